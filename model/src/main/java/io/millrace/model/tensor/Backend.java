@@ -1,0 +1,149 @@
+package io.millrace.model.tensor;
+
+/**
+ * The kernels of a Llama, each beside its backward pass: no graph and no autograd.
+ *
+ * <p>Shapes are written {@code [rows, columns]}; n is a number of packed tokens. Two rules hold for
+ * every kernel: a forward pass overwrites its outputs, a backward pass <b>adds</b> to its gradients
+ * (named d…), so that a caller zeroes them once and may accumulate over micro-batches. Sums are
+ * accumulated in float32 or better.
+ *
+ * <p>A backend is used by one thread at a time, and its tensors only with it. Shapes that do not
+ * fit are refused with an {@link IllegalArgumentException} that names them.
+ */
+public interface Backend extends AutoCloseable {
+
+  /** The name it is configured by. */
+  String name();
+
+  /** A new tensor of zeros. */
+  Tensor allocate(int... shape);
+
+  void zero(Tensor x);
+
+  void copy(Tensor target, Tensor source);
+
+  /** target += x. */
+  void add(Tensor target, Tensor x);
+
+  /** The Euclidean norm of all elements, accumulated in double. */
+  double norm(Tensor x);
+
+  /** out [n, o] = x [n, i] · wᵀ, with w [o, i]. */
+  void linear(Tensor out, Tensor x, Tensor w);
+
+  /** dx [n, i] += dout [n, o] · w; dw [o, i] += doutᵀ · x. */
+  void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w);
+
+  /** out [n, h] = the rows of x [m, h] with the given indices. */
+  void gatherRows(Tensor out, Tensor x, int[] rows);
+
+  /** dx [m, h] += dout [n, h], row by row; an index may occur more than once. */
+  void gatherRowsBackward(Tensor dx, int[] rows, Tensor dout);
+
+  /**
+   * out = x / √(mean(x²) + ε) · w, over rows of x [n, h] with w [h] (Zhang &amp; Sennrich, arXiv
+   * 1910.07467, equation 4).
+   */
+  void rmsNorm(Tensor out, Tensor x, Tensor w, float epsilon);
+
+  void rmsNormBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon);
+
+  /**
+   * Rotates the heads of x [n, heads·headDim] in place by position · base^(−2j/headDim), pairs (j,
+   * j + headDim/2) as Hugging Face lays them out (Su et al., arXiv 2104.09864, equation 34). The
+   * backward pass is the rotation the other way round: {@code backward = true} on the gradient.
+   */
+  void rope(Tensor x, int[] positions, int headDim, double base, boolean backward);
+
+  /**
+   * Causal grouped-query attention within each packed sequence (Ainslie et al., arXiv 2305.13245):
+   * out [n, heads·d] = softmax(q·kᵀ/√d)·v with q [n, heads·d] and k, v [n, kvHeads·d]; query head i
+   * reads key head i / (heads / kvHeads).
+   */
+  void attention(
+      Tensor out, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads);
+
+  void attentionBackward(
+      Tensor dq,
+      Tensor dk,
+      Tensor dv,
+      Tensor dout,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Sequences sequences,
+      int heads,
+      int kvHeads);
+
+  /** out [n, f] = gate · σ(gate) · up (Shazeer, arXiv 2002.05202, equation 6). */
+  void swiGlu(Tensor out, Tensor gate, Tensor up);
+
+  void swiGluBackward(Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up);
+
+  /**
+   * The head fused with what is wanted of it. Logits are x [n, h] · headᵀ / temperature, head
+   * [vocab, h]; they are never all kept.
+   *
+   * @param logProbs out: log p(targets[i]) in nats, {@code [n]}
+   * @param entropies out: the entropy of p in nats, {@code [n]}
+   */
+  void logProbs(
+      float[] logProbs, float[] entropies, Tensor x, Tensor head, int[] targets, float temperature);
+
+  /** Backward of {@link #logProbs}, given the loss's derivative by each log-prob and entropy. */
+  void logProbsBackward(
+      Tensor dx,
+      Tensor dhead,
+      float[] dLogProbs,
+      float[] dEntropies,
+      Tensor x,
+      Tensor head,
+      int[] targets,
+      float temperature);
+
+  /** An empty cache for sampling. */
+  KvCache kvCache(int layers, int slots, int capacity, int kvHeads, int headDim);
+
+  /**
+   * Attention of new tokens over their sequence's cached ones: writes k, v [n, kvHeads·d] into the
+   * cache at (slot, position), then out [n, heads·d] attends over all positions up to the token's
+   * own. Tokens of one sequence follow each other in q, k and v.
+   *
+   * @param slots the cache slot of each sequence
+   * @param sequences how the new tokens lie packed
+   * @param firstPositions position of each sequence's first new token
+   */
+  void cachedAttention(
+      Tensor out,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      KvCache cache,
+      int layer,
+      int[] slots,
+      Sequences sequences,
+      int[] firstPositions,
+      int heads);
+
+  /**
+   * One AdamW update in place, with bias correction as PyTorch's.
+   *
+   * @param step number of this update, from 1
+   * @param gradientScale multiplies the gradients first (global-norm clipping)
+   * @param weightDecay λ for these parameters
+   */
+  void adamW(
+      Tensor parameters,
+      Tensor gradients,
+      Tensor firstMoment,
+      Tensor secondMoment,
+      AdamW settings,
+      double weightDecay,
+      double learningRate,
+      double gradientScale,
+      long step);
+
+  @Override
+  void close();
+}

@@ -1,0 +1,61 @@
+package io.millrace.model.tensor.nd4j;
+
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * Cosines and sines of every position's angles.
+ *
+ * @param cos [positions, headDim], each half the same
+ * @param sin [positions, headDim], each half the same
+ * @param rotation [headDim, headDim]: x·rotation = (−x₂, x₁) for the halves of x
+ */
+record RopeTable(
+    int headDim, double base, int positions, INDArray cos, INDArray sin, INDArray rotation) {
+
+  static final RopeTable EMPTY = new RopeTable(0, 0, 0, null, null, null);
+
+  /** This table, or a new one in its place that reaches as far as asked. */
+  RopeTable covering(int wantedHeadDim, double wantedBase, int wantedPositions) {
+    if (headDim == wantedHeadDim && base == wantedBase && positions >= wantedPositions) {
+      return this;
+    }
+    close();
+    // In powers of two, so that a generation of n tokens makes log n tables.
+    int size = Integer.highestOneBit(Math.max(64, wantedPositions - 1)) << 1;
+    return compute(wantedHeadDim, wantedBase, size);
+  }
+
+  private static RopeTable compute(int headDim, double base, int positions) {
+    int half = headDim / 2;
+    float[][] cos = new float[positions][headDim];
+    float[][] sin = new float[positions][headDim];
+    for (int position = 0; position < positions; position++) {
+      for (int j = 0; j < headDim; j++) {
+        double angle = position * Math.pow(base, -2.0 * (j % half) / headDim);
+        cos[position][j] = (float) Math.cos(angle);
+        sin[position][j] = (float) Math.sin(angle);
+      }
+    }
+    float[][] rotation = new float[headDim][headDim];
+    for (int j = 0; j < half; j++) {
+      rotation[half + j][j] = -1;
+      rotation[j][half + j] = 1;
+    }
+    return new RopeTable(
+        headDim,
+        base,
+        positions,
+        Nd4j.createFromArray(cos),
+        Nd4j.createFromArray(sin),
+        Nd4j.createFromArray(rotation));
+  }
+
+  void close() {
+    if (cos != null) {
+      cos.close();
+      sin.close();
+      rotation.close();
+    }
+  }
+}
