@@ -1,0 +1,24 @@
+package io.millrace.model.llama;
+
+/**
+ * How responses are sampled.
+ *
+ * @param maxTokens tokens of a response at most, the stop token included
+ * @param temperature divides the logits; 0 takes the likeliest token
+ * @param topP samples from the smallest set of tokens that holds this much probability (Holtzman et
+ *     al., arXiv 1904.09751, section 3.1); 1 samples from all
+ */
+public record SamplingOptions(int maxTokens, float temperature, float topP) {
+
+  public SamplingOptions {
+    if (maxTokens < 1) {
+      throw new IllegalArgumentException("maxTokens must be at least 1, not " + maxTokens);
+    }
+    if (!(temperature >= 0) || Float.isInfinite(temperature)) {
+      throw new IllegalArgumentException("temperature must be at least 0, not " + temperature);
+    }
+    if (!(topP > 0 && topP <= 1)) {
+      throw new IllegalArgumentException("topP must be in (0, 1], not " + topP);
+    }
+  }
+}

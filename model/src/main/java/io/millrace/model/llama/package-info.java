@@ -1,0 +1,2 @@
+/** Llama: configuration, parameters, forward and backward, sampling. */
+package io.millrace.model.llama;
