@@ -16,7 +16,9 @@ public final class LanguageModel implements AutoCloseable {
   private final Parameters weights;
 
   /** The last training pass, for {@link #backward}. */
-  private TokenLogProbs kept;
+  private Targets keptTargets;
+
+  private float keptTemperature;
 
   private int keptTokens;
 
@@ -43,50 +45,30 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * What the model says of chosen tokens of a packed batch, m of them.
+   * What the model says of the targets of a packed batch, m of them.
    *
-   * @param rows the packed row that predicts each token: the row before the token's own, {@code
-   *     [m]}
-   * @param targets the tokens, {@code [m]}
-   * @param temperature divides the logits
    * @param logProbs log p(target) in nats, {@code [m]}
    * @param entropies of the distribution each was drawn from, in nats, {@code [m]}
    */
-  public record TokenLogProbs(
-      int[] rows, int[] targets, float temperature, float[] logProbs, float[] entropies) {}
+  public record TokenLogProbs(float[] logProbs, float[] entropies) {}
 
-  /** Log-probs of the tokens of every sequence from the given index on; the first has none. */
-  public TokenLogProbs infer(List<int[]> sequences, int[] from, float temperature) {
-    return logProbs(sequences, from, temperature, false);
+  /** Log-probs of the targets, logits divided by the temperature. */
+  public TokenLogProbs infer(List<int[]> sequences, Targets targets, float temperature) {
+    return logProbs(sequences, targets, temperature, false);
   }
 
   /** The same, with the activations kept for {@link #backward}. */
-  public TokenLogProbs forward(List<int[]> sequences, int[] from, float temperature) {
-    kept = logProbs(sequences, from, temperature, true);
-    return kept;
+  public TokenLogProbs forward(List<int[]> sequences, Targets targets, float temperature) {
+    keptTargets = targets;
+    keptTemperature = temperature;
+    return logProbs(sequences, targets, temperature, true);
   }
 
-  private TokenLogProbs logProbs(List<int[]> batch, int[] from, float temperature, boolean keep) {
+  private TokenLogProbs logProbs(
+      List<int[]> batch, Targets targets, float temperature, boolean keep) {
     Sequences sequences = Sequences.of(batch);
     int[] tokens = Sequences.concatenate(batch);
-    int count = 0;
-    for (int i = 0; i < batch.size(); i++) {
-      if (from[i] < 1 || from[i] > batch.get(i).length) {
-        throw new IllegalArgumentException(
-            "log-probs from token %d on of a sequence of %d: the first that has one is 1"
-                .formatted(from[i], batch.get(i).length));
-      }
-      count += batch.get(i).length - from[i];
-    }
-    int[] rows = new int[count];
-    int[] targets = new int[count];
-    int at = 0;
-    for (int i = 0; i < batch.size(); i++) {
-      for (int t = from[i]; t < batch.get(i).length; t++) {
-        rows[at] = sequences.start(i) + t - 1;
-        targets[at++] = batch.get(i)[t];
-      }
-    }
+    int count = targets.count();
     float[] logProbs = new float[count];
     float[] entropies = new float[count];
     Tensor hidden =
@@ -94,15 +76,15 @@ public final class LanguageModel implements AutoCloseable {
     keptTokens = tokens.length;
     if (count > 0) {
       Tensor selected = buffers.get("selected", 0, count, config.hiddenSize());
-      backend.gatherRows(selected, hidden, rows);
-      backend.logProbs(logProbs, entropies, selected, head(weights), targets, temperature);
+      backend.gatherRows(selected, hidden, targets.rows());
+      backend.logProbs(logProbs, entropies, selected, head(weights), targets.tokens(), temperature);
     }
-    return new TokenLogProbs(rows, targets, temperature, logProbs, entropies);
+    return new TokenLogProbs(logProbs, entropies);
   }
 
   /** Adds to the gradients, given the loss's derivatives by what {@link #forward} returned, [m]. */
   public void backward(Parameters gradients, float[] dLogProbs, float[] dEntropies) {
-    int count = kept.rows().length;
+    int count = keptTargets.count();
     Tensor dhidden = buffers.zeroed("dhidden", keptTokens, config.hiddenSize());
     if (count > 0) {
       Tensor dselected = buffers.zeroed("dselected", count, config.hiddenSize());
@@ -113,9 +95,9 @@ public final class LanguageModel implements AutoCloseable {
           dEntropies,
           buffers.get("selected", 0, count, config.hiddenSize()),
           head(weights),
-          kept.targets(),
-          kept.temperature());
-      backend.gatherRowsBackward(dhidden, kept.rows(), dselected);
+          keptTargets.tokens(),
+          keptTemperature);
+      backend.gatherRowsBackward(dhidden, keptTargets.rows(), dselected);
     }
     trunk.backward(weights, gradients, dhidden);
   }

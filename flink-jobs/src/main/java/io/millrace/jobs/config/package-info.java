@@ -1,0 +1,2 @@
+/** Configuration: YAML bound to validated records, all problems reported at once. */
+package io.millrace.jobs.config;

@@ -1,0 +1,95 @@
+package io.millrace.model.train;
+
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.tensor.AdamW;
+import io.millrace.model.tensor.Backend;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Supervised fine-tuning: cross-entropy on answer tokens (Llama 2, arXiv 2307.09288, section 3.1).
+ */
+public final class SupervisedTrainer implements AutoCloseable {
+
+  private final LanguageModel model;
+  private final Optimizer optimizer;
+
+  public SupervisedTrainer(
+      Backend backend, LanguageModel model, AdamW adamW, LearningRate learningRate) {
+    this.model = model;
+    this.optimizer = new Optimizer(backend, model.weights(), adamW, learningRate);
+  }
+
+  /**
+   * A dialogue in tokens.
+   *
+   * @param loss which tokens are learned: the answers' and their stop tokens
+   */
+  public record Example(int[] tokens, boolean[] loss) {
+
+    public Example {
+      if (tokens.length != loss.length || tokens.length < 2) {
+        throw new IllegalArgumentException(
+            "an example needs two tokens at least and a mask of the same length, not "
+                + tokens.length
+                + " and "
+                + loss.length);
+      }
+    }
+  }
+
+  /**
+   * What a step saw and did.
+   *
+   * @param loss mean of −log p over the learned tokens, in nats
+   */
+  public record Step(double loss, int learnedTokens, int tokens, Optimizer.Update update) {}
+
+  /** One update on the mean loss over all learned tokens of the batch. */
+  public Step step(List<Example> batch) {
+    List<int[]> sequences = batch.stream().map(Example::tokens).toList();
+    Targets targets = Targets.masked(sequences, batch.stream().map(Example::loss).toList());
+    if (targets.count() == 0) {
+      throw new IllegalArgumentException(
+          "no token of this batch of " + batch.size() + " is to be learned");
+    }
+    float[] logProbs = model.forward(sequences, targets, 1).logProbs();
+    double loss = 0;
+    for (float logProb : logProbs) {
+      loss -= logProb;
+    }
+    float[] dLogProbs = new float[targets.count()];
+    Arrays.fill(dLogProbs, -1f / targets.count());
+    model.backward(optimizer.gradients(), dLogProbs, new float[targets.count()]);
+    Optimizer.Update update = optimizer.update();
+    int tokens = sequences.stream().mapToInt(sequence -> sequence.length).sum();
+    return new Step(loss / targets.count(), targets.count(), tokens, update);
+  }
+
+  public LanguageModel model() {
+    return model;
+  }
+
+  /** Updates so far. */
+  public long steps() {
+    return optimizer.step();
+  }
+
+  public void write(DataOutput out) throws IOException {
+    optimizer.write(out);
+  }
+
+  public void read(DataInput in) throws IOException {
+    optimizer.read(in);
+  }
+
+  @Override
+  public void close() {
+    optimizer.close();
+    model.close();
+  }
+}

@@ -1,0 +1,2 @@
+/** The optimizer and the trainers: supervised, reward model, PPO. */
+package io.millrace.model.train;
