@@ -119,7 +119,6 @@ public record LlamaConfig(
    * @param shape sizes, outermost first; a matrix is [out, in], so that y = W·x
    * @param decay whether AdamW's weight decay applies: to matrices, not to norm gains
    */
-  @SuppressWarnings("ArrayRecordComponent") // copied on the way in and out, compared by content
   public record ParameterSpec(String name, int[] shape, boolean decay) {
     /** Copies the shape. */
     public ParameterSpec {

@@ -1,0 +1,13 @@
+package io.millrace.jobs.config;
+
+/** Where model checkpoints are published. */
+public record CheckpointSection(
+    @Option(
+            value = "millrace-data/checkpoints",
+            help = "Directory under which each model has one directory per version.")
+        String directory) {
+
+  public CheckpointSection {
+    Require.present("directory", directory);
+  }
+}

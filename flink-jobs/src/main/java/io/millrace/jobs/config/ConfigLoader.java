@@ -1,0 +1,87 @@
+package io.millrace.jobs.config;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** Reads a YAML file, then settings of the form {@code section.key=value} on top of it. */
+public final class ConfigLoader {
+
+  private static final YAMLMapper YAML = new YAMLMapper();
+
+  private ConfigLoader() {}
+
+  /** The configuration, or every problem with it in one {@link ConfigException}. */
+  public static MillraceConfig load(Optional<Path> file, List<String> settings) {
+    ObjectNode root = file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode);
+    for (String setting : settings) {
+      set(root, setting);
+    }
+    return RecordBinder.bind(MillraceConfig.class, root);
+  }
+
+  private static ObjectNode read(Path file) {
+    try {
+      JsonNode node = YAML.readTree(Files.readString(file));
+      if (node == null || node.isMissingNode() || node.isNull()) {
+        return YAML.createObjectNode();
+      }
+      if (node instanceof ObjectNode object) {
+        return object;
+      }
+      throw new ConfigException(
+          List.of(file + ": expected sections with keys, found " + node.getNodeType()));
+    } catch (NoSuchFileException e) {
+      throw new ConfigException(List.of("there is no configuration file " + file));
+    } catch (JsonProcessingException e) {
+      throw new ConfigException(
+          List.of(
+              "%s, line %d: not YAML: %s"
+                  .formatted(
+                      file,
+                      e.getLocation() == null ? 0 : e.getLocation().getLineNr(),
+                      e.getOriginalMessage().lines().findFirst().orElse(""))));
+    } catch (IOException e) {
+      throw new ConfigException(List.of("cannot read " + file + ": " + e.getMessage()));
+    }
+  }
+
+  private static void set(ObjectNode root, String setting) {
+    int equals = setting.indexOf('=');
+    if (equals < 1) {
+      throw new ConfigException(
+          List.of("--set takes section.key=value, not '" + setting + "'"));
+    }
+    String key = setting.substring(0, equals);
+    String value = setting.substring(equals + 1);
+    if (key.startsWith("kafka.properties.")) {
+      child(child(root, "kafka", key), "properties", key)
+          .put(key.substring("kafka.properties.".length()), value);
+      return;
+    }
+    String[] parts = key.split("\\.", -1);
+    ObjectNode section = root;
+    for (int i = 0; i < parts.length - 1; i++) {
+      section = child(section, parts[i], key);
+    }
+    section.put(parts[parts.length - 1], value);
+  }
+
+  private static ObjectNode child(ObjectNode parent, String name, String key) {
+    JsonNode child = parent.get(name);
+    if (child == null || child.isNull()) {
+      return parent.putObject(name);
+    }
+    if (child instanceof ObjectNode object) {
+      return object;
+    }
+    throw new ConfigException(List.of(key + ": " + name + " is a value, not a section"));
+  }
+}

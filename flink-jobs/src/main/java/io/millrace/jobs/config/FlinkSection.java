@@ -1,0 +1,28 @@
+package io.millrace.jobs.config;
+
+import java.time.Duration;
+
+/** How Flink runs the jobs. */
+public record FlinkSection(
+    @Option(
+            value = "millrace-data/flink",
+            help = "Directory of Flink checkpoints: the state that a job resumes from.")
+        String stateDirectory,
+    @Option(
+            value = "5s",
+            help =
+                "Time between Flink checkpoints: what is sampled, learned or published becomes"
+                    + " visible to others with the next one.")
+        Duration checkpointInterval,
+    @Option(value = "1", help = "Parallel instances of validation and rollout.") int parallelism,
+    @Option(value = "10", help = "Restarts of a failing job before it gives up.")
+        int restartAttempts,
+    @Option(value = "1s", help = "Time between a failure and the restart.") Duration restartDelay) {
+
+  public FlinkSection {
+    Require.present("state-directory", stateDirectory);
+    Require.atLeast("checkpoint-interval (ms)", checkpointInterval.toMillis(), 10);
+    Require.atLeast("parallelism", parallelism, 1);
+    Require.atLeast("restart-attempts", restartAttempts, 0);
+  }
+}

@@ -1,0 +1,17 @@
+package io.millrace.jobs.config;
+
+import java.util.Map;
+
+/** Where the topics are. */
+public record KafkaSection(
+    @Option(value = "localhost:9092", help = "Kafka brokers, host:port, separated by commas.")
+        String bootstrapServers,
+    @Option(value = "millrace.", help = "Prefix of every topic's name.") String topicPrefix,
+    @Option(value = "", help = "Kafka client properties passed through, such as security.protocol.")
+        Map<String, String> properties) {
+
+  public KafkaSection {
+    Require.present("bootstrap-servers", bootstrapServers);
+    properties = Map.copyOf(properties);
+  }
+}

@@ -1,0 +1,24 @@
+package io.millrace.jobs.config;
+
+/** One deployment's configuration: what every job reads, each its own section and the shared ones. */
+public record MillraceConfig(
+    KafkaSection kafka,
+    CheckpointSection checkpoints,
+    FlinkSection flink,
+    ModelSection model,
+    SupervisedSection supervised,
+    RewardModelSection rewardModel,
+    RolloutSection rollout,
+    PpoSection ppo) {
+
+  public MillraceConfig {
+    // Log-probs in rollouts are taken at the sampling temperature; PPO's must be the same ones.
+    if (rollout.topP() < 1 && ppo.requireFullSampling()) {
+      throw new IllegalArgumentException(
+          "rollout.top-p must be 1 for PPO, not "
+              + rollout.topP()
+              + ": log-probs of a truncated distribution are not the policy's"
+              + " (for sampling without PPO set ppo.require-full-sampling: false)");
+    }
+  }
+}

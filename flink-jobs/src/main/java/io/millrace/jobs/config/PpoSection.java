@@ -1,0 +1,64 @@
+package io.millrace.jobs.config;
+
+import io.millrace.model.rlhf.KlEstimator;
+import java.time.Duration;
+
+/** PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3). */
+public record PpoSection(
+    @Option(value = "512", help = "Rollouts of one iteration.") int batchSize,
+    @Option(value = "64", help = "Rollouts of one update.") int miniBatchSize,
+    @Option(value = "1", help = "Passes over a batch.") int epochs,
+    @Option(value = "1e-6", help = "The policy's learning rate, constant.") double learningRate,
+    @Option(value = "1e-6", help = "The critic's learning rate, constant.")
+        double criticLearningRate,
+    @Option(value = "0.01", help = "β: weight of the KL penalty (0.005 from 34B).") double kl,
+    @Option(value = "0.0", help = "Adapts β so that the KL stays near this; 0 keeps β fixed.")
+        double klTarget,
+    @Option(value = "10000", help = "Rollouts over which an adaptive β moves.") double klHorizon,
+    @Option(value = "k1", help = "KL estimator in the reward.") KlEstimator klEstimator,
+    @Option(value = "1.0", help = "γ: discount.") double gamma,
+    @Option(value = "0.95", help = "λ of generalised advantage estimation.") double lambda,
+    @Option(value = "0.2", help = "Clip range of the ratio.") double clip,
+    @Option(value = "0.2", help = "Clip range of the critic's values.") double valueClip,
+    @Option(value = "0.15", help = "A response whose R_s is below this is judged by safety.")
+        double safetyThreshold,
+    @Option(
+            value = "1.0",
+            help = "Subtracted from the reward of a response cut at the length limit.")
+        double truncationPenalty,
+    @Option(value = "4", help = "Rollouts staler than this are dropped and counted.")
+        long maxStaleness,
+    @Option(value = "1", help = "A policy is published after this many iterations.")
+        long publishEvery,
+    @Option(value = "64", help = "Rollouts scored together.") int scoreBatchSize,
+    @Option(value = "100ms", help = "An incomplete scoring batch is scored after this time.")
+        Duration scoreMaxWait,
+    @Option(value = "true", help = "Refuse rollouts that were sampled with top-p below 1.")
+        boolean requireFullSampling,
+    OptimizerSection optimizer) {
+
+  public PpoSection {
+    Require.atLeast("batch-size", batchSize, 2);
+    Require.atLeast("mini-batch-size", miniBatchSize, 1);
+    if (batchSize % miniBatchSize != 0) {
+      throw new IllegalArgumentException(
+          "mini-batch-size %d must divide batch-size %d".formatted(miniBatchSize, batchSize));
+    }
+    Require.atLeast("epochs", epochs, 1);
+    Require.positive("learning-rate", learningRate);
+    Require.positive("critic-learning-rate", criticLearningRate);
+    Require.between("kl", kl, 0, Double.MAX_VALUE);
+    Require.between("kl-target", klTarget, 0, Double.MAX_VALUE);
+    Require.positive("kl-horizon", klHorizon);
+    Require.between("gamma", gamma, 0, 1);
+    Require.between("lambda", lambda, 0, 1);
+    Require.positive("clip", clip);
+    Require.positive("value-clip", valueClip);
+    Require.between("safety-threshold", safetyThreshold, 0, 1);
+    Require.between("truncation-penalty", truncationPenalty, 0, Double.MAX_VALUE);
+    Require.atLeast("max-staleness", maxStaleness, 0);
+    Require.atLeast("publish-every", publishEvery, 1);
+    Require.atLeast("score-batch-size", scoreBatchSize, 1);
+    Require.atLeast("score-max-wait (ms)", scoreMaxWait.toMillis(), 1);
+  }
+}

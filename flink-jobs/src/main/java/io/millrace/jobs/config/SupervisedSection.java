@@ -1,0 +1,31 @@
+package io.millrace.jobs.config;
+
+/** Supervised fine-tuning (Llama 2, section 3.1). */
+public record SupervisedSection(
+    @Option(value = "64", help = "Demonstrations of one update.") int batchSize,
+    @Option(value = "2e-5", help = "Peak learning rate.") double learningRate,
+    @Option(
+            value = "0",
+            help = "Updates that the learning rate falls over, by cosine; 0 keeps it constant.")
+        long scheduleSteps,
+    @Option(value = "0", help = "Updates over which the learning rate rises from 0.")
+        long warmupSteps,
+    @Option(
+            value = "2",
+            help = "Passes over the demonstrations of a bounded run; an endless run makes one.")
+        int epochs,
+    @Option(value = "4096", help = "Longer dialogues go to dead-letters.") int maxTokens,
+    @Option(value = "10000", help = "A checkpoint is published after this many demonstrations.")
+        long publishEvery,
+    OptimizerSection optimizer) {
+
+  public SupervisedSection {
+    Require.atLeast("batch-size", batchSize, 1);
+    Require.positive("learning-rate", learningRate);
+    Require.atLeast("schedule-steps", scheduleSteps, 0);
+    Require.atLeast("warmup-steps", warmupSteps, 0);
+    Require.atLeast("epochs", epochs, 1);
+    Require.atLeast("max-tokens", maxTokens, 2);
+    Require.atLeast("publish-every", publishEvery, 1);
+  }
+}

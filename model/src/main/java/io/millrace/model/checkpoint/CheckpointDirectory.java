@@ -1,0 +1,272 @@
+package io.millrace.model.checkpoint;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.model.checkpoint.CheckpointManifest.FileEntry;
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/**
+ * A model checkpoint on disk, in the form that transformers, vLLM and others read: {@code
+ * config.json}, safetensors weights, tokenizer files, and for our own {@code millrace.json} with
+ * the digest of every other file. Directories of other origin need not have the last.
+ *
+ * <p>Parameters have Hugging Face's names and layout, those of {@link CheckpointKind#parameters}.
+ */
+public final class CheckpointDirectory implements AutoCloseable {
+  static final String CONFIG = "config.json";
+  static final String GENERATION_CONFIG = "generation_config.json";
+
+  /** Above this many bytes the weights go to several files. */
+  public static final long DEFAULT_MAX_FILE_BYTES = 5_000_000_000L;
+
+  private final Path path;
+  private final CheckpointKind kind;
+  private final LlamaConfig config;
+  private final CheckpointManifest manifest;
+  private final CheckpointTensors tensors;
+
+  private CheckpointDirectory(
+      Path path,
+      CheckpointKind kind,
+      LlamaConfig config,
+      CheckpointManifest manifest,
+      CheckpointTensors tensors) {
+    this.path = path;
+    this.kind = kind;
+    this.config = config;
+    this.manifest = manifest;
+    this.tensors = tensors;
+  }
+
+  /** Writes {@code tokenizer.json} and its like into a directory. */
+  @FunctionalInterface
+  public interface TokenizerFiles {
+    /** Writes plain files into {@code dir}, which exists. */
+    void writeTo(Path dir) throws IOException;
+  }
+
+  /**
+   * Writes a checkpoint whose weights go to several files above {@link #DEFAULT_MAX_FILE_BYTES}.
+   *
+   * @see #write(Path, LlamaConfig, Map, TokenizerFiles, CheckpointManifest, long)
+   */
+  public static String write(
+      Path dir,
+      LlamaConfig config,
+      Map<String, ? extends TensorSource> tensors,
+      TokenizerFiles tokenizer,
+      CheckpointManifest description) {
+    return write(dir, config, tensors, tokenizer, description, DEFAULT_MAX_FILE_BYTES);
+  }
+
+  /**
+   * Writes a checkpoint, the manifest last; all of it is on the disk when this returns. The same
+   * arguments give the same bytes in every file.
+   *
+   * @param dir an empty directory, or one that does not exist yet; after a failure it holds a part
+   *     and no manifest
+   * @param tensors exactly the parameters of the description's kind, in any order; all finite
+   * @param description what the manifest says beside the files, which it lists itself
+   * @param maxFileBytes weights above this go to several files
+   * @return SHA-256 of {@code millrace.json}, for the announcement
+   * @throws CheckpointException where a parameter is missing, unknown, of another shape or not
+   *     finite, or a file cannot be written
+   */
+  public static String write(
+      Path dir,
+      LlamaConfig config,
+      Map<String, ? extends TensorSource> tensors,
+      TokenizerFiles tokenizer,
+      CheckpointManifest description,
+      long maxFileBytes) {
+    CheckpointKind kind = description.kind();
+    failIfAny(dir, ParameterCheck.problems(config, kind, tensors));
+    try {
+      Files.createDirectories(dir);
+      if (!CheckpointVerifier.fileNames(dir).isEmpty()) {
+        throw CheckpointException.of(
+            dir, "is not empty; a checkpoint is written to a new directory");
+      }
+      FileTools.writeText(dir.resolve(CONFIG), kind.configJson(config));
+      Map<String, TensorSource> ordered = new LinkedHashMap<>();
+      for (ParameterSpec spec : kind.parameters(config)) {
+        ordered.put(spec.name(), finite(dir, spec.name(), tensors.get(spec.name())));
+      }
+      CheckpointTensors.write(dir, ordered, maxFileBytes);
+      if (kind == CheckpointKind.POLICY) {
+        FileTools.writeText(dir.resolve(GENERATION_CONFIG), generationConfig(config));
+      }
+      tokenizer.writeTo(dir);
+      Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
+      FileTools.writeText(manifestFile, description.withFiles(digestFiles(dir)).toJson());
+      FileTools.force(dir);
+      return FileTools.sha256(manifestFile);
+    } catch (IOException e) {
+      throw CheckpointException.of(dir, "cannot be written: " + e, e);
+    }
+  }
+
+  private static Map<String, FileEntry> digestFiles(Path dir) throws IOException {
+    Map<String, FileEntry> files = new TreeMap<>();
+    for (String name : CheckpointVerifier.fileNames(dir)) {
+      Path file = dir.resolve(name);
+      if (!Files.isRegularFile(file)) {
+        throw CheckpointException.of(file, "is not a plain file; a checkpoint holds nothing else");
+      }
+      FileTools.force(file); // the tokenizer's files were written by others
+      files.put(name, new FileEntry(FileTools.sha256(file), Files.size(file)));
+    }
+    return files;
+  }
+
+  private static String generationConfig(LlamaConfig config) {
+    ObjectNode root = Json.object();
+    if (config.bosToken() != LlamaConfig.NO_TOKEN) {
+      root.put("bos_token_id", config.bosToken());
+    }
+    root.put("do_sample", true);
+    if (config.eosToken() != LlamaConfig.NO_TOKEN) {
+      root.put("eos_token_id", config.eosToken());
+    }
+    return Json.text(root);
+  }
+
+  /** A source that refuses to publish a model that diverged. */
+  private static TensorSource finite(Path dir, String name, TensorSource source) {
+    return new TensorSource() {
+      @Override
+      public int[] shape() {
+        return source.shape();
+      }
+
+      @Override
+      public void read(long first, float[] chunk, int count) {
+        source.read(first, chunk, count);
+        for (int i = 0; i < count; i++) {
+          if (!Float.isFinite(chunk[i])) {
+            throw CheckpointException.ofTensor(
+                dir, name, "element " + (first + i) + " is " + chunk[i] + ": not published");
+          }
+        }
+      }
+    };
+  }
+
+  /**
+   * Opens a checkpoint, ours or another's, and checks that every parameter that its config asks for
+   * is there in the right shape. Digests are not compared: {@link #verify} does.
+   *
+   * @throws CheckpointException where something is missing, malformed or not supported
+   */
+  public static CheckpointDirectory open(Path dir) {
+    CheckpointDirectory opened = openUnchecked(dir);
+    try {
+      failIfAny(dir, ParameterCheck.problems(opened.config, opened.kind, opened.tensors));
+      return opened;
+    } catch (RuntimeException e) {
+      opened.close();
+      throw e;
+    }
+  }
+
+  /** As {@link #open}, without comparing config and tensors. */
+  static CheckpointDirectory openUnchecked(Path dir) {
+    if (!Files.isDirectory(dir)) {
+      throw CheckpointException.of(dir, "no such directory");
+    }
+    Path configFile = dir.resolve(CONFIG);
+    CheckpointKind kind = CheckpointKind.read(configFile);
+    LlamaConfig config = readConfig(configFile);
+    CheckpointManifest manifest = null;
+    Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
+    if (Files.exists(manifestFile)) {
+      manifest = CheckpointManifest.read(manifestFile);
+      if (manifest.kind() != kind) {
+        throw CheckpointException.of(
+            manifestFile, "kind is " + manifest.kind() + " but config.json describes a " + kind);
+      }
+    }
+    return new CheckpointDirectory(dir, kind, config, manifest, CheckpointTensors.open(dir));
+  }
+
+  private static LlamaConfig readConfig(Path file) {
+    try {
+      return LlamaConfig.fromJson(file);
+    } catch (IllegalArgumentException | UncheckedIOException e) {
+      String message = e.getMessage();
+      String prefix = file + ": ";
+      throw CheckpointException.of(
+          file, message.startsWith(prefix) ? message.substring(prefix.length()) : message, e);
+    }
+  }
+
+  private static void failIfAny(Path dir, List<String> problems) {
+    if (!problems.isEmpty()) {
+      throw CheckpointException.of(dir, String.join("; ", problems));
+    }
+  }
+
+  /**
+   * Reads everything and collects what is wrong: files missing, unlisted, or of another size or
+   * digest than the manifest says; parameters missing, unknown, of another shape or not finite.
+   */
+  public static VerifyReport verify(Path dir) {
+    return CheckpointVerifier.verify(dir);
+  }
+
+  /**
+   * A summary for people, a line each.
+   *
+   * @throws CheckpointException where the directory cannot be opened
+   */
+  public static List<String> inspect(Path dir) {
+    try (CheckpointDirectory checkpoint = openUnchecked(dir)) {
+      return CheckpointSummary.lines(checkpoint);
+    }
+  }
+
+  /** SHA-256 of a checkpoint's {@code millrace.json}, to compare with an announcement. */
+  public static String manifestDigest(Path dir) {
+    return FileTools.sha256(dir.resolve(CheckpointManifest.FILE_NAME));
+  }
+
+  /** The directory. */
+  public Path path() {
+    return path;
+  }
+
+  /** Policy or reward model, as {@code config.json} says. */
+  public CheckpointKind kind() {
+    return kind;
+  }
+
+  /** The model's shape. */
+  public LlamaConfig config() {
+    return config;
+  }
+
+  /** The manifest, which directories of other origin do not have. */
+  public Optional<CheckpointManifest> manifest() {
+    return Optional.ofNullable(manifest);
+  }
+
+  /** The tensors by name; closed with this. */
+  public CheckpointTensors tensors() {
+    return tensors;
+  }
+
+  /** Ends the mappings; arrays that were read stay. */
+  @Override
+  public void close() {
+    tensors.close();
+  }
+}

@@ -1,0 +1,245 @@
+package io.millrace.model.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+
+/**
+ * {@code millrace.json}: where a published checkpoint comes from, and the digest of each of its
+ * files. It is written last, so a directory that has it is complete.
+ *
+ * @param formatVersion version of this file's format, {@link #FORMAT_VERSION}
+ * @param kind policy or reward model
+ * @param name the policy's model name, or the reward model's objective
+ * @param version grows with every published checkpoint of this name
+ * @param parent the version that training started from, smaller than version; null for none
+ * @param iteration iterations so far
+ * @param step updates so far
+ * @param records records consumed so far, by what they are ("judgments": 1200)
+ * @param metrics figures by name, all finite: a figure that has no value is left out
+ * @param files the other files of the directory by name; empty until they are written
+ */
+public record CheckpointManifest(
+    int formatVersion,
+    CheckpointKind kind,
+    String name,
+    long version,
+    Long parent,
+    long iteration,
+    long step,
+    Map<String, Long> records,
+    Map<String, Double> metrics,
+    Map<String, FileEntry> files) {
+
+  /** The version of the format that this class writes, and the only one that it reads. */
+  public static final int FORMAT_VERSION = 1;
+
+  /** The name of the file. */
+  public static final String FILE_NAME = "millrace.json";
+
+  /**
+   * A file of the checkpoint.
+   *
+   * @param sha256 of its bytes, 64 lower-case hexadecimal digits
+   * @param size bytes
+   */
+  public record FileEntry(String sha256, long size) {
+    /** Checks both. */
+    public FileEntry {
+      if (!sha256.matches("[0-9a-f]{64}")) {
+        throw new IllegalArgumentException(
+            "sha256 is '"
+                + CheckpointException.shorten(sha256)
+                + "' but must be 64 lower-case hexadecimal digits");
+      }
+      notNegative("size", size);
+    }
+  }
+
+  /** Checks every field; an error names the field and its value. */
+  public CheckpointManifest {
+    if (formatVersion != FORMAT_VERSION) {
+      throw new IllegalArgumentException(
+          "format is " + formatVersion + " but this version reads " + FORMAT_VERSION + " only");
+    }
+    Objects.requireNonNull(kind, "kind");
+    if (name.isBlank()) {
+      throw new IllegalArgumentException("name is blank");
+    }
+    notNegative("version", version);
+    if (parent != null && (parent < 0 || parent >= version)) {
+      throw new IllegalArgumentException(
+          "parent is " + parent + " but must be from 0 to below version (" + version + ")");
+    }
+    notNegative("iteration", iteration);
+    notNegative("step", step);
+    records = sorted(records);
+    records.forEach((what, count) -> notNegative("records." + what, count));
+    metrics = sorted(metrics);
+    metrics.forEach(CheckpointManifest::checkMetric);
+    files = sorted(files);
+    files.keySet().forEach(CheckpointManifest::checkFileName);
+  }
+
+  /** What is known before any file is written. */
+  public static CheckpointManifest describing(
+      CheckpointKind kind,
+      String name,
+      long version,
+      Long parent,
+      long iteration,
+      long step,
+      Map<String, Long> records,
+      Map<String, Double> metrics) {
+    return new CheckpointManifest(
+        FORMAT_VERSION, kind, name, version, parent, iteration, step, records, metrics, Map.of());
+  }
+
+  /** The same with these files. */
+  public CheckpointManifest withFiles(Map<String, FileEntry> newFiles) {
+    return new CheckpointManifest(
+        formatVersion, kind, name, version, parent, iteration, step, records, metrics, newFiles);
+  }
+
+  /** The text of the file; the same manifest gives the same bytes. */
+  public String toJson() {
+    ObjectNode root = Json.object();
+    root.put("format", formatVersion);
+    root.put("kind", kind.name());
+    root.put("name", name);
+    root.put("version", version);
+    root.put("parent", parent);
+    root.put("iteration", iteration);
+    root.put("step", step);
+    ObjectNode counts = root.putObject("records");
+    records.forEach(counts::put);
+    ObjectNode figures = root.putObject("metrics");
+    metrics.forEach(figures::put);
+    ObjectNode entries = root.putObject("files");
+    files.forEach(
+        (fileName, entry) ->
+            entries.putObject(fileName).put("sha256", entry.sha256()).put("size", entry.size()));
+    return Json.text(root);
+  }
+
+  /**
+   * Reads and checks a manifest.
+   *
+   * @throws CheckpointException naming the file, the field and its value
+   */
+  public static CheckpointManifest read(Path file) {
+    ObjectNode root = Json.read(file);
+    try {
+      return new CheckpointManifest(
+          Math.toIntExact(whole(root, "format")),
+          kind(root),
+          text(root, "name"),
+          whole(root, "version"),
+          root.path("parent").isNull() ? null : (Long) whole(root, "parent"),
+          whole(root, "iteration"),
+          whole(root, "step"),
+          map(root, "records", CheckpointManifest::whole),
+          map(root, "metrics", CheckpointManifest::number),
+          map(root, "files", CheckpointManifest::file));
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw CheckpointException.of(file, e.getMessage(), e);
+    }
+  }
+
+  private static CheckpointKind kind(ObjectNode root) {
+    String kind = text(root, "kind");
+    for (CheckpointKind known : CheckpointKind.values()) {
+      if (known.name().equals(kind)) {
+        return known;
+      }
+    }
+    throw new IllegalArgumentException(
+        "kind is '" + CheckpointException.shorten(kind) + "' but must be POLICY or REWARD_MODEL");
+  }
+
+  private static String text(JsonNode from, String key) {
+    if (!from.path(key).isTextual()) {
+      throw wrong(key, from.path(key), "a string");
+    }
+    return from.path(key).textValue();
+  }
+
+  private static long whole(JsonNode from, String key) {
+    return whole(key, from.path(key));
+  }
+
+  private static long whole(String key, JsonNode node) {
+    if (!node.isIntegralNumber() || !node.canConvertToLong()) {
+      throw wrong(key, node, "a whole number");
+    }
+    return node.longValue();
+  }
+
+  private static double number(String key, JsonNode node) {
+    if (!node.isNumber()) {
+      throw wrong(key, node, "a number");
+    }
+    return node.doubleValue();
+  }
+
+  private static FileEntry file(String key, JsonNode node) {
+    try {
+      return new FileEntry(text(node, "sha256"), whole(node, "size"));
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(key + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads the value of a key that an error can name. */
+  private interface ValueReader<T> {
+    T read(String key, JsonNode node);
+  }
+
+  private static <T> Map<String, T> map(ObjectNode root, String key, ValueReader<T> reader) {
+    if (!root.path(key).isObject()) {
+      throw wrong(key, root.path(key), "an object");
+    }
+    Map<String, T> values = new TreeMap<>();
+    for (Map.Entry<String, JsonNode> entry : root.path(key).properties()) {
+      values.put(entry.getKey(), reader.read(key + "." + entry.getKey(), entry.getValue()));
+    }
+    return values;
+  }
+
+  private static IllegalArgumentException wrong(String key, JsonNode node, String expected) {
+    String value = node.isMissingNode() ? "absent" : CheckpointException.shorten(node.toString());
+    return new IllegalArgumentException(
+        CheckpointException.shorten(key) + " is " + value + " but must be " + expected);
+  }
+
+  private static void checkMetric(String name, double value) {
+    if (!Double.isFinite(value)) {
+      throw new IllegalArgumentException(
+          "metrics." + name + " is " + value + ": leave out a figure that has no value");
+    }
+  }
+
+  private static void checkFileName(String fileName) {
+    if (!FileTools.isPlainName(fileName) || fileName.equals(FILE_NAME)) {
+      throw new IllegalArgumentException(
+          "files holds '"
+              + CheckpointException.shorten(fileName)
+              + "' but must hold plain names of other files in the same directory");
+    }
+  }
+
+  private static void notNegative(String name, long value) {
+    if (value < 0) {
+      throw new IllegalArgumentException(name + " is " + value + " but must not be negative");
+    }
+  }
+
+  /** A sorted, unmodifiable copy: the order of keys is part of the digest. */
+  private static <T> Map<String, T> sorted(Map<String, T> map) {
+    return Collections.unmodifiableMap(new TreeMap<>(map));
+  }
+}

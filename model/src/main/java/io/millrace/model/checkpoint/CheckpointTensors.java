@@ -1,0 +1,224 @@
+package io.millrace.model.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * The tensors of a directory: of {@code model.safetensors}, or of several files and {@code
+ * model.safetensors.index.json}, which says where each tensor is.
+ */
+public final class CheckpointTensors implements AutoCloseable {
+  static final String SINGLE = "model.safetensors";
+  static final String INDEX = "model.safetensors.index.json";
+
+  private final List<Safetensors> files;
+  private final Map<String, Safetensors> byName;
+
+  private CheckpointTensors(List<Safetensors> files, Map<String, Safetensors> byName) {
+    this.files = files;
+    this.byName = Collections.unmodifiableMap(byName);
+  }
+
+  /**
+   * Opens the one file, or where there is none, the files of the index.
+   *
+   * @throws CheckpointException where neither is there or one breaks a rule
+   */
+  public static CheckpointTensors open(Path dir) {
+    List<Safetensors> opened = new ArrayList<>();
+    try {
+      Map<String, Safetensors> byName = new LinkedHashMap<>();
+      if (Files.exists(dir.resolve(SINGLE))) {
+        Safetensors file = Safetensors.open(dir.resolve(SINGLE));
+        opened.add(file);
+        file.names().forEach(name -> byName.put(name, file));
+      } else if (Files.exists(dir.resolve(INDEX))) {
+        openShards(dir, opened, byName);
+      } else {
+        throw CheckpointException.of(
+            dir,
+            "has neither "
+                + SINGLE
+                + " nor "
+                + INDEX
+                + "; weights in other formats are not read: convert them to safetensors first");
+      }
+      return new CheckpointTensors(opened, byName);
+    } catch (RuntimeException e) {
+      opened.forEach(Safetensors::close);
+      throw e;
+    }
+  }
+
+  private static void openShards(
+      Path dir, List<Safetensors> opened, Map<String, Safetensors> byName) {
+    Path index = dir.resolve(INDEX);
+    Map<String, String> fileOf = readIndex(index);
+    Map<String, Safetensors> shards = new LinkedHashMap<>();
+    for (String fileName : new TreeSet<>(fileOf.values())) {
+      Safetensors shard = Safetensors.open(dir.resolve(fileName));
+      opened.add(shard);
+      shards.put(fileName, shard);
+    }
+    fileOf.forEach(
+        (name, fileName) -> {
+          Safetensors shard = shards.get(fileName);
+          if (!shard.names().contains(name)) {
+            throw CheckpointException.ofTensor(
+                index, name, "is said to be in " + fileName + " but is not");
+          }
+          byName.put(name, shard);
+        });
+    shards.forEach(
+        (fileName, shard) -> {
+          for (String name : shard.names()) {
+            if (!fileName.equals(fileOf.get(name))) {
+              throw CheckpointException.ofTensor(
+                  index,
+                  name,
+                  "is in "
+                      + fileName
+                      + " but the index says "
+                      + (fileOf.get(name) == null ? "nothing of it" : fileOf.get(name)));
+            }
+          }
+        });
+  }
+
+  private static Map<String, String> readIndex(Path index) {
+    JsonNode weightMap = Json.read(index).path("weight_map");
+    if (!weightMap.isObject() || weightMap.isEmpty()) {
+      throw CheckpointException.of(
+          index, "weight_map must be an object of tensor and file names, with at least one");
+    }
+    Map<String, String> fileOf = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> entry : weightMap.properties()) {
+      String fileName = entry.getValue().textValue();
+      if (fileName == null
+          || !FileTools.isPlainName(fileName)
+          || !fileName.endsWith(".safetensors")) {
+        throw CheckpointException.ofTensor(
+            index,
+            entry.getKey(),
+            "weight_map gives "
+                + CheckpointException.shorten(entry.getValue().toString())
+                + " but must give the plain name of a .safetensors file in the same directory");
+      }
+      fileOf.put(entry.getKey(), fileName);
+    }
+    return fileOf;
+  }
+
+  /**
+   * Writes the tensors in the map's order, to one file, or where they are more than {@code
+   * maxFileBytes} to several with an index. A tensor larger than that gets a file of its own.
+   */
+  public static void write(
+      Path dir, Map<String, ? extends TensorSource> tensors, long maxFileBytes) {
+    if (maxFileBytes <= 0) {
+      throw new IllegalArgumentException(
+          "maxFileBytes is " + maxFileBytes + " but must be above 0");
+    }
+    // transformers refuses a file whose metadata does not say which framework's layout it has.
+    Map<String, String> metadata = Map.of("format", "pt");
+    List<Map<String, TensorSource>> shards = split(tensors, maxFileBytes);
+    if (shards.size() == 1) {
+      Safetensors.write(dir.resolve(SINGLE), shards.getFirst(), metadata);
+      return;
+    }
+    ObjectNode index = Json.object();
+    index
+        .putObject("metadata")
+        .put("total_size", tensors.values().stream().mapToLong(CheckpointTensors::bytes).sum());
+    ObjectNode weightMap = index.putObject("weight_map");
+    for (int i = 0; i < shards.size(); i++) {
+      String fileName =
+          String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
+      Safetensors.write(dir.resolve(fileName), shards.get(i), metadata);
+      shards.get(i).keySet().forEach(name -> weightMap.put(name, fileName));
+    }
+    FileTools.writeText(dir.resolve(INDEX), Json.text(index));
+  }
+
+  private static List<Map<String, TensorSource>> split(
+      Map<String, ? extends TensorSource> tensors, long maxFileBytes) {
+    List<Map<String, TensorSource>> shards = new ArrayList<>();
+    Map<String, TensorSource> current = new LinkedHashMap<>();
+    long size = 0;
+    for (Map.Entry<String, ? extends TensorSource> entry : tensors.entrySet()) {
+      long bytes = bytes(entry.getValue());
+      if (!current.isEmpty() && bytes > maxFileBytes - size) {
+        shards.add(current);
+        current = new LinkedHashMap<>();
+        size = 0;
+      }
+      current.put(entry.getKey(), entry.getValue());
+      size += bytes;
+    }
+    shards.add(current);
+    return shards;
+  }
+
+  private static long bytes(TensorSource source) {
+    return Math.multiplyExact(TensorSource.elementCount(source.shape()), (long) Float.BYTES);
+  }
+
+  /** Names of all tensors. */
+  public Set<String> names() {
+    return byName.keySet();
+  }
+
+  /** The files that hold them. */
+  public Collection<Path> files() {
+    return files.stream().map(Safetensors::path).toList();
+  }
+
+  /** The file that holds a tensor; throws {@link CheckpointException} where none does. */
+  Safetensors holding(String name) {
+    Safetensors file = byName.get(name);
+    if (file == null) {
+      throw CheckpointException.ofTensor(
+          files.getFirst().path().getParent(),
+          name,
+          "not in the checkpoint" + NearestName.suggestion(name, names()));
+    }
+    return file;
+  }
+
+  /** As {@link Safetensors#info}. */
+  public TensorInfo info(String name) {
+    return holding(name).info(name);
+  }
+
+  /** As {@link Safetensors#readFloats}. */
+  public float[] readFloats(String name) {
+    return holding(name).readFloats(name);
+  }
+
+  /** As {@link Safetensors#readInto}. */
+  public void readInto(String name, float[] dst, int dstOffset) {
+    holding(name).readInto(name, dst, dstOffset);
+  }
+
+  /** As {@link Safetensors#read}. */
+  public void read(String name, long first, float[] dst, int dstOffset, int count) {
+    holding(name).read(name, first, dst, dstOffset, count);
+  }
+
+  /** Ends the mappings of all files. */
+  @Override
+  public void close() {
+    files.forEach(Safetensors::close);
+  }
+}

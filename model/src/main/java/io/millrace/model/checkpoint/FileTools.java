@@ -1,0 +1,68 @@
+package io.millrace.model.checkpoint;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/** Names, digests and durability of the files of a checkpoint. */
+final class FileTools {
+  private static final int LONGEST_NAME = 255;
+
+  private FileTools() {}
+
+  /**
+   * Whether a name taken from a file means a file of the same directory, and so cannot lead out of
+   * it.
+   */
+  static boolean isPlainName(String name) {
+    return !name.isEmpty()
+        && name.length() <= LONGEST_NAME
+        && !name.equals(".")
+        && !name.equals("..")
+        && name.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
+  }
+
+  /** SHA-256 of a file's bytes, in lower-case hexadecimal. */
+  static String sha256(Path file) {
+    try (InputStream in = new DigestInputStream(Files.newInputStream(file), newDigest())) {
+      in.transferTo(OutputStream.nullOutputStream());
+      return HexFormat.of().formatHex(((DigestInputStream) in).getMessageDigest().digest());
+    } catch (IOException e) {
+      throw CheckpointException.of(file, "cannot be read: " + e, e);
+    }
+  }
+
+  /** Writes a new text file and forces it to the disk. */
+  static void writeText(Path file, String text) {
+    try {
+      Files.writeString(file, text, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+      force(file);
+    } catch (IOException e) {
+      throw CheckpointException.of(file, "cannot be written: " + e, e);
+    }
+  }
+
+  /** Forces a file, or the entries of a directory, to the disk. */
+  static void force(Path path) throws IOException {
+    // A directory can only be opened for reading; on Linux and macOS that suffices to force it.
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  private static MessageDigest newDigest() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every JDK has SHA-256", e);
+    }
+  }
+}

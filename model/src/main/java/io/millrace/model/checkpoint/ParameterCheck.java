@@ -1,0 +1,119 @@
+package io.millrace.model.checkpoint;
+
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** Compares the parameters that a config asks for with the tensors that are there. */
+final class ParameterCheck {
+  /** So many names are listed; a checkpoint of another model differs in all of them. */
+  private static final int LISTED = 8;
+
+  /** Old converters stored the rotary frequencies, which follow from the config. */
+  private static final String DERIVED_SUFFIX = ".rotary_emb.inv_freq";
+
+  private ParameterCheck() {}
+
+  /** Everything wrong with the tensors of a directory, in words; empty where nothing is. */
+  static List<String> problems(LlamaConfig config, CheckpointKind kind, CheckpointTensors tensors) {
+    Set<String> present = new LinkedHashSet<>(tensors.names());
+    present.removeIf(name -> name.endsWith(DERIVED_SUFFIX));
+    boolean repeatsTiedHead =
+        kind == CheckpointKind.POLICY && config.tiedHead() && present.remove(LlamaConfig.HEAD);
+    List<ParameterSpec> specs = kind.parameters(config);
+    List<String> problems = nameProblems(specs, present);
+    for (ParameterSpec spec : specs) {
+      if (present.contains(spec.name())) {
+        TensorInfo info = tensors.info(spec.name());
+        if (!info.hasShape(spec.shape())) {
+          problems.add(shapeProblem(spec, Arrays.toString(info.shape())));
+        }
+        if (!info.dtype().isReadable()) {
+          problems.add(
+              "parameter '"
+                  + spec.name()
+                  + "' is of type "
+                  + info.dtype()
+                  + "; F32, F16 and BF16 are read");
+        }
+      }
+    }
+    if (repeatsTiedHead
+        && present.contains(LlamaConfig.EMBEDDING)
+        && !isSame(tensors, LlamaConfig.HEAD, LlamaConfig.EMBEDDING)) {
+      problems.add(
+          "'"
+              + LlamaConfig.HEAD
+              + "' differs from '"
+              + LlamaConfig.EMBEDDING
+              + "' although tie_word_embeddings is true: set it to false, or leave the head out");
+    }
+    return problems;
+  }
+
+  /** As {@link #problems}, for tensors that are about to be written. */
+  static List<String> problems(
+      LlamaConfig config, CheckpointKind kind, Map<String, ? extends TensorSource> tensors) {
+    List<ParameterSpec> specs = kind.parameters(config);
+    List<String> problems = nameProblems(specs, tensors.keySet());
+    for (ParameterSpec spec : specs) {
+      TensorSource source = tensors.get(spec.name());
+      if (source != null && !Arrays.equals(spec.shape(), source.shape())) {
+        problems.add(shapeProblem(spec, Arrays.toString(source.shape())));
+      }
+    }
+    return problems;
+  }
+
+  private static String shapeProblem(ParameterSpec spec, String actual) {
+    return "parameter '"
+        + spec.name()
+        + "' has shape "
+        + actual
+        + " but the config asks for "
+        + Arrays.toString(spec.shape());
+  }
+
+  private static List<String> nameProblems(List<ParameterSpec> specs, Set<String> present) {
+    Set<String> missing = new LinkedHashSet<>();
+    specs.forEach(spec -> missing.add(spec.name()));
+    Set<String> extra = new LinkedHashSet<>(present);
+    extra.removeAll(missing);
+    missing.removeAll(present);
+    List<String> problems = new ArrayList<>();
+    list(problems, "missing parameter", missing, extra);
+    list(problems, "unknown tensor", extra, missing);
+    return problems;
+  }
+
+  private static void list(
+      List<String> problems, String what, Set<String> names, Collection<String> candidates) {
+    names.stream()
+        .limit(LISTED)
+        .forEach(
+            name ->
+                problems.add(
+                    what
+                        + " '"
+                        + CheckpointException.shorten(name)
+                        + "'"
+                        + NearestName.suggestion(name, candidates)));
+    if (names.size() > LISTED) {
+      problems.add(what + ": and " + (names.size() - LISTED) + " more");
+    }
+  }
+
+  private static boolean isSame(CheckpointTensors tensors, String a, String b) {
+    TensorInfo first = tensors.info(a);
+    TensorInfo second = tensors.info(b);
+    return first.dtype() == second.dtype()
+        && Arrays.equals(first.shape(), second.shape())
+        && tensors.holding(a).bytes(a).mismatch(tensors.holding(b).bytes(b)) == -1;
+  }
+}
