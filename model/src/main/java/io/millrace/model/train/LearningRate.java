@@ -1,0 +1,5 @@
+package io.millrace.model.train;
+
+public interface LearningRate {
+  double at(long step);
+}

@@ -1,0 +1,236 @@
+package io.millrace.model.llama;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.DoubleSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Whole models: gradients against finite differences, sampling against a full forward pass. */
+class ModelGradientTest {
+
+  private static final long SEED = 7;
+
+  private final Backend backend = new Nd4jBackend();
+
+  @AfterEach
+  void close() {
+    backend.close();
+  }
+
+  private static LlamaConfig config(boolean tied) {
+    return new LlamaConfig(37, 24, 2, 4, 2, 6, 20, 64, 1e-5f, 10_000, tied, 1, 2);
+  }
+
+  private static List<int[]> batch(int... lengths) {
+    SplittableRandom random = new SplittableRandom(SEED);
+    List<int[]> batch = new ArrayList<>();
+    for (int length : lengths) {
+      batch.add(random.ints(length, 0, 37).toArray());
+    }
+    return batch;
+  }
+
+  /** Weights large enough for every path through the model to matter. */
+  private static void enlarge(Parameters weights) {
+    float[] values = weights.decayed().toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] *= 10;
+    }
+    weights.decayed().write(values);
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void languageModelGradientIsTheSlopeOfItsLoss(boolean tied) {
+    try (LanguageModel model = LanguageModel.random(backend, config(tied), SEED)) {
+      enlarge(model.weights());
+      List<int[]> sequences = batch(9, 2, 5);
+      Targets targets = Targets.from(sequences, new int[] {3, 1, 2});
+      SplittableRandom random = new SplittableRandom(SEED);
+      float[] a = floats(random, targets.count());
+      float[] b = floats(random, targets.count());
+      Parameters gradients = Parameters.zeros(backend, model.weights().specs());
+      model.forward(sequences, targets, 0.7f);
+      model.backward(gradients, a, b);
+      assertSlope(
+          model.weights(),
+          gradients,
+          () -> {
+            LanguageModel.TokenLogProbs out = model.infer(sequences, targets, 0.7f);
+            double loss = 0;
+            for (int i = 0; i < a.length; i++) {
+              loss += (double) a[i] * out.logProbs()[i] + (double) b[i] * out.entropies()[i];
+            }
+            return loss;
+          });
+    }
+  }
+
+  @Test
+  void scalarModelGradientIsTheSlopeOfItsLoss() {
+    LlamaConfig config = config(true);
+    try (ScalarModel model =
+        new ScalarModel(
+            backend, config, Parameters.random(backend, config.scalarParameters(), SEED))) {
+      enlarge(model.weights());
+      List<int[]> sequences = batch(4, 7, 1);
+      int[] rows = {3, 0, 5, 10, 11};
+      float[] a = floats(new SplittableRandom(SEED), rows.length);
+      Parameters gradients = Parameters.zeros(backend, model.weights().specs());
+      model.forward(sequences, rows);
+      model.backward(gradients, a);
+      assertSlope(
+          model.weights(),
+          gradients,
+          () -> {
+            float[] scores = model.infer(sequences, rows);
+            double loss = 0;
+            for (int i = 0; i < a.length; i++) {
+              loss += (double) a[i] * scores[i];
+            }
+            return loss;
+          });
+    }
+  }
+
+  private static float[] floats(SplittableRandom random, int count) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  /** For every parameter, the slope along its gradient is the gradient's squared norm. */
+  private static void assertSlope(Parameters weights, Parameters gradients, DoubleSupplier loss) {
+    for (var spec : weights.specs()) {
+      float[] gradient = gradients.get(spec.name()).toFloats();
+      double squared = 0;
+      for (float g : gradient) {
+        squared += (double) g * g;
+      }
+      double norm = Math.sqrt(squared);
+      float[] before = weights.get(spec.name()).toFloats();
+      // Two step sizes make a fourth-order difference: float32 noise allows no smaller steps.
+      double slope =
+          (8 * difference(weights, spec.name(), before, gradient, 0.01 / norm, loss)
+                  - difference(weights, spec.name(), before, gradient, 0.02 / norm, loss))
+              / (12 * 0.01);
+      assertEquals(norm, slope, 2e-3 * norm + 2e-3, spec.name() + ", seed " + SEED);
+    }
+  }
+
+  private static double difference(
+      Parameters weights,
+      String name,
+      float[] before,
+      float[] direction,
+      double step,
+      DoubleSupplier loss) {
+    double[] sides = new double[2];
+    for (int side = 0; side < 2; side++) {
+      float[] moved = before.clone();
+      for (int i = 0; i < moved.length; i++) {
+        moved[i] += (float) ((side == 0 ? step : -step) * direction[i]);
+      }
+      weights.get(name).write(moved);
+      sides[side] = loss.getAsDouble();
+    }
+    weights.get(name).write(before);
+    return sides[0] - sides[1];
+  }
+
+  @Test
+  void gradientsOfTwoPassesAddUp() {
+    try (LanguageModel model = LanguageModel.random(backend, config(true), SEED)) {
+      List<int[]> sequences = batch(5, 3);
+      Targets targets = Targets.all(sequences);
+      float[] ones = new float[targets.count()];
+      Arrays.fill(ones, 1);
+      Parameters once = Parameters.zeros(backend, model.weights().specs());
+      Parameters twice = Parameters.zeros(backend, model.weights().specs());
+      model.forward(sequences, targets, 1);
+      model.backward(once, ones, new float[ones.length]);
+      for (int pass = 0; pass < 2; pass++) {
+        model.forward(sequences, targets, 1);
+        model.backward(twice, ones, new float[ones.length]);
+      }
+      float[] expected = once.flat().toFloats();
+      for (int i = 0; i < expected.length; i++) {
+        expected[i] *= 2;
+      }
+      assertArrayEquals(expected, twice.flat().toFloats(), 1e-5f);
+    }
+  }
+
+  @Test
+  void sampledLogProbsAreThoseOfAFullForwardPass() {
+    try (LanguageModel model = LanguageModel.random(backend, config(false), SEED)) {
+      enlarge(model.weights());
+      SamplingOptions options = new SamplingOptions(12, 0.8f, 1);
+      Generator generator = new Generator(model, options, 2);
+      List<Generator.Request> requests = new ArrayList<>();
+      for (int[] prompt : batch(3, 8, 1, 5)) {
+        requests.add(new Generator.Request(prompt, Generator.seed(SEED, "r" + prompt.length)));
+      }
+      List<Generator.Response> responses = generator.generate(requests);
+      List<int[]> sequences = new ArrayList<>();
+      int[] from = new int[requests.size()];
+      float[] expected = {};
+      for (int i = 0; i < requests.size(); i++) {
+        int[] prompt = requests.get(i).prompt();
+        int[] response = responses.get(i).tokens();
+        int[] whole = Arrays.copyOf(prompt, prompt.length + response.length);
+        System.arraycopy(response, 0, whole, prompt.length, response.length);
+        sequences.add(whole);
+        from[i] = prompt.length;
+        int end = expected.length;
+        expected = Arrays.copyOf(expected, end + response.length);
+        System.arraycopy(responses.get(i).logProbs(), 0, expected, end, response.length);
+      }
+      float[] actual = model.infer(sequences, Targets.from(sequences, from), 0.8f).logProbs();
+      assertArrayEquals(expected, actual, 1e-4f);
+    }
+  }
+
+  @Test
+  void aResponseDoesNotDependOnWhatElseIsSampled() {
+    try (LanguageModel model = LanguageModel.random(backend, config(false), SEED)) {
+      enlarge(model.weights());
+      Generator generator = new Generator(model, new SamplingOptions(10, 1, 0.9f), 2);
+      List<Generator.Request> requests = new ArrayList<>();
+      for (int[] prompt : batch(3, 8, 1, 5)) {
+        requests.add(new Generator.Request(prompt, Generator.seed(SEED, "r" + prompt.length)));
+      }
+      List<Generator.Response> together = generator.generate(requests);
+      for (int i = 0; i < requests.size(); i++) {
+        Generator.Response alone = generator.generate(List.of(requests.get(i))).get(0);
+        assertArrayEquals(together.get(i).tokens(), alone.tokens());
+      }
+    }
+  }
+
+  @Test
+  void aCacheThatIsTooSmallIsRefused() {
+    try (LanguageModel model = LanguageModel.random(backend, config(true), SEED);
+        KvCache cache = model.kvCache(1, 4)) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () ->
+              model.nextLogits(
+                  List.of(new int[] {1, 2, 3, 4, 5}), cache, new int[] {0}, new int[] {0}));
+    }
+  }
+}
