@@ -235,7 +235,7 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void namesWrongShapeAndType() throws IOException {
+  void namesWrongShape() throws IOException {
     Map<String, TensorSource> weights = weights(CheckpointKind.POLICY, UNTIED);
     weights.put("model.norm.weight", TensorSource.of(new int[] {2, 4}, new float[8]));
     assertRefused(
