@@ -1,0 +1,194 @@
+package io.millrace.model.llama;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class LlamaConfigTest {
+  private static final LlamaConfig UNTIED =
+      new LlamaConfig(64, 16, 2, 4, 2, 6, 40, 128, 1e-5f, 500_000.0, false, 1, 2);
+
+  /** The keys of transformers 4.31 and later; %s takes further ones. */
+  private static final String VERSION_4 =
+      """
+      {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
+       "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
+       "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+       "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "torch_dtype": "float16"%s}
+      """;
+
+  @TempDir Path dir;
+
+  private static LlamaConfig parse(String furtherKeys) {
+    return LlamaConfig.fromJson(VERSION_4.formatted(furtherKeys));
+  }
+
+  @Test
+  void readsWhatItWrites() throws IOException {
+    LlamaConfig tied = new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, true, -1, 8);
+    for (LlamaConfig config : List.of(UNTIED, tied)) {
+      Path file = Files.writeString(dir.resolve("config.json"), config.toJson());
+      assertEquals(config, LlamaConfig.fromJson(file));
+    }
+    assertTrue(UNTIED.toJson().contains("\"rope_scaling\" : null"));
+  }
+
+  @Test
+  void readsVersion4() {
+    LlamaConfig config =
+        parse(
+            """
+            , "rope_theta": 500000.0, "rope_scaling": null, "attention_bias": false,
+            "bos_token_id": 5, "eos_token_id": [7, 8], "tie_word_embeddings": true
+            """);
+    assertEquals(
+        new LlamaConfig(32000, 4096, 32, 32, 8, 128, 11008, 4096, 1e-5f, 500_000.0, true, 5, 7),
+        config);
+  }
+
+  @Test
+  void readsVersion5() {
+    LlamaConfig config =
+        parse(
+            """
+            , "rope_parameters": {"rope_theta": 1000000.0, "rope_type": "default"},
+            "dtype": "bfloat16", "head_dim": 64, "eos_token_id": 7, "bos_token_id": null
+            """);
+    assertEquals(1e6, config.ropeTheta());
+    assertEquals(64, config.headDim());
+    assertEquals(7, config.eosToken());
+    assertEquals(LlamaConfig.NO_TOKEN, config.bosToken());
+  }
+
+  @Test
+  void absentKeysHaveTransformersDefaults() {
+    LlamaConfig config =
+        LlamaConfig.fromJson(
+            """
+            {"vocab_size": 10, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+             "num_attention_heads": 2}
+            """);
+    assertEquals(new LlamaConfig(10, 8, 1, 2, 2, 4, 8, 2048, 1e-6f, 10_000, false, 1, 2), config);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0} | rope_type is llama3",
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0} | rope_type is linear",
+        "\"rope_scaling\": {\"factor\": 2.0} | rope_scaling.rope_type",
+        "\"rope_parameters\": {\"rope_type\": \"yarn\"} | rope_parameters.rope_type is yarn",
+        "\"rope_parameters\": {\"rope_theta\": 5.0}, \"rope_theta\": 6.0 | rope_theta is 6.0",
+        "\"rope_parameters\": {\"partial_rotary_factor\": 0.5} | partial_rotary_factor is 0.5",
+        "\"rope_parameters\": {\"full\": {\"rope_theta\": 5.0}} | one setting for all layers",
+        "\"attention_bias\": true | attention_bias",
+        "\"mlp_bias\": true | mlp_bias",
+        "\"quantization_config\": {\"bits\": 4} | quantization_config",
+        "\"head_dim\": 5 | headDim is 5",
+        "\"head_dim\": \"x\" | head_dim is \"x\"",
+        "\"eos_token_id\": 32000 | eosToken is 32000",
+        "\"rope_theta\": -1 | ropeTheta is -1.0",
+        "\"hidden_size\": 4096 | Duplicate",
+      })
+  void refusesByName(String keys, String inMessage) {
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> parse(", " + keys)).getMessage();
+    assertTrue(message.contains(inMessage), message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "LlamaForCausalLM, MistralForCausalLM, MistralForCausalLM",
+    "'\"model_type\": \"llama\"', '\"model_type\": \"gemma\"', model_type is gemma",
+    "silu, gelu, hidden_act is gelu",
+    "'\"num_key_value_heads\": 8', '\"num_key_value_heads\": 5', kvHeads is 5",
+    "'\"vocab_size\": 32000', '\"vocab_size\": 0', vocab_size is 0",
+    "'\"vocab_size\": 32000', '\"vocab_size\": 9999999999', vocab_size is 9999999999",
+    "'\"vocab_size\": 32000,', '', vocab_size is absent",
+    "'\"num_hidden_layers\": 32', '\"num_hidden_layers\": 2000000000', layers is 2000000000",
+    "'\"num_attention_heads\": 32', '\"num_attention_heads\": 31', hidden_size is 4096",
+  })
+  void refusesChangedKey(String from, String to, String inMessage) throws IOException {
+    Path file = dir.resolve("config.json");
+    Files.writeString(file, VERSION_4.formatted("").replace(from, to));
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> LlamaConfig.fromJson(file)).getMessage();
+    assertTrue(message.contains(inMessage), message);
+    assertTrue(message.startsWith(file.toString()), message);
+  }
+
+  @Test
+  void refusesWhatIsNoJsonObject() {
+    for (String text : List.of("", "[]", "{", "{} {}", "[".repeat(100_000))) {
+      assertThrows(IllegalArgumentException.class, () -> LlamaConfig.fromJson(text));
+    }
+  }
+
+  @Test
+  void listsParametersInHuggingFaceLayout() {
+    List<ParameterSpec> specs = UNTIED.parameters();
+    assertEquals(2 * 9 + 3, specs.size());
+    assertShape(specs, "model.embed_tokens.weight", 64, 16);
+    assertShape(specs, "model.layers.1.self_attn.q_proj.weight", 24, 16);
+    assertShape(specs, "model.layers.1.self_attn.k_proj.weight", 12, 16);
+    assertShape(specs, "model.layers.0.self_attn.v_proj.weight", 12, 16);
+    assertShape(specs, "model.layers.0.self_attn.o_proj.weight", 16, 24);
+    assertShape(specs, "model.layers.0.mlp.gate_proj.weight", 40, 16);
+    assertShape(specs, "model.layers.0.mlp.up_proj.weight", 40, 16);
+    assertShape(specs, "model.layers.0.mlp.down_proj.weight", 16, 40);
+    assertShape(specs, "model.layers.0.post_attention_layernorm.weight", 16);
+    assertShape(specs, "model.norm.weight", 16);
+    assertShape(specs, "lm_head.weight", 64, 16);
+    for (ParameterSpec spec : specs) {
+      assertEquals(spec.name().contains("norm"), !spec.decay(), spec.name());
+    }
+    assertEquals(specs.subList(0, specs.size() - 1), UNTIED.trunkParameters());
+    assertShape(UNTIED.scalarParameters(), "score.weight", 1, 16);
+  }
+
+  @Test
+  void tiedHeadIsNotAParameter() {
+    LlamaConfig tied = new LlamaConfig(64, 16, 2, 4, 2, 6, 40, 128, 1e-5f, 1e4, true, 1, 2);
+    assertEquals(tied.trunkParameters(), tied.parameters());
+    assertEquals(64 * 16, UNTIED.parameterCount() - tied.parameterCount());
+  }
+
+  /** Llama 2 7B has 6,738,415,616 parameters. */
+  @Test
+  void countsLlama2() {
+    LlamaConfig config =
+        new LlamaConfig(32000, 4096, 32, 32, 32, 128, 11008, 4096, 1e-5f, 1e4, false, 1, 2);
+    assertEquals(6_738_415_616L, config.parameterCount());
+  }
+
+  @Test
+  void specsCompareByContentAndKeepTheirShape() {
+    int[] shape = {2, 3};
+    ParameterSpec spec = new ParameterSpec("a", shape, true);
+    shape[0] = 9;
+    spec.shape()[1] = 9;
+    assertEquals(new ParameterSpec("a", new int[] {2, 3}, true), spec);
+    assertFalse(spec.equals(new ParameterSpec("a", new int[] {3, 2}, true)));
+    assertEquals(6, spec.elementCount());
+  }
+
+  private static void assertShape(List<ParameterSpec> specs, String name, int... shape) {
+    ParameterSpec found =
+        specs.stream().filter(spec -> spec.name().equals(name)).findFirst().orElseThrow();
+    assertArrayEquals(shape, found.shape(), name);
+  }
+}
