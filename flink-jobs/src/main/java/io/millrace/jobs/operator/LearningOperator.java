@@ -1,0 +1,80 @@
+package io.millrace.jobs.operator;
+
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import org.apache.flink.runtime.state.OperatorStateCheckpointOutputStream;
+import org.apache.flink.runtime.state.StateInitializationContext;
+import org.apache.flink.runtime.state.StatePartitionStreamProvider;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.OutputTag;
+
+/**
+ * An operator around a model that learns or samples.
+ *
+ * <p>Its state goes to Flink's raw operator state as one stream: a model of many megabytes is then
+ * written and read piece by piece, with no second copy on the heap. The stream begins with a format
+ * number, so that a later version can read what an earlier one wrote.
+ */
+abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
+
+  private static final long serialVersionUID = 1;
+  private static final int STATE_FORMAT = 1;
+  private static final int BUFFER = 1 << 16;
+
+  /** Opens models and buffers; called once per attempt, before any state is restored. */
+  protected abstract void openModels() throws Exception;
+
+  protected abstract void writeState(DataOutputStream out) throws IOException;
+
+  protected abstract void readState(DataInputStream in) throws IOException;
+
+  /** Frees native memory; may be called when {@link #openModels} failed half-way. */
+  protected abstract void closeModels();
+
+  @Override
+  public final void initializeState(StateInitializationContext context) throws Exception {
+    super.initializeState(context);
+    openModels();
+    for (StatePartitionStreamProvider partition : context.getRawOperatorStateInputs()) {
+      DataInputStream in =
+          new DataInputStream(new BufferedInputStream(partition.getStream(), BUFFER));
+      int format = in.readInt();
+      if (format != STATE_FORMAT) {
+        throw new IOException(
+            "state of %s has format %d, this version reads %d"
+                .formatted(getClass().getSimpleName(), format, STATE_FORMAT));
+      }
+      readState(in);
+    }
+  }
+
+  @Override
+  public final void snapshotState(StateSnapshotContext context) throws Exception {
+    super.snapshotState(context);
+    OperatorStateCheckpointOutputStream stream = context.getRawOperatorStateOutput();
+    stream.startNewPartition();
+    DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, BUFFER));
+    out.writeInt(STATE_FORMAT);
+    writeState(out);
+    out.flush();
+  }
+
+  @Override
+  public final void close() throws Exception {
+    closeModels();
+    super.close();
+  }
+
+  protected final void emit(OUT record) {
+    output.collect(new StreamRecord<>(record));
+  }
+
+  protected final <T> void emit(OutputTag<T> tag, T record) {
+    output.collect(tag, new StreamRecord<>(record));
+  }
+}

@@ -1,0 +1,37 @@
+package io.millrace.jobs.operator;
+
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tokenizer.ChatTemplate;
+import io.millrace.model.tokenizer.Tokenizer;
+import java.nio.file.Path;
+
+/**
+ * A policy read from a checkpoint directory, with what turns dialogues into its tokens.
+ *
+ * @param version the published version, 0 for a directory of other origin
+ */
+record PolicyModel(LanguageModel model, Tokenizer tokenizer, ChatTemplate template, long version)
+    implements AutoCloseable {
+
+  static PolicyModel load(Backend backend, String uri) {
+    Path directory = Directories.local(uri);
+    try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory)) {
+      Tokenizer tokenizer = Tokenizer.load(directory);
+      return new PolicyModel(
+          ModelWeights.languageModel(backend, checkpoint),
+          tokenizer,
+          ChatTemplate.of(tokenizer),
+          checkpoint.manifest().map(CheckpointManifest::version).orElse(0L));
+    }
+  }
+
+  @Override
+  public void close() {
+    model.close();
+    tokenizer.close();
+  }
+}
