@@ -1,0 +1,2 @@
+/** Text to tokens and back, chat templates, and training of a tokenizer. */
+package io.millrace.model.tokenizer;
