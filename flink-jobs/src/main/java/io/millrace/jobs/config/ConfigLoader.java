@@ -56,8 +56,7 @@ public final class ConfigLoader {
   private static void set(ObjectNode root, String setting) {
     int equals = setting.indexOf('=');
     if (equals < 1) {
-      throw new ConfigException(
-          List.of("--set takes section.key=value, not '" + setting + "'"));
+      throw new ConfigException(List.of("--set takes section.key=value, not '" + setting + "'"));
     }
     String key = setting.substring(0, equals);
     String value = setting.substring(equals + 1);

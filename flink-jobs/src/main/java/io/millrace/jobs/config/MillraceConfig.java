@@ -1,6 +1,8 @@
 package io.millrace.jobs.config;
 
-/** One deployment's configuration: what every job reads, each its own section and the shared ones. */
+/**
+ * One deployment's configuration: what every job reads, each its own section and the shared ones.
+ */
 public record MillraceConfig(
     KafkaSection kafka,
     CheckpointSection checkpoints,

@@ -34,10 +34,7 @@ final class RecordBinder {
   }
 
   static String key(RecordComponent component) {
-    return component
-        .getName()
-        .replaceAll("([a-z0-9])([A-Z])", "$1-$2")
-        .toLowerCase(Locale.ROOT);
+    return component.getName().replaceAll("([a-z0-9])([A-Z])", "$1-$2").toLowerCase(Locale.ROOT);
   }
 
   private <T extends Record> T section(Class<T> type, ObjectNode node, String prefix) {
@@ -85,9 +82,7 @@ final class RecordBinder {
         return null;
       }
       ObjectNode section =
-          node instanceof ObjectNode object
-              ? object
-              : JsonNodeFactory.instance.objectNode();
+          node instanceof ObjectNode object ? object : JsonNodeFactory.instance.objectNode();
       return section(type.asSubclass(Record.class), section, key + ".");
     }
     if (type == Map.class) {
@@ -100,8 +95,7 @@ final class RecordBinder {
     try {
       if (type == List.class) {
         Class<?> element =
-            (Class<?>)
-                ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[0];
+            (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[0];
         List<Object> list = new ArrayList<>();
         for (String text : texts(node, option.value(), key)) {
           list.add(Values.parse(element, text));

@@ -1,0 +1,139 @@
+package io.millrace.jobs.demo;
+
+import io.millrace.schemas.JudgedResponse;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Preferred;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Rating;
+import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Turn;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * Simulated people who choose between two responses by gold reward with Bradley–Terry noise: each
+ * response's worth is its gold plus Gumbel noise, so that A is preferred with probability σ((gold_A
+ * − gold_B) / noise). The rating goes by how far the perceived worths lie apart.
+ */
+public final class Annotators {
+
+  private static final int PEOPLE = 8;
+  private static final double NOISE = 0.08;
+
+  /** Perceived differences above which a response is significantly better, better, slightly so. */
+  private static final double SIGNIFICANT = 0.6;
+
+  private static final double BETTER = 0.35;
+  private static final double SLIGHT = 0.12;
+
+  private final DemoWorld world;
+  private final long seed;
+  private final InstantSource clock;
+
+  public Annotators(DemoWorld world, long seed, InstantSource clock) {
+    this.world = world;
+    this.seed = seed;
+    this.clock = clock;
+  }
+
+  /** A judgment between two of a policy's own responses to one prompt. */
+  public Judgment judge(Objective objective, Rollout a, Rollout b) {
+    return judge(
+        a.getPromptId() + "/" + objective,
+        "policy",
+        objective,
+        a.getDialogue(),
+        response(a.getResponseText(), a.getRolloutId(), a.getPolicyVersion()),
+        response(b.getResponseText(), b.getRolloutId(), b.getPolicyVersion()));
+  }
+
+  /**
+   * Judgments between responses that people wrote, which reward models start from before there are
+   * any of a policy's own (as in Llama 2, section 3.2.1, with open data).
+   */
+  public List<Judgment> archive(Objective objective, int count) {
+    List<Judgment> judgments = new ArrayList<>();
+    for (long i = 0; judgments.size() < count; i++) {
+      // Prompts of the far end of the ids: those that applications send begin at 0.
+      Prompt prompt = world.prompts(Integer.MAX_VALUE + i, 1).get(0);
+      if (objective == Objective.HELPFULNESS && prompt.getIsSafety()) {
+        continue;
+      }
+      List<String> answers = world.answers(prompt, 2);
+      judgments.add(
+          judge(
+              "archive-" + objective + "-" + i,
+              "archive",
+              objective,
+              prompt.getDialogue(),
+              response(answers.get(0), null, null),
+              response(answers.get(1), null, null)));
+    }
+    return judgments;
+  }
+
+  private static JudgedResponse response(String text, String rolloutId, Long policyVersion) {
+    return JudgedResponse.newBuilder()
+        .setText(text)
+        .setRolloutId(rolloutId)
+        .setPolicyVersion(policyVersion)
+        .setUnsafe(null)
+        .build();
+  }
+
+  private Judgment judge(
+      String id,
+      String source,
+      Objective objective,
+      List<Turn> dialogue,
+      JudgedResponse a,
+      JudgedResponse b) {
+    SplittableRandom random = DemoRandom.of(seed, id);
+    double difference =
+        worth(objective, dialogue, a.getText(), random)
+            - worth(objective, dialogue, b.getText(), random);
+    return Judgment.newBuilder()
+        .setJudgmentId(id)
+        .setObjective(objective)
+        .setDialogue(dialogue)
+        .setResponseA(labelled(objective, dialogue, a))
+        .setResponseB(labelled(objective, dialogue, b))
+        .setPreferred(difference >= 0 ? Preferred.A : Preferred.B)
+        .setRating(rating(Math.abs(difference)))
+        .setAnnotator("annotator-" + random.nextInt(PEOPLE))
+        .setSource(source)
+        .setTime(clock.instant())
+        .build();
+  }
+
+  private double worth(
+      Objective objective, List<Turn> dialogue, String response, SplittableRandom random) {
+    double gold =
+        objective == Objective.SAFETY
+            ? world.safety(dialogue, response)
+            : world.helpfulness(dialogue, response);
+    double gumbel = -Math.log(-Math.log(1 - random.nextDouble()));
+    return gold + NOISE * gumbel;
+  }
+
+  private JudgedResponse labelled(
+      Objective objective, List<Turn> dialogue, JudgedResponse response) {
+    return objective == Objective.SAFETY
+        ? JudgedResponse.newBuilder(response)
+            .setUnsafe(world.complies(dialogue, response.getText()))
+            .build()
+        : response;
+  }
+
+  private static Rating rating(double difference) {
+    if (difference > SIGNIFICANT) {
+      return Rating.SIGNIFICANTLY_BETTER;
+    } else if (difference > BETTER) {
+      return Rating.BETTER;
+    }
+    return difference > SLIGHT ? Rating.SLIGHTLY_BETTER : Rating.NEGLIGIBLY_BETTER_OR_UNSURE;
+  }
+}
