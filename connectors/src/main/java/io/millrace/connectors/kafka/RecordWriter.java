@@ -54,7 +54,7 @@ public final class RecordWriter implements AutoCloseable {
     String name = topic.name(settings.topicPrefix());
     try {
       // A failure comes through the callback.
-      Future<RecordMetadata> unused =
+      Future<RecordMetadata> _ =
           producer.send(
               new ProducerRecord<>(name, key, value),
               (metadata, error) -> {

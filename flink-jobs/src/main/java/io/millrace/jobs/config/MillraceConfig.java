@@ -1,5 +1,7 @@
 package io.millrace.jobs.config;
 
+import java.io.Serializable;
+
 /**
  * One deployment's configuration: what every job reads, each its own section and the shared ones.
  */
@@ -11,7 +13,7 @@ public record MillraceConfig(
     SupervisedSection supervised,
     RewardModelSection rewardModel,
     RolloutSection rollout,
-    PpoSection ppo) {
+    PpoSection ppo) implements Serializable {
 
   public MillraceConfig {
     // Log-probs in rollouts are taken at the sampling temperature; PPO's must be the same ones.

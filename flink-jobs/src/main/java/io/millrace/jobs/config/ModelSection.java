@@ -1,5 +1,7 @@
 package io.millrace.jobs.config;
 
+import java.io.Serializable;
+
 /** Which model a job starts from, and on what it computes. */
 public record ModelSection(
     @Option(value = "policy", help = "The policy's name, also its directory and its Kafka key.")
@@ -18,7 +20,7 @@ public record ModelSection(
     @Option(value = "2", help = "New model: key and value heads.") int kvHeads,
     @Option(value = "192", help = "New model: width of the feed-forward block.") int ffnSize,
     @Option(value = "512", help = "New model: tokens in the vocabulary.") int vocabSize,
-    @Option(value = "4096", help = "New model: longest sequence in tokens.") int maxPositions) {
+    @Option(value = "4096", help = "New model: longest sequence in tokens.") int maxPositions) implements Serializable {
 
   /** The backends there are. */
   public enum BackendName {

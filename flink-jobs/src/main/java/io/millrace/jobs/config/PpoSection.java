@@ -1,5 +1,7 @@
 package io.millrace.jobs.config;
 
+import java.io.Serializable;
+
 import io.millrace.model.rlhf.KlEstimator;
 import java.time.Duration;
 
@@ -35,7 +37,7 @@ public record PpoSection(
         Duration scoreMaxWait,
     @Option(value = "true", help = "Refuse rollouts that were sampled with top-p below 1.")
         boolean requireFullSampling,
-    OptimizerSection optimizer) {
+    OptimizerSection optimizer) implements Serializable {
 
   public PpoSection {
     Require.atLeast("batch-size", batchSize, 2);

@@ -1,5 +1,7 @@
 package io.millrace.jobs.config;
 
+import java.io.Serializable;
+
 import io.millrace.model.rlhf.Margin;
 import io.millrace.schemas.Objective;
 import java.time.Duration;
@@ -32,7 +34,7 @@ public record RewardModelSection(
                 "A batch that stays incomplete this long is learned from as it is; 0ms waits."
                     + " Waiting keeps a run reproducible bit for bit.")
         Duration maxWait,
-    OptimizerSection optimizer) {
+    OptimizerSection optimizer) implements Serializable {
 
   public RewardModelSection {
     if (objectives.isEmpty()) {

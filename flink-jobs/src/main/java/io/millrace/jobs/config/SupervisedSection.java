@@ -1,5 +1,7 @@
 package io.millrace.jobs.config;
 
+import java.io.Serializable;
+
 /** Supervised fine-tuning (Llama 2, section 3.1). */
 public record SupervisedSection(
     @Option(value = "64", help = "Demonstrations of one update.") int batchSize,
@@ -17,7 +19,7 @@ public record SupervisedSection(
     @Option(value = "4096", help = "Longer dialogues go to dead-letters.") int maxTokens,
     @Option(value = "10000", help = "A checkpoint is published after this many demonstrations.")
         long publishEvery,
-    OptimizerSection optimizer) {
+    OptimizerSection optimizer) implements Serializable {
 
   public SupervisedSection {
     Require.atLeast("batch-size", batchSize, 1);

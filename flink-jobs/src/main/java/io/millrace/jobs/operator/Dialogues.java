@@ -1,0 +1,25 @@
+package io.millrace.jobs.operator;
+
+import io.millrace.model.tokenizer.Message;
+import io.millrace.schemas.Turn;
+import java.util.List;
+
+/** Dialogues of records as those of the model. */
+public final class Dialogues {
+
+  private Dialogues() {}
+
+  public static List<Message> messages(List<Turn> dialogue) {
+    return dialogue.stream()
+        .map(
+            turn ->
+                new Message(
+                    switch (turn.getRole()) {
+                      case SYSTEM -> Message.Role.SYSTEM;
+                      case USER -> Message.Role.USER;
+                      case ASSISTANT -> Message.Role.ASSISTANT;
+                    },
+                    turn.getContent()))
+        .toList();
+  }
+}

@@ -1,0 +1,40 @@
+package io.millrace.jobs.operator;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import java.io.Serializable;
+
+/** A configuration on its way to the task managers, and what operators make of it there. */
+final class RuntimeSettings implements Serializable {
+
+  private static final long serialVersionUID = 1;
+
+  private final MillraceConfig config;
+
+  RuntimeSettings(MillraceConfig config) {
+    this.config = config;
+  }
+
+  MillraceConfig config() {
+    return config;
+  }
+
+  Backend backend() {
+    return switch (config.model().backend()) {
+      case ND4J -> new Nd4jBackend();
+    };
+  }
+
+  Publisher publisher() {
+    return new Publisher(config.checkpoints().directory(), config.kafka().topicPrefix());
+  }
+
+  static KafkaSettings kafka(MillraceConfig config) {
+    return new KafkaSettings(
+        config.kafka().bootstrapServers(),
+        config.kafka().topicPrefix(),
+        config.kafka().properties());
+  }
+}
