@@ -1,2 +1,0 @@
-/** Text to tokens and back, chat templates, and training of a tokenizer. */
-package io.millrace.model.tokenizer;
