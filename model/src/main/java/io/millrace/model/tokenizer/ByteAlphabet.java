@@ -10,6 +10,7 @@ import java.util.Arrays;
  */
 final class ByteAlphabet {
   private static final char[] CHARACTERS = new char[256];
+  private static final char[] SORTED;
 
   static {
     char next = 0x100;
@@ -17,6 +18,8 @@ final class ByteAlphabet {
       boolean printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xFF && b != 0xAD);
       CHARACTERS[b] = printable ? (char) b : next++;
     }
+    SORTED = CHARACTERS.clone();
+    Arrays.sort(SORTED);
   }
 
   private ByteAlphabet() {}
@@ -26,11 +29,14 @@ final class ByteAlphabet {
     return CHARACTERS[b];
   }
 
+  /** Whether a character stands for a byte. */
+  static boolean contains(int character) {
+    return Arrays.binarySearch(SORTED, (char) character) >= 0;
+  }
+
   /** All 256 characters in ascending order. */
   static char[] sorted() {
-    char[] sorted = CHARACTERS.clone();
-    Arrays.sort(sorted);
-    return sorted;
+    return SORTED.clone();
   }
 
   /** The text's UTF-8 bytes in this alphabet, one character a byte. */

@@ -119,11 +119,13 @@ record TokenizerJson(Vocabulary vocabulary, Set<Integer> special, String nativeJ
 
     /** A merge is written as {@code "a b"} or, in newer files, as {@code ["a", "b"]}. */
     private String[] pair(JsonNode merge) {
-      String[] pair =
-          merge.isTextual()
-              ? merge.textValue().split(" ", -1)
-              : new String[] {merge.path(0).asText(), merge.path(1).asText()};
-      if (pair.length != 2 || (merge.isArray() && merge.size() != 2)) {
+      String[] pair = new String[0];
+      if (merge.isTextual()) {
+        pair = merge.textValue().split(" ", -1);
+      } else if (merge.path(0).isTextual() && merge.path(1).isTextual() && merge.size() == 2) {
+        pair = new String[] {merge.path(0).textValue(), merge.path(1).textValue()};
+      }
+      if (pair.length != 2) {
         throw problem("merge " + merge + " is not a pair of tokens");
       }
       return pair;
@@ -144,12 +146,31 @@ record TokenizerJson(Vocabulary vocabulary, Set<Integer> special, String nativeJ
           special.add(content);
           i.remove();
         } else {
+          requireRestorable(content, token);
           pieces.put(content, id);
         }
       }
       specialByConfig.stream().filter(vocabulary::contains).forEach(special::add);
       pieces.remove(special);
       return special;
+    }
+
+    /**
+     * Stripping loses spaces, and a ByteLevel decoder takes characters of its alphabet for bytes.
+     */
+    private void requireRestorable(String content, JsonNode token) {
+      boolean bytes =
+          byteLevel()
+              && content.chars().allMatch(ByteAlphabet::contains)
+              && content.chars().anyMatch(c -> c > '~');
+      if (bytes || token.path("lstrip").asBoolean() || token.path("rstrip").asBoolean()) {
+        throw problem(
+            "text with the added token \"" + content + "\" would not be given back by decoding");
+      }
+    }
+
+    private boolean byteLevel() {
+      return root.path("pre_tokenizer").findValuesAsText("type").contains("ByteLevel");
     }
 
     private void removeMergesOf(Set<String> special, ArrayNode merges) {
@@ -164,7 +185,7 @@ record TokenizerJson(Vocabulary vocabulary, Set<Integer> special, String nativeJ
     }
 
     private void requireCoverage(ObjectNode model, ObjectNode pieces) {
-      boolean byteLevel = root.path("pre_tokenizer").findValuesAsText("type").contains("ByteLevel");
+      boolean byteLevel = byteLevel();
       if (!byteLevel && !model.path("byte_fallback").asBoolean()) {
         throw problem(
             "neither a ByteLevel pre-tokenizer nor model.byte_fallback: some texts have no tokens");
