@@ -3,12 +3,10 @@ package io.millrace.model.tokenizer;
 import io.millrace.model.tokenizer.BytePairLearner.Pair;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -52,7 +50,6 @@ public final class ByteLevelBpeTrainer {
     BytePairLearner learner = learner(corpus, ids);
 
     List<String> merges = new ArrayList<>();
-    Set<Pair> learned = new HashSet<>();
     while (tokens.size() < vocabularySize) {
       Optional<Pair> best = learner.best();
       if (best.isEmpty()) {
@@ -61,17 +58,11 @@ public final class ByteLevelBpeTrainer {
       Pair pair = best.get();
       String left = tokens.get(pair.left());
       String right = tokens.get(pair.right());
-      // Two pairs may spell the same token ("ab" "c" and "a" "bc"): it keeps its first id. A pair
-      // that was learned comes again where such a merge put its left side beside its right side.
-      Integer id = ids.putIfAbsent(left + right, tokens.size());
-      if (id == null) {
-        id = tokens.size();
-        tokens.add(left + right);
-      }
-      if (learned.add(pair)) {
-        merges.add(left + " " + right);
-      }
-      learner.merge(pair, id);
+      // Always a new token: a span that begins and ends with whole symbols is merged as it would be
+      // by itself, so no two pairs spell the same token.
+      learner.merge(pair, tokens.size());
+      tokens.add(left + right);
+      merges.add(left + " " + right);
     }
     return new TrainedTokenizer(tokens, merges);
   }

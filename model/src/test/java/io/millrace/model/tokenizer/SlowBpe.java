@@ -3,10 +3,8 @@ package io.millrace.model.tokenizer;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /** Byte-pair merges by counting every pair of the whole corpus again before each merge. */
 final class SlowBpe {
@@ -29,7 +27,6 @@ final class SlowBpe {
       ids.put(String.valueOf(c), ids.size());
     }
     List<String> merges = new ArrayList<>();
-    Set<String> seen = new HashSet<>();
     while (merges.size() < count) {
       Map<List<String>, Integer> pairs = new HashMap<>();
       for (List<String> word : words) {
@@ -46,10 +43,8 @@ final class SlowBpe {
               .orElseThrow()
               .getKey();
       String merged = String.join("", best);
-      ids.putIfAbsent(merged, ids.size());
-      if (seen.add(String.join(" ", best))) {
-        merges.add(String.join(" ", best));
-      }
+      ids.put(merged, ids.size());
+      merges.add(String.join(" ", best));
       for (List<String> word : words) {
         for (int i = 0; i + 1 < word.size(); i++) {
           if (word.subList(i, i + 2).equals(best)) {
