@@ -1,0 +1,209 @@
+package io.millrace.model.tokenizer;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+
+/**
+ * Text to tokens and back, by a byte-pair encoding in Hugging Face's format.
+ *
+ * <p>Text never becomes a special token: {@code "</s>"} typed by a user is five ordinary
+ * characters. Special tokens come in by their ids alone, see {@link #bos()} and its neighbours.
+ *
+ * <p>Everything here may be called by many threads at once; after {@link #close()} encoding and
+ * decoding throw {@link IllegalStateException}. Nothing is downloaded; the native library is
+ * unpacked once below {@code ~/.djl.ai}, or where {@code DJL_CACHE_DIR} says.
+ */
+public final class Tokenizer implements AutoCloseable {
+  /** Kinds of text that an encoding may lose: runs of space, marks, long characters, controls. */
+  private static final String PROBE = "Round  trip:\n\té e\u0301 \ud83d\ude00\u0000.";
+
+  private final TokenizerFiles files;
+  private final TokenizerConfig config;
+  private final Vocabulary vocabulary;
+  private final Set<Integer> special;
+  private final NativeTokenizer nativeTokenizer;
+  private final int bos;
+  private final int eos;
+  private final OptionalInt separator;
+  private final OptionalInt padding;
+
+  /**
+   * Reads {@code tokenizer.json} and {@code tokenizer_config.json}.
+   *
+   * @throws TokenizerException if they cannot be read, are not sound, or hold a tokenizer of a kind
+   *     that Llama models do not have; the message names the file and the fault
+   */
+  public static Tokenizer load(Path directory) {
+    return new Tokenizer(TokenizerFiles.read(directory));
+  }
+
+  Tokenizer(TokenizerFiles files) {
+    this.files = files;
+    config = TokenizerConfig.parse(files);
+    TokenizerJson json = TokenizerJson.parse(files, config.special());
+    vocabulary = json.vocabulary();
+    special = json.special();
+    bos = id("bos_token", config.bos());
+    eos = id("eos_token", config.eos());
+    separator = optionalId("sep_token", config.separator());
+    padding = optionalId("pad_token", config.padding());
+    requireDistinct();
+    nativeTokenizer = new NativeTokenizer(files.where(TokenizerFiles.TOKENIZER), json.nativeJson());
+    requireRoundTrip(PROBE);
+    requireRoundTrip(" " + PROBE + " ");
+  }
+
+  private int id(String role, String token) {
+    return idOf(token)
+        .orElseThrow(
+            () ->
+                new TokenizerException(
+                    files.where(TokenizerFiles.CONFIG),
+                    "%s is \"%s\", which %s does not have"
+                        .formatted(role, token, TokenizerFiles.TOKENIZER)));
+  }
+
+  private OptionalInt optionalId(String role, Optional<String> token) {
+    return token.isEmpty() ? OptionalInt.empty() : OptionalInt.of(id(role, token.get()));
+  }
+
+  private void requireDistinct() {
+    Optional<String> none = Optional.empty();
+    boolean distinct =
+        bos != eos
+            && (config.separator().equals(none)
+                || (separator.getAsInt() != bos && separator.getAsInt() != eos))
+            && (config.padding().equals(none)
+                || (padding.getAsInt() != bos
+                    && padding.getAsInt() != eos
+                    && !padding.equals(separator)));
+    if (!distinct) {
+      throw new TokenizerException(
+          files.where(TokenizerFiles.CONFIG),
+          "bos_token \"%s\", eos_token \"%s\", sep_token \"%s\" and pad_token \"%s\" must be different tokens; null stands for none of the latter two"
+              .formatted(
+                  config.bos(),
+                  config.eos(),
+                  config.separator().orElse("null"),
+                  config.padding().orElse("null")));
+    }
+  }
+
+  private void requireRoundTrip(String text) {
+    String back;
+    try {
+      back = decode(encode(text));
+    } catch (RuntimeException e) {
+      close();
+      throw new TokenizerException(
+          files.where(TokenizerFiles.TOKENIZER), "cannot encode and decode: " + e.getMessage(), e);
+    }
+    if (!back.equals(text)) {
+      close();
+      throw new TokenizerException(
+          files.where(TokenizerFiles.TOKENIZER),
+          "does not give back the text it encodes: \"%s\" for \"%s\"".formatted(back, text));
+    }
+  }
+
+  /**
+   * The tokens of a text, none of them special, none added. A lone surrogate, which is no Unicode
+   * character, is taken for U+FFFD.
+   */
+  public int[] encode(String text) {
+    return text.isEmpty() ? new int[0] : nativeTokenizer.encode(Texts.wellFormed(text));
+  }
+
+  /**
+   * The text of tokens, special tokens left out. Bytes that make no whole character, as where a
+   * sequence was cut, become U+FFFD.
+   *
+   * @throws IllegalArgumentException for an id that the vocabulary does not have
+   */
+  public String decode(int[] tokens) {
+    long[] ordinary = new long[tokens.length];
+    int n = 0;
+    for (int token : tokens) {
+      if (!vocabulary.contains(token)) {
+        throw new IllegalArgumentException(
+            "token %d is not in the vocabulary, whose ids lie in 0 to %d"
+                .formatted(token, vocabSize() - 1));
+      }
+      if (!special.contains(token)) {
+        ordinary[n++] = token;
+      }
+    }
+    return n == 0 ? "" : nativeTokenizer.decode(Arrays.copyOf(ordinary, n));
+  }
+
+  /** One more than the highest token id: the rows that a model's embedding needs at least. */
+  public int vocabSize() {
+    return vocabulary.size();
+  }
+
+  /** Begins a sequence. */
+  public int bos() {
+    return bos;
+  }
+
+  /** Ends a response. */
+  public int eos() {
+    return eos;
+  }
+
+  /**
+   * Stands between samples that are concatenated to fill a training sequence.
+   *
+   * @throws IllegalStateException if the tokenizer has none
+   */
+  public int separator() {
+    return separator.orElseThrow(
+        () ->
+            new IllegalStateException(
+                files.where(TokenizerFiles.CONFIG)
+                    + ": has no \"sep_token\"; add a special token to tokenizer.json and name it"
+                    + " there"));
+  }
+
+  /** Fills what is no text; never learned from. Millrace packs sequences and does not need it. */
+  public OptionalInt padding() {
+    return padding;
+  }
+
+  /** Whether a token is one that no text encodes to. */
+  public boolean isSpecial(int token) {
+    return special.contains(token);
+  }
+
+  /** The id of a token as the vocabulary spells it, special tokens included. */
+  public OptionalInt idOf(String token) {
+    return vocabulary.id(token);
+  }
+
+  /** The Jinja source of the chat template, if there is one; see {@link ChatTemplate#of}. */
+  public Optional<String> chatTemplateSource() {
+    return config.chatTemplate();
+  }
+
+  /** Where the tokenizer comes from, for messages. */
+  String origin() {
+    return files.origin();
+  }
+
+  /**
+   * Writes the files that it was read from, byte for byte, and makes the directory if need be.
+   *
+   * @throws TokenizerException if they cannot be written
+   */
+  public void save(Path directory) {
+    files.write(directory);
+  }
+
+  @Override
+  public void close() {
+    nativeTokenizer.close();
+  }
+}

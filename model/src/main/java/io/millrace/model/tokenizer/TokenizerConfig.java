@@ -1,0 +1,100 @@
+package io.millrace.model.tokenizer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * What {@code tokenizer_config.json} says: the tokens with a role, and the chat template.
+ *
+ * @param special every token that it calls special, those with a role among them
+ */
+record TokenizerConfig(
+    String bos,
+    String eos,
+    Optional<String> separator,
+    Optional<String> padding,
+    Set<String> special,
+    Optional<String> chatTemplate) {
+
+  static TokenizerConfig parse(TokenizerFiles files) {
+    String where = files.where(TokenizerFiles.CONFIG);
+    ObjectNode config = Json.object(where, files.contents().get(TokenizerFiles.CONFIG));
+    Set<String> special = new TreeSet<>();
+    for (String key : new String[] {"unk_token", "cls_token", "mask_token"}) {
+      token(where, config, key).ifPresent(special::add);
+    }
+    for (JsonNode extra : config.path("additional_special_tokens")) {
+      content(extra).ifPresent(special::add);
+    }
+    for (JsonNode added : config.path("added_tokens_decoder")) {
+      if (added.path("special").asBoolean()) {
+        content(added).ifPresent(special::add);
+      }
+    }
+    String bos = required(where, config, "bos_token");
+    String eos = required(where, config, "eos_token");
+    Optional<String> separator = token(where, config, "sep_token");
+    Optional<String> padding = token(where, config, "pad_token");
+    special.add(bos);
+    special.add(eos);
+    separator.ifPresent(special::add);
+    padding.ifPresent(special::add);
+    return new TokenizerConfig(
+        bos, eos, separator, padding, Set.copyOf(special), chatTemplate(files, where, config));
+  }
+
+  private static String required(String where, ObjectNode config, String key) {
+    return token(where, config, key)
+        .orElseThrow(
+            () ->
+                new TokenizerException(
+                    where, "has no \"" + key + "\"; sequences of a Llama begin and end with one"));
+  }
+
+  private static Optional<String> token(String where, ObjectNode config, String key) {
+    JsonNode node = config.path(key);
+    if (node.isMissingNode() || node.isNull()) {
+      return Optional.empty();
+    }
+    Optional<String> content = content(node);
+    if (content.isEmpty() || content.get().isEmpty()) {
+      throw new TokenizerException(
+          where, "\"" + key + "\" is " + node + ", expected a token such as \"<s>\"");
+    }
+    return content;
+  }
+
+  /** A token is written as a string, or as an object that holds it as {@code content}. */
+  private static Optional<String> content(JsonNode token) {
+    JsonNode content = token.isObject() ? token.path("content") : token;
+    return content.isTextual() ? Optional.of(content.textValue()) : Optional.empty();
+  }
+
+  /** As transformers chooses it: the file of its own, else the config's, which may name several. */
+  private static Optional<String> chatTemplate(
+      TokenizerFiles files, String where, ObjectNode config) {
+    Optional<byte[]> file = files.optional(TokenizerFiles.TEMPLATE);
+    if (file.isPresent()) {
+      return file.map(bytes -> new String(bytes, StandardCharsets.UTF_8));
+    }
+    JsonNode template = config.path("chat_template");
+    for (JsonNode named : template) {
+      if (named.path("name").asText().equals("default")) {
+        template = named.path("template");
+        break;
+      }
+    }
+    if (template.isMissingNode() || template.isNull()) {
+      return Optional.empty();
+    }
+    if (!template.isTextual()) {
+      throw new TokenizerException(
+          where, "\"chat_template\" is neither a template nor a list with one named \"default\"");
+    }
+    return Optional.of(template.textValue());
+  }
+}
