@@ -7,7 +7,8 @@ public record CheckpointSection(
     @Option(
             value = "millrace-data/checkpoints",
             help = "Directory under which each model has one directory per version.")
-        String directory) implements Serializable {
+        String directory)
+    implements Serializable {
 
   public CheckpointSection {
     Require.present("directory", directory);

@@ -1,7 +1,6 @@
 package io.millrace.jobs.config;
 
 import java.io.Serializable;
-
 import java.time.Duration;
 
 /** How Flink runs the jobs. */
@@ -19,7 +18,8 @@ public record FlinkSection(
     @Option(value = "1", help = "Parallel instances of validation and rollout.") int parallelism,
     @Option(value = "10", help = "Restarts of a failing job before it gives up.")
         int restartAttempts,
-    @Option(value = "1s", help = "Time between a failure and the restart.") Duration restartDelay) implements Serializable {
+    @Option(value = "1s", help = "Time between a failure and the restart.") Duration restartDelay)
+    implements Serializable {
 
   public FlinkSection {
     Require.present("state-directory", stateDirectory);

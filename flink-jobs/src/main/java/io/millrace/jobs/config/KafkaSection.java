@@ -1,7 +1,6 @@
 package io.millrace.jobs.config;
 
 import java.io.Serializable;
-
 import java.util.Map;
 
 /** Where the topics are. */
@@ -10,7 +9,8 @@ public record KafkaSection(
         String bootstrapServers,
     @Option(value = "millrace.", help = "Prefix of every topic's name.") String topicPrefix,
     @Option(value = "", help = "Kafka client properties passed through, such as security.protocol.")
-        Map<String, String> properties) implements Serializable {
+        Map<String, String> properties)
+    implements Serializable {
 
   public KafkaSection {
     Require.present("bootstrap-servers", bootstrapServers);

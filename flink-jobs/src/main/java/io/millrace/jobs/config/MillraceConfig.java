@@ -13,7 +13,8 @@ public record MillraceConfig(
     SupervisedSection supervised,
     RewardModelSection rewardModel,
     RolloutSection rollout,
-    PpoSection ppo) implements Serializable {
+    PpoSection ppo)
+    implements Serializable {
 
   public MillraceConfig {
     // Log-probs in rollouts are taken at the sampling temperature; PPO's must be the same ones.
@@ -24,5 +25,18 @@ public record MillraceConfig(
               + ": log-probs of a truncated distribution are not the policy's"
               + " (for sampling without PPO set ppo.require-full-sampling: false)");
     }
+  }
+
+  /** The same with another checkpoint to start from. */
+  public MillraceConfig withInitial(String directory) {
+    return new MillraceConfig(
+        kafka,
+        checkpoints,
+        flink,
+        model.withInitial(directory),
+        supervised,
+        rewardModel,
+        rollout,
+        ppo);
   }
 }

@@ -20,7 +20,8 @@ public record ModelSection(
     @Option(value = "2", help = "New model: key and value heads.") int kvHeads,
     @Option(value = "192", help = "New model: width of the feed-forward block.") int ffnSize,
     @Option(value = "512", help = "New model: tokens in the vocabulary.") int vocabSize,
-    @Option(value = "4096", help = "New model: longest sequence in tokens.") int maxPositions) implements Serializable {
+    @Option(value = "4096", help = "New model: longest sequence in tokens.") int maxPositions)
+    implements Serializable {
 
   /** The backends there are. */
   public enum BackendName {
@@ -45,5 +46,20 @@ public record ModelSection(
     Require.atLeast("ffn-size", ffnSize, 1);
     Require.atLeast("vocab-size", vocabSize, 300);
     Require.atLeast("max-positions", maxPositions, 16);
+  }
+
+  ModelSection withInitial(String directory) {
+    return new ModelSection(
+        name,
+        directory,
+        backend,
+        seed,
+        hiddenSize,
+        layers,
+        heads,
+        kvHeads,
+        ffnSize,
+        vocabSize,
+        maxPositions);
   }
 }

@@ -1,8 +1,7 @@
 package io.millrace.jobs.config;
 
-import java.io.Serializable;
-
 import io.millrace.model.tensor.AdamW;
+import java.io.Serializable;
 
 /** AdamW (Llama 2's settings are the defaults). */
 public record OptimizerSection(
@@ -13,7 +12,8 @@ public record OptimizerSection(
     @Option(value = "0.1", help = "Weight decay of matrices; norms' weights have none.")
         double weightDecay,
     @Option(value = "1.0", help = "The global gradient norm is clipped to this.")
-        double maxGradientNorm) implements Serializable {
+        double maxGradientNorm)
+    implements Serializable {
 
   public OptimizerSection {
     Require.between("beta1", beta1, 0, Math.nextDown(1.0));

@@ -1,8 +1,7 @@
 package io.millrace.jobs.config;
 
-import java.io.Serializable;
-
 import io.millrace.model.rlhf.KlEstimator;
+import java.io.Serializable;
 import java.time.Duration;
 
 /** PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3). */
@@ -37,7 +36,12 @@ public record PpoSection(
         Duration scoreMaxWait,
     @Option(value = "true", help = "Refuse rollouts that were sampled with top-p below 1.")
         boolean requireFullSampling,
-    OptimizerSection optimizer) implements Serializable {
+    @Option(
+            value = "0",
+            help = "Fails the job once when this rollout passes, to watch it recover; 0 never.")
+        long failAtRollout,
+    OptimizerSection optimizer)
+    implements Serializable {
 
   public PpoSection {
     Require.atLeast("batch-size", batchSize, 2);
@@ -61,6 +65,7 @@ public record PpoSection(
     Require.atLeast("max-staleness", maxStaleness, 0);
     Require.atLeast("publish-every", publishEvery, 1);
     Require.atLeast("score-batch-size", scoreBatchSize, 1);
+    Require.atLeast("fail-at-rollout", failAtRollout, 0);
     Require.atLeast("score-max-wait (ms)", scoreMaxWait.toMillis(), 1);
   }
 }

@@ -1,9 +1,8 @@
 package io.millrace.jobs.config;
 
-import java.io.Serializable;
-
 import io.millrace.model.rlhf.Margin;
 import io.millrace.schemas.Objective;
+import java.io.Serializable;
 import java.time.Duration;
 import java.util.List;
 
@@ -34,7 +33,8 @@ public record RewardModelSection(
                 "A batch that stays incomplete this long is learned from as it is; 0ms waits."
                     + " Waiting keeps a run reproducible bit for bit.")
         Duration maxWait,
-    OptimizerSection optimizer) implements Serializable {
+    OptimizerSection optimizer)
+    implements Serializable {
 
   public RewardModelSection {
     if (objectives.isEmpty()) {

@@ -1,7 +1,6 @@
 package io.millrace.jobs.config;
 
 import java.io.Serializable;
-
 import java.time.Duration;
 
 /** Sampling responses with the latest policy. */
@@ -13,7 +12,8 @@ public record RolloutSection(
     @Option(value = "256", help = "Tokens of a response at most.") int maxTokens,
     @Option(value = "1024", help = "Longer prompts go to dead-letters.") int maxPromptTokens,
     @Option(value = "1.0", help = "Sampling temperature.") double temperature,
-    @Option(value = "1.0", help = "Nucleus sampling mass; PPO needs 1.") double topP) implements Serializable {
+    @Option(value = "1.0", help = "Nucleus sampling mass; PPO needs 1.") double topP)
+    implements Serializable {
 
   public RolloutSection {
     Require.atLeast("samples-per-prompt", samplesPerPrompt, 1);

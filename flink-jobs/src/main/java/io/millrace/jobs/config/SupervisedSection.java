@@ -19,7 +19,8 @@ public record SupervisedSection(
     @Option(value = "4096", help = "Longer dialogues go to dead-letters.") int maxTokens,
     @Option(value = "10000", help = "A checkpoint is published after this many demonstrations.")
         long publishEvery,
-    OptimizerSection optimizer) implements Serializable {
+    OptimizerSection optimizer)
+    implements Serializable {
 
   public SupervisedSection {
     Require.atLeast("batch-size", batchSize, 1);

@@ -131,10 +131,15 @@ public final class DemoWorld {
     return answers;
   }
 
-  /** Everything that is said in this world, for a tokenizer to be trained on. */
-  public static List<List<Turn>> corpus() {
-    DemoWorld world = new DemoWorld(0, InstantSource.system());
-    return world.demonstrations(4000).stream().map(Demonstration::getDialogue).toList();
+  /** Texts for a tokenizer to be trained on, in the form in which a model meets them. */
+  public static List<String> corpus() {
+    List<String> texts = new ArrayList<>();
+    for (Demonstration demonstration :
+        new DemoWorld(0, InstantSource.system()).demonstrations(4000)) {
+      texts.add("[INST] " + demonstration.getDialogue().get(0).getContent() + " [/INST]");
+      texts.add(" " + demonstration.getDialogue().get(1).getContent() + " ");
+    }
+    return texts;
   }
 
   private Prompt prompt(String id, Question question) {

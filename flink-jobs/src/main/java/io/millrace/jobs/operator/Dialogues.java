@@ -1,6 +1,7 @@
 package io.millrace.jobs.operator;
 
 import io.millrace.model.tokenizer.Message;
+import io.millrace.model.tokenizer.Role;
 import io.millrace.schemas.Turn;
 import java.util.List;
 
@@ -15,9 +16,9 @@ public final class Dialogues {
             turn ->
                 new Message(
                     switch (turn.getRole()) {
-                      case SYSTEM -> Message.Role.SYSTEM;
-                      case USER -> Message.Role.USER;
-                      case ASSISTANT -> Message.Role.ASSISTANT;
+                      case SYSTEM -> Role.SYSTEM;
+                      case USER -> Role.USER;
+                      case ASSISTANT -> Role.ASSISTANT;
                     },
                     turn.getContent()))
         .toList();

@@ -82,10 +82,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
             model,
             section().optimizer().adamW(),
             new LearningRate(
-                section().learningRate(),
-                section().warmupSteps(),
-                section().scheduleSteps(),
-                0.1),
+                section().learningRate(), section().warmupSteps(), section().scheduleSteps(), 0.1),
             section().labelWeight());
     tokens = new JudgmentTokens(initial.template());
     publisher = settings.publisher();
@@ -122,9 +119,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     RewardModelTrainer.Step step = trainer.step(pairs);
     for (int i = 0; i < batch.size(); i++) {
       accuracy.add(
-          batch.get(i).getRating().ordinal(),
-          step.preferredScores()[i],
-          step.rejectedScores()[i]);
+          batch.get(i).getRating().ordinal(), step.preferredScores()[i], step.rejectedScores()[i]);
     }
     batch.clear();
     lastLoss = step.loss();
@@ -134,9 +129,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     metrics.put("lr", step.update().learningRate());
     metrics.put("gradient_norm", step.update().gradientNorm());
     metrics.putAll(figures());
-    emit(
-        Outputs.METRICS,
-        Outputs.metrics(job(objective), trainer.steps(), metrics, Instant.now()));
+    emit(Outputs.METRICS, Outputs.metrics(job(objective), trainer.steps(), metrics, Instant.now()));
     if (consumed - publishedAt >= section().publishEvery()) {
       publish();
     }

@@ -1,6 +1,5 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.nd4j.Nd4jBackend;
@@ -29,12 +28,5 @@ final class RuntimeSettings implements Serializable {
 
   Publisher publisher() {
     return new Publisher(config.checkpoints().directory(), config.kafka().topicPrefix());
-  }
-
-  static KafkaSettings kafka(MillraceConfig config) {
-    return new KafkaSettings(
-        config.kafka().bootstrapServers(),
-        config.kafka().topicPrefix(),
-        config.kafka().properties());
   }
 }

@@ -6,7 +6,7 @@ import io.millrace.jobs.config.SupervisedSection;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tokenizer.ChatTemplate;
+import io.millrace.model.tokenizer.ChatExample;
 import io.millrace.model.train.LearningRate;
 import io.millrace.model.train.SupervisedTrainer;
 import io.millrace.model.train.SupervisedTrainer.Example;
@@ -78,9 +78,9 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
 
   @Override
   public void processElement(StreamRecord<Demonstration> element) throws Exception {
-    ChatTemplate.Tokenized tokens =
+    ChatExample tokens =
         policy.template().demonstration(Dialogues.messages(element.getValue().getDialogue()));
-    Example example = new Example(tokens.tokens(), tokens.loss());
+    Example example = new Example(tokens.tokens(), tokens.learned());
     consumed++;
     if (bounded && section().epochs() > 1) {
       kept.add(example);

@@ -1,0 +1,57 @@
+package io.millrace.jobs;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.KafkaStreams;
+import io.millrace.jobs.config.FlinkSection;
+import io.millrace.jobs.config.MillraceConfig;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.apache.flink.configuration.CheckpointingOptions;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.ExternalizedCheckpointRetention;
+import org.apache.flink.configuration.PipelineOptions;
+import org.apache.flink.configuration.RestartStrategyOptions;
+import org.apache.flink.core.execution.CheckpointingMode;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+
+/** What a configuration means for Flink and Kafka. */
+final class JobSettings {
+
+  private JobSettings() {}
+
+  static KafkaSettings kafka(MillraceConfig config) {
+    return new KafkaSettings(
+        config.kafka().bootstrapServers(),
+        config.kafka().topicPrefix(),
+        config.kafka().properties());
+  }
+
+  static KafkaStreams kafka(
+      StreamExecutionEnvironment env, MillraceConfig config, String job, boolean bounded) {
+    return new KafkaStreams(env, kafka(config), job, bounded);
+  }
+
+  /** Exactly-once Flink checkpoints on disk, and restarts from them. */
+  static Configuration flink(FlinkSection flink) {
+    Configuration configuration = new Configuration();
+    configuration.set(CheckpointingOptions.CHECKPOINTING_INTERVAL, flink.checkpointInterval());
+    configuration.set(
+        CheckpointingOptions.CHECKPOINTING_CONSISTENCY_MODE, CheckpointingMode.EXACTLY_ONCE);
+    configuration.set(CheckpointingOptions.CHECKPOINT_STORAGE, "filesystem");
+    configuration.set(
+        CheckpointingOptions.CHECKPOINTS_DIRECTORY,
+        Path.of(flink.stateDirectory()).toAbsolutePath().toUri().toString());
+    configuration.set(CheckpointingOptions.CHECKPOINTING_TIMEOUT, Duration.ofMinutes(10));
+    configuration.set(
+        CheckpointingOptions.EXTERNALIZED_CHECKPOINT_RETENTION,
+        ExternalizedCheckpointRetention.RETAIN_ON_CANCELLATION);
+    // Every record type has a serializer of its own: falling back to Kryo would be a mistake.
+    configuration.set(PipelineOptions.GENERIC_TYPES, false);
+    configuration.set(RestartStrategyOptions.RESTART_STRATEGY, "fixed-delay");
+    configuration.set(
+        RestartStrategyOptions.RESTART_STRATEGY_FIXED_DELAY_ATTEMPTS, flink.restartAttempts());
+    configuration.set(
+        RestartStrategyOptions.RESTART_STRATEGY_FIXED_DELAY_DELAY, flink.restartDelay());
+    return configuration;
+  }
+}

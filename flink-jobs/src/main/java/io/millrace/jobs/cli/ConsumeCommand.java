@@ -1,0 +1,85 @@
+package io.millrace.jobs.cli;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.JsonLines;
+import io.millrace.schemas.wire.WireFormatException;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.concurrent.Callable;
+import org.apache.avro.specific.SpecificRecordBase;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code millrace consume}. */
+@Command(
+    name = "consume",
+    mixinStandardHelpOptions = true,
+    description =
+        "Prints a topic's records from its beginning as JSON Lines, up to its end, or on and on"
+            + " with --follow. Bytes that are no record are told on standard error.",
+    footer = {
+      "",
+      "Examples:",
+      "  millrace consume rollouts --limit 5",
+      "  millrace consume training-metrics --follow",
+    })
+final class ConsumeCommand implements Callable<Integer> {
+
+  private static final Duration POLL = Duration.ofMillis(200);
+
+  @Parameters(paramLabel = "TOPIC", description = "Such as rollouts or dead-letters.")
+  private String topicName;
+
+  @Option(
+      names = "--limit",
+      defaultValue = "9223372036854775807",
+      paramLabel = "N",
+      description = "Stop after N records.")
+  private long limit;
+
+  @Option(names = "--follow", description = "Wait for more at the end of the topic.")
+  private boolean follow;
+
+  @Mixin private KafkaOptions kafka;
+
+  @Override
+  public Integer call() throws Exception {
+    if (limit < 1) {
+      throw new UserException("--limit must be at least 1, not " + limit);
+    }
+    KafkaSettings settings = kafka.settings();
+    Topic topic = TopicArgument.parse(topicName, settings.topicPrefix());
+    print(settings, topic.type());
+    return 0;
+  }
+
+  private <T extends SpecificRecordBase> void print(KafkaSettings settings, Class<T> type)
+      throws IOException {
+    PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+    try (RecordReader<T> reader = new RecordReader<>(settings, type)) {
+      long printed = 0;
+      while (printed < limit && (follow || !reader.atEnd())) {
+        for (RecordReader.Entry entry : reader.poll(POLL)) {
+          if (printed == limit) {
+            break;
+          }
+          printed++;
+          try {
+            out.println(JsonLines.write(reader.decode(entry)));
+          } catch (WireFormatException e) {
+            System.err.printf(
+                "millrace: partition %d, offset %d: %s%n",
+                entry.partition(), entry.offset(), e.getMessage());
+          }
+        }
+        out.flush();
+      }
+    }
+  }
+}

@@ -1,0 +1,98 @@
+package io.millrace.jobs.cli;
+
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.Generator;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.SamplingOptions;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tokenizer.ChatTemplate;
+import io.millrace.model.tokenizer.Message;
+import io.millrace.model.tokenizer.Tokenizer;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code millrace generate}. */
+@Command(
+    name = "generate",
+    mixinStandardHelpOptions = true,
+    description = "Samples a response to a prompt from a policy checkpoint.",
+    footer = {
+      "",
+      "Examples:",
+      "  millrace generate --checkpoint DIR --prompt 'How do I bake bread?' --seed 7",
+      "  millrace generate --checkpoint DIR --prompt 'Once upon' --raw --temperature 0",
+    })
+final class GenerateCommand implements Callable<Integer> {
+
+  @Option(names = "--checkpoint", required = true, description = "Policy checkpoint directory.")
+  private Path checkpoint;
+
+  @Option(names = "--prompt", required = true, description = "What the user says.")
+  private String prompt;
+
+  @Option(names = "--raw", description = "Continue the text as it is, without a chat template.")
+  private boolean raw;
+
+  @Option(
+      names = "--max-tokens",
+      defaultValue = "64",
+      description = "Tokens at most (default: ${DEFAULT-VALUE}).")
+  private int maxTokens;
+
+  @Option(
+      names = "--temperature",
+      defaultValue = "1.0",
+      description = "0 takes the likeliest token (default: ${DEFAULT-VALUE}).")
+  private float temperature;
+
+  @Option(
+      names = "--top-p",
+      defaultValue = "1.0",
+      description = "Nucleus sampling mass (default: ${DEFAULT-VALUE}).")
+  private float topP;
+
+  @Option(
+      names = "--seed",
+      defaultValue = "1",
+      description = "The same seed gives the same response (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Override
+  public Integer call() {
+    SamplingOptions options = new SamplingOptions(maxTokens, temperature, topP);
+    if (prompt.isBlank()) {
+      throw new UserException("--prompt is empty");
+    }
+    try (Backend backend = new Nd4jBackend();
+        CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
+        LanguageModel model = ModelWeights.languageModel(backend, directory);
+        Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
+      Generator generator = new Generator(model, options, tokenizer.eos());
+      String text;
+      if (raw) {
+        int[] tokens =
+            IntStream.concat(IntStream.of(tokenizer.bos()), IntStream.of(tokenizer.encode(prompt)))
+                .toArray();
+        text = prompt + tokenizer.decode(respond(generator, tokens));
+      } else {
+        ChatTemplate template = ChatTemplate.of(tokenizer);
+        int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
+        text = template.responseText(respond(generator, tokens));
+      }
+      new PrintStream(System.out, true, StandardCharsets.UTF_8).println(text);
+    }
+    return 0;
+  }
+
+  private int[] respond(Generator generator, int[] tokens) {
+    return generator.generate(List.of(new Generator.Request(tokens, seed))).get(0).tokens();
+  }
+}

@@ -1,0 +1,116 @@
+package io.millrace.jobs.cli;
+
+import io.millrace.jobs.config.ConfigException;
+import io.millrace.model.checkpoint.CheckpointException;
+import io.millrace.model.tokenizer.TokenizerException;
+import io.millrace.schemas.wire.WireFormatException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** {@code millrace}: every command, and how their errors are told. */
+@Command(
+    name = "millrace",
+    description = "Online RLHF on Kafka and Flink: the recipe of Llama 2-Chat, made continuous.",
+    synopsisSubcommandLabel = "COMMAND",
+    mixinStandardHelpOptions = true,
+    version = "Millrace 0.1.0",
+    subcommands = {
+      QuickstartCommand.class,
+      BrokerCommand.class,
+      TopicsCommand.class,
+      ProduceCommand.class,
+      ConsumeCommand.class,
+      ImportCommand.class,
+      RunCommand.class,
+      GenerateCommand.class,
+      LogProbsCommand.class,
+      CheckpointCommand.class,
+      DoctorCommand.class,
+      CommandLine.HelpCommand.class
+    })
+public final class Millrace {
+
+  /** What was asked for cannot be done as it was asked; the message says what to change. */
+  static final int USAGE = 2;
+
+  private static final int INTERNAL = 1;
+
+  private Millrace() {}
+
+  /** Runs a command and exits with its code. */
+  public static void main(String[] args) {
+    System.exit(commandLine().execute(args));
+  }
+
+  static CommandLine commandLine() {
+    return new CommandLine(new Millrace())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setUsageHelpWidth(100)
+        .setParameterExceptionHandler(Millrace::badUsage)
+        .setExecutionExceptionHandler(Millrace::failed);
+  }
+
+  private static int badUsage(ParameterException e, String[] args) {
+    CommandLine command = e.getCommandLine();
+    String hint =
+        e instanceof UnmatchedArgumentException unmatched
+            ? unmatched.getSuggestions().stream()
+                .findFirst()
+                .map(near -> "; did you mean " + near + "?")
+                .orElse("")
+            : "";
+    tell(
+        command,
+        oneLine(e) + hint + " (see " + command.getCommandSpec().qualifiedName() + " --help)");
+    return USAGE;
+  }
+
+  private static int failed(Exception e, CommandLine command, CommandLine.ParseResult result) {
+    LoggerFactory.getLogger(Millrace.class).debug("command failed", e);
+    if (e instanceof ConfigException config) {
+      config.problems().forEach(problem -> tell(command, problem));
+      return USAGE;
+    }
+    if (isUsers(e)) {
+      tell(command, oneLine(e));
+      return USAGE;
+    }
+    LoggerFactory.getLogger(Millrace.class).error("command failed", e);
+    tell(command, "failed: " + rootCause(e));
+    return INTERNAL;
+  }
+
+  /** Whether the cause lies in what was given, or in what it points to. */
+  private static boolean isUsers(Exception e) {
+    return e instanceof UserException
+        || e instanceof IOException
+        || e instanceof UncheckedIOException
+        || e instanceof IllegalArgumentException
+        || e instanceof CheckpointException
+        || e instanceof TokenizerException
+        || e instanceof WireFormatException;
+  }
+
+  private static String rootCause(Throwable e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause.getClass().getSimpleName() + ": " + oneLine(cause);
+  }
+
+  private static String oneLine(Throwable e) {
+    String message = e.getMessage() == null ? e.toString() : e.getMessage();
+    return message.lines().map(String::strip).reduce((a, b) -> a + " " + b).orElse("");
+  }
+
+  private static void tell(CommandLine command, String message) {
+    command.getErr().println("millrace: " + message);
+    command.getErr().flush();
+  }
+}

@@ -1,0 +1,63 @@
+package io.millrace.jobs.cli;
+
+import io.millrace.connectors.kafka.TopicAdmin;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code millrace topics}. */
+@Command(
+    name = "topics",
+    mixinStandardHelpOptions = true,
+    description = "Lists the topics, what they hold and how much; creates them with --create.",
+    footer = {
+      "",
+      "Examples:",
+      "  millrace topics",
+      "  millrace topics --bootstrap-servers kafka:9092 --create --partitions 8",
+    })
+final class TopicsCommand implements Callable<Integer> {
+
+  @Mixin private KafkaOptions kafka;
+
+  @Option(names = "--create", description = "Create those that do not exist.")
+  private boolean create;
+
+  @Option(
+      names = "--partitions",
+      defaultValue = "1",
+      description = "Partitions of a new topic (default: ${DEFAULT-VALUE}).")
+  private int partitions;
+
+  @Override
+  public Integer call() throws Exception {
+    if (partitions < 1) {
+      throw new UserException("--partitions must be at least 1, not " + partitions);
+    }
+    try (TopicAdmin admin = new TopicAdmin(kafka.settings())) {
+      if (create) {
+        admin.createTopics(partitions);
+      }
+      List<TopicAdmin.Status> topics = admin.describe();
+      if (topics.isEmpty()) {
+        throw new UserException(
+            "Kafka at "
+                + kafka.settings().bootstrapServers()
+                + " has none of the topics; millrace topics --create makes them");
+      }
+      System.out.printf("%-30s %-18s %10s %10s%n", "TOPIC", "RECORDS OF", "PARTITIONS", "OFFSETS");
+      for (TopicAdmin.Status topic : topics) {
+        System.out.printf(
+            "%-30s %-18s %10d %10d%s%n",
+            topic.name(),
+            topic.topic().type().getSimpleName(),
+            topic.partitions(),
+            topic.records(),
+            topic.topic().compacted() ? "  compacted" : "");
+      }
+    }
+    return 0;
+  }
+}

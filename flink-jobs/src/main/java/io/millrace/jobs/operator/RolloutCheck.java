@@ -1,0 +1,66 @@
+package io.millrace.jobs.operator;
+
+import io.millrace.connectors.kafka.Check;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.schemas.InvalidRecordException;
+import io.millrace.schemas.Rollout;
+
+/** What PPO can learn from: this policy's tokens, sampled as its log-probs are taken. */
+public final class RolloutCheck implements Check<Rollout> {
+
+  private static final long serialVersionUID = 1;
+
+  private final RuntimeSettings settings;
+  private transient int vocabSize;
+  private transient int maxPositions;
+
+  public RolloutCheck(MillraceConfig config) {
+    this.settings = new RuntimeSettings(config);
+  }
+
+  @Override
+  public void open() {
+    try (CheckpointDirectory checkpoint =
+        CheckpointDirectory.open(Directories.local(settings.config().model().initial()))) {
+      vocabSize = checkpoint.config().vocabSize();
+      maxPositions = checkpoint.config().maxPositions();
+    }
+  }
+
+  @Override
+  public void check(Rollout rollout) {
+    MillraceConfig config = settings.config();
+    if (!rollout.getModel().equals(config.model().name())) {
+      throw new InvalidRecordException(
+          "unknown-model",
+          "sampled by model '%s', this job trains '%s'"
+              .formatted(rollout.getModel(), config.model().name()));
+    }
+    int tokens = rollout.getPromptTokens().size() + rollout.getResponseTokens().size();
+    if (tokens > maxPositions) {
+      throw new InvalidRecordException(
+          "too-long", tokens + " tokens, where the model has " + maxPositions + " positions");
+    }
+    rollout.getPromptTokens().forEach(this::checkToken);
+    rollout.getResponseTokens().forEach(this::checkToken);
+    if (config.ppo().requireFullSampling() && rollout.getTopP() < 1) {
+      throw new InvalidRecordException(
+          "not-the-policy's",
+          "sampled with top-p " + rollout.getTopP() + ": its log-probs are not the policy's");
+    }
+    if (rollout.getTemperature() != (float) config.rollout().temperature()) {
+      throw new InvalidRecordException(
+          "other-temperature",
+          "sampled at temperature %s, this job takes log-probs at rollout.temperature %s"
+              .formatted(rollout.getTemperature(), config.rollout().temperature()));
+    }
+  }
+
+  private void checkToken(int token) {
+    if (token < 0 || token >= vocabSize) {
+      throw new InvalidRecordException(
+          "invalid", "token " + token + " is not in the vocabulary of " + vocabSize);
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** The jobs: each class's {@code build} reads as its topology. */
+package io.millrace.jobs;
