@@ -1,0 +1,2 @@
+/** Training: learning-rate schedules and the trainers. */
+package io.millrace.model.train;
