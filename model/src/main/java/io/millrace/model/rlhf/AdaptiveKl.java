@@ -67,7 +67,7 @@ public final class AdaptiveKl implements KlController {
     checkMeasured(meanKl, rollouts);
     double error = Math.clamp(meanKl / settings.target() - 1, -MAX_ERROR, MAX_ERROR);
     double gain = Math.min(1, (double) rollouts / settings.horizon());
-    // Out of these bounds only after thousands of updates in one direction; never 0 or infinite.
+    // Reached only after thousands of updates in one direction; β never becomes 0 or infinite.
     beta = Math.clamp(beta * (1 + error * gain), Double.MIN_NORMAL, Double.MAX_VALUE);
   }
 
