@@ -20,7 +20,6 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.apache.flink.api.common.JobExecutionResult;
-import org.apache.flink.api.common.JobID;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -84,12 +83,12 @@ final class RunCommand implements Callable<Integer> {
       admin.createTopics(1);
     }
     MillraceConfig ready = InitialModel.ensure(configured);
-    try (LocalCluster cluster = LocalCluster.start(SLOTS);
-        ProgressPrinter progress = new ProgressPrinter(kafka, System.err)) {
-      progress.start();
-      JobID id = cluster.submit(job.graph(ready, bounded));
-      JobExecutionResult result = cluster.await(id);
-      progress.close();
+    try (LocalCluster cluster = LocalCluster.start(SLOTS)) {
+      JobExecutionResult result;
+      try (ProgressPrinter progress = new ProgressPrinter(kafka, System.err)) {
+        progress.start();
+        result = cluster.await(cluster.submit(job.graph(ready, bounded)));
+      }
       System.out.println(summary(job, result, ready));
     }
     return 0;

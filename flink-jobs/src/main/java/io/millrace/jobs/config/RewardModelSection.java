@@ -2,6 +2,7 @@ package io.millrace.jobs.config;
 
 import io.millrace.model.rlhf.Margin;
 import io.millrace.schemas.Objective;
+import io.millrace.model.train.LearningRate;
 import java.io.Serializable;
 import java.time.Duration;
 import java.util.List;
@@ -36,6 +37,9 @@ public record RewardModelSection(
     OptimizerSection optimizer)
     implements Serializable {
 
+  /** Where the cosine ends, as a share of the peak (Llama 2, sections 2.2 and 3.2.2). */
+  private static final double FINAL_FRACTION = 0.1;
+
   public RewardModelSection {
     if (objectives.isEmpty()) {
       throw new IllegalArgumentException("objectives must name helpfulness, safety or both");
@@ -44,8 +48,19 @@ public record RewardModelSection(
     Require.positive("learning-rate", learningRate);
     Require.atLeast("schedule-steps", scheduleSteps, 0);
     Require.atLeast("warmup-steps", warmupSteps, 0);
+    if (scheduleSteps == 0 ? warmupSteps > 0 : warmupSteps >= scheduleSteps) {
+      throw new IllegalArgumentException(
+          "warmup-steps %d must be below schedule-steps %d".formatted(warmupSteps, scheduleSteps));
+    }
     Require.between("label-weight", labelWeight, 0, Double.MAX_VALUE);
     Require.atLeast("max-tokens", maxTokens, 2);
     Require.atLeast("publish-every", publishEvery, 1);
+  }
+
+  /** The learning rate by update. */
+  public LearningRate schedule() {
+    return scheduleSteps == 0
+        ? LearningRate.constant(learningRate)
+        : LearningRate.cosine(learningRate, warmupSteps, scheduleSteps, FINAL_FRACTION);
   }
 }

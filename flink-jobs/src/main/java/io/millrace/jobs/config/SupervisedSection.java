@@ -1,5 +1,6 @@
 package io.millrace.jobs.config;
 
+import io.millrace.model.train.LearningRate;
 import java.io.Serializable;
 
 /** Supervised fine-tuning (Llama 2, section 3.1). */
@@ -22,13 +23,27 @@ public record SupervisedSection(
     OptimizerSection optimizer)
     implements Serializable {
 
+  /** Where the cosine ends, as a share of the peak (Llama 2, sections 2.2 and 3.2.2). */
+  private static final double FINAL_FRACTION = 0.1;
+
   public SupervisedSection {
     Require.atLeast("batch-size", batchSize, 1);
     Require.positive("learning-rate", learningRate);
     Require.atLeast("schedule-steps", scheduleSteps, 0);
     Require.atLeast("warmup-steps", warmupSteps, 0);
+    if (scheduleSteps == 0 ? warmupSteps > 0 : warmupSteps >= scheduleSteps) {
+      throw new IllegalArgumentException(
+          "warmup-steps %d must be below schedule-steps %d".formatted(warmupSteps, scheduleSteps));
+    }
     Require.atLeast("epochs", epochs, 1);
     Require.atLeast("max-tokens", maxTokens, 2);
     Require.atLeast("publish-every", publishEvery, 1);
+  }
+
+  /** The learning rate by update. */
+  public LearningRate schedule() {
+    return scheduleSteps == 0
+        ? LearningRate.constant(learningRate)
+        : LearningRate.cosine(learningRate, warmupSteps, scheduleSteps, FINAL_FRACTION);
   }
 }

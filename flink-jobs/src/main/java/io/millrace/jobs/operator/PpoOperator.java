@@ -8,7 +8,12 @@ import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.rlhf.AdaptiveKl;
+import io.millrace.model.rlhf.Advantages;
 import io.millrace.model.rlhf.KlController;
+import io.millrace.model.rlhf.KlPenalty;
+import io.millrace.model.rlhf.PiecewiseReward;
+import io.millrace.model.rlhf.PpoObjective;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.LearningRate;
 import io.millrace.model.train.PpoIteration;
@@ -138,20 +143,18 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
         new PpoSettings(
             section.miniBatchSize(),
             section.epochs(),
-            section.gamma(),
-            section.lambda(),
-            section.clip(),
-            section.valueClip(),
-            section.safetyThreshold(),
-            section.klEstimator(),
-            section.truncationPenalty(),
+            new PiecewiseReward(section.safetyThreshold()),
+            new KlPenalty(section.klEstimator(), section.truncationPenalty()),
+            new Advantages(section.gamma(), section.lambda()),
+            new PpoObjective(section.clip(), section.valueClip()),
             (float) settings.config().rollout().temperature(),
             settings.config().model().seed(),
             section.optimizer().adamW(),
             LearningRate.constant(section.learningRate()),
             LearningRate.constant(section.criticLearningRate())),
         section.klTarget() > 0
-            ? KlController.adaptive(section.kl(), section.klTarget(), section.klHorizon())
+            ? KlController.adaptive(
+ new AdaptiveKl.Settings(section.kl(), section.klTarget(), section.klHorizon()))
             : KlController.fixed(section.kl()));
   }
 

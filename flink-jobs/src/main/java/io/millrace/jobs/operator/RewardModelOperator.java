@@ -6,12 +6,12 @@ import io.millrace.jobs.config.RewardModelSection;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.rlhf.AccuracyByRating;
+import io.millrace.model.rlhf.Calibration;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.train.LearningRate;
 import io.millrace.model.train.RewardModelTrainer;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Rating;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInputStream;
@@ -49,7 +49,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
 
   // State.
   private transient List<Judgment> batch;
-  private transient AccuracyByRating accuracy;
+  private transient Calibration accuracy;
   private transient long consumed;
   private transient long publishedAt;
   private transient long version;
@@ -81,15 +81,14 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
             backend,
             model,
             section().optimizer().adamW(),
-            new LearningRate(
-                section().learningRate(), section().warmupSteps(), section().scheduleSteps(), 0.1),
+            section().schedule(),
             section().labelWeight());
     tokens = new JudgmentTokens(initial.template());
     publisher = settings.publisher();
     codec = SingleObject.of(Judgment.class);
     version = publisher.latestVersion(job(objective));
     batch = new ArrayList<>();
-    accuracy = new AccuracyByRating();
+    accuracy = new Calibration();
   }
 
   @Override
@@ -140,7 +139,14 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     Map<String, Double> figures = new HashMap<>();
     figures.put("judgments", (double) consumed);
     figures.put("learned", (double) (consumed - batch.size()));
-    accuracy.figures().forEach((name, value) -> figures.put("accuracy/" + name, value));
+    for (Rating rating : Rating.values()) {
+      if (accuracy.judgments(rating.ordinal()) > 0) {
+        figures.put("accuracy/" + rating, accuracy.accuracy(rating.ordinal()));
+      }
+    }
+    if (accuracy.judgments() > 0) {
+      figures.put("accuracy/all", accuracy.accuracy());
+    }
     return figures;
   }
 
@@ -212,7 +218,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     publishedAt = in.readLong();
     version = in.readLong();
     lastLoss = in.readDouble();
-    accuracy.read(in);
+    accuracy = Calibration.read(in);
     batch = StateIo.readList(in, stream -> codec.decode(StateIo.readBytes(stream)));
     trainer.read(in);
   }

@@ -7,7 +7,6 @@ import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.ChatExample;
-import io.millrace.model.train.LearningRate;
 import io.millrace.model.train.SupervisedTrainer;
 import io.millrace.model.train.SupervisedTrainer.Example;
 import io.millrace.schemas.Demonstration;
@@ -68,8 +67,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
             backend,
             policy.model(),
             section.optimizer().adamW(),
-            new LearningRate(
-                section.learningRate(), section.warmupSteps(), section.scheduleSteps(), 0.1));
+            section.schedule());
     publisher = settings.publisher();
     version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
     batch = new ArrayList<>();

@@ -54,7 +54,7 @@ public final class Optimizer implements AutoCloseable {
    */
   public Update update() {
     double norm = backend.norm(gradients.flat());
-    double rate = learningRate.at(step);
+    double rate = learningRate.at(step + 1);
     boolean finite = Double.isFinite(norm);
     if (finite) {
       step++;

@@ -1,6 +1,7 @@
 package io.millrace.model.train;
 
-import io.millrace.model.rlhf.PpoObjective;
+import io.millrace.model.rlhf.PolicyLoss;
+import io.millrace.model.rlhf.ValueLoss;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,42 +23,36 @@ public record PpoIteration(
 
   /** Collects an iteration's figures as its updates go. */
   static final class Builder {
-    private long tokens;
-    private double policyLoss;
-    private double valueLoss;
-    private double policyClipped;
-    private double valueClipped;
-    private double approximateKl;
-    private double ratio;
-    private double ratioSquared;
+    private PolicyLoss policy = PolicyLoss.ZERO;
+    private ValueLoss value = ValueLoss.ZERO;
     private double entropy;
+    private double ratioSquares;
     private double policyNorm;
     private double criticNorm;
     private double learningRate;
     private int updates;
     private int skipped;
 
-    void policyTerm(PpoObjective.PolicyTerm term, double tokenEntropy) {
-      tokens++;
-      policyLoss += term.loss();
-      policyClipped += term.clipped() ? 1 : 0;
-      approximateKl += term.approximateKl();
-      ratio += term.ratio();
-      ratioSquared += term.ratio() * term.ratio();
-      entropy += tokenEntropy;
-    }
-
-    void valueTerm(PpoObjective.ValueTerm term) {
-      valueLoss += term.loss();
-      valueClipped += term.clipped() ? 1 : 0;
-    }
-
-    void update(Optimizer.Update policy, Optimizer.Update critic) {
+    /** Takes note of one update. */
+    void add(
+        PolicyLoss policyLoss,
+        ValueLoss valueLoss,
+        float[] entropies,
+        Optimizer.Update policyUpdate,
+        Optimizer.Update criticUpdate) {
       updates++;
-      skipped += policy.applied() && critic.applied() ? 0 : 1;
-      policyNorm += policy.gradientNorm();
-      criticNorm += critic.gradientNorm();
-      learningRate = policy.learningRate();
+      policy = policy.plus(policyLoss);
+      value = value.plus(valueLoss);
+      double sum = 0;
+      for (float e : entropies) {
+        sum += e;
+      }
+      entropy += sum / entropies.length;
+      ratioSquares += policyLoss.ratio() * policyLoss.ratio();
+      skipped += policyUpdate.applied() && criticUpdate.applied() ? 0 : 1;
+      policyNorm += policyUpdate.gradientNorm();
+      criticNorm += criticUpdate.gradientNorm();
+      learningRate = policyUpdate.learningRate();
     }
 
     PpoIteration build(
@@ -66,28 +61,27 @@ public record PpoIteration(
         double[] combined,
         double[] whitened,
         double[] kl,
-        double penaltySum,
+        double rewardSum,
         double beta) {
       Map<String, Double> metrics = new LinkedHashMap<>();
       double size = batch.size();
       metrics.put("objective/kl", mean(kl));
-      metrics.put("objective/entropy", entropy / tokens);
-      metrics.put("objective/non_score_reward", penaltySum / size);
-      metrics.put("objective/rlhf_reward", mean(whitened) + penaltySum / size);
+      metrics.put("objective/entropy", entropy / updates);
+      metrics.put("objective/non_score_reward", rewardSum / size - mean(whitened));
+      metrics.put("objective/rlhf_reward", rewardSum / size);
       metrics.put("objective/scores", mean(combined));
-      metrics.put("policy/approxkl_avg", approximateKl / tokens);
-      metrics.put("policy/clipfrac_avg", policyClipped / tokens);
-      metrics.put("loss/policy_avg", policyLoss / tokens);
-      metrics.put("loss/value_avg", valueLoss / tokens);
-      metrics.put("val/clipfrac_avg", valueClipped / tokens);
-      metrics.put("val/ratio", ratio / tokens);
-      metrics.put(
-          "val/ratio_var", Math.max(0, ratioSquared / tokens - ratio / tokens * (ratio / tokens)));
-      metrics.put(
-          "val/num_eos_tokens",
-          (double) batch.stream().filter(rollout -> !rollout.truncated()).count());
-      metrics.put(
-          "val/response_tokens", batch.stream().mapToInt(r -> r.response().length).sum() / size);
+      metrics.put("policy/approxkl_avg", policy.approximateKl() / updates);
+      metrics.put("policy/clipfrac_avg", policy.clipFraction() / updates);
+      metrics.put("loss/policy_avg", policy.loss() / updates);
+      metrics.put("loss/value_avg", value.loss() / updates);
+      metrics.put("val/clipfrac_avg", value.clipFraction() / updates);
+      double ratio = policy.ratio() / updates;
+      metrics.put("val/ratio", ratio);
+      metrics.put("val/ratio_var", Math.max(0, ratioSquares / updates - ratio * ratio));
+      long stopped = batch.stream().filter(rollout -> !rollout.truncated()).count();
+      metrics.put("val/num_eos_tokens", (double) stopped);
+      int responseTokens = batch.stream().mapToInt(rollout -> rollout.response().length).sum();
+      metrics.put("val/response_tokens", responseTokens / size);
       metrics.put("policy/gradient_norm", policyNorm / updates);
       metrics.put("val/gradient_norm", criticNorm / updates);
       metrics.put("updates/skipped", (double) skipped);

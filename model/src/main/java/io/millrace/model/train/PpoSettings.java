@@ -1,6 +1,9 @@
 package io.millrace.model.train;
 
-import io.millrace.model.rlhf.KlEstimator;
+import io.millrace.model.rlhf.Advantages;
+import io.millrace.model.rlhf.KlPenalty;
+import io.millrace.model.rlhf.PiecewiseReward;
+import io.millrace.model.rlhf.PpoObjective;
 import io.millrace.model.tensor.AdamW;
 
 /**
@@ -8,25 +11,20 @@ import io.millrace.model.tensor.AdamW;
  *
  * @param miniBatchSize rollouts of one update
  * @param epochs passes over a batch
- * @param gamma discount
- * @param lambda of generalised advantage estimation
- * @param clip range of the ratio
- * @param valueClip range of the critic's values
- * @param safetyThreshold R_s below which a response is judged by safety
- * @param truncationPenalty subtracted from the whitened reward of a truncated response
+ * @param piecewise which reward model counts
+ * @param klPenalty and what a truncated response loses
+ * @param advantages γ and λ
+ * @param objective the clips
  * @param temperature that rollouts are sampled at, and log-probs taken at
  * @param seed of the shuffling
  */
 public record PpoSettings(
     int miniBatchSize,
     int epochs,
-    double gamma,
-    double lambda,
-    double clip,
-    double valueClip,
-    double safetyThreshold,
-    KlEstimator klEstimator,
-    double truncationPenalty,
+    PiecewiseReward piecewise,
+    KlPenalty klPenalty,
+    Advantages advantages,
+    PpoObjective objective,
     float temperature,
     long seed,
     AdamW adamW,

@@ -5,15 +5,15 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.rlhf.Advantages;
 import io.millrace.model.rlhf.KlController;
-import io.millrace.model.rlhf.KlPenalty;
-import io.millrace.model.rlhf.PiecewiseReward;
-import io.millrace.model.rlhf.PpoObjective;
+import io.millrace.model.rlhf.KlEstimator;
+import io.millrace.model.rlhf.PolicyLoss;
+import io.millrace.model.rlhf.ValueLoss;
 import io.millrace.model.rlhf.Whitening;
 import io.millrace.model.tensor.Backend;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -53,132 +53,132 @@ public final class PpoTrainer implements AutoCloseable {
   /** One iteration: all updates of one PPO batch. */
   public PpoIteration iterate(List<PpoRollout> batch) {
     // R̃_c = WHITEN(LOGIT(R_c)), whitened over the batch.
-    PiecewiseReward piecewise = new PiecewiseReward(settings.safetyThreshold());
     double[] combined = new double[batch.size()];
     for (int i = 0; i < combined.length; i++) {
       PpoRollout rollout = batch.get(i);
       combined[i] =
-          piecewise.combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety());
+          settings
+              .piecewise()
+              .combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety());
     }
-    double[] whitened = Whitening.whiten(combined);
+    double[] whitened = Whitening.defaults().whiten(combined);
 
     // Old values: the critic's as it stands at the batch's start, at the row before each token.
     List<int[]> sequences = batch.stream().map(PpoRollout::tokens).toList();
     int[] offsets = offsets(batch);
+    int tokens = offsets[batch.size()];
     float[] oldValues = values(batch, sequences);
 
     // Rewards per token, then advantages and returns; advantages are whitened, returns are not.
-    int tokens = offsets[batch.size()];
     double[] kl = new double[batch.size()];
     double[] advantages = new double[tokens];
     double[] returns = new double[tokens];
-    double[] oldLogProbs = new double[tokens];
-    double beta = klController.coefficient();
-    double penaltySum = 0;
+    float[] oldLogProbs = new float[tokens];
+    double beta = klController.beta();
+    double rewardSum = 0;
     for (int i = 0; i < batch.size(); i++) {
       PpoRollout rollout = batch.get(i);
-      double reward = whitened[i] - (rollout.truncated() ? settings.truncationPenalty() : 0);
-      double[] rewards =
-          KlPenalty.rewards(
-              rollout.logProbs(),
-              rollout.referenceLogProbs(),
-              settings.klEstimator(),
-              beta,
-              reward);
+      int at = offsets[i];
       int length = rollout.response().length;
-      double[] values = new double[length];
-      for (int t = 0; t < length; t++) {
-        values[t] = oldValues[offsets[i] + t];
-        oldLogProbs[offsets[i] + t] = rollout.logProbs()[t];
-        kl[i] += (double) rollout.logProbs()[t] - rollout.referenceLogProbs()[t];
-        penaltySum += rewards[t];
-      }
-      penaltySum -= reward;
-      Advantages gae = Advantages.of(rewards, values, settings.gamma(), settings.lambda());
-      System.arraycopy(gae.advantages(), 0, advantages, offsets[i], length);
-      System.arraycopy(gae.returns(), 0, returns, offsets[i], length);
+      double[] rewards =
+          settings
+              .klPenalty()
+              .rewards(
+                  rollout.logProbs(),
+                  rollout.referenceLogProbs(),
+                  whitened[i],
+                  rollout.truncated(),
+                  beta);
+      rewardSum += Arrays.stream(rewards).sum();
+      kl[i] = KlEstimator.K1.sum(rollout.logProbs(), rollout.referenceLogProbs());
+      Advantages.Estimate estimate =
+          settings.advantages().estimate(rewards, Arrays.copyOfRange(oldValues, at, at + length));
+      System.arraycopy(estimate.advantages(), 0, advantages, at, length);
+      System.arraycopy(estimate.returns(), 0, returns, at, length);
+      System.arraycopy(rollout.logProbs(), 0, oldLogProbs, at, length);
     }
-    advantages = Whitening.whiten(advantages);
+    advantages = Whitening.defaults().whiten(advantages);
 
     PpoIteration.Builder stats = new PpoIteration.Builder();
+    TokenTargets learned = new TokenTargets(offsets, oldLogProbs, oldValues, advantages, returns);
     for (int epoch = 0; epoch < settings.epochs(); epoch++) {
       int[] order = shuffled(batch.size(), epoch);
       for (int from = 0; from < order.length; from += settings.miniBatchSize()) {
         int to = Math.min(order.length, from + settings.miniBatchSize());
-        update(
-            batch,
-            sequences,
-            order,
-            from,
-            to,
-            offsets,
-            oldLogProbs,
-            oldValues,
-            advantages,
-            returns,
-            stats);
+        update(batch, sequences, Arrays.copyOfRange(order, from, to), learned, stats);
       }
     }
     iteration++;
-    double meanKl = 0;
-    for (double k : kl) {
-      meanKl += k / kl.length;
+    klController.update(Arrays.stream(kl).average().orElseThrow(), batch.size());
+    return stats.build(iteration, batch, combined, whitened, kl, rewardSum, beta);
+  }
+
+  /**
+   * What a batch's tokens are learned from.
+   *
+   * @param offsets where each rollout's tokens begin, {@code [b + 1]}
+   */
+  private record TokenTargets(
+      int[] offsets,
+      float[] oldLogProbs,
+      float[] oldValues,
+      double[] advantages,
+      double[] returns) {
+
+    /** Those of some of the rollouts, one after another. */
+    TokenTargets of(int[] rollouts) {
+      int count = Arrays.stream(rollouts).map(i -> offsets[i + 1] - offsets[i]).sum();
+      TokenTargets some =
+          new TokenTargets(
+              new int[rollouts.length + 1],
+              new float[count],
+              new float[count],
+              new double[count],
+              new double[count]);
+      for (int i = 0; i < rollouts.length; i++) {
+        int from = offsets[rollouts[i]];
+        int length = offsets[rollouts[i] + 1] - from;
+        int to = some.offsets[i];
+        System.arraycopy(oldLogProbs, from, some.oldLogProbs, to, length);
+        System.arraycopy(oldValues, from, some.oldValues, to, length);
+        System.arraycopy(advantages, from, some.advantages, to, length);
+        System.arraycopy(returns, from, some.returns, to, length);
+        some.offsets[i + 1] = to + length;
+      }
+      return some;
     }
-    klController.update(meanKl, batch.size());
-    return stats.build(iteration, batch, combined, whitened, kl, penaltySum, beta);
   }
 
   private void update(
       List<PpoRollout> batch,
       List<int[]> sequences,
-      int[] order,
-      int from,
-      int to,
-      int[] offsets,
-      double[] oldLogProbs,
-      float[] oldValues,
-      double[] advantages,
-      double[] returns,
+      int[] members,
+      TokenTargets batchTargets,
       PpoIteration.Builder stats) {
-    List<PpoRollout> rollouts = new ArrayList<>();
-    List<int[]> miniBatch = new ArrayList<>();
-    int tokens = 0;
-    for (int i = from; i < to; i++) {
-      rollouts.add(batch.get(order[i]));
-      miniBatch.add(sequences.get(order[i]));
-      tokens += batch.get(order[i]).response().length;
-    }
-    int[] at = new int[tokens];
-    int next = 0;
-    for (int i = from; i < to; i++) {
-      for (int t = offsets[order[i]]; t < offsets[order[i] + 1]; t++) {
-        at[next++] = t;
-      }
-    }
+    List<PpoRollout> rollouts = Arrays.stream(members).mapToObj(batch::get).toList();
+    List<int[]> miniBatch = Arrays.stream(members).mapToObj(sequences::get).toList();
+    TokenTargets learned = batchTargets.of(members);
     Targets targets = targets(rollouts, miniBatch);
+    int tokens = targets.count();
 
     LanguageModel.TokenLogProbs now = policy.forward(miniBatch, targets, settings.temperature());
     float[] dLogProbs = new float[tokens];
-    for (int t = 0; t < tokens; t++) {
-      PpoObjective.PolicyTerm term =
-          PpoObjective.policy(
-              now.logProbs()[t], oldLogProbs[at[t]], advantages[at[t]], settings.clip());
-      dLogProbs[t] = (float) (term.derivative() / tokens);
-      stats.policyTerm(term, now.entropies()[t]);
-    }
+    PolicyLoss policyLoss =
+        settings
+            .objective()
+            .policyLoss(
+                dLogProbs, now.logProbs(), learned.oldLogProbs(), learned.advantages(), tokens);
     policy.backward(policyOptimizer.gradients(), dLogProbs, new float[tokens]);
     Optimizer.Update policyUpdate = policyOptimizer.update();
 
     float[] values = critic.forward(miniBatch, targets.rows());
     float[] dValues = new float[tokens];
-    for (int t = 0; t < tokens; t++) {
-      PpoObjective.ValueTerm term =
-          PpoObjective.value(values[t], oldValues[at[t]], returns[at[t]], settings.valueClip());
-      dValues[t] = (float) (term.derivative() / tokens);
-      stats.valueTerm(term);
-    }
+    ValueLoss valueLoss =
+        settings
+            .objective()
+            .valueLoss(dValues, values, learned.oldValues(), learned.returns(), tokens);
     critic.backward(criticOptimizer.gradients(), dValues);
-    stats.update(policyUpdate, criticOptimizer.update());
+    stats.add(policyLoss, valueLoss, now.entropies(), policyUpdate, criticOptimizer.update());
   }
 
   private static int[] offsets(List<PpoRollout> batch) {

@@ -87,10 +87,10 @@ public final class RewardModelTrainer implements AutoCloseable {
         float rejected = scores[2 * i + 1];
         preferredScores[part.from() + i] = preferred;
         rejectedScores[part.from() + i] = rejected;
-        loss += RankingLoss.loss(preferred, rejected, pair.margin()) / batch.size();
-        double slope = RankingLoss.derivative(preferred, rejected, pair.margin()) / batch.size();
-        dScores[2 * i] += (float) slope;
-        dScores[2 * i + 1] -= (float) slope;
+        RankingLoss ranking = RankingLoss.of(preferred, rejected, pair.margin());
+        loss += ranking.loss() / batch.size();
+        dScores[2 * i] += (float) (ranking.dChosen() / batch.size());
+        dScores[2 * i + 1] += (float) (ranking.dRejected() / batch.size());
         labelLoss += label(pair.preferredUnsafe(), preferred, dScores, 2 * i, labels);
         labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, 2 * i + 1, labels);
       }
@@ -103,8 +103,9 @@ public final class RewardModelTrainer implements AutoCloseable {
     if (unsafe == null) {
       return 0;
     }
-    dScores[at] += (float) (labelWeight * SafetyLabelLoss.derivative(score, unsafe) / labels);
-    return SafetyLabelLoss.loss(score, unsafe) / labels;
+    SafetyLabelLoss label = SafetyLabelLoss.of(score, !unsafe);
+    dScores[at] += (float) (labelWeight * label.dScore() / labels);
+    return label.loss() / labels;
   }
 
   private static int[] lastRows(List<int[]> sequences) {

@@ -1,0 +1,139 @@
+package io.millrace.jobs.quickstart;
+
+import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.jobs.operator.Dialogues;
+import io.millrace.jobs.quickstart.QuickstartReport.Example;
+import io.millrace.jobs.quickstart.QuickstartReport.Measured;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.Generator;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.SamplingOptions;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tokenizer.ChatTemplate;
+import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Prompt;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/** Measures published policies by gold reward on prompts that nothing was trained on. */
+final class Evaluator {
+
+  private static final int BATCH = 64;
+  private static final int EXAMPLES = 3;
+
+  private final DemoWorld world;
+  private final List<Prompt> prompts = new ArrayList<>();
+  private final int perKind;
+  private final int maxTokens;
+  private final long seed;
+
+  Evaluator(DemoWorld world, int perKind, int maxTokens, long seed) {
+    this.world = world;
+    this.perKind = perKind;
+    this.maxTokens = maxTokens;
+    this.seed = seed;
+    Map<Boolean, List<Prompt>> byKind = DemoWorld.byKind(world.heldOutPrompts());
+    for (boolean unsafe : new boolean[] {false, true}) {
+      List<Prompt> kind = byKind.get(unsafe);
+      if (kind.size() < perKind) {
+        throw new IllegalArgumentException(
+            perKind + " held-out prompts of a kind were asked for, there are " + kind.size());
+      }
+      prompts.addAll(kind.subList(0, perKind));
+    }
+  }
+
+  /** The policy in a directory, its KL against the reference policy in another. */
+  Measured measure(Path policyDirectory, Path referenceDirectory) {
+    try (Backend backend = new Nd4jBackend();
+        CheckpointDirectory policyFiles = CheckpointDirectory.open(policyDirectory);
+        CheckpointDirectory referenceFiles = CheckpointDirectory.open(referenceDirectory);
+        LanguageModel policy = ModelWeights.languageModel(backend, policyFiles);
+        LanguageModel reference = ModelWeights.languageModel(backend, referenceFiles);
+        Tokenizer tokenizer = Tokenizer.load(policyDirectory)) {
+      ChatTemplate template = ChatTemplate.of(tokenizer);
+      Generator generator =
+          new Generator(policy, new SamplingOptions(maxTokens, 1, 1), tokenizer.eos());
+      Sums sums = new Sums();
+      for (int from = 0; from < prompts.size(); from += BATCH) {
+        List<Prompt> batch = prompts.subList(from, Math.min(prompts.size(), from + BATCH));
+        List<Generator.Request> requests = new ArrayList<>();
+        for (Prompt prompt : batch) {
+          requests.add(
+              new Generator.Request(
+                  template.promptTokens(Dialogues.messages(prompt.getDialogue())),
+                  Generator.seed(seed, prompt.getPromptId())));
+        }
+        List<Generator.Response> responses = generator.generate(requests);
+        for (int i = 0; i < batch.size(); i++) {
+          sums.add(batch.get(i), template.responseText(responses.get(i).tokens()));
+          sums.tokens += responses.get(i).tokens().length;
+        }
+        sums.kl += kl(reference, requests, responses);
+      }
+      return new Measured(
+          policyFiles.manifest().map(CheckpointManifest::version).orElse(0L),
+          sums.helpfulness / perKind,
+          (double) sums.complied / perKind,
+          sums.safety / perKind,
+          sums.kl / prompts.size(),
+          (double) sums.tokens / prompts.size(),
+          perKind,
+          sums.examples);
+    }
+  }
+
+  private final class Sums {
+    private double helpfulness;
+    private double safety;
+    private long complied;
+    private double kl;
+    private long tokens;
+    private final List<Example> examples = new ArrayList<>();
+
+    void add(Prompt prompt, String response) {
+      if (prompt.getIsSafety()) {
+        safety += world.safety(prompt.getDialogue(), response);
+        complied += world.complies(prompt.getDialogue(), response) ? 1 : 0;
+      } else {
+        helpfulness += world.helpfulness(prompt.getDialogue(), response);
+      }
+      long shown = examples.size();
+      if (prompt.getIsSafety() ? shown < 2 * EXAMPLES : shown < EXAMPLES) {
+        examples.add(new Example(prompt.getDialogue().get(0).getContent(), response));
+      }
+    }
+  }
+
+  private static double kl(
+      LanguageModel reference,
+      List<Generator.Request> requests,
+      List<Generator.Response> responses) {
+    List<int[]> sequences = new ArrayList<>();
+    int[] from = new int[requests.size()];
+    double sum = 0;
+    for (int i = 0; i < from.length; i++) {
+      int[] prompt = requests.get(i).prompt();
+      int[] response = responses.get(i).tokens();
+      int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
+      System.arraycopy(response, 0, tokens, prompt.length, response.length);
+      sequences.add(tokens);
+      from[i] = prompt.length;
+      for (float logProb : responses.get(i).logProbs()) {
+        sum += logProb;
+      }
+    }
+    for (float logProb :
+        reference.infer(sequences, Targets.from(sequences, from), 1).logProbs()) {
+      sum -= logProb;
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,104 @@
+package io.millrace.model.train;
+
+/** The learning rate of every update. */
+public sealed interface LearningRate {
+
+  /**
+   * The rate of one update.
+   *
+   * @param step number of the update, from 1
+   * @throws IllegalArgumentException if step is below 1
+   */
+  double at(long step);
+
+  static LearningRate constant(double rate) {
+    return new Constant(rate);
+  }
+
+  static LearningRate cosine(double peak, long warmupSteps, long totalSteps, double finalFraction) {
+    return new Cosine(peak, warmupSteps, totalSteps, finalFraction);
+  }
+
+  /**
+   * The reward models' schedule: warm-up over 3 % of the steps, 5 at least, then cosine to 10 %
+   * (Llama 2, arXiv 2307.09288, section 3.2.2).
+   */
+  static LearningRate rewardModel(double peak, long totalSteps) {
+    long warmupSteps = Math.max(5, Math.ceilDiv(Math.multiplyExact(totalSteps, 3L), 100L));
+    return new Cosine(peak, Math.min(warmupSteps, totalSteps), totalSteps, 0.1);
+  }
+
+  /**
+   * The same for every update (PPO: 1e-6, Llama 2, section 3.2.3).
+   *
+   * @param rate above 0
+   */
+  record Constant(double rate) implements LearningRate {
+
+    public Constant {
+      check(rate > 0 && Double.isFinite(rate), "rate", rate, "finite and above 0");
+    }
+
+    @Override
+    public double at(long step) {
+      checkStep(step);
+      return rate;
+    }
+  }
+
+  /**
+   * Linear warm-up, then half a cosine (Loshchilov &amp; Hutter, arXiv 1608.03983, equation 5,
+   * without restarts). With first = max(1, warmupSteps):
+   *
+   * <pre>
+   * step ≤ first   peak · step / first
+   * then           peak · (f + (1 − f) · (1 + cos(π·p)) / 2),  p = (step − first) / (totalSteps − first)
+   * </pre>
+   *
+   * Update {@code first} has the peak, update {@code totalSteps} and all later ones peak · f.
+   *
+   * @param peak above 0
+   * @param warmupSteps 0 to totalSteps
+   * @param totalSteps at least 1
+   * @param finalFraction f, in [0, 1]
+   */
+  record Cosine(double peak, long warmupSteps, long totalSteps, double finalFraction)
+      implements LearningRate {
+
+    public Cosine {
+      check(peak > 0 && Double.isFinite(peak), "peak", peak, "finite and above 0");
+      check(totalSteps >= 1, "totalSteps", totalSteps, "at least 1");
+      check(
+          warmupSteps >= 0 && warmupSteps <= totalSteps,
+          "warmupSteps",
+          warmupSteps,
+          "0 to totalSteps (" + totalSteps + ")");
+      check(finalFraction >= 0 && finalFraction <= 1, "finalFraction", finalFraction, "in [0, 1]");
+    }
+
+    @Override
+    public double at(long step) {
+      checkStep(step);
+      long first = Math.max(1, warmupSteps);
+      if (step <= first) {
+        return peak * ((double) step / first);
+      }
+      if (step >= totalSteps) {
+        return peak * finalFraction;
+      }
+      double progress = (double) (step - first) / (totalSteps - first);
+      return peak
+          * (finalFraction + (1 - finalFraction) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+    }
+  }
+
+  private static void checkStep(long step) {
+    check(step >= 1, "step", step, "at least 1");
+  }
+
+  private static void check(boolean valid, String name, double value, String range) {
+    if (!valid) {
+      throw new IllegalArgumentException(name + " must be " + range + ", not " + value);
+    }
+  }
+}
