@@ -1,7 +1,8 @@
 package io.millrace.jobs;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.flink.Sources.Bound;
 import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.KafkaStreams;
 import io.millrace.jobs.config.FlinkSection;
 import io.millrace.jobs.config.MillraceConfig;
 import java.nio.file.Path;
@@ -12,23 +13,26 @@ import org.apache.flink.configuration.ExternalizedCheckpointRetention;
 import org.apache.flink.configuration.PipelineOptions;
 import org.apache.flink.configuration.RestartStrategyOptions;
 import org.apache.flink.core.execution.CheckpointingMode;
-import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /** What a configuration means for Flink and Kafka. */
-final class JobSettings {
+public final class JobSettings {
 
   private JobSettings() {}
 
-  static KafkaSettings kafka(MillraceConfig config) {
+  public static KafkaSettings kafka(MillraceConfig config) {
     return new KafkaSettings(
         config.kafka().bootstrapServers(),
         config.kafka().topicPrefix(),
         config.kafka().properties());
   }
 
-  static KafkaStreams kafka(
-      StreamExecutionEnvironment env, MillraceConfig config, String job, boolean bounded) {
-    return new KafkaStreams(env, kafka(config), job, bounded);
+  public static CheckpointStore store(MillraceConfig config) {
+    return new CheckpointStore(config.checkpoints().directory());
+  }
+
+  /** Whether a job's input ends. */
+  static Bound bound(boolean bounded) {
+    return bounded ? Bound.CURRENT_END : Bound.UNBOUNDED;
   }
 
   /** Exactly-once Flink checkpoints on disk, and restarts from them. */

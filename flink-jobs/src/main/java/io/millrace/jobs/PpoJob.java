@@ -2,8 +2,9 @@ package io.millrace.jobs;
 
 import io.millrace.connectors.checkpoint.CheckpointSink;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.kafka.Check;
-import io.millrace.connectors.kafka.KafkaStreams;
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.Streams;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.operator.InducedFailure;
 import io.millrace.jobs.operator.Outputs;
@@ -11,10 +12,9 @@ import io.millrace.jobs.operator.PpoOperator;
 import io.millrace.jobs.operator.RolloutCheck;
 import io.millrace.jobs.operator.ScoreOperator;
 import io.millrace.jobs.operator.ScoredRollout;
-import io.millrace.schemas.Reward;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
-import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.Topic;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
@@ -23,13 +23,31 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 /** rollouts × the latest reward models → policy checkpoints. */
 final class PpoJob {
 
+  private static final String JOB = "ppo";
+
   private PpoJob() {}
 
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
-    KafkaStreams kafka = JobSettings.kafka(env, config, "ppo", bounded);
+    KafkaSettings kafka = JobSettings.kafka(config);
 
-    DataStream<Rollout> rollouts = kafka.read(Rollout.class, new RolloutCheck(config));
-    DataStream<RewardCheckpoint> rewardModels = kafka.read(RewardCheckpoint.class, Check.none());
+    DataStream<Rollout> rollouts =
+        Streams.read(
+            env,
+            kafka,
+            Topic.ROLLOUTS,
+            JOB,
+            Start.EARLIEST,
+            JobSettings.bound(bounded),
+            new RolloutCheck(config));
+    DataStream<RewardCheckpoint> rewardModels =
+        Streams.read(
+            env,
+            kafka,
+            Topic.REWARD_CHECKPOINTS,
+            JOB,
+            Start.EARLIEST,
+            JobSettings.bound(bounded),
+            record -> {});
 
     DataStream<ScoredRollout> scored =
         rollouts
@@ -48,12 +66,8 @@ final class PpoJob {
             .setParallelism(1)
             .setMaxParallelism(1);
 
-    checkpoints
-        .sinkTo(new CheckpointSink(JobSettings.kafka(config)))
-        .name("policy checkpoints")
-        .uid("policy-checkpoints-sink")
-        .setParallelism(1);
-    kafka.write(checkpoints.getSideOutput(Outputs.REWARDS), Reward.class);
-    kafka.write(checkpoints.getSideOutput(Outputs.METRICS), TrainingMetrics.class);
+    CheckpointSink.attach(checkpoints, kafka, JobSettings.store(config), JOB);
+    Streams.write(checkpoints.getSideOutput(Outputs.REWARDS), kafka, Topic.REWARDS, JOB);
+    Streams.write(checkpoints.getSideOutput(Outputs.METRICS), kafka, Topic.TRAINING_METRICS, JOB);
   }
 }

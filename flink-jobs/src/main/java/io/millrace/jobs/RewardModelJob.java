@@ -2,13 +2,16 @@ package io.millrace.jobs;
 
 import io.millrace.connectors.checkpoint.CheckpointSink;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.kafka.KafkaStreams;
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.Streams;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.operator.LengthCheck;
 import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.RewardModelOperator;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
@@ -18,14 +21,21 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 /** judgments → helpfulness and safety reward-model checkpoints. */
 final class RewardModelJob {
 
+  private static final String JOB = "reward-model";
+
   private RewardModelJob() {}
 
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
-    KafkaStreams kafka = JobSettings.kafka(env, config, "reward-model", bounded);
+    KafkaSettings kafka = JobSettings.kafka(config);
 
     DataStream<Judgment> judgments =
-        kafka.read(
-            Judgment.class,
+        Streams.read(
+            env,
+            kafka,
+            Topic.JUDGMENTS,
+            JOB,
+            Start.EARLIEST,
+            JobSettings.bound(bounded),
             LengthCheck.judgments(config.model().initial(), config.rewardModel().maxTokens()));
 
     DataStream<StagedCheckpoint> checkpoints = null;
@@ -49,11 +59,7 @@ final class RewardModelJob {
       metrics = metrics == null ? trainedMetrics : metrics.union(trainedMetrics);
     }
 
-    checkpoints
-        .sinkTo(new CheckpointSink(JobSettings.kafka(config)))
-        .name("reward checkpoints")
-        .uid("reward-checkpoints-sink")
-        .setParallelism(1);
-    kafka.write(metrics, TrainingMetrics.class);
+    CheckpointSink.attach(checkpoints, kafka, JobSettings.store(config), JOB);
+    Streams.write(metrics, kafka, Topic.TRAINING_METRICS, JOB);
   }
 }

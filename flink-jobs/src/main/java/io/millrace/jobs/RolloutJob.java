@@ -1,13 +1,15 @@
 package io.millrace.jobs;
 
-import io.millrace.connectors.kafka.Check;
-import io.millrace.connectors.kafka.KafkaStreams;
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.Streams;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.operator.LengthCheck;
 import io.millrace.jobs.operator.RolloutOperator;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Topic;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -15,16 +17,31 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 /** prompts × the latest policy → rollouts. */
 final class RolloutJob {
 
+  private static final String JOB = "rollout";
+
   private RolloutJob() {}
 
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
-    KafkaStreams kafka = JobSettings.kafka(env, config, "rollout", bounded);
+    KafkaSettings kafka = JobSettings.kafka(config);
 
     DataStream<Prompt> prompts =
-        kafka.read(
-            Prompt.class,
+        Streams.read(
+            env,
+            kafka,
+            Topic.PROMPTS,
+            JOB,
+            Start.COMMITTED,
+            JobSettings.bound(bounded),
             LengthCheck.prompts(config.model().initial(), config.rollout().maxPromptTokens()));
-    DataStream<PolicyCheckpoint> policies = kafka.read(PolicyCheckpoint.class, Check.none());
+    DataStream<PolicyCheckpoint> policies =
+        Streams.read(
+            env,
+            kafka,
+            Topic.POLICY_CHECKPOINTS,
+            JOB,
+            Start.EARLIEST,
+            JobSettings.bound(bounded),
+            record -> {});
 
     DataStream<Rollout> rollouts =
         prompts
@@ -33,6 +50,6 @@ final class RolloutJob {
                 "rollout", new AvroTypeInfo<>(Rollout.class), new RolloutOperator(config, bounded))
             .uid("rollout");
 
-    kafka.write(rollouts, Rollout.class);
+    Streams.write(rollouts, kafka, Topic.ROLLOUTS, JOB);
   }
 }

@@ -2,13 +2,14 @@ package io.millrace.jobs;
 
 import io.millrace.connectors.checkpoint.CheckpointSink;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.kafka.KafkaStreams;
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.Streams;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.operator.LengthCheck;
 import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.SupervisedOperator;
-import io.millrace.schemas.Demonstration;
-import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.Topic;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -16,15 +17,21 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 /** demonstrations → policy checkpoints. */
 final class SupervisedJob {
 
+  private static final String JOB = "supervised";
+
   private SupervisedJob() {}
 
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
-    KafkaStreams kafka = JobSettings.kafka(env, config, "supervised", bounded);
+    KafkaSettings kafka = JobSettings.kafka(config);
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
-        kafka
-            .read(
-                Demonstration.class,
+        Streams.read(
+                env,
+                kafka,
+                Topic.DEMONSTRATIONS,
+                JOB,
+                Start.EARLIEST,
+                JobSettings.bound(bounded),
                 LengthCheck.demonstrations(
                     config.model().initial(), config.supervised().maxTokens()))
             .transform(
@@ -35,11 +42,7 @@ final class SupervisedJob {
             .setParallelism(1)
             .setMaxParallelism(1);
 
-    checkpoints
-        .sinkTo(new CheckpointSink(JobSettings.kafka(config)))
-        .name("policy checkpoints")
-        .uid("policy-checkpoints-sink")
-        .setParallelism(1);
-    kafka.write(checkpoints.getSideOutput(Outputs.METRICS), TrainingMetrics.class);
+    CheckpointSink.attach(checkpoints, kafka, JobSettings.store(config), JOB);
+    Streams.write(checkpoints.getSideOutput(Outputs.METRICS), kafka, Topic.TRAINING_METRICS, JOB);
   }
 }

@@ -1,24 +1,14 @@
 package io.millrace.schemas;
 
-/** A record that was decoded but cannot be used. */
-public final class InvalidRecordException extends RuntimeException {
+import java.util.List;
 
-  private static final long serialVersionUID = 1;
+/** A record that decodes but breaks the rules of {@link Validation}; its reason is "invalid". */
+public final class InvalidRecordException extends UnusableRecordException {
+  private static final long serialVersionUID = 1L;
 
-  private final String reason;
+  public static final String REASON = "invalid";
 
-  /**
-   * A record that cannot be used.
-   *
-   * @param reason short and countable, such as "invalid" or "too-long"
-   * @param message what is wrong with which value
-   */
-  public InvalidRecordException(String reason, String message) {
-    super(message);
-    this.reason = reason;
-  }
-
-  public String reason() {
-    return reason;
+  public InvalidRecordException(String record, List<String> problems) {
+    super(REASON, record + ": " + String.join("; ", problems), null);
   }
 }

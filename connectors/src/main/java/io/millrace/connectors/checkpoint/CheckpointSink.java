@@ -1,6 +1,7 @@
 package io.millrace.connectors.checkpoint;
 
 import io.millrace.connectors.kafka.KafkaSettings;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -8,35 +9,67 @@ import org.apache.flink.api.connector.sink2.Committer;
 import org.apache.flink.api.connector.sink2.CommitterInitContext;
 import org.apache.flink.api.connector.sink2.CommittingSinkWriter;
 import org.apache.flink.api.connector.sink2.Sink;
+import org.apache.flink.api.connector.sink2.SinkWriter;
 import org.apache.flink.api.connector.sink2.SupportsCommitter;
 import org.apache.flink.api.connector.sink2.WriterInitContext;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
+import org.apache.flink.streaming.api.datastream.DataStream;
 
 /**
- * Publishes staged checkpoints in two phases: nothing is visible or announced before the Flink
- * checkpoint that covers it has completed. So no version is ever retracted, and a consumer that
- * hears of one finds it whole.
+ * Publishes staged checkpoints when the Flink checkpoint that covers them has completed: renames
+ * the files into place, then announces them in Kafka, in order of version and once each, also
+ * through failures between the two. So nobody sees a version that is half-written, unannounced or
+ * retracted.
  */
 public final class CheckpointSink
     implements Sink<StagedCheckpoint>, SupportsCommitter<StagedCheckpoint> {
-
-  private static final long serialVersionUID = 1;
+  private static final long serialVersionUID = 1L;
 
   private final KafkaSettings settings;
+  private final CheckpointStore store;
+  private final String transactionalId;
 
-  public CheckpointSink(KafkaSettings settings) {
+  private CheckpointSink(KafkaSettings settings, CheckpointStore store, String transactionalId) {
     this.settings = settings;
+    this.store = store;
+    this.transactionalId = transactionalId;
+  }
+
+  /**
+   * Ends a stream in such a sink, with parallelism 1, since versions are announced in order.
+   *
+   * @param job the job's name; two jobs must not publish under one
+   */
+  public static void attach(
+      DataStream<StagedCheckpoint> staged,
+      KafkaSettings settings,
+      CheckpointStore store,
+      String job) {
+    String transactionalId = settings.topicPrefix() + job + ".checkpoints";
+    staged
+        .sinkTo(new CheckpointSink(settings, store, transactionalId))
+        .setParallelism(1)
+        .name("publish checkpoints")
+        .uid("publish-checkpoints");
   }
 
   @Override
-  public CommittingSinkWriter<StagedCheckpoint, StagedCheckpoint> createWriter(
-      WriterInitContext context) {
-    return new Writer();
+  public SinkWriter<StagedCheckpoint> createWriter(WriterInitContext context) {
+    return new PassOn();
   }
 
   @Override
-  public Committer<StagedCheckpoint> createCommitter(CommitterInitContext context) {
-    return new CheckpointCommitter(settings);
+  public Committer<StagedCheckpoint> createCommitter(CommitterInitContext context)
+      throws IOException {
+    int parallelism = context.getTaskInfo().getNumberOfParallelSubtasks();
+    if (parallelism != 1) {
+      throw new IllegalStateException(
+          "checkpoints are published with parallelism " + parallelism + "; it must be 1");
+    }
+    return new CheckpointCommitter(
+        store,
+        new Announcer(settings, transactionalId),
+        context.metricGroup().counter("checkpoints_announced"));
   }
 
   @Override
@@ -44,32 +77,27 @@ public final class CheckpointSink
     return new StagedCheckpointSerializer();
   }
 
-  /** Files were written by the trainer: what is left to hand over is their place. */
-  private static final class Writer
+  /** Keeps what came until the next Flink checkpoint takes it. */
+  private static final class PassOn
       implements CommittingSinkWriter<StagedCheckpoint, StagedCheckpoint> {
-
-    private List<StagedCheckpoint> staged = new ArrayList<>();
+    private List<StagedCheckpoint> pending = new ArrayList<>();
 
     @Override
-    public void write(StagedCheckpoint checkpoint, Context context) {
-      staged.add(checkpoint);
+    public void write(StagedCheckpoint staged, Context context) {
+      pending.add(staged);
     }
 
     @Override
-    public void flush(boolean endOfInput) {
-      // Files are on the disk before their record gets here.
-    }
+    public void flush(boolean endOfInput) {}
 
     @Override
     public Collection<StagedCheckpoint> prepareCommit() {
-      List<StagedCheckpoint> prepared = staged;
-      staged = new ArrayList<>();
-      return prepared;
+      List<StagedCheckpoint> taken = pending;
+      pending = new ArrayList<>();
+      return taken;
     }
 
     @Override
-    public void close() {
-      // Nothing is held open.
-    }
+    public void close() {}
   }
 }

@@ -1,112 +1,268 @@
 package io.millrace.connectors.checkpoint;
 
 import java.io.IOException;
-import java.nio.file.AtomicMoveNotSupportedException;
+import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.Comparator;
 import java.util.HexFormat;
-import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * A directory of published checkpoints: {@code <root>/<name>/v000007}. A version is written under
- * {@code .staging} first and becomes visible whole, by one atomic rename.
+ * Checkpoint directories below one root, published in two phases.
+ *
+ * <pre>
+ * root/name/.staging/v000007   staged: complete and on disk, visible to nobody who follows the rules
+ * root/name/v000007            committed, by one atomic rename
+ * </pre>
+ *
+ * <p>Both steps may be repeated: staging a version again replaces what was staged, committing it
+ * again changes nothing. The root is a directory of this machine or of a file system mounted on all
+ * machines of the job.
  */
-public final class CheckpointStore {
+public final class CheckpointStore implements Serializable {
+  private static final long serialVersionUID = 1L;
 
-  private static final Pattern VERSION = Pattern.compile("v(\\d+)");
-  private static final String MANIFEST = "millrace.json";
+  /** The file that describes a checkpoint directory; its digest stands for the whole directory. */
+  public static final String MANIFEST = "millrace.json";
 
-  private final Path root;
+  private static final String STAGING = ".staging";
 
-  public CheckpointStore(Path root) {
-    this.root = root.toAbsolutePath().normalize();
+  private final String root;
+
+  /**
+   * @param root a path, or a URI with the scheme {@code file}
+   * @throws IllegalArgumentException for any other scheme
+   */
+  public CheckpointStore(String root) {
+    this.root = localPath(root).toAbsolutePath().normalize().toString();
   }
 
-  /** Where a version is, or will be, visible. */
-  public Path directory(String name, long version) {
-    return root.resolve(name).resolve("v%06d".formatted(version));
+  /** Writes a checkpoint's files. */
+  @FunctionalInterface
+  public interface StagedWriter {
+    /** Writes every file, millrace.json among them, into an empty directory. */
+    void write(Path directory) throws IOException;
   }
 
-  /** Where a version is written first. What an attempt that failed left there is removed. */
-  public Path emptyStagingDirectory(String name, long version) throws IOException {
-    Path staging = root.resolve(name).resolve(".staging").resolve("v%06d".formatted(version));
-    delete(staging);
-    Files.createDirectories(staging.getParent());
-    return staging;
+  /**
+   * Writes the files of one version and makes them durable, but not visible.
+   *
+   * @param name the model: letters, digits, '.', '_' and '-'
+   * @throws IOException when writing fails or leaves no millrace.json; nothing is staged then
+   */
+  public StagedFiles stage(String name, long version, StagedWriter writer) throws IOException {
+    Path staged = staged(name, version);
+    Path work = staged.resolveSibling(staged.getFileName() + ".writing");
+    delete(work);
+    Files.createDirectories(work);
+    try {
+      writer.write(work);
+      String digest = digest(work);
+      sync(work);
+      delete(staged);
+      Files.move(work, staged, StandardCopyOption.ATOMIC_MOVE);
+      syncDirectory(staged.getParent());
+      return new StagedFiles(name, version, staged.toUri().toString(), uri(name, version), digest);
+    } catch (IOException | RuntimeException e) {
+      delete(work);
+      throw e;
+    }
   }
 
-  /** The highest version of a name that is visible, 0 where there is none. */
+  /** The highest version of a model that is visible; 0 where there is none. */
   public long latestVersion(String name) throws IOException {
-    Path directory = root.resolve(name);
+    Path directory = directory(name);
     if (!Files.isDirectory(directory)) {
       return 0;
     }
     try (Stream<Path> children = Files.list(directory)) {
       return children
-          .map(child -> VERSION.matcher(child.getFileName().toString()))
-          .filter(Matcher::matches)
-          .mapToLong(matcher -> Long.parseLong(matcher.group(1)))
+          .map(child -> child.getFileName().toString())
+          .filter(child -> child.matches("v\\d{1,18}"))
+          .mapToLong(child -> Long.parseLong(child.substring(1)))
           .max()
           .orElse(0);
     }
   }
 
+  /** Where a version is, or will be, visible. */
+  public Path directory(String name, long version) {
+    return directory(name).resolve(versionName(version));
+  }
+
+  /** The URI under which a version will be, or is, visible. */
+  public String uri(String name, long version) {
+    // Path.toUri() ends in a slash only for directories that exist; announcements shall not depend
+    // on it.
+    String uri = directory(name, version).toUri().toString();
+    return uri.endsWith("/") ? uri.substring(0, uri.length() - 1) : uri;
+  }
+
   /**
-   * Makes a staged version visible. Done again it changes nothing.
+   * Makes staged files visible, all at once.
    *
-   * @param manifestSha256 of the staged version, by which an earlier attempt's is known
-   * @throws IOException where neither directory is there, or another checkpoint is in the place
+   * @throws IOException when they are not those that were staged, or the version is published with
+   *     other content
    */
-  static void publish(Path staged, Path published, String manifestSha256) throws IOException {
-    if (Files.isDirectory(published)) {
-      String there = sha256(published.resolve(MANIFEST));
-      if (!there.equals(manifestSha256)) {
+  public void commit(StagedFiles files) throws IOException {
+    Path staged = staged(files.name(), files.version());
+    Path published = directory(files.name(), files.version());
+    if (Files.exists(published)) {
+      String digest = digest(published);
+      if (!digest.equals(files.manifestSha256())) {
         throw new IOException(
-            published
-                + " holds another checkpoint already (manifest "
-                + there
-                + "): two jobs must not publish the same model to one store");
+            "%s is already published with other content (manifest %s, not %s); choose another model name or checkpoint root"
+                .formatted(published, digest, files.manifestSha256()));
       }
       delete(staged);
       return;
     }
-    if (!Files.isDirectory(staged)) {
+    if (!Files.exists(staged)) {
       throw new IOException(
-          "neither " + staged + " nor " + published + " exists: was the store cleaned by hand?");
+          "%s is neither staged nor published; was the checkpoint root moved or cleaned?"
+              .formatted(published));
     }
-    try {
-      Files.move(staged, published, StandardCopyOption.ATOMIC_MOVE);
-    } catch (AtomicMoveNotSupportedException e) {
-      throw new IOException("the file system of " + published + " has no atomic rename", e);
+    String digest = digest(staged);
+    if (!digest.equals(files.manifestSha256())) {
+      throw new IOException(
+          "%s holds other content than was staged (manifest %s, not %s); two jobs must not publish one model name"
+              .formatted(staged, digest, files.manifestSha256()));
     }
+    Files.move(staged, published, StandardCopyOption.ATOMIC_MOVE);
+    syncDirectory(published.getParent());
   }
 
-  private static String sha256(Path file) throws IOException {
+  /**
+   * The local directory of an announced checkpoint.
+   *
+   * @throws IOException when there is none
+   */
+  public static Path resolve(String uri) throws IOException {
+    Path path = localPath(uri);
+    if (!Files.isDirectory(path)) {
+      throw new NoSuchFileException(
+          uri, null, "no such checkpoint directory on this machine; is the store mounted here?");
+    }
+    return path;
+  }
+
+  @Override
+  public String toString() {
+    return root;
+  }
+
+  private Path staged(String name, long version) {
+    return directory(name).resolve(STAGING).resolve(versionName(version));
+  }
+
+  private Path directory(String name) {
+    if (!name.matches("[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")) {
+      throw new IllegalArgumentException(
+          "model name \"%s\": it must be letters, digits, '.', '_' and '-', at most 128, and not start with '.' or '-'"
+              .formatted(name));
+    }
+    return Path.of(root).resolve(name);
+  }
+
+  private static String versionName(long version) {
+    if (version < 0) {
+      throw new IllegalArgumentException("version is " + version + "; it must not be negative");
+    }
+    return "v%06d".formatted(version);
+  }
+
+  private static Path localPath(String pathOrUri) {
+    if (!pathOrUri.matches("[A-Za-z][A-Za-z0-9+.-]+:.*")) {
+      return Path.of(pathOrUri);
+    }
+    URI uri = URI.create(pathOrUri);
+    if (!uri.getScheme().equals("file")) {
+      throw new IllegalArgumentException(
+          "checkpoint location %s: only paths and file: URIs are supported; mount the store on every machine"
+              .formatted(pathOrUri));
+    }
+    return Path.of(uri.getPath());
+  }
+
+  private static String digest(Path directory) throws IOException {
+    Path manifest = directory.resolve(MANIFEST);
+    byte[] content;
     try {
-      return HexFormat.of()
-          .formatHex(MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file)));
+      content = Files.readAllBytes(manifest);
+    } catch (NoSuchFileException e) {
+      throw new IOException("a checkpoint needs a manifest, and there is none at " + manifest, e);
+    }
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
     } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java runtime has SHA-256", e);
+      throw new IllegalStateException("every Java has SHA-256", e);
     }
   }
 
-  private static void delete(Path directory) throws IOException {
-    if (!Files.exists(directory)) {
+  /**
+   * Forces a tree to disk: the Flink checkpoint that covers it must not outlive it in a power cut.
+   */
+  private static void sync(Path tree) throws IOException {
+    try (var entries = Files.walk(tree)) {
+      entries.forEach(
+          entry -> {
+            try {
+              if (Files.isDirectory(entry)) {
+                syncDirectory(entry);
+              } else {
+                try (FileChannel file = FileChannel.open(entry, StandardOpenOption.WRITE)) {
+                  file.force(true);
+                }
+              }
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static void syncDirectory(Path directory) throws IOException {
+    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  private static void delete(Path tree) throws IOException {
+    if (!Files.exists(tree)) {
       return;
     }
-    List<Path> paths;
-    try (Stream<Path> walk = Files.walk(directory)) {
-      paths = walk.sorted(Comparator.reverseOrder()).toList();
-    }
-    for (Path path : paths) {
-      Files.delete(path);
-    }
+    Files.walkFileTree(
+        tree,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.delete(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path directory, IOException failure)
+              throws IOException {
+            if (failure != null) {
+              throw failure;
+            }
+            Files.delete(directory);
+            return FileVisitResult.CONTINUE;
+          }
+        });
   }
 }

@@ -7,9 +7,8 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
-/** Staged checkpoints in Flink checkpoints. */
+/** Staged checkpoints in Flink state. */
 final class StagedCheckpointSerializer implements SimpleVersionedSerializer<StagedCheckpoint> {
-
   private static final int VERSION = 1;
 
   @Override
@@ -21,32 +20,46 @@ final class StagedCheckpointSerializer implements SimpleVersionedSerializer<Stag
   public byte[] serialize(StagedCheckpoint staged) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     DataOutputStream out = new DataOutputStream(bytes);
-    out.writeUTF(staged.name);
-    out.writeLong(staged.version);
-    out.writeUTF(staged.stagedDirectory);
-    out.writeUTF(staged.finalDirectory);
-    out.writeUTF(staged.manifestSha256);
-    out.writeUTF(staged.topic);
-    out.writeInt(staged.announcement.length);
-    out.write(staged.announcement);
+    out.writeUTF(staged.name());
+    out.writeLong(staged.version());
+    out.writeUTF(staged.stagedUri());
+    out.writeUTF(staged.finalUri());
+    out.writeUTF(staged.manifestSha256());
+    out.writeUTF(staged.topic());
+    write(out, staged.key());
+    write(out, staged.announcement());
     return bytes.toByteArray();
   }
 
   @Override
-  public StagedCheckpoint deserialize(int version, byte[] bytes) throws IOException {
+  public StagedCheckpoint deserialize(int version, byte[] serialized) throws IOException {
     if (version != VERSION) {
-      throw new IOException("staged checkpoint of version " + version + ", not " + VERSION);
+      throw new IOException(
+          "the Flink checkpoint holds staged checkpoints in format %d, and this build reads %d; restore it with a newer build"
+              .formatted(version, VERSION));
     }
-    DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes));
-    StagedCheckpoint staged = new StagedCheckpoint();
-    staged.name = in.readUTF();
-    staged.version = in.readLong();
-    staged.stagedDirectory = in.readUTF();
-    staged.finalDirectory = in.readUTF();
-    staged.manifestSha256 = in.readUTF();
-    staged.topic = in.readUTF();
-    staged.announcement = new byte[in.readInt()];
-    in.readFully(staged.announcement);
-    return staged;
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(serialized));
+    return new StagedCheckpoint(
+        in.readUTF(),
+        in.readLong(),
+        in.readUTF(),
+        in.readUTF(),
+        in.readUTF(),
+        in.readUTF(),
+        read(in),
+        read(in));
+  }
+
+  private static void write(DataOutputStream out, byte[] bytes) throws IOException {
+    out.writeInt(bytes.length);
+    out.write(bytes);
+  }
+
+  private static byte[] read(DataInputStream in) throws IOException {
+    int length = in.readInt();
+    if (length < 0 || length > in.available()) {
+      throw new IOException("a staged checkpoint in Flink state is truncated");
+    }
+    return in.readNBytes(length);
   }
 }

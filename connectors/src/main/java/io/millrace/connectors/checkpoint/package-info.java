@@ -1,2 +1,2 @@
-/** Where model checkpoints are published: staged, made visible by a rename, then announced. */
+/** Publishing of checkpoints in two phases: staged, then made visible and announced. */
 package io.millrace.connectors.checkpoint;

@@ -6,84 +6,89 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Properties;
-import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Sends records to their topics; what it was given is acknowledged once {@link #flush} returns. */
+/**
+ * Writes records to their topics, in order and without repetition within one writer's life. Sending
+ * is asynchronous: what failed is thrown by a later {@link #send}, {@link #flush} or {@link
+ * #close}. For one thread.
+ */
 public final class RecordWriter implements AutoCloseable {
-
   private final KafkaSettings settings;
-  private final KafkaProducer<String, byte[]> producer;
-  private final Map<Class<?>, SingleObject<? extends SpecificRecordBase>> codecs = new HashMap<>();
+  private final Producer<byte[], byte[]> producer;
+  private final Map<Topic<?>, SingleObject<?>> formats = new HashMap<>();
   private final AtomicReference<Exception> failure = new AtomicReference<>();
 
   public RecordWriter(KafkaSettings settings) {
     this.settings = settings;
-    Properties properties = settings.clientProperties();
-    properties.putIfAbsent("enable.idempotence", "true");
-    properties.putIfAbsent("linger.ms", "5");
-    properties.putIfAbsent("max.block.ms", "20000");
-    properties.putIfAbsent("delivery.timeout.ms", "30000");
-    properties.putIfAbsent("request.timeout.ms", "10000");
-    properties.putIfAbsent("max.request.size", "16777216");
     this.producer =
-        new KafkaProducer<>(properties, new StringSerializer(), new ByteArraySerializer());
+        new KafkaProducer<>(
+            settings.properties(
+                Map.of(
+                    "acks", "all",
+                    "enable.idempotence", "true",
+                    "linger.ms", "5",
+                    "max.block.ms", "20000")),
+            new ByteArraySerializer(),
+            new ByteArraySerializer());
   }
 
-  /** Sends a record to the topic of its type. */
-  public <T extends SpecificRecordBase> void send(T record) throws IOException {
-    @SuppressWarnings("unchecked") // a record's class is its own type
-    Class<T> type = (Class<T>) record.getClass();
-    @SuppressWarnings("unchecked") // codecs are filed under their type
-    SingleObject<T> codec =
-        (SingleObject<T>) codecs.computeIfAbsent(type, key -> SingleObject.of(type));
-    Topic topic = Topic.of(type);
-    send(topic, topic.key(record), codec.encode(record));
+  /** Sends a record to its topic under its key. */
+  public <T extends SpecificRecordBase> void send(Topic<T> topic, T record) throws IOException {
+    @SuppressWarnings("unchecked") // The map is filled here only, by each topic's own type.
+    SingleObject<T> format =
+        (SingleObject<T>) formats.computeIfAbsent(topic, key -> SingleObject.of(topic.type()));
+    sendRaw(topic, topic.keyBytes(record), format.encode(record));
   }
 
-  /** Sends raw bytes, whatever they are. */
-  public void send(Topic topic, String key, byte[] value) throws IOException {
+  /** Sends bytes as they are, for writers that encode by themselves. Both may be null. */
+  public void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
     throwFailure();
-    String name = topic.name(settings.topicPrefix());
+    String name = settings.nameOf(topic);
     try {
-      // A failure comes through the callback.
-      Future<RecordMetadata> _ =
+      var _ =
           producer.send(
               new ProducerRecord<>(name, key, value),
-              (metadata, error) -> {
-                if (error != null) {
-                  failure.compareAndSet(null, error);
+              (metadata, exception) -> {
+                if (exception != null) {
+                  failure.compareAndSet(null, exception);
                 }
               });
-    } catch (RuntimeException e) {
+    } catch (KafkaException e) {
       failure.compareAndSet(null, e);
+      throwFailure();
     }
-    throwFailure();
   }
 
-  /** Waits until all records are acknowledged. */
+  /** Returns when everything sent so far is stored. */
   public void flush() throws IOException {
     producer.flush();
     throwFailure();
   }
 
-  private void throwFailure() throws IOException {
-    Exception error = failure.get();
-    if (error != null) {
-      throw new IOException(
-          "Kafka at " + settings.bootstrapServers() + ": " + error.getMessage(), error);
+  /** Flushes and closes. */
+  @Override
+  public void close() throws IOException {
+    try {
+      flush();
+    } finally {
+      producer.close(Duration.ofSeconds(10));
     }
   }
 
-  @Override
-  public void close() {
-    producer.close(Duration.ofSeconds(5));
+  private void throwFailure() throws IOException {
+    Exception cause = failure.get();
+    if (cause != null) {
+      throw new IOException(
+          "Kafka at %s (kafka.bootstrap.servers) did not take a record: %s"
+              .formatted(settings.bootstrapServers(), cause.getMessage()),
+          cause);
+    }
   }
 }

@@ -1,2 +1,2 @@
-/** Kafka's edges: topics, sources, sinks, dead letters, and plain clients for the command line. */
+/** Topics and records of a Kafka cluster without Flink: administration, writing, reading. */
 package io.millrace.connectors.kafka;

@@ -3,6 +3,7 @@ package io.millrace.jobs.cli;
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicAdmin;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -58,13 +59,17 @@ final class BrokerCommand implements Callable<Integer> {
         .addShutdownHook(
             new Thread(
                 () -> {
-                  broker.close();
+                  try {
+                    broker.close();
+                  } catch (IOException e) {
+                    System.err.println("millrace: " + e.getMessage());
+                  }
                   stopped.countDown();
                 },
                 "stop-broker"));
     try (TopicAdmin admin =
         new TopicAdmin(new KafkaSettings(broker.bootstrapServers(), topicPrefix, Map.of()))) {
-      admin.createTopics(partitions);
+      admin.createAll(partitions, 1);
     }
     System.out.println(
         "Kafka is at "

@@ -4,11 +4,11 @@ import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.JsonLines;
-import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.apache.avro.specific.SpecificRecordBase;
 import picocli.CommandLine.Command;
@@ -54,32 +54,40 @@ final class ConsumeCommand implements Callable<Integer> {
       throw new UserException("--limit must be at least 1, not " + limit);
     }
     KafkaSettings settings = kafka.settings();
-    Topic topic = TopicArgument.parse(topicName, settings.topicPrefix());
-    print(settings, topic.type());
+    print(settings, Topic.named(topicName, settings.topicPrefix()));
     return 0;
   }
 
-  private <T extends SpecificRecordBase> void print(KafkaSettings settings, Class<T> type)
+  private <T extends SpecificRecordBase> void print(KafkaSettings settings, Topic<T> topic)
       throws IOException {
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
-    try (RecordReader<T> reader = new RecordReader<>(settings, type)) {
-      long printed = 0;
-      while (printed < limit && (follow || !reader.atEnd())) {
-        for (RecordReader.Entry entry : reader.poll(POLL)) {
-          if (printed == limit) {
+    try (RecordReader<T> reader = RecordReader.fromEarliest(settings, topic)) {
+      long end = follow ? Long.MAX_VALUE : reader.remaining();
+      for (long printed = 0; printed < Math.min(limit, end); ) {
+        Optional<RecordReader.Entry<T>> next = reader.next(POLL);
+        if (next.isPresent()) {
+          printed++;
+          print(out, next.get());
+        } else {
+          out.flush();
+          if (!follow && reader.remaining() == 0) {
             break;
           }
-          printed++;
-          try {
-            out.println(JsonLines.write(reader.decode(entry)));
-          } catch (WireFormatException e) {
-            System.err.printf(
-                "millrace: partition %d, offset %d: %s%n",
-                entry.partition(), entry.offset(), e.getMessage());
-          }
         }
-        out.flush();
       }
     }
+    out.flush();
+  }
+
+  private static <T extends SpecificRecordBase> void print(
+      PrintStream out, RecordReader.Entry<T> entry) {
+    entry.record().ifPresent(record -> out.println(JsonLines.write(record)));
+    entry
+        .problem()
+        .ifPresent(
+            problem ->
+                System.err.printf(
+                    "millrace: partition %d, offset %d: %s%n",
+                    entry.partition(), entry.offset(), problem.getMessage()));
   }
 }

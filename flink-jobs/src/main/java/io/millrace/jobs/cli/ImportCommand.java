@@ -24,7 +24,9 @@ import picocli.CommandLine.Parameters;
     synopsisSubcommandLabel = "FORM",
     subcommands = ImportCommand.HhRlhf.class,
     footer = {
-      "", "Example:", "  millrace import hh-rlhf harmless-base/test.jsonl.gz --objective safety",
+      "",
+      "Example:",
+      "  millrace import hh-rlhf harmless-base/test.jsonl.gz --objective safety",
     })
 final class ImportCommand {
 
@@ -69,11 +71,12 @@ final class ImportCommand {
       KafkaSettings settings = kafka.settings();
       HhRlhfImporter.Report report;
       try (TopicAdmin admin = new TopicAdmin(settings)) {
-        admin.createTopics(1);
+        admin.createAll(1, 1);
       }
       try (RecordWriter writer = new RecordWriter(settings)) {
         report =
-            new HhRlhfImporter(objective, rating, Clock.systemUTC()).run(file, writer::send);
+            new HhRlhfImporter(objective, rating, Clock.systemUTC())
+                .run(file, judgment -> writer.send(Topic.JUDGMENTS, judgment));
         writer.flush();
       }
       report.firstSkips().forEach(skip -> System.err.println("millrace: " + file + ", " + skip));
@@ -81,7 +84,7 @@ final class ImportCommand {
           "%d lines, %d judgments to %s at %s, %d lines skipped%s%n",
           report.lines(),
           report.judgments(),
-          Topic.JUDGMENTS.name(settings.topicPrefix()),
+          settings.nameOf(Topic.JUDGMENTS),
           settings.bootstrapServers(),
           report.lines() - report.judgments(),
           report.skipped().isEmpty() ? "" : " " + report.skipped());

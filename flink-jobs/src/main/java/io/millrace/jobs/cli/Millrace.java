@@ -3,7 +3,7 @@ package io.millrace.jobs.cli;
 import io.millrace.jobs.config.ConfigException;
 import io.millrace.model.checkpoint.CheckpointException;
 import io.millrace.model.tokenizer.TokenizerException;
-import io.millrace.schemas.wire.WireFormatException;
+import io.millrace.schemas.UnusableRecordException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.slf4j.LoggerFactory;
@@ -93,7 +93,7 @@ public final class Millrace {
         || e instanceof IllegalArgumentException
         || e instanceof CheckpointException
         || e instanceof TokenizerException
-        || e instanceof WireFormatException;
+        || e instanceof UnusableRecordException;
   }
 
   private static String rootCause(Throwable e) {

@@ -2,11 +2,10 @@ package io.millrace.jobs.cli;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
-import io.millrace.schemas.InvalidRecordException;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
-import io.millrace.schemas.wire.WireFormatException;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -50,10 +49,18 @@ final class ProduceCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     KafkaSettings settings = kafka.settings();
-    Topic topic = TopicArgument.parse(topicName, settings.topicPrefix());
+    Topic<?> topic = Topic.named(topicName, settings.topicPrefix());
     if (!file.equals("-") && !Files.isRegularFile(Path.of(file))) {
       throw new UserException("there is no file " + file);
     }
+    long sent = send(settings, topic);
+    System.out.println(
+        sent + " records to " + settings.nameOf(topic) + " at " + settings.bootstrapServers());
+    return 0;
+  }
+
+  private <T extends SpecificRecordBase> long send(KafkaSettings settings, Topic<T> topic)
+      throws IOException {
     long sent = 0;
     try (BufferedReader lines = open();
         RecordWriter writer = new RecordWriter(settings)) {
@@ -63,28 +70,21 @@ final class ProduceCommand implements Callable<Integer> {
         if (line.isBlank()) {
           continue;
         }
-        SpecificRecordBase record;
+        T record;
         try {
-          record = JsonLines.read(topic.type(), line);
-          Validation.check(record);
-        } catch (WireFormatException | InvalidRecordException e) {
+          record = Validation.require(JsonLines.read(topic.type(), line));
+        } catch (UnusableRecordException e) {
           writer.flush();
           throw new UserException(
               "%s, line %d: %s (%d records before it were sent)"
                   .formatted(file, number, e.getMessage(), sent));
         }
-        writer.send(record);
+        writer.send(topic, record);
         sent++;
       }
       writer.flush();
     }
-    System.out.println(
-        sent
-            + " records to "
-            + topic.name(settings.topicPrefix())
-            + " at "
-            + settings.bootstrapServers());
-    return 0;
+    return sent;
   }
 
   private BufferedReader open() throws IOException {

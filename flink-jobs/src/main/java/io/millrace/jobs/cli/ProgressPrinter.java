@@ -2,12 +2,12 @@ package io.millrace.jobs.cli;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
-import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Duration;
-import java.time.Instant;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -19,9 +19,12 @@ final class ProgressPrinter implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(ProgressPrinter.class);
 
+  private static final Duration POLL = Duration.ofMillis(200);
+  private static final long SECOND = 1_000_000_000;
+
   private final KafkaSettings settings;
   private final PrintStream out;
-  private final Instant since = Instant.now();
+  private final Map<String, Long> printed = new HashMap<>();
   private final Thread thread = new Thread(this::follow, "progress");
   private volatile boolean closed;
 
@@ -37,30 +40,27 @@ final class ProgressPrinter implements AutoCloseable {
 
   private void follow() {
     try (RecordReader<TrainingMetrics> reader =
-        new RecordReader<>(settings, TrainingMetrics.class)) {
+        RecordReader.fromLatest(settings, Topic.TRAINING_METRICS)) {
       while (!closed) {
-        print(reader);
+        reader.next(POLL).ifPresent(this::print);
       }
-      print(reader);
+      reader.readToEnd(this::print);
     } catch (IOException e) {
       LOG.warn("no progress to show", e);
     }
   }
 
-  private void print(RecordReader<TrainingMetrics> reader) throws IOException {
-    TrainingMetrics last = null;
-    for (RecordReader.Entry entry : reader.poll(Duration.ofMillis(300))) {
-      try {
-        TrainingMetrics metrics = reader.decode(entry);
-        if (metrics.getTime().isAfter(since)) {
-          last = metrics;
-        }
-      } catch (WireFormatException e) {
-        LOG.debug("a record that is no metrics", e);
-      }
+  /** One line a job and second is enough. */
+  private void print(RecordReader.Entry<TrainingMetrics> entry) {
+    TrainingMetrics metrics = entry.record().orElse(null);
+    if (metrics == null) {
+      return;
     }
-    if (last != null) {
-      out.println(line(last));
+    long now = System.nanoTime();
+    Long last = printed.get(metrics.getJob());
+    if (last == null || now - last > SECOND) {
+      printed.put(metrics.getJob(), now);
+      out.println(line(metrics));
     }
   }
 

@@ -6,6 +6,7 @@ import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.InitialModel;
 import io.millrace.jobs.Job;
+import io.millrace.jobs.JobSettings;
 import io.millrace.jobs.LocalCluster;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
@@ -74,13 +75,9 @@ final class RunCommand implements Callable<Integer> {
                                 .orElse("; there are " + Job.ids())));
     MillraceConfig configured = ConfigLoader.load(Optional.ofNullable(config), settings);
     requireInitial(configured);
-    KafkaSettings kafka =
-        new KafkaSettings(
-            configured.kafka().bootstrapServers(),
-            configured.kafka().topicPrefix(),
-            configured.kafka().properties());
+    KafkaSettings kafka = JobSettings.kafka(configured);
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
-      admin.createTopics(1);
+      admin.createAll(1, 1);
     }
     MillraceConfig ready = InitialModel.ensure(configured);
     try (LocalCluster cluster = LocalCluster.start(SLOTS)) {

@@ -31,16 +31,24 @@ final class TopicsCommand implements Callable<Integer> {
       description = "Partitions of a new topic (default: ${DEFAULT-VALUE}).")
   private int partitions;
 
+  @Option(
+      names = "--replication",
+      defaultValue = "1",
+      description = "Replicas of a new topic (default: ${DEFAULT-VALUE}).")
+  private int replication;
+
   @Override
   public Integer call() throws Exception {
-    if (partitions < 1) {
-      throw new UserException("--partitions must be at least 1, not " + partitions);
+    if (partitions < 1 || replication < 1 || replication > Short.MAX_VALUE) {
+      throw new UserException(
+          "--partitions %d and --replication %d must be at least 1"
+              .formatted(partitions, replication));
     }
     try (TopicAdmin admin = new TopicAdmin(kafka.settings())) {
       if (create) {
-        admin.createTopics(partitions);
+        admin.createAll(partitions, replication);
       }
-      List<TopicAdmin.Status> topics = admin.describe();
+      List<TopicAdmin.State> topics = admin.describe();
       if (topics.isEmpty()) {
         throw new UserException(
             "Kafka at "
@@ -48,14 +56,14 @@ final class TopicsCommand implements Callable<Integer> {
                 + " has none of the topics; millrace topics --create makes them");
       }
       System.out.printf("%-30s %-18s %10s %10s%n", "TOPIC", "RECORDS OF", "PARTITIONS", "OFFSETS");
-      for (TopicAdmin.Status topic : topics) {
+      for (TopicAdmin.State topic : topics) {
         System.out.printf(
             "%-30s %-18s %10d %10d%s%n",
             topic.name(),
             topic.topic().type().getSimpleName(),
             topic.partitions(),
-            topic.records(),
-            topic.topic().compacted() ? "  compacted" : "");
+            topic.offsets(),
+            topic.compacted() ? "  compacted" : "");
       }
     }
     return 0;

@@ -15,7 +15,7 @@ public record PpoSection(
     @Option(value = "0.01", help = "β: weight of the KL penalty (0.005 from 34B).") double kl,
     @Option(value = "0.0", help = "Adapts β so that the KL stays near this; 0 keeps β fixed.")
         double klTarget,
-    @Option(value = "10000", help = "Rollouts over which an adaptive β moves.") double klHorizon,
+    @Option(value = "10000", help = "Rollouts over which an adaptive β moves.") long klHorizon,
     @Option(value = "k1", help = "KL estimator in the reward.") KlEstimator klEstimator,
     @Option(value = "1.0", help = "γ: discount.") double gamma,
     @Option(value = "0.95", help = "λ of generalised advantage estimation.") double lambda,
@@ -55,7 +55,7 @@ public record PpoSection(
     Require.positive("critic-learning-rate", criticLearningRate);
     Require.between("kl", kl, 0, Double.MAX_VALUE);
     Require.between("kl-target", klTarget, 0, Double.MAX_VALUE);
-    Require.positive("kl-horizon", klHorizon);
+    Require.atLeast("kl-horizon", klHorizon, 1);
     Require.between("gamma", gamma, 0, 1);
     Require.between("lambda", lambda, 0, 1);
     Require.positive("clip", clip);

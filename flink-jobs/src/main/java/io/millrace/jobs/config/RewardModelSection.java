@@ -1,8 +1,8 @@
 package io.millrace.jobs.config;
 
 import io.millrace.model.rlhf.Margin;
-import io.millrace.schemas.Objective;
 import io.millrace.model.train.LearningRate;
+import io.millrace.schemas.Objective;
 import java.io.Serializable;
 import java.time.Duration;
 import java.util.List;

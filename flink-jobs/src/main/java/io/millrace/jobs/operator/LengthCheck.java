@@ -1,16 +1,17 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.kafka.Check;
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.flink.RecordCheck;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Demonstration;
-import io.millrace.schemas.InvalidRecordException;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
+import java.io.IOException;
 import java.io.Serializable;
 
 /** Sends records that are longer than a job's models take to the dead letters. */
-public final class LengthCheck<T> implements Check<T> {
+public final class LengthCheck<T> implements RecordCheck<T> {
 
   private static final long serialVersionUID = 1;
 
@@ -60,8 +61,8 @@ public final class LengthCheck<T> implements Check<T> {
   }
 
   @Override
-  public void open() {
-    tokenizer = Tokenizer.load(Directories.local(checkpoint));
+  public void open() throws IOException {
+    tokenizer = Tokenizer.load(CheckpointStore.resolve(checkpoint));
     template = ChatTemplate.of(tokenizer);
   }
 
@@ -69,7 +70,7 @@ public final class LengthCheck<T> implements Check<T> {
   public void check(T record) {
     int tokens = length.of(template, record);
     if (tokens > maxTokens) {
-      throw new InvalidRecordException(
+      throw new RefusedRecordException(
           "too-long", "%d tokens, where %s allows %d".formatted(tokens, option, maxTokens));
     }
   }

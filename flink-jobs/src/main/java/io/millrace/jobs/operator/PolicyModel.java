@@ -1,5 +1,6 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
@@ -7,6 +8,7 @@ import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
+import java.io.IOException;
 import java.nio.file.Path;
 
 /**
@@ -17,8 +19,8 @@ import java.nio.file.Path;
 record PolicyModel(LanguageModel model, Tokenizer tokenizer, ChatTemplate template, long version)
     implements AutoCloseable {
 
-  static PolicyModel load(Backend backend, String uri) {
-    Path directory = Directories.local(uri);
+  static PolicyModel load(Backend backend, String uri) throws IOException {
+    Path directory = CheckpointStore.resolve(uri);
     try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory)) {
       Tokenizer tokenizer = Tokenizer.load(directory);
       return new PolicyModel(

@@ -1,5 +1,6 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.PpoSection;
@@ -21,6 +22,7 @@ import io.millrace.model.train.PpoSettings;
 import io.millrace.model.train.PpoTrainer;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Reward;
+import io.millrace.schemas.Topic;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -126,9 +128,10 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
   }
 
   /** The critic starts from the helpfulness reward model that scored the first batch. */
-  private PpoTrainer trainer(String criticUri) {
+  private PpoTrainer trainer(String criticUri) throws IOException {
     ScalarModel critic;
-    try (CheckpointDirectory checkpoint = CheckpointDirectory.open(Directories.local(criticUri))) {
+    try (CheckpointDirectory checkpoint =
+        CheckpointDirectory.open(CheckpointStore.resolve(criticUri))) {
       critic = ModelWeights.rewardModel(backend, checkpoint);
     }
     return trainer(critic);
@@ -154,7 +157,7 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
             LearningRate.constant(section.criticLearningRate())),
         section.klTarget() > 0
             ? KlController.adaptive(
- new AdaptiveKl.Settings(section.kl(), section.klTarget(), section.klHorizon()))
+                new AdaptiveKl.Settings(section.kl(), section.klTarget(), section.klHorizon()))
             : KlController.fixed(section.kl()));
   }
 
@@ -208,14 +211,13 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
                 trainer.steps(),
                 Map.of("rollouts", consumed),
                 metrics),
-            name,
-            PolicyCheckpoint.class,
-            digest ->
+            Topic.POLICY_CHECKPOINTS,
+            files ->
                 PolicyCheckpoint.newBuilder()
                     .setModel(name)
                     .setVersion(version)
-                    .setUri(publisher.directory(name, version).toUri().toString())
-                    .setManifestSha256(digest)
+                    .setUri(files.finalUri())
+                    .setManifestSha256(files.manifestSha256())
                     .setIteration(trainer.iteration())
                     .setStep(trainer.steps())
                     .setRollouts(consumed)

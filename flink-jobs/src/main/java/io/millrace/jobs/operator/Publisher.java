@@ -2,6 +2,7 @@ package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.checkpoint.StagedFiles;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
@@ -9,9 +10,7 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Topic;
-import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.function.Function;
 import org.apache.avro.specific.SpecificRecordBase;
 
@@ -19,48 +18,36 @@ import org.apache.avro.specific.SpecificRecordBase;
 final class Publisher {
 
   private final CheckpointStore store;
-  private final String topicPrefix;
 
-  Publisher(String storeDirectory, String topicPrefix) {
-    this.store = new CheckpointStore(Path.of(storeDirectory));
-    this.topicPrefix = topicPrefix;
+  Publisher(String storeDirectory) {
+    this.store = new CheckpointStore(storeDirectory);
   }
 
-  /** The version below which a new lineage must not publish: what is in the store already. */
+  /** The version above which a new lineage publishes: the last in the store. */
   long latestVersion(String name) throws IOException {
     return store.latestVersion(name);
-  }
-
-  /** Where a version will be found. */
-  Path directory(String name, long version) {
-    return store.directory(name, version);
   }
 
   /**
    * Writes the files, and hands over what publishes them.
    *
-   * @param announcement from the manifest's digest
+   * @param announcement of the staged files
    */
   <T extends SpecificRecordBase> StagedCheckpoint stage(
       LlamaConfig config,
       Parameters weights,
       Tokenizer tokenizer,
       CheckpointManifest manifest,
-      String key,
-      Class<T> type,
-      Function<String, T> announcement)
+      Topic<T> topic,
+      Function<StagedFiles, T> announcement)
       throws IOException {
-    Path staging = store.emptyStagingDirectory(manifest.name(), manifest.version());
-    String digest =
-        CheckpointDirectory.write(
-            staging, config, ModelWeights.sources(weights), tokenizer::save, manifest);
-    return new StagedCheckpoint(
-        key,
-        manifest.version(),
-        staging.toString(),
-        store.directory(manifest.name(), manifest.version()).toString(),
-        digest,
-        Topic.of(type).name(topicPrefix),
-        SingleObject.of(type).encode(announcement.apply(digest)));
+    StagedFiles files =
+        store.stage(
+            manifest.name(),
+            manifest.version(),
+            directory ->
+                CheckpointDirectory.write(
+                    directory, config, ModelWeights.sources(weights), tokenizer::save, manifest));
+    return StagedCheckpoint.of(files, topic, announcement.apply(files));
   }
 }

@@ -13,6 +13,7 @@ import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
@@ -118,7 +119,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     RewardModelTrainer.Step step = trainer.step(pairs);
     for (int i = 0; i < batch.size(); i++) {
       accuracy.add(
-          batch.get(i).getRating().ordinal(), step.preferredScores()[i], step.rejectedScores()[i]);
+          step.preferredScores()[i], step.rejectedScores()[i], batch.get(i).getRating().ordinal());
     }
     batch.clear();
     lastLoss = step.loss();
@@ -186,14 +187,13 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
                 trainer.steps(),
                 Map.of("judgments", consumed),
                 metrics),
-            objective.name(),
-            RewardCheckpoint.class,
-            digest ->
+            Topic.REWARD_CHECKPOINTS,
+            files ->
                 RewardCheckpoint.newBuilder()
                     .setObjective(objective)
                     .setVersion(version)
-                    .setUri(publisher.directory(job(objective), version).toUri().toString())
-                    .setManifestSha256(digest)
+                    .setUri(files.finalUri())
+                    .setManifestSha256(files.manifestSha256())
                     .setJudgments(consumed)
                     .setMetrics(metrics)
                     .setTime(Instant.now())

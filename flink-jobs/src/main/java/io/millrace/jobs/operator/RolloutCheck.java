@@ -1,13 +1,14 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.kafka.Check;
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.flink.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.schemas.InvalidRecordException;
 import io.millrace.schemas.Rollout;
+import java.io.IOException;
 
 /** What PPO can learn from: this policy's tokens, sampled as its log-probs are taken. */
-public final class RolloutCheck implements Check<Rollout> {
+public final class RolloutCheck implements RecordCheck<Rollout> {
 
   private static final long serialVersionUID = 1;
 
@@ -20,9 +21,9 @@ public final class RolloutCheck implements Check<Rollout> {
   }
 
   @Override
-  public void open() {
+  public void open() throws IOException {
     try (CheckpointDirectory checkpoint =
-        CheckpointDirectory.open(Directories.local(settings.config().model().initial()))) {
+        CheckpointDirectory.open(CheckpointStore.resolve(settings.config().model().initial()))) {
       vocabSize = checkpoint.config().vocabSize();
       maxPositions = checkpoint.config().maxPositions();
     }
@@ -32,25 +33,25 @@ public final class RolloutCheck implements Check<Rollout> {
   public void check(Rollout rollout) {
     MillraceConfig config = settings.config();
     if (!rollout.getModel().equals(config.model().name())) {
-      throw new InvalidRecordException(
+      throw new RefusedRecordException(
           "unknown-model",
           "sampled by model '%s', this job trains '%s'"
               .formatted(rollout.getModel(), config.model().name()));
     }
     int tokens = rollout.getPromptTokens().size() + rollout.getResponseTokens().size();
     if (tokens > maxPositions) {
-      throw new InvalidRecordException(
+      throw new RefusedRecordException(
           "too-long", tokens + " tokens, where the model has " + maxPositions + " positions");
     }
     rollout.getPromptTokens().forEach(this::checkToken);
     rollout.getResponseTokens().forEach(this::checkToken);
     if (config.ppo().requireFullSampling() && rollout.getTopP() < 1) {
-      throw new InvalidRecordException(
+      throw new RefusedRecordException(
           "not-the-policy's",
           "sampled with top-p " + rollout.getTopP() + ": its log-probs are not the policy's");
     }
     if (rollout.getTemperature() != (float) config.rollout().temperature()) {
-      throw new InvalidRecordException(
+      throw new RefusedRecordException(
           "other-temperature",
           "sampled at temperature %s, this job takes log-probs at rollout.temperature %s"
               .formatted(rollout.getTemperature(), config.rollout().temperature()));
@@ -59,7 +60,7 @@ public final class RolloutCheck implements Check<Rollout> {
 
   private void checkToken(int token) {
     if (token < 0 || token >= vocabSize) {
-      throw new InvalidRecordException(
+      throw new RefusedRecordException(
           "invalid", "token " + token + " is not in the vocabulary of " + vocabSize);
     }
   }

@@ -67,7 +67,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   @Override
-  public void processElement1(StreamRecord<Prompt> element) {
+  public void processElement1(StreamRecord<Prompt> element) throws IOException {
     waiting.add(element.getValue());
     promptsTaken++;
     if (waiting.size() >= section().batchSize()) {
@@ -93,7 +93,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     }
   }
 
-  private void sample() {
+  private void sample() throws IOException {
     // A bounded run samples with the last policy there is: announcements are read to their end
     // first.
     if (waiting.isEmpty() || (bounded && !announcementsEnded)) {
@@ -124,7 +124,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     waiting.clear();
   }
 
-  private void usePolicy() {
+  private void usePolicy() throws IOException {
     if (policyUri.equals(loadedUri)) {
       return;
     }
@@ -181,7 +181,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   @Override
-  public void endInput(int input) {
+  public void endInput(int input) throws IOException {
     if (input == 1) {
       promptsEnded = true;
     } else {

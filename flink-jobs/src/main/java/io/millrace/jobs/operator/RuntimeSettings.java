@@ -27,6 +27,6 @@ final class RuntimeSettings implements Serializable {
   }
 
   Publisher publisher() {
-    return new Publisher(config.checkpoints().directory(), config.kafka().topicPrefix());
+    return new Publisher(config.checkpoints().directory());
   }
 }

@@ -1,5 +1,6 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.PpoSection;
 import io.millrace.model.checkpoint.CheckpointDirectory;
@@ -61,7 +62,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   }
 
   @Override
-  protected void openModels() {
+  protected void openModels() throws IOException {
     backend = settings.backend();
     reference = PolicyModel.load(backend, settings.config().model().initial());
     loaded = new EnumMap<>(Objective.class);
@@ -108,7 +109,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   }
 
   /** Scores and removes the rollouts. */
-  private void score(List<Rollout> rollouts) {
+  private void score(List<Rollout> rollouts) throws IOException {
     List<int[]> sequences = new ArrayList<>();
     int[] from = new int[rollouts.size()];
     for (int i = 0; i < from.length; i++) {
@@ -156,7 +157,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
     rollouts.clear();
   }
 
-  private ScalarModel model(Objective objective) {
+  private ScalarModel model(Objective objective) throws IOException {
     RewardCheckpoint wanted = announced.get(objective);
     LoadedRewardModel current = loaded.get(objective);
     if (current == null || current.version() != wanted.getVersion()) {
@@ -164,7 +165,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
         current.model().close();
       }
       try (CheckpointDirectory checkpoint =
-          CheckpointDirectory.open(Directories.local(wanted.getUri()))) {
+          CheckpointDirectory.open(CheckpointStore.resolve(wanted.getUri()))) {
         current =
             new LoadedRewardModel(
                 wanted.getVersion(), ModelWeights.rewardModel(backend, checkpoint));

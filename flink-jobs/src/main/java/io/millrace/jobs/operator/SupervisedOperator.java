@@ -11,6 +11,7 @@ import io.millrace.model.train.SupervisedTrainer;
 import io.millrace.model.train.SupervisedTrainer.Example;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Topic;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -64,10 +65,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
     policy = PolicyModel.load(backend, config.model().initial());
     trainer =
         new SupervisedTrainer(
-            backend,
-            policy.model(),
-            section.optimizer().adamW(),
-            section.schedule());
+            backend, policy.model(), section.optimizer().adamW(), section.schedule());
     publisher = settings.publisher();
     version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
     batch = new ArrayList<>();
@@ -159,14 +157,13 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
                 trainer.steps(),
                 Map.of("demonstrations", consumed),
                 metrics),
-            name,
-            PolicyCheckpoint.class,
-            digest ->
+            Topic.POLICY_CHECKPOINTS,
+            files ->
                 PolicyCheckpoint.newBuilder()
                     .setModel(name)
                     .setVersion(version)
-                    .setUri(publisher.directory(name, version).toUri().toString())
-                    .setManifestSha256(digest)
+                    .setUri(files.finalUri())
+                    .setManifestSha256(files.manifestSha256())
                     .setIteration(0)
                     .setStep(trainer.steps())
                     .setDemonstrations(consumed)

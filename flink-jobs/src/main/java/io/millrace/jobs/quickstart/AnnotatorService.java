@@ -6,10 +6,12 @@ import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.jobs.demo.Annotators;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Annotators at work: takes rollouts from their topic in pairs, one pair a prompt, and sends
@@ -33,7 +35,7 @@ final class AnnotatorService implements AutoCloseable {
 
   AnnotatorService(KafkaSettings settings, Annotators annotators) throws IOException {
     this.annotators = annotators;
-    this.rollouts = new RecordReader<>(settings, Rollout.class);
+    this.rollouts = RecordReader.fromEarliest(settings, Topic.ROLLOUTS);
     this.judgments = new RecordWriter(settings);
     thread.setDaemon(true);
   }
@@ -45,10 +47,10 @@ final class AnnotatorService implements AutoCloseable {
   private void work() {
     try {
       while (!closed) {
-        for (Rollout rollout : rollouts.records(Duration.ofMillis(100))) {
-          take(rollout);
+        Optional<RecordReader.Entry<Rollout>> next = rollouts.next(Duration.ofMillis(100));
+        if (next.isPresent()) {
+          take(next.get().record().orElseThrow());
         }
-        judgments.flush();
       }
     } catch (IOException | RuntimeException e) {
       failure = e instanceof IOException io ? io : new IOException("annotators failed", e);
@@ -77,7 +79,7 @@ final class AnnotatorService implements AutoCloseable {
   }
 
   private void send(Objective objective, Rollout a, Rollout b) throws IOException {
-    judgments.send(annotators.judge(objective, a, b));
+    judgments.send(Topic.JUDGMENTS, annotators.judge(objective, a, b));
     judgmentsMade++;
   }
 
@@ -94,9 +96,13 @@ final class AnnotatorService implements AutoCloseable {
   }
 
   @Override
-  public void close() throws InterruptedException {
+  public void close() throws IOException {
     closed = true;
-    thread.join();
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     rollouts.close();
     judgments.close();
   }

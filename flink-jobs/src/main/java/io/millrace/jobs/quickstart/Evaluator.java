@@ -130,8 +130,7 @@ final class Evaluator {
         sum += logProb;
       }
     }
-    for (float logProb :
-        reference.infer(sequences, Targets.from(sequences, from), 1).logProbs()) {
+    for (float logProb : reference.infer(sequences, Targets.from(sequences, from), 1).logProbs()) {
       sum -= logProb;
     }
     return sum;

@@ -1,15 +1,18 @@
 package io.millrace.schemas.wire;
 
-/** Bytes or text that are no record of the type asked for; the message says why. */
-public final class WireFormatException extends RuntimeException {
+import io.millrace.schemas.UnusableRecordException;
 
-  private static final long serialVersionUID = 1;
+/** Bytes or text that cannot be turned into a record; its reason is "undecodable". */
+public final class WireFormatException extends UnusableRecordException {
+  private static final long serialVersionUID = 1L;
+
+  public static final String REASON = "undecodable";
 
   public WireFormatException(String message) {
-    super(message);
+    this(message, null);
   }
 
   public WireFormatException(String message, Throwable cause) {
-    super(message, cause);
+    super(REASON, message, cause);
   }
 }

@@ -1,2 +1,2 @@
-/** Records as bytes on Kafka and as JSON for people. */
+/** How records look outside the process: single-object encoding on the wire, JSON for people. */
 package io.millrace.schemas.wire;

@@ -1,0 +1,363 @@
+package io.millrace.jobs.quickstart;
+
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.connectors.kafka.RecordWriter;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.InitialModel;
+import io.millrace.jobs.Job;
+import io.millrace.jobs.JobSettings;
+import io.millrace.jobs.LocalCluster;
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.demo.Annotators;
+import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.jobs.operator.RewardModelOperator;
+import io.millrace.jobs.quickstart.QuickstartReport.Counts;
+import io.millrace.jobs.quickstart.QuickstartReport.Measured;
+import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Reward;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.flink.api.common.JobID;
+import org.apache.flink.api.common.JobStatus;
+
+/**
+ * The whole loop in one process: a broker, a Flink cluster with every job, applications that send
+ * prompts, and annotators who judge what the current policy samples.
+ */
+public final class Quickstart {
+
+  private static final int BATCH = 128;
+  private static final int SAMPLES_PER_PROMPT = 2;
+  private static final int MAX_TOKENS = 40;
+  private static final int SUPERVISED_BATCH = 32;
+  private static final int EPOCHS = 3;
+
+  /** Batches of prompts on their way: one is sampled while another is learned from. */
+  private static final int BATCHES_AHEAD = 2;
+
+  /** A stage that stands still for this long has failed. */
+  private static final Duration STALL = Duration.ofMinutes(4);
+
+  private static final int SLOTS = 24;
+
+  private final QuickstartSettings settings;
+  private final Progress progress;
+  private final DemoWorld world;
+  private final InstantSource clock = InstantSource.system();
+
+  public Quickstart(QuickstartSettings settings, Progress progress) {
+    this.settings = settings;
+    this.progress = progress;
+    this.world = new DemoWorld(settings.seed(), clock);
+  }
+
+  /** What is done with the report while Kafka is still up. */
+  public interface Aftermath {
+    void accept(QuickstartReport report, String bootstrapServers)
+        throws IOException, InterruptedException;
+  }
+
+  /** Runs it all, hands over the report, and stops Kafka and Flink when that returns. */
+  public void run(Aftermath aftermath) throws Exception {
+    long start = System.nanoTime();
+    Files.createDirectories(settings.directory());
+    try (EmbeddedBroker broker = EmbeddedBroker.start(settings.directory().resolve("kafka"), 0);
+        LocalCluster cluster = LocalCluster.start(SLOTS)) {
+      MillraceConfig config = config(broker.bootstrapServers());
+      KafkaSettings kafka = JobSettings.kafka(config);
+      try (TopicAdmin admin = new TopicAdmin(kafka)) {
+        admin.createAll(1, 1);
+      }
+      progress.stage(
+          "Kafka and Flink are up; seed %d, data in %s"
+              .formatted(settings.seed(), settings.directory()));
+      aftermath.accept(loop(cluster, kafka, config, start), broker.bootstrapServers());
+    }
+  }
+
+  private MillraceConfig config(String bootstrapServers) {
+    Path directory = settings.directory();
+    long updates = (long) settings.demonstrations() * EPOCHS / SUPERVISED_BATCH;
+    List<String> options =
+        List.of(
+            "kafka.bootstrap-servers=" + bootstrapServers,
+            "checkpoints.directory=" + directory.resolve("checkpoints"),
+            "flink.state-directory=" + directory.resolve("flink"),
+            "flink.checkpoint-interval=500ms",
+            "flink.restart-delay=200ms",
+            "model.seed=" + settings.seed(),
+            "model.max-positions=128",
+            "supervised.batch-size=" + SUPERVISED_BATCH,
+            "supervised.epochs=" + EPOCHS,
+            "supervised.learning-rate=4e-3",
+            "supervised.warmup-steps=20",
+            "supervised.schedule-steps=" + Math.max(21, updates),
+            "supervised.max-tokens=128",
+            "supervised.publish-every=" + Integer.MAX_VALUE,
+            "reward-model.batch-size=32",
+            "reward-model.learning-rate=2e-3",
+            "reward-model.max-tokens=128",
+            "reward-model.publish-every=256",
+            "reward-model.max-wait=1s",
+            "rollout.samples-per-prompt=" + SAMPLES_PER_PROMPT,
+            "rollout.batch-size=" + BATCH / SAMPLES_PER_PROMPT,
+            "rollout.max-wait=50ms",
+            "rollout.max-tokens=" + MAX_TOKENS,
+            "rollout.max-prompt-tokens=80",
+            "ppo.batch-size=" + BATCH,
+            "ppo.mini-batch-size=32",
+            "ppo.learning-rate=5e-4",
+            "ppo.critic-learning-rate=1e-3",
+            "ppo.kl=0.05",
+            "ppo.score-batch-size=" + BATCH,
+            "ppo.score-max-wait=50ms",
+            "ppo.fail-at-rollout=" + settings.failAtRollout(),
+            "ppo.optimizer.weight-decay=0");
+    return ConfigLoader.load(Optional.empty(), options);
+  }
+
+  private QuickstartReport loop(
+      LocalCluster cluster, KafkaSettings kafka, MillraceConfig blank, long start)
+      throws Exception {
+    Path savepoints = settings.directory().resolve("savepoints");
+    try (MetricsFollower metrics = new MetricsFollower(kafka);
+        RecordWriter writer = new RecordWriter(kafka)) {
+      // Stage 1: a policy that imitates demonstrations.
+      progress.stage(
+          "1/4 supervised: %d demonstrations, %d passes"
+              .formatted(settings.demonstrations(), EPOCHS));
+      for (Demonstration demonstration : world.demonstrations(settings.demonstrations())) {
+        writer.send(Topic.DEMONSTRATIONS, demonstration);
+      }
+      writer.flush();
+      JobID supervised = cluster.submit(Job.SUPERVISED.graph(InitialModel.ensure(blank), true));
+      while (cluster.status(supervised) != JobStatus.FINISHED) {
+        requireAlive(cluster, supervised);
+        metrics.poll();
+        metrics.latest("supervised").ifPresent(progress::supervised);
+      }
+      Map<String, Double> imitated = Summaries.of(cluster.await(supervised), "supervised");
+      Path first = directory(blank, blank.model().name(), imitated.get("version").longValue());
+      MillraceConfig config = blank.withInitial(first.toString());
+      progress.stage("    policy version 1 in " + first);
+
+      // Stage 2: reward models, from judgments between responses that people wrote.
+      Annotators annotators = new Annotators(world, settings.seed(), clock);
+      long archived = sendArchive(writer, annotators);
+      progress.stage("2/4 reward models: %d judgments of the archive".formatted(archived));
+      JobID rewardModels = cluster.submit(Job.REWARD_MODEL.graph(config, false));
+      await(
+          () -> {
+            requireAlive(cluster, rewardModels);
+            metrics.poll();
+            progress.rewardModels(rewardFigures(metrics));
+            return metrics.sumOf("judgments", rewardJobs());
+          },
+          archived,
+          "judgments learned from");
+
+      // Stage 3: the loop.
+      progress.stage(
+          "3/4 PPO: %d iterations of %d rollouts, judged as they come"
+              .formatted(settings.iterations(), BATCH));
+      JobID rollout = cluster.submit(Job.ROLLOUT.graph(config, false));
+      JobID ppo = cluster.submit(Job.PPO.graph(config, false));
+      long rollouts = (long) settings.iterations() * BATCH;
+      long prompts = rollouts / SAMPLES_PER_PROMPT;
+      long judged;
+      try (AnnotatorService service = new AnnotatorService(kafka, annotators)) {
+        service.start();
+        PromptFeeder feeder = new PromptFeeder(world, writer, BATCH / SAMPLES_PER_PROMPT, prompts);
+        await(
+            () -> {
+              requireAlive(cluster, rewardModels, rollout, ppo);
+              metrics.poll();
+              long iterations = metrics.latest("ppo").map(m -> m.getStep()).orElse(0L);
+              feeder.feedUpTo(iterations + BATCHES_AHEAD);
+              metrics.latest("ppo").ifPresent(m -> progress.ppo(m, rewardFigures(metrics)));
+              return iterations;
+            },
+            settings.iterations(),
+            "PPO iterations");
+        await(service::rolloutsSeen, rollouts, "rollouts judged");
+        judged = service.judgmentsMade();
+      }
+      long judgments = archived + judged;
+      await(
+          () -> {
+            requireAlive(cluster, rewardModels);
+            metrics.poll();
+            return metrics.sumOf("judgments", rewardJobs());
+          },
+          judgments,
+          "judgments learned from");
+
+      // Stage 4: stop in order, and measure on prompts that nothing was trained on.
+      progress.stage("4/4 draining the jobs, then measuring on held-out prompts");
+      Map<String, Double> sampled = Summaries.of(cluster.drain(rollout, savepoints), "rollout");
+      Map<String, Double> trained = Summaries.of(cluster.drain(ppo, savepoints), "ppo");
+      var rewardSummaries = cluster.drain(rewardModels, savepoints);
+      Map<String, QuickstartReport.RewardModel> rewards = new HashMap<>();
+      long judgmentsConsumed = 0;
+      for (Objective objective : Objective.values()) {
+        Map<String, Double> figures =
+            Summaries.of(rewardSummaries, RewardModelOperator.job(objective));
+        judgmentsConsumed += figures.get("judgments").longValue();
+        rewards.put(
+            objective.name().toLowerCase(Locale.ROOT),
+            new QuickstartReport.RewardModel(
+                figures.get("version").longValue(),
+                figures.get("judgments").longValue(),
+                Summaries.section(figures, "accuracy/")));
+      }
+      Path last = directory(config, config.model().name(), trained.get("version").longValue());
+      Evaluator evaluator = new Evaluator(world, settings.heldOut(), MAX_TOKENS, settings.seed());
+      Measured before = evaluator.measure(first, first);
+      Measured after = evaluator.measure(last, first);
+      return new QuickstartReport(
+          settings.seed(),
+          (System.nanoTime() - start) / 1e9,
+          new QuickstartReport.Policies(before, after),
+          rewards,
+          new Counts(prompts, judgments, sampled.get("rollouts").longValue()),
+          new Counts(
+              sampled.get("prompts").longValue(),
+              judgmentsConsumed,
+              trained.get("rollouts").longValue()),
+          new QuickstartReport.Ppo(
+              trained.get("iterations").longValue(),
+              trained.get("learned").longValue(),
+              trained.get("dropped/stale").longValue(),
+              learnedTwice(kafka),
+              trained.get("restarts").longValue()),
+          last.toString());
+    }
+  }
+
+  private long sendArchive(RecordWriter writer, Annotators annotators) throws IOException {
+    List<Judgment> archive = new ArrayList<>();
+    archive.addAll(annotators.archive(Objective.HELPFULNESS, settings.archive()));
+    archive.addAll(annotators.archive(Objective.SAFETY, settings.archive() / 2));
+    for (Judgment judgment : archive) {
+      writer.send(Topic.JUDGMENTS, judgment);
+    }
+    writer.flush();
+    return archive.size();
+  }
+
+  private static List<String> rewardJobs() {
+    return List.of(
+        RewardModelOperator.job(Objective.HELPFULNESS), RewardModelOperator.job(Objective.SAFETY));
+  }
+
+  private static Map<Objective, Double> rewardFigures(MetricsFollower metrics) {
+    Map<Objective, Double> accuracies = new HashMap<>();
+    for (Objective objective : Objective.values()) {
+      metrics
+          .latest(RewardModelOperator.job(objective))
+          .map(m -> m.getMetrics().get("accuracy/all"))
+          .ifPresent(accuracy -> accuracies.put(objective, accuracy));
+    }
+    return accuracies;
+  }
+
+  /** Rollouts that the topic rewards, which holds one record for each learned from, has twice. */
+  private static long learnedTwice(KafkaSettings kafka) throws IOException {
+    Set<String> seen = new HashSet<>();
+    long[] twice = new long[1];
+    try (RecordReader<Reward> rewards = RecordReader.fromEarliest(kafka, Topic.REWARDS)) {
+      rewards.readToEnd(
+          entry -> {
+            if (!seen.add(entry.record().orElseThrow().getRolloutId())) {
+              twice[0]++;
+            }
+          });
+    }
+    return twice[0];
+  }
+
+  private static Path directory(MillraceConfig config, String name, long version)
+      throws IOException {
+    return JobSettings.store(config).directory(name, version);
+  }
+
+  private interface Figure {
+    long get() throws Exception;
+  }
+
+  /** Waits until a figure gets there; a figure that stands still for long is an error. */
+  private static void await(Figure figure, long target, String what) throws Exception {
+    long best = -1;
+    long since = System.nanoTime();
+    while (true) {
+      long now = figure.get();
+      if (now >= target) {
+        return;
+      }
+      if (now > best) {
+        best = now;
+        since = System.nanoTime();
+      } else if (System.nanoTime() - since > STALL.toNanos()) {
+        throw new IOException(
+            "%d of %d %s, and no more for %d minutes; the log has the reason"
+                .formatted(now, target, what, STALL.toMinutes()));
+      }
+      Thread.sleep(20);
+    }
+  }
+
+  private static void requireAlive(LocalCluster cluster, JobID... jobs) throws Exception {
+    for (JobID job : jobs) {
+      if (cluster.status(job).isGloballyTerminalState()
+          && cluster.status(job) != JobStatus.FINISHED) {
+        // Throws with the reason.
+        cluster.await(job);
+      }
+    }
+  }
+
+  /** Prompts for the loop, in batches. */
+  private static final class PromptFeeder {
+    private final DemoWorld world;
+    private final RecordWriter writer;
+    private final int batch;
+    private final long total;
+    private long sent;
+
+    PromptFeeder(DemoWorld world, RecordWriter writer, int batch, long total) {
+      this.world = world;
+      this.writer = writer;
+      this.batch = batch;
+      this.total = total;
+    }
+
+    void feedUpTo(long batches) throws IOException {
+      long target = Math.min(total, batches * batch);
+      if (sent < target) {
+        for (Prompt prompt : world.prompts(sent, (int) (target - sent))) {
+          writer.send(Topic.PROMPTS, prompt);
+        }
+        writer.flush();
+        sent = target;
+      }
+    }
+  }
+}
