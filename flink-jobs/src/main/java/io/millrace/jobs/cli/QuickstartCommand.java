@@ -7,6 +7,7 @@ import io.millrace.jobs.quickstart.Reports;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -73,7 +74,7 @@ final class QuickstartCommand implements Callable<Integer> {
     }
     Path directory =
         data.resolve(
-                LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"))
+                LocalDateTime.now(ZoneId.systemDefault()).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"))
                     + "-seed-"
                     + seed)
             .toAbsolutePath();
