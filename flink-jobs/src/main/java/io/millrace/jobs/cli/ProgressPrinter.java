@@ -5,7 +5,6 @@ import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Locale;
@@ -23,14 +22,12 @@ final class ProgressPrinter implements AutoCloseable {
   private static final long SECOND = 1_000_000_000;
 
   private final KafkaSettings settings;
-  private final PrintStream out;
   private final Map<String, Long> printed = new HashMap<>();
   private final Thread thread = new Thread(this::follow, "progress");
   private volatile boolean closed;
 
-  ProgressPrinter(KafkaSettings settings, PrintStream out) {
+  ProgressPrinter(KafkaSettings settings) {
     this.settings = settings;
-    this.out = out;
     thread.setDaemon(true);
   }
 
@@ -60,7 +57,7 @@ final class ProgressPrinter implements AutoCloseable {
     Long last = printed.get(metrics.getJob());
     if (last == null || now - last > SECOND) {
       printed.put(metrics.getJob(), now);
-      out.println(line(metrics));
+      System.err.println(line(metrics));
     }
   }
 

@@ -74,7 +74,8 @@ final class QuickstartCommand implements Callable<Integer> {
     }
     Path directory =
         data.resolve(
-                LocalDateTime.now(ZoneId.systemDefault()).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"))
+                LocalDateTime.now(ZoneId.systemDefault())
+                        .format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"))
                     + "-seed-"
                     + seed)
             .toAbsolutePath();

@@ -82,7 +82,7 @@ final class RunCommand implements Callable<Integer> {
     MillraceConfig ready = InitialModel.ensure(configured);
     try (LocalCluster cluster = LocalCluster.start(SLOTS)) {
       JobExecutionResult result;
-      try (ProgressPrinter progress = new ProgressPrinter(kafka, System.err)) {
+      try (ProgressPrinter progress = new ProgressPrinter(kafka)) {
         progress.start();
         result = cluster.await(cluster.submit(job.graph(ready, bounded)));
       }

@@ -5,6 +5,8 @@ import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.time.Duration;
+import java.util.concurrent.ScheduledFuture;
 import org.apache.flink.runtime.state.OperatorStateCheckpointOutputStream;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StatePartitionStreamProvider;
@@ -25,6 +27,8 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   private static final long serialVersionUID = 1;
   private static final int STATE_FORMAT = 1;
   private static final int BUFFER = 1 << 16;
+
+  private transient boolean timerSet;
 
   /** Opens models and buffers; called once per attempt, before any state is restored. */
   protected abstract void openModels() throws Exception;
@@ -68,6 +72,28 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   public final void close() throws Exception {
     closeModels();
     super.close();
+  }
+
+  /** What a timer does, in the task's own thread. */
+  protected interface Timed {
+    void run() throws Exception;
+  }
+
+  /** Runs something in a while; nothing is set while an earlier timer is still to come. */
+  protected final void after(Duration delay, Timed timed) {
+    if (timerSet) {
+      return;
+    }
+    timerSet = true;
+    long at = getProcessingTimeService().getCurrentProcessingTime() + delay.toMillis();
+    ScheduledFuture<?> _ =
+        getProcessingTimeService()
+            .registerTimer(
+                at,
+                _ -> {
+                  timerSet = false;
+                  timed.run();
+                });
   }
 
   protected final void emit(OUT record) {

@@ -46,7 +46,6 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
   private transient JudgmentTokens tokens;
   private transient Publisher publisher;
   private transient SingleObject<Judgment> codec;
-  private transient boolean timerSet;
 
   // State.
   private transient List<Judgment> batch;
@@ -98,18 +97,14 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     consumed++;
     if (batch.size() >= section().batchSize()) {
       step();
-    } else if (!section().maxWait().isZero() && !timerSet) {
-      timerSet = true;
-      getProcessingTimeService()
-          .registerTimer(
-              getProcessingTimeService().getCurrentProcessingTime()
-                  + section().maxWait().toMillis(),
-              time -> {
-                timerSet = false;
-                if (!batch.isEmpty()) {
-                  step();
-                }
-              });
+    } else if (!section().maxWait().isZero()) {
+      after(
+          section().maxWait(),
+          () -> {
+            if (!batch.isEmpty()) {
+              step();
+            }
+          });
     }
   }
 

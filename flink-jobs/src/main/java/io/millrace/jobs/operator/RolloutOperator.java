@@ -38,7 +38,6 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   private transient PolicyModel policy;
   private transient Generator generator;
   private transient SingleObject<Prompt> codec;
-  private transient boolean timerSet;
   private transient String loadedUri;
   private transient boolean announcementsEnded;
   private transient boolean promptsEnded;
@@ -72,16 +71,12 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     promptsTaken++;
     if (waiting.size() >= section().batchSize()) {
       sample();
-    } else if (!timerSet) {
-      timerSet = true;
-      getProcessingTimeService()
-          .registerTimer(
-              getProcessingTimeService().getCurrentProcessingTime()
-                  + section().maxWait().toMillis(),
-              time -> {
-                timerSet = false;
-                sample();
-              });
+    } else {
+      after(
+          section().maxWait(),
+          () -> {
+            sample();
+          });
     }
   }
 

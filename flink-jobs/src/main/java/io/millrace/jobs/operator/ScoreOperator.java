@@ -42,7 +42,6 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   private transient Map<Objective, LoadedRewardModel> loaded;
   private transient SingleObject<Rollout> rolloutCodec;
   private transient SingleObject<RewardCheckpoint> checkpointCodec;
-  private transient boolean timerSet;
   private transient boolean announcementsEnded;
   private transient boolean rolloutsEnded;
 
@@ -76,18 +75,14 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   public void processElement1(StreamRecord<Rollout> element) throws IOException {
     waiting.add(element.getValue());
     scoreFullBatches();
-    if (!waiting.isEmpty() && !timerSet) {
-      timerSet = true;
-      getProcessingTimeService()
-          .registerTimer(
-              getProcessingTimeService().getCurrentProcessingTime()
-                  + section().scoreMaxWait().toMillis(),
-              time -> {
-                timerSet = false;
-                if (!waiting.isEmpty() && ready()) {
-                  score(waiting);
-                }
-              });
+    if (!waiting.isEmpty()) {
+      after(
+          section().scoreMaxWait(),
+          () -> {
+            if (!waiting.isEmpty() && ready()) {
+              score(waiting);
+            }
+          });
     }
   }
 
