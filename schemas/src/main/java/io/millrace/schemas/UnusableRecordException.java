@@ -1,0 +1,20 @@
+package io.millrace.schemas;
+
+import java.util.Objects;
+
+/** A record that cannot be used, with the reason under which it is counted. */
+public abstract class UnusableRecordException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private final String reason;
+
+  protected UnusableRecordException(String reason, String message, Throwable cause) {
+    super(message, cause);
+    this.reason = Objects.requireNonNull(reason);
+  }
+
+  /** Short and countable: the {@code reason} of the dead letter and of its metric. */
+  public final String reason() {
+    return reason;
+  }
+}

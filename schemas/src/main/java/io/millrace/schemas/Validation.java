@@ -1,0 +1,179 @@
+package io.millrace.schemas;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.avro.specific.SpecificRecordBase;
+
+/**
+ * What a record must fulfil beyond its schema before anything learns from it. Rules that depend on
+ * a model (its context length, its vocabulary) are the jobs' own.
+ */
+public final class Validation {
+  /** Rounding may carry the logarithm of a probability of one this far above zero. */
+  private static final float LOG_PROB_TOLERANCE = 1e-3f;
+
+  private Validation() {}
+
+  /**
+   * Throws when {@link #problems} finds any.
+   *
+   * @return the record, for chaining
+   * @throws InvalidRecordException naming every problem
+   */
+  public static <T extends SpecificRecordBase> T require(T record) {
+    List<String> problems = problems(record);
+    if (!problems.isEmpty()) {
+      throw new InvalidRecordException(record.getSchema().getName(), problems);
+    }
+    return record;
+  }
+
+  /** Everything wrong with the record, each with field and value; empty for a valid one. */
+  public static List<String> problems(SpecificRecordBase record) {
+    List<String> problems = new ArrayList<>();
+    switch (record) {
+      case Prompt prompt -> {
+        id(problems, "promptId", prompt.getPromptId());
+        dialogue(problems, prompt.getDialogue(), Role.USER);
+      }
+      case Demonstration demonstration -> {
+        id(problems, "id", demonstration.getId());
+        dialogue(problems, demonstration.getDialogue(), Role.ASSISTANT);
+      }
+      case Judgment judgment -> {
+        id(problems, "judgmentId", judgment.getJudgmentId());
+        dialogue(problems, judgment.getDialogue(), Role.USER);
+      }
+      case Rollout rollout -> rollout(problems, rollout);
+      case Reward reward -> reward(problems, reward);
+      case RewardCheckpoint checkpoint ->
+          checkpoint(
+              problems,
+              checkpoint.getVersion(),
+              checkpoint.getUri(),
+              checkpoint.getManifestSha256());
+      case PolicyCheckpoint checkpoint -> {
+        id(problems, "model", checkpoint.getModel());
+        checkpoint(
+            problems, checkpoint.getVersion(), checkpoint.getUri(), checkpoint.getManifestSha256());
+      }
+      case TrainingMetrics metrics -> id(problems, "job", metrics.getJob());
+      case DeadLetter letter -> {
+        id(problems, "topic", letter.getTopic());
+        id(problems, "reason", letter.getReason());
+      }
+      default ->
+          throw new IllegalArgumentException(
+              "no rules for records of type " + record.getSchema().getFullName());
+    }
+    return problems;
+  }
+
+  private static void rollout(List<String> problems, Rollout rollout) {
+    id(problems, "rolloutId", rollout.getRolloutId());
+    id(problems, "promptId", rollout.getPromptId());
+    id(problems, "model", rollout.getModel());
+    dialogue(problems, rollout.getDialogue(), Role.USER);
+    tokens(problems, "promptTokens", rollout.getPromptTokens());
+    tokens(problems, "responseTokens", rollout.getResponseTokens());
+    notNegative(problems, "policyVersion", rollout.getPolicyVersion());
+    int responseTokens = rollout.getResponseTokens().size();
+    List<Float> logProbs = rollout.getLogProbs();
+    if (logProbs.size() != responseTokens) {
+      problems.add(
+          "logProbs has %d values for %d responseTokens; it needs one each"
+              .formatted(logProbs.size(), responseTokens));
+    }
+    for (int i = 0; i < logProbs.size(); i++) {
+      float logProb = logProbs.get(i);
+      if (!Float.isFinite(logProb) || logProb > LOG_PROB_TOLERANCE) {
+        problems.add("logProbs[%d] is %s; it must be finite and at most 0".formatted(i, logProb));
+        break; // One bad value usually means that all are bad.
+      }
+    }
+    if (!(rollout.getTemperature() > 0) || !Float.isFinite(rollout.getTemperature())) {
+      problems.add("temperature is %s; it must be above 0".formatted(rollout.getTemperature()));
+    }
+    if (!(rollout.getTopP() > 0 && rollout.getTopP() <= 1)) {
+      problems.add("topP is %s; it must be above 0 and at most 1".formatted(rollout.getTopP()));
+    }
+  }
+
+  private static void reward(List<String> problems, Reward reward) {
+    id(problems, "rolloutId", reward.getRolloutId());
+    id(problems, "promptId", reward.getPromptId());
+    finite(problems, "helpfulnessScore", reward.getHelpfulnessScore());
+    finite(problems, "safetyScore", reward.getSafetyScore());
+    finite(problems, "combined", reward.getCombined());
+    finite(problems, "whitened", reward.getWhitened());
+    finite(problems, "kl", reward.getKl());
+  }
+
+  private static void checkpoint(List<String> problems, long version, String uri, String sha256) {
+    notNegative(problems, "version", version);
+    id(problems, "uri", uri);
+    if (!sha256.matches("[0-9a-f]{64}")) {
+      problems.add("manifestSha256 is \"" + sha256 + "\"; it must be 64 lower-case hex digits");
+    }
+  }
+
+  /**
+   * An optional leading system turn, then user and assistant in turn, the last being {@code end}.
+   */
+  private static void dialogue(List<String> problems, List<Turn> dialogue, Role end) {
+    if (dialogue.isEmpty()) {
+      problems.add("dialogue is empty; it needs at least one turn");
+      return;
+    }
+    int before = problems.size();
+    int first = dialogue.getFirst().getRole() == Role.SYSTEM ? 1 : 0;
+    for (int i = 0; i < dialogue.size() && problems.size() == before; i++) {
+      Turn turn = dialogue.get(i);
+      if (turn.getContent().isBlank()) {
+        problems.add("dialogue[%d].content is empty".formatted(i));
+      }
+      Role wanted = (i - first) % 2 == 0 ? Role.USER : Role.ASSISTANT;
+      if (i >= first && turn.getRole() != wanted) {
+        problems.add(
+            "dialogue[%d].role is %s where %s should speak; after an optional first SYSTEM turn,"
+                    .formatted(i, turn.getRole(), wanted)
+                + " USER and ASSISTANT alternate");
+      }
+    }
+    if (problems.size() == before && dialogue.getLast().getRole() != end) {
+      problems.add(
+          "dialogue ends with a turn of %s; the last must be of %s"
+              .formatted(dialogue.getLast().getRole(), end));
+    }
+  }
+
+  private static void tokens(List<String> problems, String field, List<Integer> tokens) {
+    if (tokens.isEmpty()) {
+      problems.add(field + " is empty");
+    }
+    for (int i = 0; i < tokens.size(); i++) {
+      if (tokens.get(i) < 0) {
+        problems.add("%s[%d] is %d; tokens are not negative".formatted(field, i, tokens.get(i)));
+        break;
+      }
+    }
+  }
+
+  private static void id(List<String> problems, String field, String value) {
+    if (value.isBlank()) {
+      problems.add(field + " is empty");
+    }
+  }
+
+  private static void finite(List<String> problems, String field, float value) {
+    if (!Float.isFinite(value)) {
+      problems.add("%s is %s; it must be finite".formatted(field, value));
+    }
+  }
+
+  private static void notNegative(List<String> problems, String field, long value) {
+    if (value < 0) {
+      problems.add("%s is %d; it must not be negative".formatted(field, value));
+    }
+  }
+}

@@ -1,0 +1,53 @@
+package io.millrace.schemas.wire;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import org.apache.avro.specific.SpecificData;
+import org.apache.avro.specific.SpecificRecordBase;
+
+/**
+ * Records as plain JSON for people, one object a line: unions are null or the value, enums their
+ * symbol, bytes Base64, times ISO 8601 (milliseconds since 1970 are read too), numbers that JSON
+ * lacks the texts "NaN", "Infinity" and "-Infinity".
+ */
+public final class JsonLines {
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private JsonLines() {}
+
+  /** The record on one line, without a line break at its end. */
+  public static String write(SpecificRecordBase record) {
+    SpecificData model = SpecificData.getForClass(record.getClass());
+    try {
+      return MAPPER.writeValueAsString(JsonWriter.of(record, record.getSchema(), model));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a tree of plain values is always writable", e);
+    }
+  }
+
+  /**
+   * Reads one line. Fields that are missing take the schema's default.
+   *
+   * @throws WireFormatException for text that is not JSON, an unknown key, a missing field without
+   *     default, or a value of the wrong type, with the field's path
+   */
+  public static <T extends SpecificRecordBase> T read(Class<T> type, String line) {
+    JsonNode tree;
+    try {
+      tree = MAPPER.readTree(line);
+    } catch (JsonProcessingException e) {
+      String column = e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr();
+      throw new WireFormatException("not JSON: " + e.getOriginalMessage() + column, e);
+    }
+    SpecificData model = SpecificData.getForClass(type);
+    return type.cast(new JsonReader(model).read(tree, model.getSchema(type)));
+  }
+}
