@@ -25,6 +25,10 @@ import org.apache.avro.specific.SpecificRecordBase;
 public final class SingleObject<T extends SpecificRecordBase> {
   private static final int HEADER_BYTES = 10;
 
+  static {
+    TrustedRecords.ensure();
+  }
+
   private final Class<T> type;
   private final Schema schema;
   private final Map<Long, Schema> writers;

@@ -1,0 +1,250 @@
+package io.millrace.connectors.checkpoint;
+
+import java.io.IOException;
+import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/**
+ * Checkpoint directories below one root, published in two phases.
+ *
+ * <pre>
+ * root/name/.staging/v000007   staged: complete and on disk, visible to nobody who follows the rules
+ * root/name/v000007            committed, by one atomic rename
+ * </pre>
+ *
+ * <p>Both steps may be repeated: staging a version again replaces what was staged, committing it
+ * again changes nothing. The root is a directory of this machine or of a file system mounted on all
+ * machines of the job.
+ */
+public final class CheckpointStore implements Serializable {
+  private static final long serialVersionUID = 1L;
+
+  /** The file that describes a checkpoint directory; its digest stands for the whole directory. */
+  public static final String MANIFEST = "millrace.json";
+
+  private static final String STAGING = ".staging";
+
+  private final String root;
+
+  /**
+   * @param root a path, or a URI with the scheme {@code file}
+   * @throws IllegalArgumentException for any other scheme
+   */
+  public CheckpointStore(String root) {
+    this.root = localPath(root).toAbsolutePath().normalize().toString();
+  }
+
+  /** Writes a checkpoint's files. */
+  @FunctionalInterface
+  public interface StagedWriter {
+    /** Writes every file, millrace.json among them, into an empty directory. */
+    void write(Path directory) throws IOException;
+  }
+
+  /**
+   * Writes the files of one version and makes them durable, but not visible.
+   *
+   * @param name the model: letters, digits, '.', '_' and '-'
+   * @throws IOException when writing fails or leaves no millrace.json; nothing is staged then
+   */
+  public StagedFiles stage(String name, long version, StagedWriter writer) throws IOException {
+    Path staged = staged(name, version);
+    Path work = staged.resolveSibling(staged.getFileName() + ".writing");
+    delete(work);
+    Files.createDirectories(work);
+    try {
+      writer.write(work);
+      String digest = digest(work);
+      sync(work);
+      delete(staged);
+      Files.move(work, staged, StandardCopyOption.ATOMIC_MOVE);
+      syncDirectory(staged.getParent());
+      return new StagedFiles(name, version, staged.toUri().toString(), uri(name, version), digest);
+    } catch (IOException | RuntimeException e) {
+      delete(work);
+      throw e;
+    }
+  }
+
+  /** The URI under which a version will be, or is, visible. */
+  public String uri(String name, long version) {
+    // Path.toUri() ends in a slash only for directories that exist; announcements shall not depend
+    // on it.
+    String uri = published(name, version).toUri().toString();
+    return uri.endsWith("/") ? uri.substring(0, uri.length() - 1) : uri;
+  }
+
+  /**
+   * Makes staged files visible, all at once.
+   *
+   * @throws IOException when they are not those that were staged, or the version is published with
+   *     other content
+   */
+  public void commit(StagedFiles files) throws IOException {
+    Path staged = staged(files.name(), files.version());
+    Path published = published(files.name(), files.version());
+    if (Files.exists(published)) {
+      String digest = digest(published);
+      if (!digest.equals(files.manifestSha256())) {
+        throw new IOException(
+            "%s is already published with other content (manifest %s, not %s); choose another model name or checkpoint root"
+                .formatted(published, digest, files.manifestSha256()));
+      }
+      delete(staged);
+      return;
+    }
+    if (!Files.exists(staged)) {
+      throw new IOException(
+          "%s is neither staged nor published; was the checkpoint root moved or cleaned?"
+              .formatted(published));
+    }
+    String digest = digest(staged);
+    if (!digest.equals(files.manifestSha256())) {
+      throw new IOException(
+          "%s holds other content than was staged (manifest %s, not %s); two jobs must not publish one model name"
+              .formatted(staged, digest, files.manifestSha256()));
+    }
+    Files.move(staged, published, StandardCopyOption.ATOMIC_MOVE);
+    syncDirectory(published.getParent());
+  }
+
+  /**
+   * The local directory of an announced checkpoint.
+   *
+   * @throws IOException when there is none
+   */
+  public static Path resolve(String uri) throws IOException {
+    Path path = localPath(uri);
+    if (!Files.isDirectory(path)) {
+      throw new NoSuchFileException(
+          uri, null, "no such checkpoint directory on this machine; is the store mounted here?");
+    }
+    return path;
+  }
+
+  @Override
+  public String toString() {
+    return root;
+  }
+
+  private Path published(String name, long version) {
+    return directory(name).resolve(versionName(version));
+  }
+
+  private Path staged(String name, long version) {
+    return directory(name).resolve(STAGING).resolve(versionName(version));
+  }
+
+  private Path directory(String name) {
+    if (!name.matches("[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")) {
+      throw new IllegalArgumentException(
+          "model name \"%s\": it must be letters, digits, '.', '_' and '-', at most 128, and not start with '.' or '-'"
+              .formatted(name));
+    }
+    return Path.of(root).resolve(name);
+  }
+
+  private static String versionName(long version) {
+    if (version < 0) {
+      throw new IllegalArgumentException("version is " + version + "; it must not be negative");
+    }
+    return "v%06d".formatted(version);
+  }
+
+  private static Path localPath(String pathOrUri) {
+    if (!pathOrUri.matches("[A-Za-z][A-Za-z0-9+.-]+:.*")) {
+      return Path.of(pathOrUri);
+    }
+    URI uri = URI.create(pathOrUri);
+    if (!uri.getScheme().equals("file")) {
+      throw new IllegalArgumentException(
+          "checkpoint location %s: only paths and file: URIs are supported; mount the store on every machine"
+              .formatted(pathOrUri));
+    }
+    return Path.of(uri.getPath());
+  }
+
+  private static String digest(Path directory) throws IOException {
+    Path manifest = directory.resolve(MANIFEST);
+    byte[] content;
+    try {
+      content = Files.readAllBytes(manifest);
+    } catch (NoSuchFileException e) {
+      throw new IOException("a checkpoint needs a manifest, and there is none at " + manifest, e);
+    }
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+
+  /**
+   * Forces a tree to disk: the Flink checkpoint that covers it must not outlive it in a power cut.
+   */
+  private static void sync(Path tree) throws IOException {
+    try (var entries = Files.walk(tree)) {
+      entries.forEach(
+          entry -> {
+            try {
+              if (Files.isDirectory(entry)) {
+                syncDirectory(entry);
+              } else {
+                try (FileChannel file = FileChannel.open(entry, StandardOpenOption.WRITE)) {
+                  file.force(true);
+                }
+              }
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static void syncDirectory(Path directory) throws IOException {
+    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  private static void delete(Path tree) throws IOException {
+    if (!Files.exists(tree)) {
+      return;
+    }
+    Files.walkFileTree(
+        tree,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.delete(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path directory, IOException failure)
+              throws IOException {
+            if (failure != null) {
+              throw failure;
+            }
+            Files.delete(directory);
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+}

@@ -1,0 +1,86 @@
+package io.millrace.connectors.flink;
+
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.UnusableRecordException;
+import io.millrace.schemas.Validation;
+import io.millrace.schemas.wire.SingleObject;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.avro.Schema;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.streaming.api.functions.ProcessFunction;
+import org.apache.flink.util.Collector;
+
+/**
+ * Decodes and validates. What passes goes on; what does not goes to {@link DeadLetters#TAG}. Counts
+ * {@code records_accepted} and, by reason, {@code dead_letters}.
+ *
+ * @param <T> the record type
+ */
+public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<Received, T> {
+  private static final long serialVersionUID = 1L;
+
+  private final Topic<T> topic;
+  private final String job;
+  private final ArrayList<Schema> writers;
+  private final RecordCheck<T> check;
+  private final Clock clock;
+
+  private transient SingleObject<T> format;
+  private transient MetricGroup metrics;
+  private transient Counter accepted;
+  private transient Map<String, Counter> refused;
+
+  /**
+   * @param job the job's name, for its dead letters
+   * @param writers schemas of newer or older writers
+   * @param check the job's own rule, applied to valid records
+   * @param clock the time of dead letters; it travels with the job, so it must be serializable
+   */
+  public Decode(
+      Topic<T> topic, String job, Collection<Schema> writers, RecordCheck<T> check, Clock clock) {
+    this.topic = topic;
+    this.job = job;
+    this.writers = new ArrayList<>(writers);
+    this.check = check;
+    this.clock = clock;
+  }
+
+  public Decode(Topic<T> topic, String job) {
+    this(topic, job, List.of(), record -> {}, Clock.systemUTC());
+  }
+
+  @Override
+  public void open(OpenContext context) {
+    format = SingleObject.of(topic.type()).withWriterSchemas(writers);
+    metrics = getRuntimeContext().getMetricGroup().addGroup("topic", topic.name());
+    accepted = metrics.counter("records_accepted");
+    refused = new HashMap<>();
+  }
+
+  @Override
+  public void processElement(Received received, Context context, Collector<T> out) {
+    T record;
+    try {
+      record = Validation.require(format.decode(received.value()));
+      check.check(record);
+    } catch (UnusableRecordException e) {
+      refused.computeIfAbsent(e.reason(), this::counter).inc();
+      context.output(DeadLetters.TAG, DeadLetters.of(received, job, e, clock));
+      return;
+    }
+    accepted.inc();
+    out.collect(record);
+  }
+
+  private Counter counter(String reason) {
+    return metrics.addGroup("reason", reason).counter("dead_letters");
+  }
+}

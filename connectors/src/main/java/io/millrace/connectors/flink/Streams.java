@@ -1,0 +1,78 @@
+package io.millrace.connectors.flink;
+
+import io.millrace.connectors.flink.Sources.Bound;
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.schemas.Topic;
+import java.time.Clock;
+import java.util.List;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+
+/** Topics as streams of valid records, and back. */
+public final class Streams {
+  private Streams() {}
+
+  /**
+   * The valid records of a topic, from where the job's group last stood; all others go to the topic
+   * dead-letters. Dead letters are written at least once: after a failure one may stand there
+   * twice, under the same key.
+   *
+   * @param job the job's name; the consumer group is the topic prefix followed by it
+   */
+  public static <T extends SpecificRecordBase> DataStream<T> read(
+      StreamExecutionEnvironment env,
+      KafkaSettings settings,
+      Topic<T> topic,
+      String job,
+      Bound bound) {
+    return read(env, settings, topic, job, Start.COMMITTED, bound, record -> {});
+  }
+
+  /**
+   * The valid records of a topic that also pass {@code check}.
+   *
+   * @see #read(StreamExecutionEnvironment, KafkaSettings, Topic, String, Bound)
+   */
+  public static <T extends SpecificRecordBase> DataStream<T> read(
+      StreamExecutionEnvironment env,
+      KafkaSettings settings,
+      Topic<T> topic,
+      String job,
+      Start start,
+      Bound bound,
+      RecordCheck<T> check) {
+    String groupId = settings.topicPrefix() + job;
+    Decode<T> decode = new Decode<>(topic, job, List.of(), check, Clock.systemUTC());
+    SingleOutputStreamOperator<T> records =
+        env.fromSource(
+                Sources.received(settings, topic, groupId, start, bound),
+                WatermarkStrategy.noWatermarks(),
+                topic.name())
+            .uid("read-" + topic.name())
+            .process(decode)
+            .returns(new AvroTypeInfo<>(topic.type()))
+            .name("decode " + topic.name())
+            .uid("decode-" + topic.name());
+    records
+        .getSideOutput(DeadLetters.TAG)
+        .sinkTo(Sinks.atLeastOnce(settings, Topic.DEAD_LETTERS))
+        .name("dead letters of " + topic.name())
+        .uid("dead-letters-" + topic.name());
+    return records;
+  }
+
+  /** Writes a stream to its topic, exactly once. */
+  public static <T extends SpecificRecordBase> void write(
+      DataStream<T> records, KafkaSettings settings, Topic<T> topic, String job) {
+    String transactionalIdPrefix = settings.topicPrefix() + job + "." + topic.name();
+    records
+        .sinkTo(Sinks.exactlyOnce(settings, topic, transactionalIdPrefix))
+        .name("write " + topic.name())
+        .uid("write-" + topic.name());
+  }
+}

@@ -1,0 +1,261 @@
+package io.millrace.connectors.importer;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.millrace.schemas.JudgedResponse;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Preferred;
+import io.millrace.schemas.Rating;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
+import io.millrace.schemas.Validation;
+import java.io.BufferedInputStream;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.zip.GZIPInputStream;
+
+/**
+ * Judgments from HH-RLHF's JSON Lines (Bai et al., arXiv 2204.05862), gzip or plain. Each line
+ * holds two whole dialogues, {@code chosen} and {@code rejected}, which share everything up to the
+ * last assistant turn; that turn is the response.
+ *
+ * <p>Which response becomes A is decided by a bit of the line's hash, so that the position says
+ * nothing about the choice. The hash, of content and line number, is also the judgment's id:
+ * importing a file twice makes no new judgments. The data has no ratings; every judgment takes the
+ * one that is given.
+ *
+ * <p>Quirks of the real data: consecutive turns of one speaker are merged, empty turns within the
+ * dialogue are dropped, and one response of the two may be empty, since annotators did prefer
+ * silence to some answers. What cannot be used is reported and never stops the import.
+ */
+public final class HhRlhfImporter {
+  private static final int MAX_REPORTED = 100;
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+
+  private final Objective objective;
+  private final Rating rating;
+  private final Clock clock;
+
+  /**
+   * @param objective what the annotators judged: {@code harmless-*} files are about safety, {@code
+   *     helpful-*} files about helpfulness
+   * @param rating by how much every chosen response shall count as better; SLIGHTLY_BETTER keeps a
+   *     margin small, since nothing is known
+   * @param clock the time of the judgments
+   */
+  public HhRlhfImporter(Objective objective, Rating rating, Clock clock) {
+    this.objective = objective;
+    this.rating = rating;
+    this.clock = clock;
+  }
+
+  /** Where the judgments go. */
+  @FunctionalInterface
+  public interface Sink {
+    void accept(Judgment judgment) throws IOException;
+  }
+
+  /**
+   * A line that made no judgment.
+   *
+   * @param line its number, from 1
+   * @param reason short and countable: bad-json, no-dialogue, diverging, same-responses, invalid
+   */
+  public record Skip(long line, String reason, String message) {
+    @Override
+    public String toString() {
+      return "line " + line + ": " + reason + ": " + message;
+    }
+  }
+
+  /**
+   * What became of a file.
+   *
+   * @param lines lines that are not blank
+   * @param skipped lines that made no judgment, by reason
+   * @param firstSkips the first 100 of them
+   */
+  public record Report(
+      long lines, long judgments, Map<String, Long> skipped, List<Skip> firstSkips) {
+    public Report {
+      skipped = Map.copyOf(skipped);
+      firstSkips = List.copyOf(firstSkips);
+    }
+  }
+
+  /**
+   * Reads a file and hands every judgment to {@code sink}, in the file's order.
+   *
+   * @throws IOException when the file cannot be read to its end, naming the last good line, or the
+   *     sink fails
+   */
+  public Report run(Path file, Sink sink) throws IOException {
+    Instant time = clock.instant();
+    long number = 0;
+    long lines = 0;
+    long judgments = 0;
+    Map<String, Long> skipped = new TreeMap<>();
+    List<Skip> firstSkips = new ArrayList<>();
+    try (BufferedReader reader = open(file)) {
+      while (true) {
+        String line = readLine(reader, file, number);
+        if (line == null) {
+          return new Report(lines, judgments, skipped, firstSkips);
+        }
+        number++;
+        if (line.isBlank()) {
+          continue;
+        }
+        lines++;
+        Judgment judgment;
+        try {
+          judgment = judgment(line, number, time);
+        } catch (SkippedException e) {
+          skipped.merge(e.skip.reason(), 1L, Long::sum);
+          if (firstSkips.size() < MAX_REPORTED) {
+            firstSkips.add(e.skip);
+          }
+          continue;
+        }
+        sink.accept(judgment);
+        judgments++;
+      }
+    }
+  }
+
+  private static String readLine(BufferedReader reader, Path file, long number) throws IOException {
+    try {
+      return reader.readLine();
+    } catch (IOException e) {
+      throw new IOException(
+          "%s is damaged after line %d: %s; what came before was imported"
+              .formatted(file, number, e.getMessage()),
+          e);
+    }
+  }
+
+  private static BufferedReader open(Path file) throws IOException {
+    InputStream in = new BufferedInputStream(Files.newInputStream(file));
+    try {
+      in.mark(2);
+      boolean gzip = in.read() == 0x1F && in.read() == 0x8B;
+      in.reset();
+      InputStream plain = gzip ? new GZIPInputStream(in) : in;
+      return new BufferedReader(new InputStreamReader(plain, StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      in.close();
+      throw e;
+    }
+  }
+
+  private Judgment judgment(String line, long number, Instant time) throws SkippedException {
+    JsonNode tree;
+    try {
+      tree = MAPPER.readTree(line);
+    } catch (JsonProcessingException e) {
+      throw new SkippedException(number, "bad-json", e.getOriginalMessage());
+    }
+    String chosenText = text(tree, "chosen", number);
+    String rejectedText = text(tree, "rejected", number);
+    List<Turn> chosen = dialogue(chosenText, number, "chosen");
+    List<Turn> rejected = dialogue(rejectedText, number, "rejected");
+    List<Turn> prompt = chosen.subList(0, chosen.size() - 1);
+    if (!prompt.equals(rejected.subList(0, rejected.size() - 1))) {
+      throw new SkippedException(
+          number, "diverging", "the dialogues differ before the last assistant turn");
+    }
+    String better = chosen.getLast().getContent();
+    String worse = rejected.getLast().getContent();
+    if (better.equals(worse)) {
+      throw new SkippedException(number, "same-responses", "both responses are the same");
+    }
+    byte[] hash = hash(chosenText, rejectedText, number);
+    boolean betterIsA = (hash[hash.length - 1] & 1) == 0;
+    Judgment judgment =
+        new Judgment(
+            "hh-rlhf-" + HexFormat.of().formatHex(hash, 0, 16),
+            objective,
+            List.copyOf(prompt),
+            response(betterIsA ? better : worse),
+            response(betterIsA ? worse : better),
+            betterIsA ? Preferred.A : Preferred.B,
+            rating,
+            "",
+            "hh-rlhf",
+            time);
+    List<String> problems = Validation.problems(judgment);
+    if (!problems.isEmpty()) {
+      throw new SkippedException(number, "invalid", String.join("; ", problems));
+    }
+    return judgment;
+  }
+
+  private static JudgedResponse response(String text) {
+    return new JudgedResponse(text, null, null, null);
+  }
+
+  private static String text(JsonNode tree, String field, long number) throws SkippedException {
+    JsonNode node = tree.get(field);
+    if (node == null || !node.isTextual()) {
+      throw new SkippedException(number, "no-dialogue", "no text in field \"" + field + "\"");
+    }
+    return node.textValue();
+  }
+
+  /** The turns of a dialogue; the last is the assistant's, possibly empty. */
+  private static List<Turn> dialogue(String text, long number, String field)
+      throws SkippedException {
+    List<Turn> turns = HhTurns.parse(text);
+    if (turns.isEmpty()) {
+      throw new SkippedException(
+          number, "no-dialogue", field + " does not start with a Human: or Assistant: turn");
+    }
+    if (turns.getLast().getRole() != Role.ASSISTANT) {
+      throw new SkippedException(
+          number, "no-dialogue", field + " does not end with an Assistant: turn");
+    }
+    return turns;
+  }
+
+  private static byte[] hash(String chosen, String rejected, long number) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      digest.update(chosen.getBytes(StandardCharsets.UTF_8));
+      digest.update((byte) 0);
+      digest.update(rejected.getBytes(StandardCharsets.UTF_8));
+      digest.update((byte) 0);
+      return digest.digest(Long.toString(number).getBytes(StandardCharsets.UTF_8));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+
+  private static final class SkippedException extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    private final transient Skip skip;
+
+    SkippedException(long line, String reason, String message) {
+      super(message);
+      this.skip = new Skip(line, reason, message);
+    }
+  }
+}

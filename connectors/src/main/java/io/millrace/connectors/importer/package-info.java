@@ -1,0 +1,2 @@
+/** Public data sets turned into records. */
+package io.millrace.connectors.importer;

@@ -1,0 +1,196 @@
+package io.millrace.connectors.kafka;
+
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.SingleObject;
+import io.millrace.schemas.wire.WireFormatException;
+import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.function.Consumer;
+import org.apache.avro.Schema;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+
+/**
+ * Reads the committed records of one topic, all partitions, outside any consumer group. A record
+ * that cannot be decoded is an entry like the others, with its problem. For one thread.
+ *
+ * @param <T> the record type
+ */
+public final class RecordReader<T extends SpecificRecordBase> implements AutoCloseable {
+  private static final Duration POLL = Duration.ofMillis(100);
+
+  private final KafkaSettings settings;
+  private final String name;
+  private final SingleObject<T> format;
+  private final KafkaConsumer<byte[], byte[]> consumer;
+  private final Collection<TopicPartition> partitions;
+  private final Queue<Entry<T>> ready = new ArrayDeque<>();
+
+  private RecordReader(
+      KafkaSettings settings, Topic<T> topic, Collection<Schema> writers, boolean fromStart)
+      throws IOException {
+    this.settings = settings;
+    this.name = settings.nameOf(topic);
+    this.format = SingleObject.of(topic.type()).withWriterSchemas(writers);
+    this.consumer =
+        new KafkaConsumer<>(
+            settings.properties(
+                Map.of(
+                    "isolation.level", "read_committed",
+                    "enable.auto.commit", "false",
+                    "auto.offset.reset", "earliest",
+                    "allow.auto.create.topics", "false",
+                    "default.api.timeout.ms", "20000")),
+            new ByteArrayDeserializer(),
+            new ByteArrayDeserializer());
+    try {
+      this.partitions =
+          consumer.partitionsFor(name).stream()
+              .map(info -> new TopicPartition(name, info.partition()))
+              .toList();
+      if (partitions.isEmpty()) {
+        throw new IOException(
+            "topic %s does not exist at %s; create it with: millrace topics --create"
+                .formatted(name, settings.bootstrapServers()));
+      }
+      consumer.assign(partitions);
+      if (fromStart) {
+        consumer.seekToBeginning(partitions);
+      } else {
+        consumer.seekToEnd(partitions);
+      }
+      // Seeking is lazy; "latest" shall mean now.
+      partitions.forEach(consumer::position);
+    } catch (KafkaException e) {
+      consumer.close();
+      throw failure(e);
+    } catch (IOException e) {
+      consumer.close();
+      throw e;
+    }
+  }
+
+  /**
+   * One record of the topic.
+   *
+   * @param key its raw key, or null
+   * @param value its raw value, or null
+   * @param record the record, empty when it cannot be decoded
+   * @param problem why it cannot be decoded, empty when it can
+   */
+  public record Entry<T>(
+      int partition,
+      long offset,
+      Instant timestamp,
+      byte[] key,
+      byte[] value,
+      Optional<T> record,
+      Optional<WireFormatException> problem) {}
+
+  /** A reader of everything that the topic holds and will hold. */
+  public static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
+      KafkaSettings settings, Topic<T> topic) throws IOException {
+    return new RecordReader<>(settings, topic, List.of(), true);
+  }
+
+  /** A reader of what is written from now on. */
+  public static <T extends SpecificRecordBase> RecordReader<T> fromLatest(
+      KafkaSettings settings, Topic<T> topic) throws IOException {
+    return new RecordReader<>(settings, topic, List.of(), false);
+  }
+
+  /** A reader of everything, which also knows the schemas of these writers. */
+  public static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
+      KafkaSettings settings, Topic<T> topic, Collection<Schema> writers) throws IOException {
+    return new RecordReader<>(settings, topic, writers, true);
+  }
+
+  /** The next entry, or empty when none came within {@code timeout}. */
+  public Optional<Entry<T>> next(Duration timeout) throws IOException {
+    long deadline = System.nanoTime() + timeout.toNanos();
+    while (ready.isEmpty()) {
+      long left = deadline - System.nanoTime();
+      if (left <= 0) {
+        return Optional.empty();
+      }
+      poll(left < POLL.toNanos() ? Duration.ofNanos(left) : POLL);
+    }
+    return Optional.of(ready.remove());
+  }
+
+  /**
+   * Hands on every entry up to the end of the topic as it is now.
+   *
+   * @return how many
+   */
+  public long readToEnd(Consumer<? super Entry<T>> sink) throws IOException {
+    long count = 0;
+    try {
+      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+      while (true) {
+        while (!ready.isEmpty()) {
+          sink.accept(ready.remove());
+          count++;
+        }
+        if (ends.entrySet().stream()
+            .allMatch(end -> consumer.position(end.getKey()) >= end.getValue())) {
+          return count;
+        }
+        poll(POLL);
+      }
+    } catch (KafkaException e) {
+      throw failure(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    consumer.close();
+  }
+
+  private void poll(Duration timeout) throws IOException {
+    try {
+      for (ConsumerRecord<byte[], byte[]> found : consumer.poll(timeout)) {
+        ready.add(entry(found));
+      }
+    } catch (KafkaException e) {
+      throw failure(e);
+    }
+  }
+
+  private Entry<T> entry(ConsumerRecord<byte[], byte[]> found) {
+    Optional<T> record = Optional.empty();
+    Optional<WireFormatException> problem = Optional.empty();
+    try {
+      record = Optional.of(format.decode(found.value()));
+    } catch (WireFormatException e) {
+      problem = Optional.of(e);
+    }
+    return new Entry<>(
+        found.partition(),
+        found.offset(),
+        Instant.ofEpochMilli(found.timestamp()),
+        found.key(),
+        found.value(),
+        record,
+        problem);
+  }
+
+  private IOException failure(KafkaException e) {
+    return new IOException(
+        "Kafka at %s (kafka.bootstrap.servers) did not let topic %s be read: %s"
+            .formatted(settings.bootstrapServers(), name, e.getMessage()),
+        e);
+  }
+}

@@ -1,0 +1,94 @@
+package io.millrace.connectors.kafka;
+
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.SingleObject;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Writes records to their topics, in order and without repetition within one writer's life. Sending
+ * is asynchronous: what failed is thrown by a later {@link #send}, {@link #flush} or {@link
+ * #close}. For one thread.
+ */
+public final class RecordWriter implements AutoCloseable {
+  private final KafkaSettings settings;
+  private final Producer<byte[], byte[]> producer;
+  private final Map<Topic<?>, SingleObject<?>> formats = new HashMap<>();
+  private final AtomicReference<Exception> failure = new AtomicReference<>();
+
+  public RecordWriter(KafkaSettings settings) {
+    this.settings = settings;
+    this.producer =
+        new KafkaProducer<>(
+            settings.properties(
+                Map.of(
+                    "acks", "all",
+                    "enable.idempotence", "true",
+                    "linger.ms", "5",
+                    "max.block.ms", "20000")),
+            new ByteArraySerializer(),
+            new ByteArraySerializer());
+  }
+
+  /** Sends a record to its topic under its key. */
+  public <T extends SpecificRecordBase> void send(Topic<T> topic, T record) throws IOException {
+    @SuppressWarnings("unchecked") // The map is filled here only, by each topic's own type.
+    SingleObject<T> format =
+        (SingleObject<T>) formats.computeIfAbsent(topic, key -> SingleObject.of(topic.type()));
+    sendRaw(topic, topic.keyBytes(record), format.encode(record));
+  }
+
+  /** Sends bytes as they are, for writers that encode by themselves. Both may be null. */
+  public void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
+    throwFailure();
+    String name = settings.nameOf(topic);
+    try {
+      var _ =
+          producer.send(
+              new ProducerRecord<>(name, key, value),
+              (metadata, exception) -> {
+                if (exception != null) {
+                  failure.compareAndSet(null, exception);
+                }
+              });
+    } catch (KafkaException e) {
+      failure.compareAndSet(null, e);
+      throwFailure();
+    }
+  }
+
+  /** Returns when everything sent so far is stored. */
+  public void flush() throws IOException {
+    producer.flush();
+    throwFailure();
+  }
+
+  /** Flushes and closes. */
+  @Override
+  public void close() throws IOException {
+    try {
+      flush();
+    } finally {
+      producer.close(Duration.ofSeconds(10));
+    }
+  }
+
+  private void throwFailure() throws IOException {
+    Exception cause = failure.get();
+    if (cause != null) {
+      throw new IOException(
+          "Kafka at %s (kafka.bootstrap.servers) did not take a record: %s"
+              .formatted(settings.bootstrapServers(), cause.getMessage()),
+          cause);
+    }
+  }
+}

@@ -1,0 +1,260 @@
+package io.millrace.connectors.kafka;
+
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.errors.TopicExistsException;
+
+/**
+ * Creates and describes Millrace's topics. Every failure is an IOException that names the cluster.
+ */
+public final class TopicAdmin implements AutoCloseable {
+  private final KafkaSettings settings;
+  private final Admin admin;
+
+  public TopicAdmin(KafkaSettings settings) {
+    this.settings = settings;
+    this.admin =
+        Admin.create(
+            settings.properties(
+                Map.of("request.timeout.ms", "10000", "default.api.timeout.ms", "20000")));
+  }
+
+  /**
+   * A topic as it stands in Kafka.
+   *
+   * @param compacted whether Kafka keeps only the latest record of each key
+   * @param beginOffsets the first offset that is left, by partition
+   * @param endOffsets the offset after the last committed record, by partition
+   */
+  public record State(
+      Topic<?> topic,
+      String name,
+      int partitions,
+      boolean compacted,
+      Map<Integer, Long> beginOffsets,
+      Map<Integer, Long> endOffsets) {
+    public State {
+      beginOffsets = Map.copyOf(beginOffsets);
+      endOffsets = Map.copyOf(endOffsets);
+    }
+
+    /** Offsets in use: records and the markers of transactions. */
+    public long offsets() {
+      long sum = 0;
+      for (Map.Entry<Integer, Long> end : endOffsets.entrySet()) {
+        sum += end.getValue() - beginOffsets.get(end.getKey());
+      }
+      return sum;
+    }
+  }
+
+  /**
+   * Waits until the cluster answers.
+   *
+   * @throws IOException when it does not within {@code timeout}
+   */
+  public void awaitReady(Duration timeout) throws IOException {
+    long deadline = System.nanoTime() + timeout.toNanos();
+    while (true) {
+      try {
+        if (!get(admin.describeCluster().nodes(), "list its brokers").isEmpty()) {
+          return;
+        }
+      } catch (IOException e) {
+        if (System.nanoTime() >= deadline || !(e.getCause() instanceof TimeoutException)) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  /**
+   * Creates every topic that does not exist yet. Compacted topics get one partition, since few
+   * records pass and their order matters.
+   *
+   * @param partitions of every other topic
+   * @param replication copies of each partition; -1 for the cluster's default
+   * @throws IOException also when a topic exists whose cleanup policy would lose checkpoints
+   */
+  public void createAll(int partitions, int replication) throws IOException {
+    if (partitions < 1) {
+      throw new IllegalArgumentException("partitions is " + partitions + "; it must be at least 1");
+    }
+    List<NewTopic> wanted = new ArrayList<>();
+    for (Topic<?> topic : Topic.all()) {
+      String policy =
+          topic.compacted()
+              ? TopicConfig.CLEANUP_POLICY_COMPACT
+              : TopicConfig.CLEANUP_POLICY_DELETE;
+      int count = topic.compacted() ? 1 : partitions;
+      wanted.add(
+          new NewTopic(settings.nameOf(topic), count, (short) replication)
+              .configs(Map.of(TopicConfig.CLEANUP_POLICY_CONFIG, policy)));
+    }
+    for (Map.Entry<String, KafkaFuture<Void>> created :
+        admin.createTopics(wanted).values().entrySet()) {
+      try {
+        get(created.getValue(), "create topic " + created.getKey());
+      } catch (IOException e) {
+        if (!(e.getCause() instanceof TopicExistsException)) {
+          throw e;
+        }
+      }
+    }
+    awaitLeaders();
+    for (State state : describe()) {
+      if (state.topic().compacted() != state.compacted()) {
+        throw new IOException(
+            "topic %s has the wrong cleanup policy; mend it with: kafka-configs.sh --alter --topic %s"
+                    .formatted(state.name(), state.name())
+                + " --add-config cleanup.policy="
+                + (state.topic().compacted() ? "compact" : "delete"));
+      }
+    }
+  }
+
+  /** The topics that exist, in {@link Topic#all()} order. */
+  public List<State> describe() throws IOException {
+    Map<String, TopicDescription> existing = descriptions();
+    Map<String, Boolean> compacted = compacted(existing.keySet());
+    List<TopicPartition> partitions = new ArrayList<>();
+    existing.forEach(
+        (name, description) ->
+            description
+                .partitions()
+                .forEach(info -> partitions.add(new TopicPartition(name, info.partition()))));
+    Map<TopicPartition, Long> begins = offsets(partitions, OffsetSpec.earliest());
+    Map<TopicPartition, Long> ends = offsets(partitions, OffsetSpec.latest());
+    List<State> states = new ArrayList<>();
+    for (Topic<?> topic : Topic.all()) {
+      String name = settings.nameOf(topic);
+      TopicDescription description = existing.get(name);
+      if (description != null) {
+        states.add(
+            new State(
+                topic,
+                name,
+                description.partitions().size(),
+                compacted.get(name),
+                ofTopic(name, begins),
+                ofTopic(name, ends)));
+      }
+    }
+    return states;
+  }
+
+  /** The topic as it stands, or empty when it does not exist. */
+  public Optional<State> describe(Topic<?> topic) throws IOException {
+    return describe().stream().filter(state -> state.topic().equals(topic)).findFirst();
+  }
+
+  @Override
+  public void close() {
+    admin.close(Duration.ofSeconds(5));
+  }
+
+  /** A topic is created before its partitions have leaders; whoever asks too early gets errors. */
+  private void awaitLeaders() throws IOException {
+    long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    while (true) {
+      Map<String, TopicDescription> existing = descriptions();
+      boolean ready =
+          existing.size() == Topic.all().size()
+              && existing.values().stream()
+                  .flatMap(description -> description.partitions().stream())
+                  .allMatch(partition -> partition.leader() != null);
+      if (ready) {
+        return;
+      }
+      if (System.nanoTime() > deadline) {
+        throw new IOException(
+            "Kafka at %s created the topics but elected no leaders within 30 s"
+                .formatted(settings.bootstrapServers()));
+      }
+    }
+  }
+
+  private Map<String, TopicDescription> descriptions() throws IOException {
+    Set<String> existing = get(admin.listTopics().names(), "list its topics");
+    List<String> ours =
+        Topic.all().stream().map(settings::nameOf).filter(existing::contains).toList();
+    return get(admin.describeTopics(ours).allTopicNames(), "describe its topics");
+  }
+
+  private Map<String, Boolean> compacted(Collection<String> names) throws IOException {
+    List<ConfigResource> resources =
+        names.stream().map(name -> new ConfigResource(ConfigResource.Type.TOPIC, name)).toList();
+    Map<String, Boolean> result = new HashMap<>();
+    get(admin.describeConfigs(resources).all(), "describe its topics' configuration")
+        .forEach(
+            (resource, config) ->
+                result.put(
+                    resource.name(),
+                    config
+                        .get(TopicConfig.CLEANUP_POLICY_CONFIG)
+                        .value()
+                        .equals(TopicConfig.CLEANUP_POLICY_COMPACT)));
+    return result;
+  }
+
+  private Map<TopicPartition, Long> offsets(Collection<TopicPartition> partitions, OffsetSpec spec)
+      throws IOException {
+    Map<TopicPartition, OffsetSpec> query = new HashMap<>();
+    partitions.forEach(partition -> query.put(partition, spec));
+    Map<TopicPartition, ListOffsetsResultInfo> found =
+        get(
+            admin.listOffsets(query, new ListOffsetsOptions(IsolationLevel.READ_COMMITTED)).all(),
+            "list offsets");
+    Map<TopicPartition, Long> offsets = new HashMap<>();
+    found.forEach((partition, info) -> offsets.put(partition, info.offset()));
+    return offsets;
+  }
+
+  private static Map<Integer, Long> ofTopic(String name, Map<TopicPartition, Long> offsets) {
+    Map<Integer, Long> result = new TreeMap<>();
+    offsets.forEach(
+        (partition, offset) -> {
+          if (partition.topic().equals(name)) {
+            result.put(partition.partition(), offset);
+          }
+        });
+    return result;
+  }
+
+  private <R> R get(KafkaFuture<R> future, String action) throws IOException {
+    try {
+      return future.get();
+    } catch (ExecutionException e) {
+      throw new IOException(
+          "Kafka at %s (kafka.bootstrap.servers) did not %s: %s"
+              .formatted(settings.bootstrapServers(), action, e.getCause().getMessage()),
+          e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while Kafka was asked to " + action);
+    }
+  }
+}

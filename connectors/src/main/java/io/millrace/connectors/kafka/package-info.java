@@ -1,0 +1,2 @@
+/** Topics and records of a Kafka cluster without Flink: administration, writing, reading. */
+package io.millrace.connectors.kafka;
