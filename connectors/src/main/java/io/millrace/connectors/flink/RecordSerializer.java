@@ -3,14 +3,20 @@ package io.millrace.connectors.flink;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.SingleObject;
+import java.util.List;
+import java.util.Optional;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.serialization.SerializationSchema;
+import org.apache.flink.connector.kafka.lineage.DefaultKafkaDatasetFacet;
+import org.apache.flink.connector.kafka.lineage.DefaultKafkaDatasetIdentifier;
+import org.apache.flink.connector.kafka.lineage.KafkaDatasetFacet;
+import org.apache.flink.connector.kafka.lineage.KafkaDatasetFacetProvider;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
 /** Records to Kafka: the topic's key, the value in single-object encoding. */
 final class RecordSerializer<T extends SpecificRecordBase>
-    implements KafkaRecordSerializationSchema<T> {
+    implements KafkaRecordSerializationSchema<T>, KafkaDatasetFacetProvider {
   private static final long serialVersionUID = 1L;
 
   private final Topic<T> topic;
@@ -30,5 +36,12 @@ final class RecordSerializer<T extends SpecificRecordBase>
   @Override
   public ProducerRecord<byte[], byte[]> serialize(T record, KafkaSinkContext sink, Long timestamp) {
     return new ProducerRecord<>(name, topic.keyBytes(record), format.encode(record));
+  }
+
+  /** The topic written to, where the sink looks for transactions left open by its predecessor. */
+  @Override
+  public Optional<KafkaDatasetFacet> getKafkaDatasetFacet() {
+    return Optional.of(
+        new DefaultKafkaDatasetFacet(DefaultKafkaDatasetIdentifier.ofTopics(List.of(name))));
   }
 }

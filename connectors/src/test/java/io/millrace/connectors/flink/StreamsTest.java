@@ -1,0 +1,156 @@
+package io.millrace.connectors.flink;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.connectors.TestBroker;
+import io.millrace.connectors.TestJobs;
+import io.millrace.connectors.TestRecords;
+import io.millrace.connectors.flink.Sources.Bound;
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.connectors.kafka.RecordWriter;
+import io.millrace.schemas.DeadLetter;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.SingleObject;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.apache.flink.core.execution.JobClient;
+import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class StreamsTest {
+  private static final Duration PATIENCE = Duration.ofSeconds(40);
+  private static final byte[] GARBAGE = "not a record".getBytes(StandardCharsets.UTF_8);
+
+  @TempDir Path flinkCheckpoints;
+
+  @Test
+  void nothingIsLostOrDoubledThroughAFailure() throws Exception {
+    KafkaSettings in = TestBroker.freshTopics();
+    KafkaSettings out = TestBroker.freshTopics();
+    StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 2);
+    DataStream<Prompt> prompts =
+        Streams.read(env, in, Topic.PROMPTS, "copy", Bound.UNBOUNDED)
+            .rebalance()
+            .map(new TestJobs.FailOnce<>("p1300"))
+            .returns(new AvroTypeInfo<>(Prompt.class));
+    Streams.write(prompts, out, Topic.PROMPTS, "copy");
+    JobClient job = env.executeAsync("copy");
+    List<String> ids = new ArrayList<>();
+    try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS)) {
+      send(in, 0, 1000);
+      await(reader, ids, 1000); // Visible only once a Flink checkpoint has completed.
+      TestJobs.FailOnce.arm();
+      send(in, 1000, 2000);
+      await(reader, ids, 2000);
+      reader.readToEnd(entry -> ids.add(entry.record().orElseThrow().getPromptId()));
+    } finally {
+      job.cancel().get();
+    }
+    assertFalse(TestJobs.FailOnce.armed(), "the failure never happened");
+    assertEquals(2000, ids.size());
+    assertEquals(2000, new TreeSet<>(ids).size());
+  }
+
+  @Test
+  void aBoundedJobEndsAndWhatItCannotUseBecomesDeadLetters() throws Exception {
+    KafkaSettings in = TestBroker.freshTopics();
+    KafkaSettings out = TestBroker.freshTopics();
+    Prompt invalid = new Prompt("empty", List.of(), false, "", Instant.EPOCH);
+    send(in, 0, 50);
+    try (RecordWriter writer = new RecordWriter(in)) {
+      writer.sendRaw(Topic.PROMPTS, GARBAGE, GARBAGE);
+      writer.sendRaw(Topic.PROMPTS, null, null);
+      writer.send(Topic.PROMPTS, invalid);
+    }
+    send(in, 50, 100);
+
+    StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 2);
+    DataStream<Prompt> prompts =
+        Streams.read(
+            env,
+            in,
+            Topic.PROMPTS,
+            "bounded",
+            Start.EARLIEST,
+            Bound.CURRENT_END,
+            prompt -> {
+              if (prompt.getPromptId().equals("p77")) {
+                throw new RefusedRecordException("too-long", "77 tokens; the limit is 76");
+              }
+            });
+    Streams.write(prompts, out, Topic.PROMPTS, "bounded");
+    env.execute("bounded");
+
+    List<String> ids = new ArrayList<>();
+    try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS)) {
+      reader.readToEnd(entry -> ids.add(entry.record().orElseThrow().getPromptId()));
+    }
+    assertEquals(99, ids.size());
+    assertFalse(ids.contains("p77"));
+
+    Map<String, List<DeadLetter>> letters = new HashMap<>();
+    try (RecordReader<DeadLetter> reader = RecordReader.fromEarliest(in, Topic.DEAD_LETTERS)) {
+      reader.readToEnd(
+          entry -> {
+            DeadLetter letter = entry.record().orElseThrow();
+            assertEquals(
+                Topic.DEAD_LETTERS.keyOf(letter), new String(entry.key(), StandardCharsets.UTF_8));
+            letters.computeIfAbsent(letter.getReason(), key -> new ArrayList<>()).add(letter);
+          });
+    }
+    assertEquals(
+        new TreeSet<>(List.of("undecodable", "invalid", "too-long")),
+        new TreeSet<>(letters.keySet()));
+    assertEquals(2, letters.get("undecodable").size());
+    DeadLetter garbage =
+        letters.get("undecodable").stream()
+            .filter(letter -> letter.getValue() != null)
+            .findFirst()
+            .orElseThrow();
+    assertArrayEquals(GARBAGE, garbage.getValue().array());
+    assertArrayEquals(GARBAGE, garbage.getKey().array());
+    assertEquals("bounded", garbage.getJob());
+    assertEquals(in.nameOf(Topic.PROMPTS), garbage.getTopic());
+    DeadLetter empty = letters.get("invalid").getFirst();
+    assertTrue(empty.getMessage().contains("dialogue is empty"), empty.getMessage());
+    assertArrayEquals(SingleObject.of(Prompt.class).encode(invalid), empty.getValue().array());
+    assertEquals("77 tokens; the limit is 76", letters.get("too-long").getFirst().getMessage());
+  }
+
+  private static void send(KafkaSettings settings, int from, int to) throws IOException {
+    try (RecordWriter writer = new RecordWriter(settings)) {
+      for (int i = from; i < to; i++) {
+        writer.send(Topic.PROMPTS, TestRecords.prompt("p" + i));
+      }
+    }
+  }
+
+  private static void await(RecordReader<Prompt> reader, List<String> ids, int count)
+      throws IOException {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    while (ids.size() < count) {
+      reader
+          .next(Duration.ofSeconds(1))
+          .ifPresent(entry -> ids.add(entry.record().orElseThrow().getPromptId()));
+      assertTrue(System.nanoTime() < deadline, () -> "only " + ids.size() + " of " + count);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+package io.millrace.connectors.importer;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Preferred;
+import io.millrace.schemas.Rating;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.zip.GZIPOutputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class HhRlhfImporterTest {
+  private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
+  private static final JsonMapper MAPPER = new JsonMapper();
+
+  private final HhRlhfImporter importer =
+      new HhRlhfImporter(
+          Objective.SAFETY, Rating.SLIGHTLY_BETTER, Clock.fixed(NOW, ZoneOffset.UTC));
+  private final List<Judgment> judgments = new ArrayList<>();
+
+  @TempDir Path directory;
+
+  @Test
+  void makesAJudgmentOfALine() throws IOException {
+    run(
+        line(
+            "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: How?\n\nAssistant: Like this.",
+            "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: How?\n\nAssistant: No idea."));
+    Judgment judgment = judgments.getFirst();
+    assertEquals(
+        List.of(
+            new Turn(Role.USER, "Hi"),
+            new Turn(Role.ASSISTANT, "Hello."),
+            new Turn(Role.USER, "How?")),
+        judgment.getDialogue());
+    assertEquals(List.of("Like this.", "No idea."), betterThenWorse(judgment));
+    assertEquals(Objective.SAFETY, judgment.getObjective());
+    assertEquals(Rating.SLIGHTLY_BETTER, judgment.getRating());
+    assertEquals("hh-rlhf", judgment.getSource());
+    assertEquals(NOW, judgment.getTime());
+  }
+
+  @Test
+  void handlesTheQuirksOfTheRealData() throws IOException {
+    HhRlhfImporter.Report report =
+        run(
+            // Two assistant turns in a row.
+            line(
+                "\n\nHuman: a\n\nAssistant: b\n\nAssistant: c\n\nHuman: d\n\nAssistant: x",
+                "\n\nHuman: a\n\nAssistant: b\n\nAssistant: c\n\nHuman: d\n\nAssistant: y"),
+            // Silence was preferred.
+            line("\n\nHuman: a\n\nAssistant:", "\n\nHuman: a\n\nAssistant: y"),
+            // Words that only look like a speaker.
+            line(
+                "\n\nHuman: He said\nHuman: hi and Assistant: ho\n\nAssistant: x",
+                "\n\nHuman: He said\nHuman: hi and Assistant: ho\n\nAssistant: y"),
+            // An empty turn within the dialogue.
+            line(
+                "\n\nHuman: a\n\nAssistant: \n\nHuman: b\n\nAssistant: x",
+                "\n\nHuman: a\n\nAssistant: \n\nHuman: b\n\nAssistant: y"));
+    assertEquals(List.of(), report.firstSkips());
+    assertEquals(new Turn(Role.ASSISTANT, "b\n\nc"), judgments.get(0).getDialogue().get(1));
+    assertEquals(List.of("", "y"), betterThenWorse(judgments.get(1)));
+    assertEquals(
+        List.of(new Turn(Role.USER, "He said\nHuman: hi and Assistant: ho")),
+        judgments.get(2).getDialogue());
+    assertEquals(List.of(new Turn(Role.USER, "a\n\nb")), judgments.get(3).getDialogue());
+  }
+
+  @Test
+  void reportsWhatItCannotUseAndGoesOn() throws IOException {
+    HhRlhfImporter.Report report =
+        run(
+            "{broken",
+            line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: c\n\nAssistant: d"),
+            line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: b"),
+            line("\n\nHuman: a", "\n\nHuman: a\n\nAssistant: b"),
+            "",
+            line("once upon a time", "\n\nHuman: a\n\nAssistant: b"),
+            "{\"chosen\": 5, \"rejected\": \"\"}",
+            line("\n\nAssistant: b", "\n\nAssistant: c"),
+            line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: d"));
+    assertEquals(8, report.lines());
+    assertEquals(1, report.judgments());
+    assertEquals(1, judgments.size());
+    assertEquals(
+        Map.of(
+            "bad-json",
+            1L,
+            "diverging",
+            1L,
+            "same-responses",
+            1L,
+            "no-dialogue",
+            3L,
+            "invalid",
+            1L),
+        report.skipped());
+    assertEquals(
+        List.of(1L, 2L, 3L, 4L, 6L, 7L, 8L),
+        report.firstSkips().stream().map(HhRlhfImporter.Skip::line).toList());
+  }
+
+  @Test
+  void idsAreStableAndPositionSaysNothing() throws IOException {
+    String[] lines = new String[1000];
+    for (int i = 0; i < lines.length; i++) {
+      // Repeated content, so that only the line number tells them apart.
+      lines[i] = line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: c");
+    }
+    run(lines);
+    Set<String> ids = new HashSet<>();
+    judgments.forEach(judgment -> ids.add(judgment.getJudgmentId()));
+    assertEquals(1000, ids.size());
+    long first = judgments.stream().filter(j -> j.getPreferred() == Preferred.A).count();
+    assertTrue(first > 430 && first < 570, "A was preferred " + first + " times of 1,000");
+    judgments.forEach(judgment -> assertEquals(List.of("b", "c"), betterThenWorse(judgment)));
+
+    List<Judgment> before = List.copyOf(judgments);
+    judgments.clear();
+    run(lines);
+    assertEquals(before, judgments);
+  }
+
+  @Test
+  void readsGzipAndNamesTheDamageOfATornFile() throws IOException {
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < 2000; i++) {
+      text.append(line("\n\nHuman: a" + i, "")).append('\n');
+    }
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (GZIPOutputStream gzip = new GZIPOutputStream(bytes)) {
+      gzip.write(text.toString().getBytes(StandardCharsets.UTF_8));
+    }
+    Path whole = Files.write(directory.resolve("whole.gz"), bytes.toByteArray());
+    assertEquals(2000, importer.run(whole, judgments::add).lines());
+    byte[] half = Arrays.copyOf(bytes.toByteArray(), bytes.size() / 2);
+    Path torn = Files.write(directory.resolve("torn.gz"), half);
+    IOException e = assertThrows(IOException.class, () -> importer.run(torn, judgments::add));
+    assertTrue(e.getMessage().startsWith(torn + " is damaged after line "), e.getMessage());
+  }
+
+  private HhRlhfImporter.Report run(String... lines) throws IOException {
+    Path file = Files.writeString(directory.resolve("data.jsonl"), String.join("\n", lines));
+    return importer.run(file, judgments::add);
+  }
+
+  private static String line(String chosen, String rejected) throws IOException {
+    return MAPPER.writeValueAsString(Map.of("chosen", chosen, "rejected", rejected));
+  }
+
+  private static List<String> betterThenWorse(Judgment judgment) {
+    String a = judgment.getResponseA().getText();
+    String b = judgment.getResponseB().getText();
+    return judgment.getPreferred() == Preferred.A ? List.of(a, b) : List.of(b, a);
+  }
+}

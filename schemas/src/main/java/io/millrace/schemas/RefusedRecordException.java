@@ -1,0 +1,14 @@
+package io.millrace.schemas;
+
+/** A valid record that a job cannot use, such as one that is too long for its model. */
+public final class RefusedRecordException extends UnusableRecordException {
+  private static final long serialVersionUID = 1L;
+
+  /**
+   * @param reason short and countable, such as "too-long"
+   * @param message what is wrong, with the value and the limit
+   */
+  public RefusedRecordException(String reason, String message) {
+    super(reason, message, null);
+  }
+}

@@ -1,0 +1,81 @@
+package io.millrace.schemas;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Instant;
+import java.util.List;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.junit.jupiter.api.Test;
+
+class ValidationTest {
+  private static final Turn SYSTEM = new Turn(Role.SYSTEM, "Be kind.");
+  private static final Turn USER = new Turn(Role.USER, "Hi");
+  private static final Turn ASSISTANT = new Turn(Role.ASSISTANT, "Hello");
+
+  @Test
+  void theExamplesAreValid() {
+    for (SpecificRecordBase record : Examples.all()) {
+      assertEquals(List.of(), Validation.problems(record), record.toString());
+      assertSame(record, Validation.require(record));
+    }
+  }
+
+  @Test
+  void promptsAreDialoguesThatEndWithTheUser() {
+    assertEquals(List.of(), problems(USER));
+    assertEquals(List.of(), problems(SYSTEM, USER, ASSISTANT, USER));
+    assertProblem("dialogue is empty");
+    assertProblem("dialogue ends with a turn of ASSISTANT", USER, ASSISTANT);
+    assertProblem("dialogue[0].role is ASSISTANT where USER", ASSISTANT, USER);
+    assertProblem("dialogue[1].role is USER where ASSISTANT", USER, USER);
+    assertProblem("dialogue[2].role is SYSTEM where USER", USER, ASSISTANT, SYSTEM, USER);
+    assertProblem("dialogue[0].content is empty", new Turn(Role.USER, " \n"));
+    assertProblem("dialogue ends with a turn of SYSTEM", SYSTEM);
+    Prompt anonymous = new Prompt(" ", List.of(USER), false, "", Instant.EPOCH);
+    assertEquals(List.of("promptId is empty"), Validation.problems(anonymous));
+  }
+
+  @Test
+  void demonstrationsEndWithTheAssistant() {
+    Demonstration open = new Demonstration("d", List.of(USER), "", Instant.EPOCH);
+    assertTrue(Validation.problems(open).getFirst().contains("the last must be of ASSISTANT"));
+  }
+
+  @Test
+  void rolloutsHaveOneFiniteLogProbPerToken() {
+    assertRollout("logProbs has 1 values for 2 responseTokens", List.of(4, 2), List.of(-1f));
+    assertRollout("logProbs[1] is NaN", List.of(4, 2), List.of(-1f, Float.NaN));
+    assertRollout("logProbs[0] is 0.5", List.of(4), List.of(0.5f));
+    assertRollout("responseTokens[1] is -1", List.of(4, -1), List.of(-1f, -1f));
+    assertRollout("responseTokens is empty", List.of(), List.of());
+  }
+
+  @Test
+  void theExceptionNamesEveryProblem() {
+    Prompt prompt = new Prompt("", List.of(), false, "", Instant.EPOCH);
+    InvalidRecordException e =
+        assertThrows(InvalidRecordException.class, () -> Validation.require(prompt));
+    assertEquals("invalid", e.reason());
+    assertEquals(
+        "Prompt: promptId is empty; dialogue is empty; it needs at least one turn", e.getMessage());
+  }
+
+  private static void assertRollout(String problem, List<Integer> tokens, List<Float> logProbs) {
+    List<String> problems = Validation.problems(Examples.rollout(tokens, logProbs));
+    assertEquals(1, problems.size(), problems.toString());
+    assertTrue(problems.getFirst().startsWith(problem), problems.toString());
+  }
+
+  private static void assertProblem(String problem, Turn... dialogue) {
+    List<String> problems = problems(dialogue);
+    assertEquals(1, problems.size(), problems.toString());
+    assertTrue(problems.getFirst().startsWith(problem), problems.toString());
+  }
+
+  private static List<String> problems(Turn... dialogue) {
+    return Validation.problems(new Prompt("p", List.of(dialogue), false, "", Instant.EPOCH));
+  }
+}

@@ -1,0 +1,218 @@
+package io.millrace.schemas.wire;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.schemas.Examples;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Reward;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Random;
+import java.util.TreeSet;
+import org.apache.avro.Schema;
+import org.apache.avro.generic.GenericData;
+import org.apache.avro.message.BinaryMessageEncoder;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SingleObjectTest {
+  private static final Path GOLDEN = Path.of("src/test/resources/golden");
+  private static final Path HISTORY = Path.of("src/main/resources/io/millrace/schemas/history");
+
+  private final SingleObject<Prompt> prompts = SingleObject.of(Prompt.class);
+
+  @Test
+  void everyTopicsBytesAreTheAgreedOnes() throws IOException {
+    List<Topic<?>> topics = Topic.all();
+    List<SpecificRecordBase> examples = Examples.all();
+    assertEquals(topics.size(), examples.size());
+    for (int i = 0; i < topics.size(); i++) {
+      checkGolden(topics.get(i), examples.get(i));
+    }
+  }
+
+  private static <T extends SpecificRecordBase> void checkGolden(
+      Topic<T> topic, SpecificRecordBase example) throws IOException {
+    SingleObject<T> format = SingleObject.of(topic.type());
+    T record = topic.type().cast(example);
+    Path file = GOLDEN.resolve(topic + ".hex");
+    String golden = Files.exists(file) ? Files.readString(file).strip() : "";
+    String encoded = HexFormat.of().formatHex(format.encode(record));
+    assertEquals(
+        golden,
+        encoded,
+        () ->
+            "the wire format of "
+                + topic
+                + " changed: bundle the former schema (see resources, history/index), keep its"
+                + " bytes decodable, and only then renew "
+                + file);
+    assertEquals(record, format.decode(HexFormat.of().parseHex(golden)));
+  }
+
+  @Test
+  void theIndexOfBundledSchemasIsComplete() throws IOException {
+    TreeSet<String> files = new TreeSet<>();
+    try (var entries = Files.list(HISTORY)) {
+      entries
+          .map(path -> path.getFileName().toString())
+          .filter(name -> name.endsWith(".avsc"))
+          .forEach(files::add);
+    }
+    assertEquals(files.size(), WriterSchemas.bundled().size());
+    assertEquals(
+        files,
+        new TreeSet<>(
+            Files.readAllLines(HISTORY.resolve("index")).stream()
+                .filter(line -> !line.isBlank() && !line.startsWith("#"))
+                .toList()));
+  }
+
+  @Test
+  void readsAnOlderWriterThatLacksAField() throws IOException {
+    Schema older = edited("{\"name\":\"isSafety\",", "{\"name\":\"wasCalledOtherwise\",");
+    GenericData.Record record = generic(older);
+    record.put("wasCalledOtherwise", true);
+    Prompt read = prompts.withWriterSchemas(List.of(older)).decode(encode(older, record));
+    assertEquals("old", read.getPromptId());
+    assertEquals(
+        false, read.getIsSafety()); // The reader's default, since the writer had no such field.
+    assertEquals(Role.USER, read.getDialogue().getFirst().getRole());
+  }
+
+  @Test
+  void readsANewerWriterWithAFieldMoreFromADirectory(@TempDir Path directory) throws IOException {
+    Schema newer =
+        edited(
+            "\"fields\":[{\"name\":\"promptId\"",
+            "\"fields\":[{\"name\":\"topics\",\"type\":{\"type\":\"array\",\"items\":\"string\"}},"
+                + "{\"name\":\"promptId\"");
+    Files.writeString(directory.resolve("Prompt-newer.avsc"), newer.toString());
+    Files.writeString(directory.resolve("Reward.avsc"), Reward.getClassSchema().toString());
+    GenericData.Record record = generic(newer);
+    record.put("topics", List.of("a", "b"));
+    byte[] bytes = encode(newer, record);
+
+    WireFormatException unknown =
+        assertThrows(WireFormatException.class, () -> prompts.decode(bytes));
+    String fingerprint = "%016x".formatted(SingleObject.fingerprint(newer));
+    assertTrue(unknown.getMessage().contains(fingerprint), unknown.getMessage());
+    assertTrue(unknown.getMessage().contains("add the writer's .avsc"), unknown.getMessage());
+    assertEquals("undecodable", unknown.reason());
+
+    List<Schema> schemas = WriterSchemas.fromDirectory(directory);
+    assertEquals(2, schemas.size());
+    assertEquals("old", prompts.withWriterSchemas(schemas).decode(bytes).getPromptId());
+  }
+
+  @Test
+  void readsANewerWriterWithASymbolMoreUnlessItUsesIt() throws IOException {
+    Schema newer = edited("\"ASSISTANT\"]", "\"ASSISTANT\",\"TOOL\"]");
+    SingleObject<Prompt> format = prompts.withWriterSchemas(List.of(newer));
+    GenericData.Record record = generic(newer);
+    byte[] known = encode(newer, record);
+    assertEquals("old", format.decode(known).getPromptId());
+
+    Schema turn = newer.getField("dialogue").schema().getElementType();
+    GenericData.Record tool = new GenericData.Record(turn);
+    tool.put("role", new GenericData.EnumSymbol(turn.getField("role").schema(), "TOOL"));
+    tool.put("content", "42");
+    record.put("dialogue", List.of(tool));
+    byte[] unknown = encode(newer, record);
+    WireFormatException e = assertThrows(WireFormatException.class, () -> format.decode(unknown));
+    assertTrue(e.getMessage().contains("TOOL"), e.getMessage());
+  }
+
+  @Test
+  void saysWhatForeignBytesLookLike() {
+    assertMessage("this looks like JSON", Examples.utf8("{\"promptId\":\"p\"}"));
+    assertMessage(
+        "this looks like Confluent framing", new byte[] {0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7});
+    assertMessage("truncated: 3 bytes", new byte[] {(byte) 0xC3, 1, 0});
+    assertMessage("a tombstone", null);
+  }
+
+  @Test
+  void namesThePlaceOfDamage() {
+    byte[] bytes = prompts.encode(Examples.prompt());
+    assertMessage("damaged at time", Arrays.copyOf(bytes, bytes.length - 1));
+    assertMessage("1 bytes are left over", Arrays.copyOf(bytes, bytes.length + 1));
+    // A string of 1.9 billion bytes is an error, not an allocation.
+    ByteBuffer hostile = ByteBuffer.allocate(30).put(bytes, 0, 10);
+    hostile.put(HexFormat.of().parseHex("80a8d6b90e"));
+    assertMessage("damaged at promptId: truncated", hostile.array());
+  }
+
+  @Test
+  void garbageIsNeverAnythingButUndecodable() {
+    Random random = new Random(20260731);
+    SingleObject<Rollout> format = SingleObject.of(Rollout.class);
+    byte[] valid = format.encode(Examples.rollout());
+    int refused = 0;
+    for (int round = 0; round < 20_000; round++) {
+      byte[] bytes;
+      if (round % 2 == 0) {
+        bytes = valid.clone();
+        for (int flips = 1 + random.nextInt(4); flips > 0; flips--) {
+          bytes[random.nextInt(bytes.length)] = (byte) random.nextInt(256);
+        }
+        bytes = Arrays.copyOf(bytes, bytes.length - random.nextInt(3));
+      } else {
+        bytes = new byte[10 + random.nextInt(200)];
+        random.nextBytes(bytes);
+        System.arraycopy(valid, 0, bytes, 0, 10);
+      }
+      try {
+        format.decode(bytes);
+      } catch (WireFormatException e) {
+        refused++;
+      }
+    }
+    assertTrue(refused > 15_000, "only " + refused + " of 20,000 refused; the test lost its bite");
+  }
+
+  private void assertMessage(String part, byte[] bytes) {
+    WireFormatException e = assertThrows(WireFormatException.class, () -> prompts.decode(bytes));
+    assertTrue(e.getMessage().contains(part), e.getMessage());
+  }
+
+  private static Schema edited(String text, String replacement) {
+    String schema = Prompt.getClassSchema().toString();
+    assertTrue(schema.contains(text), schema);
+    return new Schema.Parser().parse(schema.replace(text, replacement));
+  }
+
+  private static GenericData.Record generic(Schema schema) {
+    Schema turn = schema.getField("dialogue").schema().getElementType();
+    GenericData.Record user = new GenericData.Record(turn);
+    user.put("role", new GenericData.EnumSymbol(turn.getField("role").schema(), "USER"));
+    user.put("content", "Hi");
+    GenericData.Record record = new GenericData.Record(schema);
+    record.put("promptId", "old");
+    record.put("dialogue", List.of(user));
+    record.put("source", "");
+    record.put("time", 0L);
+    if (schema.getField("isSafety") != null) {
+      record.put("isSafety", false);
+    }
+    return record;
+  }
+
+  private static byte[] encode(Schema schema, GenericData.Record record) throws IOException {
+    ByteBuffer bytes = new BinaryMessageEncoder<>(new GenericData(), schema).encode(record);
+    byte[] array = new byte[bytes.remaining()];
+    bytes.get(array);
+    return array;
+  }
+}
