@@ -16,6 +16,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.stream.Stream;
 
 /**
  * Checkpoint directories below one root, published in two phases.
@@ -79,11 +80,32 @@ public final class CheckpointStore implements Serializable {
     }
   }
 
+  /** The highest version of a model that is visible; 0 where there is none. */
+  public long latestVersion(String name) throws IOException {
+    Path directory = directory(name);
+    if (!Files.isDirectory(directory)) {
+      return 0;
+    }
+    try (Stream<Path> children = Files.list(directory)) {
+      return children
+          .map(child -> child.getFileName().toString())
+          .filter(child -> child.matches("v\\d{1,18}"))
+          .mapToLong(child -> Long.parseLong(child.substring(1)))
+          .max()
+          .orElse(0);
+    }
+  }
+
+  /** Where a version is, or will be, visible. */
+  public Path directory(String name, long version) {
+    return directory(name).resolve(versionName(version));
+  }
+
   /** The URI under which a version will be, or is, visible. */
   public String uri(String name, long version) {
     // Path.toUri() ends in a slash only for directories that exist; announcements shall not depend
     // on it.
-    String uri = published(name, version).toUri().toString();
+    String uri = directory(name, version).toUri().toString();
     return uri.endsWith("/") ? uri.substring(0, uri.length() - 1) : uri;
   }
 
@@ -95,7 +117,7 @@ public final class CheckpointStore implements Serializable {
    */
   public void commit(StagedFiles files) throws IOException {
     Path staged = staged(files.name(), files.version());
-    Path published = published(files.name(), files.version());
+    Path published = directory(files.name(), files.version());
     if (Files.exists(published)) {
       String digest = digest(published);
       if (!digest.equals(files.manifestSha256())) {
@@ -138,10 +160,6 @@ public final class CheckpointStore implements Serializable {
   @Override
   public String toString() {
     return root;
-  }
-
-  private Path published(String name, long version) {
-    return directory(name).resolve(versionName(version));
   }
 
   private Path staged(String name, long version) {

@@ -58,11 +58,17 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   }
 
   @Override
-  public void open(OpenContext context) {
+  public void open(OpenContext context) throws Exception {
     format = SingleObject.of(topic.type()).withWriterSchemas(writers);
     metrics = getRuntimeContext().getMetricGroup().addGroup("topic", topic.name());
     accepted = metrics.counter("records_accepted");
     refused = new HashMap<>();
+    check.open();
+  }
+
+  @Override
+  public void close() {
+    check.close();
   }
 
   @Override

@@ -10,6 +10,12 @@ import java.io.Serializable;
  */
 @FunctionalInterface
 public interface RecordCheck<T> extends Serializable {
+  /** Takes up what the rule needs; called once a task. */
+  default void open() throws Exception {}
+
+  /** Gives it back. */
+  default void close() {}
+
   /**
    * Returns for a record that the job can use.
    *

@@ -154,6 +154,18 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     }
   }
 
+  /** Offsets between here and the end of the topic as it is now, markers of transactions too. */
+  public long remaining() throws IOException {
+    try {
+      return ready.size()
+          + consumer.endOffsets(partitions).entrySet().stream()
+              .mapToLong(end -> Math.max(0, end.getValue() - consumer.position(end.getKey())))
+              .sum();
+    } catch (KafkaException e) {
+      throw failure(e);
+    }
+  }
+
   @Override
   public void close() {
     consumer.close();

@@ -7,6 +7,7 @@ import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.RefusedRecordException;
 import java.io.IOException;
 import java.io.Serializable;
 

@@ -4,6 +4,7 @@ import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.flink.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Rollout;
 import java.io.IOException;
 

@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Annotators at work: takes rollouts from their topic in pairs, one pair a prompt, and sends
@@ -29,8 +30,8 @@ final class AnnotatorService implements AutoCloseable {
   private final Thread thread = new Thread(this::work, "annotators");
   private volatile boolean closed;
   private volatile IOException failure;
-  private volatile long rolloutsSeen;
-  private volatile long judgmentsMade;
+  private final AtomicLong rolloutsSeen = new AtomicLong();
+  private final AtomicLong judgmentsMade = new AtomicLong();
   private long harmlessPairs;
 
   AnnotatorService(KafkaSettings settings, Annotators annotators) throws IOException {
@@ -63,7 +64,7 @@ final class AnnotatorService implements AutoCloseable {
       unpaired.put(rollout.getPromptId(), rollout);
     } else if (rollout.getResponseText().isBlank() || other.getResponseText().isBlank()) {
       // Nothing to compare: an annotator would skip it.
-      rolloutsSeen += 2;
+      rolloutsSeen.addAndGet(2);
       return;
     } else {
       if (rollout.getIsSafety()) {
@@ -74,13 +75,13 @@ final class AnnotatorService implements AutoCloseable {
           send(Objective.SAFETY, other, rollout);
         }
       }
-      rolloutsSeen += 2;
+      rolloutsSeen.addAndGet(2);
     }
   }
 
   private void send(Objective objective, Rollout a, Rollout b) throws IOException {
     judgments.send(Topic.JUDGMENTS, annotators.judge(objective, a, b));
-    judgmentsMade++;
+    judgmentsMade.incrementAndGet();
   }
 
   /** Rollouts judged or skipped so far. */
@@ -88,11 +89,11 @@ final class AnnotatorService implements AutoCloseable {
     if (failure != null) {
       throw failure;
     }
-    return rolloutsSeen;
+    return rolloutsSeen.get();
   }
 
   long judgmentsMade() {
-    return judgmentsMade;
+    return judgmentsMade.get();
   }
 
   @Override
