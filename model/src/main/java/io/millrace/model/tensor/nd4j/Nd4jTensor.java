@@ -75,6 +75,16 @@ final class Nd4jTensor implements Tensor {
     return new Nd4jTensor(view, shape.clone(), false);
   }
 
+  /** Some rows of a dense matrix, over the same memory. */
+  static INDArray rows(INDArray matrix, long from, long count) {
+    return Nd4j.create(
+        matrix.data(),
+        new long[] {count, matrix.columns()},
+        new long[] {matrix.columns(), 1},
+        matrix.offset() + from * matrix.columns(),
+        'c');
+  }
+
   @Override
   public void read(long offset, float[] target, int targetOffset, int length) {
     pointer(offset, length).get(target, targetOffset, length);
