@@ -187,10 +187,8 @@ public final class Nd4jBackend implements Backend {
     requireAttention("attention", q, k, v, sequences, heads, kvHeads);
     requireSameRows("attention", q, out);
     try (Scratch scratch = new Scratch()) {
-      matrix(out)
-          .assign(
-              new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
-                  .forward(matrix(q), matrix(k), matrix(v)));
+      new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
+          .forward(matrix(out), matrix(q), matrix(k), matrix(v));
     }
   }
 
@@ -327,10 +325,8 @@ public final class Nd4jBackend implements Backend {
     requireAttention("cachedAttention", q, k, v, sequences, heads, nd4jCache.kvHeads);
     requireSameRows("cachedAttention", q, out);
     try (Scratch scratch = new Scratch()) {
-      matrix(out)
-          .assign(
-              new Nd4jCachedAttention(nd4jCache, layer, slots, sequences, firstPositions, scratch)
-                  .forward(matrix(q), matrix(k), matrix(v), heads));
+      new Nd4jCachedAttention(nd4jCache, layer, slots, sequences, firstPositions, scratch)
+          .forward(matrix(out), matrix(q), matrix(k), matrix(v), heads);
     }
   }
 
