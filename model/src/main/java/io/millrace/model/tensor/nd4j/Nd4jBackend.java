@@ -12,6 +12,8 @@ import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -23,7 +25,7 @@ import org.nd4j.linalg.ops.transforms.Transforms;
  */
 public final class Nd4jBackend implements Backend {
 
-  private RopeTable ropeTable = RopeTable.EMPTY;
+  private final Map<RopeTable.Angles, RopeTable> ropeTables = new HashMap<>();
 
   @Override
   public String name() {
@@ -163,17 +165,20 @@ public final class Nd4jBackend implements Backend {
     requireCount("rope", "positions", positions.length, x.rows(), x);
     requireIndices("rope", positions, Integer.MAX_VALUE);
     int max = Arrays.stream(positions).max().orElse(0);
-    ropeTable = ropeTable.covering(headDim, base, max + 1);
+    RopeTable table =
+        ropeTables.compute(
+            new RopeTable.Angles(headDim, base),
+            (angles, known) -> RopeTable.covering(known, angles, max + 1));
     int heads = x.columns() / headDim;
     try (Scratch scratch = new Scratch()) {
       INDArray indices = scratch.ints(positions);
       long[] perToken = {positions.length, 1, headDim};
-      INDArray cos = Ops.gather(scratch, ropeTable.cos(), indices).reshape('c', perToken);
-      INDArray sin = Ops.gather(scratch, ropeTable.sin(), indices).reshape('c', perToken);
+      INDArray cos = Ops.gather(scratch, table.cos(), indices).reshape('c', perToken);
+      INDArray sin = Ops.gather(scratch, table.sin(), indices).reshape('c', perToken);
       // y = x∘cos + (x·R)∘sin, where (x·R) = (−x₂, x₁) for the halves x₁, x₂ of a head.
       INDArray byHead = matrix(x).reshape('c', (long) positions.length * heads, headDim);
       INDArray rotated = scratch.floats(byHead.rows(), headDim);
-      Ops.matmul(rotated, byHead, false, ropeTable.rotation(), false, 1, 0);
+      Ops.matmul(rotated, byHead, false, table.rotation(), false, 1, 0);
       INDArray x3 = matrix(x).reshape('c', positions.length, heads, headDim);
       INDArray rotated3 = rotated.reshape('c', positions.length, heads, headDim);
       rotated3.muli(backward ? sin.negi() : sin);
@@ -324,6 +329,7 @@ public final class Nd4jBackend implements Backend {
     Nd4jKvCache nd4jCache = (Nd4jKvCache) cache;
     requireAttention("cachedAttention", q, k, v, sequences, heads, nd4jCache.kvHeads);
     requireSameRows("cachedAttention", q, out);
+    requireCount("cachedAttention", "columns of keys", k.columns(), nd4jCache.columns(), q, k, v);
     try (Scratch scratch = new Scratch()) {
       new Nd4jCachedAttention(nd4jCache, layer, slots, sequences, firstPositions, scratch)
           .forward(matrix(out), matrix(q), matrix(k), matrix(v), heads);
@@ -364,8 +370,8 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void close() {
-    ropeTable.close();
-    ropeTable = RopeTable.EMPTY;
+    ropeTables.values().forEach(RopeTable::close);
+    ropeTables.clear();
   }
 
   private static INDArray vector(Tensor tensor) {

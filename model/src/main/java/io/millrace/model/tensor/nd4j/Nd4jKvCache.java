@@ -38,6 +38,11 @@ final class Nd4jKvCache implements KvCache {
     return Nd4j.zeros(DataType.FLOAT, (long) slots * kvHeads, capacity, headDim);
   }
 
+  /** Elements of one token's keys. */
+  int columns() {
+    return kvHeads * headDim;
+  }
+
   /** What every slot holds at its first positions, over the same memory. */
   INDArray prefix(INDArray store, int positions) {
     return Nd4j.create(
