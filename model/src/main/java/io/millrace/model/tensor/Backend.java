@@ -9,21 +9,29 @@ package io.millrace.model.tensor;
  * accumulated in float32 or better.
  *
  * <p>A backend is used by one thread at a time, and its tensors only with it. Shapes that do not
- * fit are refused with an {@link IllegalArgumentException} that names them.
+ * fit are refused with an {@link IllegalArgumentException} that names them, before anything is
+ * written. Kernels that go element by element ask only for equal sizes, the others for equal rows
+ * and columns. Unless it says so, a kernel's outputs share no memory with its other arguments.
+ *
+ * <p>Nothing is empty: {@link #allocate} and {@link Tensor#slice} refuse a dimension below 1,
+ * {@link Sequences} a sequence without tokens. A caller with nothing to compute, such as an empty
+ * response, makes no call.
+ *
+ * <p>The same calls on the same values give the same bits.
  */
 public interface Backend extends AutoCloseable {
 
   /** The name it is configured by. */
   String name();
 
-  /** A new tensor of zeros. */
+  /** A new tensor of zeros; every dimension is at least 1. */
   Tensor allocate(int... shape);
 
   void zero(Tensor x);
 
   void copy(Tensor target, Tensor source);
 
-  /** target += x. */
+  /** target += x; both may be the same. */
   void add(Tensor target, Tensor x);
 
   /** The Euclidean norm of all elements, accumulated in double. */
@@ -110,7 +118,10 @@ public interface Backend extends AutoCloseable {
    * cache at (slot, position), then out [n, heads·d] attends over all positions up to the token's
    * own. Tokens of one sequence follow each other in q, k and v.
    *
-   * @param slots the cache slot of each sequence
+   * <p>What a slot held at a token's position or beyond is forgotten, so that a slot serves another
+   * sequence without being cleared.
+   *
+   * @param slots the cache slot of each sequence, no two the same
    * @param sequences how the new tokens lie packed
    * @param firstPositions position of each sequence's first new token
    */

@@ -32,7 +32,10 @@ public interface Tensor extends AutoCloseable {
     return columns() == 0 ? 0 : Math.toIntExact(size() / columns());
   }
 
-  /** The elements from {@code offset} on, as a tensor of the given shape over the same memory. */
+  /**
+   * The elements from {@code offset} on, as a tensor of the given shape over the same memory; every
+   * dimension is at least 1.
+   */
   Tensor slice(long offset, int... shape);
 
   /** The first rows of a matrix, over the same memory. */

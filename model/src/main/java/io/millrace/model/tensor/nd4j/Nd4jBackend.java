@@ -1,11 +1,19 @@
 package io.millrace.model.tensor.nd4j;
 
+import static io.millrace.model.tensor.nd4j.Shapes.require;
+import static io.millrace.model.tensor.nd4j.Shapes.requireCount;
+import static io.millrace.model.tensor.nd4j.Shapes.requireIndices;
+import static io.millrace.model.tensor.nd4j.Shapes.requireSameRows;
+import static io.millrace.model.tensor.nd4j.Shapes.requireSameSize;
+
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -17,10 +25,7 @@ import org.nd4j.linalg.ops.transforms.Transforms;
  */
 public final class Nd4jBackend implements Backend {
 
-  /** Logits of as many rows are held at once as fit in this many floats. */
-  private static final int LOGITS_AT_ONCE = 1 << 22;
-
-  private RopeTable ropeTable = RopeTable.EMPTY;
+  private final Map<RopeTable.Angles, RopeTable> ropeTables = new HashMap<>();
 
   @Override
   public String name() {
@@ -72,8 +77,7 @@ public final class Nd4jBackend implements Backend {
         out,
         x,
         w);
-    // Row-major out = x·wᵀ is column-major outᵀ = w·xᵀ; gemm writes column-major.
-    gemm(matrix(w), matrix(x).transpose(), matrix(out), 0);
+    Ops.matmul(matrix(out), matrix(x), false, matrix(w), true, 1, 0);
   }
 
   @Override
@@ -84,15 +88,10 @@ public final class Nd4jBackend implements Backend {
         dout,
         x,
         w);
-    requireSameSize("linearBackward", dx, x);
-    requireSameSize("linearBackward", dw, w);
-    gemm(matrix(w).transpose(), matrix(dout).transpose(), matrix(dx), 1);
-    gemm(matrix(x).transpose(), matrix(dout), matrix(dw), 1);
-  }
-
-  /** out = beta·out + (a·b)ᵀ. */
-  private static void gemm(INDArray a, INDArray b, INDArray out, double beta) {
-    Nd4j.gemm(a, b, out.transpose(), false, false, 1, beta);
+    requireSameRows("linearBackward", x, dx);
+    requireSameRows("linearBackward", w, dw);
+    Ops.matmul(matrix(dx), matrix(dout), false, matrix(w), false, 1, 1);
+    Ops.matmul(matrix(dw), matrix(dout), true, matrix(x), false, 1, 1);
   }
 
   @Override
@@ -112,72 +111,74 @@ public final class Nd4jBackend implements Backend {
         dx,
         dout);
     requireIndices("gatherRowsBackward", rows, dx.rows());
-    // dx += Sᵀ·dout with S [n, m] one-hot: scatter-add is not deterministic on every ND4J backend.
     try (Scratch scratch = new Scratch()) {
-      float[] selection = new float[Math.multiplyExact(rows.length, dx.rows())];
-      for (int i = 0; i < rows.length; i++) {
-        selection[i * dx.rows() + rows[i]] = 1;
-      }
-      INDArray s =
-          scratch.own(Nd4j.createFromArray(selection)).reshape('c', rows.length, dx.rows());
-      gemm(matrix(dout).transpose(), s, matrix(dx), 1);
+      Ops.scatterAdd(matrix(dx), scratch.ints(rows), matrix(dout));
     }
   }
 
   @Override
   public void rmsNorm(Tensor out, Tensor x, Tensor w, float epsilon) {
-    requireSameSize("rmsNorm", out, x);
+    requireSameRows("rmsNorm", x, out);
     require(w.size() == x.columns(), "rmsNorm", x, w);
     try (Scratch scratch = new Scratch()) {
-      INDArray o = matrix(out);
-      o.assign(matrix(x));
-      o.muliColumnVector(inverseRms(scratch, matrix(x), epsilon)).muliRowVector(vector(w));
+      Ops.multiply(matrix(out), matrix(x), inverseRms(scratch, matrix(x), epsilon));
+      Ops.multiply(matrix(out), matrix(out), row(w));
     }
   }
 
   @Override
   public void rmsNormBackward(
       Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon) {
-    requireSameSize("rmsNormBackward", dx, x);
-    requireSameSize("rmsNormBackward", dout, x);
-    requireSameSize("rmsNormBackward", dw, w);
+    requireSameRows("rmsNormBackward", x, dx, dout);
+    requireSameSize("rmsNormBackward", w, dw);
+    require(w.size() == x.columns(), "rmsNormBackward", x, w);
     // With r = 1/rms and x̂ = x·r:  dw = Σ_rows dout∘x̂;  dx = r·(g − x̂·mean(g∘x̂)),  g = dout∘w.
     try (Scratch scratch = new Scratch()) {
       INDArray r = inverseRms(scratch, matrix(x), epsilon);
-      INDArray normalised = scratch.own(matrix(x).mulColumnVector(r));
+      INDArray normalised = scratch.floats(x.rows(), x.columns());
+      Ops.multiply(normalised, matrix(x), r);
       INDArray product = scratch.own(matrix(dout).mul(normalised));
       vector(dw).addi(scratch.own(product.sum(0)));
-      INDArray g = scratch.own(matrix(dout).mulRowVector(vector(w)));
-      product.muliRowVector(vector(w));
-      INDArray mean = scratch.own(product.mean(1));
-      g.subi(normalised.muliColumnVector(mean)).muliColumnVector(r);
-      matrix(dx).addi(g);
+      Ops.multiply(product, product, row(w));
+      Ops.multiply(normalised, normalised, scratch.own(product.mean(true, 1)));
+      INDArray change = product;
+      Ops.multiply(change, matrix(dout), row(w));
+      Ops.multiply(change, change.subi(normalised), r);
+      matrix(dx).addi(change);
     }
   }
 
-  /** 1 / √(mean(x²) + ε) of every row, [n]. */
+  /** 1 / √(mean(x²) + ε) of every row, [n, 1]. */
   private static INDArray inverseRms(Scratch scratch, INDArray x, float epsilon) {
-    INDArray squares = scratch.own(x.mul(x));
-    INDArray mean = scratch.own(squares.mean(1)).addi(epsilon);
+    INDArray norm = scratch.own(x.norm2(true, 1));
+    INDArray mean = norm.muli(norm).muli(1.0 / x.columns()).addi(epsilon);
     return Transforms.sqrt(mean, false).rdivi(1);
   }
 
   @Override
   public void rope(Tensor x, int[] positions, int headDim, double base, boolean backward) {
-    require(
-        x.rows() == positions.length && headDim % 2 == 0 && x.columns() % headDim == 0, "rope", x);
+    if (headDim < 2 || headDim % 2 != 0 || x.columns() % headDim != 0) {
+      throw new IllegalArgumentException(
+          "rope: heads of %d do not divide rows of shape %s, or are odd"
+              .formatted(headDim, Arrays.toString(x.shape())));
+    }
+    requireCount("rope", "positions", positions.length, x.rows(), x);
+    requireIndices("rope", positions, Integer.MAX_VALUE);
     int max = Arrays.stream(positions).max().orElse(0);
-    ropeTable = ropeTable.covering(headDim, base, max + 1);
+    RopeTable table =
+        ropeTables.compute(
+            new RopeTable.Angles(headDim, base),
+            (angles, known) -> RopeTable.covering(known, angles, max + 1));
     int heads = x.columns() / headDim;
     try (Scratch scratch = new Scratch()) {
       INDArray indices = scratch.ints(positions);
       long[] perToken = {positions.length, 1, headDim};
-      INDArray cos = Ops.gather(scratch, ropeTable.cos(), indices).reshape('c', perToken);
-      INDArray sin = Ops.gather(scratch, ropeTable.sin(), indices).reshape('c', perToken);
+      INDArray cos = Ops.gather(scratch, table.cos(), indices).reshape('c', perToken);
+      INDArray sin = Ops.gather(scratch, table.sin(), indices).reshape('c', perToken);
       // y = x∘cos + (x·R)∘sin, where (x·R) = (−x₂, x₁) for the halves x₁, x₂ of a head.
       INDArray byHead = matrix(x).reshape('c', (long) positions.length * heads, headDim);
       INDArray rotated = scratch.floats(byHead.rows(), headDim);
-      gemm(ropeTable.rotation().transpose(), byHead.transpose(), rotated, 0);
+      Ops.matmul(rotated, byHead, false, table.rotation(), false, 1, 0);
       INDArray x3 = matrix(x).reshape('c', positions.length, heads, headDim);
       INDArray rotated3 = rotated.reshape('c', positions.length, heads, headDim);
       rotated3.muli(backward ? sin.negi() : sin);
@@ -188,13 +189,11 @@ public final class Nd4jBackend implements Backend {
   @Override
   public void attention(
       Tensor out, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
-    requireAttention(q, k, v, sequences, heads, kvHeads);
-    requireSameSize("attention", out, q);
+    requireAttention("attention", q, k, v, sequences, heads, kvHeads);
+    requireSameRows("attention", q, out);
     try (Scratch scratch = new Scratch()) {
-      matrix(out)
-          .assign(
-              new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
-                  .forward(matrix(q), matrix(k), matrix(v)));
+      new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
+          .forward(matrix(out), matrix(q), matrix(k), matrix(v));
     }
   }
 
@@ -210,11 +209,9 @@ public final class Nd4jBackend implements Backend {
       Sequences sequences,
       int heads,
       int kvHeads) {
-    requireAttention(q, k, v, sequences, heads, kvHeads);
-    requireSameSize("attentionBackward", dout, q);
-    requireSameSize("attentionBackward", dq, q);
-    requireSameSize("attentionBackward", dk, k);
-    requireSameSize("attentionBackward", dv, v);
+    requireAttention("attentionBackward", q, k, v, sequences, heads, kvHeads);
+    requireSameRows("attentionBackward", q, dout, dq);
+    requireSameRows("attentionBackward", k, dk, dv);
     try (Scratch scratch = new Scratch()) {
       new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
           .backward(
@@ -223,16 +220,19 @@ public final class Nd4jBackend implements Backend {
   }
 
   private static void requireAttention(
-      Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
+      String kernel, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
+    if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || q.columns() % heads != 0) {
+      throw new IllegalArgumentException(
+          "%s: %d heads and %d key heads do not divide queries of shape %s"
+              .formatted(kernel, heads, kvHeads, Arrays.toString(q.shape())));
+    }
+    requireCount(kernel, "tokens in sequences", sequences.tokens(), q.rows(), q, k, v);
     require(
-        heads % kvHeads == 0
-            && q.columns() % heads == 0
-            && k.columns() == q.columns() / heads * kvHeads
+        k.columns() == q.columns() / heads * kvHeads
             && v.columns() == k.columns()
-            && q.rows() == sequences.tokens()
             && k.rows() == q.rows()
             && v.rows() == q.rows(),
-        "attention",
+        kernel,
         q,
         k,
         v);
@@ -240,8 +240,7 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void swiGlu(Tensor out, Tensor gate, Tensor up) {
-    requireSameSize("swiGlu", out, gate);
-    requireSameSize("swiGlu", up, gate);
+    requireSameSize("swiGlu", gate, up, out);
     INDArray o = vector(out);
     o.assign(vector(gate));
     Transforms.sigmoid(o, false);
@@ -250,7 +249,7 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void swiGluBackward(Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up) {
-    requireSameSize("swiGluBackward", dout, gate);
+    requireSameSize("swiGluBackward", gate, up, dout, dgate, dup);
     // With s = σ(gate):  dup = dout·gate·s;  dgate = dout·up·s·(1 + gate·(1 − s)).
     try (Scratch scratch = new Scratch()) {
       INDArray s = scratch.own(vector(gate).dup());
@@ -270,19 +269,8 @@ public final class Nd4jBackend implements Backend {
       Tensor head,
       int[] targets,
       float temperature) {
-    requireHead(x, head, targets, temperature);
-    forEachChunk(
-        x,
-        head,
-        (from, count) -> {
-          try (Scratch scratch = new Scratch()) {
-            INDArray logP = logSoftmax(scratch, rows(x, from, count), head, temperature);
-            INDArray hot = oneHot(scratch, targets, from, count, head.rows());
-            copyOut(scratch.own(hot.muli(logP).sum(1)), logProbs, from, count);
-            INDArray p = scratch.own(Transforms.exp(logP, true));
-            copyOut(scratch.own(p.muli(logP).sum(1)).negi(), entropies, from, count);
-          }
-        });
+    requireHead("logProbs", logProbs, entropies, x, head, targets, temperature);
+    new Nd4jHead(matrix(x), matrix(head), targets, temperature).forward(logProbs, entropies);
   }
 
   @Override
@@ -295,62 +283,29 @@ public final class Nd4jBackend implements Backend {
       Tensor head,
       int[] targets,
       float temperature) {
-    requireHead(x, head, targets, temperature);
-    requireSameSize("logProbsBackward", dx, x);
-    requireSameSize("logProbsBackward", dhead, head);
-    forEachChunk(
-        x,
-        head,
-        (from, count) -> {
-          try (Scratch scratch = new Scratch()) {
-            INDArray xs = rows(x, from, count);
-            INDArray logP = logSoftmax(scratch, xs, head, temperature);
-            INDArray p = scratch.own(Transforms.exp(logP, true));
-            INDArray dLogProb = column(scratch, dLogProbs, from, count);
-            INDArray dEntropy = column(scratch, dEntropies, from, count);
-            // log p_t: dz = (1{t} − p)·dLogProb;  H: dz = −p·(log p + H)·dEntropy.
-            INDArray entropy = scratch.own(scratch.own(p.mul(logP)).sum(1)).negi();
-            INDArray dz = oneHot(scratch, targets, from, count, head.rows()).subi(p);
-            dz.muliColumnVector(dLogProb);
-            logP.addiColumnVector(entropy).muli(p).muliColumnVector(dEntropy);
-            dz.subi(logP).divi(temperature);
-            gemm(matrix(head).transpose(), dz.transpose(), rows(dx, from, count), 1);
-            gemm(xs.transpose(), dz, matrix(dhead), 1);
-          }
-        });
+    requireHead("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
+    requireSameRows("logProbsBackward", x, dx);
+    requireSameRows("logProbsBackward", head, dhead);
+    new Nd4jHead(matrix(x), matrix(head), targets, temperature)
+        .backward(matrix(dx), matrix(dhead), dLogProbs, dEntropies);
   }
 
-  private static INDArray logSoftmax(Scratch scratch, INDArray x, Tensor head, float temperature) {
-    INDArray logits = scratch.floats(x.rows(), head.rows());
-    gemm(matrix(head), x.transpose(), logits, 0);
-    logits.divi(temperature);
-    return Ops.logSoftmax(scratch, logits);
-  }
-
-  private static INDArray oneHot(Scratch scratch, int[] targets, int from, int count, int vocab) {
-    float[] hot = new float[count * vocab];
-    for (int i = 0; i < count; i++) {
-      hot[i * vocab + targets[from + i]] = 1;
-    }
-    return scratch.own(Nd4j.createFromArray(hot)).reshape('c', count, vocab);
-  }
-
-  private static INDArray column(Scratch scratch, float[] values, int from, int count) {
-    return scratch.own(Nd4j.createFromArray(Arrays.copyOfRange(values, from, from + count)));
-  }
-
-  private static void copyOut(INDArray vector, float[] target, int from, int count) {
-    System.arraycopy(vector.toFloatVector(), 0, target, from, count);
-  }
-
-  private interface Chunk {
-    void rows(int from, int count);
-  }
-
-  private static void forEachChunk(Tensor x, Tensor head, Chunk chunk) {
-    int atOnce = Math.max(1, LOGITS_AT_ONCE / head.rows());
-    for (int from = 0; from < x.rows(); from += atOnce) {
-      chunk.rows(from, Math.min(atOnce, x.rows() - from));
+  private static void requireHead(
+      String kernel,
+      float[] logProbs,
+      float[] entropies,
+      Tensor x,
+      Tensor head,
+      int[] targets,
+      float temperature) {
+    require(x.columns() == head.columns(), kernel, x, head);
+    requireCount(kernel, "targets", targets.length, x.rows(), x, head);
+    requireCount(kernel, "log-probs", logProbs.length, x.rows(), x, head);
+    requireCount(kernel, "entropies", entropies.length, x.rows(), x, head);
+    requireIndices(kernel, targets, head.rows());
+    if (!(temperature > 0)) {
+      throw new IllegalArgumentException(
+          kernel + ": temperature must be above 0, not " + temperature);
     }
   }
 
@@ -372,12 +327,12 @@ public final class Nd4jBackend implements Backend {
       int[] firstPositions,
       int heads) {
     Nd4jKvCache nd4jCache = (Nd4jKvCache) cache;
-    requireAttention(q, k, v, sequences, heads, nd4jCache.kvHeads);
+    requireAttention("cachedAttention", q, k, v, sequences, heads, nd4jCache.kvHeads);
+    requireSameRows("cachedAttention", q, out);
+    requireCount("cachedAttention", "columns of keys", k.columns(), nd4jCache.columns(), q, k, v);
     try (Scratch scratch = new Scratch()) {
-      matrix(out)
-          .assign(
-              new Nd4jCachedAttention(nd4jCache, layer, slots, sequences, firstPositions, scratch)
-                  .forward(matrix(q), matrix(k), matrix(v), heads));
+      new Nd4jCachedAttention(nd4jCache, layer, slots, sequences, firstPositions, scratch)
+          .forward(matrix(out), matrix(q), matrix(k), matrix(v), heads);
     }
   }
 
@@ -392,6 +347,10 @@ public final class Nd4jBackend implements Backend {
       double learningRate,
       double gradientScale,
       long step) {
+    requireSameSize("adamW", parameters, gradients, firstMoment, secondMoment);
+    if (step < 1) {
+      throw new IllegalArgumentException("adamW: steps count from 1, not " + step);
+    }
     double correction1 = 1 - Math.pow(settings.beta1(), step);
     double correction2 = 1 - Math.pow(settings.beta2(), step);
     INDArray theta = vector(parameters);
@@ -402,7 +361,7 @@ public final class Nd4jBackend implements Backend {
       m.muli(settings.beta1()).addi(scratch.own(g.mul(1 - settings.beta1())));
       v.muli(settings.beta2()).addi(g.muli(g).muli(1 - settings.beta2()));
       // g now serves as the denominator √(v / correction2) + ε.
-      g.assign(v).divi(correction2);
+      g.assign(v).muli(1 / correction2);
       Transforms.sqrt(g, false).addi(settings.epsilon());
       INDArray update = scratch.own(m.div(g)).muli(learningRate / correction1);
       theta.muli(1 - learningRate * weightDecay).subi(update);
@@ -411,8 +370,8 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void close() {
-    ropeTable.close();
-    ropeTable = RopeTable.EMPTY;
+    ropeTables.values().forEach(RopeTable::close);
+    ropeTables.clear();
   }
 
   private static INDArray vector(Tensor tensor) {
@@ -423,38 +382,8 @@ public final class Nd4jBackend implements Backend {
     return ((Nd4jTensor) tensor).matrix();
   }
 
-  private static INDArray rows(Tensor x, int from, int count) {
-    return count == x.rows()
-        ? matrix(x)
-        : matrix(x.slice((long) from * x.columns(), count, x.columns()));
-  }
-
-  private static void requireHead(Tensor x, Tensor head, int[] targets, float temperature) {
-    require(
-        x.columns() == head.columns() && x.rows() == targets.length && temperature > 0,
-        "logProbs",
-        x,
-        head);
-    requireIndices("logProbs", targets, head.rows());
-  }
-
-  private static void requireIndices(String kernel, int[] indices, int bound) {
-    for (int i = 0; i < indices.length; i++) {
-      if (indices[i] < 0 || indices[i] >= bound) {
-        throw new IllegalArgumentException(
-            "%s: index %d at %d is not in [0, %d)".formatted(kernel, indices[i], i, bound));
-      }
-    }
-  }
-
-  private static void requireSameSize(String kernel, Tensor a, Tensor b) {
-    require(a.size() == b.size(), kernel, a, b);
-  }
-
-  private static void require(boolean fits, String kernel, Tensor... tensors) {
-    if (!fits) {
-      throw new IllegalArgumentException(
-          kernel + ": shapes do not fit: " + Arrays.toString(tensors));
-    }
+  /** A vector as [1, columns]. */
+  private static INDArray row(Tensor tensor) {
+    return vector(tensor).reshape('c', 1, tensor.size());
   }
 }

@@ -35,18 +35,37 @@ final class Nd4jCachedAttention {
     this.sequences = sequences;
     this.firstPositions = firstPositions;
     this.scratch = scratch;
+    requireFit();
+  }
+
+  private void requireFit() {
+    if (layer < 0 || layer >= cache.keys.length) {
+      throw new IllegalArgumentException(
+          "cachedAttention: no layer %d in a KV cache of %d".formatted(layer, cache.keys.length));
+    }
+    if (slots.length != sequences.count() || firstPositions.length != sequences.count()) {
+      throw new IllegalArgumentException(
+          "cachedAttention: %d slots and %d first positions for %d sequences"
+              .formatted(slots.length, firstPositions.length, sequences.count()));
+    }
+    boolean[] used = new boolean[cache.slots()];
     for (int b = 0; b < sequences.count(); b++) {
-      int end = firstPositions[b] + sequences.length(b);
-      if (end > cache.capacity()) {
+      if (slots[b] < 0 || slots[b] >= used.length || used[slots[b]]) {
         throw new IllegalArgumentException(
-            "a sequence of %d tokens does not fit in a KV cache of %d"
-                .formatted(end, cache.capacity()));
+            "cachedAttention: slots %s are not distinct ones of %d"
+                .formatted(Arrays.toString(slots), used.length));
+      }
+      used[slots[b]] = true;
+      if (firstPositions[b] < 0 || firstPositions[b] + sequences.length(b) > cache.capacity()) {
+        throw new IllegalArgumentException(
+            "cachedAttention: %d tokens from position %d do not fit in a KV cache of %d"
+                .formatted(sequences.length(b), firstPositions[b], cache.capacity()));
       }
     }
   }
 
-  /** [tokens, heads·d]. */
-  INDArray forward(INDArray q, INDArray k, INDArray v, int heads) {
+  /** Into out [tokens, heads·d]. */
+  void forward(INDArray out, INDArray q, INDArray k, INDArray v, int heads) {
     append(cache.keys[layer], k);
     append(cache.values[layer], v);
     int batch = sequences.count();
@@ -56,8 +75,9 @@ final class Nd4jCachedAttention {
     for (int b = 0; b < batch; b++) {
       prefix = Math.max(prefix, firstPositions[b] + sequences.length(b));
     }
-    INDArray keys = prefixes(cache.keys[layer], prefix);
-    INDArray values = prefixes(cache.values[layer], prefix);
+    INDArray cacheHeads = scratch.ints(cacheHeads());
+    INDArray keys = Ops.gather(scratch, cache.prefix(cache.keys[layer], prefix), cacheHeads);
+    INDArray values = Ops.gather(scratch, cache.prefix(cache.values[layer], prefix), cacheHeads);
 
     INDArray queries =
         scratch
@@ -73,12 +93,16 @@ final class Nd4jCachedAttention {
         .reshape('c', batch, heads, time, prefix)
         .addi(mask(time, prefix).reshape('c', batch, 1, time, prefix));
     Ops.softmax(scores);
-    INDArray out = Ops.matmul(scratch, scores, false, values, false);
+    INDArray attended = Ops.matmul(scratch, scores, false, values, false);
     INDArray rows =
         scratch
-            .own(out.reshape('c', batch, heads, time, cache.headDim).permute(0, 2, 1, 3).dup('c'))
+            .own(
+                attended
+                    .reshape('c', batch, heads, time, cache.headDim)
+                    .permute(0, 2, 1, 3)
+                    .dup('c'))
             .reshape('c', (long) batch * time, (long) heads * cache.headDim);
-    return Ops.gather(scratch, rows, scratch.ints(toPacked(time)));
+    Ops.gather(out, rows, scratch.ints(toPacked(time)));
   }
 
   /** Writes rows [tokens, kvHeads·d] into the cache. */
@@ -88,31 +112,23 @@ final class Nd4jCachedAttention {
     for (int b = 0; b < sequences.count(); b++) {
       for (int t = 0; t < sequences.length(b); t++) {
         for (int head = 0; head < cache.kvHeads; head++) {
-          indices[at++] = cacheRow(b, head) + firstPositions[b] + t;
+          int cacheHead = slots[b] * cache.kvHeads + head;
+          indices[at++] = cacheHead * cache.capacity() + firstPositions[b] + t;
         }
       }
     }
     INDArray byHead = rows.reshape('c', indices.length, cache.headDim);
-    Ops.scatter(store, scratch.ints(indices), byHead);
+    INDArray storeRows = store.reshape('c', store.length() / cache.headDim, cache.headDim);
+    Ops.scatter(storeRows, scratch.ints(indices), byHead);
   }
 
-  private int cacheRow(int sequence, int head) {
-    return (slots[sequence] * cache.kvHeads + head) * cache.capacity();
-  }
-
-  /** The first L cached rows of every sequence and key head, [B·kvHeads, L, d]. */
-  private INDArray prefixes(INDArray store, int prefix) {
-    int[] indices = new int[sequences.count() * cache.kvHeads * prefix];
-    int at = 0;
-    for (int b = 0; b < sequences.count(); b++) {
-      for (int head = 0; head < cache.kvHeads; head++) {
-        for (int position = 0; position < prefix; position++) {
-          indices[at++] = cacheRow(b, head) + position;
-        }
-      }
+  /** Which of the cache's [slots · kvHeads] each sequence's key heads are, [B·kvHeads]. */
+  private int[] cacheHeads() {
+    int[] indices = new int[sequences.count() * cache.kvHeads];
+    for (int i = 0; i < indices.length; i++) {
+      indices[i] = slots[i / cache.kvHeads] * cache.kvHeads + i % cache.kvHeads;
     }
-    return Ops.gather(scratch, store, scratch.ints(indices))
-        .reshape('c', (long) sequences.count() * cache.kvHeads, prefix, cache.headDim);
+    return indices;
   }
 
   /** [B, T, L]: a token sees positions up to its own. */

@@ -5,7 +5,7 @@ import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** Keys and values as [slots · kvHeads · capacity, headDim], one pair of arrays a layer. */
+/** Keys and values as [slots · kvHeads, capacity, headDim], one pair of arrays a layer. */
 final class Nd4jKvCache implements KvCache {
 
   final INDArray[] keys;
@@ -16,6 +16,11 @@ final class Nd4jKvCache implements KvCache {
   private final int capacity;
 
   Nd4jKvCache(int layers, int slots, int capacity, int kvHeads, int headDim) {
+    if (layers < 1 || slots < 1 || capacity < 1 || kvHeads < 1 || headDim < 1) {
+      throw new IllegalArgumentException(
+          "a KV cache of %d layers, %d slots of %d tokens, %d heads of %d holds nothing"
+              .formatted(layers, slots, capacity, kvHeads, headDim));
+    }
     this.slots = slots;
     this.capacity = capacity;
     this.kvHeads = kvHeads;
@@ -24,9 +29,28 @@ final class Nd4jKvCache implements KvCache {
     this.values = new INDArray[layers];
     for (int layer = 0; layer < layers; layer++) {
       // Zeros, since attention multiplies what lies beyond a sequence by a probability of zero.
-      keys[layer] = Nd4j.zeros(DataType.FLOAT, (long) slots * kvHeads * capacity, headDim);
-      values[layer] = Nd4j.zeros(DataType.FLOAT, (long) slots * kvHeads * capacity, headDim);
+      keys[layer] = zeros();
+      values[layer] = zeros();
     }
+  }
+
+  private INDArray zeros() {
+    return Nd4j.zeros(DataType.FLOAT, (long) slots * kvHeads, capacity, headDim);
+  }
+
+  /** Elements of one token's keys. */
+  int columns() {
+    return kvHeads * headDim;
+  }
+
+  /** What every slot holds at its first positions, over the same memory. */
+  INDArray prefix(INDArray store, int positions) {
+    return Nd4j.create(
+        store.data(),
+        new long[] {(long) slots * kvHeads, positions, headDim},
+        new long[] {(long) capacity * headDim, headDim, 1},
+        0,
+        'c');
   }
 
   @Override

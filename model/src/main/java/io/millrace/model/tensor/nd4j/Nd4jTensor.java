@@ -2,6 +2,7 @@ package io.millrace.model.tensor.nd4j;
 
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
+import java.util.Objects;
 import org.bytedeco.javacpp.FloatPointer;
 import org.nd4j.linalg.api.buffer.DataBuffer;
 import org.nd4j.linalg.api.concurrency.AffinityManager;
@@ -62,12 +63,14 @@ final class Nd4jTensor implements Tensor {
   @Override
   public Nd4jTensor slice(long offset, int... shape) {
     long length = 1;
+    boolean empty = false;
     for (int dimension : shape) {
+      empty |= dimension < 1;
       length *= dimension;
     }
-    if (offset < 0 || length < 1 || offset + length > size()) {
+    if (empty || offset < 0 || offset + length > size()) {
       throw new IllegalArgumentException(
-          "slice at %d of shape %s does not lie in a tensor of shape %s"
+          "slice at %d of shape %s is empty or does not lie in a tensor of shape %s"
               .formatted(offset, Arrays.toString(shape), Arrays.toString(this.shape)));
     }
     INDArray view =
@@ -75,13 +78,25 @@ final class Nd4jTensor implements Tensor {
     return new Nd4jTensor(view, shape.clone(), false);
   }
 
+  /** Some rows of a dense matrix, over the same memory. */
+  static INDArray rows(INDArray matrix, long from, long count) {
+    return Nd4j.create(
+        matrix.data(),
+        new long[] {count, matrix.columns()},
+        new long[] {matrix.columns(), 1},
+        matrix.offset() + from * matrix.columns(),
+        'c');
+  }
+
   @Override
   public void read(long offset, float[] target, int targetOffset, int length) {
+    Objects.checkFromIndexSize(targetOffset, length, target.length);
     pointer(offset, length).get(target, targetOffset, length);
   }
 
   @Override
   public void write(long offset, float[] source, int sourceOffset, int length) {
+    Objects.checkFromIndexSize(sourceOffset, length, source.length);
     pointer(offset, length).put(source, sourceOffset, length);
     Nd4j.getAffinityManager().tagLocation(flat, AffinityManager.Location.HOST);
   }

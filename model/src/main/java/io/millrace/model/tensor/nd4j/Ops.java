@@ -9,9 +9,11 @@ final class Ops {
 
   private Ops() {}
 
-  /** The rows of a matrix with the given indices, [indices, columns]. */
+  /** The rows (entries of the first dimension) with the given indices, into a new array. */
   static INDArray gather(Scratch scratch, INDArray rows, INDArray indices) {
-    INDArray out = scratch.floats(indices.length(), rows.columns());
+    long[] shape = rows.shape().clone();
+    shape[0] = indices.length();
+    INDArray out = scratch.floats(shape);
     gather(out, rows, indices);
     return out;
   }
@@ -21,31 +23,58 @@ final class Ops {
         DynamicCustomOp.builder("gather")
             .addInputs(rows, indices)
             .addIntegerArguments(0)
-            .addOutputs(out)
-            .build());
+            .addOutputs(out));
   }
 
   /** Overwrites the rows of a matrix with the given indices. */
   static void scatter(INDArray rows, INDArray indices, INDArray values) {
-    exec(
-        DynamicCustomOp.builder("scatter_upd")
-            .addInputs(rows, indices, values)
-            .addOutputs(rows)
-            .build());
+    exec(DynamicCustomOp.builder("scatter_upd").addInputs(rows, indices, values).addOutputs(rows));
   }
 
-  /** a[i]·b[i] of every matrix i of the two batches, each transposed first where asked. */
+  /** Adds to the rows of a matrix with the given indices, which may occur more than once. */
+  static void scatterAdd(INDArray rows, INDArray indices, INDArray values) {
+    exec(
+        DynamicCustomOp.builder("scatter_add")
+            .addInputs(rows, indices, values)
+            // Locked: one thread adds in the order of the indices, so that sums are repeatable.
+            .addBooleanArguments(true)
+            .addOutputs(rows));
+  }
+
+  /** a·b of matrices, or a[i]·b[i] of batches of them, each transposed first where asked. */
   static INDArray matmul(
       Scratch scratch, INDArray a, boolean transposeA, INDArray b, boolean transposeB) {
     INDArray out =
         scratch.floats(a.size(0), a.size(transposeA ? 2 : 1), b.size(transposeB ? 1 : 2));
+    matmul(out, a, transposeA, b, transposeB, 1, 0);
+    return out;
+  }
+
+  /** out = alpha·a·b + beta·out. */
+  static void matmul(
+      INDArray out,
+      INDArray a,
+      boolean transposeA,
+      INDArray b,
+      boolean transposeB,
+      double alpha,
+      double beta) {
     exec(
         DynamicCustomOp.builder("matmul")
             .addInputs(a, b)
             .addIntegerArguments(transposeA ? 1 : 0, transposeB ? 1 : 0)
-            .addOutputs(out)
-            .build());
-    return out;
+            .addFloatingPointArguments(alpha, beta)
+            .addOutputs(out));
+  }
+
+  /** out = a ∘ b, with b [n, 1] or [1, columns] repeated over a matrix a; out may be a. */
+  static void multiply(INDArray out, INDArray a, INDArray b) {
+    exec(DynamicCustomOp.builder("multiply").addInputs(a, b).addOutputs(out));
+  }
+
+  /** out = a − b, repeated alike. */
+  static void subtract(INDArray out, INDArray a, INDArray b) {
+    exec(DynamicCustomOp.builder("subtract").addInputs(a, b).addOutputs(out));
   }
 
   /** softmax over the last dimension, in place. */
@@ -54,23 +83,10 @@ final class Ops {
         DynamicCustomOp.builder("softmax")
             .addInputs(x)
             .addIntegerArguments(x.rank() - 1)
-            .addOutputs(x)
-            .build());
+            .addOutputs(x));
   }
 
-  /** log softmax over the rows of a matrix. */
-  static INDArray logSoftmax(Scratch scratch, INDArray x) {
-    INDArray out = scratch.floats(x.shape());
-    exec(
-        DynamicCustomOp.builder("log_softmax")
-            .addInputs(x)
-            .addIntegerArguments(1)
-            .addOutputs(out)
-            .build());
-    return out;
-  }
-
-  private static void exec(DynamicCustomOp operation) {
-    Nd4j.exec(operation);
+  private static void exec(DynamicCustomOp.DynamicCustomOpsBuilder operation) {
+    Nd4j.exec(operation.build());
   }
 }

@@ -10,20 +10,22 @@ import org.nd4j.linalg.factory.Nd4j;
  * @param sin [positions, headDim], each half the same
  * @param rotation [headDim, headDim]: x·rotation = (−x₂, x₁) for the halves of x
  */
-record RopeTable(
-    int headDim, double base, int positions, INDArray cos, INDArray sin, INDArray rotation) {
+record RopeTable(int positions, INDArray cos, INDArray sin, INDArray rotation) {
 
-  static final RopeTable EMPTY = new RopeTable(0, 0, 0, null, null, null);
+  /** What a table is of. */
+  record Angles(int headDim, double base) {}
 
-  /** This table, or a new one in its place that reaches as far as asked. */
-  RopeTable covering(int wantedHeadDim, double wantedBase, int wantedPositions) {
-    if (headDim == wantedHeadDim && base == wantedBase && positions >= wantedPositions) {
-      return this;
+  /** The given table (null: none yet), or a new one in its place that reaches as far as asked. */
+  static RopeTable covering(RopeTable table, Angles angles, int wantedPositions) {
+    if (table != null && table.positions >= wantedPositions) {
+      return table;
     }
-    close();
+    if (table != null) {
+      table.close();
+    }
     // In powers of two, so that a generation of n tokens makes log n tables.
     int size = Integer.highestOneBit(Math.max(64, wantedPositions - 1)) << 1;
-    return compute(wantedHeadDim, wantedBase, size);
+    return compute(angles.headDim, angles.base, size);
   }
 
   private static RopeTable compute(int headDim, double base, int positions) {
@@ -43,8 +45,6 @@ record RopeTable(
       rotation[j][half + j] = 1;
     }
     return new RopeTable(
-        headDim,
-        base,
         positions,
         Nd4j.createFromArray(cos),
         Nd4j.createFromArray(sin),
@@ -52,10 +52,8 @@ record RopeTable(
   }
 
   void close() {
-    if (cos != null) {
-      cos.close();
-      sin.close();
-      rotation.close();
-    }
+    cos.close();
+    sin.close();
+    rotation.close();
   }
 }

@@ -1,0 +1,184 @@
+package io.millrace.model.tensor;
+
+import static io.millrace.model.tensor.TestTensors.wholeAndSliced;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+/** Arguments that do not fit are refused by name, before anything is written. */
+interface RefusalContract extends Contract {
+
+  private static void assertRefused(Executable call, String... named) {
+    String message = assertThrows(IllegalArgumentException.class, call).getMessage();
+    for (String part : named) {
+      assertTrue(message.contains(part), "'" + part + "' is not named in: " + message);
+    }
+  }
+
+  @Test
+  default void refusesEmptyTensors() {
+    assertRefused(() -> backend().allocate(3, 0), "[3, 0]");
+    assertRefused(() -> backend().allocate(-2, -3), "[-2, -3]");
+    try (Tensor x = backend().allocate(3, 4)) {
+      assertRefused(() -> x.slice(0, 0, 4), "[0, 4]", "[3, 4]");
+      assertRefused(() -> x.slice(0, -1, -4), "[-1, -4]");
+      assertRefused(() -> x.firstRows(0), "[0, 4]");
+    }
+  }
+
+  @Test
+  default void refusesElementsThatDoNotFit() {
+    wholeAndSliced(
+        backend(),
+        tensors -> {
+          Backend b = backend();
+          Tensor x = tensors.random(3, 4);
+          Tensor y = tensors.random(3, 5);
+          assertRefused(() -> b.copy(x, y), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.add(x, y), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.swiGlu(x, x, y), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.swiGlu(y, x, x), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.swiGluBackward(y, x, x, x, x), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.swiGluBackward(x, y, x, x, x), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.swiGluBackward(x, x, y, x, x), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.swiGluBackward(x, x, x, x, y), "[3, 4]", "[3, 5]");
+          AdamW settings = AdamW.llama2();
+          assertRefused(() -> b.adamW(x, y, x, x, settings, 0, 1, 1, 1), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.adamW(x, x, y, x, settings, 0, 1, 1, 1), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.adamW(x, x, x, y, settings, 0, 1, 1, 1), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.adamW(x, x, x, x, settings, 0, 1, 1, 0), "0");
+        });
+  }
+
+  @Test
+  default void refusesRowsThatDoNotFit() {
+    wholeAndSliced(
+        backend(),
+        tensors -> {
+          Backend b = backend();
+          Tensor x = tensors.random(3, 4);
+          Tensor turned = tensors.random(4, 3);
+          Tensor w = tensors.random(5, 4);
+          Tensor y = tensors.random(3, 5);
+          Tensor norm = tensors.random(4);
+          assertRefused(() -> b.linear(y, turned, w), "[3, 5]", "[4, 3]", "[5, 4]");
+          assertRefused(() -> b.linear(x, x, w), "[3, 4]", "[5, 4]");
+          assertRefused(() -> b.linearBackward(turned, w, y, x, w), "[4, 3]", "[3, 4]");
+          assertRefused(() -> b.linearBackward(x, x, y, x, w), "[5, 4]", "[3, 4]");
+          assertRefused(() -> b.linearBackward(x, w, x, x, w), "[5, 4]", "[3, 4]");
+          assertRefused(() -> b.rmsNorm(turned, x, norm, 1e-5f), "[4, 3]", "[3, 4]");
+          assertRefused(() -> b.rmsNorm(x, x, y, 1e-5f), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.rmsNormBackward(x, x, x, x, norm, 1e-5f), "[3, 4]", "[4]");
+          assertRefused(() -> b.rmsNormBackward(turned, norm, x, x, norm, 1e-5f), "[4, 3]");
+          assertRefused(() -> b.rmsNormBackward(x, norm, turned, x, norm, 1e-5f), "[4, 3]");
+          int[] rows = {0, 2, 1};
+          assertRefused(() -> b.gatherRows(x, w, new int[] {0, 1}), "[3, 4]", "[5, 4]");
+          assertRefused(() -> b.gatherRows(y, w, rows), "[3, 5]", "[5, 4]");
+          assertRefused(() -> b.gatherRows(x, w, new int[] {0, 5, 1}), "5");
+          assertRefused(() -> b.gatherRowsBackward(w, new int[] {0, 1, -1}, x), "-1");
+          assertRefused(() -> b.gatherRowsBackward(w, rows, y), "[3, 5]", "[5, 4]");
+          assertRefused(() -> b.rope(x, new int[] {0, 1}, 2, 100, false), "2", "[3, 4]");
+          assertRefused(() -> b.rope(x, rows, 3, 100, false), "3", "[3, 4]");
+          assertRefused(() -> b.rope(y, rows, 5, 100, false), "5", "[3, 5]");
+          assertRefused(() -> b.rope(x, new int[] {0, -7, 1}, 2, 100, false), "-7");
+        });
+  }
+
+  @Test
+  default void refusesAttentionThatDoesNotFit() {
+    Backend b = backend();
+    Sequences three = Sequences.ofLengths(1, 2);
+    Sequences four = Sequences.ofLengths(4);
+    wholeAndSliced(
+        b,
+        tensors -> {
+          Tensor q = tensors.random(3, 12);
+          Tensor k = tensors.random(3, 6);
+          Tensor other = tensors.random(3, 4);
+          assertRefused(() -> b.attention(q, q, k, k, four, 4, 2), "4", "[3, 12]");
+          assertRefused(() -> b.attention(q, q, k, k, three, 4, 3), "[3, 12]");
+          assertRefused(() -> b.attention(q, q, k, k, three, 5, 5), "[3, 12]");
+          assertRefused(() -> b.attention(q, q, k, k, three, 4, 0), "[3, 12]");
+          assertRefused(() -> b.attention(q, q, k, other, three, 4, 2), "[3, 6]", "[3, 4]");
+          assertRefused(() -> b.attention(k, q, k, k, three, 4, 2), "[3, 12]", "[3, 6]");
+          assertRefused(() -> b.attentionBackward(k, k, k, q, q, k, k, three, 4, 2), "[3, 6]");
+          assertRefused(() -> b.attentionBackward(q, q, k, q, q, k, k, three, 4, 2), "[3, 12]");
+          assertRefused(() -> b.attentionBackward(q, k, q, q, q, k, k, three, 4, 2), "[3, 12]");
+          assertRefused(() -> b.attentionBackward(q, k, k, k, q, k, k, three, 4, 2), "[3, 6]");
+        });
+  }
+
+  @Test
+  default void refusesCachedAttentionThatDoesNotFit() {
+    Backend b = backend();
+    Sequences two = Sequences.ofLengths(1, 2);
+    int[] slots = {0, 1};
+    assertRefused(() -> b.kvCache(1, 0, 8, 2, 3));
+    wholeAndSliced(
+        b,
+        tensors -> {
+          Tensor q = tensors.random(3, 12);
+          Tensor k = tensors.random(3, 6);
+          try (KvCache cache = b.kvCache(1, 2, 8, 2, 3);
+              KvCache wider = b.kvCache(1, 2, 8, 2, 4)) {
+            int[] first = new int[2];
+            assertRefused(
+                () -> b.cachedAttention(q, q, k, k, cache, 1, slots, two, first, 4), "layer 1");
+            assertRefused(
+                () -> b.cachedAttention(q, q, k, k, wider, 0, slots, two, first, 4), "[3, 6]");
+            assertRefused(
+                () -> b.cachedAttention(k, q, k, k, cache, 0, slots, two, first, 4), "[3, 6]");
+            assertRefused(
+                () -> b.cachedAttention(q, q, q, k, cache, 0, slots, two, first, 4), "[3, 12]");
+            assertRefused(
+                () -> b.cachedAttention(q, q, k, k, cache, 0, new int[1], two, first, 4), "1", "2");
+            assertRefused(
+                () -> b.cachedAttention(q, q, k, k, cache, 0, slots, two, new int[1], 4), "1", "2");
+            assertRefused(
+                () -> b.cachedAttention(q, q, k, k, cache, 0, new int[] {0, 2}, two, first, 4),
+                "[0, 2]");
+            assertRefused(
+                () -> b.cachedAttention(q, q, k, k, cache, 0, new int[] {1, 1}, two, first, 4),
+                "[1, 1]");
+            assertRefused(
+                () -> b.cachedAttention(q, q, k, k, cache, 0, slots, two, new int[] {0, 7}, 4),
+                "7",
+                "8");
+          }
+        });
+  }
+
+  @Test
+  default void refusesHeadsThatDoNotFit() {
+    wholeAndSliced(
+        backend(),
+        tensors -> {
+          Backend b = backend();
+          Tensor x = tensors.random(3, 4);
+          Tensor head = tensors.random(7, 4);
+          Tensor other = tensors.random(7, 3);
+          float[] three = new float[3];
+          float[] two = new float[2];
+          int[] targets = {0, 6, 1};
+          assertRefused(() -> b.logProbs(three, three, x, other, targets, 1), "[3, 4]", "[7, 3]");
+          assertRefused(() -> b.logProbs(two, three, x, head, targets, 1), "2", "[3, 4]");
+          assertRefused(() -> b.logProbs(three, two, x, head, targets, 1), "2", "[3, 4]");
+          assertRefused(() -> b.logProbs(three, three, x, head, new int[2], 1), "2", "[3, 4]");
+          assertRefused(() -> b.logProbs(three, three, x, head, new int[] {0, 7, 1}, 1), "7");
+          assertRefused(() -> b.logProbs(three, three, x, head, targets, 0), "temperature");
+          assertRefused(() -> b.logProbs(three, three, x, head, targets, Float.NaN), "temperature");
+          assertRefused(
+              () -> b.logProbsBackward(x, x, three, three, x, head, targets, 1),
+              "[3, 4]",
+              "[7, 4]");
+          assertRefused(
+              () -> b.logProbsBackward(head, head, three, three, x, head, targets, 1),
+              "[3, 4]",
+              "[7, 4]");
+          assertRefused(
+              () -> b.logProbsBackward(x, head, two, three, x, head, targets, 1), "2", "[3, 4]");
+        });
+  }
+}
