@@ -46,7 +46,7 @@ public final class LocalCluster implements AutoCloseable {
   }
 
   public JobID submit(StreamGraph graph) throws Exception {
-    return cluster.submitJob(graph).get().getJobID();
+    return cluster.submitJob(graph.getJobGraph()).get().getJobID();
   }
 
   /** Waits for a bounded job to end. */

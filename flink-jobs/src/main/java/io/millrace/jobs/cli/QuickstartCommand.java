@@ -47,7 +47,7 @@ final class QuickstartCommand implements Callable<Integer> {
 
   @Option(
       names = "--iterations",
-      defaultValue = "60",
+      defaultValue = "50",
       description = "PPO iterations of 128 rollouts (default: ${DEFAULT-VALUE}).")
   private int iterations;
 

@@ -105,6 +105,7 @@ public final class Quickstart {
             "flink.restart-delay=200ms",
             "model.seed=" + settings.seed(),
             "model.max-positions=128",
+            "model.vocab-size=1024",
             "supervised.batch-size=" + SUPERVISED_BATCH,
             "supervised.epochs=" + EPOCHS,
             "supervised.learning-rate=4e-3",

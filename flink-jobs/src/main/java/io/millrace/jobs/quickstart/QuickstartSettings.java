@@ -32,7 +32,7 @@ public record QuickstartSettings(
 
   /** What {@code ./millrace quickstart} runs. */
   public static QuickstartSettings standard(long seed, Path directory) {
-    return new QuickstartSettings(seed, directory, 2400, 1536, 60, 200, 0);
+    return new QuickstartSettings(seed, directory, 3200, 2048, 50, 200, 0);
   }
 
   public QuickstartSettings withFailAtRollout(long rollout) {
