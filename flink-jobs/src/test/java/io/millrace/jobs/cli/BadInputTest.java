@@ -1,0 +1,134 @@
+package io.millrace.jobs.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+/** Bad input to every command: one clear line, exit code 2, no stack trace. */
+class BadInputTest {
+
+  @TempDir Path directory;
+
+  private record Outcome(int code, String error) {}
+
+  private static Outcome run(String... arguments) {
+    StringWriter error = new StringWriter();
+    CommandLine commandLine = Millrace.commandLine().setErr(new PrintWriter(error));
+    int code = commandLine.execute(arguments);
+    return new Outcome(code, error.toString());
+  }
+
+  private static void assertRefused(String expected, String... arguments) {
+    Outcome outcome = run(arguments);
+    String what = String.join(" ", arguments) + ": " + outcome.error();
+    assertEquals(2, outcome.code(), what);
+    assertEquals(1, outcome.error().lines().count(), what);
+    assertTrue(outcome.error().startsWith("millrace: "), what);
+    assertTrue(outcome.error().contains(expected), what);
+    assertFalse(outcome.error().contains("\tat "), what);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "quickstart",
+        "broker",
+        "topics",
+        "produce",
+        "consume",
+        "import",
+        "import hh-rlhf",
+        "run",
+        "generate",
+        "logprobs",
+        "checkpoint",
+        "checkpoint inspect",
+        "checkpoint verify",
+        "doctor"
+      })
+  void everyCommandHasHelpWithAnExampleAndRefusesUnknownOptions(String command) {
+    String[] words = command.split(" ");
+    StringWriter out = new StringWriter();
+    String[] help = Arrays.copyOf(words, words.length + 1);
+    help[words.length] = "--help";
+    int code = Millrace.commandLine().setOut(new PrintWriter(out)).execute(help);
+    assertEquals(0, code);
+    assertTrue(out.toString().contains("Example"), out.toString());
+    assertTrue(out.toString().contains("millrace " + words[0]), out.toString());
+
+    String[] unknown = Arrays.copyOf(words, words.length + 1);
+    unknown[words.length] = "--no-such-option";
+    Outcome outcome = run(unknown);
+    assertEquals(2, outcome.code());
+    assertEquals(1, outcome.error().lines().count(), outcome.error());
+  }
+
+  @Test
+  void commandsAndNamesThatDoNotExistGetASuggestion() {
+    assertRefused("quickstart", "quickstrat");
+    assertRefused("did you mean reward-model?", "run", "reward-modle");
+    assertRefused("judgments", "consume", "judgement");
+    assertRefused("prompts", "produce", "promts", "--file", "-");
+  }
+
+  @Test
+  void valuesOutOfRangeAreToldBeforeAnyWork() {
+    assertRefused("--limit", "consume", "prompts", "--limit", "0");
+    assertRefused("--iterations", "quickstart", "--iterations", "0");
+    assertRefused("--seed", "quickstart", "--seed", "x");
+    assertRefused("--partitions", "topics", "--partitions", "0");
+    assertRefused("cannot write", "quickstart", "--report", directory.resolve("no/r.json") + "");
+    assertRefused("ppo.kl must be", "run", "ppo", "--set", "ppo.kl=x");
+    assertRefused("config", "run", "ppo", "--config", directory.resolve("no.yaml").toString());
+    assertRefused("port", "broker", "--port", "99999", "--data", directory.toString());
+  }
+
+  @Test
+  void filesAndDirectoriesThatAreNotThereAreNamed() {
+    String missing = directory.resolve("missing").toString();
+    assertRefused(missing, "produce", "prompts", "--file", missing);
+    assertRefused(missing, "import", "hh-rlhf", missing, "--objective", "safety");
+    assertRefused(missing, "generate", "--checkpoint", missing, "--prompt", "hi");
+    assertRefused(missing, "logprobs", "--checkpoint", missing, "--tokens", "1,2");
+    assertRefused(missing, "checkpoint", "inspect", missing);
+    assertRefused(missing, "checkpoint", "verify", missing);
+    assertRefused(missing, "run", "ppo", "--set", "model.initial=" + missing);
+  }
+
+  @Test
+  void hostileCheckpointsAreRefused() throws Exception {
+    Files.writeString(directory.resolve("config.json"), "{\"model_type\":\"llama\"}");
+    Files.write(
+        directory.resolve("model.safetensors"), new byte[] {-1, -1, -1, -1, -1, -1, -1, 127});
+    for (List<String> command :
+        List.of(
+            List.of("checkpoint", "inspect"),
+            List.of("generate", "--prompt", "hi", "--checkpoint"),
+            List.of("logprobs", "--tokens", "1,2", "--checkpoint"))) {
+      String[] arguments = new String[command.size() + 1];
+      command.toArray(arguments);
+      arguments[command.size()] = directory.toString();
+      assertRefused(directory.toString(), arguments);
+    }
+    assertEquals(2, run("checkpoint", "verify", directory.toString()).code());
+  }
+
+  @Test
+  void linesThatAreNoRecordAreToldWithTheirNumber() throws Exception {
+    Path file = directory.resolve("prompts.jsonl");
+    Files.writeString(file, "{\"promptId\": 7}\n");
+    assertRefused("line 1", "produce", "prompts", "--file", file.toString());
+  }
+}

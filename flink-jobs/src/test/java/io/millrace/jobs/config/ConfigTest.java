@@ -1,0 +1,149 @@
+package io.millrace.jobs.config;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.model.rlhf.KlEstimator;
+import io.millrace.model.rlhf.Margin;
+import io.millrace.schemas.Objective;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConfigTest {
+
+  private static final OptimizerSection ADAMW = new OptimizerSection(0.9, 0.95, 1e-5, 0.1, 1.0);
+
+  private static MillraceConfig load(String... settings) {
+    return ConfigLoader.load(Optional.empty(), List.of(settings));
+  }
+
+  @Test
+  void everyDefaultIsThePapersOrTheDocumentedOne() {
+    MillraceConfig expected =
+        new MillraceConfig(
+            new KafkaSection("localhost:9092", "millrace.", Map.of()),
+            new CheckpointSection("millrace-data/checkpoints"),
+            new FlinkSection(
+                "millrace-data/flink", Duration.ofSeconds(5), 1, 10, Duration.ofSeconds(1)),
+            new ModelSection(
+                "policy", "", ModelSection.BackendName.ND4J, 1, 64, 2, 4, 2, 192, 512, 4096),
+            new SupervisedSection(64, 2e-5, 0, 0, 2, 4096, 10_000, ADAMW),
+            new RewardModelSection(
+                List.of(Objective.HELPFULNESS, Objective.SAFETY),
+                512,
+                1e-5,
+                0,
+                0,
+                Margin.SMALL,
+                1.0,
+                4096,
+                1024,
+                Duration.ZERO,
+                ADAMW),
+            new RolloutSection(1, 32, Duration.ofMillis(100), 256, 1024, 1.0, 1.0),
+            new PpoSection(
+                512,
+                64,
+                1,
+                1e-6,
+                1e-6,
+                0.01,
+                0,
+                10_000,
+                KlEstimator.K1,
+                1.0,
+                0.95,
+                0.2,
+                0.2,
+                0.15,
+                1.0,
+                4,
+                1,
+                64,
+                Duration.ofMillis(100),
+                true,
+                0,
+                ADAMW));
+    assertEquals(expected, load());
+  }
+
+  @Test
+  void settingsStandOnTopOfTheFile(@TempDir Path directory) throws Exception {
+    Path file = directory.resolve("millrace.yaml");
+    Files.writeString(
+        file,
+        """
+        kafka:
+          bootstrap-servers: kafka:9092
+          properties:
+            security.protocol: SSL
+        ppo:
+          kl: 0.05
+          optimizer:
+            weight-decay: 0
+        reward-model:
+          objectives: [safety]
+        """);
+    MillraceConfig config =
+        ConfigLoader.load(
+            Optional.of(file), List.of("ppo.kl=0.02", "flink.checkpoint-interval=250ms"));
+    assertEquals("kafka:9092", config.kafka().bootstrapServers());
+    assertEquals(Map.of("security.protocol", "SSL"), config.kafka().properties());
+    assertEquals(0.02, config.ppo().kl());
+    assertEquals(0, config.ppo().optimizer().weightDecay());
+    assertEquals(List.of(Objective.SAFETY), config.rewardModel().objectives());
+    assertEquals(Duration.ofMillis(250), config.flink().checkpointInterval());
+  }
+
+  @Test
+  void allProblemsAreReportedAtOnceEachWithItsKey() {
+    ConfigException e =
+        assertThrows(
+            ConfigException.class,
+            () ->
+                load(
+                    "ppo.bath-size=3",
+                    "ppo.kl=much",
+                    "flink.checkpoint-interval=5",
+                    "reward-model.margin=huge",
+                    "rollout.temperature=0"));
+    assertEquals(5, e.problems().size(), e.getMessage());
+    assertTrue(e.getMessage().contains("unknown key ppo.bath-size: did you mean ppo.batch-size?"));
+    assertTrue(e.getMessage().contains("ppo.kl must be a number, not 'much'"));
+    assertTrue(e.getMessage().contains("flink.checkpoint-interval must be a duration"));
+    assertTrue(e.getMessage().contains("reward-model.margin must be one of none, small, large"));
+    assertTrue(e.getMessage().contains("rollout.temperature must be above 0"));
+  }
+
+  @Test
+  void ppoRefusesTruncatedSampling() {
+    ConfigException e = assertThrows(ConfigException.class, () -> load("rollout.top-p=0.9"));
+    assertTrue(e.getMessage().contains("rollout.top-p must be 1"), e.getMessage());
+    assertEquals(
+        0.9, load("rollout.top-p=0.9", "ppo.require-full-sampling=false").rollout().topP());
+  }
+
+  @Test
+  void filesThatAreNoConfigurationAreToldInOneLine(@TempDir Path directory) throws Exception {
+    Path file = directory.resolve("bad.yaml");
+    for (String text : List.of("ppo: [1, 2", "- a\n- b\n", "ppo: 3\n")) {
+      Files.writeString(file, text);
+      ConfigException e =
+          assertThrows(
+              ConfigException.class, () -> ConfigLoader.load(Optional.of(file), List.of()));
+      assertEquals(1, e.problems().size());
+      assertEquals(1, e.getMessage().lines().count(), e.getMessage());
+    }
+    assertThrows(
+        ConfigException.class,
+        () -> ConfigLoader.load(Optional.of(directory.resolve("none.yaml")), List.of()));
+    assertThrows(ConfigException.class, () -> load("novalue"));
+  }
+}

@@ -1,0 +1,50 @@
+package io.millrace.tests;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.jobs.quickstart.Progress;
+import io.millrace.jobs.quickstart.Quickstart;
+import io.millrace.jobs.quickstart.QuickstartReport;
+import io.millrace.jobs.quickstart.QuickstartSettings;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The whole loop, small, on a real broker and cluster, through a failure of the PPO job. */
+class LoopTest {
+
+  private static final int ITERATIONS = 4;
+  private static final int BATCH = 128;
+
+  @Test
+  void theLoopTurnsThroughAFailureAndLearnsFromEveryRecordOnce(@TempDir Path directory)
+      throws Exception {
+    // In the third batch: something was learned before, something is half gathered.
+    QuickstartSettings settings =
+        new QuickstartSettings(1, directory, 320, 128, ITERATIONS, 8, 2 * BATCH + 50);
+    AtomicReference<QuickstartReport> seen = new AtomicReference<>();
+    new Quickstart(settings, new Progress(System.out)).run((report, _) -> seen.set(report));
+    QuickstartReport report = seen.get();
+
+    assertEquals(1, report.ppo().restarts(), "the induced failure must have happened");
+    assertEquals(report.produced(), report.consumed());
+    assertEquals(ITERATIONS * BATCH, report.consumed().rollouts());
+    assertEquals(ITERATIONS * BATCH, report.ppo().learned());
+    assertEquals(0, report.ppo().learnedTwice());
+    assertEquals(0, report.ppo().droppedStale());
+    assertEquals(1, report.policy().first().version());
+    assertEquals(1 + ITERATIONS, report.policy().last().version());
+    assertTrue(Double.isFinite(report.policy().last().kl()));
+    assertTrue(report.rewardModels().get("safety").accuracy().containsKey("all"));
+    try (var versions = Files.list(directory.resolve("checkpoints").resolve("policy"))) {
+      for (Path version :
+          versions.filter(path -> path.getFileName().toString().startsWith("v")).toList()) {
+        assertTrue(CheckpointDirectory.verify(version).isSound(), version.toString());
+      }
+    }
+  }
+}
