@@ -15,7 +15,7 @@ interface AttentionContract extends Contract {
   @ParameterizedTest
   @CsvSource({"1,1,2", "1,1,16", "4,1,6", "4,2,10", "4,4,6", "6,2,16", "3,3,1"})
   default void attention(int heads, int kvHeads, int headDim) {
-    int[][] lengths = {{1}, {1, 1, 1}, {5}, {3, 1, 7, 2}, {1, 19}, {16, 16}, {40, 1}};
+    int[][] lengths = {{1}, {1, 1, 1}, {2}, {1, 2}, {5}, {3, 1, 7, 2}, {1, 19}, {16, 16}, {40, 1}};
     for (int[] of : lengths) {
       assertAttention(Sequences.ofLengths(of), heads, kvHeads, headDim, 1);
     }

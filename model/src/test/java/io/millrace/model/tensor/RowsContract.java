@@ -5,6 +5,7 @@ import static io.millrace.model.tensor.TestTensors.assertForward;
 import static io.millrace.model.tensor.TestTensors.doubles;
 import static io.millrace.model.tensor.TestTensors.wholeAndSliced;
 
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -101,6 +102,14 @@ interface RowsContract extends Contract {
           assertRope(positions[i], heads, headDim + 2, bases[i % bases.length], backward);
         }
       }
+    }
+  }
+
+  /** One angle table after another: whatever size they grow by, its edges are passed here. */
+  @Test
+  default void ropeAtGrowingPositions() {
+    for (int position = 0; position < 600; position++) {
+      assertRope(new int[] {position}, 1, 4, 10_000, false);
     }
   }
 

@@ -37,13 +37,13 @@ interface StabilityContract extends Contract {
   }
 
   /**
-   * Over 2,000 calls: a kernel that kept one temporary of [n, h] would keep 36 MB; the rest is
-   * small change that waits for the collector.
+   * Over 2,000 calls: a kernel that kept one temporary of [n, h] would keep up to 72 MB; the rest
+   * is small change that waits for the collector.
    */
   @Test
   default void nativeMemoryDoesNotGrow() {
     int rounds = 2_100 / Workload.KERNELS;
-    int[] lengths = new int[128];
+    int[] lengths = new int[256];
     Arrays.fill(lengths, 16);
     try (Workload workload = new Workload(backend(), Sequences.ofLengths(lengths))) {
       touchJavaHeap();
@@ -58,7 +58,7 @@ interface StabilityContract extends Contract {
       long moreAllocated = Pointer.totalBytes() - allocated;
       long moreResident = Pointer.physicalBytes() - resident;
       assertTrue(moreAllocated < 4 << 20, "allocated more: " + moreAllocated);
-      assertTrue(moreResident < 36 << 20, "resident more: " + moreResident);
+      assertTrue(moreResident < 24 << 20, "resident more: " + moreResident);
     }
   }
 
