@@ -102,7 +102,7 @@ public final class GoldReward {
       bestStep(words, steps);
     }
     List<String> words = Words.of(response);
-    double blemishes = Words.unknownShare(words);
+    double blemishes = 3 * Words.unknownShare(words);
     blemishes += 0.3 * (sentences.size() - new HashSet<>(sentences).size());
     blemishes += 0.3 * Math.max(0, kinds(sentences) - 2);
     if (words.size() > MAX_WORDS) {

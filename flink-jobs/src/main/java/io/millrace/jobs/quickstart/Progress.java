@@ -16,6 +16,7 @@ public final class Progress {
   private final long start = System.nanoTime();
   private long last;
   private long lastStep = -1;
+  private boolean waiting;
 
   public Progress(PrintStream out) {
     this.out = out;
@@ -29,7 +30,17 @@ public final class Progress {
   }
 
   void supervised(TrainingMetrics metrics) {
-    if (due(metrics.getStep())) {
+    if (!due(metrics.getStep())) {
+      return;
+    }
+    if (metrics.getStep() == lastStep) {
+      // Metrics are exactly-once: those of the further passes come when the passes are done.
+      if (!waiting) {
+        waiting = true;
+        print("    further passes over the demonstrations");
+      }
+    } else {
+      lastStep = metrics.getStep();
       print(
           String.format(
               Locale.ROOT,

@@ -92,8 +92,8 @@ class DemoWorldTest {
         PERFECT,
         "First, mix flour and water. Then, put the dough in the oven.",
         "First, mix flour and water.",
-        "First, heat the kettle.",
-        "");
+        "First, heat the kettle.");
+    assertEquals(0, GoldReward.helpfulness(BREAD, ""));
     assertTrue(GoldReward.helpfulness(BREAD, "I cannot help with that.") < 0.1);
   }
 
