@@ -32,7 +32,7 @@ class Format {
     }
     if (!unformatted.isEmpty()) {
       unformatted.forEach(path -> System.err.println("not formatted: " + path));
-      System.err.println("mend with: ./mvnw -Dformat=write process-sources");
+      System.err.println("mend with: ./mvnw -Dformat=write compile");
       System.exit(1);
     }
   }
