@@ -116,7 +116,8 @@ public final class Quickstart {
             "reward-model.batch-size=32",
             "reward-model.learning-rate=2e-3",
             "reward-model.max-tokens=128",
-            "reward-model.publish-every=256",
+            // PPO begins with the first version of each, which the archive alone must bring.
+            "reward-model.publish-every=" + Math.min(256, settings.archive() / 2),
             "reward-model.max-wait=1s",
             "rollout.samples-per-prompt=" + SAMPLES_PER_PROMPT,
             "rollout.batch-size=" + BATCH / SAMPLES_PER_PROMPT,
