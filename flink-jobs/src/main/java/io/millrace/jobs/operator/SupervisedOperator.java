@@ -7,12 +7,15 @@ import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.ChatExample;
+import io.millrace.model.train.StateIo;
 import io.millrace.model.train.SupervisedTrainer;
 import io.millrace.model.train.SupervisedTrainer.Example;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Topic;
+import java.io.DataInput;
 import java.io.DataInputStream;
+import java.io.DataOutput;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Instant;
@@ -194,14 +197,14 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
     trainer.read(in);
   }
 
-  private static void writeExample(DataOutputStream out, Example example) throws IOException {
+  private static void writeExample(DataOutput out, Example example) throws IOException {
     StateIo.writeInts(out, example.tokens());
     for (boolean loss : example.loss()) {
       out.writeBoolean(loss);
     }
   }
 
-  private static Example readExample(DataInputStream in) throws IOException {
+  private static Example readExample(DataInput in) throws IOException {
     int[] tokens = StateIo.readInts(in);
     boolean[] loss = new boolean[tokens.length];
     for (int i = 0; i < loss.length; i++) {
