@@ -211,7 +211,6 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     figures.put("dropped/stale", (double) droppedStale);
     figures.put("held-out", (double) heldOutRollouts);
     figures.put("after-stop", (double) afterStop);
-    figures.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
     figures.put("version", (double) version);
     return figures;
   }
@@ -280,6 +279,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       publish();
     }
     Map<String, Double> summary = figures();
+    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
     summary.put("incomplete-batch", (double) batch.size());
     summary.put("iterations", trainer == null ? 0 : (double) trainer.iteration());
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
