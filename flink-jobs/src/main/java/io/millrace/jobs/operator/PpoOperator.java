@@ -31,6 +31,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -48,6 +49,7 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
   private transient PolicyModel policy;
   private transient PpoTrainer trainer;
   private transient Publisher publisher;
+  private transient Counter stale;
 
   // State.
   private transient List<ScoredRollout> batch;
@@ -72,9 +74,12 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
     backend = settings.backend();
     policy = PolicyModel.load(backend, config.model().initial());
     publisher = settings.publisher();
-    version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
+    String name = config.model().name();
+    version =
+        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
     batch = new ArrayList<>();
     lastMetrics = new HashMap<>();
+    stale = getMetricGroup().addGroup("reason", "stale").counter("rollouts_dropped");
   }
 
   @Override
@@ -84,7 +89,7 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
     long staleness = version - rollout.policyVersion;
     if (staleness > section().maxStaleness()) {
       droppedStale++;
-      getMetricGroup().addGroup("dropped").addGroup("reason", "stale").counter("count").inc();
+      stale.inc();
       return;
     }
     batch.add(rollout);

@@ -67,7 +67,9 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
         new SupervisedTrainer(
             backend, policy.model(), section.optimizer().adamW(), section.schedule());
     publisher = settings.publisher();
-    version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
+    String name = config.model().name();
+    version =
+        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
     batch = new ArrayList<>();
     kept = new ArrayList<>();
   }
