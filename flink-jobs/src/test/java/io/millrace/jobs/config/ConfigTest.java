@@ -73,7 +73,6 @@ class ConfigTest {
                 30.0,
                 1,
                 64,
-                Duration.ofMillis(100),
                 true,
                 0,
                 ADAMW));
