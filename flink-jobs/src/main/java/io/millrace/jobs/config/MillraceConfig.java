@@ -1,6 +1,7 @@
 package io.millrace.jobs.config;
 
 import java.io.Serializable;
+import java.nio.file.Path;
 
 /**
  * One deployment's configuration: what every job reads, each its own section and the shared ones.
@@ -38,5 +39,24 @@ public record MillraceConfig(
         rewardModel,
         rollout,
         ppo);
+  }
+
+  /** The same with paths that hold whatever a process's working directory is. */
+  public MillraceConfig withAbsolutePaths() {
+    return new MillraceConfig(
+        kafka,
+        new CheckpointSection(absolute(checkpoints.directory())),
+        flink.withStateDirectory(absolute(flink.stateDirectory())),
+        model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())),
+        supervised,
+        rewardModel,
+        rollout,
+        ppo);
+  }
+
+  private static String absolute(String location) {
+    return location.matches("[A-Za-z][A-Za-z0-9+.-]+:.*")
+        ? location
+        : Path.of(location).toAbsolutePath().normalize().toString();
   }
 }
