@@ -73,7 +73,7 @@ final class Supervisor implements AutoCloseable {
    */
   synchronized Optional<String> failedToStart() {
     return supervised.stream()
-        .filter(process -> process.restarts > 0)
+        .filter(process -> process.hasEnded)
         .findFirst()
         .map(
             process ->
@@ -114,7 +114,7 @@ final class Supervisor implements AutoCloseable {
     private final ProcessSpec spec;
     private final Thread keeper;
     private volatile Process process;
-    private volatile int restarts;
+    private volatile boolean hasEnded;
     private volatile int lastStatus;
 
     Supervised(ProcessSpec spec) {
@@ -148,7 +148,7 @@ final class Supervisor implements AutoCloseable {
           if (Duration.between(started, Instant.now()).compareTo(STEADY) > 0) {
             pause = FIRST_PAUSE;
           }
-          restarts++;
+          hasEnded = true;
           tell.accept(
               "%s ended with status %d; starting it again in %.1f s (log: %s)"
                   .formatted(
