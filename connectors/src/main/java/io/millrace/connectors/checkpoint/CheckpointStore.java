@@ -13,8 +13,6 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.stream.Stream;
 
@@ -203,11 +201,7 @@ public final class CheckpointStore implements Serializable {
     } catch (NoSuchFileException e) {
       throw new IOException("a checkpoint needs a manifest, and there is none at " + manifest, e);
     }
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return HexFormat.of().formatHex(PublishedFiles.sha256().digest(content));
   }
 
   /**
@@ -240,7 +234,7 @@ public final class CheckpointStore implements Serializable {
     }
   }
 
-  private static void delete(Path tree) throws IOException {
+  static void delete(Path tree) throws IOException {
     if (!Files.exists(tree)) {
       return;
     }

@@ -9,6 +9,7 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.Calibration;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.RewardModelTrainer;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rating;

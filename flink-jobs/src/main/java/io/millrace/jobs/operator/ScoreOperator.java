@@ -8,6 +8,7 @@ import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
