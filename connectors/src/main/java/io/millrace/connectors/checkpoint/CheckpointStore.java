@@ -155,6 +155,23 @@ public final class CheckpointStore implements Serializable {
     return path;
   }
 
+  /**
+   * The local directory of an announced checkpoint, which holds what was announced.
+   *
+   * @param manifestSha256 SHA-256 of its millrace.json, from the announcement
+   * @throws IOException when there is none, or its manifest is another
+   */
+  public static Path resolve(String uri, String manifestSha256) throws IOException {
+    Path directory = resolve(uri);
+    String digest = digest(directory);
+    if (!digest.equals(manifestSha256)) {
+      throw new IOException(
+          "%s holds another checkpoint than was announced (manifest %s, not %s)"
+              .formatted(directory, digest, manifestSha256));
+    }
+    return directory;
+  }
+
   @Override
   public String toString() {
     return root;
@@ -180,7 +197,12 @@ public final class CheckpointStore implements Serializable {
     return "v%06d".formatted(version);
   }
 
-  private static Path localPath(String pathOrUri) {
+  /**
+   * The path that a location stands for.
+   *
+   * @throws IllegalArgumentException for a URI of any scheme but {@code file}
+   */
+  public static Path localPath(String pathOrUri) {
     if (!pathOrUri.matches("[A-Za-z][A-Za-z0-9+.-]+:.*")) {
       return Path.of(pathOrUri);
     }

@@ -2,7 +2,6 @@ package io.millrace.jobs.config;
 
 import io.millrace.model.rlhf.KlEstimator;
 import java.io.Serializable;
-import java.time.Duration;
 
 /** PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3). */
 public record PpoSection(
@@ -62,8 +61,6 @@ public record PpoSection(
     @Option(value = "1", help = "A policy is published after this many iterations.")
         long publishEvery,
     @Option(value = "64", help = "Rollouts scored together.") int scoreBatchSize,
-    @Option(value = "100ms", help = "An incomplete scoring batch is scored after this time.")
-        Duration scoreMaxWait,
     @Option(value = "true", help = "Refuse rollouts that were sampled with top-p below 1.")
         boolean requireFullSampling,
     @Option(
@@ -104,7 +101,10 @@ public record PpoSection(
     Require.positive("alarm-kl", alarmKl);
     Require.atLeast("publish-every", publishEvery, 1);
     Require.atLeast("score-batch-size", scoreBatchSize, 1);
+    if (scoreBatchSize > batchSize) {
+      throw new IllegalArgumentException(
+          "score-batch-size %d must not exceed batch-size %d".formatted(scoreBatchSize, batchSize));
+    }
     Require.atLeast("fail-at-rollout", failAtRollout, 0);
-    Require.atLeast("score-max-wait (ms)", scoreMaxWait.toMillis(), 1);
   }
 }

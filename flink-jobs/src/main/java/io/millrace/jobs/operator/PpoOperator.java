@@ -37,6 +37,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -58,6 +59,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient PpoTrainer trainer;
   private transient Publisher publisher;
   private transient HeldOut heldOut;
+  private transient Counter stale;
 
   // State.
   private transient List<ScoredRollout> batch;
@@ -88,7 +90,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     policy = PolicyModel.load(backend, config.model().initial());
     publisher = settings.publisher();
     heldOut = new HeldOut(section().heldOutShare());
-    version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
+    String name = config.model().name();
+    version =
+        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
     batch = new ArrayList<>();
     earlyStop =
         new EarlyStop(
@@ -96,6 +100,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
                 section().earlyStopPatience(), EarlyStop.Settings.DEFAULT_MINIMUM_SAMPLES));
     monitor = new RewardHackingMonitor(section().alarmKl());
     lastMetrics = new HashMap<>();
+    stale = getMetricGroup().addGroup("reason", "stale").counter("rollouts_dropped");
   }
 
   /** A batch being learned from, and the next one. */
@@ -142,6 +147,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       release(1);
     } else if (version - rollout.policyVersion > section().maxStaleness()) {
       droppedStale++;
+      stale.inc();
       release(1);
     } else {
       batch.add(rollout);

@@ -87,7 +87,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     tokens = new JudgmentTokens(initial.template());
     publisher = settings.publisher();
     codec = SingleObject.of(Judgment.class);
-    version = publisher.latestVersion(job(objective));
+    version = publisher.latestVersion(job(objective), Topic.REWARD_CHECKPOINTS, objective.name());
     batch = new ArrayList<>();
     accuracy = new Calibration();
   }

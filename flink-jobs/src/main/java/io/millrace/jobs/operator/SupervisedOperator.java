@@ -70,7 +70,9 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
             backend, policy.model(), section.optimizer().adamW(), section.schedule());
     publisher = settings.publisher();
     codec = SingleObject.of(Demonstration.class);
-    version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
+    String name = config.model().name();
+    version =
+        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
     batch = new ArrayList<>();
     kept = new ArrayList<>();
   }
