@@ -47,7 +47,7 @@ class ConfigTest {
                 1024,
                 Duration.ZERO,
                 ADAMW),
-            new RolloutSection(1, 32, Duration.ofMillis(100), 256, 1024, 1.0, 1.0),
+            new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0),
             new PpoSection(
                 512,
                 64,
