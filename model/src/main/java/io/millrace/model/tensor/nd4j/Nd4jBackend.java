@@ -8,6 +8,8 @@ import static io.millrace.model.tensor.nd4j.Shapes.requireSameSize;
 
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.CachedSequences;
+import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
@@ -78,6 +80,12 @@ public final class Nd4jBackend implements Backend {
         x,
         w);
     Ops.matmul(matrix(out), matrix(x), false, matrix(w), true, 1, 0);
+  }
+
+  @Override
+  public void linearByRow(Tensor out, Tensor x, Tensor w) {
+    // BLAS sums a row in an order that its place in the matrix decides: apart up to rounding only.
+    linear(out, x, w);
   }
 
   @Override
@@ -310,8 +318,8 @@ public final class Nd4jBackend implements Backend {
   }
 
   @Override
-  public KvCache kvCache(int layers, int slots, int capacity, int kvHeads, int headDim) {
-    return new Nd4jKvCache(layers, slots, capacity, kvHeads, headDim);
+  public KvCache kvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim) {
+    return new Nd4jKvCache(layers, pages, pageTokens, kvHeads, headDim);
   }
 
   @Override
@@ -322,17 +330,29 @@ public final class Nd4jBackend implements Backend {
       Tensor v,
       KvCache cache,
       int layer,
-      int[] slots,
-      Sequences sequences,
-      int[] firstPositions,
+      CachedSequences sequences,
       int heads) {
     Nd4jKvCache nd4jCache = (Nd4jKvCache) cache;
-    requireAttention("cachedAttention", q, k, v, sequences, heads, nd4jCache.kvHeads);
+    requireAttention("cachedAttention", q, k, v, sequences.tokens(), heads, nd4jCache.kvHeads);
     requireSameRows("cachedAttention", q, out);
     requireCount("cachedAttention", "columns of keys", k.columns(), nd4jCache.columns(), q, k, v);
     try (Scratch scratch = new Scratch()) {
-      new Nd4jCachedAttention(nd4jCache, layer, slots, sequences, firstPositions, scratch)
+      new Nd4jCachedAttention(nd4jCache, layer, sequences, scratch)
           .forward(matrix(out), matrix(q), matrix(k), matrix(v), heads);
+    }
+  }
+
+  @Override
+  public void sample(int[] tokens, float[] logProbs, Tensor logits, Draws draws) {
+    requireCount("sample", "draws", draws.count(), logits.rows(), logits);
+    requireCount("sample", "tokens", tokens.length, logits.rows(), logits);
+    requireCount("sample", "log-probs", logProbs.length, logits.rows(), logits);
+    Nd4jSampling sampling = new Nd4jSampling(draws, logits.columns());
+    float[] row = new float[logits.columns()];
+    for (int i = 0; i < tokens.length; i++) {
+      logits.read((long) i * row.length, row, 0, row.length);
+      tokens[i] = sampling.draw(i, row);
+      logProbs[i] = (float) sampling.logProb();
     }
   }
 
