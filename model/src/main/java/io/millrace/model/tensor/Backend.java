@@ -42,8 +42,8 @@ public interface Backend extends AutoCloseable {
 
   /**
    * The same for sampling, where n is small and changes from step to step: a row of out depends on
-   * its row of x and on w alone, whatever the other rows are and however many: bit for bit, or up to
-   * rounding where a backend says so.
+   * its row of x and on w alone, whatever the other rows are and however many: bit for bit, or up
+   * to rounding where a backend says so.
    */
   void linearByRow(Tensor out, Tensor x, Tensor w);
 
