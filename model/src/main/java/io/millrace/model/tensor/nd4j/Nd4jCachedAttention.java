@@ -1,5 +1,6 @@
 package io.millrace.model.tensor.nd4j;
 
+import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.CachedSequences;
 import java.util.Arrays;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -21,10 +22,7 @@ final class Nd4jCachedAttention {
   private final Scratch scratch;
 
   Nd4jCachedAttention(Nd4jKvCache cache, int layer, CachedSequences sequences, Scratch scratch) {
-    if (layer < 0 || layer >= cache.keys.length) {
-      throw new IllegalArgumentException(
-          "cachedAttention: no layer %d in a KV cache of %d".formatted(layer, cache.keys.length));
-    }
+    Arguments.requireLayer(layer, cache.keys.length);
     sequences.requireFit(cache);
     this.cache = cache;
     this.layer = layer;

@@ -1,5 +1,6 @@
 package io.millrace.model.tensor.nd4j;
 
+import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.KvCache;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -16,11 +17,7 @@ final class Nd4jKvCache implements KvCache {
   private final int pageTokens;
 
   Nd4jKvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim) {
-    if (layers < 1 || pages < 1 || pageTokens < 1 || kvHeads < 1 || headDim < 1) {
-      throw new IllegalArgumentException(
-          "a KV cache of %d layers, %d pages of %d tokens, %d heads of %d holds nothing"
-              .formatted(layers, pages, pageTokens, kvHeads, headDim));
-    }
+    Arguments.kvCache(layers, pages, pageTokens, kvHeads, headDim);
     this.pages = pages;
     this.pageTokens = pageTokens;
     this.kvHeads = kvHeads;
