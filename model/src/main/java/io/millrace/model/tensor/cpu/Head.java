@@ -134,7 +134,7 @@ final class Head {
       weighted = weighted.add(weigh(e, shifted));
     }
     return new Normaliser(
-        max, sums.reduceLanes(VectorOperators.ADD), weighted.reduceLanes(VectorOperators.ADD));
+        max, Lanes.sum(sums), Lanes.sum(weighted));
   }
 
   /** e · x, with x no lower than where exp ends: what is beyond weighs nothing. */

@@ -58,7 +58,7 @@ final class RmsNorm {
       FloatVector a = j <= h - WIDTH ? load(x, at + j) : load(x, at + j, rest(j, h));
       even = a.fma(a, even);
     }
-    double squares = even.add(odd).reduceLanes(VectorOperators.ADD);
+    double squares = Lanes.sum(even.add(odd));
     return (float) (1 / Math.sqrt(squares / h + epsilon));
   }
 
@@ -115,7 +115,7 @@ final class RmsNorm {
         store(load(dw, dwAt + j, mask).add(both), dw, dwAt + j, mask);
       }
     }
-    float mean = products.reduceLanes(VectorOperators.ADD) / h;
+    float mean = Lanes.sum(products) / h;
     for (int j = 0; j < h; j += WIDTH) {
       VectorMask<Float> mask = j <= h - WIDTH ? null : rest(j, h);
       FloatVector d = mask == null ? load(dout, at + j) : load(dout, at + j, mask);
