@@ -9,7 +9,6 @@ import static io.millrace.model.tensor.cpu.Lanes.zero;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
 
 /** RMSNorm over rows of h elements; each row on its own. */
 final class RmsNorm {
