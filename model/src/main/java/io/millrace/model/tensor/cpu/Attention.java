@@ -213,7 +213,7 @@ final class Attention {
       store(e, x, at + j, mask);
       sums = sums.add(e);
     }
-    float inverse = 1 / sums.reduceLanes(VectorOperators.ADD);
+    float inverse = 1 / Lanes.sum(sums);
     for (j = 0; j <= valid - WIDTH; j += WIDTH) {
       store(load(x, at + j).mul(inverse), x, at + j);
     }
@@ -234,7 +234,7 @@ final class Attention {
               ? load(x, dp + j).fma(load(x, p + j), products)
               : load(x, dp + j, rest(j, width)).fma(load(x, p + j, rest(j, width)), products);
     }
-    float sum = products.reduceLanes(VectorOperators.ADD);
+    float sum = Lanes.sum(products);
     int j = 0;
     for (; j <= width - WIDTH; j += WIDTH) {
       store(load(x, dp + j).sub(sum).mul(load(x, p + j)), x, dp + j);

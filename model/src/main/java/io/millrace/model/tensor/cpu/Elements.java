@@ -114,7 +114,7 @@ final class Elements {
       low = first.fma(first, low);
       high = second.fma(second, high);
     }
-    return low.add(high).reduceLanes(VectorOperators.ADD);
+    return Lanes.sum(low.add(high));
   }
 
   /** out = gate · σ(gate) · up. */

@@ -133,8 +133,7 @@ final class Head {
       sums = sums.add(e);
       weighted = weighted.add(weigh(e, shifted));
     }
-    return new Normaliser(
-        max, sums.reduceLanes(VectorOperators.ADD), weighted.reduceLanes(VectorOperators.ADD));
+    return new Normaliser(max, Lanes.sum(sums), Lanes.sum(weighted));
   }
 
   /** e · x, with x no lower than where exp ends: what is beyond weighs nothing. */

@@ -2,10 +2,12 @@ package io.millrace.model.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /** What all kernels do with a vector's worth of elements. Indices count elements, not bytes. */
@@ -13,6 +15,10 @@ final class Lanes {
 
   static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
   static final int WIDTH = F.length();
+
+  private static final VectorShuffle<Float> BY_EIGHT = rotation(8);
+  private static final VectorShuffle<Float> BY_FOUR = rotation(4);
+  private static final VectorShuffle<Float> BY_TWO = rotation(2);
 
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
@@ -86,5 +92,36 @@ final class Lanes {
   /** σ(x) = 1 / (1 + e^−x). */
   static FloatVector sigmoid(FloatVector x) {
     return all(1f).div(exp(x.neg()).add(1f));
+  }
+
+  /**
+   * The sum of all lanes, halves onto each other. {@code reduceLanes(ADD)} leaves the order open,
+   * and takes another one before the JIT has compiled it: results would depend on when that was.
+   */
+  static float sum(FloatVector vector) {
+    FloatVector folded = vector;
+    if (WIDTH > 8) {
+      folded = folded.add(folded.rearrange(BY_EIGHT));
+    }
+    if (WIDTH > 4) {
+      folded = folded.add(folded.rearrange(BY_FOUR));
+    }
+    if (WIDTH > 2) {
+      folded = folded.add(folded.rearrange(BY_TWO));
+    }
+    return folded.lane(0) + folded.lane(1);
+  }
+
+  /** The same for doubles. */
+  static double sum(DoubleVector vector) {
+    double sum = 0;
+    for (double lane : vector.toArray()) {
+      sum += lane;
+    }
+    return sum;
+  }
+
+  private static VectorShuffle<Float> rotation(int by) {
+    return VectorShuffle.iota(F, Math.min(by, WIDTH - 1), 1, true);
   }
 }

@@ -74,7 +74,7 @@ final class Sampler {
       VectorMask<Float> mask = rest(i, vocab);
       FloatVector weight = exp(load(logits, at + i, mask).sub(max).mul(inverse));
       store(weight, p, i, mask);
-      sum += weight.reduceLanes(VectorOperators.ADD, mask);
+      sum += Lanes.sum(all(0f).blend(weight, mask));
     }
     return sum;
   }
