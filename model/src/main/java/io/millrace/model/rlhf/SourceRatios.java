@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -15,13 +16,13 @@ import java.util.TreeMap;
  *
  * @param ratios by source, above 0; only their proportions count
  */
-public record SourceRatios(SortedMap<String, Double> ratios) implements Serializable {
+public record SourceRatios(NavigableMap<String, Double> ratios) implements Serializable {
 
   /** The source of everything that comes, where nothing is to be mixed. */
   public static final String ANY = "*";
 
   public SourceRatios {
-    ratios = Collections.unmodifiableSortedMap(new TreeMap<>(ratios));
+    ratios = Collections.unmodifiableNavigableMap(new TreeMap<>(ratios));
     if (ratios.isEmpty()) {
       throw new IllegalArgumentException("ratios must name at least one source");
     }
@@ -41,6 +42,11 @@ public record SourceRatios(SortedMap<String, Double> ratios) implements Serializ
 
   public static SourceRatios of(Map<String, Double> ratios) {
     return new SourceRatios(new TreeMap<>(ratios));
+  }
+
+  /** Whether a source has a ratio. */
+  public boolean names(String source) {
+    return ratios.containsKey(source);
   }
 
   /** A source's share of all, 0 for one that is not named. */

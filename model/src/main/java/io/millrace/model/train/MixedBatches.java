@@ -150,7 +150,7 @@ public final class MixedBatches<T> {
 
   private Reservoir<T> learned(String source) {
     return learned.computeIfAbsent(
-        source, _ -> new Reservoir<>(ratios.ratios().containsKey(source) ? replayCapacity : 0));
+        source, _ -> new Reservoir<>(ratios.names(source) ? replayCapacity : 0));
   }
 
   /** Writes queues, replay buffers and the number of batches. */
