@@ -42,6 +42,8 @@ final class RewardModelJob {
               .name(name + " judgments")
               .uid(name + "-judgments")
               .setParallelism(1)
+              // A task of its own: one reward model that trains must not keep the other waiting.
+              .startNewChain()
               .transform(
                   name + " trainer",
                   TypeInformation.of(StagedCheckpoint.class),

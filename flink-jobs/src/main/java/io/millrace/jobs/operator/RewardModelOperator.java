@@ -244,9 +244,13 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     summary.put("updates", (double) trainer.steps());
     summary.put("loss", lastLoss);
     SummaryAccumulator.report(getRuntimeContext(), job(objective), summary);
-    ListAccumulator<String> warnings = new ListAccumulator<>();
-    warning().ifPresent(warnings::add);
-    getRuntimeContext().addAccumulator(WARNINGS, warnings);
+    warning()
+        .ifPresent(
+            text -> {
+              ListAccumulator<String> warnings = new ListAccumulator<>();
+              warnings.add(text);
+              getRuntimeContext().addAccumulator(WARNINGS, warnings);
+            });
   }
 
   /**
