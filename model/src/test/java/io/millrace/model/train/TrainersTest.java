@@ -6,11 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.model.llama.Generator;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
-import io.millrace.model.llama.SamplingOptions;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.Advantages;
 import io.millrace.model.rlhf.ImportanceWeight;
@@ -18,9 +16,14 @@ import io.millrace.model.rlhf.KlController;
 import io.millrace.model.rlhf.KlPenalty;
 import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.rlhf.PpoObjective;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.cpu.CpuBackend;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -41,7 +44,7 @@ class TrainersTest {
   private static final LlamaConfig CONFIG =
       new LlamaConfig(30, 16, 1, 2, 1, 8, 24, 32, 1e-5f, 10_000, true, 1, STOP);
 
-  private final Backend backend = new Nd4jBackend();
+  private final Backend backend = new CpuBackend();
 
   @AfterEach
   void close() {
@@ -73,12 +76,12 @@ class TrainersTest {
         last = trainer.step(examples(16)).loss();
       }
       assertTrue(last < first / 10, first + " to " + last);
-      int[] response =
-          new Generator(trainer.model(), new SamplingOptions(4, 0, 1), STOP)
-              .generate(List.of(new Generator.Request(new int[] {1, 5}, SEED)))
-              .get(0)
-              .tokens();
-      assertArrayEquals(new int[] {15, STOP}, response);
+      SamplingOptions greedy = new SamplingOptions(4, 0, 1, STOP);
+      try (SamplingEngine engine = new SamplingEngine(trainer.model(), EngineSettings.of(1, 6))) {
+        SamplingRequest request = SamplingRequest.single(new int[] {1, 5}, SEED, greedy);
+        int[] response = engine.sampleAll(List.of(request)).get(0).tokens();
+        assertArrayEquals(new int[] {15, STOP}, response);
+      }
     }
     assertThrows(
         IllegalArgumentException.class,
@@ -201,17 +204,20 @@ class TrainersTest {
 
   /** Rollouts of the policy itself, scored by how many of their tokens are 7. */
   private static List<PpoRollout> rollouts(PpoTrainer trainer, int count, long round) {
-    Generator generator = new Generator(trainer.policy(), new SamplingOptions(6, 1, 1), STOP);
-    List<Generator.Request> requests = new ArrayList<>();
+    SamplingOptions options = new SamplingOptions(6, 1, 1, STOP);
+    List<SamplingRequest> requests = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      requests.add(
-          new Generator.Request(
-              new int[] {1, 3 + i % 4}, Generator.seed(SEED, "r" + round + "/" + i)));
+      long seed = SamplingRequest.seed(SEED, "r" + round + "/" + i);
+      requests.add(SamplingRequest.single(new int[] {1, 3 + i % 4}, seed, options));
     }
-    List<Generator.Response> responses = generator.generate(requests);
+    List<SampledResponse> responses;
+    try (SamplingEngine engine =
+        new SamplingEngine(trainer.policy(), EngineSettings.of(count, 8))) {
+      responses = engine.sampleAll(requests);
+    }
     List<PpoRollout> rollouts = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      Generator.Response response = responses.get(i);
+      SampledResponse response = responses.get(i);
       int sevens = 0;
       for (int token : response.tokens()) {
         sevens += token == 7 ? 1 : 0;
