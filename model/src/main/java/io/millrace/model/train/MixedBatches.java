@@ -16,22 +16,23 @@ import java.util.TreeMap;
 /**
  * Batches that keep the sources' ratio, of records that come in any other one.
  *
- * <p>New records wait in a queue for each source. A batch is due as soon as <em>one</em> source has
- * filled its {@linkplain SourceRatios#quotas quota}; a source that has too few new records by then
- * is filled up from its replay buffer, a uniform sample of those it has learned from, none of them
+ * <p>New records wait in a queue for each source. A batch is due as soon as every source has its
+ * {@linkplain SourceRatios#quotas quota}, or any has twice its own: what the others then miss is
+ * filled up from their replay buffers, each a uniform sample of what was learned from, no record
  * twice in one batch. So
  *
  * <ul>
- *   <li>every new record is in exactly one batch as a fresh one, and no source is ever held back: a
- *       source that brings more than its share makes batches come sooner, each with replays of the
- *       others;
- *   <li>a queue holds less than its quota and all queues less than a batch, without back-pressure;
+ *   <li>every new record is in exactly one batch as a fresh one, and no source is ever held back:
+ *       one that brings more than its share makes batches come sooner, with replays of the others;
+ *   <li>a stream that has the ratio, but not in every stretch of it, is hardly ever filled up;
+ *   <li>a queue holds less than twice its quota and all queues less than two batches, without
+ *       back-pressure;
  *   <li>the ratio is exact, except while a source has learned from less than it would have to fill
  *       up: the batch is smaller then.
  * </ul>
  *
- * <p>If s is the source that brings most beside its share, n_s records of it make n_s / quota_s
- * batches: replaying the others is the price of a ratio that the stream does not have.
+ * <p>A source that brings most beside its share, n records in all, makes n / quota batches: to
+ * replay the others is the price of a ratio that the stream does not have.
  *
  * <p>What a batch draws depends on the seed, the number of the batch and the records so far:
  * written and read, the same records give the same batches.
@@ -89,10 +90,11 @@ public final class MixedBatches<T> {
     queues.computeIfAbsent(source, _ -> new ArrayDeque<>()).add(item);
   }
 
-  /** Whether some source has filled its quota. */
+  /** Whether every source has filled its quota, or any twice its own. */
   public boolean isDue() {
-    return quotas.entrySet().stream()
-        .anyMatch(quota -> waiting(quota.getKey()) >= quota.getValue());
+    return quotas.entrySet().stream().allMatch(quota -> waiting(quota.getKey()) >= quota.getValue())
+        || quotas.entrySet().stream()
+            .anyMatch(quota -> waiting(quota.getKey()) >= 2 * quota.getValue());
   }
 
   /** New records that wait for their batch. */
@@ -106,8 +108,8 @@ public final class MixedBatches<T> {
   }
 
   /**
-   * The next batch: a full one where it is due, else everything that waits, in a batch as small as
-   * the ratio allows.
+   * The next batch, due or not: a full one where some source has its quota, else everything that
+   * waits, in a batch as small as the ratio allows.
    *
    * @throws IllegalStateException where nothing waits
    */
@@ -116,7 +118,7 @@ public final class MixedBatches<T> {
       throw new IllegalStateException("no record waits to be learned from");
     }
     SplittableRandom random = new SplittableRandom(seed ^ batches * 0x9E3779B97F4A7C15L);
-    Map<String, Integer> wanted = isDue() ? quotas : partial();
+    Map<String, Integer> wanted = hasQuota() ? quotas : partial();
     List<T> fresh = new ArrayList<>();
     List<T> replayed = new ArrayList<>();
     for (String source : ratios.ratios().keySet()) {
@@ -133,6 +135,11 @@ public final class MixedBatches<T> {
     }
     batches++;
     return new Batch<>(fresh, replayed);
+  }
+
+  private boolean hasQuota() {
+    return quotas.entrySet().stream()
+        .anyMatch(quota -> waiting(quota.getKey()) >= quota.getValue());
   }
 
   /** The smallest batch of the ratio that takes every record that waits. */
@@ -158,7 +165,7 @@ public final class MixedBatches<T> {
     out.writeLong(batches);
     StateIo.writeList(
         out,
-        List.copyOf(queues.entrySet()),
+        queues.entrySet().stream().filter(queue -> !queue.getValue().isEmpty()).toList(),
         (data, queue) -> {
           StateIo.writeText(data, queue.getKey());
           StateIo.writeList(data, List.copyOf(queue.getValue()), writer);
