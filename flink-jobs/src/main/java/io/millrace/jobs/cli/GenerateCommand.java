@@ -2,11 +2,13 @@ package io.millrace.jobs.cli;
 
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
-import io.millrace.model.llama.Generator;
 import io.millrace.model.llama.LanguageModel;
-import io.millrace.model.llama.SamplingOptions;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Message;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -67,32 +69,39 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    SamplingOptions options = new SamplingOptions(maxTokens, temperature, topP);
+    // Checked before anything is read.
+    SamplingOptions unstopped = new SamplingOptions(maxTokens, temperature, topP);
     if (prompt.isBlank()) {
       throw new UserException("--prompt is empty");
     }
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
         LanguageModel model = ModelWeights.languageModel(backend, directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
-      Generator generator = new Generator(model, options, tokenizer.eos());
+      SamplingOptions options =
+          new SamplingOptions(
+              unstopped.maxTokens(), unstopped.temperature(), unstopped.topP(), tokenizer.eos());
       String text;
       if (raw) {
         int[] tokens =
             IntStream.concat(IntStream.of(tokenizer.bos()), IntStream.of(tokenizer.encode(prompt)))
                 .toArray();
-        text = prompt + tokenizer.decode(respond(generator, tokens));
+        text = prompt + tokenizer.decode(respond(model, tokens, options));
       } else {
         ChatTemplate template = ChatTemplate.of(tokenizer);
         int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
-        text = template.responseText(respond(generator, tokens));
+        text = template.responseText(respond(model, tokens, options));
       }
       new PrintStream(System.out, true, StandardCharsets.UTF_8).println(text);
     }
     return 0;
   }
 
-  private int[] respond(Generator generator, int[] tokens) {
-    return generator.generate(List.of(new Generator.Request(tokens, seed))).get(0).tokens();
+  private int[] respond(LanguageModel model, int[] tokens, SamplingOptions options) {
+    int longest = tokens.length + options.maxTokens();
+    try (SamplingEngine engine = new SamplingEngine(model, EngineSettings.of(1, longest))) {
+      SamplingRequest request = SamplingRequest.single(tokens, seed, options);
+      return engine.sampleAll(List.of(request)).get(0).tokens();
+    }
   }
 }

@@ -39,6 +39,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       GenerateCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,
+      BenchCommand.class,
       DoctorCommand.class,
       CommandLine.HelpCommand.class
     })

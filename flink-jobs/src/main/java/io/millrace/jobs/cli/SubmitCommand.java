@@ -58,19 +58,27 @@ final class SubmitCommand implements Callable<Integer> {
       JobOptions.Ready ready = options.ready(cluster.kafka());
       JobID job = client.submit(ready.graph(bounded), savepoint);
       System.err.printf("submitted %s as %s to %s%n", ready.job().id(), job, client.rest());
-      if (bounded && !detached) {
-        await(client, job);
-        System.out.println(ready.summary(client.result(job)));
+      boolean wait = bounded && !detached;
+      if (await(client, job, wait).isGloballyTerminalState()) {
+        String summary = ready.summary(client.result(job));
+        if (wait) {
+          System.out.println(summary);
+        }
       }
     }
     return 0;
   }
 
-  private static void await(FlinkClient client, JobID job)
+  /**
+   * Waits until a job has started, since it may fail at that, or until it has ended.
+   *
+   * @return how it stands then
+   */
+  private static JobStatus await(FlinkClient client, JobID job, boolean ended)
       throws IOException, InterruptedException {
-    JobStatus last = null;
+    JobStatus last = JobStatus.INITIALIZING;
     long answered = System.nanoTime();
-    while (last == null || !last.isGloballyTerminalState()) {
+    while (!last.isGloballyTerminalState() && (ended || last == JobStatus.INITIALIZING)) {
       try {
         JobStatus status = client.status(job);
         answered = System.nanoTime();
@@ -83,7 +91,8 @@ final class SubmitCommand implements Callable<Integer> {
           throw e;
         }
       }
-      TimeUnit.MILLISECONDS.sleep(500);
+      TimeUnit.MILLISECONDS.sleep(200);
     }
+    return last;
   }
 }

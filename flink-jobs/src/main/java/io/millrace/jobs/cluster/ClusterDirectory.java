@@ -21,6 +21,7 @@ import java.util.Optional;
  * run/           NAME.pid
  * kafka/ zookeeper/ ha/   what must outlive the processes
  * savepoints/    by default
+ * tmp/           of the processes
  * </pre>
  */
 public final class ClusterDirectory {
@@ -65,6 +66,10 @@ public final class ClusterDirectory {
     return root.resolve("ha");
   }
 
+  Path temporary() {
+    return root.resolve("tmp");
+  }
+
   public Path savepoints() {
     return root.resolve("savepoints");
   }
@@ -73,7 +78,7 @@ public final class ClusterDirectory {
   void create() throws IOException {
     try {
       for (Path directory :
-          new Path[] {configuration(), root.resolve("log"), pids(), savepoints()}) {
+          new Path[] {configuration(), root.resolve("log"), pids(), savepoints(), temporary()}) {
         Files.createDirectories(directory);
       }
     } catch (IOException e) {

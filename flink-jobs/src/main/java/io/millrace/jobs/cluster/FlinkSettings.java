@@ -9,9 +9,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
-import org.apache.flink.configuration.BlobServerOptions;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.CoreOptions;
 import org.apache.flink.configuration.HighAvailabilityOptions;
 import org.apache.flink.configuration.JobManagerOptions;
 import org.apache.flink.configuration.RestOptions;
@@ -56,7 +56,7 @@ public final class FlinkSettings {
     flink.set(RestOptions.BIND_PORT, Integer.toString(ports.rest()));
     flink.set(TaskManagerOptions.HOST, Ports.HOST);
     flink.set(TaskManagerOptions.BIND_HOST, Ports.HOST);
-    flink.set(BlobServerOptions.STORAGE_DIRECTORY, directory.root().resolve("tmp").toString());
+    flink.set(CoreOptions.TMP_DIRS, directory.temporary().toString());
 
     flink.set(HighAvailabilityOptions.HA_MODE, "zookeeper");
     flink.set(HighAvailabilityOptions.HA_CLUSTER_ID, "/millrace");

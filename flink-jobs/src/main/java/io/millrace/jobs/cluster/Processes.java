@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessSpec;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessUtils;
 import org.apache.flink.runtime.jobmanager.JobManagerProcessSpec;
@@ -65,10 +66,13 @@ final class Processes {
    */
   ProcessSpec taskManager(int number) {
     TaskExecutorProcessSpec memory = TaskExecutorProcessUtils.processSpecFromConfig(flink);
+    String name = "taskmanager-" + number;
     List<String> arguments = new ArrayList<>(flinkArguments(ports.metrics().get(number)));
+    // One that comes back under the name of the dead makes Flink drop that at once.
+    arguments.addAll(List.of("-D", TaskManagerOptions.TASK_MANAGER_RESOURCE_ID.key() + "=" + name));
     arguments.addAll(words(TaskExecutorProcessUtils.generateDynamicConfigsStr(memory)));
     return java(
-        "taskmanager-" + number,
+        name,
         words(ProcessMemoryUtils.generateJvmParametersStr(memory)),
         ClusterProcess.Role.TASKMANAGER,
         arguments);

@@ -1,7 +1,6 @@
 package io.millrace.model.llama;
 
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 
@@ -21,7 +20,6 @@ public final class Llama implements AutoCloseable {
   /** The last training pass, which {@link #backward} walks back through. */
   private int[] tokens;
 
-  private int[] positions;
   private Sequences sequences;
 
   public Llama(Backend backend, LlamaConfig config) {
@@ -38,10 +36,6 @@ public final class Llama implements AutoCloseable {
     return backend;
   }
 
-  private interface Attention {
-    void apply(int layer, Tensor out, Tensor q, Tensor k, Tensor v);
-  }
-
   /**
    * Hidden states [n, h] after the last norm, with every activation kept for {@link #backward}. The
    * tensor is the model's and holds until its next pass.
@@ -49,51 +43,16 @@ public final class Llama implements AutoCloseable {
   public Tensor forward(Parameters weights, int[] tokens, Sequences sequences) {
     this.tokens = tokens;
     this.sequences = sequences;
-    this.positions = sequences.positions();
-    return run(weights, tokens, positions, true, packed(sequences));
+    return run(weights, tokens, sequences, true);
   }
 
   /** The same where no backward pass follows: one layer's memory serves all layers. */
   public Tensor infer(Parameters weights, int[] tokens, Sequences sequences) {
-    return run(weights, tokens, sequences.positions(), false, packed(sequences));
+    return run(weights, tokens, sequences, false);
   }
 
-  private Attention packed(Sequences sequences) {
-    return (layer, out, q, k, v) ->
-        backend.attention(out, q, k, v, sequences, config.heads(), config.kvHeads());
-  }
-
-  /**
-   * Hidden states [n, h] of new tokens that follow those in the cache, which takes them up.
-   *
-   * @param slots the cache slot of each sequence
-   * @param firstPositions position of each sequence's first new token
-   */
-  public Tensor decode(
-      Parameters weights,
-      int[] tokens,
-      Sequences sequences,
-      KvCache cache,
-      int[] slots,
-      int[] firstPositions) {
-    int[] at = sequences.positions();
-    for (int i = 0; i < sequences.count(); i++) {
-      for (int t = sequences.start(i); t < sequences.start(i) + sequences.length(i); t++) {
-        at[t] += firstPositions[i];
-      }
-    }
-    return run(
-        weights,
-        tokens,
-        at,
-        false,
-        (layer, out, q, k, v) ->
-            backend.cachedAttention(
-                out, q, k, v, cache, layer, slots, sequences, firstPositions, config.heads()));
-  }
-
-  private Tensor run(
-      Parameters weights, int[] tokens, int[] positions, boolean keep, Attention attention) {
+  private Tensor run(Parameters weights, int[] tokens, Sequences sequences, boolean keep) {
+    int[] positions = sequences.positions();
     int n = tokens.length;
     int h = config.hiddenSize();
     int queryColumns = config.heads() * config.headDim();
@@ -116,7 +75,7 @@ public final class Llama implements AutoCloseable {
       backend.rope(q, positions, config.headDim(), config.ropeTheta(), false);
       backend.rope(k, positions, config.headDim(), config.ropeTheta(), false);
       Tensor attended = buffers.get("attended", slot, n, queryColumns);
-      attention.apply(layer, attended, q, k, v);
+      backend.attention(attended, q, k, v, sequences, config.heads(), config.kvHeads());
       Tensor mid = buffers.get("mid", slot, n, h);
       backend.linear(mid, attended, weight(weights, layer, "self_attn.o_proj"));
       backend.add(mid, x);
@@ -149,6 +108,7 @@ public final class Llama implements AutoCloseable {
     if (tokens == null) {
       throw new IllegalStateException("backward needs a forward pass before it");
     }
+    int[] positions = sequences.positions();
     int n = tokens.length;
     int h = config.hiddenSize();
     int queryColumns = config.heads() * config.headDim();

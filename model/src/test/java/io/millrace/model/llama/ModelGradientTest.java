@@ -2,10 +2,8 @@ package io.millrace.model.llama;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.nd4j.Nd4jBackend;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -17,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Whole models: gradients against finite differences, sampling against a full forward pass. */
+/** Whole models: gradients against finite differences. */
 class ModelGradientTest {
 
   private static final long SEED = 7;
@@ -172,65 +170,6 @@ class ModelGradientTest {
         expected[i] *= 2;
       }
       assertArrayEquals(expected, twice.flat().toFloats(), 1e-5f);
-    }
-  }
-
-  @Test
-  void sampledLogProbsAreThoseOfAFullForwardPass() {
-    try (LanguageModel model = LanguageModel.random(backend, config(false), SEED)) {
-      enlarge(model.weights());
-      SamplingOptions options = new SamplingOptions(12, 0.8f, 1);
-      Generator generator = new Generator(model, options, 2);
-      List<Generator.Request> requests = new ArrayList<>();
-      for (int[] prompt : batch(3, 8, 1, 5)) {
-        requests.add(new Generator.Request(prompt, Generator.seed(SEED, "r" + prompt.length)));
-      }
-      List<Generator.Response> responses = generator.generate(requests);
-      List<int[]> sequences = new ArrayList<>();
-      int[] from = new int[requests.size()];
-      float[] expected = {};
-      for (int i = 0; i < requests.size(); i++) {
-        int[] prompt = requests.get(i).prompt();
-        int[] response = responses.get(i).tokens();
-        int[] whole = Arrays.copyOf(prompt, prompt.length + response.length);
-        System.arraycopy(response, 0, whole, prompt.length, response.length);
-        sequences.add(whole);
-        from[i] = prompt.length;
-        int end = expected.length;
-        expected = Arrays.copyOf(expected, end + response.length);
-        System.arraycopy(responses.get(i).logProbs(), 0, expected, end, response.length);
-      }
-      float[] actual = model.infer(sequences, Targets.from(sequences, from), 0.8f).logProbs();
-      assertArrayEquals(expected, actual, 1e-4f);
-    }
-  }
-
-  @Test
-  void aResponseDoesNotDependOnWhatElseIsSampled() {
-    try (LanguageModel model = LanguageModel.random(backend, config(false), SEED)) {
-      enlarge(model.weights());
-      Generator generator = new Generator(model, new SamplingOptions(10, 1, 0.9f), 2);
-      List<Generator.Request> requests = new ArrayList<>();
-      for (int[] prompt : batch(3, 8, 1, 5)) {
-        requests.add(new Generator.Request(prompt, Generator.seed(SEED, "r" + prompt.length)));
-      }
-      List<Generator.Response> together = generator.generate(requests);
-      for (int i = 0; i < requests.size(); i++) {
-        Generator.Response alone = generator.generate(List.of(requests.get(i))).get(0);
-        assertArrayEquals(together.get(i).tokens(), alone.tokens());
-      }
-    }
-  }
-
-  @Test
-  void aCacheThatIsTooSmallIsRefused() {
-    try (LanguageModel model = LanguageModel.random(backend, config(true), SEED);
-        KvCache cache = model.kvCache(1, 4)) {
-      assertThrows(
-          IllegalArgumentException.class,
-          () ->
-              model.nextLogits(
-                  List.of(new int[] {1, 2, 3, 4, 5}), cache, new int[] {0}, new int[] {0}));
     }
   }
 }
