@@ -88,11 +88,8 @@ public final class Cluster implements AutoCloseable {
 
   private void launch(Processes processes, int taskManagers)
       throws IOException, InterruptedException {
-    supervisor.start(processes.kafka());
-    supervisor.start(processes.zookeeper());
-    supervisor.start(processes.jobManager());
-    for (int i = 1; i <= taskManagers; i++) {
-      supervisor.start(processes.taskManager(i));
+    for (ProcessSpec process : processes.all(taskManagers)) {
+      supervisor.start(process);
     }
     long deadline = System.nanoTime() + START.toNanos();
     awaitKafka(deadline);

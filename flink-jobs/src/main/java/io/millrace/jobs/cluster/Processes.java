@@ -1,10 +1,12 @@
 package io.millrace.jobs.cluster;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.IllegalConfigurationException;
 import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessSpec;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessUtils;
@@ -29,7 +31,27 @@ final class Processes {
     this.ports = ports;
   }
 
-  ProcessSpec kafka() {
+  /**
+   * Every process, in the order in which they start.
+   *
+   * @throws IOException when the memory sizes do not fit each other
+   */
+  List<ProcessSpec> all(int taskManagers) throws IOException {
+    try {
+      List<ProcessSpec> all = new ArrayList<>(List.of(kafka(), zookeeper(), jobManager()));
+      for (int i = 1; i <= taskManagers; i++) {
+        all.add(taskManager(i));
+      }
+      return all;
+    } catch (IllegalConfigurationException e) {
+      throw new IOException(
+          "memory sizes (--task-manager-memory, --tensor-memory, --job-manager-memory) do not fit: "
+              + (e.getCause() == null ? e : e.getCause()).getMessage(),
+          e);
+    }
+  }
+
+  private ProcessSpec kafka() {
     return java(
         "kafka",
         List.of(BROKER_HEAP, "-XX:+UseSerialGC"),
@@ -37,7 +59,7 @@ final class Processes {
         List.of(directory.kafka().toString(), Integer.toString(ports.kafka())));
   }
 
-  ProcessSpec zookeeper() {
+  private ProcessSpec zookeeper() {
     return java(
         "zookeeper",
         List.of(
@@ -49,7 +71,7 @@ final class Processes {
         List.of(configuration().resolve("zoo.cfg").toString(), directory.zookeeper().toString()));
   }
 
-  ProcessSpec jobManager() {
+  private ProcessSpec jobManager() {
     JobManagerProcessSpec memory = JobManagerProcessUtils.processSpecFromConfig(flink);
     List<String> arguments = new ArrayList<>(flinkArguments(ports.metrics().get(0)));
     arguments.addAll(List.of("--executionMode", "cluster", "--host", Ports.HOST));
@@ -61,10 +83,7 @@ final class Processes {
         arguments);
   }
 
-  /**
-   * @param number from 1
-   */
-  ProcessSpec taskManager(int number) {
+  private ProcessSpec taskManager(int number) {
     TaskExecutorProcessSpec memory = TaskExecutorProcessUtils.processSpecFromConfig(flink);
     String name = "taskmanager-" + number;
     List<String> arguments = new ArrayList<>(flinkArguments(ports.metrics().get(number)));

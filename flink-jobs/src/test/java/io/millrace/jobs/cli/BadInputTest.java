@@ -52,6 +52,11 @@ class BadInputTest {
         "import",
         "import hh-rlhf",
         "run",
+        "cluster",
+        "submit",
+        "status",
+        "savepoint",
+        "stop",
         "generate",
         "logprobs",
         "checkpoint",
@@ -157,5 +162,37 @@ class BadInputTest {
     String inFile = Files.createFile(directory.resolve("file")).resolve("below").toString();
     assertRefused(inFile, "run", "ppo", "--set", "checkpoints.directory=" + inFile);
     assertRefused(inFile, "run", "ppo", "--set", "flink.state-directory=" + inFile);
+  }
+
+  @Test
+  void commandsToAClusterSayHowToStartOne() {
+    String none = directory.resolve("none").toString();
+    assertRefused("millrace cluster --dir " + none, "status", "--cluster", none);
+    assertRefused("millrace cluster --dir " + none, "submit", "ppo", "--cluster", none);
+    assertRefused("is the cluster running?", "stop", "ppo", "--rest", "http://127.0.0.1:1");
+    assertRefused("must be like http://", "savepoint", "ppo", "--rest", "localhost:8081");
+  }
+
+  @Test
+  void aClusterIsRefusedByTheOptionThatIsWrong() {
+    String dir = directory.resolve("cluster").toString();
+    assertRefused("task-managers must be at least 1", "cluster", "--dir", dir, "--task-managers", "0");
+    assertRefused("--kafka-port must be", "cluster", "--dir", dir, "--kafka-port", "70000");
+    assertRefused("--tensor-memory must be a size", "cluster", "--dir", dir, "--tensor-memory", "much");
+    assertRefused(
+        "memory sizes (--task-manager-memory",
+        "cluster",
+        "--dir",
+        dir,
+        "--task-manager-memory",
+        "200mb",
+        "--rest-port",
+        "0",
+        "--kafka-port",
+        "0",
+        "--zookeeper-port",
+        "0",
+        "--metrics-port",
+        "0");
   }
 }

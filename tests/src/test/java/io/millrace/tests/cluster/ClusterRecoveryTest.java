@@ -80,11 +80,12 @@ class ClusterRecoveryTest {
   private final InstantSource clock = InstantSource.fixed(Instant.parse("2026-01-01T00:00:00Z"));
   private final Random random = new Random(SEED);
 
-  @TempDir private Path directory;
+  private Path directory;
   private ClusterUnderTest cluster;
 
   @BeforeAll
-  void start() throws Exception {
+  void start(@TempDir Path temporary) throws Exception {
+    directory = temporary;
     System.out.printf("seed %d, victims %s%n", SEED, VICTIMS);
     cluster = ClusterUnderTest.start(directory.resolve("cluster"), 2);
   }
