@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -62,6 +63,8 @@ final class ClusterUnderTest implements AutoCloseable {
             .redirectErrorStream(true)
             .redirectOutput(output.toFile())
             .start();
+    // A test run that is broken off leaves no cluster behind.
+    Runtime.getRuntime().addShutdownHook(new Thread(supervisor::destroy));
     try {
       await(
           "the cluster to be ready",
@@ -176,7 +179,7 @@ final class ClusterUnderTest implements AutoCloseable {
     }
   }
 
-  /** Polls until a condition holds; what it throws is taken for "not yet", until the deadline. */
+  /** Polls until a condition holds; a service that does not answer means "not yet". */
   static void await(String what, Callable<Boolean> condition) throws Exception {
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     Exception last = null;
@@ -186,7 +189,7 @@ final class ClusterUnderTest implements AutoCloseable {
           return;
         }
         last = null;
-      } catch (IOException | RuntimeException e) {
+      } catch (IOException | ExecutionException e) {
         last = e;
       }
       TimeUnit.MILLISECONDS.sleep(100);

@@ -24,6 +24,10 @@ import org.junit.jupiter.api.Assertions;
 /** Topics of one prefix, checkpoints of one directory, and what a job does with them. */
 final class Deployment {
 
+  /** Asked again and again: a broker that is away shall not hold up the question for long. */
+  private static final Map<String, String> PATIENCE =
+      Map.of("request.timeout.ms", "5000", "default.api.timeout.ms", "10000");
+
   private final ClusterUnderTest cluster;
   private final String prefix;
   private final Path directory;
@@ -90,7 +94,7 @@ final class Deployment {
 
   /** How many records of a topic a completed Flink checkpoint covers. */
   long consumed(Job job, Topic<?> topic) throws Exception {
-    try (Admin admin = Admin.create(kafka.properties(Map.of("default.api.timeout.ms", "10000")))) {
+    try (Admin admin = Admin.create(kafka.properties(PATIENCE))) {
       OffsetAndMetadata committed =
           admin
               .listConsumerGroupOffsets(jobName(job))

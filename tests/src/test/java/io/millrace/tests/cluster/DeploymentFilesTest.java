@@ -37,6 +37,7 @@ class DeploymentFilesTest {
           "jobmanager.memory.process.size",
           "taskmanager.memory.process.size",
           "high-availability.zookeeper.client.session-timeout",
+          "high-availability.zookeeper.client.connection-timeout",
           "high-availability.zookeeper.client.tolerate-suspended-connections");
 
   private static String read(String file) throws IOException {
