@@ -49,8 +49,10 @@ final class Deployment {
     }
   }
 
-  KafkaSettings kafka() {
-    return kafka;
+  void awaitKafka() throws IOException {
+    try (TopicAdmin admin = new TopicAdmin(kafka)) {
+      admin.awaitReady(ClusterUnderTest.PATIENCE);
+    }
   }
 
   String jobName(Job job) {
