@@ -114,7 +114,11 @@ final class Elements {
       low = first.fma(first, low);
       high = second.fma(second, high);
     }
-    return low.add(high).reduceLanes(VectorOperators.ADD);
+    double sum = 0;
+    for (double lane : low.add(high).toDoubleArray()) {
+      sum += lane;
+    }
+    return sum;
   }
 
   /** out = gate · σ(gate) · up. */

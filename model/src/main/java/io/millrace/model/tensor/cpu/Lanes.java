@@ -6,15 +6,25 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /** What all kernels do with a vector's worth of elements. Indices count elements, not bytes. */
 final class Lanes {
 
-  static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
+  static final VectorSpecies<Float> F =
+      FloatVector.SPECIES_PREFERRED.length() > 16
+          ? FloatVector.SPECIES_512
+          : FloatVector.SPECIES_PREFERRED;
+
   static final int WIDTH = F.length();
 
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+  private static final VectorShuffle<Float> SWAP_8 = swap(8);
+  private static final VectorShuffle<Float> SWAP_4 = swap(4);
+  private static final VectorShuffle<Float> SWAP_2 = swap(2);
+  private static final VectorShuffle<Float> SWAP_1 = swap(1);
 
   private static final float LOG2_E = 1.442695f;
 
@@ -32,6 +42,32 @@ final class Lanes {
   private static final float HIGHEST = 88.3f;
 
   private Lanes() {}
+
+  /** Exchanges lanes so far apart; null where there are none. */
+  private static VectorShuffle<Float> swap(int distance) {
+    return distance < WIDTH ? VectorShuffle.fromOp(F, lane -> lane ^ distance) : null;
+  }
+
+  /**
+   * The sum of all lanes, by halves. Java's own reduction leaves the order open, and takes another
+   * one interpreted than compiled: the same call would not always give the same bits.
+   */
+  static float sum(FloatVector vector) {
+    FloatVector sum = vector;
+    if (WIDTH > 8) {
+      sum = sum.add(sum.rearrange(SWAP_8));
+    }
+    if (WIDTH > 4) {
+      sum = sum.add(sum.rearrange(SWAP_4));
+    }
+    if (WIDTH > 2) {
+      sum = sum.add(sum.rearrange(SWAP_2));
+    }
+    if (WIDTH > 1) {
+      sum = sum.add(sum.rearrange(SWAP_1));
+    }
+    return sum.lane(0);
+  }
 
   static FloatVector load(MemorySegment memory, long index) {
     return FloatVector.fromMemorySegment(F, memory, index * Float.BYTES, ORDER);

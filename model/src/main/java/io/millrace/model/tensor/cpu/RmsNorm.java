@@ -4,12 +4,12 @@ import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
 
 /** RMSNorm over rows of h elements; each row on its own. */
 final class RmsNorm {
@@ -58,7 +58,7 @@ final class RmsNorm {
       FloatVector a = j <= h - WIDTH ? load(x, at + j) : load(x, at + j, rest(j, h));
       even = a.fma(a, even);
     }
-    double squares = even.add(odd).reduceLanes(VectorOperators.ADD);
+    double squares = sum(even.add(odd));
     return (float) (1 / Math.sqrt(squares / h + epsilon));
   }
 
@@ -115,7 +115,7 @@ final class RmsNorm {
         store(load(dw, dwAt + j, mask).add(both), dw, dwAt + j, mask);
       }
     }
-    float mean = products.reduceLanes(VectorOperators.ADD) / h;
+    float mean = sum(products) / h;
     for (int j = 0; j < h; j += WIDTH) {
       VectorMask<Float> mask = j <= h - WIDTH ? null : rest(j, h);
       FloatVector d = mask == null ? load(dout, at + j) : load(dout, at + j, mask);
