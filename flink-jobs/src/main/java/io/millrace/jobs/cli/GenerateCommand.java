@@ -8,7 +8,7 @@ import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Message;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -74,7 +74,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (prompt.isBlank()) {
       throw new UserException("--prompt is empty");
     }
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
         LanguageModel model = ModelWeights.languageModel(backend, directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {

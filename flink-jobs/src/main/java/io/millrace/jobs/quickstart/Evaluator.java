@@ -15,7 +15,7 @@ import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Prompt;
@@ -55,7 +55,7 @@ final class Evaluator {
 
   /** The policy in a directory, its KL against the reference policy in another. */
   Measured measure(Path policyDirectory, Path referenceDirectory) {
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         CheckpointDirectory policyFiles = CheckpointDirectory.open(policyDirectory);
         CheckpointDirectory referenceFiles = CheckpointDirectory.open(referenceDirectory);
         LanguageModel policy = ModelWeights.languageModel(backend, policyFiles);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.model.rlhf.KlEstimator;
 import io.millrace.model.rlhf.Margin;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.schemas.Objective;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,8 +33,7 @@ class ConfigTest {
             new CheckpointSection("millrace-data/checkpoints"),
             new FlinkSection(
                 "millrace-data/flink", Duration.ofSeconds(5), 1, 10, Duration.ofSeconds(1)),
-            new ModelSection(
-                "policy", "", ModelSection.BackendName.ND4J, 1, 64, 2, 4, 2, 192, 512, 4096),
+            new ModelSection("policy", "", BackendKind.CPU, 1, 64, 2, 4, 2, 192, 512, 4096),
             new SupervisedSection(64, 2e-5, 0, 0, 2, 4096, 10_000, ADAMW),
             new RewardModelSection(
                 List.of(Objective.HELPFULNESS, Objective.SAFETY),

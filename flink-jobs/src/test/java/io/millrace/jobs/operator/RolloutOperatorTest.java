@@ -18,7 +18,7 @@ import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Role;
@@ -75,7 +75,7 @@ class RolloutOperatorTest {
                     "rollout.max-prompt-tokens=64",
                     "rollout.max-tokens=24")));
     other = directory.resolve("other");
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         PolicyModel first = PolicyModel.load(backend, config.model().initial());
         Parameters weights = Parameters.random(backend, first.model().config().parameters(), 99)) {
       CheckpointDirectory.write(
@@ -153,7 +153,7 @@ class RolloutOperatorTest {
 
   /** Every rollout is what its policy alone gives for its prompt and seed. */
   private static void assertSampledByTheirPolicy(List<Rollout> rollouts) throws IOException {
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         PolicyModel first = PolicyModel.load(backend, config.model().initial());
         PolicyModel second = PolicyModel.load(backend, other.toString())) {
       Map<Long, PolicyModel> policies = new HashMap<>(Map.of(0L, first, 7L, second));

@@ -23,7 +23,7 @@ import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.cpu.CpuBackend;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -44,7 +44,7 @@ class TrainersTest {
   private static final LlamaConfig CONFIG =
       new LlamaConfig(30, 16, 1, 2, 1, 8, 24, 32, 1e-5f, 10_000, true, 1, STOP);
 
-  private final Backend backend = new Nd4jBackend();
+  private final Backend backend = new CpuBackend();
 
   @AfterEach
   void close() {
