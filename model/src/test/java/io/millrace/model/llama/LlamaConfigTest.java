@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import io.millrace.model.tensor.RopeScaling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class LlamaConfigTest {
   private static final LlamaConfig UNTIED =
@@ -38,7 +40,12 @@ class LlamaConfigTest {
   @Test
   void readsWhatItWrites() throws IOException {
     LlamaConfig tied = new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, true, -1, 8);
-    for (LlamaConfig config : List.of(UNTIED, tied)) {
+    for (LlamaConfig config :
+        List.of(
+            UNTIED,
+            tied,
+            scaled(new RopeScaling.Linear(2.5)),
+            scaled(new RopeScaling.Llama3(8, 1, 4, 8192)))) {
       Path file = Files.writeString(dir.resolve("config.json"), config.toJson());
       assertEquals(config, LlamaConfig.fromJson(file));
     }
@@ -72,6 +79,36 @@ class LlamaConfigTest {
     assertEquals(LlamaConfig.NO_TOKEN, config.bosToken());
   }
 
+  private static LlamaConfig scaled(RopeScaling scaling) {
+    return new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, scaling, true, -1, 8);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}",
+        "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 4.0}",
+        "\"rope_scaling\": {\"type\": \"linear\", \"rope_type\": \"linear\", \"factor\": 4.0}",
+        "\"rope_parameters\": {\"rope_type\": \"linear\", \"rope_theta\": 1e4, \"factor\": 4.0}",
+      })
+  void readsLinearScalingInEverySpelling(String keys) {
+    assertEquals(new RopeScaling.Linear(4), parse(", " + keys).ropeScaling());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"rope_scaling", "rope_parameters"})
+  void readsLlama3Scaling(String key) {
+    LlamaConfig config =
+        parse(
+            """
+            , "%s": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+              "original_max_position_embeddings": 8192, "rope_type": "llama3"}
+            """
+                .formatted(key));
+    assertEquals(new RopeScaling.Llama3(32, 1, 4, 8192), config.ropeScaling());
+    assertEquals(config.ropeScaling(), config.rope().scaling());
+  }
+
   @Test
   void absentKeysHaveTransformersDefaults() {
     LlamaConfig config =
@@ -88,8 +125,13 @@ class LlamaConfigTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0} | rope_type is llama3",
-        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0} | rope_type is linear",
+        "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8} | low_freq_factor is absent",
+        "\"rope_scaling\": {\"type\": \"linear\"} | rope_scaling.factor is absent",
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0} | factor is 0.0",
+        "\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0} | rope_type is dynamic",
+        "\"rope_scaling\": {\"rope_type\": \"longrope\"} | rope_type is longrope",
+        "\"rope_scaling\": {\"type\": \"yarn\", \"rope_type\": \"linear\"} | type, which is yarn",
+        "\"rope_scaling\": {\"type\": \"default\"}, \"rope_parameters\": {\"factor\": 2} | absent",
         "\"rope_scaling\": {\"factor\": 2.0} | rope_scaling.rope_type",
         "\"rope_parameters\": {\"rope_type\": \"yarn\"} | rope_parameters.rope_type is yarn",
         "\"rope_parameters\": {\"rope_theta\": 5.0}, \"rope_theta\": 6.0 | rope_theta is 6.0",

@@ -9,6 +9,7 @@ import static io.millrace.model.tensor.nd4j.Shapes.requireSameSize;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
@@ -25,7 +26,7 @@ import org.nd4j.linalg.ops.transforms.Transforms;
  */
 public final class Nd4jBackend implements Backend {
 
-  private final Map<RopeTable.Angles, RopeTable> ropeTables = new HashMap<>();
+  private final Map<Rope, RopeTable> ropeTables = new HashMap<>();
 
   @Override
   public String name() {
@@ -156,19 +157,18 @@ public final class Nd4jBackend implements Backend {
   }
 
   @Override
-  public void rope(Tensor x, int[] positions, int headDim, double base, boolean backward) {
-    if (headDim < 2 || headDim % 2 != 0 || x.columns() % headDim != 0) {
+  public void rope(Tensor x, int[] positions, Rope rope, boolean backward) {
+    int headDim = rope.headDim();
+    if (x.columns() % headDim != 0) {
       throw new IllegalArgumentException(
-          "rope: heads of %d do not divide rows of shape %s, or are odd"
+          "rope: heads of %d do not divide rows of shape %s"
               .formatted(headDim, Arrays.toString(x.shape())));
     }
     requireCount("rope", "positions", positions.length, x.rows(), x);
     requireIndices("rope", positions, Integer.MAX_VALUE);
     int max = Arrays.stream(positions).max().orElse(0);
     RopeTable table =
-        ropeTables.compute(
-            new RopeTable.Angles(headDim, base),
-            (angles, known) -> RopeTable.covering(known, angles, max + 1));
+        ropeTables.compute(rope, (key, known) -> RopeTable.covering(known, key, max + 1));
     int heads = x.columns() / headDim;
     try (Scratch scratch = new Scratch()) {
       INDArray indices = scratch.ints(positions);
