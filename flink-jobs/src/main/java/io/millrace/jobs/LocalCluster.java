@@ -2,7 +2,13 @@ package io.millrace.jobs;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import org.apache.flink.api.common.JobExecutionResult;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
@@ -12,9 +18,12 @@ import org.apache.flink.configuration.MemorySize;
 import org.apache.flink.configuration.RestOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.core.execution.SavepointFormatType;
+import org.apache.flink.runtime.jobmaster.JobResult;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.streaming.api.graph.StreamGraph;
+import org.apache.flink.util.OptionalFailure;
+import org.apache.flink.util.SerializedValue;
 
 /** Flink in this process: real jobs, Flink checkpoints and recovery, no installation. */
 public final class LocalCluster implements AutoCloseable {
@@ -55,6 +64,39 @@ public final class LocalCluster implements AutoCloseable {
         .requestJobResult(job)
         .get()
         .toJobExecutionResult(LocalCluster.class.getClassLoader());
+  }
+
+  /**
+   * Waits for a bounded job to end.
+   *
+   * @param every how often it tells how it gets on
+   * @param counts takes the job's accumulators so far, by name
+   */
+  public JobExecutionResult await(
+      JobID job, Duration every, Consumer<? super Map<String, Object>> counts) throws Exception {
+    CompletableFuture<JobResult> result = cluster.requestJobResult(job);
+    while (true) {
+      try {
+        return result
+            .get(every.toMillis(), TimeUnit.MILLISECONDS)
+            .toJobExecutionResult(LocalCluster.class.getClassLoader());
+      } catch (TimeoutException e) {
+        counts.accept(accumulators(job));
+      }
+    }
+  }
+
+  private Map<String, Object> accumulators(JobID job) throws Exception {
+    Map<String, Object> values = new TreeMap<>();
+    for (Map.Entry<String, SerializedValue<OptionalFailure<Object>>> entry :
+        cluster.getExecutionGraph(job).get().getAccumulatorsSerialized().entrySet()) {
+      OptionalFailure<Object> value =
+          entry.getValue().deserializeValue(LocalCluster.class.getClassLoader());
+      if (!value.isFailure()) {
+        values.put(entry.getKey(), value.get());
+      }
+    }
+    return values;
   }
 
   public JobStatus status(JobID job) throws ExecutionException, InterruptedException {

@@ -6,6 +6,7 @@ import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.flink.Streams;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.operator.AnnouncementCheck;
 import io.millrace.jobs.operator.InducedFailure;
 import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.PpoOperator;
@@ -47,7 +48,7 @@ final class PpoJob {
             JOB,
             Start.EARLIEST,
             JobSettings.bound(bounded),
-            record -> {});
+            AnnouncementCheck.rewardModels(config.model().initial()));
 
     DataStream<ScoredRollout> scored =
         rollouts

@@ -4,6 +4,7 @@ import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.flink.Streams;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.operator.AnnouncementCheck;
 import io.millrace.jobs.operator.LengthCheck;
 import io.millrace.jobs.operator.RolloutOperator;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -32,7 +33,10 @@ final class RolloutJob {
             JOB,
             Start.COMMITTED,
             JobSettings.bound(bounded),
-            LengthCheck.prompts(config.model().initial(), config.rollout().maxPromptTokens()));
+            LengthCheck.prompts(
+                config.model().initial(),
+                config.rollout().maxPromptTokens(),
+                config.rollout().maxTokens()));
     DataStream<PolicyCheckpoint> policies =
         Streams.read(
             env,
@@ -41,7 +45,7 @@ final class RolloutJob {
             JOB,
             Start.EARLIEST,
             JobSettings.bound(bounded),
-            record -> {});
+            AnnouncementCheck.policies(config.model().name(), config.model().initial()));
 
     DataStream<Rollout> rollouts =
         prompts

@@ -1,14 +1,12 @@
 package io.millrace.connectors.checkpoint;
 
 import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
-import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -55,7 +53,7 @@ final class Announcer implements AutoCloseable {
     Topic<?> topic = Topic.named(staged.topic(), "");
     Map<ByteBuffer, Long> versions = latest.get(staged.topic());
     if (versions == null) {
-      versions = versions(topic);
+      versions = Announcements.versions(settings, topic);
       latest.put(staged.topic(), versions);
     }
     ByteBuffer key = ByteBuffer.wrap(staged.key());
@@ -81,28 +79,9 @@ final class Announcer implements AutoCloseable {
     producer.close(Duration.ofSeconds(5));
   }
 
-  private <T extends SpecificRecordBase> Map<ByteBuffer, Long> versions(Topic<T> topic)
-      throws IOException {
-    Map<ByteBuffer, Long> versions = new HashMap<>();
-    try (RecordReader<T> reader = RecordReader.fromEarliest(settings, topic)) {
-      reader.readToEnd(
-          entry ->
-              entry
-                  .record()
-                  .filter(record -> entry.key() != null)
-                  .ifPresent(
-                      record ->
-                          versions.merge(
-                              ByteBuffer.wrap(entry.key()),
-                              Announced.of(record).version(),
-                              Math::max)));
-    }
-    return versions;
-  }
-
   private IOException failure(String action, KafkaException e) {
     return new IOException(
-        "Kafka at %s (kafka.bootstrap.servers) did not %s: %s"
+        "Kafka at %s (kafka.bootstrap-servers) did not %s: %s"
             .formatted(settings.bootstrapServers(), action, e.getMessage()),
         e);
   }

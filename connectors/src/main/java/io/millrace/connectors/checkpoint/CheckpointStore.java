@@ -13,8 +13,6 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.stream.Stream;
 
@@ -157,6 +155,23 @@ public final class CheckpointStore implements Serializable {
     return path;
   }
 
+  /**
+   * The local directory of an announced checkpoint, which holds what was announced.
+   *
+   * @param manifestSha256 SHA-256 of its millrace.json, from the announcement
+   * @throws IOException when there is none, or its manifest is another
+   */
+  public static Path resolve(String uri, String manifestSha256) throws IOException {
+    Path directory = resolve(uri);
+    String digest = digest(directory);
+    if (!digest.equals(manifestSha256)) {
+      throw new IOException(
+          "%s holds another checkpoint than was announced (manifest %s, not %s)"
+              .formatted(directory, digest, manifestSha256));
+    }
+    return directory;
+  }
+
   @Override
   public String toString() {
     return root;
@@ -182,7 +197,12 @@ public final class CheckpointStore implements Serializable {
     return "v%06d".formatted(version);
   }
 
-  private static Path localPath(String pathOrUri) {
+  /**
+   * The path that a location stands for.
+   *
+   * @throws IllegalArgumentException for a URI of any scheme but {@code file}
+   */
+  public static Path localPath(String pathOrUri) {
     if (!pathOrUri.matches("[A-Za-z][A-Za-z0-9+.-]+:.*")) {
       return Path.of(pathOrUri);
     }
@@ -203,11 +223,7 @@ public final class CheckpointStore implements Serializable {
     } catch (NoSuchFileException e) {
       throw new IOException("a checkpoint needs a manifest, and there is none at " + manifest, e);
     }
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return HexFormat.of().formatHex(PublishedFiles.sha256().digest(content));
   }
 
   /**
@@ -240,7 +256,7 @@ public final class CheckpointStore implements Serializable {
     }
   }
 
-  private static void delete(Path tree) throws IOException {
+  static void delete(Path tree) throws IOException {
     if (!Files.exists(tree)) {
       return;
     }

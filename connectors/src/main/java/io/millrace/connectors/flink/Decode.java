@@ -12,20 +12,32 @@ import java.util.List;
 import java.util.Map;
 import org.apache.avro.Schema;
 import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.state.FunctionInitializationContext;
+import org.apache.flink.runtime.state.FunctionSnapshotContext;
+import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
 import org.apache.flink.streaming.api.functions.ProcessFunction;
 import org.apache.flink.util.Collector;
 
 /**
  * Decodes and validates. What passes goes on; what does not goes to {@link DeadLetters#TAG}. Counts
- * {@code records_accepted} and, by reason, {@code dead_letters}.
+ * {@code records_accepted} and, by reason, {@code dead_letters} as metrics since the task began,
+ * and as accumulators ({@code topics/prompts/accepted}, {@code
+ * topics/prompts/dead-letters/invalid}) since the job began, since those are state.
  *
  * @param <T> the record type
  */
-public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<Received, T> {
+public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<Received, T>
+    implements CheckpointedFunction {
   private static final long serialVersionUID = 1L;
+  private static final String ACCEPTED = "accepted";
 
   private final Topic<T> topic;
   private final String job;
@@ -37,6 +49,8 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private transient MetricGroup metrics;
   private transient Counter accepted;
   private transient Map<String, Counter> refused;
+  private transient Map<String, LongCounter> totals;
+  private transient ListState<Tuple2<String, Long>> savedTotals;
 
   /**
    * @param job the job's name, for its dead letters
@@ -55,6 +69,37 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
 
   public Decode(Topic<T> topic, String job) {
     this(topic, job, List.of(), record -> {}, Clock.systemUTC());
+  }
+
+  @Override
+  public void initializeState(FunctionInitializationContext context) throws Exception {
+    totals = new HashMap<>();
+    savedTotals =
+        context
+            .getOperatorStateStore()
+            .getListState(
+                new ListStateDescriptor<>("totals", Types.TUPLE(Types.STRING, Types.LONG)));
+    for (Tuple2<String, Long> saved : savedTotals.get()) {
+      total(saved.f0).add(saved.f1);
+    }
+    total(ACCEPTED);
+  }
+
+  @Override
+  public void snapshotState(FunctionSnapshotContext context) throws Exception {
+    List<Tuple2<String, Long>> saved = new ArrayList<>();
+    totals.forEach((name, count) -> saved.add(Tuple2.of(name, count.getLocalValuePrimitive())));
+    savedTotals.update(saved);
+  }
+
+  private LongCounter total(String name) {
+    return totals.computeIfAbsent(
+        name,
+        key -> {
+          LongCounter counter = new LongCounter();
+          getRuntimeContext().addAccumulator("topics/" + topic.name() + "/" + key, counter);
+          return counter;
+        });
   }
 
   @Override
@@ -79,10 +124,12 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
       check.check(record);
     } catch (UnusableRecordException e) {
       refused.computeIfAbsent(e.reason(), this::counter).inc();
+      total("dead-letters/" + e.reason()).add(1L);
       context.output(DeadLetters.TAG, DeadLetters.of(received, job, e, clock));
       return;
     }
     accepted.inc();
+    total(ACCEPTED).add(1L);
     out.collect(record);
   }
 

@@ -7,6 +7,8 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Function;
+import org.apache.kafka.common.KafkaException;
 
 /**
  * How to reach a Kafka cluster.
@@ -36,7 +38,7 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
   public KafkaSettings {
     if (!bootstrapServers.matches("[^\\s,]+:\\d{1,5}(\\s*,\\s*[^\\s,]+:\\d{1,5})*")) {
       throw new IllegalArgumentException(
-          "kafka.bootstrap.servers is \"%s\"; it must be host:port, several separated by commas"
+          "kafka.bootstrap-servers is \"%s\"; it must be host:port, several separated by commas"
               .formatted(bootstrapServers));
     }
     if (!topicPrefix.matches("[a-zA-Z0-9._-]{0,200}")) {
@@ -47,7 +49,7 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
     for (String name : client.keySet()) {
       if (OWN.contains(name)) {
         throw new IllegalArgumentException(
-            "kafka.client.%s cannot be set: Millrace's guarantees depend on its own value"
+            "kafka.properties.%s cannot be set: Millrace's guarantees depend on its own value"
                 .formatted(name));
       }
     }
@@ -71,6 +73,26 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
     properties.setProperty("bootstrap.servers", bootstrapServers);
     own.forEach(properties::setProperty);
     return properties;
+  }
+
+  /**
+   * A client of Kafka's, made from such properties.
+   *
+   * @throws IllegalArgumentException when Kafka refuses a property or knows no such host
+   */
+  public <C> C client(Function<Properties, C> constructor, Map<String, String> own) {
+    try {
+      return constructor.apply(properties(own));
+    } catch (KafkaException e) {
+      Throwable cause = e;
+      while (cause.getCause() != null) {
+        cause = cause.getCause();
+      }
+      throw new IllegalArgumentException(
+          "no Kafka client for %s: %s; mend kafka.bootstrap-servers or kafka.properties"
+              .formatted(bootstrapServers, cause.getMessage()),
+          e);
+    }
   }
 
   /** Names the client properties without their values, among which may be passwords. */

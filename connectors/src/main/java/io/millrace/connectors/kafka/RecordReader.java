@@ -44,16 +44,16 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     this.name = settings.nameOf(topic);
     this.format = SingleObject.of(topic.type()).withWriterSchemas(writers);
     this.consumer =
-        new KafkaConsumer<>(
-            settings.properties(
-                Map.of(
-                    "isolation.level", "read_committed",
-                    "enable.auto.commit", "false",
-                    "auto.offset.reset", "earliest",
-                    "allow.auto.create.topics", "false",
-                    "default.api.timeout.ms", "20000")),
-            new ByteArrayDeserializer(),
-            new ByteArrayDeserializer());
+        settings.client(
+            properties ->
+                new KafkaConsumer<>(
+                    properties, new ByteArrayDeserializer(), new ByteArrayDeserializer()),
+            Map.of(
+                "isolation.level", "read_committed",
+                "enable.auto.commit", "false",
+                "auto.offset.reset", "earliest",
+                "allow.auto.create.topics", "false",
+                "default.api.timeout.ms", "20000"));
     try {
       this.partitions =
           consumer.partitionsFor(name).stream()
@@ -201,7 +201,7 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
 
   private IOException failure(KafkaException e) {
     return new IOException(
-        "Kafka at %s (kafka.bootstrap.servers) did not let topic %s be read: %s"
+        "Kafka at %s (kafka.bootstrap-servers) did not let topic %s be read: %s"
             .formatted(settings.bootstrapServers(), name, e.getMessage()),
         e);
   }

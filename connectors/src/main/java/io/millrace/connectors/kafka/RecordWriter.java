@@ -28,15 +28,15 @@ public final class RecordWriter implements AutoCloseable {
   public RecordWriter(KafkaSettings settings) {
     this.settings = settings;
     this.producer =
-        new KafkaProducer<>(
-            settings.properties(
-                Map.of(
-                    "acks", "all",
-                    "enable.idempotence", "true",
-                    "linger.ms", "5",
-                    "max.block.ms", "20000")),
-            new ByteArraySerializer(),
-            new ByteArraySerializer());
+        settings.client(
+            properties ->
+                new KafkaProducer<>(
+                    properties, new ByteArraySerializer(), new ByteArraySerializer()),
+            Map.of(
+                "acks", "all",
+                "enable.idempotence", "true",
+                "linger.ms", "5",
+                "max.block.ms", "20000"));
   }
 
   /** Sends a record to its topic under its key. */
@@ -86,7 +86,7 @@ public final class RecordWriter implements AutoCloseable {
     Exception cause = failure.get();
     if (cause != null) {
       throw new IOException(
-          "Kafka at %s (kafka.bootstrap.servers) did not take a record: %s"
+          "Kafka at %s (kafka.bootstrap-servers) did not take a record: %s"
               .formatted(settings.bootstrapServers(), cause.getMessage()),
           cause);
     }

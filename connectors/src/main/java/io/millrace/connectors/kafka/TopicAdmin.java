@@ -31,15 +31,18 @@ import org.apache.kafka.common.errors.TopicExistsException;
  * Creates and describes Millrace's topics. Every failure is an IOException that names the cluster.
  */
 public final class TopicAdmin implements AutoCloseable {
+  /** As a number of replicas: as many as the cluster gives a topic by default. */
+  public static final int CLUSTER_DEFAULT = -1;
+
   private final KafkaSettings settings;
   private final Admin admin;
 
   public TopicAdmin(KafkaSettings settings) {
     this.settings = settings;
     this.admin =
-        Admin.create(
-            settings.properties(
-                Map.of("request.timeout.ms", "10000", "default.api.timeout.ms", "20000")));
+        settings.client(
+            Admin::create,
+            Map.of("request.timeout.ms", "10000", "default.api.timeout.ms", "20000"));
   }
 
   /**
@@ -96,15 +99,20 @@ public final class TopicAdmin implements AutoCloseable {
    * records pass and their order matters.
    *
    * @param partitions of every other topic
-   * @param replication copies of each partition; -1 for the cluster's default
+   * @param replication copies of each partition, or {@link #CLUSTER_DEFAULT}
    * @throws IOException also when a topic exists whose cleanup policy would lose checkpoints
    */
   public void createAll(int partitions, int replication) throws IOException {
     if (partitions < 1) {
       throw new IllegalArgumentException("partitions is " + partitions + "; it must be at least 1");
     }
+    // Whoever may not create topics can still use those that are there.
+    Set<String> existing = descriptions().keySet();
     List<NewTopic> wanted = new ArrayList<>();
     for (Topic<?> topic : Topic.all()) {
+      if (existing.contains(settings.nameOf(topic))) {
+        continue;
+      }
       String policy =
           topic.compacted()
               ? TopicConfig.CLEANUP_POLICY_COMPACT
@@ -249,7 +257,7 @@ public final class TopicAdmin implements AutoCloseable {
       return future.get();
     } catch (ExecutionException e) {
       throw new IOException(
-          "Kafka at %s (kafka.bootstrap.servers) did not %s: %s"
+          "Kafka at %s (kafka.bootstrap-servers) did not %s: %s"
               .formatted(settings.bootstrapServers(), action, e.getCause().getMessage()),
           e.getCause());
     } catch (InterruptedException e) {

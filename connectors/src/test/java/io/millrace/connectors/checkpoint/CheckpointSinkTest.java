@@ -106,6 +106,8 @@ class CheckpointSinkTest {
       reader.readToEnd(entry -> versions.add(entry.record().orElseThrow().getVersion()));
     }
     assertEquals(List.of(1L, 2L, 3L, 4L), versions);
+    assertEquals(4, Announcements.latestVersion(settings, Topic.POLICY_CHECKPOINTS, "policy"));
+    assertEquals(0, Announcements.latestVersion(settings, Topic.POLICY_CHECKPOINTS, "other"));
   }
 
   @Test

@@ -28,6 +28,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import org.apache.flink.api.common.JobExecutionResult;
 import org.apache.flink.core.execution.JobClient;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
@@ -97,7 +98,14 @@ class StreamsTest {
               }
             });
     Streams.write(prompts, out, Topic.PROMPTS, "bounded");
-    env.execute("bounded");
+    JobExecutionResult result = env.execute("bounded");
+    assertEquals(
+        Map.of(
+            "topics/prompts/accepted", 99L,
+            "topics/prompts/dead-letters/invalid", 1L,
+            "topics/prompts/dead-letters/too-long", 1L,
+            "topics/prompts/dead-letters/undecodable", 2L),
+        result.getAllAccumulatorResults());
 
     List<String> ids = new ArrayList<>();
     try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS)) {

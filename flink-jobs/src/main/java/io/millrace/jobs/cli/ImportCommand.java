@@ -71,7 +71,7 @@ final class ImportCommand {
       KafkaSettings settings = kafka.settings();
       HhRlhfImporter.Report report;
       try (TopicAdmin admin = new TopicAdmin(settings)) {
-        admin.createAll(1, 1);
+        admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
       }
       try (RecordWriter writer = new RecordWriter(settings)) {
         report =

@@ -6,6 +6,10 @@ import io.millrace.model.tokenizer.TokenizerException;
 import io.millrace.schemas.UnusableRecordException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -105,7 +109,17 @@ public final class Millrace {
   }
 
   private static String oneLine(Throwable e) {
-    String message = e.getMessage() == null ? e.toString() : e.getMessage();
+    String message =
+        switch (e) {
+          // Their messages are bare paths.
+          case NoSuchFileException missing when missing.getReason() == null ->
+              "there is no " + missing.getFile();
+          case AccessDeniedException denied when denied.getReason() == null ->
+              "no permission for " + denied.getFile();
+          case FileSystemException other when other.getReason() == null -> other.toString();
+          case CharacterCodingException _ -> "the text is not UTF-8";
+          default -> e.getMessage() == null ? e.toString() : e.getMessage();
+        };
     return message.lines().map(String::strip).reduce((a, b) -> a + " " + b).orElse("");
   }
 

@@ -8,7 +8,9 @@ import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -64,32 +66,41 @@ final class ProduceCommand implements Callable<Integer> {
     long sent = 0;
     try (BufferedReader lines = open();
         RecordWriter writer = new RecordWriter(settings)) {
-      long number = 0;
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        number++;
-        if (line.isBlank()) {
-          continue;
+      long number = 1;
+      try {
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+          String text = number == 1 ? withoutByteOrderMark(line) : line;
+          if (!text.isBlank()) {
+            writer.send(topic, Validation.require(JsonLines.read(topic.type(), text)));
+            sent++;
+          }
+          number++;
         }
-        T record;
-        try {
-          record = Validation.require(JsonLines.read(topic.type(), line));
-        } catch (UnusableRecordException e) {
-          writer.flush();
-          throw new UserException(
-              "%s, line %d: %s (%d records before it were sent)"
-                  .formatted(file, number, e.getMessage(), sent));
-        }
-        writer.send(topic, record);
-        sent++;
+      } catch (UnusableRecordException e) {
+        throw refused(writer, number, e.getMessage(), sent);
+      } catch (CharacterCodingException e) {
+        throw refused(writer, number, "not UTF-8; convert the file, such as with iconv", sent);
       }
       writer.flush();
     }
     return sent;
   }
 
+  private UserException refused(RecordWriter writer, long line, String problem, long sent)
+      throws IOException {
+    writer.flush();
+    return new UserException(
+        "%s, line %d: %s (%d records before it were sent)".formatted(file, line, problem, sent));
+  }
+
+  /** Some editors begin a file in UTF-8 with one. */
+  private static String withoutByteOrderMark(String line) {
+    return line.startsWith("\uFEFF") ? line.substring(1) : line;
+  }
+
+  /** Lines in UTF-8; anything else is an error, never replaced in silence. */
   private BufferedReader open() throws IOException {
-    return file.equals("-")
-        ? new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))
-        : Files.newBufferedReader(Path.of(file));
+    InputStream bytes = file.equals("-") ? System.in : Files.newInputStream(Path.of(file));
+    return new BufferedReader(new InputStreamReader(bytes, StandardCharsets.UTF_8.newDecoder()));
   }
 }

@@ -2,6 +2,7 @@ package io.millrace.jobs.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.InitialModel;
@@ -12,7 +13,13 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.Suggestion;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.tokenizer.ChatTemplate;
+import io.millrace.model.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -20,6 +27,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.apache.flink.api.common.JobExecutionResult;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -43,6 +51,8 @@ import picocli.CommandLine.Parameters;
 final class RunCommand implements Callable<Integer> {
 
   private static final int SLOTS = 16;
+  private static final String TOPICS = "topics/";
+  private static final Duration EVERY = Duration.ofSeconds(10);
 
   @Parameters(paramLabel = "JOB", description = "supervised, reward-model, rollout or ppo.")
   private String jobId;
@@ -58,6 +68,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Option(names = "--bounded", description = "Stop at the end of the topics as they stand now.")
   private boolean bounded;
+
+  private String told = "";
 
   @Override
   public Integer call() throws Exception {
@@ -75,16 +87,19 @@ final class RunCommand implements Callable<Integer> {
                                 .orElse("; there are " + Job.ids())));
     MillraceConfig configured = ConfigLoader.load(Optional.ofNullable(config), settings);
     requireInitial(configured);
+    requireWritable("checkpoints.directory", configured.checkpoints().directory());
+    requireWritable("flink.state-directory", configured.flink().stateDirectory());
     KafkaSettings kafka = JobSettings.kafka(configured);
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
-      admin.createAll(1, 1);
+      admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
     }
     MillraceConfig ready = InitialModel.ensure(configured);
-    try (LocalCluster cluster = LocalCluster.start(SLOTS)) {
+    try (LocalCluster cluster = LocalCluster.start(Math.max(SLOTS, ready.flink().parallelism()))) {
       JobExecutionResult result;
       try (ProgressPrinter progress = new ProgressPrinter(kafka)) {
         progress.start();
-        result = cluster.await(cluster.submit(job.graph(ready, bounded)));
+        result =
+            cluster.await(cluster.submit(job.graph(ready, bounded)), EVERY, counts -> tell(counts));
       }
       System.out.println(summary(job, result, ready));
     }
@@ -95,7 +110,42 @@ final class RunCommand implements Callable<Integer> {
     String initial = config.model().initial();
     if (!initial.isBlank()) {
       // Told here, in one line, rather than by a job that fails and restarts.
-      CheckpointDirectory.open(Path.of(initial)).close();
+      Path directory = CheckpointStore.localPath(initial);
+      try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory);
+          Tokenizer tokenizer = Tokenizer.load(directory)) {
+        if (checkpoint.kind() != CheckpointKind.POLICY) {
+          throw new UserException(
+              "model.initial %s is a %s; a job starts from a policy"
+                  .formatted(initial, checkpoint.kind()));
+        }
+        ChatTemplate.of(tokenizer);
+      }
+    }
+  }
+
+  /** Told here rather than by a job that has learned and cannot publish. */
+  private static void requireWritable(String option, String location) {
+    Path directory = CheckpointStore.localPath(location);
+    try {
+      Files.createDirectories(directory);
+    } catch (IOException e) {
+      throw new UserException("%s %s cannot be made: %s".formatted(option, location, e));
+    }
+    if (!Files.isWritable(directory)) {
+      throw new UserException("%s %s is not writable".formatted(option, location));
+    }
+  }
+
+  /** One line on standard error whenever records came in. */
+  private void tell(Map<String, Object> counts) {
+    String read =
+        counts.entrySet().stream()
+            .filter(count -> count.getKey().startsWith(TOPICS) && !count.getValue().equals(0L))
+            .map(count -> count.getKey().substring(TOPICS.length()) + " " + count.getValue())
+            .collect(Collectors.joining(", "));
+    if (!read.isEmpty() && !read.equals(told)) {
+      System.err.println(jobId + " read " + read);
+      told = read;
     }
   }
 
@@ -107,9 +157,11 @@ final class RunCommand implements Callable<Integer> {
     new TreeMap<>(result.getAllAccumulatorResults())
         .forEach(
             (name, figures) -> {
-              ObjectNode node = root.putObject(name);
               if (figures instanceof Map<?, ?> map) {
+                ObjectNode node = root.putObject(name);
                 new TreeMap<>(map).forEach((key, value) -> put(node, key.toString(), value));
+              } else {
+                put(root, name, figures);
               }
             });
     return root.toString();
@@ -122,6 +174,8 @@ final class RunCommand implements Callable<Integer> {
       ObjectNode child =
           node.get(section) instanceof ObjectNode there ? there : node.putObject(section);
       put(child, path.substring(slash + 1), value);
+    } else if (value instanceof Long number) {
+      node.put(path, number);
     } else if (value instanceof Double number && number == Math.rint(number)) {
       node.put(path, number.longValue());
     } else {

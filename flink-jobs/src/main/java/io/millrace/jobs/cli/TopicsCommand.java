@@ -33,20 +33,21 @@ final class TopicsCommand implements Callable<Integer> {
 
   @Option(
       names = "--replication",
-      defaultValue = "1",
-      description = "Replicas of a new topic (default: ${DEFAULT-VALUE}).")
-  private int replication;
+      description = "Replicas of a new topic (default: the cluster's own default).")
+  private Integer replication;
 
   @Override
   public Integer call() throws Exception {
-    if (partitions < 1 || replication < 1 || replication > Short.MAX_VALUE) {
+    if (partitions < 1) {
+      throw new UserException("--partitions must be at least 1, not " + partitions);
+    }
+    if (replication != null && (replication < 1 || replication > Short.MAX_VALUE)) {
       throw new UserException(
-          "--partitions %d and --replication %d must be at least 1"
-              .formatted(partitions, replication));
+          "--replication must be from 1 to %d, not %d".formatted(Short.MAX_VALUE, replication));
     }
     try (TopicAdmin admin = new TopicAdmin(kafka.settings())) {
       if (create) {
-        admin.createAll(partitions, replication);
+        admin.createAll(partitions, replication == null ? TopicAdmin.CLUSTER_DEFAULT : replication);
       }
       List<TopicAdmin.State> topics = admin.describe();
       if (topics.isEmpty()) {

@@ -1,30 +1,51 @@
 package io.millrace.jobs.config;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
 /** Reads a YAML file, then settings of the form {@code section.key=value} on top of it. */
 public final class ConfigLoader {
 
-  private static final YAMLMapper YAML = new YAMLMapper();
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
 
   private ConfigLoader() {}
 
   /** The configuration, or every problem with it in one {@link ConfigException}. */
   public static MillraceConfig load(Optional<Path> file, List<String> settings) {
     ObjectNode root = file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode);
+    List<String> problems = new ArrayList<>();
     for (String setting : settings) {
-      set(root, setting);
+      try {
+        set(root, setting);
+      } catch (ConfigException e) {
+        problems.addAll(e.problems());
+      }
     }
-    return RecordBinder.bind(MillraceConfig.class, root);
+    try {
+      MillraceConfig config = RecordBinder.bind(MillraceConfig.class, root);
+      if (problems.isEmpty()) {
+        return config;
+      }
+    } catch (ConfigException e) {
+      problems.addAll(e.problems());
+    }
+    throw new ConfigException(problems);
   }
 
   private static ObjectNode read(Path file) {
@@ -48,6 +69,8 @@ public final class ConfigLoader {
                       file,
                       e.getLocation() == null ? 0 : e.getLocation().getLineNr(),
                       e.getOriginalMessage().lines().findFirst().orElse(""))));
+    } catch (CharacterCodingException e) {
+      throw new ConfigException(List.of(file + " is not UTF-8 text"));
     } catch (IOException e) {
       throw new ConfigException(List.of("cannot read " + file + ": " + e.getMessage()));
     }

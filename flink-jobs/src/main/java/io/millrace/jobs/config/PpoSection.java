@@ -2,7 +2,6 @@ package io.millrace.jobs.config;
 
 import io.millrace.model.rlhf.KlEstimator;
 import java.io.Serializable;
-import java.time.Duration;
 
 /** PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3). */
 public record PpoSection(
@@ -27,13 +26,41 @@ public record PpoSection(
             value = "1.0",
             help = "Subtracted from the reward of a response cut at the length limit.")
         double truncationPenalty,
-    @Option(value = "4", help = "Rollouts staler than this are dropped and counted.")
+    @Option(
+            value = "4",
+            help = "Rollouts that are more versions old than this are dropped and counted.")
         long maxStaleness,
+    @Option(
+            value = "true",
+            help =
+                "Decoupled PPO: stale rollouts are clipped around today's policy and weighted, not"
+                    + " only bounded.")
+        boolean decoupled,
+    @Option(value = "2.0", help = "A stale token's importance weight is truncated to this.")
+        double maxImportanceWeight,
+    @Option(
+            value = "8",
+            help = "Updates in a row that may be left out, not being finite, before the job stops.")
+        int maxSkippedUpdates,
+    @Option(
+            value = "0.0",
+            help =
+                "Share of the prompts, chosen by their ids, whose rollouts are scored and never"
+                    + " learned from.")
+        double heldOutShare,
+    @Option(
+            value = "0",
+            help =
+                "Learning stops after this many iterations without a better mean score of the"
+                    + " held-out rollouts; 0 never.")
+        int earlyStopPatience,
+    @Option(
+            value = "30.0",
+            help = "A KL to the reference beyond this, in nats per response, raises an alarm.")
+        double alarmKl,
     @Option(value = "1", help = "A policy is published after this many iterations.")
         long publishEvery,
     @Option(value = "64", help = "Rollouts scored together.") int scoreBatchSize,
-    @Option(value = "100ms", help = "An incomplete scoring batch is scored after this time.")
-        Duration scoreMaxWait,
     @Option(value = "true", help = "Refuse rollouts that were sampled with top-p below 1.")
         boolean requireFullSampling,
     @Option(
@@ -63,9 +90,21 @@ public record PpoSection(
     Require.between("safety-threshold", safetyThreshold, 0, 1);
     Require.between("truncation-penalty", truncationPenalty, 0, Double.MAX_VALUE);
     Require.atLeast("max-staleness", maxStaleness, 0);
+    Require.between("max-importance-weight", maxImportanceWeight, 1, Double.MAX_VALUE);
+    Require.atLeast("max-skipped-updates", maxSkippedUpdates, 1);
+    Require.between("held-out-share", heldOutShare, 0, 0.5);
+    Require.atLeast("early-stop-patience", earlyStopPatience, 0);
+    if (earlyStopPatience > 0 && heldOutShare == 0) {
+      throw new IllegalArgumentException(
+          "early-stop-patience %d needs a held-out-share above 0".formatted(earlyStopPatience));
+    }
+    Require.positive("alarm-kl", alarmKl);
     Require.atLeast("publish-every", publishEvery, 1);
     Require.atLeast("score-batch-size", scoreBatchSize, 1);
+    if (scoreBatchSize > batchSize) {
+      throw new IllegalArgumentException(
+          "score-batch-size %d must not exceed batch-size %d".formatted(scoreBatchSize, batchSize));
+    }
     Require.atLeast("fail-at-rollout", failAtRollout, 0);
-    Require.atLeast("score-max-wait (ms)", scoreMaxWait.toMillis(), 1);
   }
 }

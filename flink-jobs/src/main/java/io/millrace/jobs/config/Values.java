@@ -13,6 +13,8 @@ final class Values {
 
   private static final Pattern DURATION = Pattern.compile("(\\d+)\\s*(ms|s|m|h|d)");
 
+  private static final Duration LONGEST = Duration.ofDays(365);
+
   private Values() {}
 
   static Object parse(Class<?> type, String text) {
@@ -69,14 +71,23 @@ final class Values {
     if (!matcher.matches()) {
       throw expected("a duration such as 500ms, 30s, 5m, 2h", text);
     }
-    long amount = Long.parseLong(matcher.group(1));
-    return switch (matcher.group(2)) {
-      case "ms" -> Duration.ofMillis(amount);
-      case "s" -> Duration.ofSeconds(amount);
-      case "m" -> Duration.ofMinutes(amount);
-      case "h" -> Duration.ofHours(amount);
-      default -> Duration.ofDays(amount);
-    };
+    try {
+      long amount = Long.parseLong(matcher.group(1));
+      Duration duration =
+          switch (matcher.group(2)) {
+            case "ms" -> Duration.ofMillis(amount);
+            case "s" -> Duration.ofSeconds(amount);
+            case "m" -> Duration.ofMinutes(amount);
+            case "h" -> Duration.ofHours(amount);
+            default -> Duration.ofDays(amount);
+          };
+      if (duration.compareTo(LONGEST) <= 0) {
+        return duration;
+      }
+    } catch (NumberFormatException | ArithmeticException e) {
+      // Told below, with what stood there.
+    }
+    throw expected("a duration of at most 365d", text);
   }
 
   private static Object constant(Class<?> type, String text) {

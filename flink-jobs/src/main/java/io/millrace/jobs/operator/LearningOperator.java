@@ -37,6 +37,9 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
 
   protected abstract void readState(DataInputStream in) throws IOException;
 
+  /** Ends what runs beside the mailbox, before the models are closed. */
+  protected void stop() {}
+
   /** Frees native memory; may be called when {@link #openModels} failed half-way. */
   protected abstract void closeModels();
 
@@ -58,7 +61,7 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   }
 
   @Override
-  public final void snapshotState(StateSnapshotContext context) throws Exception {
+  public void snapshotState(StateSnapshotContext context) throws Exception {
     super.snapshotState(context);
     OperatorStateCheckpointOutputStream stream = context.getRawOperatorStateOutput();
     stream.startNewPartition();
@@ -70,6 +73,7 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
 
   @Override
   public final void close() throws Exception {
+    stop();
     closeModels();
     super.close();
   }

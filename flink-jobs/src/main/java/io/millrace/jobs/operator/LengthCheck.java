@@ -2,6 +2,7 @@ package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Demonstration;
@@ -10,6 +11,7 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RefusedRecordException;
 import java.io.IOException;
 import java.io.Serializable;
+import java.nio.file.Path;
 
 /** Sends records that are longer than a job's models take to the dead letters. */
 public final class LengthCheck<T> implements RecordCheck<T> {
@@ -24,14 +26,19 @@ public final class LengthCheck<T> implements RecordCheck<T> {
   private final String checkpoint;
   private final String option;
   private final int maxTokens;
+  private final int responseTokens;
   private final Length<T> length;
   private transient Tokenizer tokenizer;
   private transient ChatTemplate template;
+  private transient int limit;
+  private transient String limitedBy;
 
-  private LengthCheck(String checkpoint, String option, int maxTokens, Length<T> length) {
+  private LengthCheck(
+      String checkpoint, String option, int maxTokens, int responseTokens, Length<T> length) {
     this.checkpoint = checkpoint;
     this.option = option;
     this.maxTokens = maxTokens;
+    this.responseTokens = responseTokens;
     this.length = length;
   }
 
@@ -40,6 +47,7 @@ public final class LengthCheck<T> implements RecordCheck<T> {
         checkpoint,
         "supervised.max-tokens",
         maxTokens,
+        0,
         (template, record) ->
             template.demonstration(Dialogues.messages(record.getDialogue())).tokens().length);
   }
@@ -49,30 +57,46 @@ public final class LengthCheck<T> implements RecordCheck<T> {
         checkpoint,
         "reward-model.max-tokens",
         maxTokens,
+        0,
         (template, record) -> new JudgmentTokens(template).length(record));
   }
 
-  public static LengthCheck<Prompt> prompts(String checkpoint, int maxTokens) {
+  /**
+   * Prompts that leave room for their response.
+   *
+   * @param responseTokens tokens of a response at most
+   */
+  public static LengthCheck<Prompt> prompts(String checkpoint, int maxTokens, int responseTokens) {
     return new LengthCheck<>(
         checkpoint,
         "rollout.max-prompt-tokens",
         maxTokens,
+        responseTokens,
         (template, record) ->
             template.promptTokens(Dialogues.messages(record.getDialogue())).length);
   }
 
   @Override
   public void open() throws IOException {
-    tokenizer = Tokenizer.load(CheckpointStore.resolve(checkpoint));
+    Path directory = CheckpointStore.resolve(checkpoint);
+    tokenizer = Tokenizer.load(directory);
     template = ChatTemplate.of(tokenizer);
+    try (CheckpointDirectory opened = CheckpointDirectory.open(directory)) {
+      int room = opened.config().maxPositions() - responseTokens;
+      limit = Math.min(maxTokens, room);
+      limitedBy =
+          maxTokens <= room
+              ? option
+              : "the model with " + opened.config().maxPositions() + " positions";
+    }
   }
 
   @Override
   public void check(T record) {
     int tokens = length.of(template, record);
-    if (tokens > maxTokens) {
+    if (tokens > limit) {
       throw new RefusedRecordException(
-          "too-long", "%d tokens, where %s allows %d".formatted(tokens, option, maxTokens));
+          "too-long", "%d tokens, where %s allows %d".formatted(tokens, limitedBy, limit));
     }
   }
 

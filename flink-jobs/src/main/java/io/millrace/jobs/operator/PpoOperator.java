@@ -11,15 +11,20 @@ import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.AdaptiveKl;
 import io.millrace.model.rlhf.Advantages;
+import io.millrace.model.rlhf.EarlyStop;
+import io.millrace.model.rlhf.ImportanceWeight;
 import io.millrace.model.rlhf.KlController;
 import io.millrace.model.rlhf.KlPenalty;
 import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.rlhf.PpoObjective;
+import io.millrace.model.rlhf.RewardHackingMonitor;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.DivergedException;
 import io.millrace.model.train.LearningRate;
 import io.millrace.model.train.PpoIteration;
 import io.millrace.model.train.PpoSettings;
 import io.millrace.model.train.PpoTrainer;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.Topic;
@@ -31,15 +36,20 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.flink.streaming.api.operators.BoundedOneInput;
-import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
-import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import java.util.Optional;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** The policy and its critic: one PPO iteration for every batch of scored rollouts. */
-public final class PpoOperator extends LearningOperator<StagedCheckpoint>
-    implements OneInputStreamOperator<ScoredRollout, StagedCheckpoint>, BoundedOneInput {
+/**
+ * The policy and its critic: one PPO iteration for every batch of scored rollouts. Rollouts of
+ * held-out prompts are looked at and not learned from.
+ */
+public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedCheckpoint> {
 
   private static final long serialVersionUID = 1;
+  private static final Logger LOG = LoggerFactory.getLogger(PpoOperator.class);
   private static final String JOB = "ppo";
 
   private final RuntimeSettings settings;
@@ -48,12 +58,18 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
   private transient PolicyModel policy;
   private transient PpoTrainer trainer;
   private transient Publisher publisher;
+  private transient HeldOut heldOut;
+  private transient Counter stale;
 
   // State.
   private transient List<ScoredRollout> batch;
+  private transient EarlyStop earlyStop;
+  private transient RewardHackingMonitor monitor;
   private transient long consumed;
   private transient long learned;
   private transient long droppedStale;
+  private transient long heldOutRollouts;
+  private transient long afterStop;
   private transient long version;
   private transient long publishedIteration;
   private transient Map<String, Double> lastMetrics;
@@ -67,64 +83,146 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
   }
 
   @Override
-  protected void openModels() throws IOException {
+  protected void openModels() throws Exception {
+    super.openModels();
     MillraceConfig config = settings.config();
     backend = settings.backend();
     policy = PolicyModel.load(backend, config.model().initial());
     publisher = settings.publisher();
-    version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
+    heldOut = new HeldOut(section().heldOutShare());
+    String name = config.model().name();
+    version =
+        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
     batch = new ArrayList<>();
+    earlyStop =
+        new EarlyStop(
+            new EarlyStop.Settings(
+                section().earlyStopPatience(), EarlyStop.Settings.DEFAULT_MINIMUM_SAMPLES));
+    monitor = new RewardHackingMonitor(section().alarmKl());
     lastMetrics = new HashMap<>();
+    stale = getMetricGroup().addGroup("reason", "stale").counter("rollouts_dropped");
+  }
+
+  /** A batch being learned from, and the next one. */
+  @Override
+  protected int capacity() {
+    return 2 * section().batchSize();
   }
 
   @Override
-  public void processElement(StreamRecord<ScoredRollout> element) throws Exception {
-    ScoredRollout rollout = element.getValue();
-    consumed++;
-    long staleness = version - rollout.policyVersion;
-    if (staleness > section().maxStaleness()) {
-      droppedStale++;
-      getMetricGroup().addGroup("dropped").addGroup("reason", "stale").counter("count").inc();
-      return;
+  protected boolean advance() throws IOException {
+    if (trainer != null && trainer.busy()) {
+      learn();
+      return true;
     }
-    batch.add(rollout);
-    if (batch.size() == section().batchSize()) {
-      iterate();
+    if (trainer != null && trainer.iteration() - publishedIteration >= section().publishEvery()) {
+      publish();
+      return true;
     }
-  }
-
-  private void iterate() throws IOException {
+    boolean worked = false;
+    while (batch.size() < section().batchSize()) {
+      ScoredRollout rollout = poll();
+      if (rollout == null) {
+        return worked;
+      }
+      take(rollout);
+      worked = true;
+    }
     if (trainer == null) {
       trainer = trainer(batch.get(0).helpfulnessUri);
     }
-    PpoIteration iteration = trainer.iterate(batch.stream().map(ScoredRollout::toPpo).toList());
+    trainer.begin(batch.stream().map(rollout -> rollout.toPpo(version)).toList());
+    return true;
+  }
+
+  private void take(ScoredRollout rollout) {
+    consumed++;
+    if (heldOut.contains(rollout.promptId)) {
+      heldOutRollouts++;
+      earlyStop.add(
+          piecewise().combine(rollout.helpfulnessScore, rollout.safetyScore, rollout.isSafety));
+      release(1);
+    } else if (earlyStop.stopped()) {
+      afterStop++;
+      release(1);
+    } else if (version - rollout.policyVersion > section().maxStaleness()) {
+      droppedStale++;
+      stale.inc();
+      release(1);
+    } else {
+      batch.add(rollout);
+    }
+  }
+
+  private void learn() {
+    int pending = trainer.pending();
+    Optional<PpoIteration> done;
+    try {
+      done = trainer.advance();
+    } catch (DivergedException e) {
+      // From the last Flink checkpoint it would diverge again.
+      throw new SuppressRestartsException(e);
+    }
+    release(pending - trainer.pending());
+    if (done.isPresent()) {
+      finish(done.get());
+    }
+  }
+
+  private void finish(PpoIteration iteration) {
     learned += batch.size();
-    long staleness = 0;
+    double staleness = 0;
     for (int i = 0; i < batch.size(); i++) {
       staleness += version - batch.get(i).policyVersion;
-      emit(Outputs.REWARDS, reward(batch.get(i), iteration, i));
+      emitLater(Outputs.REWARDS, reward(batch.get(i), iteration, i));
     }
     lastMetrics = new HashMap<>(iteration.metrics());
-    lastMetrics.put("stream/policy_lag_versions", (double) staleness / batch.size());
+    lastMetrics.put("stream/policy_lag_versions", staleness / batch.size());
     lastMetrics.put("episode", (double) learned);
+    lastMetrics.putAll(watch(iteration.metrics()));
+    earlyStop.evaluate();
+    if (Double.isFinite(earlyStop.latest())) {
+      lastMetrics.put("eval/held_out_score", earlyStop.latest());
+    }
+    if (earlyStop.stopped()) {
+      LOG.warn(
+          "No better held-out score in {} iterations: policy version {} learns no more",
+          section().earlyStopPatience(),
+          version);
+    }
     lastMetrics.putAll(figures());
     batch.clear();
-    if (trainer.iteration() - publishedIteration >= section().publishEvery()) {
-      publish();
-    }
-    emit(
+    emitLater(
         Outputs.METRICS,
         Outputs.metrics(JOB, trainer.iteration(), Map.copyOf(lastMetrics), Instant.now()));
   }
 
+  private Map<String, Double> watch(Map<String, Double> metrics) {
+    RewardHackingMonitor.Finding finding =
+        monitor.observe(
+            new RewardHackingMonitor.Batch(
+                metrics.get("objective/scores"),
+                metrics.get("objective/kl"),
+                metrics.get("objective/entropy"),
+                metrics.get("val/response_tokens"),
+                metrics.get("val/truncated_share")));
+    finding.alarms().forEach(alarm -> LOG.warn("Iteration {}: {}", trainer.iteration(), alarm));
+    return finding.figures();
+  }
+
   private Map<String, Double> figures() {
-    return new HashMap<>(
-        Map.of(
-            "rollouts", (double) consumed,
-            "learned", (double) learned,
-            "dropped/stale", (double) droppedStale,
-            "restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber(),
-            "version", (double) version));
+    Map<String, Double> figures = new HashMap<>();
+    figures.put("rollouts", (double) consumed);
+    figures.put("learned", (double) learned);
+    figures.put("dropped/stale", (double) droppedStale);
+    figures.put("held-out", (double) heldOutRollouts);
+    figures.put("after-stop", (double) afterStop);
+    figures.put("version", (double) version);
+    return figures;
+  }
+
+  private PiecewiseReward piecewise() {
+    return new PiecewiseReward(section().safetyThreshold());
   }
 
   /** The critic starts from the helpfulness reward model that scored the first batch. */
@@ -146,10 +244,12 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
         new PpoSettings(
             section.miniBatchSize(),
             section.epochs(),
-            new PiecewiseReward(section.safetyThreshold()),
+            piecewise(),
             new KlPenalty(section.klEstimator(), section.truncationPenalty()),
             new Advantages(section.gamma(), section.lambda()),
             new PpoObjective(section.clip(), section.valueClip()),
+            section.decoupled() ? new ImportanceWeight(section.maxImportanceWeight()) : null,
+            section.maxSkippedUpdates(),
             (float) settings.config().rollout().temperature(),
             settings.config().model().seed(),
             section.optimizer().adamW(),
@@ -180,11 +280,12 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
 
   /** What is left of an incomplete batch stays unlearned, and is told so. */
   @Override
-  public void endInput() throws Exception {
+  protected void finishInput() throws Exception {
     if (trainer != null && trainer.iteration() > publishedIteration) {
       publish();
     }
     Map<String, Double> summary = figures();
+    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
     summary.put("incomplete-batch", (double) batch.size());
     summary.put("iterations", trainer == null ? 0 : (double) trainer.iteration());
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
@@ -197,7 +298,7 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
     publishedIteration = trainer.iteration();
     Map<String, Double> metrics = new HashMap<>(lastMetrics);
     metrics.values().removeIf(value -> !Double.isFinite(value));
-    emit(
+    emitLater(
         publisher.stage(
             policy.model().config(),
             policy.model().weights(),
@@ -227,19 +328,17 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
   }
 
   @Override
-  protected void writeState(DataOutputStream out) throws IOException {
+  protected void writeTraining(DataOutputStream out) throws IOException {
     out.writeLong(consumed);
     out.writeLong(learned);
     out.writeLong(droppedStale);
+    out.writeLong(heldOutRollouts);
+    out.writeLong(afterStop);
     out.writeLong(version);
     out.writeLong(publishedIteration);
-    StateIo.writeList(
-        out,
-        List.copyOf(lastMetrics.entrySet()),
-        (stream, metric) -> {
-          StateIo.writeText(stream, metric.getKey());
-          stream.writeDouble(metric.getValue());
-        });
+    StateIo.writeFigures(out, lastMetrics);
+    earlyStop.write(out);
+    monitor.write(out);
     StateIo.writeList(out, batch, ScoredRollout::write);
     out.writeBoolean(trainer != null);
     if (trainer != null) {
@@ -248,16 +347,17 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
   }
 
   @Override
-  protected void readState(DataInputStream in) throws IOException {
+  protected int readTraining(DataInputStream in) throws IOException {
     consumed = in.readLong();
     learned = in.readLong();
     droppedStale = in.readLong();
+    heldOutRollouts = in.readLong();
+    afterStop = in.readLong();
     version = in.readLong();
     publishedIteration = in.readLong();
-    for (Map.Entry<String, Double> metric :
-        StateIo.readList(in, stream -> Map.entry(StateIo.readText(stream), stream.readDouble()))) {
-      lastMetrics.put(metric.getKey(), metric.getValue());
-    }
+    lastMetrics.putAll(StateIo.readFigures(in));
+    earlyStop.read(in);
+    monitor.read(in);
     batch = StateIo.readList(in, ScoredRollout::read);
     if (in.readBoolean()) {
       // The critic's weights are about to be read: any of the right shape will do.
@@ -266,6 +366,17 @@ public final class PpoOperator extends LearningOperator<StagedCheckpoint>
               ScalarModel.onTrunkOf(backend, policy.model().config(), policy.model().weights()));
       trainer.read(in);
     }
+    return trainer != null && trainer.busy() ? trainer.pending() : batch.size();
+  }
+
+  @Override
+  protected void writeRecord(DataOutputStream out, ScoredRollout rollout) throws IOException {
+    ScoredRollout.write(out, rollout);
+  }
+
+  @Override
+  protected ScoredRollout readRecord(DataInputStream in) throws IOException {
+    return ScoredRollout.read(in);
   }
 
   @Override

@@ -1,8 +1,10 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.Announcements;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.checkpoint.StagedFiles;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
@@ -18,14 +20,22 @@ import org.apache.avro.specific.SpecificRecordBase;
 final class Publisher {
 
   private final CheckpointStore store;
+  private final KafkaSettings kafka;
 
-  Publisher(String storeDirectory) {
-    this.store = new CheckpointStore(storeDirectory);
+  Publisher(CheckpointStore store, KafkaSettings kafka) {
+    this.store = store;
+    this.kafka = kafka;
   }
 
-  /** The version above which a new lineage publishes: the last in the store. */
-  long latestVersion(String name) throws IOException {
-    return store.latestVersion(name);
+  /**
+   * The version above which a new lineage publishes: the last in the store, or the last announced
+   * where that is higher, since another store may have been in use before.
+   *
+   * @param key of its announcements
+   */
+  long latestVersion(String name, Topic<?> announcements, String key) throws IOException {
+    return Math.max(
+        store.latestVersion(name), Announcements.latestVersion(kafka, announcements, key));
   }
 
   /**

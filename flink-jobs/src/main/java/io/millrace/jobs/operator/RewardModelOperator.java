@@ -9,6 +9,7 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.Calibration;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.RewardModelTrainer;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rating;
@@ -86,7 +87,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     tokens = new JudgmentTokens(initial.template());
     publisher = settings.publisher();
     codec = SingleObject.of(Judgment.class);
-    version = publisher.latestVersion(job(objective));
+    version = publisher.latestVersion(job(objective), Topic.REWARD_CHECKPOINTS, objective.name());
     batch = new ArrayList<>();
     accuracy = new Calibration();
   }

@@ -5,6 +5,7 @@ import io.millrace.jobs.config.RolloutSection;
 import io.millrace.model.llama.Generator;
 import io.millrace.model.llama.SamplingOptions;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;

@@ -1,5 +1,6 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.jobs.JobSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.nd4j.Nd4jBackend;
@@ -27,6 +28,6 @@ final class RuntimeSettings implements Serializable {
   }
 
   Publisher publisher() {
-    return new Publisher(config.checkpoints().directory());
+    return new Publisher(JobSettings.store(config), JobSettings.kafka(config));
   }
 }

@@ -8,6 +8,7 @@ import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
@@ -28,6 +29,10 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 /**
  * Scores rollouts with the latest announced reward models and takes their log-probs under the
  * reference policy. Until both reward models are announced rollouts wait, as state.
+ *
+ * <p>Batches are formed by count and never by time: the last bits of a score depend on what else is
+ * in its batch, and a run that is killed must end in the same bits as one that is not. Waiting
+ * costs nothing, since PPO waits for its own, larger batch.
  */
 public final class ScoreOperator extends LearningOperator<ScoredRollout>
     implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>, BoundedMultiInput {
@@ -75,15 +80,6 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   public void processElement1(StreamRecord<Rollout> element) throws IOException {
     waiting.add(element.getValue());
     scoreFullBatches();
-    if (!waiting.isEmpty()) {
-      after(
-          section().scoreMaxWait(),
-          () -> {
-            if (!waiting.isEmpty() && ready()) {
-              score(waiting);
-            }
-          });
-    }
   }
 
   @Override

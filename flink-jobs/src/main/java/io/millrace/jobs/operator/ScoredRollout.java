@@ -1,8 +1,9 @@
 package io.millrace.jobs.operator;
 
 import io.millrace.model.train.PpoRollout;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import io.millrace.model.train.StateIo;
+import java.io.DataInput;
+import java.io.DataOutput;
 import java.io.IOException;
 
 /**
@@ -32,7 +33,8 @@ public final class ScoredRollout {
   /** For Flink's serializer. */
   public ScoredRollout() {}
 
-  PpoRollout toPpo() {
+  /** As it is learned from by a policy of the given version. */
+  PpoRollout toPpo(long version) {
     return new PpoRollout(
         rolloutId,
         prompt,
@@ -42,10 +44,11 @@ public final class ScoredRollout {
         helpfulnessScore,
         safetyScore,
         isSafety,
-        truncated);
+        truncated,
+        policyVersion < version);
   }
 
-  static void write(DataOutputStream out, ScoredRollout rollout) throws IOException {
+  static void write(DataOutput out, ScoredRollout rollout) throws IOException {
     StateIo.writeText(out, rollout.rolloutId);
     StateIo.writeText(out, rollout.promptId);
     StateIo.writeInts(out, rollout.prompt);
@@ -63,7 +66,7 @@ public final class ScoredRollout {
     out.writeFloat(rollout.temperature);
   }
 
-  static ScoredRollout read(DataInputStream in) throws IOException {
+  static ScoredRollout read(DataInput in) throws IOException {
     ScoredRollout rollout = new ScoredRollout();
     rollout.rolloutId = StateIo.readText(in);
     rollout.promptId = StateIo.readText(in);

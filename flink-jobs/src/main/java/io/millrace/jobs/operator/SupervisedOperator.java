@@ -7,12 +7,16 @@ import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.ChatExample;
+import io.millrace.model.train.StateIo;
 import io.millrace.model.train.SupervisedTrainer;
 import io.millrace.model.train.SupervisedTrainer.Example;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.SingleObject;
+import java.io.DataInput;
 import java.io.DataInputStream;
+import java.io.DataOutput;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Instant;
@@ -22,16 +26,12 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import org.apache.flink.streaming.api.operators.BoundedOneInput;
-import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
-import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
  * Supervised fine-tuning on the demonstrations as they come; a bounded run then makes its further
  * passes over those it has kept, in an order of its own for each pass.
  */
-public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
-    implements OneInputStreamOperator<Demonstration, StagedCheckpoint>, BoundedOneInput {
+public final class SupervisedOperator extends TrainingOperator<Demonstration, StagedCheckpoint> {
 
   private static final long serialVersionUID = 1;
   private static final String JOB = "supervised";
@@ -43,6 +43,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
   private transient PolicyModel policy;
   private transient SupervisedTrainer trainer;
   private transient Publisher publisher;
+  private transient SingleObject<Demonstration> codec;
 
   // State.
   private transient List<Example> batch;
@@ -58,7 +59,8 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
   }
 
   @Override
-  protected void openModels() throws IOException {
+  protected void openModels() throws Exception {
+    super.openModels();
     MillraceConfig config = settings.config();
     SupervisedSection section = config.supervised();
     backend = settings.backend();
@@ -67,24 +69,40 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
         new SupervisedTrainer(
             backend, policy.model(), section.optimizer().adamW(), section.schedule());
     publisher = settings.publisher();
-    version = Math.max(policy.version(), publisher.latestVersion(config.model().name()));
+    codec = SingleObject.of(Demonstration.class);
+    String name = config.model().name();
+    version =
+        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
     batch = new ArrayList<>();
     kept = new ArrayList<>();
   }
 
+  /** A batch being learned from, and the next one. */
   @Override
-  public void processElement(StreamRecord<Demonstration> element) throws Exception {
+  protected int capacity() {
+    return 2 * section().batchSize();
+  }
+
+  @Override
+  protected boolean advance() throws IOException {
+    if (consumed - publishedAt >= section().publishEvery()) {
+      publish();
+      return true;
+    }
+    Demonstration demonstration = poll();
+    if (demonstration == null) {
+      return false;
+    }
     ChatExample tokens =
-        policy.template().demonstration(Dialogues.messages(element.getValue().getDialogue()));
+        policy.template().demonstration(Dialogues.messages(demonstration.getDialogue()));
     Example example = new Example(tokens.tokens(), tokens.learned());
     consumed++;
     if (bounded && section().epochs() > 1) {
       kept.add(example);
     }
     learn(example);
-    if (consumed - publishedAt >= section().publishEvery()) {
-      publish();
-    }
+    release(1);
+    return true;
   }
 
   private SupervisedSection section() {
@@ -102,7 +120,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
     SupervisedTrainer.Step step = trainer.step(batch);
     batch.clear();
     lastLoss = step.loss();
-    emit(
+    emitLater(
         Outputs.METRICS,
         Outputs.metrics(
             JOB,
@@ -117,7 +135,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
   }
 
   @Override
-  public void endInput() throws Exception {
+  protected void finishInput() throws Exception {
     for (int epoch = 1; epoch < section().epochs(); epoch++) {
       List<Example> order = new ArrayList<>(kept);
       Collections.shuffle(order, new Random(settings.config().model().seed() + epoch));
@@ -143,7 +161,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
     version++;
     publishedAt = consumed;
     Map<String, Double> metrics = Map.of("loss", lastLoss);
-    emit(
+    emitLater(
         publisher.stage(
             policy.model().config(),
             policy.model().weights(),
@@ -173,7 +191,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
   }
 
   @Override
-  protected void writeState(DataOutputStream out) throws IOException {
+  protected void writeTraining(DataOutputStream out) throws IOException {
     out.writeLong(consumed);
     out.writeLong(publishedAt);
     out.writeLong(version);
@@ -184,7 +202,7 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
   }
 
   @Override
-  protected void readState(DataInputStream in) throws IOException {
+  protected int readTraining(DataInputStream in) throws IOException {
     consumed = in.readLong();
     publishedAt = in.readLong();
     version = in.readLong();
@@ -192,16 +210,27 @@ public final class SupervisedOperator extends LearningOperator<StagedCheckpoint>
     batch = StateIo.readList(in, SupervisedOperator::readExample);
     kept = StateIo.readList(in, SupervisedOperator::readExample);
     trainer.read(in);
+    return 0;
   }
 
-  private static void writeExample(DataOutputStream out, Example example) throws IOException {
+  @Override
+  protected void writeRecord(DataOutputStream out, Demonstration demonstration) throws IOException {
+    StateIo.writeBytes(out, codec.encode(demonstration));
+  }
+
+  @Override
+  protected Demonstration readRecord(DataInputStream in) throws IOException {
+    return codec.decode(StateIo.readBytes(in));
+  }
+
+  private static void writeExample(DataOutput out, Example example) throws IOException {
     StateIo.writeInts(out, example.tokens());
     for (boolean loss : example.loss()) {
       out.writeBoolean(loss);
     }
   }
 
-  private static Example readExample(DataInputStream in) throws IOException {
+  private static Example readExample(DataInput in) throws IOException {
     int[] tokens = StateIo.readInts(in);
     boolean[] loss = new boolean[tokens.length];
     for (int i = 0; i < loss.length; i++) {

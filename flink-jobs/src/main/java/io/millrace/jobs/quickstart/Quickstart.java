@@ -130,7 +130,6 @@ public final class Quickstart {
             "ppo.critic-learning-rate=1e-3",
             "ppo.kl=0.05",
             "ppo.score-batch-size=" + BATCH,
-            "ppo.score-max-wait=50ms",
             "ppo.fail-at-rollout=" + settings.failAtRollout(),
             "ppo.optimizer.weight-decay=0");
     return ConfigLoader.load(Optional.empty(), options);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -130,5 +131,31 @@ class BadInputTest {
     Path file = directory.resolve("prompts.jsonl");
     Files.writeString(file, "{\"promptId\": 7}\n");
     assertRefused("line 1", "produce", "prompts", "--file", file.toString());
+  }
+
+  @Test
+  void textThatIsNotUtf8IsToldWithItsLineAndAByteOrderMarkIsSkipped() throws Exception {
+    Path file = directory.resolve("prompts.jsonl");
+    Files.write(file, "\n{\"promptId\":\"Grüße\"}\n".getBytes(StandardCharsets.ISO_8859_1));
+    assertRefused("not UTF-8", "produce", "prompts", "--file", file.toString());
+    Files.writeString(file, "\uFEFF{\"promptId\":\"p\"}\n");
+    assertRefused("missing field", "produce", "prompts", "--file", file.toString());
+    Path yaml = directory.resolve("latin1.yaml");
+    Files.write(yaml, "model: {name: Grüße}".getBytes(StandardCharsets.ISO_8859_1));
+    assertRefused("not UTF-8", "run", "ppo", "--config", yaml.toString());
+  }
+
+  @Test
+  void kafkaThatCannotBeReachedByWhatWasGivenIsNamed() {
+    assertRefused("nohost.invalid:1", "topics", "--bootstrap-servers", "nohost.invalid:1");
+    assertRefused("security.protocol", "topics", "--kafka-property", "security.protocol=X");
+    assertRefused("kafka.properties.acks", "topics", "--kafka-property", "acks=0");
+  }
+
+  @Test
+  void directoriesThatCannotBeMadeAreToldBeforeAnyWork() throws Exception {
+    String inFile = Files.createFile(directory.resolve("file")).resolve("below").toString();
+    assertRefused(inFile, "run", "ppo", "--set", "checkpoints.directory=" + inFile);
+    assertRefused(inFile, "run", "ppo", "--set", "flink.state-directory=" + inFile);
   }
 }

@@ -65,9 +65,14 @@ class ConfigTest {
                 0.15,
                 1.0,
                 4,
+                true,
+                2.0,
+                8,
+                0.0,
+                0,
+                30.0,
                 1,
                 64,
-                Duration.ofMillis(100),
                 true,
                 0,
                 ADAMW));
@@ -113,13 +118,17 @@ class ConfigTest {
                     "ppo.kl=much",
                     "flink.checkpoint-interval=5",
                     "reward-model.margin=huge",
-                    "rollout.temperature=0"));
-    assertEquals(5, e.problems().size(), e.getMessage());
+                    "novalue",
+                    "rollout.temperature=0",
+                    "flink.restart-delay=99999999999999999999s"));
+    assertEquals(7, e.problems().size(), e.getMessage());
     assertTrue(e.getMessage().contains("unknown key ppo.bath-size: did you mean ppo.batch-size?"));
     assertTrue(e.getMessage().contains("ppo.kl must be a number, not 'much'"));
     assertTrue(e.getMessage().contains("flink.checkpoint-interval must be a duration"));
     assertTrue(e.getMessage().contains("reward-model.margin must be one of none, small, large"));
     assertTrue(e.getMessage().contains("rollout.temperature must be above 0"));
+    assertTrue(e.getMessage().contains("'novalue'"));
+    assertTrue(e.getMessage().contains("flink.restart-delay must be a duration of at most 365d"));
   }
 
   @Test
@@ -133,7 +142,13 @@ class ConfigTest {
   @Test
   void filesThatAreNoConfigurationAreToldInOneLine(@TempDir Path directory) throws Exception {
     Path file = directory.resolve("bad.yaml");
-    for (String text : List.of("ppo: [1, 2", "- a\n- b\n", "ppo: 3\n")) {
+    for (String text :
+        List.of(
+            "ppo: [1, 2",
+            "- a\n- b\n",
+            "ppo: 3\n",
+            "ppo:\n  kl: 0.1\n  kl: 0.2\n",
+            "ppo:\n  kl: 0.1\n---\nppo:\n  kl: 0.2\n")) {
       Files.writeString(file, text);
       ConfigException e =
           assertThrows(

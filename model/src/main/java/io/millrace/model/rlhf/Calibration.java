@@ -13,9 +13,11 @@ public final class Calibration {
 
   private final long[] judgments = new long[Margin.RATINGS];
   private final long[] agreed = new long[Margin.RATINGS];
+  private final long[] ties = new long[Margin.RATINGS];
 
   /**
-   * Counts one judgment. Equal scores are no agreement: a model that cannot tell is not right.
+   * Counts one judgment. Equal scores agree by half, as a coin would: a fresh reward model, whose
+   * head is zero, stands at 0.5 and not at 0.
    *
    * @throws IllegalArgumentException if a score is not finite or the rating is not 0 to 3
    */
@@ -25,6 +27,8 @@ public final class Calibration {
     judgments[Margin.checkRating(rating)]++;
     if (chosen > rejected) {
       agreed[rating]++;
+    } else if (chosen == rejected) {
+      ties[rating]++;
     }
   }
 
@@ -38,18 +42,20 @@ public final class Calibration {
 
   /** Share of the judgments of a rating that the model agrees with; NaN where there are none. */
   public double accuracy(int rating) {
-    return (double) agreed[Margin.checkRating(rating)] / judgments[rating];
+    int at = Margin.checkRating(rating);
+    return (agreed[at] + ties[at] / 2.0) / judgments[at];
   }
 
   /** Share of all judgments that the model agrees with; NaN where there are none. */
   public double accuracy() {
-    return (double) sum(agreed) / judgments();
+    return (sum(agreed) + sum(ties) / 2.0) / judgments();
   }
 
   public void write(DataOutput out) throws IOException {
     for (int rating = 0; rating < Margin.RATINGS; rating++) {
       out.writeLong(judgments[rating]);
       out.writeLong(agreed[rating]);
+      out.writeLong(ties[rating]);
     }
   }
 
@@ -63,12 +69,15 @@ public final class Calibration {
     for (int rating = 0; rating < Margin.RATINGS; rating++) {
       long judgments = in.readLong();
       long agreed = in.readLong();
-      if (agreed < 0 || agreed > judgments) {
+      long ties = in.readLong();
+      if (agreed < 0 || ties < 0 || agreed > judgments - ties) {
         throw new IOException(
-            "not the state of a calibration: " + agreed + " of " + judgments + " agreed");
+            "not the state of a calibration: %d agreed and %d ties of %d"
+                .formatted(agreed, ties, judgments));
       }
       calibration.judgments[rating] = judgments;
       calibration.agreed[rating] = agreed;
+      calibration.ties[rating] = ties;
     }
     return calibration;
   }

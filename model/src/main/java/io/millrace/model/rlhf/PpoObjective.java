@@ -101,6 +101,9 @@ public record PpoObjective(double clip, double valueClip) {
    * parts add up.
    *
    * @param dLogProbs out: derivative of the loss by each new log-prob, {@code [tokens]}
+   * @param oldLogProbs those the clip is around
+   * @param weights of the tokens' losses, at least 0 ({@link ImportanceWeight}); 1 where the policy
+   *     of oldLogProbs sampled the token
    * @param responseTokens of the whole mini-batch
    * @throws IllegalArgumentException if lengths differ, responseTokens is less than the tokens
    *     given, or a number is not finite; dLogProbs is then as it was
@@ -109,15 +112,18 @@ public record PpoObjective(double clip, double valueClip) {
       float[] dLogProbs,
       float[] logProbs,
       float[] oldLogProbs,
+      float[] weights,
       double[] advantages,
       long responseTokens) {
     int tokens = logProbs.length;
     Checks.sameLength("derivatives by log-probs", dLogProbs.length, tokens);
     Checks.sameLength("old log-probs", oldLogProbs.length, tokens);
+    Checks.sameLength("weights", weights.length, tokens);
     Checks.sameLength("advantages", advantages.length, tokens);
     checkResponseTokens(responseTokens, tokens);
     Checks.finite("log-probs", logProbs);
     Checks.finite("old log-probs", oldLogProbs);
+    Checks.finite("weights", weights);
     Checks.finite("advantages", advantages);
     double loss = 0;
     double ratios = 0;
@@ -126,8 +132,8 @@ public record PpoObjective(double clip, double valueClip) {
     long clamped = 0;
     for (int t = 0; t < tokens; t++) {
       PolicyToken token = policyToken(logProbs[t], oldLogProbs[t], advantages[t]);
-      dLogProbs[t] = (float) (token.dLogProb() / responseTokens);
-      loss += token.loss();
+      dLogProbs[t] = (float) (weights[t] * token.dLogProb() / responseTokens);
+      loss += weights[t] * token.loss();
       ratios += token.ratio();
       kl += token.approximateKl();
       clipped += token.clipped() ? 1 : 0;

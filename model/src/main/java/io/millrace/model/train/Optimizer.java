@@ -48,22 +48,40 @@ public final class Optimizer implements AutoCloseable {
     return step;
   }
 
+  /** The global norm of the gradients: not finite where one of them is not. */
+  public double gradientNorm() {
+    return backend.norm(gradients.flat());
+  }
+
+  /** {@link #apply} where the gradients are finite, {@link #skip} where they are not. */
+  public Update update() {
+    double norm = gradientNorm();
+    return Double.isFinite(norm) ? apply(norm) : skip(norm);
+  }
+
   /**
    * Clips the gradients to the global norm (as PyTorch: norm + 1e-6 below the line), updates the
-   * weights and zeroes the gradients. A gradient that is not finite changes nothing.
+   * weights and zeroes the gradients.
+   *
+   * @param norm the {@link #gradientNorm}, finite
    */
-  public Update update() {
-    double norm = backend.norm(gradients.flat());
-    double rate = learningRate.at(step + 1);
-    boolean finite = Double.isFinite(norm);
-    if (finite) {
-      step++;
-      double scale = Math.min(1, settings.maxGradientNorm() / (norm + 1e-6));
-      adamW(Parameters::decayed, settings.weightDecay(), rate, scale);
-      adamW(Parameters::undecayed, 0, rate, scale);
+  public Update apply(double norm) {
+    if (!Double.isFinite(norm)) {
+      throw new IllegalArgumentException("a gradient norm of " + norm + " cannot be applied");
     }
+    step++;
+    double rate = learningRate.at(step);
+    double scale = Math.min(1, settings.maxGradientNorm() / (norm + 1e-6));
+    adamW(Parameters::decayed, settings.weightDecay(), rate, scale);
+    adamW(Parameters::undecayed, 0, rate, scale);
     backend.zero(gradients.flat());
-    return new Update(norm, rate, finite);
+    return new Update(norm, rate, true);
+  }
+
+  /** Zeroes the gradients and changes nothing else. */
+  public Update skip(double norm) {
+    backend.zero(gradients.flat());
+    return new Update(norm, learningRate.at(step + 1), false);
   }
 
   private interface Part {

@@ -1,5 +1,8 @@
 package io.millrace.model.train;
 
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.Arrays;
 
 /**
@@ -13,6 +16,7 @@ import java.util.Arrays;
  * @param safetyScore of the safety reward model, a logit
  * @param isSafety IS_SAFETY(p)
  * @param truncated the response was cut at the length limit
+ * @param stale the policy that sampled it is older than the one that learns from it
  */
 public record PpoRollout(
     String id,
@@ -23,7 +27,8 @@ public record PpoRollout(
     float helpfulnessScore,
     float safetyScore,
     boolean isSafety,
-    boolean truncated) {
+    boolean truncated,
+    boolean stale) {
 
   public PpoRollout {
     if (prompt.length == 0 || response.length == 0) {
@@ -41,5 +46,32 @@ public record PpoRollout(
     int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
     System.arraycopy(response, 0, tokens, prompt.length, response.length);
     return tokens;
+  }
+
+  void write(DataOutput out) throws IOException {
+    StateIo.writeText(out, id);
+    StateIo.writeInts(out, prompt);
+    StateIo.writeInts(out, response);
+    StateIo.writeFloats(out, logProbs);
+    StateIo.writeFloats(out, referenceLogProbs);
+    out.writeFloat(helpfulnessScore);
+    out.writeFloat(safetyScore);
+    out.writeBoolean(isSafety);
+    out.writeBoolean(truncated);
+    out.writeBoolean(stale);
+  }
+
+  static PpoRollout read(DataInput in) throws IOException {
+    return new PpoRollout(
+        StateIo.readText(in),
+        StateIo.readInts(in),
+        StateIo.readInts(in),
+        StateIo.readFloats(in),
+        StateIo.readFloats(in),
+        in.readFloat(),
+        in.readFloat(),
+        in.readBoolean(),
+        in.readBoolean(),
+        in.readBoolean());
   }
 }

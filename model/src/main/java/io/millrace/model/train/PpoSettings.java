@@ -1,6 +1,7 @@
 package io.millrace.model.train;
 
 import io.millrace.model.rlhf.Advantages;
+import io.millrace.model.rlhf.ImportanceWeight;
 import io.millrace.model.rlhf.KlPenalty;
 import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.rlhf.PpoObjective;
@@ -15,6 +16,9 @@ import io.millrace.model.tensor.AdamW;
  * @param klPenalty and what a truncated response loses
  * @param advantages γ and λ
  * @param objective the clips
+ * @param importanceWeight of tokens that an older policy sampled; null: decoupled PPO is off, and
+ *     the clip is around whatever policy sampled a token
+ * @param maxSkippedUpdates after this many updates in a row that were not finite learning stops
  * @param temperature that rollouts are sampled at, and log-probs taken at
  * @param seed of the shuffling
  */
@@ -25,8 +29,19 @@ public record PpoSettings(
     KlPenalty klPenalty,
     Advantages advantages,
     PpoObjective objective,
+    ImportanceWeight importanceWeight,
+    int maxSkippedUpdates,
     float temperature,
     long seed,
     AdamW adamW,
     LearningRate learningRate,
-    LearningRate criticLearningRate) {}
+    LearningRate criticLearningRate) {
+
+  public PpoSettings {
+    if (miniBatchSize < 1 || epochs < 1 || maxSkippedUpdates < 1) {
+      throw new IllegalArgumentException(
+          "mini-batch size %d, epochs %d and skipped updates %d must be at least 1"
+              .formatted(miniBatchSize, epochs, maxSkippedUpdates));
+    }
+  }
+}

@@ -15,14 +15,16 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
- * PPO on a batch of scored rollouts, top to bottom: piecewise reward, whitening, KL penalty,
- * advantages, clipped updates of policy and critic.
+ * PPO on batches of scored rollouts, top to bottom: old values, piecewise reward, whitening, KL
+ * penalty, advantages, clipped updates of policy and critic.
  *
- * <p>The batch is b rollouts with t response tokens in all; per-token arrays are {@code [t]},
- * rollout after rollout.
+ * <p>A batch is worked on in {@linkplain #advance pieces} of at most one mini-batch each. Between
+ * any two of them the trainer can be {@linkplain #write written}, and goes on from there bit for
+ * bit.
  */
 public final class PpoTrainer implements AutoCloseable {
 
@@ -33,6 +35,10 @@ public final class PpoTrainer implements AutoCloseable {
   private final PpoSettings settings;
   private final KlController klController;
   private long iteration;
+  private int skippedInARow;
+
+  /** What is being learned from; null between batches. */
+  private PpoBatch batch;
 
   public PpoTrainer(
       Backend backend,
@@ -50,12 +56,114 @@ public final class PpoTrainer implements AutoCloseable {
     this.klController = klController;
   }
 
-  /** One iteration: all updates of one PPO batch. */
-  public PpoIteration iterate(List<PpoRollout> batch) {
+  /** One whole iteration: everything that is learned from one batch. */
+  public PpoIteration iterate(List<PpoRollout> rollouts) {
+    begin(rollouts);
+    while (true) {
+      Optional<PpoIteration> done = advance();
+      if (done.isPresent()) {
+        return done.get();
+      }
+    }
+  }
+
+  /** Whether a batch is being learned from. */
+  public boolean busy() {
+    return batch != null;
+  }
+
+  /** Rollouts of the batch that have an update still to come. */
+  public int pending() {
+    if (batch == null) {
+      return 0;
+    }
+    int lastEpoch = batch.updates - (settings.epochs() - 1) * updatesPerEpoch();
+    return Math.max(0, batch.size() - Math.max(0, lastEpoch) * settings.miniBatchSize());
+  }
+
+  /** Takes a batch up; {@link #advance} learns from it. */
+  public void begin(List<PpoRollout> rollouts) {
+    if (batch != null) {
+      throw new IllegalStateException("the last batch is not done yet");
+    }
+    batch = new PpoBatch(rollouts);
+  }
+
+  /**
+   * The next piece of the batch: a mini-batch's old values, or one update.
+   *
+   * @return the iteration, once the batch is done
+   * @throws DivergedException after too many updates in a row that were not finite
+   */
+  public Optional<PpoIteration> advance() {
+    if (batch.valued < batch.size()) {
+      value();
+      if (batch.valued == batch.size()) {
+        reward();
+      }
+      return Optional.empty();
+    }
+    update();
+    if (batch.updates < settings.epochs() * updatesPerEpoch()) {
+      return Optional.empty();
+    }
+    iteration++;
+    PpoIteration done = batch.figures.build(iteration, batch.rollouts);
+    klController.update(Arrays.stream(done.kl()).average().orElseThrow(), batch.size());
+    batch = null;
+    return Optional.of(done);
+  }
+
+  private int updatesPerEpoch() {
+    return Math.ceilDiv(batch.size(), settings.miniBatchSize());
+  }
+
+  /** Values and proximal log-probs of the next mini-batch of rollouts, before any update. */
+  private void value() {
+    int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
+    List<int[]> sequences = batch.sequences.subList(batch.valued, to);
+    for (MicroBatches.Part part : MicroBatches.of(sequences, 1)) {
+      int from = batch.valued + part.from();
+      int[] members = range(from, batch.valued + part.to());
+      float[] values = critic.infer(sequences(members), targets(members).rows());
+      System.arraycopy(values, 0, batch.oldValues, batch.offsets[from], values.length);
+      for (int i : members) {
+        proximal(i);
+      }
+    }
+    batch.valued = to;
+  }
+
+  /**
+   * Decoupled PPO (Hilton et al., arXiv 2110.00641): where an older policy sampled a rollout, the
+   * clip is around today's policy, and importance weights make up for the difference.
+   */
+  private void proximal(int i) {
+    PpoRollout rollout = batch.rollouts.get(i);
+    int at = batch.offsets[i];
+    int length = rollout.response().length;
+    boolean decoupled = rollout.stale() && settings.importanceWeight() != null;
+    float[] logProbs =
+        decoupled
+            ? policy
+                .infer(sequences(new int[] {i}), targets(new int[] {i}), settings.temperature())
+                .logProbs()
+            : rollout.logProbs();
+    System.arraycopy(logProbs, 0, batch.proximalLogProbs, at, length);
+    for (int t = 0; t < length; t++) {
+      batch.weights[at + t] =
+          decoupled
+              ? (float) settings.importanceWeight().of(logProbs[t], rollout.logProbs()[t])
+              : 1;
+    }
+  }
+
+  /** Rewards per token, then advantages and returns; advantages are whitened, returns are not. */
+  private void reward() {
     // R̃_c = WHITEN(LOGIT(R_c)), whitened over the batch.
     double[] combined = new double[batch.size()];
     for (int i = 0; i < combined.length; i++) {
-      PpoRollout rollout = batch.get(i);
+      PpoRollout rollout = batch.rollouts.get(i);
       combined[i] =
           settings
               .piecewise()
@@ -63,148 +171,135 @@ public final class PpoTrainer implements AutoCloseable {
     }
     double[] whitened = Whitening.defaults().whiten(combined);
 
-    // Old values: the critic's as it stands at the batch's start, at the row before each token.
-    List<int[]> sequences = batch.stream().map(PpoRollout::tokens).toList();
-    int[] offsets = offsets(batch);
-    int tokens = offsets[batch.size()];
-    float[] oldValues = values(batch, sequences);
-
-    // Rewards per token, then advantages and returns; advantages are whitened, returns are not.
-    double[] kl = new double[batch.size()];
-    double[] advantages = new double[tokens];
-    double[] returns = new double[tokens];
-    float[] oldLogProbs = new float[tokens];
     double beta = klController.beta();
+    double[] kl = new double[batch.size()];
     double rewardSum = 0;
+    double weightSum = 0;
     for (int i = 0; i < batch.size(); i++) {
-      PpoRollout rollout = batch.get(i);
-      int at = offsets[i];
-      int length = rollout.response().length;
+      PpoRollout rollout = batch.rollouts.get(i);
+      float[] logProbs = batch.of(i, batch.proximalLogProbs);
       double[] rewards =
           settings
               .klPenalty()
               .rewards(
-                  rollout.logProbs(),
-                  rollout.referenceLogProbs(),
-                  whitened[i],
-                  rollout.truncated(),
-                  beta);
+                  logProbs, rollout.referenceLogProbs(), whitened[i], rollout.truncated(), beta);
       rewardSum += Arrays.stream(rewards).sum();
-      kl[i] = KlEstimator.K1.sum(rollout.logProbs(), rollout.referenceLogProbs());
+      kl[i] = KlEstimator.K1.sum(logProbs, rollout.referenceLogProbs());
       Advantages.Estimate estimate =
-          settings.advantages().estimate(rewards, Arrays.copyOfRange(oldValues, at, at + length));
-      System.arraycopy(estimate.advantages(), 0, advantages, at, length);
-      System.arraycopy(estimate.returns(), 0, returns, at, length);
-      System.arraycopy(rollout.logProbs(), 0, oldLogProbs, at, length);
+          settings.advantages().estimate(rewards, batch.of(i, batch.oldValues));
+      int at = batch.offsets[i];
+      System.arraycopy(estimate.advantages(), 0, batch.advantages, at, rewards.length);
+      System.arraycopy(estimate.returns(), 0, batch.returns, at, rewards.length);
     }
-    advantages = Whitening.defaults().whiten(advantages);
+    for (float weight : batch.weights) {
+      weightSum += weight;
+    }
+    batch.advantages = Whitening.defaults().whiten(batch.advantages);
+    batch.figures.rewards(combined, whitened, kl, rewardSum, beta, weightSum);
+  }
 
-    PpoIteration.Builder stats = new PpoIteration.Builder();
-    TokenTargets learned = new TokenTargets(offsets, oldLogProbs, oldValues, advantages, returns);
-    for (int epoch = 0; epoch < settings.epochs(); epoch++) {
-      int[] order = shuffled(batch.size(), epoch);
-      for (int from = 0; from < order.length; from += settings.miniBatchSize()) {
-        int to = Math.min(order.length, from + settings.miniBatchSize());
-        update(batch, sequences, Arrays.copyOfRange(order, from, to), learned, stats);
+  /** The update on the next mini-batch. */
+  private void update() {
+    int epoch = batch.updates / updatesPerEpoch();
+    int from = batch.updates % updatesPerEpoch() * settings.miniBatchSize();
+    int to = Math.min(batch.size(), from + settings.miniBatchSize());
+    int[] members = Arrays.copyOfRange(shuffled(batch.size(), epoch), from, to);
+    batch.updates++;
+
+    // Losses are means over all response tokens of the mini-batch, whatever part they come in.
+    int tokens = batch.tokens(members);
+    PolicyLoss policyLoss = PolicyLoss.ZERO;
+    ValueLoss valueLoss = ValueLoss.ZERO;
+    double entropy = 0;
+    boolean finite = true;
+    for (MicroBatches.Part part : MicroBatches.of(sequences(members), 1)) {
+      int[] some = Arrays.copyOfRange(members, part.from(), part.to());
+      List<int[]> sequences = sequences(some);
+      Targets targets = targets(some);
+      LanguageModel.TokenLogProbs now = policy.forward(sequences, targets, settings.temperature());
+      float[] values = critic.forward(sequences, targets.rows());
+      finite = areFinite(now.logProbs()) && areFinite(values);
+      if (!finite) {
+        break;
+      }
+      float[] dLogProbs = new float[now.logProbs().length];
+      policyLoss =
+          policyLoss.plus(
+              settings
+                  .objective()
+                  .policyLoss(
+                      dLogProbs,
+                      now.logProbs(),
+                      batch.of(some, batch.proximalLogProbs),
+                      batch.of(some, batch.weights),
+                      batch.of(some, batch.advantages),
+                      tokens));
+      policy.backward(policyOptimizer.gradients(), dLogProbs, new float[dLogProbs.length]);
+      float[] dValues = new float[values.length];
+      valueLoss =
+          valueLoss.plus(
+              settings
+                  .objective()
+                  .valueLoss(
+                      dValues,
+                      values,
+                      batch.of(some, batch.oldValues),
+                      batch.of(some, batch.returns),
+                      tokens));
+      critic.backward(criticOptimizer.gradients(), dValues);
+      for (float e : now.entropies()) {
+        entropy += e / tokens;
       }
     }
-    iteration++;
-    klController.update(Arrays.stream(kl).average().orElseThrow(), batch.size());
-    return stats.build(iteration, batch, combined, whitened, kl, rewardSum, beta);
+    double policyNorm = policyOptimizer.gradientNorm();
+    double criticNorm = criticOptimizer.gradientNorm();
+    if (finite && Double.isFinite(policyNorm) && Double.isFinite(criticNorm)) {
+      batch.figures.update(
+          policyLoss,
+          valueLoss,
+          entropy,
+          policyOptimizer.apply(policyNorm),
+          criticOptimizer.apply(criticNorm));
+      skippedInARow = 0;
+    } else {
+      skip(policyNorm, criticNorm);
+    }
   }
 
-  /**
-   * What a batch's tokens are learned from.
-   *
-   * @param offsets where each rollout's tokens begin, {@code [b + 1]}
-   */
-  private record TokenTargets(
-      int[] offsets,
-      float[] oldLogProbs,
-      float[] oldValues,
-      double[] advantages,
-      double[] returns) {
+  private void skip(double policyNorm, double criticNorm) {
+    policyOptimizer.skip(policyNorm);
+    criticOptimizer.skip(criticNorm);
+    batch.figures.skipped();
+    if (++skippedInARow >= settings.maxSkippedUpdates()) {
+      throw new DivergedException(
+          skippedInARow, batch.rollouts.stream().map(PpoRollout::id).toList());
+    }
+  }
 
-    /** Those of some of the rollouts, one after another. */
-    TokenTargets of(int[] rollouts) {
-      int count = Arrays.stream(rollouts).map(i -> offsets[i + 1] - offsets[i]).sum();
-      TokenTargets some =
-          new TokenTargets(
-              new int[rollouts.length + 1],
-              new float[count],
-              new float[count],
-              new double[count],
-              new double[count]);
-      for (int i = 0; i < rollouts.length; i++) {
-        int from = offsets[rollouts[i]];
-        int length = offsets[rollouts[i] + 1] - from;
-        int to = some.offsets[i];
-        System.arraycopy(oldLogProbs, from, some.oldLogProbs, to, length);
-        System.arraycopy(oldValues, from, some.oldValues, to, length);
-        System.arraycopy(advantages, from, some.advantages, to, length);
-        System.arraycopy(returns, from, some.returns, to, length);
-        some.offsets[i + 1] = to + length;
+  private static boolean areFinite(float[] values) {
+    for (float value : values) {
+      if (!Float.isFinite(value)) {
+        return false;
       }
-      return some;
     }
+    return true;
   }
 
-  private void update(
-      List<PpoRollout> batch,
-      List<int[]> sequences,
-      int[] members,
-      TokenTargets batchTargets,
-      PpoIteration.Builder stats) {
-    List<PpoRollout> rollouts = Arrays.stream(members).mapToObj(batch::get).toList();
-    List<int[]> miniBatch = Arrays.stream(members).mapToObj(sequences::get).toList();
-    TokenTargets learned = batchTargets.of(members);
-    Targets targets = targets(rollouts, miniBatch);
-    int tokens = targets.count();
-
-    LanguageModel.TokenLogProbs now = policy.forward(miniBatch, targets, settings.temperature());
-    float[] dLogProbs = new float[tokens];
-    PolicyLoss policyLoss =
-        settings
-            .objective()
-            .policyLoss(
-                dLogProbs, now.logProbs(), learned.oldLogProbs(), learned.advantages(), tokens);
-    policy.backward(policyOptimizer.gradients(), dLogProbs, new float[tokens]);
-    Optimizer.Update policyUpdate = policyOptimizer.update();
-
-    float[] values = critic.forward(miniBatch, targets.rows());
-    float[] dValues = new float[tokens];
-    ValueLoss valueLoss =
-        settings
-            .objective()
-            .valueLoss(dValues, values, learned.oldValues(), learned.returns(), tokens);
-    critic.backward(criticOptimizer.gradients(), dValues);
-    stats.add(policyLoss, valueLoss, now.entropies(), policyUpdate, criticOptimizer.update());
+  private List<int[]> sequences(int[] members) {
+    return Arrays.stream(members).mapToObj(batch.sequences::get).toList();
   }
 
-  private static int[] offsets(List<PpoRollout> batch) {
-    int[] offsets = new int[batch.size() + 1];
-    for (int i = 0; i < batch.size(); i++) {
-      offsets[i + 1] = offsets[i] + batch.get(i).response().length;
-    }
-    return offsets;
-  }
-
-  private float[] values(List<PpoRollout> batch, List<int[]> sequences) {
-    float[] values = new float[offsets(batch)[batch.size()]];
-    int at = 0;
-    for (MicroBatches.Part part : MicroBatches.of(sequences, 1)) {
-      List<int[]> partSequences = sequences.subList(part.from(), part.to());
-      Targets targets = targets(batch.subList(part.from(), part.to()), partSequences);
-      float[] partValues = critic.infer(partSequences, targets.rows());
-      System.arraycopy(partValues, 0, values, at, partValues.length);
-      at += partValues.length;
-    }
-    return values;
-  }
-
-  private static Targets targets(List<PpoRollout> rollouts, List<int[]> sequences) {
+  /** The response tokens of some of the rollouts. */
+  private Targets targets(int[] members) {
     return Targets.from(
-        sequences, rollouts.stream().mapToInt(rollout -> rollout.prompt().length).toArray());
+        sequences(members),
+        Arrays.stream(members).map(i -> batch.rollouts.get(i).prompt().length).toArray());
+  }
+
+  private static int[] range(int from, int to) {
+    int[] range = new int[to - from];
+    Arrays.setAll(range, i -> from + i);
+    return range;
   }
 
   /**
@@ -240,18 +335,27 @@ public final class PpoTrainer implements AutoCloseable {
     return policyOptimizer.step();
   }
 
+  /** Writes everything that learning goes on from; callable between any two calls. */
   public void write(DataOutput out) throws IOException {
     out.writeLong(iteration);
+    out.writeInt(skippedInARow);
     klController.write(out);
     policyOptimizer.write(out);
     criticOptimizer.write(out);
+    out.writeBoolean(batch != null);
+    if (batch != null) {
+      batch.write(out);
+    }
   }
 
+  /** Restores what {@link #write} wrote, bit for bit. */
   public void read(DataInput in) throws IOException {
     iteration = in.readLong();
+    skippedInARow = in.readInt();
     klController.read(in);
     policyOptimizer.read(in);
     criticOptimizer.read(in);
+    batch = in.readBoolean() ? PpoBatch.read(in) : null;
   }
 
   @Override

@@ -25,16 +25,16 @@ class CalibrationTest {
   }
 
   @Test
-  void countsByRatingAndATieAsNoAgreement() {
+  void countsByRatingAndATieAsHalf() {
     Calibration calibration = some();
     assertEquals(0.75, calibration.accuracy(0));
     assertTrue(Double.isNaN(calibration.accuracy(1)));
     assertEquals(1, calibration.accuracy(2));
-    assertEquals(0, calibration.accuracy(3));
+    assertEquals(0.5, calibration.accuracy(3));
     assertEquals(4, calibration.judgments(0));
     assertEquals(0, calibration.judgments(1));
     assertEquals(6, calibration.judgments());
-    assertEquals(4.0 / 6, calibration.accuracy());
+    assertEquals(4.5 / 6, calibration.accuracy());
   }
 
   @Test
@@ -58,13 +58,14 @@ class CalibrationTest {
         Calibration.read(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
     assertEquals(6, resumed.judgments());
     assertEquals(0.75, resumed.accuracy(0));
+    assertEquals(0.5, resumed.accuracy(3));
     resumed.add(1, 2, 2);
     assertEquals(0.5, resumed.accuracy(2));
   }
 
   @Test
   void refusesForeignState() {
-    byte[] foreign = new byte[64];
+    byte[] foreign = new byte[96];
     foreign[15] = 1; // one agreed of none
     assertThrows(
         IOException.class,

@@ -134,7 +134,7 @@ class PpoObjectiveTest {
     float[] old = {-1, -1.5f, -1, -1};
     double[] advantages = {0.5, -1, 2, 1};
     float[] dLogProbs = {9, 9, 9, 9};
-    PolicyLoss loss = objective.policyLoss(dLogProbs, logProbs, old, advantages, 10);
+    PolicyLoss loss = objective.policyLoss(dLogProbs, logProbs, old, ones(4), advantages, 10);
     double sum = 0;
     double ratios = 0;
     double kl = 0;
@@ -163,7 +163,7 @@ class PpoObjectiveTest {
     float[] old = {-1.25f, -1.5f, -1, -3, -0.2f};
     double[] advantages = {0.5, -1, 2, 1, -0.3};
     float[] whole = new float[5];
-    PolicyLoss expected = objective.policyLoss(whole, logProbs, old, advantages, 5);
+    PolicyLoss expected = objective.policyLoss(whole, logProbs, old, ones(5), advantages, 5);
     PolicyLoss sum = PolicyLoss.ZERO;
     float[] joined = new float[5];
     int[][] parts = {{0, 1}, {1, 4}, {4, 5}};
@@ -175,6 +175,7 @@ class PpoObjectiveTest {
                   derivatives,
                   Arrays.copyOfRange(logProbs, part[0], part[1]),
                   Arrays.copyOfRange(old, part[0], part[1]),
+                  ones(part[1] - part[0]),
                   Arrays.copyOfRange(advantages, part[0], part[1]),
                   5));
       System.arraycopy(derivatives, 0, joined, part[0], derivatives.length);
@@ -209,7 +210,7 @@ class PpoObjectiveTest {
   void aMicroBatchWithoutTokensAddsNothing() {
     float[] none = {};
     double[] noDoubles = {};
-    assertEquals(PolicyLoss.ZERO, objective.policyLoss(none, none, none, noDoubles, 7));
+    assertEquals(PolicyLoss.ZERO, objective.policyLoss(none, none, none, none, noDoubles, 7));
     assertEquals(ValueLoss.ZERO, objective.valueLoss(none, none, none, noDoubles, 7));
   }
 
@@ -221,9 +222,10 @@ class PpoObjectiveTest {
     double[] goodDoubles = {1, 1};
     double[] brokenDoubles = {1, bad};
     float[] out = {5, 5};
-    refused(() -> objective.policyLoss(out, broken, good, goodDoubles, 2));
-    refused(() -> objective.policyLoss(out, good, broken, goodDoubles, 2));
-    refused(() -> objective.policyLoss(out, good, good, brokenDoubles, 2));
+    refused(() -> objective.policyLoss(out, broken, good, good, goodDoubles, 2));
+    refused(() -> objective.policyLoss(out, good, broken, good, goodDoubles, 2));
+    refused(() -> objective.policyLoss(out, good, good, broken, goodDoubles, 2));
+    refused(() -> objective.policyLoss(out, good, good, good, brokenDoubles, 2));
     refused(() -> objective.valueLoss(out, broken, good, goodDoubles, 2));
     refused(() -> objective.valueLoss(out, good, broken, goodDoubles, 2));
     refused(() -> objective.valueLoss(out, good, good, brokenDoubles, 2));
@@ -243,17 +245,41 @@ class PpoObjectiveTest {
     double[] twoDoubles = new double[2];
     assertThrows(
         IllegalArgumentException.class,
-        () -> objective.policyLoss(new float[1], two, two, twoDoubles, 2));
+        () -> objective.policyLoss(new float[1], two, two, two, twoDoubles, 2));
     assertThrows(
         IllegalArgumentException.class,
-        () -> objective.policyLoss(two, two, new float[3], twoDoubles, 2));
+        () -> objective.policyLoss(two, two, new float[3], two, twoDoubles, 2));
     assertThrows(
         IllegalArgumentException.class, () -> objective.valueLoss(two, two, two, new double[1], 2));
     assertThrows(
-        IllegalArgumentException.class, () -> objective.policyLoss(two, two, two, twoDoubles, 1));
+        IllegalArgumentException.class,
+        () -> objective.policyLoss(two, two, two, two, twoDoubles, 1));
     assertThrows(IllegalArgumentException.class, () -> new PpoObjective(0, 0.2));
     assertThrows(IllegalArgumentException.class, () -> new PpoObjective(1, 0.2));
     assertThrows(IllegalArgumentException.class, () -> new PpoObjective(0.2, 0));
     assertThrows(IllegalArgumentException.class, () -> new PpoObjective(0.2, Double.NaN));
+  }
+
+  private static float[] ones(int count) {
+    float[] ones = new float[count];
+    Arrays.fill(ones, 1);
+    return ones;
+  }
+
+  @Test
+  void aWeightMultipliesATokensLossAndDerivativeAndNothingElse() {
+    float[] logProbs = {-1, -2};
+    float[] old = {-1.1f, -2};
+    double[] advantages = {1, -0.5};
+    float[] plain = new float[2];
+    float[] weighted = new float[2];
+    PolicyLoss even = objective.policyLoss(plain, logProbs, old, ones(2), advantages, 2);
+    PolicyLoss uneven =
+        objective.policyLoss(weighted, logProbs, old, new float[] {0.25f, 2}, advantages, 2);
+    assertArrayEquals(new float[] {0.25f * plain[0], 2 * plain[1]}, weighted, 1e-7f);
+    // By hand: −e^0.1·1·¼ and 0.5·2, over 2 tokens.
+    assertEquals((-0.25 * Math.exp(0.1) + 1) / 2, uneven.loss(), 1e-6);
+    assertEquals(even.ratio(), uneven.ratio());
+    assertEquals(even.approximateKl(), uneven.approximateKl());
   }
 }

@@ -1,5 +1,6 @@
 package io.millrace.model.train;
 
+import static java.lang.Float.NaN;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -12,6 +13,7 @@ import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.SamplingOptions;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.Advantages;
+import io.millrace.model.rlhf.ImportanceWeight;
 import io.millrace.model.rlhf.KlController;
 import io.millrace.model.rlhf.KlPenalty;
 import io.millrace.model.rlhf.PiecewiseReward;
@@ -173,6 +175,8 @@ class TrainersTest {
             KlPenalty.defaults(),
             Advantages.defaults(),
             PpoObjective.defaults(),
+            new ImportanceWeight(ImportanceWeight.DEFAULT_LIMIT),
+            3,
             1,
             SEED,
             ADAMW,
@@ -208,7 +212,8 @@ class TrainersTest {
               sevens,
               0,
               false,
-              !response.stopped()));
+              !response.stopped(),
+              false));
     }
     return rollouts;
   }
@@ -252,6 +257,7 @@ class TrainersTest {
                           1,
                           0,
                           false,
+                          false,
                           false))
               .toList();
       PpoIteration iteration = trainer.iterate(equal);
@@ -275,6 +281,93 @@ class TrainersTest {
       assertEquals(3, resumed.iteration());
       assertArrayEquals(floats(straight.policy().weights()), floats(resumed.policy().weights()), 0);
       assertArrayEquals(floats(straight.critic().weights()), floats(resumed.critic().weights()), 0);
+    }
+  }
+
+  @Test
+  void ppoResumesBitForBitBetweenAnyTwoPiecesOfABatch() throws IOException {
+    try (PpoTrainer straight = ppo()) {
+      List<PpoRollout> batch = stale(rollouts(straight, 20, 0));
+      ByteArrayOutputStream start = new ByteArrayOutputStream();
+      straight.write(new DataOutputStream(start));
+      List<byte[]> moments = new ArrayList<>();
+      straight.begin(batch);
+      PpoIteration done = null;
+      while (done == null) {
+        ByteArrayOutputStream moment = new ByteArrayOutputStream();
+        straight.write(new DataOutputStream(moment));
+        moments.add(moment.toByteArray());
+        done = straight.advance().orElse(null);
+      }
+      // 20 rollouts by 8: three pieces of values, three updates.
+      assertEquals(6, moments.size());
+      float[] policy = floats(straight.policy().weights());
+      float[] critic = floats(straight.critic().weights());
+      for (byte[] moment : moments) {
+        try (PpoTrainer resumed = ppo()) {
+          resumed.read(new DataInputStream(new ByteArrayInputStream(moment)));
+          PpoIteration again = null;
+          while (again == null) {
+            again = resumed.advance().orElse(null);
+          }
+          assertEquals(done.metrics(), again.metrics());
+          assertArrayEquals(done.kl(), again.kl());
+          assertArrayEquals(policy, floats(resumed.policy().weights()), 0);
+          assertArrayEquals(critic, floats(resumed.critic().weights()), 0);
+        }
+      }
+    }
+  }
+
+  /** The same rollouts, as if an older policy had sampled them. */
+  private static List<PpoRollout> stale(List<PpoRollout> rollouts) {
+    return rollouts.stream()
+        .map(
+            r ->
+                new PpoRollout(
+                    r.id(),
+                    r.prompt(),
+                    r.response(),
+                    r.logProbs(),
+                    r.referenceLogProbs(),
+                    r.helpfulnessScore(),
+                    r.safetyScore(),
+                    r.isSafety(),
+                    r.truncated(),
+                    true))
+        .toList();
+  }
+
+  @Test
+  void staleRolloutsAreWeightedByHowMuchTodaysPolicyWouldSampleThem() {
+    try (PpoTrainer trainer = ppo()) {
+      List<PpoRollout> old = rollouts(trainer, 8, 0);
+      for (int round = 1; round < 6; round++) {
+        trainer.iterate(rollouts(trainer, 16, round));
+      }
+      PpoIteration iteration = trainer.iterate(stale(old));
+      // The clip is around today's policy: before its first update the ratio is 1 all the same.
+      assertEquals(1, iteration.metrics().get("val/ratio"), 1e-4);
+      double weight = iteration.metrics().get("stream/importance_weight_avg");
+      assertTrue(weight > 0.05 && weight < 2 && Math.abs(weight - 1) > 1e-3, "weight " + weight);
+      // π_0 is the policy that sampled these: the KL is today's policy's, not 0.
+      assertTrue(Math.abs(iteration.metrics().get("objective/kl")) > 1e-3);
+    }
+  }
+
+  @Test
+  void updatesThatAreNotFiniteAreLeftOutAndAtLastStopTheTraining() {
+    try (PpoTrainer trainer = ppo()) {
+      List<PpoRollout> rollouts = rollouts(trainer, 16, 0);
+      // One bad weight of the embedding of a token that every prompt has: a loss that is no number.
+      trainer.policy().weights().get(LlamaConfig.EMBEDDING).write(16, new float[] {NaN}, 0, 1);
+      float[] before = floats(trainer.policy().weights());
+      PpoIteration iteration = trainer.iterate(rollouts);
+      assertEquals(2, iteration.metrics().get("updates/skipped"));
+      assertArrayEquals(before, floats(trainer.policy().weights()), 0);
+      assertEquals(0, trainer.steps());
+      DivergedException e = assertThrows(DivergedException.class, () -> trainer.iterate(rollouts));
+      assertTrue(e.getMessage().contains("r0/0"), e.getMessage());
     }
   }
 

@@ -1,0 +1,17 @@
+package io.millrace.connectors.checkpoint;
+
+import io.millrace.schemas.PolicyCheckpoint;
+import java.nio.file.Path;
+
+/**
+ * A policy to serve.
+ *
+ * @param directory this machine's copy of its files, complete and verified
+ * @param announcement what the job said of it: version, metrics, records learned from
+ */
+public record PolicyVersion(Path directory, PolicyCheckpoint announcement) {
+
+  public long version() {
+    return announcement.getVersion();
+  }
+}

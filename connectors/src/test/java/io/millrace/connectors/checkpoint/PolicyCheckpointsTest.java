@@ -1,0 +1,180 @@
+package io.millrace.connectors.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.connectors.TestBroker;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordWriter;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class PolicyCheckpointsTest {
+  private static final int PATIENCE_SECONDS = 30;
+
+  @TempDir Path root;
+  @TempDir Path copies;
+
+  private final BlockingQueue<PolicyVersion> handed = new LinkedBlockingQueue<>();
+  private KafkaSettings kafka;
+  private CheckpointStore store;
+
+  @BeforeEach
+  void open() throws IOException {
+    kafka = TestBroker.freshTopics();
+    store = new CheckpointStore(root.toString());
+  }
+
+  private PolicyCheckpoints.Builder builder() {
+    return PolicyCheckpoints.builder().kafka(kafka).directory(copies);
+  }
+
+  private static String sha256(Path file) throws IOException {
+    return HexFormat.of().formatHex(PublishedFiles.sha256().digest(Files.readAllBytes(file)));
+  }
+
+  private static void write(Path directory, long version) throws IOException {
+    Path weights = Files.writeString(directory.resolve("model.safetensors"), "weights " + version);
+    Files.writeString(
+        directory.resolve(CheckpointStore.MANIFEST),
+        """
+        {"version": %d, "files": {"model.safetensors": {"sha256": "%s", "size": 9}}}
+        """
+            .formatted(version, sha256(weights)));
+  }
+
+  private void publish(String model, long... versions) throws IOException {
+    try (RecordWriter writer = new RecordWriter(kafka)) {
+      for (long version : versions) {
+        StagedFiles files = store.stage(model, version, directory -> write(directory, version));
+        store.commit(files);
+        writer.send(
+            Topic.POLICY_CHECKPOINTS,
+            PolicyCheckpoint.newBuilder()
+                .setModel(model)
+                .setVersion(version)
+                .setUri(files.finalUri())
+                .setManifestSha256(files.manifestSha256())
+                .setIteration(version)
+                .setStep(version)
+                .setMetrics(Map.of())
+                .setTime(Instant.EPOCH)
+                .build());
+      }
+    }
+  }
+
+  private long next() throws InterruptedException {
+    PolicyVersion policy = handed.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+    return policy == null ? -1 : policy.version();
+  }
+
+  @Test
+  void handsTheLatestAtOnceAndThenEachThatFollows() throws Exception {
+    publish("policy", 1, 2, 3);
+    publish("other", 9);
+    try (PolicyCheckpoints _ = builder().watch(handed::add)) {
+      assertEquals(3, next());
+      publish("policy", 4, 5);
+      publish("other", 10);
+      publish("policy", 6);
+      assertEquals(List.of(4L, 5L, 6L), List.of(next(), next(), next()));
+    }
+    assertTrue(handed.isEmpty());
+    // The two newest copies, whole.
+    assertEquals("weights 6", Files.readString(copies.resolve("policy-v000006/model.safetensors")));
+    assertTrue(Files.exists(copies.resolve("policy-v000005")));
+    assertFalse(Files.exists(copies.resolve("policy-v000004")));
+  }
+
+  @Test
+  void skipsOutdatedVersionsWhereAskedTo() throws Exception {
+    publish("policy", 1);
+    CountDownLatch busy = new CountDownLatch(1);
+    CountDownLatch free = new CountDownLatch(1);
+    try (PolicyCheckpoints _ =
+        builder()
+            .skipOutdated()
+            .watch(
+                policy -> {
+                  handed.add(policy);
+                  busy.countDown();
+                  awaitQuietly(free);
+                })) {
+      busy.await();
+      publish("policy", 2, 3, 4);
+      free.countDown();
+      assertEquals(List.of(1L, 4L), List.of(next(), next()));
+    }
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  @Test
+  void leavesOutWhatIsNotWhatWasAnnounced() throws Exception {
+    publish("policy", 1);
+    try (PolicyCheckpoints _ = builder().watch(handed::add)) {
+      assertEquals(1, next());
+      StagedFiles files = store.stage("policy", 2, directory -> write(directory, 2));
+      store.commit(files);
+      Files.writeString(store.directory("policy", 2).resolve("model.safetensors"), "weights ?");
+      try (RecordWriter writer = new RecordWriter(kafka)) {
+        for (String uri : List.of(files.finalUri(), "file:///nowhere", "s3://bucket/x")) {
+          writer.send(
+              Topic.POLICY_CHECKPOINTS,
+              PolicyCheckpoint.newBuilder()
+                  .setModel("policy")
+                  .setVersion(2)
+                  .setUri(uri)
+                  .setManifestSha256(files.manifestSha256())
+                  .setIteration(2)
+                  .setStep(2)
+                  .setMetrics(Map.of())
+                  .setTime(Instant.EPOCH)
+                  .build());
+        }
+      }
+      publish("policy", 3);
+      assertEquals(3, next());
+    }
+    try (var entries = Files.list(copies)) {
+      List<String> left = new ArrayList<>();
+      entries.forEach(entry -> left.add(entry.getFileName().toString()));
+      left.removeIf(name -> name.endsWith(".copying"));
+      assertEquals(List.of("policy-v000001", "policy-v000003"), left.stream().sorted().toList());
+    }
+  }
+
+  @Test
+  void namesWhatIsMissing() {
+    IllegalStateException e =
+        assertThrows(
+            IllegalStateException.class,
+            () -> PolicyCheckpoints.builder().kafka(kafka).watch(handed::add));
+    assertTrue(e.getMessage().contains("directory"), e.getMessage());
+    assertThrows(IllegalArgumentException.class, () -> builder().keep(0));
+  }
+}
