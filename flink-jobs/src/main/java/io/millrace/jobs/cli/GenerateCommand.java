@@ -75,15 +75,19 @@ final class GenerateCommand implements Callable<Integer> {
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
         LanguageModel model = ModelWeights.languageModel(backend, directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
-      Generator generator = new Generator(model, options, tokenizer.eos());
+      List<Integer> eosTokens = model.config().eosTokens();
       String text;
       if (raw) {
+        int[] stopTokens = eosTokens.stream().mapToInt(Integer::intValue).toArray();
+        Generator generator = new Generator(model, options, stopTokens);
         int[] tokens =
-            IntStream.concat(IntStream.of(tokenizer.bos()), IntStream.of(tokenizer.encode(prompt)))
+            IntStream.concat(
+                    IntStream.of(tokenizer.textStart()), IntStream.of(tokenizer.encode(prompt)))
                 .toArray();
-        text = prompt + tokenizer.decode(respond(generator, tokens));
+        text = prompt + tokenizer.decodeContinuation(respond(generator, tokens));
       } else {
         ChatTemplate template = ChatTemplate.of(tokenizer);
+        Generator generator = new Generator(model, options, template.stopTokens(eosTokens));
         int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
         text = template.responseText(respond(generator, tokens));
       }

@@ -31,6 +31,11 @@ record PolicyModel(LanguageModel model, Tokenizer tokenizer, ChatTemplate templa
     }
   }
 
+  /** The tokens at which a response ends. */
+  int[] stopTokens() {
+    return template.stopTokens(model.config().eosTokens());
+  }
+
   @Override
   public void close() {
     model.close();

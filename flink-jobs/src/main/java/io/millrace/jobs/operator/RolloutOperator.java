@@ -134,7 +134,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
             policy.model(),
             new SamplingOptions(
                 section().maxTokens(), (float) section().temperature(), (float) section().topP()),
-            policy.tokenizer().eos());
+            policy.stopTokens());
   }
 
   private Rollout rollout(

@@ -60,7 +60,10 @@ final class Evaluator {
         Tokenizer tokenizer = Tokenizer.load(policyDirectory)) {
       ChatTemplate template = ChatTemplate.of(tokenizer);
       Generator generator =
-          new Generator(policy, new SamplingOptions(maxTokens, 1, 1), tokenizer.eos());
+          new Generator(
+              policy,
+              new SamplingOptions(maxTokens, 1, 1),
+              template.stopTokens(policy.config().eosTokens()));
       Sums sums = new Sums();
       for (int from = 0; from < prompts.size(); from += BATCH) {
         List<Prompt> batch = prompts.subList(from, Math.min(prompts.size(), from + BATCH));

@@ -66,7 +66,7 @@ final class CheckpointSummary {
             + scaling(config.ropeScaling()));
     line("norm epsilon", config.rmsNormEps());
     line("head", config.tiedHead() ? "tied to the embedding" : "untied");
-    line("bos, eos", config.bosToken() + ", " + config.eosToken());
+    line("bos, eos", config.bosToken() + ", " + config.eosTokens());
   }
 
   private static String scaling(RopeScaling scaling) {

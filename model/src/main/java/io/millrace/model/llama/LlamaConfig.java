@@ -29,8 +29,7 @@ import java.util.Objects;
  * @param ropeScaling how the rotary frequencies are scaled ({@code rope_scaling})
  * @param tiedHead whether the head is the embedding matrix ({@code tie_word_embeddings})
  * @param bosToken token that begins a sequence, or {@link #NO_TOKEN}
- * @param eosToken token that ends a sequence, or {@link #NO_TOKEN}; the first where a file lists
- *     several
+ * @param eosTokens tokens that end a sequence, each once; sampling stops at any of them
  */
 public record LlamaConfig(
     int vocabSize,
@@ -46,7 +45,7 @@ public record LlamaConfig(
     RopeScaling ropeScaling,
     boolean tiedHead,
     int bosToken,
-    int eosToken) {
+    List<Integer> eosTokens) {
 
   /** Stands for a token that the model does not have. */
   public static final int NO_TOKEN = -1;
@@ -86,10 +85,14 @@ public record LlamaConfig(
     require(Double.isFinite(ropeTheta) && ropeTheta > 0, "ropeTheta", ropeTheta, "above 0, finite");
     Objects.requireNonNull(ropeScaling, "ropeScaling");
     token("bosToken", bosToken, vocabSize);
-    token("eosToken", eosToken, vocabSize);
+    eosTokens = List.copyOf(eosTokens);
+    for (int token : eosTokens) {
+      require(token >= 0 && token < vocabSize, "eosToken", token, "a token below vocabSize (" + vocabSize + ")");
+    }
+    require(eosTokens.stream().distinct().count() == eosTokens.size(), "eosTokens", eosTokens, "each given once");
   }
 
-  /** Without scaling of the rotary frequencies. */
+  /** Without scaling of the rotary frequencies, and with one eos token or {@link #NO_TOKEN}. */
   public LlamaConfig(
       int vocabSize,
       int hiddenSize,
@@ -118,7 +121,26 @@ public record LlamaConfig(
         RopeScaling.NONE,
         tiedHead,
         bosToken,
-        eosToken);
+        eosToken == NO_TOKEN ? List.of() : List.of(eosToken));
+  }
+
+  /** The same model with other tokens at the ends of its sequences. */
+  public LlamaConfig withTokens(int newBosToken, List<Integer> newEosTokens) {
+    return new LlamaConfig(
+        vocabSize,
+        hiddenSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        ffnSize,
+        maxPositions,
+        rmsNormEps,
+        ropeTheta,
+        ropeScaling,
+        tiedHead,
+        newBosToken,
+        newEosTokens);
   }
 
   /** The rotary embedding of every layer. */
@@ -243,9 +265,33 @@ public record LlamaConfig(
     return LlamaConfigJson.read(text);
   }
 
+  /**
+   * This with the bos and eos tokens of a {@code generation_config.json}, where it names any.
+   *
+   * @throws IllegalArgumentException naming file, key and value, where the file is malformed
+   * @throws UncheckedIOException where it cannot be read
+   */
+  public LlamaConfig withGenerationConfig(Path file) {
+    return LlamaConfigJson.withGeneration(this, file);
+  }
+
   /** The {@code config.json} of a {@code LlamaForCausalLM} of this shape in float32. */
   public String toJson() {
-    return LlamaConfigJson.write(this);
+    return toJson("float32");
+  }
+
+  /**
+   * As {@link #toJson()}, with weights of another type.
+   *
+   * @param dtype PyTorch's name of the type, such as bfloat16
+   */
+  public String toJson(String dtype) {
+    return LlamaConfigJson.write(this, dtype);
+  }
+
+  /** The {@code generation_config.json} that goes with it. */
+  public String toGenerationJson() {
+    return LlamaConfigJson.writeGeneration(this);
   }
 
   private static void positive(String name, int value) {

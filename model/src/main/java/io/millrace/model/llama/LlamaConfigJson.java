@@ -20,7 +20,10 @@ import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
 
 /** {@link LlamaConfig} as Hugging Face's {@code config.json}, both ways. */
 final class LlamaConfigJson {
@@ -46,13 +49,17 @@ final class LlamaConfigJson {
   private LlamaConfigJson() {}
 
   static LlamaConfig read(Path file) {
+    return parse(file, LlamaConfigJson::read);
+  }
+
+  private static <T> T parse(Path file, Function<String, T> parser) {
     try {
       long size = Files.size(file);
       if (size > MAX_FILE_BYTES) {
         throw new IllegalArgumentException(
             "config of " + size + " bytes is above the limit of " + MAX_FILE_BYTES);
       }
-      return read(Files.readString(file));
+      return parser.apply(Files.readString(file));
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
     } catch (CharacterCodingException e) {
@@ -63,6 +70,24 @@ final class LlamaConfigJson {
   }
 
   static LlamaConfig read(String text) {
+    return new Reader(tree(text)).read();
+  }
+
+  /**
+   * The configuration with the tokens that a {@code generation_config.json} names in place of its
+   * own: where both are there, transformers generates by the former.
+   */
+  static LlamaConfig withGeneration(LlamaConfig config, Path file) {
+    return parse(
+        file,
+        text -> {
+          JsonNode root = tree(text);
+          return config.withTokens(
+              Reader.bosToken(root, config.bosToken()), Reader.eosTokens(root, config.eosTokens()));
+        });
+  }
+
+  private static JsonNode tree(String text) {
     JsonNode root;
     try {
       root = JSON.readTree(text);
@@ -72,16 +97,15 @@ final class LlamaConfigJson {
     if (!root.isObject()) {
       throw new IllegalArgumentException("expected a JSON object");
     }
-    return new Reader(root).read();
+    return root;
   }
 
-  static String write(LlamaConfig config) {
+  static String write(LlamaConfig config, String dtype) {
     ObjectNode root = JSON.createObjectNode();
     root.putArray("architectures").add("LlamaForCausalLM");
     root.put("attention_bias", false);
     root.put("attention_dropout", 0.0);
-    putToken(root, "bos_token_id", config.bosToken());
-    putToken(root, "eos_token_id", config.eosToken());
+    putTokens(root, config);
     root.put("head_dim", config.headDim());
     root.put("hidden_act", "silu");
     root.put("hidden_size", config.hiddenSize());
@@ -98,9 +122,13 @@ final class LlamaConfigJson {
     putScaling(root, config.ropeScaling());
     root.put("rope_theta", config.ropeTheta());
     root.put("tie_word_embeddings", config.tiedHead());
-    root.put("torch_dtype", "float32");
+    root.put("torch_dtype", dtype);
     root.put("use_cache", true);
     root.put("vocab_size", config.vocabSize());
+    return text(root);
+  }
+
+  private static String text(ObjectNode root) {
     DefaultPrettyPrinter printer =
         new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n"));
     try {
@@ -125,12 +153,24 @@ final class LlamaConfigJson {
     }
   }
 
-  private static void putToken(ObjectNode root, String key, int token) {
-    if (token == NO_TOKEN) {
-      root.putNull(key);
+  private static void putTokens(ObjectNode root, LlamaConfig config) {
+    if (config.bosToken() == NO_TOKEN) {
+      root.putNull("bos_token_id");
     } else {
-      root.put(key, token);
+      root.put("bos_token_id", config.bosToken());
     }
+    switch (config.eosTokens().size()) {
+      case 0 -> root.putNull("eos_token_id");
+      case 1 -> root.put("eos_token_id", config.eosTokens().getFirst());
+      default -> config.eosTokens().forEach(root.putArray("eos_token_id")::add);
+    }
+  }
+
+  static String writeGeneration(LlamaConfig config) {
+    ObjectNode root = JSON.createObjectNode();
+    putTokens(root, config);
+    root.put("do_sample", true);
+    return text(root);
   }
 
   /** Turns Hugging Face's keys into properties; refuses what the forward pass does not compute. */
@@ -161,8 +201,8 @@ final class LlamaConfigJson {
           ropeTheta(),
           ropeScaling(),
           flag("tie_word_embeddings"),
-          token("bos_token_id", 1),
-          token("eos_token_id", 2));
+          bosToken(root, 1),
+          eosTokens(root, List.of(2)));
     }
 
     private void refuseUnsupported() {
@@ -177,6 +217,17 @@ final class LlamaConfigJson {
       }
       String activation = text(root, "hidden_act", "silu");
       require(activation.equals("silu"), "hidden_act", activation, "silu");
+      double partial = number(root, "partial_rotary_factor", 1);
+      require(partial == 1, "partial_rotary_factor", partial, "1");
+      require(
+          !isGiven(root, "sliding_window") || isFalse("use_sliding_window"),
+          "sliding_window",
+          root.path("sliding_window"),
+          "null: every token attends to all before it");
+      for (JsonNode layer : root.path("layer_types")) {
+        require(
+            layer.asText().equals("full_attention"), "layer_types", layer, "full_attention in all");
+      }
       require(!flag("attention_bias"), "attention_bias", true, "false: biases are not supported");
       require(!flag("mlp_bias"), "mlp_bias", true, "false: biases are not supported");
       require(
@@ -293,19 +344,36 @@ final class LlamaConfigJson {
       return node.intValue();
     }
 
-    private int token(String key, int absent) {
-      JsonNode node = root.path(key);
+    static int bosToken(JsonNode root, int absent) {
+      JsonNode node = root.path("bos_token_id");
       if (node.isMissingNode()) {
         return absent;
       }
+      return node.isNull() ? NO_TOKEN : token("bos_token_id", node);
+    }
+
+    /** One token or several. */
+    static List<Integer> eosTokens(JsonNode root, List<Integer> absent) {
+      JsonNode node = root.path("eos_token_id");
+      if (node.isMissingNode()) {
+        return absent;
+      }
+      Set<Integer> tokens = new LinkedHashSet<>();
       if (node.isArray()) {
-        node = node.path(0);
+        node.forEach(each -> tokens.add(token("eos_token_id", each)));
+      } else if (!node.isNull()) {
+        tokens.add(token("eos_token_id", node));
       }
-      if (node.isNull() || node.isMissingNode()) {
-        return NO_TOKEN;
-      }
+      return List.copyOf(tokens);
+    }
+
+    private static int token(String key, JsonNode node) {
       require(node.isIntegralNumber() && node.canConvertToInt(), key, node, "a token id");
       return node.intValue();
+    }
+
+    private boolean isFalse(String key) {
+      return isGiven(root, key) && !flag(key);
     }
 
     private boolean flag(String key) {

@@ -134,8 +134,8 @@ public final class Tokenizer implements AutoCloseable {
     return text.isEmpty() ? new int[0] : continuation.encode(Texts.wellFormed(text));
   }
 
-  /** The inverse of {@link #encodeContinuation}, special tokens left out. */
-  String decodeContinuation(int[] tokens) {
+  /** The text of tokens that follow other text, as sampled ones do; else as {@link #decode}. */
+  public String decodeContinuation(int[] tokens) {
     if (prefix == TokenizerJson.Prefix.NONE) {
       return decode(tokens);
     }

@@ -61,8 +61,10 @@ class LlamaConfigTest {
             "bos_token_id": 5, "eos_token_id": [7, 8], "tie_word_embeddings": true
             """);
     assertEquals(
-        new LlamaConfig(32000, 4096, 32, 32, 8, 128, 11008, 4096, 1e-5f, 500_000.0, true, 5, 7),
+        new LlamaConfig(32000, 4096, 32, 32, 8, 128, 11008, 4096, 1e-5f, 500_000.0, true, 5, 7)
+            .withTokens(5, List.of(7, 8)),
         config);
+    assertEquals(config, LlamaConfig.fromJson(config.toJson()));
   }
 
   @Test
@@ -75,12 +77,12 @@ class LlamaConfigTest {
             """);
     assertEquals(1e6, config.ropeTheta());
     assertEquals(64, config.headDim());
-    assertEquals(7, config.eosToken());
+    assertEquals(List.of(7), config.eosTokens());
     assertEquals(LlamaConfig.NO_TOKEN, config.bosToken());
   }
 
   private static LlamaConfig scaled(RopeScaling scaling) {
-    return new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, scaling, true, -1, 8);
+    return new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, scaling, true, -1, List.of(8));
   }
 
   @ParameterizedTest
@@ -138,6 +140,10 @@ class LlamaConfigTest {
         "\"rope_parameters\": {\"partial_rotary_factor\": 0.5} | partial_rotary_factor is 0.5",
         "\"rope_parameters\": {\"full\": {\"rope_theta\": 5.0}} | one setting for all layers",
         "\"attention_bias\": true | attention_bias",
+        "\"sliding_window\": 4096 | sliding_window is 4096",
+        "\"layer_types\": [\"full_attention\", \"sliding_attention\"] | sliding_attention",
+        "\"partial_rotary_factor\": 0.5 | partial_rotary_factor is 0.5",
+        "\"eos_token_id\": [1, \"x\"] | eos_token_id is \"x\"",
         "\"mlp_bias\": true | mlp_bias",
         "\"quantization_config\": {\"bits\": 4} | quantization_config",
         "\"head_dim\": 5 | headDim is 5",
@@ -200,6 +206,38 @@ class LlamaConfigTest {
     }
     assertEquals(specs.subList(0, specs.size() - 1), UNTIED.trunkParameters());
     assertShape(UNTIED.scalarParameters(), "score.weight", 1, 16);
+  }
+
+  /** What changes no computation, or is spelled as a default, is no reason to refuse. */
+  @Test
+  void readsWhatMakesNoDifference() {
+    LlamaConfig plain = parse("");
+    assertEquals(
+        plain,
+        parse(
+            """
+            , "pretraining_tp": 2, "use_sliding_window": false, "sliding_window": 4096,
+            "layer_types": ["full_attention"], "attention_dropout": 0.1, "use_cache": false,
+            "rope_scaling": {"rope_type": "default"}, "quantization_config": null
+            """));
+  }
+
+  @Test
+  void generationConfigNamesTheTokensThatEndAResponse() throws IOException {
+    LlamaConfig config = parse("");
+    Path file = dir.resolve("generation_config.json");
+    Files.writeString(file, "{\"eos_token_id\": [9, 7, 9], \"temperature\": 0.6}");
+    assertEquals(config.withTokens(1, List.of(9, 7)), config.withGenerationConfig(file));
+    Files.writeString(file, config.withTokens(3, List.of(4)).toGenerationJson());
+    assertEquals(config.withTokens(3, List.of(4)), config.withGenerationConfig(file));
+    Files.writeString(file, "{}");
+    assertEquals(config, config.withGenerationConfig(file));
+    Files.writeString(file, "{\"eos_token_id\": 32000}");
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> config.withGenerationConfig(file))
+            .getMessage();
+    assertTrue(message.startsWith(file.toString()), message);
+    assertTrue(message.contains("eosToken is 32000"), message);
   }
 
   @Test
