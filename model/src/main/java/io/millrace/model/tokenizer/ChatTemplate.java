@@ -17,6 +17,11 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   private final ChatForm form;
   private final int endToken;
 
+  private record Known(String source, ChatForm form) {}
+
+  /** The template met last: one policy version after another comes with the same. */
+  private static volatile Known last;
+
   ChatTemplate(Tokenizer tokenizer, ChatForm form, int endToken) {
     this.tokenizer = tokenizer;
     this.form = form;
@@ -42,11 +47,20 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
                             + " tokenizer_config.json to the one that the model was trained"
                             + " with"));
     try {
-      return ChatForm.recognize(source).with(tokenizer);
+      return known(source).form().with(tokenizer);
     } catch (IllegalArgumentException e) {
       throw new TokenizerException(
           tokenizer.origin(), "its chat template is not supported: " + e.getMessage(), e);
     }
+  }
+
+  private static Known known(String source) {
+    Known known = last;
+    if (known == null || !known.source().equals(source)) {
+      known = new Known(source, ChatForm.recognize(source));
+      last = known;
+    }
+    return known;
   }
 
   /** The form's name: Llama 2-Chat, ChatML or Llama 3. */
