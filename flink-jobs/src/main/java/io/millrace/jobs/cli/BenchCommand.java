@@ -14,6 +14,7 @@ import picocli.CommandLine.Option;
     name = "bench",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "CASE",
+    subcommands = BenchGenerateCommand.class,
     description =
         "Measures the training step, scoring and sampling here; each case prints one line of JSON."
             + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N sets how many threads compute.",

@@ -6,6 +6,7 @@ import static io.millrace.model.tensor.cpu.Lanes.exp;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
@@ -213,7 +214,7 @@ final class Attention {
       store(e, x, at + j, mask);
       sums = sums.add(e);
     }
-    float inverse = 1 / Lanes.sum(sums);
+    float inverse = 1 / sum(sums);
     for (j = 0; j <= valid - WIDTH; j += WIDTH) {
       store(load(x, at + j).mul(inverse), x, at + j);
     }
@@ -234,7 +235,7 @@ final class Attention {
               ? load(x, dp + j).fma(load(x, p + j), products)
               : load(x, dp + j, rest(j, width)).fma(load(x, p + j, rest(j, width)), products);
     }
-    float sum = Lanes.sum(products);
+    float sum = sum(products);
     int j = 0;
     for (; j <= width - WIDTH; j += WIDTH) {
       store(load(x, dp + j).sub(sum).mul(load(x, p + j)), x, dp + j);

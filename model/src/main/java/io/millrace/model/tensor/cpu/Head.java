@@ -6,6 +6,7 @@ import static io.millrace.model.tensor.cpu.Lanes.exp;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
@@ -133,7 +134,7 @@ final class Head {
       sums = sums.add(e);
       weighted = weighted.add(weigh(e, shifted));
     }
-    return new Normaliser(max, Lanes.sum(sums), Lanes.sum(weighted));
+    return new Normaliser(max, sum(sums), sum(weighted));
   }
 
   /** e · x, with x no lower than where exp ends: what is beyond weighs nothing. */

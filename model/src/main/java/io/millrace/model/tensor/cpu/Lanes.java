@@ -13,7 +13,11 @@ import jdk.incubator.vector.VectorSpecies;
 /** What all kernels do with a vector's worth of elements. Indices count elements, not bytes. */
 final class Lanes {
 
-  static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
+  static final VectorSpecies<Float> F =
+      FloatVector.SPECIES_PREFERRED.length() > 16
+          ? FloatVector.SPECIES_512
+          : FloatVector.SPECIES_PREFERRED;
+
   static final int WIDTH = F.length();
 
   private static final VectorShuffle<Float> BY_EIGHT = rotation(8);

@@ -4,6 +4,7 @@ import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 
 import java.lang.foreign.MemorySegment;
@@ -57,7 +58,7 @@ final class RmsNorm {
       FloatVector a = j <= h - WIDTH ? load(x, at + j) : load(x, at + j, rest(j, h));
       even = a.fma(a, even);
     }
-    double squares = Lanes.sum(even.add(odd));
+    double squares = sum(even.add(odd));
     return (float) (1 / Math.sqrt(squares / h + epsilon));
   }
 
@@ -114,7 +115,7 @@ final class RmsNorm {
         store(load(dw, dwAt + j, mask).add(both), dw, dwAt + j, mask);
       }
     }
-    float mean = Lanes.sum(products) / h;
+    float mean = sum(products) / h;
     for (int j = 0; j < h; j += WIDTH) {
       VectorMask<Float> mask = j <= h - WIDTH ? null : rest(j, h);
       FloatVector d = mask == null ? load(dout, at + j) : load(dout, at + j, mask);
