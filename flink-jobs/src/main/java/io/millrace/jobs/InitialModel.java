@@ -10,7 +10,7 @@ import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.ByteLevelBpeTrainer;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.tokenizer.TrainedTokenizer;
@@ -60,7 +60,7 @@ public final class InitialModel {
     Path staging = Files.createTempDirectory(directory.getParent(), ".new");
     TrainedTokenizer trained = ByteLevelBpeTrainer.train(DemoWorld.corpus(), model.vocabSize());
     try (Tokenizer tokenizer = trained.tokenizer();
-        Backend backend = new Nd4jBackend()) {
+        Backend backend = BackendKind.CPU.open()) {
       LlamaConfig config =
           new LlamaConfig(
               tokenizer.vocabSize(),

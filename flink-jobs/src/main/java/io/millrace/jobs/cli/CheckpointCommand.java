@@ -113,8 +113,7 @@ final class CheckpointCommand {
     @Option(
         names = "--dtype",
         defaultValue = "bfloat16",
-        description =
-            "bfloat16, rounded to nearest even, or float32 (default: ${DEFAULT-VALUE}).")
+        description = "bfloat16, rounded to nearest even, or float32 (default: ${DEFAULT-VALUE}).")
     private String dtype;
 
     @Option(

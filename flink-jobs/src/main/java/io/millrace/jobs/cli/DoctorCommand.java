@@ -1,8 +1,8 @@
 package io.millrace.jobs.cli;
 
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tensor.Tensor;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -88,7 +88,7 @@ final class DoctorCommand implements Callable<Integer> {
 
   /** A product on the real backend: its natives load, and it computes. */
   private static String compute() {
-    try (Backend backend = new Nd4jBackend()) {
+    try (Backend backend = BackendKind.CPU.open()) {
       Tensor x = backend.allocate(1, 2);
       Tensor w = backend.allocate(1, 2);
       Tensor out = backend.allocate(1, 1);

@@ -2,11 +2,13 @@ package io.millrace.jobs.cli;
 
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
-import io.millrace.model.llama.Generator;
 import io.millrace.model.llama.LanguageModel;
-import io.millrace.model.llama.SamplingOptions;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Message;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -67,11 +69,11 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    SamplingOptions options = new SamplingOptions(maxTokens, temperature, topP);
+    options(); // checked before anything is read
     if (prompt.isBlank()) {
       throw new UserException("--prompt is empty");
     }
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
         LanguageModel model = ModelWeights.languageModel(backend, directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
@@ -79,24 +81,31 @@ final class GenerateCommand implements Callable<Integer> {
       String text;
       if (raw) {
         int[] stopTokens = eosTokens.stream().mapToInt(Integer::intValue).toArray();
-        Generator generator = new Generator(model, options, stopTokens);
         int[] tokens =
             IntStream.concat(
                     IntStream.of(tokenizer.textStart()), IntStream.of(tokenizer.encode(prompt)))
                 .toArray();
-        text = prompt + tokenizer.decodeContinuation(respond(generator, tokens));
+        text = prompt + tokenizer.decodeContinuation(respond(model, tokens, stopTokens));
       } else {
         ChatTemplate template = ChatTemplate.of(tokenizer);
-        Generator generator = new Generator(model, options, template.stopTokens(eosTokens));
         int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
-        text = template.responseText(respond(generator, tokens));
+        text = template.responseText(respond(model, tokens, template.stopTokens(eosTokens)));
       }
       new PrintStream(System.out, true, StandardCharsets.UTF_8).println(text);
     }
     return 0;
   }
 
-  private int[] respond(Generator generator, int[] tokens) {
-    return generator.generate(List.of(new Generator.Request(tokens, seed))).get(0).tokens();
+  private SamplingOptions options(int... stopTokens) {
+    return new SamplingOptions(maxTokens, temperature, topP, stopTokens);
+  }
+
+  private int[] respond(LanguageModel model, int[] tokens, int[] stopTokens) {
+    SamplingOptions options = options(stopTokens);
+    int longest = tokens.length + options.maxTokens();
+    try (SamplingEngine engine = new SamplingEngine(model, EngineSettings.of(1, longest))) {
+      SamplingRequest request = SamplingRequest.single(tokens, seed, options);
+      return engine.sampleAll(List.of(request)).get(0).tokens();
+    }
   }
 }

@@ -5,7 +5,7 @@ import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -39,7 +39,7 @@ final class LogProbsCommand implements Callable<Integer> {
     if (tokens.length < 2) {
       throw new UserException("--tokens needs two ids at least: the first has no log-prob");
     }
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint)) {
       int vocab = directory.config().vocabSize();
       for (int token : tokens) {

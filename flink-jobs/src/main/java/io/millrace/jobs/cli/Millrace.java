@@ -34,6 +34,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       GenerateCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,
+      BenchCommand.class,
       DoctorCommand.class,
       CommandLine.HelpCommand.class
     })

@@ -1,5 +1,6 @@
 package io.millrace.jobs.config;
 
+import io.millrace.model.tensor.BackendKind;
 import java.io.Serializable;
 
 /** Which model a job starts from, and on what it computes. */
@@ -12,7 +13,8 @@ public record ModelSection(
                 "Checkpoint directory to start from: a published one or any Hugging Face Llama"
                     + " directory. Empty: a new model of the sizes below, with random weights.")
         String initial,
-    @Option(value = "nd4j", help = "Compute backend.") BackendName backend,
+    @Option(value = "cpu", help = "Compute backend: cpu, or nd4j for reference.")
+        BackendKind backend,
     @Option(value = "1", help = "Seed of random weights, sampling and shuffling.") long seed,
     @Option(value = "64", help = "New model: width of the residual stream.") int hiddenSize,
     @Option(value = "2", help = "New model: number of blocks.") int layers,
@@ -22,11 +24,6 @@ public record ModelSection(
     @Option(value = "512", help = "New model: tokens in the vocabulary.") int vocabSize,
     @Option(value = "4096", help = "New model: longest sequence in tokens.") int maxPositions)
     implements Serializable {
-
-  /** The backends there are. */
-  public enum BackendName {
-    ND4J
-  }
 
   public ModelSection {
     Require.present("name", name);

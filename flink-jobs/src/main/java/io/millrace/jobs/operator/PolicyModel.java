@@ -5,6 +5,7 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.sampling.Policy;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -17,7 +18,7 @@ import java.nio.file.Path;
  * @param version the published version, 0 for a directory of other origin
  */
 record PolicyModel(LanguageModel model, Tokenizer tokenizer, ChatTemplate template, long version)
-    implements AutoCloseable {
+    implements Policy {
 
   static PolicyModel load(Backend backend, String uri) throws IOException {
     Path directory = CheckpointStore.resolve(uri);
@@ -29,11 +30,6 @@ record PolicyModel(LanguageModel model, Tokenizer tokenizer, ChatTemplate templa
           ChatTemplate.of(tokenizer),
           checkpoint.manifest().map(CheckpointManifest::version).orElse(0L));
     }
-  }
-
-  /** The tokens at which a response ends. */
-  int[] stopTokens() {
-    return template.stopTokens(model.config().eosTokens());
   }
 
   @Override

@@ -1,10 +1,17 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RolloutSection;
-import io.millrace.model.llama.Generator;
-import io.millrace.model.llama.SamplingOptions;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tokenizer.ChatTemplate;
+import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.train.StateIo;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -14,38 +21,69 @@ import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
- * Samples responses with the latest policy that was announced. The policy changes between batches,
- * never inside a response; prompts that wait for a batch are state.
+ * Samples responses with the latest policy that was announced, on a thread beside Flink's mailbox.
+ *
+ * <p>The mailbox owns the prompts in flight, which are the state: a prompt enters it when it is
+ * taken and leaves it when the last of its rollouts is emitted, both on the task's own thread. A
+ * Flink checkpoint therefore waits for no sampling, and after a failure what was not emitted is
+ * sampled again. When as many responses are in flight as keep the engine busy, the task takes no
+ * more prompts.
+ *
+ * <p>The policy changes between responses, never inside one: those under way end with the weights
+ * they began with, while new ones begin with the new weights in the places that become free.
  */
 public final class RolloutOperator extends LearningOperator<Rollout>
     implements TwoInputStreamOperator<Prompt, PolicyCheckpoint, Rollout>, BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
 
+  /** A prompt whose rollouts are not all emitted. */
+  private record InFlight(Prompt prompt, BitSet emitted) {}
+
   private final RuntimeSettings settings;
   private final boolean bounded;
 
-  private transient Backend backend;
-  private transient PolicyModel policy;
-  private transient Generator generator;
   private transient SingleObject<Prompt> codec;
-  private transient String loadedUri;
-  private transient boolean announcementsEnded;
+  private transient Tokenizer tokenizer;
+  private transient int[] stopTokens;
+  private transient ChatTemplate template;
+  private transient MailboxExecutor mailbox;
+  private transient TrainingThread sampling;
   private transient boolean promptsEnded;
+  private transient long nextKey;
+  private transient int responsesInFlight;
 
-  // State.
-  private transient List<Prompt> waiting;
-  private transient String policyUri;
+  // From the mailbox to the sampling thread and back; bounded by the responses in flight.
+  private transient Queue<SamplingRequest> inbox;
+  private transient Queue<SampledResponse> outbox;
+  private transient Map<SamplingRequest, Long> keys;
+  private transient volatile boolean announcementsEnded;
+  private transient volatile String policyUri; // State.
+
+  // The sampling thread's own.
+  private transient Backend backend;
+  private transient SamplingEngine engine;
+  private transient String loadedUri;
+
+  // State, of the mailbox alone; by the order in which prompts came.
+  private transient TreeMap<Long, InFlight> inFlight;
   private transient long sampled;
   private transient long promptsTaken;
 
@@ -59,26 +97,56 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   @Override
-  protected void openModels() {
+  protected void openModels() throws IOException {
     backend = settings.backend();
     codec = SingleObject.of(Prompt.class);
-    waiting = new ArrayList<>();
     policyUri = settings.config().model().initial();
+    Path directory = CheckpointStore.resolve(policyUri);
+    tokenizer = Tokenizer.load(directory);
+    template = ChatTemplate.of(tokenizer);
+    try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory)) {
+      stopTokens = template.stopTokens(checkpoint.config().eosTokens());
+    }
+    inFlight = new TreeMap<>();
+    inbox = new ConcurrentLinkedQueue<>();
+    outbox = new ConcurrentLinkedQueue<>();
+    keys = new ConcurrentHashMap<>();
   }
 
   @Override
-  public void processElement1(StreamRecord<Prompt> element) throws IOException {
-    waiting.add(element.getValue());
-    promptsTaken++;
-    if (waiting.size() >= section().batchSize()) {
-      sample();
-    } else {
-      after(
-          section().maxWait(),
-          () -> {
-            sample();
-          });
+  public void open() throws Exception {
+    super.open();
+    mailbox =
+        getContainingTask()
+            .getMailboxExecutorFactory()
+            .createExecutor(getOperatorConfig().getChainIndex());
+    inFlight.forEach(this::submit);
+    sampling =
+        new TrainingThread(
+            "sampling of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
+            this::advance,
+            mailbox,
+            this::flush);
+  }
+
+  @Override
+  public void processElement1(StreamRecord<Prompt> element) throws Exception {
+    // A bounded run samples with the last policy there is, so prompts wait for the announcements'
+    // end; waiting for room before it would keep them from being read.
+    while (responsesInFlight >= capacity() && !(bounded && !announcementsEnded)) {
+      mailbox.yield();
     }
+    long key = nextKey++;
+    InFlight taken = new InFlight(element.getValue(), new BitSet());
+    inFlight.put(key, taken);
+    promptsTaken++;
+    submit(key, taken);
+    sampling.wake();
+  }
+
+  /** Responses in flight that keep every place of the engine taken. */
+  private int capacity() {
+    return 2 * section().batchSize() + section().samplesPerPrompt();
   }
 
   @Override
@@ -89,73 +157,113 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     }
   }
 
-  private void sample() throws IOException {
-    // A bounded run samples with the last policy there is: announcements are read to their end
-    // first.
-    if (waiting.isEmpty() || (bounded && !announcementsEnded)) {
-      return;
+  /** Hands over a prompt's responses that are still to be sampled. */
+  private void submit(long key, InFlight taken) {
+    int[] tokens = template.promptTokens(Dialogues.messages(taken.prompt().getDialogue()));
+    SamplingOptions options =
+        new SamplingOptions(
+            section().maxTokens(),
+            (float) section().temperature(),
+            (float) section().topP(),
+            stopTokens);
+    long[] seeds = new long[section().samplesPerPrompt()];
+    for (int sample = 0; sample < seeds.length; sample++) {
+      seeds[sample] =
+          SamplingRequest.seed(settings.config().model().seed(), rolloutId(taken.prompt(), sample));
+    }
+    responsesInFlight += seeds.length - taken.emitted().cardinality();
+    SamplingRequest request = new SamplingRequest(tokens, seeds, options);
+    keys.put(request, key);
+    inbox.add(request);
+  }
+
+  private static String rolloutId(Prompt prompt, int sample) {
+    return prompt.getPromptId() + "/" + sample;
+  }
+
+  /** One step of the engine, on the sampling thread. */
+  private boolean advance() throws IOException {
+    if (bounded && !announcementsEnded) {
+      return false;
+    }
+    if (inbox.isEmpty() && (engine == null || engine.isIdle())) {
+      return false;
     }
     usePolicy();
-    List<Generator.Request> requests = new ArrayList<>();
-    List<String> ids = new ArrayList<>();
-    for (Prompt prompt : waiting) {
-      int[] tokens = policy.template().promptTokens(Dialogues.messages(prompt.getDialogue()));
-      for (int k = 0; k < section().samplesPerPrompt(); k++) {
-        String id = prompt.getPromptId() + "/" + k;
-        ids.add(id);
-        requests.add(
-            new Generator.Request(tokens, Generator.seed(settings.config().model().seed(), id)));
+    for (SamplingRequest next = inbox.peek(); next != null; next = inbox.peek()) {
+      if (!engine.offer(next)) {
+        break;
       }
+      inbox.remove();
     }
-    List<Generator.Response> responses = generator.generate(requests);
-    for (int i = 0; i < responses.size(); i++) {
-      emit(
-          rollout(
-              waiting.get(i / section().samplesPerPrompt()),
-              ids.get(i),
-              requests.get(i),
-              responses.get(i)));
-    }
-    sampled += responses.size();
-    waiting.clear();
+    outbox.addAll(engine.step());
+    return true;
   }
 
   private void usePolicy() throws IOException {
-    if (policyUri.equals(loadedUri)) {
+    String latest = policyUri;
+    if (latest.equals(loadedUri) || (engine != null && engine.isChangingPolicy())) {
       return;
     }
-    if (policy != null) {
-      policy.close();
+    PolicyModel policy = PolicyModel.load(backend, latest);
+    if (engine == null) {
+      engine = new SamplingEngine(policy, engineSettings());
+    } else {
+      engine.use(policy);
     }
-    policy = PolicyModel.load(backend, policyUri);
-    loadedUri = policyUri;
-    generator =
-        new Generator(
-            policy.model(),
-            new SamplingOptions(
-                section().maxTokens(), (float) section().temperature(), (float) section().topP()),
-            policy.stopTokens());
+    loadedUri = latest;
   }
 
-  private Rollout rollout(
-      Prompt prompt, String id, Generator.Request request, Generator.Response response) {
+  private EngineSettings engineSettings() {
+    EngineSettings roomy =
+        EngineSettings.of(
+            section().batchSize(), section().maxPromptTokens() + section().maxTokens());
+    int pages =
+        section().kvCacheTokens() == 0
+            ? roomy.pages()
+            : Math.ceilDiv(section().kvCacheTokens(), roomy.pageTokens());
+    return new EngineSettings(
+        roomy.maxRunning(), capacity(), roomy.maxStepTokens(), pages, roomy.pageTokens());
+  }
+
+  /** Emits what has been sampled, on the task's own thread. */
+  private void flush() {
+    for (SampledResponse next = outbox.poll(); next != null; next = outbox.poll()) {
+      long key = keys.get(next.request());
+      InFlight taken = inFlight.get(key);
+      if (taken.emitted().get(next.sample())) {
+        // Emitted before a failure; sampled again only because its siblings were.
+        continue;
+      }
+      emit(rollout(taken.prompt(), next));
+      sampled++;
+      responsesInFlight--;
+      taken.emitted().set(next.sample());
+      if (taken.emitted().cardinality() == next.request().samples()) {
+        inFlight.remove(key);
+        keys.remove(next.request());
+      }
+    }
+  }
+
+  private Rollout rollout(Prompt prompt, SampledResponse response) {
     return Rollout.newBuilder()
-        .setRolloutId(id)
+        .setRolloutId(rolloutId(prompt, response.sample()))
         .setPromptId(prompt.getPromptId())
         .setDialogue(prompt.getDialogue())
         .setIsSafety(prompt.getIsSafety())
-        .setPromptTokens(list(request.prompt()))
+        .setPromptTokens(list(response.request().prompt()))
         .setResponseTokens(list(response.tokens()))
         .setLogProbs(list(response.logProbs()))
-        .setResponseText(policy.template().responseText(response.tokens()))
+        .setResponseText(template.responseText(response.tokens()))
         .setFinishReason(response.stopped() ? FinishReason.STOP : FinishReason.LENGTH)
         .setModel(settings.config().model().name())
-        .setPolicyVersion(policy.version())
+        .setPolicyVersion(response.policyVersion())
         .setTemperature((float) section().temperature())
         .setTopP((float) section().topP())
-        .setSeed(request.seed())
+        .setSeed(response.request().seeds()[response.sample()])
         .setSource(prompt.getSource())
-        .setTime(Instant.now())
+        .setTime(Instant.ofEpochMilli(getProcessingTimeService().getCurrentProcessingTime()))
         .build();
   }
 
@@ -177,14 +285,17 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   @Override
-  public void endInput(int input) throws IOException {
+  public void endInput(int input) throws Exception {
     if (input == 1) {
       promptsEnded = true;
     } else {
       announcementsEnded = true;
+      sampling.wake();
     }
     if (promptsEnded && announcementsEnded) {
-      sample();
+      while (!inFlight.isEmpty()) {
+        mailbox.yield();
+      }
       Map<String, Double> summary = new HashMap<>();
       summary.put("prompts", (double) promptsTaken);
       summary.put("rollouts", (double) sampled);
@@ -198,7 +309,12 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     out.writeLong(sampled);
     out.writeLong(promptsTaken);
     StateIo.writeList(
-        out, waiting, (stream, prompt) -> StateIo.writeBytes(stream, codec.encode(prompt)));
+        out,
+        new ArrayList<>(inFlight.values()),
+        (stream, taken) -> {
+          StateIo.writeBytes(stream, codec.encode(taken.prompt()));
+          StateIo.writeBytes(stream, taken.emitted().toByteArray());
+        });
   }
 
   @Override
@@ -206,11 +322,24 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     policyUri = StateIo.readText(in);
     sampled += in.readLong();
     promptsTaken += in.readLong();
-    waiting.addAll(StateIo.readList(in, stream -> codec.decode(StateIo.readBytes(stream))));
+    StateIo.readList(
+            in,
+            stream ->
+                new InFlight(
+                    codec.decode(StateIo.readBytes(stream)),
+                    BitSet.valueOf(StateIo.readBytes(stream))))
+        .forEach(taken -> inFlight.put(nextKey++, taken));
+  }
+
+  @Override
+  protected void stop() {
+    if (sampling != null) {
+      sampling.close();
+    }
   }
 
   @Override
   protected void closeModels() {
-    Closing.closeAll(policy, backend);
+    Closing.closeAll(engine, tokenizer, backend);
   }
 }

@@ -3,7 +3,6 @@ package io.millrace.jobs.operator;
 import io.millrace.jobs.JobSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
 import java.io.Serializable;
 
 /** A configuration on its way to the task managers, and what operators make of it there. */
@@ -22,9 +21,7 @@ final class RuntimeSettings implements Serializable {
   }
 
   Backend backend() {
-    return switch (config.model().backend()) {
-      case ND4J -> new Nd4jBackend();
-    };
+    return config.model().backend().open();
   }
 
   Publisher publisher() {

@@ -7,12 +7,15 @@ import io.millrace.jobs.quickstart.QuickstartReport.Measured;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
-import io.millrace.model.llama.Generator;
 import io.millrace.model.llama.LanguageModel;
-import io.millrace.model.llama.SamplingOptions;
 import io.millrace.model.llama.Targets;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Prompt;
@@ -52,34 +55,36 @@ final class Evaluator {
 
   /** The policy in a directory, its KL against the reference policy in another. */
   Measured measure(Path policyDirectory, Path referenceDirectory) {
-    try (Backend backend = new Nd4jBackend();
+    try (Backend backend = BackendKind.CPU.open();
         CheckpointDirectory policyFiles = CheckpointDirectory.open(policyDirectory);
         CheckpointDirectory referenceFiles = CheckpointDirectory.open(referenceDirectory);
         LanguageModel policy = ModelWeights.languageModel(backend, policyFiles);
         LanguageModel reference = ModelWeights.languageModel(backend, referenceFiles);
         Tokenizer tokenizer = Tokenizer.load(policyDirectory)) {
       ChatTemplate template = ChatTemplate.of(tokenizer);
-      Generator generator =
-          new Generator(
-              policy,
-              new SamplingOptions(maxTokens, 1, 1),
-              template.stopTokens(policy.config().eosTokens()));
+      SamplingOptions options =
+          new SamplingOptions(maxTokens, 1, 1, template.stopTokens(policy.config().eosTokens()));
       Sums sums = new Sums();
       for (int from = 0; from < prompts.size(); from += BATCH) {
         List<Prompt> batch = prompts.subList(from, Math.min(prompts.size(), from + BATCH));
-        List<Generator.Request> requests = new ArrayList<>();
+        List<SamplingRequest> requests = new ArrayList<>();
+        int longest = 0;
         for (Prompt prompt : batch) {
-          requests.add(
-              new Generator.Request(
-                  template.promptTokens(Dialogues.messages(prompt.getDialogue())),
-                  Generator.seed(seed, prompt.getPromptId())));
+          int[] tokens = template.promptTokens(Dialogues.messages(prompt.getDialogue()));
+          long promptSeed = SamplingRequest.seed(seed, prompt.getPromptId());
+          requests.add(SamplingRequest.single(tokens, promptSeed, options));
+          longest = Math.max(longest, tokens.length + maxTokens);
         }
-        List<Generator.Response> responses = generator.generate(requests);
+        List<SampledResponse> responses;
+        try (SamplingEngine engine =
+            new SamplingEngine(policy, EngineSettings.of(batch.size(), longest))) {
+          responses = engine.sampleAll(requests);
+        }
         for (int i = 0; i < batch.size(); i++) {
           sums.add(batch.get(i), template.responseText(responses.get(i).tokens()));
           sums.tokens += responses.get(i).tokens().length;
         }
-        sums.kl += kl(reference, requests, responses);
+        sums.kl += kl(reference, responses);
       }
       return new Measured(
           policyFiles.manifest().map(CheckpointManifest::version).orElse(0L),
@@ -115,15 +120,12 @@ final class Evaluator {
     }
   }
 
-  private static double kl(
-      LanguageModel reference,
-      List<Generator.Request> requests,
-      List<Generator.Response> responses) {
+  private static double kl(LanguageModel reference, List<SampledResponse> responses) {
     List<int[]> sequences = new ArrayList<>();
-    int[] from = new int[requests.size()];
+    int[] from = new int[responses.size()];
     double sum = 0;
     for (int i = 0; i < from.length; i++) {
-      int[] prompt = requests.get(i).prompt();
+      int[] prompt = responses.get(i).request().prompt();
       int[] response = responses.get(i).tokens();
       int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
       System.arraycopy(response, 0, tokens, prompt.length, response.length);

@@ -122,7 +122,8 @@ public final class CheckpointDirectory implements AutoCloseable {
       sources.put(spec.name(), tensors.source(spec.name(), spec.shape()));
     }
     try {
-      if (Files.exists(out) && (!Files.isDirectory(out) || !CheckpointVerifier.fileNames(out).isEmpty())) {
+      if (Files.exists(out)
+          && (!Files.isDirectory(out) || !CheckpointVerifier.fileNames(out).isEmpty())) {
         throw CheckpointException.of(
             out, "exists and is not an empty directory; nothing is overwritten");
       }

@@ -141,7 +141,9 @@ public final class CheckpointTensors implements AutoCloseable {
     ObjectNode index = Json.object();
     index
         .putObject("metadata")
-        .put("total_size", tensors.values().stream().mapToLong(tensor -> bytes(tensor, dtype)).sum());
+        .put(
+            "total_size",
+            tensors.values().stream().mapToLong(tensor -> bytes(tensor, dtype)).sum());
     ObjectNode weightMap = index.putObject("weight_map");
     for (int i = 0; i < shards.size(); i++) {
       String fileName =

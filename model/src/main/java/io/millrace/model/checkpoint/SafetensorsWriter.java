@@ -56,8 +56,7 @@ final class SafetensorsWriter {
   }
 
   /** Length and JSON, padded with spaces. */
-  private byte[] header(
-      Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
+  private byte[] header(Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.writeBytes(new byte[Long.BYTES]);
     try (JsonGenerator json = JSON.createGenerator(out)) {

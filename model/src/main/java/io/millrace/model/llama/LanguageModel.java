@@ -1,6 +1,8 @@
 package io.millrace.model.llama;
 
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.CachedSequences;
+import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
@@ -12,8 +14,10 @@ public final class LanguageModel implements AutoCloseable {
   private final Backend backend;
   private final LlamaConfig config;
   private final Llama trunk;
+  private final LlamaDecoder decoder;
   private final Buffers buffers;
   private final Parameters weights;
+  private ActivationMemory memory = ActivationMemory.defaults();
 
   /** The last training pass, for {@link #backward}. */
   private Targets keptTargets;
@@ -27,6 +31,7 @@ public final class LanguageModel implements AutoCloseable {
     this.backend = backend;
     this.config = config;
     this.trunk = new Llama(backend, config);
+    this.decoder = new LlamaDecoder(backend, config, weights);
     this.buffers = new Buffers(backend);
     this.weights = weights;
   }
@@ -42,6 +47,17 @@ public final class LanguageModel implements AutoCloseable {
 
   public Parameters weights() {
     return weights;
+  }
+
+  /** What training passes keep. */
+  public ActivationMemory memory() {
+    return memory;
+  }
+
+  /** Sets what training passes keep, from the next on. */
+  public void useMemory(ActivationMemory memory) {
+    this.memory = memory;
+    trunk.recompute(memory.recompute());
   }
 
   /**
@@ -102,32 +118,41 @@ public final class LanguageModel implements AutoCloseable {
     trunk.backward(weights, gradients, dhidden);
   }
 
-  /** An empty cache for sequences of at most {@code capacity} tokens. */
-  public KvCache kvCache(int slots, int capacity) {
-    return backend.kvCache(config.layers(), slots, capacity, config.kvHeads(), config.headDim());
+  /** An empty cache of {@code pages} pages for sampling. */
+  public KvCache kvCache(int pages, int pageTokens) {
+    return backend.kvCache(config.layers(), pages, pageTokens, config.kvHeads(), config.headDim());
   }
 
   /**
-   * Logits of the token that follows each sequence, [sequences, vocab], row after row.
+   * Runs new tokens through the model, whose keys and values the cache takes up, and draws the
+   * tokens that follow some of them. What comes of a sequence does not depend on the others.
    *
-   * @see Llama#decode
+   * @param newTokens packed as {@code sequences} says, {@code [n]}
+   * @param rows which of the n rows a token is drawn after, {@code [m]}; none where m is 0
+   * @param draws how, {@code [m]}
    */
-  public float[] nextLogits(
-      List<int[]> newTokens, KvCache cache, int[] slots, int[] firstPositions) {
-    Sequences sequences = Sequences.of(newTokens);
-    Tensor hidden =
-        trunk.decode(
-            weights, Sequences.concatenate(newTokens), sequences, cache, slots, firstPositions);
-    int[] last = new int[sequences.count()];
-    for (int i = 0; i < last.length; i++) {
-      last[i] = sequences.start(i) + sequences.length(i) - 1;
+  public Drawn decode(
+      int[] newTokens, CachedSequences sequences, KvCache cache, int[] rows, Draws draws) {
+    Tensor hidden = decoder.decode(newTokens, sequences, cache);
+    int[] tokens = new int[rows.length];
+    float[] logProbs = new float[rows.length];
+    if (rows.length > 0) {
+      Tensor selected = buffers.get("last", 0, rows.length, config.hiddenSize());
+      backend.gatherRows(selected, hidden, rows);
+      Tensor logits = buffers.get("logits", 0, rows.length, config.vocabSize());
+      backend.linearByRow(logits, selected, head(weights));
+      backend.sample(tokens, logProbs, logits, draws);
     }
-    Tensor selected = buffers.get("last", 0, last.length, config.hiddenSize());
-    backend.gatherRows(selected, hidden, last);
-    Tensor logits = buffers.get("logits", 0, last.length, config.vocabSize());
-    backend.linear(logits, selected, head(weights));
-    return logits.toFloats();
+    return new Drawn(tokens, logProbs);
   }
+
+  /**
+   * Tokens that were drawn.
+   *
+   * @param tokens {@code [m]}
+   * @param logProbs of each, in nats, at the sampling temperature, {@code [m]}
+   */
+  public record Drawn(int[] tokens, float[] logProbs) {}
 
   private Tensor head(Parameters parameters) {
     return parameters.get(config.tiedHead() ? LlamaConfig.EMBEDDING : LlamaConfig.HEAD);
@@ -136,6 +161,7 @@ public final class LanguageModel implements AutoCloseable {
   @Override
   public void close() {
     trunk.close();
+    decoder.close();
     buffers.close();
     weights.close();
   }

@@ -87,9 +87,17 @@ public record LlamaConfig(
     token("bosToken", bosToken, vocabSize);
     eosTokens = List.copyOf(eosTokens);
     for (int token : eosTokens) {
-      require(token >= 0 && token < vocabSize, "eosToken", token, "a token below vocabSize (" + vocabSize + ")");
+      require(
+          token >= 0 && token < vocabSize,
+          "eosToken",
+          token,
+          "a token below vocabSize (" + vocabSize + ")");
     }
-    require(eosTokens.stream().distinct().count() == eosTokens.size(), "eosTokens", eosTokens, "each given once");
+    require(
+        eosTokens.stream().distinct().count() == eosTokens.size(),
+        "eosTokens",
+        eosTokens,
+        "each given once");
   }
 
   /** Without scaling of the rotary frequencies, and with one eos token or {@link #NO_TOKEN}. */

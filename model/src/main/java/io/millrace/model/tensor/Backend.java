@@ -40,6 +40,13 @@ public interface Backend extends AutoCloseable {
   /** out [n, o] = x [n, i] · wᵀ, with w [o, i]. */
   void linear(Tensor out, Tensor x, Tensor w);
 
+  /**
+   * The same for sampling, where n is small and changes from step to step: a row of out depends on
+   * its row of x and on w alone, whatever the other rows are and however many: bit for bit, or up
+   * to rounding where a backend says so.
+   */
+  void linearByRow(Tensor out, Tensor x, Tensor w);
+
   /** dx [n, i] += dout [n, o] · w; dw [o, i] += doutᵀ · x. */
   void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w);
 
@@ -113,20 +120,16 @@ public interface Backend extends AutoCloseable {
       int[] targets,
       float temperature);
 
-  /** An empty cache for sampling. */
-  KvCache kvCache(int layers, int slots, int capacity, int kvHeads, int headDim);
+  /** An empty cache for sampling: pages of {@code pageTokens} tokens each, of every layer. */
+  KvCache kvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim);
 
   /**
    * Attention of new tokens over their sequence's cached ones: writes k, v [n, kvHeads·d] into the
-   * cache at (slot, position), then out [n, heads·d] attends over all positions up to the token's
-   * own. Tokens of one sequence follow each other in q, k and v.
-   *
-   * <p>What a slot held at a token's position or beyond is forgotten, so that a slot serves another
+   * cache's pages, then out [n, heads·d] attends over all positions up to the token's own. What the
+   * pages held at a new token's position or beyond is forgotten, so that a page serves another
    * sequence without being cleared.
    *
-   * @param slots the cache slot of each sequence, no two the same
-   * @param sequences how the new tokens lie packed
-   * @param firstPositions position of each sequence's first new token
+   * <p>Sequences may share pages that none of them writes to in this call.
    */
   void cachedAttention(
       Tensor out,
@@ -135,10 +138,17 @@ public interface Backend extends AutoCloseable {
       Tensor v,
       KvCache cache,
       int layer,
-      int[] slots,
-      Sequences sequences,
-      int[] firstPositions,
+      CachedSequences sequences,
       int heads);
+
+  /**
+   * Draws one token from softmax(logits / temperature) of every row of logits [n, vocab].
+   *
+   * @param tokens out: the token drawn, {@code [n]}
+   * @param logProbs out: its log-prob in nats under the whole distribution at the sampling
+   *     temperature (at 1 where that is 0), {@code [n]}
+   */
+  void sample(int[] tokens, float[] logProbs, Tensor logits, Draws draws);
 
   /**
    * One AdamW update in place, with bias correction as PyTorch's.

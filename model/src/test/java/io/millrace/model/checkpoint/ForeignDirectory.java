@@ -157,8 +157,7 @@ record ForeignDirectory(Path path, LlamaConfig config, Map<String, double[]> val
     return logProbs;
   }
 
-  private void attend(
-      double[][] out, double[][] q, double[][] k, double[][] v, int t, int head) {
+  private void attend(double[][] out, double[][] q, double[][] k, double[][] v, int t, int head) {
     int d = config.headDim();
     int kv = head * config.kvHeads() / config.heads() * d;
     double[] p = new double[t + 1];

@@ -38,8 +38,7 @@ class InteroperabilityTest {
 
   private ForeignDirectory directory(String name, LlamaConfig config, String dtype, int shards)
       throws IOException {
-    return ForeignDirectory.write(
-        temp.resolve(name), config, config.toJson(), dtype, shards, SEED);
+    return ForeignDirectory.write(temp.resolve(name), config, config.toJson(), dtype, shards, SEED);
   }
 
   private static int[] tokens() {
@@ -99,7 +98,8 @@ class InteroperabilityTest {
     double[] expected = foreign.logProbs(tokens(), frequencies);
     assertClose(expected, logProbs(foreign.path()), 2e-5);
 
-    // Over 32 positions the three frequencies make 5.1, 0.30 and 0.017 turns: kept, between, divided.
+    // Over 32 positions the three frequencies make 5.1, 0.30 and 0.017 turns: kept, between,
+    // divided.
     LlamaConfig llama3 = config(4, 2, 6, false, new RopeScaling.Llama3(8, 0.1, 4, 32));
     frequencies = frequencies(llama3);
     double share = (32 * frequencies[1] / (2 * Math.PI) - 0.1) / (4 - 0.1);
@@ -128,7 +128,8 @@ class InteroperabilityTest {
 
   @Test
   void exportsInFloat32BitForBit() throws IOException {
-    LlamaConfig config = config(4, 2, 6, true, new RopeScaling.Linear(2)).withTokens(1, List.of(2, 3));
+    LlamaConfig config =
+        config(4, 2, 6, true, new RopeScaling.Linear(2)).withTokens(1, List.of(2, 3));
     for (String dtype : List.of("F32", "F16", "BF16")) {
       ForeignDirectory foreign = directory("from-" + dtype, config, dtype, 3);
       Path out = temp.resolve("to/" + dtype);
@@ -158,7 +159,8 @@ class InteroperabilityTest {
     ForeignDirectory foreign = directory("from", config, "F32", 1);
     Path out = Files.createDirectory(temp.resolve("out"));
     export(foreign.path(), out, DType.BF16, 3000);
-    assertTrue(Files.readString(out.resolve("config.json")).contains("\"torch_dtype\" : \"bfloat16\""));
+    assertTrue(
+        Files.readString(out.resolve("config.json")).contains("\"torch_dtype\" : \"bfloat16\""));
     try (CheckpointDirectory copy = CheckpointDirectory.open(out)) {
       assertTrue(copy.tensors().files().size() > 2);
       for (Path file : copy.tensors().files()) {
@@ -178,7 +180,8 @@ class InteroperabilityTest {
     // What is exported once is exported again without a change.
     export(out, temp.resolve("again"), DType.BF16, 3000);
     for (String name : names(out)) {
-      assertEquals(-1, Files.mismatch(out.resolve(name), temp.resolve("again").resolve(name)), name);
+      assertEquals(
+          -1, Files.mismatch(out.resolve(name), temp.resolve("again").resolve(name)), name);
     }
     float[] exact = logProbs(foreign.path());
     float[] rounded = logProbs(out);
@@ -201,8 +204,13 @@ class InteroperabilityTest {
   @Test
   void bfloat16TiesGoToEven() {
     float[] values = {
-      1f, Float.intBitsToFloat(0x3F808000), Float.intBitsToFloat(0x3F818000),
-      Float.intBitsToFloat(0x3F808001), Float.intBitsToFloat(0xBF807FFF), -0f, Float.MIN_VALUE
+      1f,
+      Float.intBitsToFloat(0x3F808000),
+      Float.intBitsToFloat(0x3F818000),
+      Float.intBitsToFloat(0x3F808001),
+      Float.intBitsToFloat(0xBF807FFF),
+      -0f,
+      Float.MIN_VALUE
     };
     int[] expected = {0x3F80, 0x3F80, 0x3F82, 0x3F81, 0xBF80, 0x8000, 0};
     Path file = temp.resolve("x.safetensors");
@@ -219,8 +227,7 @@ class InteroperabilityTest {
         assertThrows(
             CheckpointException.class,
             () ->
-                Safetensors.write(
-                    temp.resolve("y"), Map.of("w", tooLarge), DType.BF16, Map.of()));
+                Safetensors.write(temp.resolve("y"), Map.of("w", tooLarge), DType.BF16, Map.of()));
     assertTrue(e.getMessage().contains("write it as F32"), e.getMessage());
   }
 
@@ -253,8 +260,7 @@ class InteroperabilityTest {
     LlamaConfig config = config(4, 2, 6, false, RopeScaling.NONE);
     ForeignDirectory foreign = directory("m", config, "F32", 3);
     Files.delete(foreign.path().resolve("part-1-of-3.safetensors"));
-    var e =
-        assertThrows(CheckpointException.class, () -> CheckpointDirectory.open(foreign.path()));
+    var e = assertThrows(CheckpointException.class, () -> CheckpointDirectory.open(foreign.path()));
     assertTrue(e.getMessage().contains("part-1-of-3.safetensors: no such file"), e.getMessage());
   }
 
@@ -268,8 +274,7 @@ class InteroperabilityTest {
       assertEquals(List.of(5, 9), checkpoint.config().eosTokens());
     }
     Files.writeString(generation, "{\"eos_token_id\": 103}");
-    var e =
-        assertThrows(CheckpointException.class, () -> CheckpointDirectory.open(foreign.path()));
+    var e = assertThrows(CheckpointException.class, () -> CheckpointDirectory.open(foreign.path()));
     assertTrue(e.getMessage().startsWith(generation + ": eosToken is 103"), e.getMessage());
   }
 

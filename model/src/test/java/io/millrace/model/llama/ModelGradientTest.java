@@ -5,8 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.KvCache;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -14,15 +13,23 @@ import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Whole models: gradients against finite differences, sampling against a full forward pass. */
+/** Whole models on every backend: gradients against finite differences. */
+@ParameterizedClass
+@EnumSource(BackendKind.class)
 class ModelGradientTest {
 
   private static final long SEED = 7;
 
-  private final Backend backend = new Nd4jBackend();
+  private final Backend backend;
+
+  ModelGradientTest(BackendKind kind) {
+    this.backend = kind.open();
+  }
 
   @AfterEach
   void close() {
@@ -175,62 +182,40 @@ class ModelGradientTest {
     }
   }
 
-  @Test
-  void sampledLogProbsAreThoseOfAFullForwardPass() {
-    try (LanguageModel model = LanguageModel.random(backend, config(false), SEED)) {
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void recomputedActivationsGiveTheSameGradients(int layers) {
+    LlamaConfig config =
+        new LlamaConfig(37, 24, layers, 4, 2, 6, 20, 64, 1e-5f, 10_000, false, 1, 2);
+    try (LanguageModel model = LanguageModel.random(backend, config, SEED)) {
       enlarge(model.weights());
-      SamplingOptions options = new SamplingOptions(12, 0.8f, 1);
-      Generator generator = new Generator(model, options, 2);
-      List<Generator.Request> requests = new ArrayList<>();
-      for (int[] prompt : batch(3, 8, 1, 5)) {
-        requests.add(new Generator.Request(prompt, Generator.seed(SEED, "r" + prompt.length)));
+      List<int[]> sequences = batch(9, 2, 5);
+      Targets targets = Targets.all(sequences);
+      float[] a = floats(new SplittableRandom(SEED), targets.count());
+      List<float[]> gradients = new ArrayList<>();
+      for (boolean recompute : new boolean[] {false, true, false}) {
+        model.useMemory(new ActivationMemory(100, recompute));
+        try (Parameters sums = Parameters.zeros(backend, model.weights().specs())) {
+          model.forward(sequences, targets, 1);
+          model.backward(sums, a, a);
+          gradients.add(sums.flat().toFloats());
+        }
       }
-      List<Generator.Response> responses = generator.generate(requests);
-      List<int[]> sequences = new ArrayList<>();
-      int[] from = new int[requests.size()];
-      float[] expected = {};
-      for (int i = 0; i < requests.size(); i++) {
-        int[] prompt = requests.get(i).prompt();
-        int[] response = responses.get(i).tokens();
-        int[] whole = Arrays.copyOf(prompt, prompt.length + response.length);
-        System.arraycopy(response, 0, whole, prompt.length, response.length);
-        sequences.add(whole);
-        from[i] = prompt.length;
-        int end = expected.length;
-        expected = Arrays.copyOf(expected, end + response.length);
-        System.arraycopy(responses.get(i).logProbs(), 0, expected, end, response.length);
-      }
-      float[] actual = model.infer(sequences, Targets.from(sequences, from), 0.8f).logProbs();
-      assertArrayEquals(expected, actual, 1e-4f);
+      assertArrayEquals(gradients.get(0), gradients.get(1), 0);
+      assertArrayEquals(gradients.get(0), gradients.get(2), 0);
     }
   }
 
   @Test
-  void aResponseDoesNotDependOnWhatElseIsSampled() {
-    try (LanguageModel model = LanguageModel.random(backend, config(false), SEED)) {
-      enlarge(model.weights());
-      Generator generator = new Generator(model, new SamplingOptions(10, 1, 0.9f), 2);
-      List<Generator.Request> requests = new ArrayList<>();
-      for (int[] prompt : batch(3, 8, 1, 5)) {
-        requests.add(new Generator.Request(prompt, Generator.seed(SEED, "r" + prompt.length)));
-      }
-      List<Generator.Response> together = generator.generate(requests);
-      for (int i = 0; i < requests.size(); i++) {
-        Generator.Response alone = generator.generate(List.of(requests.get(i))).get(0);
-        assertArrayEquals(together.get(i).tokens(), alone.tokens());
-      }
-    }
-  }
-
-  @Test
-  void aCacheThatIsTooSmallIsRefused() {
+  void aPassWithoutActivationsHasNoWayBack() {
     try (LanguageModel model = LanguageModel.random(backend, config(true), SEED);
-        KvCache cache = model.kvCache(1, 4)) {
-      assertThrows(
-          IllegalArgumentException.class,
-          () ->
-              model.nextLogits(
-                  List.of(new int[] {1, 2, 3, 4, 5}), cache, new int[] {0}, new int[] {0}));
+        Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
+      List<int[]> sequences = batch(5, 3);
+      Targets targets = Targets.all(sequences);
+      float[] ones = new float[targets.count()];
+      model.forward(sequences, targets, 1);
+      model.infer(sequences, targets, 1);
+      assertThrows(IllegalStateException.class, () -> model.backward(gradients, ones, ones));
     }
   }
 }

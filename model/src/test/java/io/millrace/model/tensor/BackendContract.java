@@ -13,6 +13,7 @@ public abstract class BackendContract
         RowsContract,
         AttentionContract,
         CachedAttentionContract,
+        SamplingContract,
         HeadContract,
         AdamWContract,
         RefusalContract,

@@ -5,4 +5,12 @@ interface Contract {
 
   /** The backend under test, new for each test. */
   Backend backend();
+
+  /**
+   * How far what sampling's kernels make of a row or a sequence may differ with the others beside
+   * it; 0 where a backend keeps them apart bit for bit.
+   */
+  default float rowTolerance() {
+    return 0;
+  }
 }

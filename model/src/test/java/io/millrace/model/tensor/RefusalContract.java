@@ -65,6 +65,8 @@ interface RefusalContract extends Contract {
           Tensor norm = tensors.random(4);
           assertRefused(() -> b.linear(y, turned, w), "[3, 5]", "[4, 3]", "[5, 4]");
           assertRefused(() -> b.linear(x, x, w), "[3, 4]", "[5, 4]");
+          assertRefused(() -> b.linearByRow(y, turned, w), "[3, 5]", "[4, 3]", "[5, 4]");
+          assertRefused(() -> b.linearByRow(x, x, w), "[3, 4]", "[5, 4]");
           assertRefused(() -> b.linearBackward(turned, w, y, x, w), "[4, 3]", "[3, 4]");
           assertRefused(() -> b.linearBackward(x, x, y, x, w), "[5, 4]", "[3, 4]");
           assertRefused(() -> b.linearBackward(x, w, x, x, w), "[5, 4]", "[3, 4]");
@@ -114,39 +116,58 @@ interface RefusalContract extends Contract {
   default void refusesCachedAttentionThatDoesNotFit() {
     Backend b = backend();
     Sequences two = Sequences.ofLengths(1, 2);
-    int[] slots = {0, 1};
+    int[] start = {0, 0};
+    CachedSequences fit = new CachedSequences(two, start, new int[][] {{0}, {1, 2}});
     assertRefused(() -> b.kvCache(1, 0, 8, 2, 3));
+    assertRefused(() -> new CachedSequences(two, new int[1], new int[2][0]), "1", "2");
+    assertRefused(() -> new CachedSequences(two, start, new int[1][0]), "1", "2");
+    assertRefused(() -> new CachedSequences(two, new int[] {0, -3}, new int[2][0]), "-3");
     wholeAndSliced(
         b,
         tensors -> {
           Tensor q = tensors.random(3, 12);
           Tensor k = tensors.random(3, 6);
-          try (KvCache cache = b.kvCache(1, 2, 8, 2, 3);
-              KvCache wider = b.kvCache(1, 2, 8, 2, 4)) {
-            int[] first = new int[2];
-            assertRefused(
-                () -> b.cachedAttention(q, q, k, k, cache, 1, slots, two, first, 4), "layer 1");
-            assertRefused(
-                () -> b.cachedAttention(q, q, k, k, wider, 0, slots, two, first, 4), "[3, 6]");
-            assertRefused(
-                () -> b.cachedAttention(k, q, k, k, cache, 0, slots, two, first, 4), "[3, 6]");
-            assertRefused(
-                () -> b.cachedAttention(q, q, q, k, cache, 0, slots, two, first, 4), "[3, 12]");
-            assertRefused(
-                () -> b.cachedAttention(q, q, k, k, cache, 0, new int[1], two, first, 4), "1", "2");
-            assertRefused(
-                () -> b.cachedAttention(q, q, k, k, cache, 0, slots, two, new int[1], 4), "1", "2");
-            assertRefused(
-                () -> b.cachedAttention(q, q, k, k, cache, 0, new int[] {0, 2}, two, first, 4),
-                "[0, 2]");
-            assertRefused(
-                () -> b.cachedAttention(q, q, k, k, cache, 0, new int[] {1, 1}, two, first, 4),
-                "[1, 1]");
-            assertRefused(
-                () -> b.cachedAttention(q, q, k, k, cache, 0, slots, two, new int[] {0, 7}, 4),
-                "7",
-                "8");
+          try (KvCache cache = b.kvCache(1, 4, 8, 2, 3);
+              KvCache wider = b.kvCache(1, 4, 8, 2, 4)) {
+            assertRefused(() -> b.cachedAttention(q, q, k, k, cache, 1, fit, 4), "layer 1");
+            assertRefused(() -> b.cachedAttention(q, q, k, k, wider, 0, fit, 4), "[3, 6]");
+            assertRefused(() -> b.cachedAttention(k, q, k, k, cache, 0, fit, 4), "[3, 6]");
+            assertRefused(() -> b.cachedAttention(q, q, q, k, cache, 0, fit, 4), "[3, 12]");
+            int[][][] badPages = {{{0}, {4}}, {{0}, {-1}}, {{0}, {0}}, {{0}, {}}};
+            String[] named = {"[4]", "[-1]", "page 0", "2 tokens"};
+            for (int i = 0; i < badPages.length; i++) {
+              CachedSequences bad = new CachedSequences(two, start, badPages[i]);
+              assertRefused(() -> b.cachedAttention(q, q, k, k, cache, 0, bad, 4), named[i]);
+            }
+            CachedSequences tooLong =
+                new CachedSequences(two, new int[] {0, 7}, new int[][] {{0}, {1}});
+            assertRefused(() -> b.cachedAttention(q, q, k, k, cache, 0, tooLong, 4), "9 tokens");
+            // The first sequence writes to a page that the second one reads.
+            CachedSequences read =
+                new CachedSequences(two, new int[] {3, 8}, new int[][] {{2}, {2, 1}});
+            assertRefused(() -> b.cachedAttention(q, q, k, k, cache, 0, read, 4), "page 2");
           }
+        });
+  }
+
+  @Test
+  default void refusesDrawsThatDoNotFit() {
+    Backend b = backend();
+    float[] ones = {1, 1};
+    double[] zeros = {0, 0};
+    assertRefused(() -> new Draws(ones, ones, new double[1]), "2", "1");
+    assertRefused(() -> new Draws(new float[] {1, -1}, ones, zeros), "row 1", "-1");
+    assertRefused(() -> new Draws(ones, new float[] {0, 1}, zeros), "row 0", "0");
+    assertRefused(() -> new Draws(ones, ones, new double[] {1, 0}), "row 0", "1");
+    wholeAndSliced(
+        b,
+        tensors -> {
+          Tensor logits = tensors.random(3, 7);
+          Draws two = new Draws(ones, ones, zeros);
+          assertRefused(() -> b.sample(new int[3], new float[3], logits, two), "2", "[3, 7]");
+          Tensor less = logits.firstRows(2);
+          assertRefused(() -> b.sample(new int[3], new float[2], less, two), "3", "[2, 7]");
+          assertRefused(() -> b.sample(new int[2], new float[3], less, two), "3", "[2, 7]");
         });
   }
 

@@ -8,20 +8,25 @@ import java.util.Random;
 /** Tensors of a small model and one call of each kernel on them. */
 final class Workload implements AutoCloseable {
 
-  static final int KERNELS = 19;
+  static final int KERNELS = 21;
   static final int HEADS = 4;
   static final int KV_HEADS = 2;
   static final int HEAD_DIM = 10;
   static final int H = HEADS * HEAD_DIM;
   static final int VOCAB = 101;
 
+  private static final int PAGE_TOKENS = 6;
+
   private final Backend backend;
   private final Sequences sequences;
   private final int[] targets;
-  private final int[] slots;
+  private final CachedSequences cached;
   private final List<Tensor> all = new ArrayList<>();
   private final float[] logProbs;
   private final float[] entropies;
+  private final Draws draws;
+  private final int[] tokens;
+  private final float[] drawnLogProbs;
   private double norm;
 
   private final Tensor x;
@@ -48,10 +53,23 @@ final class Workload implements AutoCloseable {
     int n = sequences.tokens();
     this.targets = new int[n];
     Arrays.setAll(targets, i -> (i * 37) % VOCAB);
-    this.slots = new int[sequences.count()];
-    Arrays.setAll(slots, i -> slots.length - 1 - i);
+    int pages = (sequences.maxLength() + PAGE_TOKENS - 1) / PAGE_TOKENS;
+    int[][] table = new int[sequences.count()][pages];
+    for (int i = 0; i < table.length; i++) {
+      int first = i * pages;
+      Arrays.setAll(table[i], page -> first + page);
+    }
+    this.cached = new CachedSequences(sequences, new int[sequences.count()], table);
     this.logProbs = new float[n];
     this.entropies = new float[n];
+    this.tokens = new int[n];
+    this.drawnLogProbs = new float[n];
+    float[] temperatures = new float[n];
+    float[] topPs = new float[n];
+    Arrays.fill(temperatures, 0.7f);
+    Arrays.fill(topPs, 0.8f);
+    double[] uniforms = new Random(n).doubles(n).toArray();
+    this.draws = new Draws(temperatures, topPs, uniforms);
     this.x = random(n, H);
     this.y = random(n, H);
     this.dx = random(n, H);
@@ -69,7 +87,7 @@ final class Workload implements AutoCloseable {
     this.firstMoment = random(VOCAB, H);
     this.secondMoment = random(VOCAB, H);
     backend.zero(secondMoment);
-    this.cache = backend.kvCache(1, slots.length, sequences.maxLength(), KV_HEADS, HEAD_DIM);
+    this.cache = backend.kvCache(1, pages * table.length, PAGE_TOKENS, KV_HEADS, HEAD_DIM);
   }
 
   private Tensor random(int... shape) {
@@ -106,8 +124,9 @@ final class Workload implements AutoCloseable {
     backend.copy(y, dx);
     backend.logProbs(logProbs, entropies, x, head, targets, 0.8f);
     backend.logProbsBackward(dx, dhead, logProbs, entropies, x, head, targets, 0.8f);
-    int[] fromStart = new int[slots.length];
-    backend.cachedAttention(y, x, k, v, cache, 0, slots, sequences, fromStart, HEADS);
+    backend.cachedAttention(y, x, k, v, cache, 0, cached, HEADS);
+    backend.linearByRow(x, y, w);
+    backend.sample(tokens, drawnLogProbs, x, draws);
     norm = backend.norm(dhead);
     backend.adamW(head, dhead, firstMoment, secondMoment, AdamW.llama2(), 0.1, 1e-3, 0.5, 1);
   }
@@ -117,6 +136,7 @@ final class Workload implements AutoCloseable {
     List<float[]> results = new ArrayList<>();
     results.add(logProbs.clone());
     results.add(entropies.clone());
+    results.add(drawnLogProbs.clone());
     results.add(new float[] {(float) norm});
     all.forEach(tensor -> results.add(tensor.toFloats()));
     return results;

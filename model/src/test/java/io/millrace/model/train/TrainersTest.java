@@ -6,11 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.model.llama.Generator;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
-import io.millrace.model.llama.SamplingOptions;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.Advantages;
 import io.millrace.model.rlhf.ImportanceWeight;
@@ -18,9 +16,14 @@ import io.millrace.model.rlhf.KlController;
 import io.millrace.model.rlhf.KlPenalty;
 import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.rlhf.PpoObjective;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.cpu.CpuBackend;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -41,7 +44,7 @@ class TrainersTest {
   private static final LlamaConfig CONFIG =
       new LlamaConfig(30, 16, 1, 2, 1, 8, 24, 32, 1e-5f, 10_000, true, 1, STOP);
 
-  private final Backend backend = new Nd4jBackend();
+  private final Backend backend = new CpuBackend();
 
   @AfterEach
   void close() {
@@ -73,12 +76,12 @@ class TrainersTest {
         last = trainer.step(examples(16)).loss();
       }
       assertTrue(last < first / 10, first + " to " + last);
-      int[] response =
-          new Generator(trainer.model(), new SamplingOptions(4, 0, 1), STOP)
-              .generate(List.of(new Generator.Request(new int[] {1, 5}, SEED)))
-              .get(0)
-              .tokens();
-      assertArrayEquals(new int[] {15, STOP}, response);
+      SamplingOptions greedy = new SamplingOptions(4, 0, 1, STOP);
+      try (SamplingEngine engine = new SamplingEngine(trainer.model(), EngineSettings.of(1, 6))) {
+        SamplingRequest request = SamplingRequest.single(new int[] {1, 5}, SEED, greedy);
+        int[] response = engine.sampleAll(List.of(request)).get(0).tokens();
+        assertArrayEquals(new int[] {15, STOP}, response);
+      }
     }
     assertThrows(
         IllegalArgumentException.class,
@@ -143,12 +146,12 @@ class TrainersTest {
   @Test
   void aRewardModelScoresBeforeItLearnsAndThenLearns() {
     try (RewardModelTrainer trainer = rewardModel()) {
-      RewardModelTrainer.Step first = trainer.step(pairs(8));
+      RewardModelTrainer.Step first = trainer.step(pairs(8), 8);
       // A new head is zero: before learning every score is.
       assertArrayEquals(new float[8], first.preferredScores());
       RewardModelTrainer.Step last = first;
       for (int i = 0; i < 60; i++) {
-        last = trainer.step(pairs(8));
+        last = trainer.step(pairs(8), trainer.steps() + 1);
       }
       assertTrue(last.loss() < first.loss() / 4, first.loss() + " to " + last.loss());
       float[] scores =
@@ -158,6 +161,20 @@ class TrainersTest {
       assertTrue(
           scores[0] > 0.5 && scores[1] < -0.5,
           "labels fix the zero: " + scores[0] + ", " + scores[1]);
+    }
+  }
+
+  @Test
+  void aRewardModelsLearningRateGoesByJudgmentsAndNotByUpdates() {
+    LanguageModel policy = LanguageModel.random(backend, CONFIG, SEED);
+    ScalarModel model = ScalarModel.onTrunkOf(backend, CONFIG, policy.weights());
+    policy.close();
+    LearningRate schedule = LearningRate.rewardModel(1e-2, 100, 8, 0.03);
+    try (RewardModelTrainer trainer = new RewardModelTrainer(backend, model, ADAMW, schedule, 1)) {
+      assertEquals(1e-2 / 5, trainer.step(pairs(8), 8).update().learningRate(), 1e-15);
+      assertEquals(1e-2, trainer.step(pairs(8), 40).update().learningRate(), 1e-15);
+      assertEquals(1e-3, trainer.step(pairs(8), 100).update().learningRate(), 1e-15);
+      assertEquals(3, trainer.steps());
     }
   }
 
@@ -187,17 +204,20 @@ class TrainersTest {
 
   /** Rollouts of the policy itself, scored by how many of their tokens are 7. */
   private static List<PpoRollout> rollouts(PpoTrainer trainer, int count, long round) {
-    Generator generator = new Generator(trainer.policy(), new SamplingOptions(6, 1, 1), STOP);
-    List<Generator.Request> requests = new ArrayList<>();
+    SamplingOptions options = new SamplingOptions(6, 1, 1, STOP);
+    List<SamplingRequest> requests = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      requests.add(
-          new Generator.Request(
-              new int[] {1, 3 + i % 4}, Generator.seed(SEED, "r" + round + "/" + i)));
+      long seed = SamplingRequest.seed(SEED, "r" + round + "/" + i);
+      requests.add(SamplingRequest.single(new int[] {1, 3 + i % 4}, seed, options));
     }
-    List<Generator.Response> responses = generator.generate(requests);
+    List<SampledResponse> responses;
+    try (SamplingEngine engine =
+        new SamplingEngine(trainer.policy(), EngineSettings.of(count, 8))) {
+      responses = engine.sampleAll(requests);
+    }
     List<PpoRollout> rollouts = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      Generator.Response response = responses.get(i);
+      SampledResponse response = responses.get(i);
       int sevens = 0;
       for (int token : response.tokens()) {
         sevens += token == 7 ? 1 : 0;

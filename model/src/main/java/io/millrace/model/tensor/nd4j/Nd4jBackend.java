@@ -1,13 +1,10 @@
 package io.millrace.model.tensor.nd4j;
 
-import static io.millrace.model.tensor.nd4j.Shapes.require;
-import static io.millrace.model.tensor.nd4j.Shapes.requireCount;
-import static io.millrace.model.tensor.nd4j.Shapes.requireIndices;
-import static io.millrace.model.tensor.nd4j.Shapes.requireSameRows;
-import static io.millrace.model.tensor.nd4j.Shapes.requireSameSize;
-
 import io.millrace.model.tensor.AdamW;
+import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.CachedSequences;
+import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
@@ -35,13 +32,7 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public Tensor allocate(int... shape) {
-    long size = 1;
-    for (int dimension : shape) {
-      if (dimension < 1) {
-        throw new IllegalArgumentException("cannot allocate shape " + Arrays.toString(shape));
-      }
-      size *= dimension;
-    }
+    long size = Arguments.requireShape(shape);
     return Nd4jTensor.owning(Nd4j.zeros(DataType.FLOAT, size), shape);
   }
 
@@ -52,13 +43,13 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void copy(Tensor target, Tensor source) {
-    requireSameSize("copy", target, source);
+    Arguments.requireSameSize("copy", target, source);
     vector(target).assign(vector(source));
   }
 
   @Override
   public void add(Tensor target, Tensor x) {
-    requireSameSize("add", target, x);
+    Arguments.requireSameSize("add", target, x);
     vector(target).addi(vector(x));
   }
 
@@ -72,33 +63,26 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void linear(Tensor out, Tensor x, Tensor w) {
-    require(
-        x.columns() == w.columns() && out.rows() == x.rows() && out.columns() == w.rows(),
-        "linear",
-        out,
-        x,
-        w);
+    Arguments.linear("linear", out, x, w);
     Ops.matmul(matrix(out), matrix(x), false, matrix(w), true, 1, 0);
   }
 
   @Override
+  public void linearByRow(Tensor out, Tensor x, Tensor w) {
+    // BLAS sums a row in an order that its place in the matrix decides: apart up to rounding only.
+    linear(out, x, w);
+  }
+
+  @Override
   public void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w) {
-    require(
-        x.columns() == w.columns() && dout.rows() == x.rows() && dout.columns() == w.rows(),
-        "linearBackward",
-        dout,
-        x,
-        w);
-    requireSameRows("linearBackward", x, dx);
-    requireSameRows("linearBackward", w, dw);
+    Arguments.linearBackward(dx, dw, dout, x, w);
     Ops.matmul(matrix(dx), matrix(dout), false, matrix(w), false, 1, 1);
     Ops.matmul(matrix(dw), matrix(dout), true, matrix(x), false, 1, 1);
   }
 
   @Override
   public void gatherRows(Tensor out, Tensor x, int[] rows) {
-    require(out.columns() == x.columns() && out.rows() == rows.length, "gatherRows", out, x);
-    requireIndices("gatherRows", rows, x.rows());
+    Arguments.gatherRows(out, x, rows);
     try (Scratch scratch = new Scratch()) {
       Ops.gather(matrix(out), matrix(x), scratch.ints(rows));
     }
@@ -106,12 +90,7 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void gatherRowsBackward(Tensor dx, int[] rows, Tensor dout) {
-    require(
-        dout.columns() == dx.columns() && dout.rows() == rows.length,
-        "gatherRowsBackward",
-        dx,
-        dout);
-    requireIndices("gatherRowsBackward", rows, dx.rows());
+    Arguments.gatherRowsBackward(dx, rows, dout);
     try (Scratch scratch = new Scratch()) {
       Ops.scatterAdd(matrix(dx), scratch.ints(rows), matrix(dout));
     }
@@ -119,8 +98,7 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void rmsNorm(Tensor out, Tensor x, Tensor w, float epsilon) {
-    requireSameRows("rmsNorm", x, out);
-    require(w.size() == x.columns(), "rmsNorm", x, w);
+    Arguments.rmsNorm(out, x, w);
     try (Scratch scratch = new Scratch()) {
       Ops.multiply(matrix(out), matrix(x), inverseRms(scratch, matrix(x), epsilon));
       Ops.multiply(matrix(out), matrix(out), row(w));
@@ -130,9 +108,7 @@ public final class Nd4jBackend implements Backend {
   @Override
   public void rmsNormBackward(
       Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon) {
-    requireSameRows("rmsNormBackward", x, dx, dout);
-    requireSameSize("rmsNormBackward", w, dw);
-    require(w.size() == x.columns(), "rmsNormBackward", x, w);
+    Arguments.rmsNormBackward(dx, dw, dout, x, w);
     // With r = 1/rms and x̂ = x·r:  dw = Σ_rows dout∘x̂;  dx = r·(g − x̂·mean(g∘x̂)),  g = dout∘w.
     try (Scratch scratch = new Scratch()) {
       INDArray r = inverseRms(scratch, matrix(x), epsilon);
@@ -159,13 +135,7 @@ public final class Nd4jBackend implements Backend {
   @Override
   public void rope(Tensor x, int[] positions, Rope rope, boolean backward) {
     int headDim = rope.headDim();
-    if (x.columns() % headDim != 0) {
-      throw new IllegalArgumentException(
-          "rope: heads of %d do not divide rows of shape %s"
-              .formatted(headDim, Arrays.toString(x.shape())));
-    }
-    requireCount("rope", "positions", positions.length, x.rows(), x);
-    requireIndices("rope", positions, Integer.MAX_VALUE);
+    Arguments.rope(x, positions, headDim);
     int max = Arrays.stream(positions).max().orElse(0);
     RopeTable table =
         ropeTables.compute(rope, (key, known) -> RopeTable.covering(known, key, max + 1));
@@ -189,8 +159,8 @@ public final class Nd4jBackend implements Backend {
   @Override
   public void attention(
       Tensor out, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
-    requireAttention("attention", q, k, v, sequences, heads, kvHeads);
-    requireSameRows("attention", q, out);
+    Arguments.attention("attention", q, k, v, sequences, heads, kvHeads);
+    Arguments.requireSameRows("attention", q, out);
     try (Scratch scratch = new Scratch()) {
       new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
           .forward(matrix(out), matrix(q), matrix(k), matrix(v));
@@ -209,9 +179,9 @@ public final class Nd4jBackend implements Backend {
       Sequences sequences,
       int heads,
       int kvHeads) {
-    requireAttention("attentionBackward", q, k, v, sequences, heads, kvHeads);
-    requireSameRows("attentionBackward", q, dout, dq);
-    requireSameRows("attentionBackward", k, dk, dv);
+    Arguments.attention("attentionBackward", q, k, v, sequences, heads, kvHeads);
+    Arguments.requireSameRows("attentionBackward", q, dout, dq);
+    Arguments.requireSameRows("attentionBackward", k, dk, dv);
     try (Scratch scratch = new Scratch()) {
       new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
           .backward(
@@ -219,28 +189,9 @@ public final class Nd4jBackend implements Backend {
     }
   }
 
-  private static void requireAttention(
-      String kernel, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
-    if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || q.columns() % heads != 0) {
-      throw new IllegalArgumentException(
-          "%s: %d heads and %d key heads do not divide queries of shape %s"
-              .formatted(kernel, heads, kvHeads, Arrays.toString(q.shape())));
-    }
-    requireCount(kernel, "tokens in sequences", sequences.tokens(), q.rows(), q, k, v);
-    require(
-        k.columns() == q.columns() / heads * kvHeads
-            && v.columns() == k.columns()
-            && k.rows() == q.rows()
-            && v.rows() == q.rows(),
-        kernel,
-        q,
-        k,
-        v);
-  }
-
   @Override
   public void swiGlu(Tensor out, Tensor gate, Tensor up) {
-    requireSameSize("swiGlu", gate, up, out);
+    Arguments.requireSameSize("swiGlu", gate, up, out);
     INDArray o = vector(out);
     o.assign(vector(gate));
     Transforms.sigmoid(o, false);
@@ -249,7 +200,7 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void swiGluBackward(Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up) {
-    requireSameSize("swiGluBackward", gate, up, dout, dgate, dup);
+    Arguments.requireSameSize("swiGluBackward", gate, up, dout, dgate, dup);
     // With s = σ(gate):  dup = dout·gate·s;  dgate = dout·up·s·(1 + gate·(1 − s)).
     try (Scratch scratch = new Scratch()) {
       INDArray s = scratch.own(vector(gate).dup());
@@ -269,7 +220,7 @@ public final class Nd4jBackend implements Backend {
       Tensor head,
       int[] targets,
       float temperature) {
-    requireHead("logProbs", logProbs, entropies, x, head, targets, temperature);
+    Arguments.head("logProbs", logProbs, entropies, x, head, targets, temperature);
     new Nd4jHead(matrix(x), matrix(head), targets, temperature).forward(logProbs, entropies);
   }
 
@@ -283,35 +234,16 @@ public final class Nd4jBackend implements Backend {
       Tensor head,
       int[] targets,
       float temperature) {
-    requireHead("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
-    requireSameRows("logProbsBackward", x, dx);
-    requireSameRows("logProbsBackward", head, dhead);
+    Arguments.head("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
+    Arguments.requireSameRows("logProbsBackward", x, dx);
+    Arguments.requireSameRows("logProbsBackward", head, dhead);
     new Nd4jHead(matrix(x), matrix(head), targets, temperature)
         .backward(matrix(dx), matrix(dhead), dLogProbs, dEntropies);
   }
 
-  private static void requireHead(
-      String kernel,
-      float[] logProbs,
-      float[] entropies,
-      Tensor x,
-      Tensor head,
-      int[] targets,
-      float temperature) {
-    require(x.columns() == head.columns(), kernel, x, head);
-    requireCount(kernel, "targets", targets.length, x.rows(), x, head);
-    requireCount(kernel, "log-probs", logProbs.length, x.rows(), x, head);
-    requireCount(kernel, "entropies", entropies.length, x.rows(), x, head);
-    requireIndices(kernel, targets, head.rows());
-    if (!(temperature > 0)) {
-      throw new IllegalArgumentException(
-          kernel + ": temperature must be above 0, not " + temperature);
-    }
-  }
-
   @Override
-  public KvCache kvCache(int layers, int slots, int capacity, int kvHeads, int headDim) {
-    return new Nd4jKvCache(layers, slots, capacity, kvHeads, headDim);
+  public KvCache kvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim) {
+    return new Nd4jKvCache(layers, pages, pageTokens, kvHeads, headDim);
   }
 
   @Override
@@ -322,17 +254,28 @@ public final class Nd4jBackend implements Backend {
       Tensor v,
       KvCache cache,
       int layer,
-      int[] slots,
-      Sequences sequences,
-      int[] firstPositions,
+      CachedSequences sequences,
       int heads) {
     Nd4jKvCache nd4jCache = (Nd4jKvCache) cache;
-    requireAttention("cachedAttention", q, k, v, sequences, heads, nd4jCache.kvHeads);
-    requireSameRows("cachedAttention", q, out);
-    requireCount("cachedAttention", "columns of keys", k.columns(), nd4jCache.columns(), q, k, v);
+    Arguments.attention("cachedAttention", q, k, v, sequences.tokens(), heads, nd4jCache.kvHeads);
+    Arguments.requireSameRows("cachedAttention", q, out);
+    Arguments.requireCount(
+        "cachedAttention", "columns of keys", k.columns(), nd4jCache.columns(), q, k, v);
     try (Scratch scratch = new Scratch()) {
-      new Nd4jCachedAttention(nd4jCache, layer, slots, sequences, firstPositions, scratch)
+      new Nd4jCachedAttention(nd4jCache, layer, sequences, scratch)
           .forward(matrix(out), matrix(q), matrix(k), matrix(v), heads);
+    }
+  }
+
+  @Override
+  public void sample(int[] tokens, float[] logProbs, Tensor logits, Draws draws) {
+    Arguments.sample(tokens, logProbs, logits, draws);
+    Nd4jSampling sampling = new Nd4jSampling(draws, logits.columns());
+    float[] row = new float[logits.columns()];
+    for (int i = 0; i < tokens.length; i++) {
+      logits.read((long) i * row.length, row, 0, row.length);
+      tokens[i] = sampling.draw(i, row);
+      logProbs[i] = (float) sampling.logProb();
     }
   }
 
@@ -347,10 +290,7 @@ public final class Nd4jBackend implements Backend {
       double learningRate,
       double gradientScale,
       long step) {
-    requireSameSize("adamW", parameters, gradients, firstMoment, secondMoment);
-    if (step < 1) {
-      throw new IllegalArgumentException("adamW: steps count from 1, not " + step);
-    }
+    Arguments.adamW(parameters, gradients, firstMoment, secondMoment, step);
     double correction1 = 1 - Math.pow(settings.beta1(), step);
     double correction2 = 1 - Math.pow(settings.beta2(), step);
     INDArray theta = vector(parameters);

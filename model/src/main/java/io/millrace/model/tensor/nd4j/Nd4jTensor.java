@@ -1,5 +1,6 @@
 package io.millrace.model.tensor.nd4j;
 
+import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Objects;
@@ -62,17 +63,7 @@ final class Nd4jTensor implements Tensor {
 
   @Override
   public Nd4jTensor slice(long offset, int... shape) {
-    long length = 1;
-    boolean empty = false;
-    for (int dimension : shape) {
-      empty |= dimension < 1;
-      length *= dimension;
-    }
-    if (empty || offset < 0 || offset + length > size()) {
-      throw new IllegalArgumentException(
-          "slice at %d of shape %s is empty or does not lie in a tensor of shape %s"
-              .formatted(offset, Arrays.toString(shape), Arrays.toString(this.shape)));
-    }
+    long length = Arguments.requireSlice(this, offset, shape);
     INDArray view =
         Nd4j.create(flat.data(), new long[] {length}, new long[] {1}, flat.offset() + offset, 'c');
     return new Nd4jTensor(view, shape.clone(), false);
@@ -102,11 +93,7 @@ final class Nd4jTensor implements Tensor {
   }
 
   private FloatPointer pointer(long offset, int length) {
-    if (offset < 0 || offset + length > size()) {
-      throw new IllegalArgumentException(
-          "elements %d to %d do not lie in a tensor of shape %s"
-              .formatted(offset, offset + length, Arrays.toString(shape)));
-    }
+    Arguments.requireRange(this, offset, length);
     Nd4j.getAffinityManager().ensureLocation(flat, AffinityManager.Location.HOST);
     DataBuffer data = flat.data();
     return new FloatPointer(data.pointer()).position(flat.offset() + offset);

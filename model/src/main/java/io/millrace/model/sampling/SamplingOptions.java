@@ -1,4 +1,4 @@
-package io.millrace.model.llama;
+package io.millrace.model.sampling;
 
 /**
  * How responses are sampled.
@@ -7,18 +7,30 @@ package io.millrace.model.llama;
  * @param temperature divides the logits; 0 takes the likeliest token
  * @param topP samples from the smallest set of tokens that holds this much probability (Holtzman et
  *     al., arXiv 1904.09751, section 3.1); 1 samples from all
+ * @param stopTokens a response ends after any of them
  */
-public record SamplingOptions(int maxTokens, float temperature, float topP) {
+public record SamplingOptions(int maxTokens, float temperature, float topP, int... stopTokens) {
 
   public SamplingOptions {
     if (maxTokens < 1) {
       throw new IllegalArgumentException("maxTokens must be at least 1, not " + maxTokens);
     }
     if (!(temperature >= 0) || Float.isInfinite(temperature)) {
-      throw new IllegalArgumentException("temperature must be at least 0, not " + temperature);
+      throw new IllegalArgumentException(
+          "temperature must be at least 0 and finite, not " + temperature);
     }
     if (!(topP > 0 && topP <= 1)) {
       throw new IllegalArgumentException("topP must be in (0, 1], not " + topP);
     }
+    stopTokens = stopTokens.clone();
+  }
+
+  boolean stopsAt(int token) {
+    for (int stop : stopTokens) {
+      if (stop == token) {
+        return true;
+      }
+    }
+    return false;
   }
 }

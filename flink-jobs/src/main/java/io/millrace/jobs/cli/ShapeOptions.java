@@ -1,0 +1,75 @@
+package io.millrace.jobs.cli;
+
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.tensor.BackendKind;
+import picocli.CommandLine.Option;
+
+/** The shape of a benchmark's model, and what runs it. */
+final class ShapeOptions {
+
+  @Option(names = "--hidden", defaultValue = "256", description = "Width (${DEFAULT-VALUE}).")
+  private int hidden;
+
+  @Option(names = "--layers", defaultValue = "4", description = "Blocks (${DEFAULT-VALUE}).")
+  private int layers;
+
+  @Option(names = "--heads", defaultValue = "8", description = "Query heads (${DEFAULT-VALUE}).")
+  private int heads;
+
+  @Option(names = "--kv-heads", defaultValue = "4", description = "Key heads (${DEFAULT-VALUE}).")
+  private int kvHeads;
+
+  @Option(
+      names = "--ffn",
+      defaultValue = "704",
+      description = "Width of the feed-forward block (${DEFAULT-VALUE}).")
+  private int ffn;
+
+  @Option(names = "--vocab", defaultValue = "512", description = "Tokens (${DEFAULT-VALUE}).")
+  private int vocab;
+
+  @Option(
+      names = "--backend",
+      defaultValue = "cpu",
+      description = "Compute backend: ${COMPLETION-CANDIDATES} (${DEFAULT-VALUE}).")
+  private BackendKind backend;
+
+  BackendKind backend() {
+    return backend;
+  }
+
+  /** The model, for sequences of as many tokens. */
+  LlamaConfig config(int maxPositions) {
+    require("--hidden", hidden);
+    require("--layers", layers);
+    require("--heads", heads);
+    require("--kv-heads", kvHeads);
+    require("--ffn", ffn);
+    require("--vocab", vocab);
+    if (hidden % heads != 0) {
+      throw new UserException("--heads %d must divide --hidden %d".formatted(heads, hidden));
+    }
+    return new LlamaConfig(
+        vocab,
+        hidden,
+        layers,
+        heads,
+        kvHeads,
+        hidden / heads,
+        ffn,
+        maxPositions,
+        1e-5f,
+        10_000,
+        true,
+        1,
+        2);
+  }
+
+  /** A count from the command line. */
+  static int require(String option, int value) {
+    if (value < 1) {
+      throw new UserException("%s must be at least 1, not %d".formatted(option, value));
+    }
+    return value;
+  }
+}

@@ -1,0 +1,104 @@
+package io.millrace.model.llama;
+
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.CachedSequences;
+import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Rope;
+import io.millrace.model.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The trunk of a {@link Llama} for sampling: the same forward pass over new tokens alone, with the
+ * keys and values of the earlier ones in a cache, and kernels that keep rows apart. Shapes as
+ * there.
+ */
+final class LlamaDecoder implements AutoCloseable {
+
+  /** A layer's weights, looked up once: a step of a small model takes less than the look-ups. */
+  private record Layer(
+      Tensor inputNorm,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor o,
+      Tensor postAttentionNorm,
+      Tensor gate,
+      Tensor up,
+      Tensor down) {}
+
+  private final Backend backend;
+  private final LlamaConfig config;
+  private final Buffers buffers;
+  private final Tensor embedding;
+  private final List<Layer> layers = new ArrayList<>();
+  private final Tensor lastNorm;
+
+  LlamaDecoder(Backend backend, LlamaConfig config, Parameters weights) {
+    this.backend = backend;
+    this.config = config;
+    this.buffers = new Buffers(backend);
+    this.embedding = weights.get(LlamaConfig.EMBEDDING);
+    for (int i = 0; i < config.layers(); i++) {
+      String prefix = "model.layers." + i + ".";
+      layers.add(
+          new Layer(
+              weights.get(prefix + "input_layernorm.weight"),
+              weights.get(prefix + "self_attn.q_proj.weight"),
+              weights.get(prefix + "self_attn.k_proj.weight"),
+              weights.get(prefix + "self_attn.v_proj.weight"),
+              weights.get(prefix + "self_attn.o_proj.weight"),
+              weights.get(prefix + "post_attention_layernorm.weight"),
+              weights.get(prefix + "mlp.gate_proj.weight"),
+              weights.get(prefix + "mlp.up_proj.weight"),
+              weights.get(prefix + "mlp.down_proj.weight")));
+    }
+    this.lastNorm = weights.get("model.norm.weight");
+  }
+
+  /** Hidden states [n, h] of the new tokens, after the last norm; they hold until the next call. */
+  Tensor decode(int[] tokens, CachedSequences sequences, KvCache cache) {
+    int[] positions = sequences.positions();
+    Rope rope = config.rope();
+    int n = tokens.length;
+    int h = config.hiddenSize();
+    Tensor norm = buffers.get("norm", 0, n, h);
+    Tensor q = buffers.get("q", 0, n, config.heads() * config.headDim());
+    Tensor k = buffers.get("k", 0, n, config.kvHeads() * config.headDim());
+    Tensor v = buffers.get("v", 0, n, config.kvHeads() * config.headDim());
+    Tensor attended = buffers.get("attended", 0, n, config.heads() * config.headDim());
+    Tensor gate = buffers.get("gate", 0, n, config.ffnSize());
+    Tensor up = buffers.get("up", 0, n, config.ffnSize());
+    Tensor gated = buffers.get("gated", 0, n, config.ffnSize());
+    Tensor change = buffers.get("change", 0, n, h);
+
+    Tensor x = buffers.get("x", 0, n, h);
+    backend.gatherRows(x, embedding, tokens);
+    for (int i = 0; i < layers.size(); i++) {
+      Layer layer = layers.get(i);
+      backend.rmsNorm(norm, x, layer.inputNorm, config.rmsNormEps());
+      backend.linearByRow(q, norm, layer.q);
+      backend.linearByRow(k, norm, layer.k);
+      backend.linearByRow(v, norm, layer.v);
+      backend.rope(q, positions, rope, false);
+      backend.rope(k, positions, rope, false);
+      backend.cachedAttention(attended, q, k, v, cache, i, sequences, config.heads());
+      backend.linearByRow(change, attended, layer.o);
+      backend.add(x, change);
+
+      backend.rmsNorm(norm, x, layer.postAttentionNorm, config.rmsNormEps());
+      backend.linearByRow(gate, norm, layer.gate);
+      backend.linearByRow(up, norm, layer.up);
+      backend.swiGlu(gated, gate, up);
+      backend.linearByRow(change, gated, layer.down);
+      backend.add(x, change);
+    }
+    backend.rmsNorm(norm, x, lastNorm, config.rmsNormEps());
+    return norm;
+  }
+
+  @Override
+  public void close() {
+    buffers.close();
+  }
+}

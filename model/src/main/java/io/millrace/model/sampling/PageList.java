@@ -1,0 +1,63 @@
+package io.millrace.model.sampling;
+
+import java.util.Arrays;
+
+/** The pages of one sequence, in the order of its positions. */
+final class PageList {
+
+  private final PagePool pool;
+  private int[] pages;
+  private int count;
+
+  PageList(PagePool pool) {
+    this.pool = pool;
+    this.pages = new int[8];
+  }
+
+  int count() {
+    return count;
+  }
+
+  int[] toArray() {
+    return Arrays.copyOf(pages, count);
+  }
+
+  int get(int index) {
+    return pages[index];
+  }
+
+  /** Holds a new page at the end. */
+  void grow() {
+    append(pool.take());
+  }
+
+  /** Holds the first pages of another list too. */
+  void share(PageList other, int first) {
+    for (int i = 0; i < first; i++) {
+      pool.share(other.pages[i]);
+      append(other.pages[i]);
+    }
+  }
+
+  private void append(int page) {
+    if (count == pages.length) {
+      pages = Arrays.copyOf(pages, 2 * count);
+    }
+    pages[count++] = page;
+  }
+
+  /** Puts a new page in the place of a shared one. */
+  int replace(int index) {
+    int page = pool.take();
+    pool.release(pages[index]);
+    pages[index] = page;
+    return page;
+  }
+
+  void release() {
+    for (int i = 0; i < count; i++) {
+      pool.release(pages[i]);
+    }
+    count = 0;
+  }
+}

@@ -1,0 +1,2 @@
+/** Sampling responses: continuous batching over a paged KV cache. */
+package io.millrace.model.sampling;

@@ -1,0 +1,206 @@
+package io.millrace.model.tensor;
+
+import java.util.Arrays;
+
+/**
+ * Refuses arguments of a {@link Backend}'s kernels that do not fit, before anything is written.
+ * Each refusal is an {@link IllegalArgumentException} that names the kernel and the shapes.
+ */
+public final class Arguments {
+
+  private Arguments() {}
+
+  /** The number of elements of a shape without empty dimensions. */
+  public static long requireShape(int... shape) {
+    long size = 1;
+    for (int dimension : shape) {
+      if (dimension < 1) {
+        throw new IllegalArgumentException("cannot allocate shape " + Arrays.toString(shape));
+      }
+      size *= dimension;
+    }
+    return size;
+  }
+
+  /** The number of elements of a slice that lies in a tensor. */
+  public static long requireSlice(Tensor tensor, long offset, int... shape) {
+    long length = 1;
+    boolean empty = false;
+    for (int dimension : shape) {
+      empty |= dimension < 1;
+      length *= dimension;
+    }
+    if (empty || offset < 0 || offset + length > tensor.size()) {
+      throw new IllegalArgumentException(
+          "slice at %d of shape %s is empty or does not lie in a tensor of shape %s"
+              .formatted(offset, Arrays.toString(shape), Arrays.toString(tensor.shape())));
+    }
+    return length;
+  }
+
+  /** A range of elements to be read or written. */
+  public static void requireRange(Tensor tensor, long offset, int length) {
+    if (offset < 0 || offset + length > tensor.size()) {
+      throw new IllegalArgumentException(
+          "elements %d to %d do not lie in a tensor of shape %s"
+              .formatted(offset, offset + length, Arrays.toString(tensor.shape())));
+    }
+  }
+
+  public static void linear(String kernel, Tensor out, Tensor x, Tensor w) {
+    require(
+        x.columns() == w.columns() && out.rows() == x.rows() && out.columns() == w.rows(),
+        kernel,
+        out,
+        x,
+        w);
+  }
+
+  public static void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w) {
+    linear("linearBackward", dout, x, w);
+    requireSameRows("linearBackward", x, dx);
+    requireSameRows("linearBackward", w, dw);
+  }
+
+  public static void gatherRows(Tensor out, Tensor x, int[] rows) {
+    require(out.columns() == x.columns() && out.rows() == rows.length, "gatherRows", out, x);
+    requireIndices("gatherRows", rows, x.rows());
+  }
+
+  public static void gatherRowsBackward(Tensor dx, int[] rows, Tensor dout) {
+    require(
+        dout.columns() == dx.columns() && dout.rows() == rows.length,
+        "gatherRowsBackward",
+        dx,
+        dout);
+    requireIndices("gatherRowsBackward", rows, dx.rows());
+  }
+
+  public static void rmsNorm(Tensor out, Tensor x, Tensor w) {
+    requireSameRows("rmsNorm", x, out);
+    require(w.size() == x.columns(), "rmsNorm", x, w);
+  }
+
+  public static void rmsNormBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w) {
+    requireSameRows("rmsNormBackward", x, dx, dout);
+    requireSameSize("rmsNormBackward", w, dw);
+    require(w.size() == x.columns(), "rmsNormBackward", x, w);
+  }
+
+  public static void rope(Tensor x, int[] positions, int headDim) {
+    if (x.columns() % headDim != 0) {
+      throw new IllegalArgumentException(
+          "rope: heads of %d do not divide rows of shape %s"
+              .formatted(headDim, Arrays.toString(x.shape())));
+    }
+    requireCount("rope", "positions", positions.length, x.rows(), x);
+    requireIndices("rope", positions, Integer.MAX_VALUE);
+  }
+
+  public static void attention(
+      String kernel, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
+    if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || q.columns() % heads != 0) {
+      throw new IllegalArgumentException(
+          "%s: %d heads and %d key heads do not divide queries of shape %s"
+              .formatted(kernel, heads, kvHeads, Arrays.toString(q.shape())));
+    }
+    requireCount(kernel, "tokens in sequences", sequences.tokens(), q.rows(), q, k, v);
+    require(
+        k.columns() == q.columns() / heads * kvHeads
+            && v.columns() == k.columns()
+            && k.rows() == q.rows()
+            && v.rows() == q.rows(),
+        kernel,
+        q,
+        k,
+        v);
+  }
+
+  public static void head(
+      String kernel,
+      float[] logProbs,
+      float[] entropies,
+      Tensor x,
+      Tensor head,
+      int[] targets,
+      float temperature) {
+    require(x.columns() == head.columns(), kernel, x, head);
+    requireCount(kernel, "targets", targets.length, x.rows(), x, head);
+    requireCount(kernel, "log-probs", logProbs.length, x.rows(), x, head);
+    requireCount(kernel, "entropies", entropies.length, x.rows(), x, head);
+    requireIndices(kernel, targets, head.rows());
+    if (!(temperature > 0)) {
+      throw new IllegalArgumentException(
+          kernel + ": temperature must be above 0, not " + temperature);
+    }
+  }
+
+  public static void sample(int[] tokens, float[] logProbs, Tensor logits, Draws draws) {
+    requireCount("sample", "draws", draws.count(), logits.rows(), logits);
+    requireCount("sample", "tokens", tokens.length, logits.rows(), logits);
+    requireCount("sample", "log-probs", logProbs.length, logits.rows(), logits);
+  }
+
+  public static void adamW(Tensor parameters, Tensor gradients, Tensor m, Tensor v, long step) {
+    requireSameSize("adamW", parameters, gradients, m, v);
+    if (step < 1) {
+      throw new IllegalArgumentException("adamW: steps count from 1, not " + step);
+    }
+  }
+
+  public static void kvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim) {
+    if (layers < 1 || pages < 1 || pageTokens < 1 || kvHeads < 1 || headDim < 1) {
+      throw new IllegalArgumentException(
+          "a KV cache of %d layers, %d pages of %d tokens, %d heads of %d holds nothing"
+              .formatted(layers, pages, pageTokens, kvHeads, headDim));
+    }
+  }
+
+  public static void requireLayer(int layer, int layers) {
+    if (layer < 0 || layer >= layers) {
+      throw new IllegalArgumentException(
+          "cachedAttention: no layer %d in a KV cache of %d".formatted(layer, layers));
+    }
+  }
+
+  /** For kernels that go element by element. */
+  public static void requireSameSize(String kernel, Tensor first, Tensor... others) {
+    for (Tensor other : others) {
+      require(other.size() == first.size(), kernel, first, other);
+    }
+  }
+
+  /** For kernels that go row by row. */
+  public static void requireSameRows(String kernel, Tensor first, Tensor... others) {
+    for (Tensor other : others) {
+      require(
+          other.columns() == first.columns() && other.rows() == first.rows(), kernel, first, other);
+    }
+  }
+
+  /** A count beside tensors: a number of tokens, heads or values. */
+  public static void requireCount(
+      String kernel, String what, long count, long wanted, Tensor... tensors) {
+    if (count != wanted) {
+      throw new IllegalArgumentException(
+          "%s: %d %s where %d are needed, with shapes %s"
+              .formatted(kernel, count, what, wanted, Arrays.toString(tensors)));
+    }
+  }
+
+  private static void require(boolean fits, String kernel, Tensor... tensors) {
+    if (!fits) {
+      throw new IllegalArgumentException(
+          kernel + ": shapes do not fit: " + Arrays.toString(tensors));
+    }
+  }
+
+  private static void requireIndices(String kernel, int[] indices, int bound) {
+    for (int i = 0; i < indices.length; i++) {
+      if (indices[i] < 0 || indices[i] >= bound) {
+        throw new IllegalArgumentException(
+            "%s: index %d at %d is not in [0, %d)".formatted(kernel, indices[i], i, bound));
+      }
+    }
+  }
+}

@@ -1,0 +1,168 @@
+package io.millrace.model.tensor.cpu;
+
+import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
+import static io.millrace.model.tensor.cpu.Lanes.all;
+import static io.millrace.model.tensor.cpu.Lanes.load;
+import static io.millrace.model.tensor.cpu.Lanes.rest;
+import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.zero;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import io.millrace.model.tensor.CachedSequences;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/**
+ * Attention of new tokens over the cached ones of their sequence. Work is split by sequence and key
+ * head; every query's sums go in the order of positions and elements, whatever else is in the
+ * batch.
+ */
+final class CachedAttention {
+
+  private final Workspace workspace;
+  private final CpuKvCache cache;
+  private final int layer;
+  private final CachedSequences sequences;
+  private final int heads;
+  private final int headDim;
+  private final int pageTokens;
+  private final float scale;
+
+  CachedAttention(
+      Workspace workspace, CpuKvCache cache, int layer, CachedSequences sequences, int heads) {
+    this.workspace = workspace;
+    this.cache = cache;
+    this.layer = layer;
+    this.sequences = sequences;
+    this.heads = heads;
+    this.headDim = cache.headDim;
+    this.pageTokens = cache.pageTokens();
+    this.scale = (float) (1 / Math.sqrt(headDim));
+  }
+
+  void forward(
+      MemorySegment out, MemorySegment q, MemorySegment k, MemorySegment v, WorkPool pool) {
+    int group = heads / cache.kvHeads;
+    pool.run(
+        sequences.count() * cache.kvHeads,
+        (unit, worker) -> {
+          int sequence = unit / cache.kvHeads;
+          int kvHead = unit % cache.kvHeads;
+          int start = sequences.tokens().start(sequence);
+          int first = sequences.firstPositions()[sequence];
+          int[] pages = sequences.pages()[sequence];
+          int length = sequences.length(sequence);
+          // Scores come in whole pages.
+          long width = (long) Math.ceilDiv(length, pageTokens) * pageTokens;
+          MemorySegment scores = workspace.of(worker, width).memory();
+          for (int t = 0; t < sequences.tokens().length(sequence); t++) {
+            append(k, v, start + t, kvHead, pages, first + t);
+          }
+          for (int t = 0; t < sequences.tokens().length(sequence); t++) {
+            int seen = first + t + 1;
+            for (int member = 0; member < group; member++) {
+              long at = ((long) (start + t) * heads + (long) kvHead * group + member) * headDim;
+              scores(scores, q, at, kvHead, pages, seen);
+              Attention.softmax(scores, 0, seen, seen);
+              mix(out, at, scores, kvHead, pages, seen);
+            }
+          }
+        });
+  }
+
+  private void append(
+      MemorySegment k, MemorySegment v, int token, int kvHead, int[] pages, int position) {
+    long page = cache.at(pages[position / pageTokens], kvHead);
+    int slot = position % pageTokens;
+    long from = ((long) token * cache.kvHeads + kvHead) * headDim;
+    MemorySegment keys = cache.keys(layer);
+    for (int j = 0; j < headDim; j++) {
+      keys.setAtIndex(
+          JAVA_FLOAT, page + (long) j * pageTokens + slot, k.getAtIndex(JAVA_FLOAT, from + j));
+    }
+    MemorySegment.copy(
+        v, 4 * from, cache.values(layer), 4 * (page + (long) slot * headDim), 4L * headDim);
+  }
+
+  /** scores[p] = q·k_p / √d for all positions of the pages that hold those seen. */
+  private void scores(
+      MemorySegment scores, MemorySegment q, long at, int kvHead, int[] pages, int seen) {
+    MemorySegment keys = cache.keys(layer);
+    for (int position = 0; position < seen; position += pageTokens) {
+      long page = cache.at(pages[position / pageTokens], kvHead);
+      int slot = 0;
+      for (; slot <= pageTokens - WIDTH; slot += WIDTH) {
+        FloatVector even = zero();
+        FloatVector odd = zero();
+        int j = 0;
+        for (; j + 1 < headDim; j += 2) {
+          long row = page + (long) j * pageTokens + slot;
+          even = load(keys, row).fma(all(q.getAtIndex(JAVA_FLOAT, at + j)), even);
+          odd = load(keys, row + pageTokens).fma(all(q.getAtIndex(JAVA_FLOAT, at + j + 1)), odd);
+        }
+        if (j < headDim) {
+          long row = page + (long) j * pageTokens + slot;
+          even = load(keys, row).fma(all(q.getAtIndex(JAVA_FLOAT, at + j)), even);
+        }
+        store(even.add(odd).mul(scale), scores, position + slot);
+      }
+      if (slot < pageTokens) {
+        VectorMask<Float> mask = rest(slot, pageTokens);
+        // In two sums as above: a score does not depend on how long pages are.
+        FloatVector even = zero();
+        FloatVector odd = zero();
+        for (int j = 0; j < headDim; j++) {
+          long row = page + (long) j * pageTokens + slot;
+          FloatVector key = load(keys, row, mask);
+          FloatVector query = all(q.getAtIndex(JAVA_FLOAT, at + j));
+          if (j % 2 == 0) {
+            even = key.fma(query, even);
+          } else {
+            odd = key.fma(query, odd);
+          }
+        }
+        store(even.add(odd).mul(scale), scores, position + slot, mask);
+      }
+    }
+  }
+
+  /** out = Σ p·v over the positions seen. */
+  private void mix(MemorySegment out, long at, MemorySegment p, int kvHead, int[] pages, int seen) {
+    MemorySegment values = cache.values(layer);
+    int j = 0;
+    for (; j <= headDim - 4 * WIDTH; j += 4 * WIDTH) {
+      FloatVector s0 = zero();
+      FloatVector s1 = zero();
+      FloatVector s2 = zero();
+      FloatVector s3 = zero();
+      for (int position = 0; position < seen; position += pageTokens) {
+        long row = cache.at(pages[position / pageTokens], kvHead) + j;
+        int end = Math.min(seen, position + pageTokens);
+        for (int t = position; t < end; t++, row += headDim) {
+          FloatVector weight = all(p.getAtIndex(JAVA_FLOAT, t));
+          s0 = load(values, row).fma(weight, s0);
+          s1 = load(values, row + WIDTH).fma(weight, s1);
+          s2 = load(values, row + 2L * WIDTH).fma(weight, s2);
+          s3 = load(values, row + 3L * WIDTH).fma(weight, s3);
+        }
+      }
+      store(s0, out, at + j);
+      store(s1, out, at + j + WIDTH);
+      store(s2, out, at + j + 2L * WIDTH);
+      store(s3, out, at + j + 3L * WIDTH);
+    }
+    for (; j < headDim; j += WIDTH) {
+      VectorMask<Float> mask = rest(j, headDim);
+      FloatVector sum = zero();
+      for (int position = 0; position < seen; position += pageTokens) {
+        long row = cache.at(pages[position / pageTokens], kvHead) + j;
+        int end = Math.min(seen, position + pageTokens);
+        for (int t = position; t < end; t++, row += headDim) {
+          sum = load(values, row, mask).fma(all(p.getAtIndex(JAVA_FLOAT, t)), sum);
+        }
+      }
+      store(sum, out, at + j, mask);
+    }
+  }
+}

@@ -1,0 +1,229 @@
+package io.millrace.model.tensor.cpu;
+
+import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
+import static io.millrace.model.tensor.cpu.Lanes.all;
+import static io.millrace.model.tensor.cpu.Lanes.load;
+import static io.millrace.model.tensor.cpu.Lanes.rest;
+import static io.millrace.model.tensor.cpu.Lanes.sigmoid;
+import static io.millrace.model.tensor.cpu.Lanes.store;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+
+/** Kernels that go element by element, in spans of a fixed length: a span's bits never change. */
+final class Elements {
+
+  /** 64 KiB: a few spans of a kernel's arguments fit a core's second-level cache together. */
+  private static final int SPAN = 16 * 1024;
+
+  private final WorkPool pool;
+
+  Elements(WorkPool pool) {
+    this.pool = pool;
+  }
+
+  private interface Span {
+    void run(long from, long to);
+  }
+
+  private void spans(long size, Span span) {
+    pool.run(
+        count(size),
+        (unit, worker) -> {
+          long from = (long) unit * SPAN;
+          span.run(from, Math.min(size, from + SPAN));
+        });
+  }
+
+  private static int count(long size) {
+    return Math.toIntExact(Math.ceilDiv(size, SPAN));
+  }
+
+  void zero(MemorySegment x, long size) {
+    spans(size, (from, to) -> x.asSlice(4 * from, 4 * (to - from)).fill((byte) 0));
+  }
+
+  void copy(MemorySegment target, MemorySegment source, long size) {
+    spans(
+        size,
+        (from, to) -> MemorySegment.copy(source, 4 * from, target, 4 * from, 4 * (to - from)));
+  }
+
+  /** target += x. */
+  void add(MemorySegment target, MemorySegment x, long size) {
+    spans(
+        size,
+        (from, to) -> {
+          long i = from;
+          for (; i <= to - WIDTH; i += WIDTH) {
+            store(load(target, i).add(load(x, i)), target, i);
+          }
+          if (i < to) {
+            VectorMask<Float> mask = rest(i, to);
+            store(load(target, i, mask).add(load(x, i, mask)), target, i, mask);
+          }
+        });
+  }
+
+  /** Rows of target += rows of x; a row may occur more than once, so threads split columns. */
+  void addRows(MemorySegment target, int[] rows, MemorySegment x, int columns) {
+    RowBlocks blocks = RowBlocks.of(Math.ceilDiv(columns, WIDTH), (long) rows.length * WIDTH, pool);
+    pool.run(
+        blocks.count(),
+        (unit, worker) -> {
+          int end = Math.min(columns, blocks.end(unit) * WIDTH);
+          for (int i = 0; i < rows.length; i++) {
+            long to = (long) rows[i] * columns;
+            long from = (long) i * columns;
+            for (int j = blocks.start(unit) * WIDTH; j < end; j += WIDTH) {
+              if (j <= end - WIDTH) {
+                store(load(target, to + j).add(load(x, from + j)), target, to + j);
+              } else {
+                VectorMask<Float> mask = rest(j, end);
+                FloatVector sum = load(target, to + j, mask).add(load(x, from + j, mask));
+                store(sum, target, to + j, mask);
+              }
+            }
+          }
+        });
+  }
+
+  /** √Σx², in double. */
+  double norm(MemorySegment x, long size) {
+    double[] sums = new double[count(size)];
+    pool.run(
+        sums.length,
+        (unit, worker) -> {
+          long from = (long) unit * SPAN;
+          sums[unit] = squares(x, from, Math.min(size, from + SPAN));
+        });
+    return Math.sqrt(Arrays.stream(sums).sum());
+  }
+
+  private static double squares(MemorySegment x, long from, long to) {
+    DoubleVector low = DoubleVector.zero(DoubleVector.SPECIES_PREFERRED);
+    DoubleVector high = low;
+    for (long i = from; i < to; i += WIDTH) {
+      FloatVector value = i <= to - WIDTH ? load(x, i) : load(x, i, rest(i, to));
+      DoubleVector first = (DoubleVector) value.convert(VectorOperators.F2D, 0);
+      DoubleVector second = (DoubleVector) value.convert(VectorOperators.F2D, 1);
+      low = first.fma(first, low);
+      high = second.fma(second, high);
+    }
+    return Lanes.sum(low.add(high));
+  }
+
+  /** out = gate · σ(gate) · up. */
+  void swiGlu(MemorySegment out, MemorySegment gate, MemorySegment up, long size) {
+    spans(
+        size,
+        (from, to) -> {
+          long i = from;
+          for (; i <= to - WIDTH; i += WIDTH) {
+            FloatVector g = load(gate, i);
+            store(g.mul(sigmoid(g)).mul(load(up, i)), out, i);
+          }
+          if (i < to) {
+            VectorMask<Float> mask = rest(i, to);
+            FloatVector g = load(gate, i, mask);
+            store(g.mul(sigmoid(g)).mul(load(up, i, mask)), out, i, mask);
+          }
+        });
+  }
+
+  /** With s = σ(gate): dup += dout·gate·s; dgate += dout·up·s·(1 + gate·(1 − s)). */
+  void swiGluBackward(
+      MemorySegment dgate,
+      MemorySegment dup,
+      MemorySegment dout,
+      MemorySegment gate,
+      MemorySegment up,
+      long size) {
+    spans(
+        size,
+        (from, to) -> {
+          for (long i = from; i < to; i += WIDTH) {
+            VectorMask<Float> mask = i <= to - WIDTH ? null : rest(i, to);
+            FloatVector g = mask == null ? load(gate, i) : load(gate, i, mask);
+            FloatVector u = mask == null ? load(up, i) : load(up, i, mask);
+            FloatVector d = mask == null ? load(dout, i) : load(dout, i, mask);
+            FloatVector s = sigmoid(g);
+            FloatVector ds = d.mul(s);
+            FloatVector slope = all(1f).sub(s).fma(g, all(1f));
+            FloatVector forUp = ds.mul(g);
+            FloatVector forGate = ds.mul(u).mul(slope);
+            if (mask == null) {
+              store(load(dup, i).add(forUp), dup, i);
+              store(load(dgate, i).add(forGate), dgate, i);
+            } else {
+              store(load(dup, i, mask).add(forUp), dup, i, mask);
+              store(load(dgate, i, mask).add(forGate), dgate, i, mask);
+            }
+          }
+        });
+  }
+
+  /**
+   * What AdamW does at a step, worked out once.
+   *
+   * @param gradientScale multiplies gradients
+   * @param rest1 1 − β₁, taken in double: of 0.001 a float's subtraction leaves four digits
+   * @param rest2 1 − β₂
+   * @param keep 1 − lr·λ
+   * @param rate lr / (1 − β₁^step)
+   * @param secondCorrection 1 / √(1 − β₂^step)
+   */
+  record AdamWStep(
+      float gradientScale,
+      float beta1,
+      float rest1,
+      float beta2,
+      float rest2,
+      float epsilon,
+      float keep,
+      float rate,
+      float secondCorrection) {}
+
+  /** Moments and parameters in one pass. */
+  void adamW(
+      MemorySegment theta,
+      MemorySegment gradient,
+      MemorySegment first,
+      MemorySegment second,
+      long size,
+      AdamWStep step) {
+    spans(
+        size,
+        (from, to) -> {
+          FloatVector scale = all(step.gradientScale);
+          FloatVector rest1 = all(step.rest1);
+          FloatVector rest2 = all(step.rest2);
+          for (long i = from; i < to; i += WIDTH) {
+            boolean whole = i <= to - WIDTH;
+            VectorMask<Float> mask = whole ? null : rest(i, to);
+            FloatVector g = (whole ? load(gradient, i) : load(gradient, i, mask)).mul(scale);
+            FloatVector m = whole ? load(first, i) : load(first, i, mask);
+            FloatVector v = whole ? load(second, i) : load(second, i, mask);
+            FloatVector t = whole ? load(theta, i) : load(theta, i, mask);
+            m = m.mul(step.beta1).add(g.mul(rest1));
+            v = v.mul(step.beta2).add(g.mul(g).mul(rest2));
+            FloatVector deviation =
+                v.lanewise(VectorOperators.SQRT).mul(step.secondCorrection).add(step.epsilon);
+            t = t.mul(step.keep).sub(m.mul(step.rate).div(deviation));
+            if (whole) {
+              store(m, first, i);
+              store(v, second, i);
+              store(t, theta, i);
+            } else {
+              store(m, first, i, mask);
+              store(v, second, i, mask);
+              store(t, theta, i, mask);
+            }
+          }
+        });
+  }
+}

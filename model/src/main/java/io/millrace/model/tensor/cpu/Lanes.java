@@ -1,0 +1,131 @@
+package io.millrace.model.tensor.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
+
+/** What all kernels do with a vector's worth of elements. Indices count elements, not bytes. */
+final class Lanes {
+
+  static final VectorSpecies<Float> F =
+      FloatVector.SPECIES_PREFERRED.length() > 16
+          ? FloatVector.SPECIES_512
+          : FloatVector.SPECIES_PREFERRED;
+
+  static final int WIDTH = F.length();
+
+  private static final VectorShuffle<Float> BY_EIGHT = rotation(8);
+  private static final VectorShuffle<Float> BY_FOUR = rotation(4);
+  private static final VectorShuffle<Float> BY_TWO = rotation(2);
+
+  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+  private static final float LOG2_E = 1.442695f;
+
+  /** ln 2 in two pieces: the first has so few digits that a small integer times it is exact. */
+  private static final float LN2_HIGH = 355f / 512;
+
+  private static final float LN2_LOW = -2.1219444e-4f;
+
+  /** 1.5·2^23: what is added to it is rounded to an integer, in its lowest bits. */
+  private static final float ROUND = 12_582_912f;
+
+  /** exp of less is a denormal number, which is taken for this one. */
+  private static final float LOWEST = -87.3f;
+
+  private static final float HIGHEST = 88.3f;
+
+  private Lanes() {}
+
+  static FloatVector load(MemorySegment memory, long index) {
+    return FloatVector.fromMemorySegment(F, memory, index * Float.BYTES, ORDER);
+  }
+
+  static FloatVector load(MemorySegment memory, long index, VectorMask<Float> mask) {
+    return FloatVector.fromMemorySegment(F, memory, index * Float.BYTES, ORDER, mask);
+  }
+
+  static void store(FloatVector vector, MemorySegment memory, long index) {
+    vector.intoMemorySegment(memory, index * Float.BYTES, ORDER);
+  }
+
+  static void store(FloatVector vector, MemorySegment memory, long index, VectorMask<Float> mask) {
+    vector.intoMemorySegment(memory, index * Float.BYTES, ORDER, mask);
+  }
+
+  /** The first elements that are left of n at i. */
+  static VectorMask<Float> rest(long i, long n) {
+    return F.indexInRange(i, n);
+  }
+
+  static FloatVector zero() {
+    return FloatVector.zero(F);
+  }
+
+  static FloatVector all(float value) {
+    return FloatVector.broadcast(F, value);
+  }
+
+  /**
+   * e^x within 2 units of the last place, in [−87.3, 88.3]; what is beyond is taken for the bound.
+   * x = n·ln 2 + r with |r| ≤ ½·ln 2, a polynomial for e^r (Cephes, expf), and n into the exponent.
+   */
+  static FloatVector exp(FloatVector argument) {
+    FloatVector x = argument.max(LOWEST).min(HIGHEST);
+    FloatVector shifted = x.fma(all(LOG2_E), all(ROUND));
+    FloatVector n = shifted.sub(ROUND);
+    FloatVector r = n.fma(all(-LN2_HIGH), x);
+    r = n.fma(all(-LN2_LOW), r);
+    FloatVector p = all(1.9875691e-4f);
+    p = p.fma(r, all(1.3981999e-3f));
+    p = p.fma(r, all(8.333452e-3f));
+    p = p.fma(r, all(4.1665796e-2f));
+    p = p.fma(r, all(1.6666666e-1f));
+    p = p.fma(r, all(5e-1f));
+    p = p.fma(r.mul(r), r).add(1f);
+    IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+    return p.reinterpretAsInts().add(power).reinterpretAsFloats();
+  }
+
+  /** σ(x) = 1 / (1 + e^−x). */
+  static FloatVector sigmoid(FloatVector x) {
+    return all(1f).div(exp(x.neg()).add(1f));
+  }
+
+  /**
+   * The sum of all lanes, halves onto each other. {@code reduceLanes(ADD)} leaves the order open,
+   * and takes another one before the JIT has compiled it: results would depend on when that was.
+   */
+  static float sum(FloatVector vector) {
+    FloatVector folded = vector;
+    if (WIDTH > 8) {
+      folded = folded.add(folded.rearrange(BY_EIGHT));
+    }
+    if (WIDTH > 4) {
+      folded = folded.add(folded.rearrange(BY_FOUR));
+    }
+    if (WIDTH > 2) {
+      folded = folded.add(folded.rearrange(BY_TWO));
+    }
+    return folded.lane(0) + folded.lane(1);
+  }
+
+  /** The same for doubles. */
+  static double sum(DoubleVector vector) {
+    double sum = 0;
+    for (double lane : vector.toArray()) {
+      sum += lane;
+    }
+    return sum;
+  }
+
+  private static VectorShuffle<Float> rotation(int by) {
+    return VectorShuffle.iota(F, Math.min(by, WIDTH - 1), 1, true);
+  }
+}

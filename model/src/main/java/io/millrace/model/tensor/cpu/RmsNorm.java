@@ -1,0 +1,143 @@
+package io.millrace.model.tensor.cpu;
+
+import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
+import static io.millrace.model.tensor.cpu.Lanes.load;
+import static io.millrace.model.tensor.cpu.Lanes.rest;
+import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
+import static io.millrace.model.tensor.cpu.Lanes.zero;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/** RMSNorm over rows of h elements; each row on its own. */
+final class RmsNorm {
+
+  private final WorkPool pool;
+  private final Workspace workspace;
+
+  RmsNorm(WorkPool pool, Workspace workspace) {
+    this.pool = pool;
+    this.workspace = workspace;
+  }
+
+  /** out = x · r · w, with r = 1 / √(mean(x²) + ε). */
+  void forward(
+      MemorySegment out, MemorySegment x, MemorySegment w, int rows, int h, float epsilon) {
+    RowBlocks blocks = RowBlocks.of(rows, h, pool);
+    pool.run(
+        blocks.count(),
+        (unit, worker) -> {
+          for (int row = blocks.start(unit); row < blocks.end(unit); row++) {
+            long at = (long) row * h;
+            float r = inverseRms(x, at, h, epsilon);
+            int j = 0;
+            for (; j <= h - WIDTH; j += WIDTH) {
+              store(load(x, at + j).mul(r).mul(load(w, j)), out, at + j);
+            }
+            if (j < h) {
+              VectorMask<Float> mask = rest(j, h);
+              store(load(x, at + j, mask).mul(r).mul(load(w, j, mask)), out, at + j, mask);
+            }
+          }
+        });
+  }
+
+  private static float inverseRms(MemorySegment x, long at, int h, float epsilon) {
+    FloatVector even = zero();
+    FloatVector odd = zero();
+    int j = 0;
+    for (; j <= h - 2 * WIDTH; j += 2 * WIDTH) {
+      FloatVector a = load(x, at + j);
+      FloatVector b = load(x, at + j + WIDTH);
+      even = a.fma(a, even);
+      odd = b.fma(b, odd);
+    }
+    for (; j < h; j += WIDTH) {
+      FloatVector a = j <= h - WIDTH ? load(x, at + j) : load(x, at + j, rest(j, h));
+      even = a.fma(a, even);
+    }
+    double squares = sum(even.add(odd));
+    return (float) (1 / Math.sqrt(squares / h + epsilon));
+  }
+
+  /**
+   * With x̂ = x·r and g = dout∘w: dx += r·(g − x̂·mean(g∘x̂)); dw += Σ_rows dout∘x̂, summed by
+   * block of rows and then over the blocks in order.
+   */
+  void backward(
+      MemorySegment dx,
+      MemorySegment dw,
+      MemorySegment dout,
+      MemorySegment x,
+      MemorySegment w,
+      int rows,
+      int h,
+      float epsilon) {
+    RowBlocks blocks = RowBlocks.of(rows, h, pool);
+    MemorySegment sums = workspace.of(0, (long) blocks.count() * h).memory();
+    pool.run(
+        blocks.count(),
+        (unit, worker) -> {
+          long sum = (long) unit * h;
+          sums.asSlice(4 * sum, 4L * h).fill((byte) 0);
+          for (int row = blocks.start(unit); row < blocks.end(unit); row++) {
+            rowBackward(dx, sums, sum, dout, x, w, (long) row * h, h, epsilon);
+          }
+        });
+    for (int block = 0; block < blocks.count(); block++) {
+      addRow(dw, sums, (long) block * h, h);
+    }
+  }
+
+  private static void rowBackward(
+      MemorySegment dx,
+      MemorySegment dw,
+      long dwAt,
+      MemorySegment dout,
+      MemorySegment x,
+      MemorySegment w,
+      long at,
+      int h,
+      float epsilon) {
+    float r = inverseRms(x, at, h, epsilon);
+    FloatVector products = zero();
+    for (int j = 0; j < h; j += WIDTH) {
+      VectorMask<Float> mask = j <= h - WIDTH ? null : rest(j, h);
+      FloatVector d = mask == null ? load(dout, at + j) : load(dout, at + j, mask);
+      FloatVector normalised = (mask == null ? load(x, at + j) : load(x, at + j, mask)).mul(r);
+      FloatVector both = d.mul(normalised);
+      products = both.fma(mask == null ? load(w, j) : load(w, j, mask), products);
+      if (mask == null) {
+        store(load(dw, dwAt + j).add(both), dw, dwAt + j);
+      } else {
+        store(load(dw, dwAt + j, mask).add(both), dw, dwAt + j, mask);
+      }
+    }
+    float mean = sum(products) / h;
+    for (int j = 0; j < h; j += WIDTH) {
+      VectorMask<Float> mask = j <= h - WIDTH ? null : rest(j, h);
+      FloatVector d = mask == null ? load(dout, at + j) : load(dout, at + j, mask);
+      FloatVector normalised = (mask == null ? load(x, at + j) : load(x, at + j, mask)).mul(r);
+      FloatVector g = d.mul(mask == null ? load(w, j) : load(w, j, mask));
+      FloatVector change = g.sub(normalised.mul(mean)).mul(r);
+      if (mask == null) {
+        store(load(dx, at + j).add(change), dx, at + j);
+      } else {
+        store(load(dx, at + j, mask).add(change), dx, at + j, mask);
+      }
+    }
+  }
+
+  private static void addRow(MemorySegment target, MemorySegment x, long at, int h) {
+    for (int j = 0; j < h; j += WIDTH) {
+      if (j <= h - WIDTH) {
+        store(load(target, j).add(load(x, at + j)), target, j);
+      } else {
+        VectorMask<Float> mask = rest(j, h);
+        store(load(target, j, mask).add(load(x, at + j, mask)), target, j, mask);
+      }
+    }
+  }
+}

@@ -1,0 +1,99 @@
+package io.millrace.model.tensor.cpu;
+
+import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
+import static io.millrace.model.tensor.cpu.Lanes.load;
+import static io.millrace.model.tensor.cpu.Lanes.rest;
+import static io.millrace.model.tensor.cpu.Lanes.store;
+
+import io.millrace.model.tensor.Rope;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/** Rotary position embeddings from a table of cosines and sines, [positions, headDim / 2] each. */
+final class Rotation implements AutoCloseable {
+
+  private final int half;
+  private final double[] frequencies;
+  private int positions;
+  private CpuTensor cosines;
+  private CpuTensor sines;
+
+  Rotation(Rope rope) {
+    this.frequencies = rope.inverseFrequencies();
+    this.half = frequencies.length;
+  }
+
+  /** Makes the table reach as far as a position; in powers of two, so that it seldom grows. */
+  void cover(int position) {
+    if (position < positions) {
+      return;
+    }
+    close();
+    positions = Integer.highestOneBit(Math.max(64, position)) << 1;
+    float[] cos = new float[positions * half];
+    float[] sin = new float[positions * half];
+    for (int p = 0; p < positions; p++) {
+      for (int j = 0; j < half; j++) {
+        double angle = p * frequencies[j];
+        cos[p * half + j] = (float) Math.cos(angle);
+        sin[p * half + j] = (float) Math.sin(angle);
+      }
+    }
+    cosines = CpuTensor.allocate(positions, half);
+    sines = CpuTensor.allocate(positions, half);
+    cosines.write(cos);
+    sines.write(sin);
+  }
+
+  /** Rotates the heads of each row in place, forth or back. */
+  void rotate(MemorySegment x, int[] at, int heads, boolean backward, WorkPool pool) {
+    RowBlocks blocks = RowBlocks.of(at.length, 2L * heads * half, pool);
+    MemorySegment cos = cosines.memory();
+    MemorySegment sin = sines.memory();
+    float sign = backward ? -1 : 1;
+    pool.run(
+        blocks.count(),
+        (unit, worker) -> {
+          for (int row = blocks.start(unit); row < blocks.end(unit); row++) {
+            long table = (long) at[row] * half;
+            for (int head = 0; head < heads; head++) {
+              rotate(x, ((long) row * heads + head) * 2 * half, cos, sin, table, sign);
+            }
+          }
+        });
+  }
+
+  private void rotate(
+      MemorySegment x, long first, MemorySegment cos, MemorySegment sin, long table, float sign) {
+    long second = first + half;
+    int j = 0;
+    for (; j <= half - WIDTH; j += WIDTH) {
+      FloatVector c = load(cos, table + j);
+      FloatVector s = load(sin, table + j).mul(sign);
+      FloatVector a = load(x, first + j);
+      FloatVector b = load(x, second + j);
+      store(a.mul(c).sub(b.mul(s)), x, first + j);
+      store(b.mul(c).add(a.mul(s)), x, second + j);
+    }
+    if (j < half) {
+      VectorMask<Float> mask = rest(j, half);
+      FloatVector c = load(cos, table + j, mask);
+      FloatVector s = load(sin, table + j, mask).mul(sign);
+      FloatVector a = load(x, first + j, mask);
+      FloatVector b = load(x, second + j, mask);
+      store(a.mul(c).sub(b.mul(s)), x, first + j, mask);
+      store(b.mul(c).add(a.mul(s)), x, second + j, mask);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (cosines != null) {
+      cosines.close();
+      sines.close();
+    }
+    cosines = null;
+    positions = 0;
+  }
+}
