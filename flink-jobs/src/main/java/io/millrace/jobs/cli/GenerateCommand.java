@@ -69,7 +69,8 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    options(); // checked before anything is read
+    // Checked before anything is read.
+    options();
     if (prompt.isBlank()) {
       throw new UserException("--prompt is empty");
     }
@@ -88,8 +89,9 @@ final class GenerateCommand implements Callable<Integer> {
         text = prompt + tokenizer.decodeContinuation(respond(model, tokens, stopTokens));
       } else {
         ChatTemplate template = ChatTemplate.of(tokenizer);
+        int[] stopTokens = template.stopTokens(eosTokens);
         int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
-        text = template.responseText(respond(model, tokens, template.stopTokens(eosTokens)));
+        text = template.responseText(respond(model, tokens, stopTokens));
       }
       new PrintStream(System.out, true, StandardCharsets.UTF_8).println(text);
     }

@@ -62,8 +62,8 @@ public final class RolloutOperator extends LearningOperator<Rollout>
 
   private transient SingleObject<Prompt> codec;
   private transient Tokenizer tokenizer;
-  private transient int[] stopTokens;
   private transient ChatTemplate template;
+  private transient int[] stopTokens;
   private transient MailboxExecutor mailbox;
   private transient TrainingThread sampling;
   private transient boolean promptsEnded;
@@ -104,8 +104,8 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     Path directory = CheckpointStore.resolve(policyUri);
     tokenizer = Tokenizer.load(directory);
     template = ChatTemplate.of(tokenizer);
-    try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory)) {
-      stopTokens = template.stopTokens(checkpoint.config().eosTokens());
+    try (CheckpointDirectory initial = CheckpointDirectory.open(directory)) {
+      stopTokens = template.stopTokens(initial.config().eosTokens());
     }
     inFlight = new TreeMap<>();
     inbox = new ConcurrentLinkedQueue<>();

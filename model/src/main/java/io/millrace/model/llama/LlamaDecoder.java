@@ -29,6 +29,7 @@ final class LlamaDecoder implements AutoCloseable {
 
   private final Backend backend;
   private final LlamaConfig config;
+  private final Rope rope;
   private final Buffers buffers;
   private final Tensor embedding;
   private final List<Layer> layers = new ArrayList<>();
@@ -37,6 +38,7 @@ final class LlamaDecoder implements AutoCloseable {
   LlamaDecoder(Backend backend, LlamaConfig config, Parameters weights) {
     this.backend = backend;
     this.config = config;
+    this.rope = config.rope();
     this.buffers = new Buffers(backend);
     this.embedding = weights.get(LlamaConfig.EMBEDDING);
     for (int i = 0; i < config.layers(); i++) {
@@ -59,7 +61,6 @@ final class LlamaDecoder implements AutoCloseable {
   /** Hidden states [n, h] of the new tokens, after the last norm; they hold until the next call. */
   Tensor decode(int[] tokens, CachedSequences sequences, KvCache cache) {
     int[] positions = sequences.positions();
-    Rope rope = config.rope();
     int n = tokens.length;
     int h = config.hiddenSize();
     Tensor norm = buffers.get("norm", 0, n, h);

@@ -87,11 +87,11 @@ public final class Arguments {
     require(w.size() == x.columns(), "rmsNormBackward", x, w);
   }
 
-  public static void rope(Tensor x, int[] positions, int headDim) {
-    if (x.columns() % headDim != 0) {
+  public static void rope(Tensor x, int[] positions, Rope rope) {
+    if (x.columns() % rope.headDim() != 0) {
       throw new IllegalArgumentException(
           "rope: heads of %d do not divide rows of shape %s"
-              .formatted(headDim, Arrays.toString(x.shape())));
+              .formatted(rope.headDim(), Arrays.toString(x.shape())));
     }
     requireCount("rope", "positions", positions.length, x.rows(), x);
     requireIndices("rope", positions, Integer.MAX_VALUE);

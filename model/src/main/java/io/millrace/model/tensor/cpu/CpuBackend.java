@@ -130,12 +130,10 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void rope(Tensor x, int[] positions, Rope rope, boolean backward) {
-    int headDim = rope.headDim();
-    Arguments.rope(x, positions, headDim);
-    Rotation rotation =
-rotations.computeIfAbsent(rope, Rotation::new);
+    Arguments.rope(x, positions, rope);
+    Rotation rotation = rotations.computeIfAbsent(rope, Rotation::new);
     rotation.cover(Arrays.stream(positions).max().orElse(0));
-    rotation.rotate(memory(x), positions, x.columns() / headDim, backward, pool);
+    rotation.rotate(memory(x), positions, x.columns() / rope.headDim(), backward, pool);
   }
 
   @Override

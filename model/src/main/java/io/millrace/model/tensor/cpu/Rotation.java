@@ -20,8 +20,8 @@ final class Rotation implements AutoCloseable {
   private CpuTensor sines;
 
   Rotation(Rope rope) {
+    this.half = rope.headDim() / 2;
     this.frequencies = rope.inverseFrequencies();
-    this.half = frequencies.length;
   }
 
   /** Makes the table reach as far as a position; in powers of two, so that it seldom grows. */

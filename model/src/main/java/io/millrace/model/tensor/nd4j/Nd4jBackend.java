@@ -134,8 +134,8 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void rope(Tensor x, int[] positions, Rope rope, boolean backward) {
+    Arguments.rope(x, positions, rope);
     int headDim = rope.headDim();
-    Arguments.rope(x, positions, headDim);
     int max = Arrays.stream(positions).max().orElse(0);
     RopeTable table =
         ropeTables.compute(rope, (key, known) -> RopeTable.covering(known, key, max + 1));
