@@ -10,7 +10,6 @@ import io.millrace.jobs.operator.AnnouncementCheck;
 import io.millrace.jobs.operator.InducedFailure;
 import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.PpoOperator;
-import io.millrace.jobs.operator.RolloutCheck;
 import io.millrace.jobs.operator.ScoreOperator;
 import io.millrace.jobs.operator.ScoredRollout;
 import io.millrace.schemas.RewardCheckpoint;
@@ -31,15 +30,7 @@ final class PpoJob {
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
     KafkaSettings kafka = JobSettings.kafka(config);
 
-    DataStream<Rollout> rollouts =
-        Streams.read(
-            env,
-            kafka,
-            Topic.ROLLOUTS,
-            JOB,
-            Start.EARLIEST,
-            JobSettings.bound(bounded),
-            new RolloutCheck(config));
+    DataStream<Rollout> rollouts = JobInputs.rollouts(env, config, JOB, bounded);
     DataStream<RewardCheckpoint> rewardModels =
         Streams.read(
             env,

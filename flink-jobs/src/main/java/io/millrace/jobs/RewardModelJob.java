@@ -2,17 +2,17 @@ package io.millrace.jobs;
 
 import io.millrace.connectors.checkpoint.CheckpointSink;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.flink.Streams;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.operator.LengthCheck;
+import io.millrace.jobs.operator.JudgmentSources;
 import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.RewardModelOperator;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
+import java.time.Clock;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
@@ -28,29 +28,26 @@ final class RewardModelJob {
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
     KafkaSettings kafka = JobSettings.kafka(config);
 
-    DataStream<Judgment> judgments =
-        Streams.read(
-            env,
-            kafka,
-            Topic.JUDGMENTS,
-            JOB,
-            Start.EARLIEST,
-            JobSettings.bound(bounded),
-            LengthCheck.judgments(config.model().initial(), config.rewardModel().maxTokens()));
+    DataStream<Judgment> judgments = JobInputs.judgments(env, config, JOB, bounded);
 
     DataStream<StagedCheckpoint> checkpoints = null;
     DataStream<TrainingMetrics> metrics = null;
     for (Objective objective : config.rewardModel().objectives()) {
       String name = RewardModelOperator.job(objective);
+      JudgmentSources sources =
+          new JudgmentSources(objective, config.rewardModel().of(objective).ratios());
       SingleOutputStreamOperator<StagedCheckpoint> trained =
           judgments
-              .filter(judgment -> judgment.getObjective() == objective)
+              .filter(judgment -> sources.keyOf(judgment).isPresent())
               .name(name + " judgments")
               .uid(name + "-judgments")
+              .setParallelism(1)
+              // A task of its own: one reward model that trains must not keep the other waiting.
+              .startNewChain()
               .transform(
                   name + " trainer",
                   TypeInformation.of(StagedCheckpoint.class),
-                  new RewardModelOperator(config, objective))
+                  new RewardModelOperator(config, objective, Clock.systemUTC()))
               .uid(name + "-trainer")
               .setParallelism(1)
               .setMaxParallelism(1);

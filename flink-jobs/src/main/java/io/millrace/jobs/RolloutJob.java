@@ -5,7 +5,6 @@ import io.millrace.connectors.flink.Streams;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.operator.AnnouncementCheck;
-import io.millrace.jobs.operator.LengthCheck;
 import io.millrace.jobs.operator.RolloutOperator;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
@@ -25,18 +24,7 @@ final class RolloutJob {
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
     KafkaSettings kafka = JobSettings.kafka(config);
 
-    DataStream<Prompt> prompts =
-        Streams.read(
-            env,
-            kafka,
-            Topic.PROMPTS,
-            JOB,
-            Start.COMMITTED,
-            JobSettings.bound(bounded),
-            LengthCheck.prompts(
-                config.model().initial(),
-                config.rollout().maxPromptTokens(),
-                config.rollout().maxTokens()));
+    DataStream<Prompt> prompts = JobInputs.prompts(env, config, JOB, bounded);
     DataStream<PolicyCheckpoint> policies =
         Streams.read(
             env,

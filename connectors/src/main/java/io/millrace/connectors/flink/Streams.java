@@ -5,6 +5,7 @@ import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.Topic;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
@@ -15,6 +16,9 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /** Topics as streams of valid records, and back. */
 public final class Streams {
+  /** A partition that is silent for this long says nothing of the time. */
+  private static final Duration IDLE = Duration.ofMinutes(1);
+
   private Streams() {}
 
   /**
@@ -51,7 +55,10 @@ public final class Streams {
     SingleOutputStreamOperator<T> records =
         env.fromSource(
                 Sources.received(settings, topic, groupId, start, bound),
-                WatermarkStrategy.noWatermarks(),
+                // For what is forgotten after a time, such as ids that were seen: the partition
+                // that is
+                // furthest behind sets it, and one without records does not hold it up.
+                WatermarkStrategy.<Received>forMonotonousTimestamps().withIdleness(IDLE),
                 topic.name())
             .uid("read-" + topic.name())
             .process(decode)

@@ -15,6 +15,7 @@ import picocli.CommandLine.Option;
     name = "bench",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "CASE",
+    subcommands = BenchGenerateCommand.class,
     description =
         "Measures the training step, scoring and sampling here; each case prints one line of JSON."
             + " How many threads compute is set by --threads, or for every command by"

@@ -1,6 +1,7 @@
 package io.millrace.jobs.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.kafka.KafkaSettings;
@@ -160,6 +161,9 @@ final class RunCommand implements Callable<Integer> {
               if (figures instanceof Map<?, ?> map) {
                 ObjectNode node = root.putObject(name);
                 new TreeMap<>(map).forEach((key, value) -> put(node, key.toString(), value));
+              } else if (figures instanceof List<?> texts) {
+                ArrayNode node = root.putArray(name);
+                texts.forEach(text -> node.add(text.toString()));
               } else {
                 put(root, name, figures);
               }

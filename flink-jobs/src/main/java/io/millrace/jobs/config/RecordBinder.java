@@ -86,7 +86,9 @@ final class RecordBinder {
       return section(type.asSubclass(Record.class), section, key + ".");
     }
     if (type == Map.class) {
-      return map(node, key);
+      Class<?> value =
+          (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[1];
+      return map(value, node, key);
     }
     Option option = component.getAnnotation(Option.class);
     if (option == null) {
@@ -135,9 +137,9 @@ final class RecordBinder {
     return texts;
   }
 
-  /** Client properties: any key, nested sections flattened with dots. */
-  private Map<String, String> map(JsonNode node, String key) {
-    Map<String, String> map = new LinkedHashMap<>();
+  /** Values under any key, nested sections flattened with dots. */
+  private Map<String, Object> map(Class<?> type, JsonNode node, String key) {
+    Map<String, Object> map = new LinkedHashMap<>();
     if (node == null || node.isNull()) {
       return map;
     }
@@ -145,7 +147,16 @@ final class RecordBinder {
       problems.add(key + " is a section, not the value " + node);
       return map;
     }
-    flatten(node, "", map);
+    Map<String, String> texts = new LinkedHashMap<>();
+    flatten(node, "", texts);
+    texts.forEach(
+        (name, text) -> {
+          try {
+            map.put(name, Values.parse(type, text));
+          } catch (IllegalArgumentException e) {
+            problems.add(key + "." + name + " " + e.getMessage());
+          }
+        });
     return map;
   }
 

@@ -14,15 +14,17 @@ public record RewardModelSection(
     @Option(value = "512", help = "Judgments of one update.") int batchSize,
     @Option(value = "1e-5", help = "Peak learning rate.") double learningRate,
     @Option(
-            value = "0",
-            help = "Updates that the rate falls over to a tenth, by cosine; 0 keeps it constant.")
-        long scheduleSteps,
-    @Option(value = "0", help = "Updates over which the learning rate rises from 0.")
-        long warmupSteps,
+            value = "0.03",
+            help =
+                "Share of schedule-judgments over which the learning rate rises from 0, five"
+                    + " batches at least; without a schedule there is no warm-up.")
+        double warmupFraction,
     @Option(value = "small", help = "Margin of the ranking loss by rating.") Margin margin,
     @Option(
             value = "1.0",
-            help = "Weight of the loss on safety labels beside the ranking loss; 0 ignores them.")
+            help =
+                "Weight of the safety reward model's loss on safety labels beside the ranking loss;"
+                    + " 0 ignores them.")
         double labelWeight,
     @Option(value = "4096", help = "Dialogues with a longer response go to dead-letters.")
         int maxTokens,
@@ -34,11 +36,16 @@ public record RewardModelSection(
                 "A batch that stays incomplete this long is learned from as it is; 0ms waits."
                     + " Waiting keeps a run reproducible bit for bit.")
         Duration maxWait,
-    OptimizerSection optimizer)
+    @Option(
+            value = "1024",
+            help =
+                "Judgments kept of each mixed source, to fill up batches that it brings too little"
+                    + " to.")
+        int replayCapacity,
+    OptimizerSection optimizer,
+    ObjectiveSection helpfulness,
+    ObjectiveSection safety)
     implements Serializable {
-
-  /** Where the cosine ends, as a share of the peak (Llama 2, sections 2.2 and 3.2.2). */
-  private static final double FINAL_FRACTION = 0.1;
 
   public RewardModelSection {
     if (objectives.isEmpty()) {
@@ -46,21 +53,37 @@ public record RewardModelSection(
     }
     Require.atLeast("batch-size", batchSize, 1);
     Require.positive("learning-rate", learningRate);
-    Require.atLeast("schedule-steps", scheduleSteps, 0);
-    Require.atLeast("warmup-steps", warmupSteps, 0);
-    if (scheduleSteps == 0 ? warmupSteps > 0 : warmupSteps >= scheduleSteps) {
-      throw new IllegalArgumentException(
-          "warmup-steps %d must be below schedule-steps %d".formatted(warmupSteps, scheduleSteps));
-    }
+    Require.between("warmup-fraction", warmupFraction, 0, 1);
     Require.between("label-weight", labelWeight, 0, Double.MAX_VALUE);
     Require.atLeast("max-tokens", maxTokens, 2);
     Require.atLeast("publish-every", publishEvery, 1);
+    Require.atLeast("replay-capacity", replayCapacity, 0);
+    requireRoom("helpfulness", helpfulness, batchSize);
+    requireRoom("safety", safety, batchSize);
   }
 
-  /** The learning rate by update. */
-  public LearningRate schedule() {
-    return scheduleSteps == 0
+  private static void requireRoom(String key, ObjectiveSection section, int batchSize) {
+    try {
+      section.ratios().quotas(batchSize);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "%s.mixing: %s (batch-size)".formatted(key, e.getMessage()), e);
+    }
+  }
+
+  /** What the reward model of an objective learns from. */
+  public ObjectiveSection of(Objective objective) {
+    return switch (objective) {
+      case HELPFULNESS -> helpfulness;
+      case SAFETY -> safety;
+    };
+  }
+
+  /** The learning rate by judgments learned from. */
+  public LearningRate schedule(Objective objective) {
+    long judgments = of(objective).scheduleJudgments();
+    return judgments == 0
         ? LearningRate.constant(learningRate)
-        : LearningRate.cosine(learningRate, warmupSteps, scheduleSteps, FINAL_FRACTION);
+        : LearningRate.rewardModel(learningRate, judgments, batchSize, warmupFraction);
   }
 }

@@ -17,17 +17,34 @@ final class JudgmentTokens {
     this.template = template;
   }
 
-  RewardModelTrainer.Pair pair(Judgment judgment, Margin margin) {
+  static JudgedResponse preferred(Judgment judgment) {
+    return judgment.getPreferred() == Preferred.A
+        ? judgment.getResponseA()
+        : judgment.getResponseB();
+  }
+
+  static JudgedResponse rejected(Judgment judgment) {
+    return judgment.getPreferred() == Preferred.A
+        ? judgment.getResponseB()
+        : judgment.getResponseA();
+  }
+
+  /**
+   * A judgment as a reward model learns from it.
+   *
+   * @param labels whether the responses' safety labels are learned too: the safety reward model's
+   *     alone (Llama 2, appendix A.3.3)
+   */
+  RewardModelTrainer.Pair pair(Judgment judgment, Margin margin, boolean labels) {
     int[] prompt = template.promptTokens(Dialogues.messages(judgment.getDialogue()));
-    boolean a = judgment.getPreferred() == Preferred.A;
-    JudgedResponse preferred = a ? judgment.getResponseA() : judgment.getResponseB();
-    JudgedResponse rejected = a ? judgment.getResponseB() : judgment.getResponseA();
+    JudgedResponse preferred = preferred(judgment);
+    JudgedResponse rejected = rejected(judgment);
     return new RewardModelTrainer.Pair(
         join(prompt, template.responseTokens(preferred.getText())),
         join(prompt, template.responseTokens(rejected.getText())),
         margin.of(judgment.getRating().ordinal()),
-        preferred.getUnsafe(),
-        rejected.getUnsafe());
+        labels ? preferred.getUnsafe() : null,
+        labels ? rejected.getUnsafe() : null);
   }
 
   /** Tokens of the longer of the two dialogues. */

@@ -1,5 +1,6 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.schemas.TrainingMetrics;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
@@ -29,6 +30,7 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   private static final int BUFFER = 1 << 16;
 
   private transient boolean timerSet;
+  private transient FigureGauges gauges;
 
   /** Opens models and buffers; called once per attempt, before any state is restored. */
   protected abstract void openModels() throws Exception;
@@ -46,6 +48,7 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   @Override
   public final void initializeState(StateInitializationContext context) throws Exception {
     super.initializeState(context);
+    gauges = new FigureGauges(getMetricGroup());
     openModels();
     for (StatePartitionStreamProvider partition : context.getRawOperatorStateInputs()) {
       DataInputStream in =
@@ -104,7 +107,11 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
     output.collect(new StreamRecord<>(record));
   }
 
+  /** Emits beside the main output; training metrics become Flink metrics too. */
   protected final <T> void emit(OutputTag<T> tag, T record) {
+    if (record instanceof TrainingMetrics metrics) {
+      gauges.update(metrics.getMetrics());
+    }
     output.collect(tag, new StreamRecord<>(record));
   }
 }

@@ -6,59 +6,81 @@ import io.millrace.jobs.config.RewardModelSection;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.rlhf.Calibration;
+import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.MixedBatches;
 import io.millrace.model.train.RewardModelTrainer;
 import io.millrace.model.train.StateIo;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.Rating;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.SingleObject;
+import java.io.DataInput;
 import java.io.DataInputStream;
+import java.io.DataOutput;
 import java.io.DataOutputStream;
 import java.io.IOException;
-import java.time.Instant;
-import java.util.ArrayList;
+import java.time.Clock;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.apache.flink.streaming.api.operators.BoundedOneInput;
-import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
-import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import org.apache.flink.api.common.accumulators.ListAccumulator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One reward model. Every judgment is learned from once, and scored before it is learned from, so
- * that accuracy is always a held-out figure.
+ * that accuracy, margins and calibration are held-out figures. A batch keeps the ratio of its
+ * sources by {@linkplain MixedBatches replaying} judgments, which count in none of them.
  */
-public final class RewardModelOperator extends LearningOperator<StagedCheckpoint>
-    implements OneInputStreamOperator<Judgment, StagedCheckpoint>, BoundedOneInput {
+public final class RewardModelOperator extends TrainingOperator<Judgment, StagedCheckpoint> {
 
   private static final long serialVersionUID = 1;
+  private static final Logger LOG = LoggerFactory.getLogger(RewardModelOperator.class);
+
+  /** Accumulator: what a run's summary shall warn of, one text each. */
+  public static final String WARNINGS = "warnings";
+
+  private static final int STATE_FORMAT = 1;
 
   private final RuntimeSettings settings;
   private final Objective objective;
+  private final Clock clock;
 
   private transient Backend backend;
   private transient PolicyModel initial;
   private transient RewardModelTrainer trainer;
   private transient JudgmentTokens tokens;
+  private transient JudgmentSources sources;
   private transient Publisher publisher;
   private transient SingleObject<Judgment> codec;
+  private transient boolean warned;
+
+  /** Whether what waits for its batch has waited for long enough. */
+  private transient volatile boolean overdue;
 
   // State.
-  private transient List<Judgment> batch;
-  private transient Calibration accuracy;
+  private transient MixedBatches<Judgment> batches;
+  private transient RewardModelFigures figures;
   private transient long consumed;
+  private transient long learned;
+  private transient long skippedUpdates;
   private transient long publishedAt;
   private transient long version;
   private transient double lastLoss;
 
-  public RewardModelOperator(MillraceConfig config, Objective objective) {
+  /**
+   * @param clock the time of published records, and from when on a judgment is learned from; it
+   *     travels with the job, so it must be serializable
+   */
+  public RewardModelOperator(MillraceConfig config, Objective objective, Clock clock) {
     this.settings = new RuntimeSettings(config);
     this.objective = objective;
+    this.clock = clock;
   }
 
   /** The job's name on metrics and summaries. */
@@ -70,8 +92,13 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     return settings.config().rewardModel();
   }
 
+  private PiecewiseReward unsafe() {
+    return new PiecewiseReward(settings.config().ppo().safetyThreshold());
+  }
+
   @Override
-  protected void openModels() throws IOException {
+  protected void openModels() throws Exception {
+    super.openModels();
     MillraceConfig config = settings.config();
     backend = settings.backend();
     initial = PolicyModel.load(backend, config.model().initial());
@@ -82,77 +109,134 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
             backend,
             model,
             section().optimizer().adamW(),
-            section().schedule(),
+            section().schedule(objective),
             section().labelWeight());
     tokens = new JudgmentTokens(initial.template());
+    sources = new JudgmentSources(objective, section().of(objective).ratios());
     publisher = settings.publisher();
     codec = SingleObject.of(Judgment.class);
     version = publisher.latestVersion(job(objective), Topic.REWARD_CHECKPOINTS, objective.name());
-    batch = new ArrayList<>();
-    accuracy = new Calibration();
+    batches =
+        new MixedBatches<>(
+            sources.ratios(),
+            section().batchSize(),
+            section().replayCapacity(),
+            config.model().seed());
+    figures = new RewardModelFigures(objective, unsafe());
+  }
+
+  /** A batch being learned from, and the next one. */
+  @Override
+  protected int capacity() {
+    return 2 * section().batchSize();
   }
 
   @Override
-  public void processElement(StreamRecord<Judgment> element) throws Exception {
-    batch.add(element.getValue());
-    consumed++;
-    if (batch.size() >= section().batchSize()) {
-      step();
-    } else if (!section().maxWait().isZero()) {
-      after(
-          section().maxWait(),
-          () -> {
-            if (!batch.isEmpty()) {
-              step();
-            }
-          });
+  protected boolean advance() throws IOException {
+    if (isPublishDue()) {
+      publish();
+      return true;
     }
+    boolean took = false;
+    while (!batches.isDue()) {
+      Judgment judgment = poll();
+      if (judgment == null) {
+        return stepWhereOverdue() || took;
+      }
+      batches.add(sources.keyOfAny(judgment), judgment);
+      consumed++;
+      release(1);
+      took = true;
+    }
+    step();
+    return true;
   }
 
-  private void step() throws IOException {
-    List<RewardModelTrainer.Pair> pairs =
-        batch.stream().map(judgment -> tokens.pair(judgment, section().margin())).toList();
-    RewardModelTrainer.Step step = trainer.step(pairs);
-    for (int i = 0; i < batch.size(); i++) {
-      accuracy.add(
-          step.preferredScores()[i], step.rejectedScores()[i], batch.get(i).getRating().ordinal());
+  /** Learns from an incomplete batch where it has waited for long enough. */
+  private boolean stepWhereOverdue() throws IOException {
+    boolean waited = overdue;
+    overdue = false;
+    if (batches.waiting() == 0 || section().maxWait().isZero()) {
+      return false;
     }
-    batch.clear();
+    if (waited) {
+      step();
+      return true;
+    }
+    inTaskThread(
+        () ->
+            after(
+                section().maxWait(),
+                () -> {
+                  overdue = true;
+                  wake();
+                }));
+    return false;
+  }
+
+  private void step() {
+    MixedBatches.Batch<Judgment> batch = batches.take();
+    List<Judgment> fresh = batch.fresh();
+    learned += fresh.size();
+    List<RewardModelTrainer.Pair> pairs =
+        batch.all().stream()
+            .map(
+                judgment ->
+                    tokens.pair(judgment, section().margin(), objective == Objective.SAFETY))
+            .toList();
+    RewardModelTrainer.Step step = trainer.step(pairs, learned);
+    for (int i = 0; i < fresh.size(); i++) {
+      figures.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
+    }
+    if (!step.update().applied()) {
+      skippedUpdates++;
+    }
     lastLoss = step.loss();
-    Map<String, Double> metrics = new HashMap<>();
+    Map<String, Double> metrics = figures();
     metrics.put("loss", step.loss());
     metrics.put("label_loss", step.labelLoss());
     metrics.put("lr", step.update().learningRate());
     metrics.put("gradient_norm", step.update().gradientNorm());
-    metrics.putAll(figures());
-    emit(Outputs.METRICS, Outputs.metrics(job(objective), trainer.steps(), metrics, Instant.now()));
-    if (consumed - publishedAt >= section().publishEvery()) {
-      publish();
-    }
+    metrics.put("batch/fresh", (double) fresh.size());
+    metrics.put("batch/replayed", (double) batch.replayed().size());
+    meanLatency(fresh).ifPresent(mean -> metrics.put("stream/judgment_latency_ms", mean));
+    emitLater(
+        Outputs.METRICS,
+        Outputs.metrics(job(objective), trainer.steps(), metrics, clock.instant()));
   }
 
-  /** Counts and held-out accuracy so far. */
+  /** Mean time from the making of judgments, where it is known, to the update they are part of. */
+  private OptionalDouble meanLatency(List<Judgment> judgments) {
+    long now = clock.millis();
+    return judgments.stream()
+        .mapToLong(judgment -> judgment.getTime().toEpochMilli())
+        .filter(time -> time > 0)
+        .mapToDouble(time -> now - time)
+        .average();
+  }
+
+  /** Counts and held-out figures so far. */
   private Map<String, Double> figures() {
-    Map<String, Double> figures = new HashMap<>();
-    figures.put("judgments", (double) consumed);
-    figures.put("learned", (double) (consumed - batch.size()));
-    for (Rating rating : Rating.values()) {
-      if (accuracy.judgments(rating.ordinal()) > 0) {
-        figures.put("accuracy/" + rating, accuracy.accuracy(rating.ordinal()));
-      }
-    }
-    if (accuracy.judgments() > 0) {
-      figures.put("accuracy/all", accuracy.accuracy());
-    }
-    return figures;
+    Map<String, Double> all = new HashMap<>(figures.figures());
+    all.put("judgments", (double) consumed);
+    all.put("learned", (double) learned);
+    all.put("skipped_updates", (double) skippedUpdates);
+    return all;
+  }
+
+  /** After a number of judgments, and with the last one of a schedule. */
+  private boolean isPublishDue() {
+    long scheduled = section().of(objective).scheduleJudgments();
+    boolean scheduleEnded = publishedAt < scheduled && learned >= scheduled;
+    return learned - publishedAt >= section().publishEvery() || scheduleEnded;
   }
 
   @Override
-  public void endInput() throws Exception {
-    if (!batch.isEmpty()) {
+  protected void finishInput() throws Exception {
+    while (batches.waiting() > 0) {
       step();
     }
-    if (consumed > publishedAt) {
+    if (learned > publishedAt) {
       publish();
     }
     Map<String, Double> summary = figures();
@@ -160,16 +244,47 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
     summary.put("updates", (double) trainer.steps());
     summary.put("loss", lastLoss);
     SummaryAccumulator.report(getRuntimeContext(), job(objective), summary);
+    warning()
+        .ifPresent(
+            text -> {
+              ListAccumulator<String> warnings = new ListAccumulator<>();
+              warnings.add(text);
+              getRuntimeContext().addAccumulator(WARNINGS, warnings);
+            });
+  }
+
+  /**
+   * Why the safety threshold means nothing, where it does: the ranking loss alone leaves the zero
+   * of the scores undefined.
+   */
+  private Optional<String> warning() {
+    if (objective != Objective.SAFETY
+        || learned == 0
+        || (figures.labels() > 0 && section().labelWeight() > 0)) {
+      return Optional.empty();
+    }
+    String reason =
+        figures.labels() == 0
+            ? "none of its %d judgments has a safety label (responseA.unsafe, responseB.unsafe)"
+                .formatted(learned)
+            : "reward-model.label-weight is 0";
+    return Optional.of(
+        "%s: %s, so the zero of its scores is arbitrary and ppo.safety-threshold %s means nothing"
+            .formatted(job(objective), reason, settings.config().ppo().safetyThreshold()));
   }
 
   private void publish() throws IOException {
+    if (!warned) {
+      warning().ifPresent(LOG::warn);
+      warned = true;
+    }
     long parent = version;
     version++;
-    publishedAt = consumed;
-    Map<String, Double> metrics = new HashMap<>(figures());
-    metrics.values().removeIf(value -> !Double.isFinite(value));
+    publishedAt = learned;
+    Map<String, Double> metrics = figures();
     metrics.put("loss", lastLoss);
-    emit(
+    metrics.values().removeIf(value -> !Double.isFinite(value));
+    emitLater(
         publisher.stage(
             trainer.model().config(),
             trainer.model().weights(),
@@ -181,7 +296,7 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
                 parent == 0 ? null : parent,
                 0,
                 trainer.steps(),
-                Map.of("judgments", consumed),
+                Map.of("judgments", learned),
                 metrics),
             Topic.REWARD_CHECKPOINTS,
             files ->
@@ -190,33 +305,62 @@ public final class RewardModelOperator extends LearningOperator<StagedCheckpoint
                     .setVersion(version)
                     .setUri(files.finalUri())
                     .setManifestSha256(files.manifestSha256())
-                    .setJudgments(consumed)
+                    .setJudgments(learned)
                     .setMetrics(metrics)
-                    .setTime(Instant.now())
+                    .setTime(clock.instant())
                     .build()));
   }
 
   @Override
-  protected void writeState(DataOutputStream out) throws IOException {
+  protected void writeTraining(DataOutputStream out) throws IOException {
+    out.writeInt(STATE_FORMAT);
     out.writeLong(consumed);
+    out.writeLong(learned);
+    out.writeLong(skippedUpdates);
     out.writeLong(publishedAt);
     out.writeLong(version);
     out.writeDouble(lastLoss);
-    accuracy.write(out);
-    StateIo.writeList(
-        out, batch, (stream, judgment) -> StateIo.writeBytes(stream, codec.encode(judgment)));
+    figures.write(out);
+    batches.write(out, this::writeJudgment);
     trainer.write(out);
   }
 
   @Override
-  protected void readState(DataInputStream in) throws IOException {
+  protected int readTraining(DataInputStream in) throws IOException {
+    int format = in.readInt();
+    if (format != STATE_FORMAT) {
+      throw new IOException(
+          "state of %s has format %d, this version reads %d"
+              .formatted(job(objective), format, STATE_FORMAT));
+    }
     consumed = in.readLong();
+    learned = in.readLong();
+    skippedUpdates = in.readLong();
     publishedAt = in.readLong();
     version = in.readLong();
     lastLoss = in.readDouble();
-    accuracy = Calibration.read(in);
-    batch = StateIo.readList(in, stream -> codec.decode(StateIo.readBytes(stream)));
+    figures = RewardModelFigures.read(in, objective, unsafe());
+    batches.read(in, this::readJudgment);
     trainer.read(in);
+    return 0;
+  }
+
+  @Override
+  protected void writeRecord(DataOutputStream out, Judgment judgment) throws IOException {
+    writeJudgment(out, judgment);
+  }
+
+  @Override
+  protected Judgment readRecord(DataInputStream in) throws IOException {
+    return readJudgment(in);
+  }
+
+  private void writeJudgment(DataOutput out, Judgment judgment) throws IOException {
+    StateIo.writeBytes(out, codec.encode(judgment));
+  }
+
+  private Judgment readJudgment(DataInput in) throws IOException {
+    return codec.decode(StateIo.readBytes(in));
   }
 
   @Override

@@ -122,6 +122,11 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
     outbox.add(() -> emit(tag, element));
   }
 
+  /** Has the task's own thread do something, after what was emitted before. */
+  protected final void inTaskThread(Runnable action) {
+    outbox.add(action::run);
+  }
+
   /** Looks for work again: something other than a record may have brought it. */
   protected final void wake() {
     training.wake();

@@ -34,19 +34,22 @@ class ConfigTest {
             new FlinkSection(
                 "millrace-data/flink", Duration.ofSeconds(5), 1, 10, Duration.ofSeconds(1)),
             new ModelSection("policy", "", BackendKind.CPU, 1, 64, 2, 4, 2, 192, 512, 4096),
+            new DedupSection(Duration.ofDays(1)),
             new SupervisedSection(64, 2e-5, 0, 0, 2, 4096, 10_000, ADAMW),
             new RewardModelSection(
                 List.of(Objective.HELPFULNESS, Objective.SAFETY),
                 512,
                 1e-5,
-                0,
-                0,
+                0.03,
                 Margin.SMALL,
                 1.0,
                 4096,
                 1024,
                 Duration.ZERO,
-                ADAMW),
+                1024,
+                ADAMW,
+                new ObjectiveSection(Map.of(), 0),
+                new ObjectiveSection(Map.of(), 0)),
             new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0),
             new PpoSection(
                 512,
@@ -105,6 +108,62 @@ class ConfigTest {
     assertEquals(0, config.ppo().optimizer().weightDecay());
     assertEquals(List.of(Objective.SAFETY), config.rewardModel().objectives());
     assertEquals(Duration.ofMillis(250), config.flink().checkpointInterval());
+  }
+
+  @Test
+  void eachRewardModelHasItsOwnMixAndSchedule() {
+    RewardModelSection section =
+        load(
+                "reward-model.batch-size=20",
+                "reward-model.helpfulness.mixing.own=0.5",
+                "reward-model.helpfulness.mixing.safety/*=0.5",
+                "reward-model.safety.schedule-judgments=1000",
+                "reward-model.learning-rate=1e-4")
+            .rewardModel();
+    assertEquals(
+        Map.of("own", 10, "safety/*", 10),
+        section.of(Objective.HELPFULNESS).ratios().quotas(section.batchSize()));
+    assertEquals(
+        Map.of("*", 20), section.of(Objective.SAFETY).ratios().quotas(section.batchSize()));
+    assertEquals(1e-4, section.schedule(Objective.HELPFULNESS).at(1_000_000));
+    // 3 % would be 30 judgments: five batches are more.
+    assertEquals(1e-4, section.schedule(Objective.SAFETY).at(100));
+    assertEquals(1e-4 / 5, section.schedule(Objective.SAFETY).at(20), 1e-20);
+    assertEquals(1e-5, section.schedule(Objective.SAFETY).at(1000), 1e-20);
+  }
+
+  @Test
+  void mixesThatCannotBeAreToldWithTheirKey() {
+    ConfigException e =
+        assertThrows(
+            ConfigException.class,
+            () ->
+                load(
+                    "reward-model.helpfulness.mixing.own=much",
+                    "reward-model.safety.mixing.own=-1"));
+    assertTrue(
+        e.getMessage().contains("reward-model.helpfulness.mixing.own must be a number, not 'much'"),
+        e.getMessage());
+    assertTrue(
+        e.getMessage()
+            .contains(
+                "reward-model.safety.mixing: ratio of source own must be finite and above 0,"
+                    + " not -1.0"),
+        e.getMessage());
+    e =
+        assertThrows(
+            ConfigException.class,
+            () ->
+                load(
+                    "reward-model.batch-size=32",
+                    "reward-model.safety.mixing.own=0.99",
+                    "reward-model.safety.mixing.open=0.01"));
+    assertTrue(
+        e.getMessage()
+            .contains(
+                "reward-model.safety.mixing: source open has 0.0100 of a batch of 32, which is less"
+                    + " than one record (batch-size)"),
+        e.getMessage());
   }
 
   @Test

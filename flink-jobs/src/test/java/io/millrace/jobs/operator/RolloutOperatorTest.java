@@ -108,6 +108,11 @@ class RolloutOperatorTest {
         .setVersion(7)
         .setUri(other.toString())
         .setManifestSha256(CheckpointDirectory.manifestDigest(other))
+        .setIteration(0)
+        .setStep(0)
+        .setRollouts(0)
+        .setDemonstrations(0)
+        .setMetrics(Map.of())
         .setTime(Instant.EPOCH)
         .build();
   }

@@ -1,6 +1,7 @@
 package io.millrace.model.llama;
 
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 
@@ -15,6 +16,7 @@ public final class Llama implements AutoCloseable {
 
   private final Backend backend;
   private final LlamaConfig config;
+  private final Rope rope;
   private final Buffers buffers;
 
   /** Which activations a pass leaves behind. */
@@ -36,6 +38,7 @@ public final class Llama implements AutoCloseable {
   public Llama(Backend backend, LlamaConfig config) {
     this.backend = backend;
     this.config = config;
+    this.rope = config.rope();
     this.buffers = new Buffers(backend);
   }
 
@@ -112,8 +115,8 @@ public final class Llama implements AutoCloseable {
     backend.linear(q, norm1, weight(weights, layer, "self_attn.q_proj"));
     backend.linear(k, norm1, weight(weights, layer, "self_attn.k_proj"));
     backend.linear(v, norm1, weight(weights, layer, "self_attn.v_proj"));
-    backend.rope(q, positions, config.headDim(), config.ropeTheta(), false);
-    backend.rope(k, positions, config.headDim(), config.ropeTheta(), false);
+    backend.rope(q, positions, rope, false);
+    backend.rope(k, positions, rope, false);
     Tensor attended = buffers.get("attended", slot, n, queryColumns);
     backend.attention(attended, q, k, v, sequences, config.heads(), config.kvHeads());
     Tensor mid = buffers.get("mid", slot, n, h);
@@ -192,8 +195,8 @@ public final class Llama implements AutoCloseable {
       Tensor dv = buffers.zeroed("dv", n, kvColumns);
       backend.attentionBackward(
           dq, dk, dv, dattended, q, k, v, sequences, config.heads(), config.kvHeads());
-      backend.rope(dq, positions, config.headDim(), config.ropeTheta(), true);
-      backend.rope(dk, positions, config.headDim(), config.ropeTheta(), true);
+      backend.rope(dq, positions, rope, true);
+      backend.rope(dk, positions, rope, true);
       Tensor dnorm1 = buffers.zeroed("dnorm", n, h);
       linearBackward(weights, gradients, layer, "self_attn.q_proj", dnorm1, dq, norm1);
       linearBackward(weights, gradients, layer, "self_attn.k_proj", dnorm1, dk, norm1);

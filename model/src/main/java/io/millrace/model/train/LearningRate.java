@@ -20,12 +20,23 @@ public sealed interface LearningRate {
   }
 
   /**
-   * The reward models' schedule: warm-up over 3 % of the steps, 5 at least, then cosine to 10 %
-   * (Llama 2, arXiv 2307.09288, section 3.2.2).
+   * The reward models' schedule over a known amount of judgments, to be asked {@link #at} the
+   * number of judgments learned from: warm-up over a share of them (3 % in the paper), five batches
+   * at least, then cosine to 10 % (Llama 2, arXiv 2307.09288, section 3.2.2).
+   *
+   * @param judgments how many there will be
+   * @param batchSize judgments of an update
+   * @param warmupFraction in [0, 1]; 0 leaves the warm-up out
    */
-  static LearningRate rewardModel(double peak, long totalSteps) {
-    long warmupSteps = Math.max(5, Math.ceilDiv(Math.multiplyExact(totalSteps, 3L), 100L));
-    return new Cosine(peak, Math.min(warmupSteps, totalSteps), totalSteps, 0.1);
+  static LearningRate rewardModel(
+      double peak, long judgments, int batchSize, double warmupFraction) {
+    check(
+        warmupFraction >= 0 && warmupFraction <= 1, "warmupFraction", warmupFraction, "in [0, 1]");
+    long warmup =
+        warmupFraction == 0
+            ? 0
+            : Math.max(5L * batchSize, (long) Math.ceil(warmupFraction * judgments));
+    return new Cosine(peak, Math.min(warmup, judgments), judgments, 0.1);
   }
 
   /**

@@ -55,8 +55,19 @@ public final class Optimizer implements AutoCloseable {
 
   /** {@link #apply} where the gradients are finite, {@link #skip} where they are not. */
   public Update update() {
+    return update(step + 1);
+  }
+
+  /**
+   * The same where the schedule counts something else than updates.
+   *
+   * @param position where the learning rate's schedule stands, such as the number of records
+   *     learned from, this update's included
+   */
+  public Update update(long position) {
     double norm = gradientNorm();
-    return Double.isFinite(norm) ? apply(norm) : skip(norm);
+    double rate = learningRate.at(position);
+    return Double.isFinite(norm) ? apply(norm, rate) : skip(norm, rate);
   }
 
   /**
@@ -66,11 +77,14 @@ public final class Optimizer implements AutoCloseable {
    * @param norm the {@link #gradientNorm}, finite
    */
   public Update apply(double norm) {
+    return apply(norm, learningRate.at(step + 1));
+  }
+
+  private Update apply(double norm, double rate) {
     if (!Double.isFinite(norm)) {
       throw new IllegalArgumentException("a gradient norm of " + norm + " cannot be applied");
     }
     step++;
-    double rate = learningRate.at(step);
     double scale = Math.min(1, settings.maxGradientNorm() / (norm + 1e-6));
     adamW(Parameters::decayed, settings.weightDecay(), rate, scale);
     adamW(Parameters::undecayed, 0, rate, scale);
@@ -80,8 +94,12 @@ public final class Optimizer implements AutoCloseable {
 
   /** Zeroes the gradients and changes nothing else. */
   public Update skip(double norm) {
+    return skip(norm, learningRate.at(step + 1));
+  }
+
+  private Update skip(double norm, double rate) {
     backend.zero(gradients.flat());
-    return new Update(norm, learningRate.at(step + 1), false);
+    return new Update(norm, rate, false);
   }
 
   private interface Part {

@@ -22,6 +22,12 @@ public final class RewardModelTrainer implements AutoCloseable {
   private final Optimizer optimizer;
   private final double labelWeight;
 
+  /**
+   * A trainer without moments or counters yet.
+   *
+   * @param learningRate by judgments learned from, not by updates: batches differ in size
+   * @param labelWeight of the loss on safety labels beside the ranking loss
+   */
   public RewardModelTrainer(
       Backend backend,
       ScalarModel model,
@@ -64,8 +70,13 @@ public final class RewardModelTrainer implements AutoCloseable {
       double labelLoss,
       Optimizer.Update update) {}
 
-  /** Scores the pairs, then learns from them: one update on the mean loss. */
-  public Step step(List<Pair> batch) {
+  /**
+   * Scores the pairs, then learns from them: one update on the mean loss.
+   *
+   * @param learned judgments learned from in all, this batch's included: where the learning rate's
+   *     schedule stands
+   */
+  public Step step(List<Pair> batch, long learned) {
     List<int[]> sequences = new ArrayList<>();
     int labels = 0;
     for (Pair pair : batch) {
@@ -96,7 +107,7 @@ public final class RewardModelTrainer implements AutoCloseable {
       }
       model.backward(optimizer.gradients(), dScores);
     }
-    return new Step(preferredScores, rejectedScores, loss, labelLoss, optimizer.update());
+    return new Step(preferredScores, rejectedScores, loss, labelLoss, optimizer.update(learned));
   }
 
   private double label(Boolean unsafe, float score, float[] dScores, int at, int labels) {

@@ -38,6 +38,17 @@ class CalibrationTest {
   }
 
   @Test
+  void meansTheDifferencesByRating() {
+    Calibration calibration = some();
+    assertEquals((1 - 1 + 1 + 1) / 4.0, calibration.margin(0));
+    assertEquals(2, calibration.margin(2));
+    assertEquals(0, calibration.margin(3));
+    assertTrue(Double.isNaN(calibration.margin(1)));
+    assertEquals(4.0 / 6, calibration.margin());
+    assertEquals(6, calibration.reliability().predictions());
+  }
+
+  @Test
   void isNotANumberBeforeTheFirstJudgment() {
     assertTrue(Double.isNaN(new Calibration().accuracy()));
   }
@@ -59,6 +70,8 @@ class CalibrationTest {
     assertEquals(6, resumed.judgments());
     assertEquals(0.75, resumed.accuracy(0));
     assertEquals(0.5, resumed.accuracy(3));
+    assertEquals(some().margin(2), resumed.margin(2));
+    assertEquals(some().reliability().brier(), resumed.reliability().brier());
     resumed.add(1, 2, 2);
     assertEquals(0.5, resumed.accuracy(2));
   }

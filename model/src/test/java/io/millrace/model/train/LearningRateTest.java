@@ -54,15 +54,18 @@ class LearningRateTest {
   }
 
   @Test
-  void rewardModelWarmsUpOverThreePercentAndFiveStepsAtLeast() {
-    LearningRate large = LearningRate.rewardModel(1e-5, 1000);
-    assertEquals(1e-5 / 30, large.at(1), 1e-20);
-    assertEquals(1e-5, large.at(30));
-    assertEquals(1e-6, large.at(1000), 1e-20);
-    LearningRate small = LearningRate.rewardModel(1e-5, 20);
-    assertEquals(1e-5, small.at(5));
-    assertTrue(small.at(6) < 1e-5);
-    assertEquals(1e-5, LearningRate.rewardModel(1e-5, 2).at(2));
+  void rewardModelWarmsUpOverAShareOfTheJudgmentsAndFiveBatchesAtLeast() {
+    LearningRate large = LearningRate.rewardModel(1e-5, 64_000, 64, 0.03);
+    assertEquals(1e-5 / 30, large.at(64), 1e-20);
+    assertEquals(1e-5, large.at(1920));
+    assertTrue(large.at(1984) < 1e-5);
+    assertEquals(1e-6, large.at(64_000), 1e-20);
+    LearningRate small = LearningRate.rewardModel(1e-5, 1280, 64, 0.03);
+    assertEquals(1e-5, small.at(320));
+    assertTrue(small.at(384) < 1e-5);
+    assertEquals(1e-5, LearningRate.rewardModel(1e-5, 128, 64, 0.03).at(128));
+    assertEquals(1e-5, LearningRate.rewardModel(1e-5, 1000, 1, 0).at(1));
+    assertThrows(IllegalArgumentException.class, () -> LearningRate.rewardModel(1e-5, 10, 1, 1.5));
   }
 
   @Test

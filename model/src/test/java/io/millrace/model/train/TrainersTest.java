@@ -146,12 +146,12 @@ class TrainersTest {
   @Test
   void aRewardModelScoresBeforeItLearnsAndThenLearns() {
     try (RewardModelTrainer trainer = rewardModel()) {
-      RewardModelTrainer.Step first = trainer.step(pairs(8));
+      RewardModelTrainer.Step first = trainer.step(pairs(8), 8);
       // A new head is zero: before learning every score is.
       assertArrayEquals(new float[8], first.preferredScores());
       RewardModelTrainer.Step last = first;
       for (int i = 0; i < 60; i++) {
-        last = trainer.step(pairs(8));
+        last = trainer.step(pairs(8), trainer.steps() + 1);
       }
       assertTrue(last.loss() < first.loss() / 4, first.loss() + " to " + last.loss());
       float[] scores =
@@ -161,6 +161,20 @@ class TrainersTest {
       assertTrue(
           scores[0] > 0.5 && scores[1] < -0.5,
           "labels fix the zero: " + scores[0] + ", " + scores[1]);
+    }
+  }
+
+  @Test
+  void aRewardModelsLearningRateGoesByJudgmentsAndNotByUpdates() {
+    LanguageModel policy = LanguageModel.random(backend, CONFIG, SEED);
+    ScalarModel model = ScalarModel.onTrunkOf(backend, CONFIG, policy.weights());
+    policy.close();
+    LearningRate schedule = LearningRate.rewardModel(1e-2, 100, 8, 0.03);
+    try (RewardModelTrainer trainer = new RewardModelTrainer(backend, model, ADAMW, schedule, 1)) {
+      assertEquals(1e-2 / 5, trainer.step(pairs(8), 8).update().learningRate(), 1e-15);
+      assertEquals(1e-2, trainer.step(pairs(8), 40).update().learningRate(), 1e-15);
+      assertEquals(1e-3, trainer.step(pairs(8), 100).update().learningRate(), 1e-15);
+      assertEquals(3, trainer.steps());
     }
   }
 

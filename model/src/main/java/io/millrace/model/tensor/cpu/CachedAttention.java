@@ -109,12 +109,20 @@ final class CachedAttention {
       }
       if (slot < pageTokens) {
         VectorMask<Float> mask = rest(slot, pageTokens);
-        FloatVector sum = zero();
+        // In two sums as above: a score does not depend on how long pages are.
+        FloatVector even = zero();
+        FloatVector odd = zero();
         for (int j = 0; j < headDim; j++) {
           long row = page + (long) j * pageTokens + slot;
-          sum = load(keys, row, mask).fma(all(q.getAtIndex(JAVA_FLOAT, at + j)), sum);
+          FloatVector key = load(keys, row, mask);
+          FloatVector query = all(q.getAtIndex(JAVA_FLOAT, at + j));
+          if (j % 2 == 0) {
+            even = key.fma(query, even);
+          } else {
+            odd = key.fma(query, odd);
+          }
         }
-        store(sum.mul(scale), scores, position + slot, mask);
+        store(even.add(odd).mul(scale), scores, position + slot, mask);
       }
     }
   }

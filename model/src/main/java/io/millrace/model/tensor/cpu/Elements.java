@@ -121,11 +121,7 @@ final class Elements {
       low = first.fma(first, low);
       high = second.fma(second, high);
     }
-    double sum = 0;
-    for (double lane : low.add(high).toDoubleArray()) {
-      sum += lane;
-    }
-    return sum;
+    return Lanes.sum(low.add(high));
   }
 
   /** out = gate · σ(gate) · up. */

@@ -2,6 +2,7 @@ package io.millrace.model.tensor.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
@@ -19,14 +20,20 @@ final class Lanes {
 
   static final int WIDTH = F.length();
 
-  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+  private static final VectorShuffle<Float> BY_EIGHT = rotation(8);
+  private static final VectorShuffle<Float> BY_FOUR = rotation(4);
+  private static final VectorShuffle<Float> BY_TWO = rotation(2);
 
+<<<<<<< HEAD
   private static final FloatVector INDICES = FloatVector.zero(F).addIndex(1);
 
   private static final VectorShuffle<Float> SWAP_8 = swap(8);
   private static final VectorShuffle<Float> SWAP_4 = swap(4);
   private static final VectorShuffle<Float> SWAP_2 = swap(2);
   private static final VectorShuffle<Float> SWAP_1 = swap(1);
+=======
+  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+>>>>>>> main
 
   // Constants are vectors: the compiler stops inlining in a method of too many operations, and one
   // broadcast by name counts for several.
@@ -54,32 +61,6 @@ final class Lanes {
   private static final FloatVector C1 = all(5e-1f);
 
   private Lanes() {}
-
-  /** Exchanges lanes so far apart; null where there are none. */
-  private static VectorShuffle<Float> swap(int distance) {
-    return distance < WIDTH ? VectorShuffle.fromOp(F, lane -> lane ^ distance) : null;
-  }
-
-  /**
-   * The sum of all lanes, by halves. Java's own reduction leaves the order open, and takes another
-   * one interpreted than compiled: the same call would not always give the same bits.
-   */
-  static float sum(FloatVector vector) {
-    FloatVector sum = vector;
-    if (WIDTH > 8) {
-      sum = sum.add(sum.rearrange(SWAP_8));
-    }
-    if (WIDTH > 4) {
-      sum = sum.add(sum.rearrange(SWAP_4));
-    }
-    if (WIDTH > 2) {
-      sum = sum.add(sum.rearrange(SWAP_2));
-    }
-    if (WIDTH > 1) {
-      sum = sum.add(sum.rearrange(SWAP_1));
-    }
-    return sum.lane(0);
-  }
 
   static FloatVector load(MemorySegment memory, long index) {
     return FloatVector.fromMemorySegment(F, memory, index * Float.BYTES, ORDER);
@@ -143,5 +124,36 @@ final class Lanes {
   /** σ(x) = 1 / (1 + e^−x). */
   static FloatVector sigmoid(FloatVector x) {
     return ONE.div(exp(x.neg()).add(ONE));
+  }
+
+  /**
+   * The sum of all lanes, halves onto each other. {@code reduceLanes(ADD)} leaves the order open,
+   * and takes another one before the JIT has compiled it: results would depend on when that was.
+   */
+  static float sum(FloatVector vector) {
+    FloatVector folded = vector;
+    if (WIDTH > 8) {
+      folded = folded.add(folded.rearrange(BY_EIGHT));
+    }
+    if (WIDTH > 4) {
+      folded = folded.add(folded.rearrange(BY_FOUR));
+    }
+    if (WIDTH > 2) {
+      folded = folded.add(folded.rearrange(BY_TWO));
+    }
+    return folded.lane(0) + folded.lane(1);
+  }
+
+  /** The same for doubles. */
+  static double sum(DoubleVector vector) {
+    double sum = 0;
+    for (double lane : vector.toArray()) {
+      sum += lane;
+    }
+    return sum;
+  }
+
+  private static VectorShuffle<Float> rotation(int by) {
+    return VectorShuffle.iota(F, Math.min(by, WIDTH - 1), 1, true);
   }
 }

@@ -1,0 +1,129 @@
+package io.millrace.connectors.flink;
+
+import io.millrace.schemas.Topic;
+import java.time.Duration;
+import java.util.List;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.api.common.accumulators.LongCounter;
+import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.state.FunctionInitializationContext;
+import org.apache.flink.runtime.state.FunctionSnapshotContext;
+import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
+import org.apache.flink.util.Collector;
+import org.apache.flink.util.Preconditions;
+
+/**
+ * Passes on the first record of an id and drops the others that come within a window after it. What
+ * is dropped is counted: as the metric {@code duplicates} since the task began, and as the
+ * accumulator {@code topics/judgments/duplicates} since the job began.
+ *
+ * <p>The window is in the time of the Kafka records, not of this machine's clock: a record that was
+ * sent again an hour later is a duplicate also when the job stood still for a week, and when a
+ * recorded topic is read a second time the same records are dropped. An id's state is given up when
+ * the watermark, the time of the partition that is furthest behind, has passed the window.
+ *
+ * <p>At a parallelism of one the order of the records stays as it was. At a higher one it stays so
+ * for the records of each id only.
+ *
+ * @param <T> the record type
+ */
+public final class Deduplicate<T extends SpecificRecordBase>
+    extends KeyedProcessFunction<String, T, T> implements CheckpointedFunction {
+  private static final long serialVersionUID = 1L;
+
+  private final Topic<T> topic;
+  private final long windowMillis;
+
+  private transient ValueState<Long> first;
+  private transient Counter dropped;
+  private transient LongCounter total;
+  private transient ListState<Long> savedTotal;
+
+  Deduplicate(Topic<T> topic, Duration window) {
+    this.topic = topic;
+    this.windowMillis = window.toMillis();
+  }
+
+  /**
+   * The stream without its duplicates.
+   *
+   * @param topic whose records these are: their key is the id
+   * @param window after the first record of an id; zero returns the stream as it is
+   * @param parallelism of the operator; 1 where the order matters
+   */
+  public static <T extends SpecificRecordBase> DataStream<T> of(
+      DataStream<T> records, Topic<T> topic, Duration window, int parallelism) {
+    Preconditions.checkArgument(!window.isNegative(), "window is negative: %s", window);
+    if (window.isZero()) {
+      return records;
+    }
+    return records
+        .keyBy(topic::keyOf, Types.STRING)
+        .process(new Deduplicate<>(topic, window))
+        .returns(new AvroTypeInfo<>(topic.type()))
+        .name("deduplicate " + topic.name())
+        .uid("deduplicate-" + topic.name())
+        .setParallelism(parallelism);
+  }
+
+  @Override
+  public void initializeState(FunctionInitializationContext context) throws Exception {
+    total = new LongCounter();
+    savedTotal =
+        context
+            .getOperatorStateStore()
+            .getListState(new ListStateDescriptor<>("duplicates", Types.LONG));
+    for (long saved : savedTotal.get()) {
+      total.add(saved);
+    }
+    getRuntimeContext().addAccumulator("topics/" + topic.name() + "/duplicates", total);
+    first = context.getKeyedStateStore().getState(new ValueStateDescriptor<>("first", Types.LONG));
+  }
+
+  @Override
+  public void snapshotState(FunctionSnapshotContext context) throws Exception {
+    savedTotal.update(List.of(total.getLocalValuePrimitive()));
+  }
+
+  @Override
+  public void open(OpenContext context) {
+    dropped =
+        getRuntimeContext().getMetricGroup().addGroup("topic", topic.name()).counter("duplicates");
+  }
+
+  @Override
+  public void processElement(T record, Context context, Collector<T> out) throws Exception {
+    long time = context.timestamp();
+    Long seen = first.value();
+    if (seen != null && time - seen <= windowMillis) {
+      dropped.inc();
+      total.add(1L);
+      return;
+    }
+    first.update(time);
+    context.timerService().registerEventTimeTimer(end(time));
+    out.collect(record);
+  }
+
+  /** The first moment at which a record of the id is no duplicate any more. */
+  private long end(long time) {
+    return time + windowMillis + 1;
+  }
+
+  @Override
+  public void onTimer(long timestamp, OnTimerContext context, Collector<T> out) throws Exception {
+    Long seen = first.value();
+    if (seen != null && end(seen) <= timestamp) {
+      first.clear();
+    }
+  }
+}

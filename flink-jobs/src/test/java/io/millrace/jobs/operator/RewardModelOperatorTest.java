@@ -1,0 +1,448 @@
+package io.millrace.jobs.operator;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.InitialModel;
+import io.millrace.jobs.JobSettings;
+import io.millrace.jobs.TestJudgments;
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.TrainingMetrics;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.apache.flink.api.common.accumulators.Accumulator;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
+import org.apache.flink.runtime.state.OperatorStateHandle;
+import org.apache.flink.runtime.state.OperatorStreamStateHandle;
+import org.apache.flink.runtime.state.memory.ByteStreamStateHandle;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The operator in Flink's harness, on a tiny model. */
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
+class RewardModelOperatorTest {
+
+  private static final long SEED = 7;
+  private static final Duration LATENCY = Duration.ofMillis(1500);
+  private static final Clock CLOCK = Clock.fixed(TestJudgments.TIME.plus(LATENCY), ZoneOffset.UTC);
+
+  /** Written once, when its format was new; a later format gets a file of its own. */
+  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/reward-model-1.bin");
+
+  @TempDir private static Path directory;
+  private static EmbeddedBroker broker;
+
+  @BeforeAll
+  static void start() throws Exception {
+    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
+    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config("start")))) {
+      admin.createAll(1, 1);
+    }
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    broker.close();
+  }
+
+  /** A configuration with a checkpoint store of its own. */
+  private static MillraceConfig config(String store, String... settings) {
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
+                "checkpoints.directory=" + directory.resolve(store),
+                "model.seed=" + SEED,
+                "model.hidden-size=8",
+                "model.layers=1",
+                "model.heads=1",
+                "model.kv-heads=1",
+                "model.ffn-size=8",
+                "model.vocab-size=300",
+                "model.max-positions=64",
+                "reward-model.batch-size=8",
+                "reward-model.learning-rate=1e-2",
+                "reward-model.publish-every=50"));
+    all.addAll(List.of(settings));
+    return ConfigLoader.load(Optional.empty(), all);
+  }
+
+  private static final String[] MIXED = {
+    "reward-model.safety.mixing.own=0.75",
+    "reward-model.safety.mixing.open=0.25",
+    "reward-model.replay-capacity=16",
+    "reward-model.safety.schedule-judgments=300",
+  };
+
+  /** A run of the operator, through any number of deaths. */
+  private static final class Run implements AutoCloseable {
+    private final MillraceConfig config;
+    private final Objective objective;
+    private final TreeMap<Long, String> published = new TreeMap<>();
+    private final List<TrainingMetrics> metrics = new ArrayList<>();
+    private OneInputStreamOperatorTestHarness<Judgment, StagedCheckpoint> harness;
+    private long snapshots;
+
+    Run(MillraceConfig config, Objective objective) throws Exception {
+      this(config, objective, null);
+    }
+
+    Run(MillraceConfig config, Objective objective, OperatorSubtaskState state) throws Exception {
+      this.config = InitialModel.ensure(config);
+      this.objective = objective;
+      begin(state);
+    }
+
+    private void begin(OperatorSubtaskState state) throws Exception {
+      OneInputStreamOperator<Judgment, StagedCheckpoint> operator =
+          new RewardModelOperator(config, objective, CLOCK);
+      harness = new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0);
+      harness.setup();
+      if (state != null) {
+        harness.initializeState(state);
+      }
+      harness.open();
+    }
+
+    Run feed(List<Judgment> judgments) throws Exception {
+      for (Judgment judgment : judgments) {
+        harness.processElement(new StreamRecord<>(judgment));
+      }
+      return this;
+    }
+
+    OperatorSubtaskState snapshot() throws Exception {
+      snapshots++;
+      harness.prepareSnapshotPreBarrier(snapshots);
+      return harness.snapshot(snapshots, snapshots);
+    }
+
+    /** Takes a Flink checkpoint, goes on with {@code lost}, dies, and resumes before that. */
+    Run dieAfter(List<Judgment> lost) throws Exception {
+      OperatorSubtaskState state = snapshot();
+      feed(lost);
+      close();
+      begin(state);
+      return this;
+    }
+
+    Run end() throws Exception {
+      harness.endInput();
+      collect();
+      return this;
+    }
+
+    private void collect() {
+      for (StagedCheckpoint checkpoint : harness.extractOutputValues()) {
+        String digest = checkpoint.manifestSha256();
+        String before = published.put(checkpoint.version(), digest);
+        assertTrue(before == null || before.equals(digest), "the same version with other content");
+      }
+      var side = harness.getSideOutput(Outputs.METRICS);
+      if (side != null) {
+        side.forEach(record -> metrics.add(record.getValue()));
+      }
+    }
+
+    private Object accumulator(String name) {
+      Accumulator<?, ?> accumulator =
+          harness.getEnvironment().getAccumulatorRegistry().getUserMap().get(name);
+      return accumulator == null ? null : accumulator.getLocalValue();
+    }
+
+    List<?> warnings() {
+      Object warnings = accumulator(RewardModelOperator.WARNINGS);
+      return warnings == null ? List.of() : (List<?>) warnings;
+    }
+
+    Map<String, Double> summary() {
+      Map<String, Double> summary = new TreeMap<>();
+      ((Map<?, ?>) accumulator(RewardModelOperator.job(objective)))
+          .forEach((name, value) -> summary.put(name.toString(), (Double) value));
+      return summary;
+    }
+
+    @Override
+    public void close() throws Exception {
+      collect();
+      harness.close();
+    }
+  }
+
+  private static List<Judgment> judgments(int count, Objective objective, boolean labels) {
+    SplittableRandom random = new SplittableRandom(SEED);
+    return Stream.generate(
+            () -> {
+              String id = "place " + random.nextInt(1000);
+              String source = random.nextDouble() < 0.4 ? "own" : "open";
+              return labels
+                  ? TestJudgments.of(id, objective, source, false, random.nextBoolean())
+                  : TestJudgments.of(id, objective, source);
+            })
+        .limit(count)
+        .toList();
+  }
+
+  @Test
+  void aRunThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    List<Judgment> all = judgments(330, Objective.SAFETY, true);
+    try (Run straight = new Run(config("straight", MIXED), Objective.SAFETY);
+        Run killed = new Run(config("killed", MIXED), Objective.SAFETY)) {
+      straight.feed(all).end();
+      int from = 0;
+      for (int to : new int[] {3, 101, 240}) {
+        killed.feed(all.subList(from, to)).dieAfter(all.subList(to, to + 60));
+        from = to;
+      }
+      killed.feed(all.subList(from, all.size())).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.summary(), killed.summary());
+      assertEquals(List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L), List.copyOf(straight.published.keySet()));
+      assertEquals(330, straight.summary().get("learned"));
+    }
+  }
+
+  @Test
+  void replayedJudgmentsCountInNoFigure() throws Exception {
+    try (Run run = new Run(config("replay", MIXED), Objective.SAFETY)) {
+      run.feed(judgments(200, Objective.SAFETY, true)).end();
+      double fresh = 0;
+      double replayed = 0;
+      for (TrainingMetrics step : run.metrics) {
+        fresh += step.getMetrics().get("batch/fresh");
+        replayed += step.getMetrics().get("batch/replayed");
+      }
+      assertEquals(200, fresh);
+      // 60 % of what comes is open, which is to be a quarter of a batch of 8.
+      assertEquals(120 / 2.0 * 8 - 200, replayed, 60);
+      Map<String, Double> summary = run.summary();
+      assertEquals(200, summary.get("learned"));
+      assertEquals(200, summary.get("judgments"));
+      assertEquals(400, summary.get("safety_labels/count"));
+      double binned =
+          summary.entrySet().stream()
+              .filter(figure -> figure.getKey().matches("calibration/bin\\d/judgments"))
+              .mapToDouble(Map.Entry::getValue)
+              .sum();
+      assertEquals(200, binned);
+    }
+  }
+
+  @Test
+  void heldOutFiguresAreInMetricsSummaryAndManifest() throws Exception {
+    try (Run run = new Run(config("figures", "ppo.safety-threshold=0.6"), Objective.SAFETY)) {
+      run.feed(judgments(100, Objective.SAFETY, true)).end();
+      Map<String, Double> first = run.metrics.getFirst().getMetrics();
+      assertEquals(0.5, first.get("accuracy/all"), "a fresh model cannot tell");
+      assertEquals(0.25, first.get("calibration/brier"));
+      assertEquals(0, first.get("calibration/ece"));
+      assertEquals(0, first.get("margin/all"));
+      Map<String, Double> summary = run.summary();
+      assertTrue(summary.get("accuracy/all") > 0.8, summary.toString());
+      assertTrue(summary.get("margin/all") > 0.1, summary.toString());
+      assertTrue(summary.get("calibration/brier") < 0.24, summary.toString());
+      assertTrue(summary.containsKey("safety_labels/recall"), summary.toString());
+      for (String figure : summary.keySet()) {
+        assertTrue(
+            run.metrics.getLast().getMetrics().containsKey(figure)
+                || List.of("version", "updates").contains(figure),
+            figure);
+      }
+      String manifest =
+          Files.readString(
+              directory.resolve("figures/reward-model-safety/.staging/v000002/millrace.json"));
+      for (String figure :
+          List.of("calibration/brier", "margin/all", "safety_labels/precision", "accuracy/all")) {
+        assertTrue(summary.containsKey(figure) && manifest.contains(figure), figure);
+      }
+    }
+  }
+
+  @Test
+  void theTimeFromAJudgmentToItsUpdateIsMeasured() throws Exception {
+    try (Run run = new Run(config("latency"), Objective.HELPFULNESS)) {
+      run.feed(judgments(8, Objective.HELPFULNESS, false)).end();
+      assertEquals(
+          LATENCY.toMillis(),
+          run.metrics.getFirst().getMetrics().get("stream/judgment_latency_ms"));
+    }
+  }
+
+  @Test
+  void aSafetyModelThatSawNoLabelWarnsThatItsThresholdMeansNothing() throws Exception {
+    try (Run silent = new Run(config("no-labels"), Objective.SAFETY);
+        Run labelled = new Run(config("labels"), Objective.SAFETY);
+        Run helpful = new Run(config("helpful"), Objective.HELPFULNESS)) {
+      silent.feed(judgments(10, Objective.SAFETY, false)).end();
+      List<?> warnings = silent.warnings();
+      assertEquals(1, warnings.size());
+      assertTrue(
+          warnings.getFirst().toString().contains("none of its 10 judgments has a safety label"),
+          warnings.toString());
+      labelled.feed(judgments(10, Objective.SAFETY, true)).end();
+      helpful.feed(judgments(10, Objective.HELPFULNESS, false)).end();
+      assertEquals(List.of(), labelled.warnings());
+      assertEquals(List.of(), helpful.warnings());
+    }
+  }
+
+  @Test
+  void onlyTheSafetyModelLearnsSafetyLabels() throws Exception {
+    try (Run with = new Run(config("with"), Objective.HELPFULNESS);
+        Run without = new Run(config("without"), Objective.HELPFULNESS)) {
+      List<Judgment> labelled = judgments(40, Objective.HELPFULNESS, true);
+      List<Judgment> bare =
+          labelled.stream()
+              .map(
+                  judgment ->
+                      TestJudgments.of(
+                          judgment.getJudgmentId(), Objective.HELPFULNESS, judgment.getSource()))
+              .toList();
+      with.feed(labelled).end();
+      without.feed(bare).end();
+      assertEquals(without.published, with.published);
+      assertFalse(with.summary().containsKey("safety_labels/count"));
+    }
+  }
+
+  @Test
+  void theLastJudgmentOfAScheduleIsPublishedAtATenthOfTheRate() throws Exception {
+    MillraceConfig config =
+        config(
+            "schedule",
+            "reward-model.publish-every=1000",
+            "reward-model.helpfulness.schedule-judgments=64");
+    try (Run run = new Run(config, Objective.HELPFULNESS)) {
+      run.feed(judgments(80, Objective.HELPFULNESS, false)).end();
+      List<Double> rates = run.metrics.stream().map(step -> step.getMetrics().get("lr")).toList();
+      assertEquals(1e-2 / 5, rates.getFirst(), 1e-15);
+      assertEquals(1e-2, rates.get(4), 1e-15);
+      assertEquals(1e-3, rates.get(7), 1e-15);
+      assertEquals(1e-3, rates.getLast(), 1e-15);
+      assertEquals(2, run.published.size(), "with the schedule's end, and with the input's");
+    }
+  }
+
+  @Test
+  void judgmentsOfTheOtherObjectiveAreLearnedFromAndNotCounted() throws Exception {
+    MillraceConfig config =
+        config(
+            "both",
+            "reward-model.helpfulness.mixing.*=0.5",
+            "reward-model.helpfulness.mixing.safety/own=0.5");
+    try (Run run = new Run(config, Objective.HELPFULNESS)) {
+      for (int i = 0; i < 20; i++) {
+        run.feed(
+            List.of(
+                TestJudgments.of("h" + i, Objective.HELPFULNESS, "any"),
+                TestJudgments.of("s" + i, Objective.SAFETY, "own")));
+      }
+      run.end();
+      Map<String, Double> summary = run.summary();
+      assertEquals(40, summary.get("learned"));
+      assertEquals(5, summary.get("updates"));
+      double binned =
+          summary.entrySet().stream()
+              .filter(figure -> figure.getKey().matches("calibration/bin\\d/judgments"))
+              .mapToDouble(Map.Entry::getValue)
+              .sum();
+      assertEquals(20, binned);
+    }
+  }
+
+  /** Everything there can be in a state: an inbox, queues, replay buffers, labels. */
+  private static OperatorSubtaskState someState() throws Exception {
+    try (Run run = new Run(config("golden-writer", MIXED), Objective.SAFETY)) {
+      run.feed(judgments(101, Objective.SAFETY, true));
+      return run.snapshot();
+    }
+  }
+
+  private static byte[] bytes(OperatorSubtaskState state) throws Exception {
+    OperatorStateHandle handle = state.getRawOperatorState().iterator().next();
+    try (InputStream in = handle.openInputStream()) {
+      return in.readAllBytes();
+    }
+  }
+
+  private static OperatorSubtaskState state(byte[] bytes) {
+    return OperatorSubtaskState.builder()
+        .setRawOperatorState(
+            new OperatorStreamStateHandle(
+                Map.of(
+                    DefaultOperatorStateBackend.DEFAULT_OPERATOR_STATE_NAME,
+                    new OperatorStateHandle.StateMetaInfo(
+                        new long[] {0}, OperatorStateHandle.Mode.SPLIT_DISTRIBUTE)),
+                new ByteStreamStateHandle("golden", bytes)))
+        .build();
+  }
+
+  /**
+   * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
+   * -Dmillrace.write-docs=true}; one that is there is never written again.
+   */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
+      Files.write(GOLDEN, bytes(someState()));
+    }
+    byte[] golden = Files.readAllBytes(GOLDEN);
+    try (Run run = new Run(config("golden", MIXED), Objective.SAFETY, state(golden))) {
+      run.end();
+      assertEquals(101, run.summary().get("learned"));
+      assertEquals(202, run.summary().get("safety_labels/count"));
+      assertEquals(run.summary().get("version"), run.published.lastKey().doubleValue());
+    }
+    // While this is still the format that is written.
+    assertArrayEquals(golden, readAndWritten(golden));
+  }
+
+  /** Without a training thread, nothing happens between reading and writing. */
+  private static byte[] readAndWritten(byte[] state) throws Exception {
+    RewardModelOperator operator =
+        new RewardModelOperator(
+            InitialModel.ensure(config("again", MIXED)), Objective.SAFETY, CLOCK);
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
+    DataOutputStream out = new DataOutputStream(bytes);
+    operator.openModels();
+    try {
+      out.writeInt(in.readInt());
+      operator.readState(in);
+      assertEquals(-1, in.read(), "all of it is read");
+      operator.writeState(out);
+    } finally {
+      operator.closeModels();
+    }
+    return bytes.toByteArray();
+  }
+}
