@@ -163,17 +163,17 @@ final class Head {
     float shift = (float) n.entropy() - logSum;
     FloatVector byLogProb = all(-dLogProb * inverse);
     FloatVector byEntropy = all(-dEntropy * inverse);
-    for (int j = 0; j < vocab; j += WIDTH) {
-      VectorMask<Float> mask = j <= vocab - WIDTH ? null : rest(j, vocab);
-      FloatVector logits = mask == null ? load(z, at + j) : load(z, at + j, mask);
-      FloatVector shifted = logits.sub(n.max).mul(inverse);
+    int j = 0;
+    for (; j <= vocab - WIDTH; j += WIDTH) {
+      FloatVector shifted = load(z, at + j).sub(n.max).mul(inverse);
       FloatVector p = exp(shifted.sub(logSum));
-      FloatVector dz = shifted.max(-88f).add(shift).fma(byEntropy, byLogProb).mul(p);
-      if (mask == null) {
-        store(dz, z, at + j);
-      } else {
-        store(dz, z, at + j, mask);
-      }
+      store(shifted.max(-88f).add(shift).fma(byEntropy, byLogProb).mul(p), z, at + j);
+    }
+    if (j < vocab) {
+      VectorMask<Float> mask = rest(j, vocab);
+      FloatVector shifted = load(z, at + j, mask).sub(n.max).mul(inverse);
+      FloatVector p = exp(shifted.sub(logSum));
+      store(shifted.max(-88f).add(shift).fma(byEntropy, byLogProb).mul(p), z, at + j, mask);
     }
     float there = z.getAtIndex(JAVA_FLOAT, at + target);
     z.setAtIndex(JAVA_FLOAT, at + target, there + dLogProb * inverse);
