@@ -88,7 +88,7 @@ public record BenchLine(
   }
 
   /** To four digits: the rest is noise. */
-  private static double rounded(double value) {
+  static double rounded(double value) {
     return Double.parseDouble("%.4g".formatted(value));
   }
 

@@ -55,8 +55,12 @@ public final class UpdateBench {
     this.response = response;
   }
 
-  /** Measures some iterations after a warm-up. */
-  public BenchLine run(int iterations) {
+  /**
+   * Measures some iterations after a warm-up.
+   *
+   * @param times counts during those iterations, where it times the backend
+   */
+  public BenchLine run(int iterations, KernelTimes times) {
     double peak = Peak.flopsPerSecond(backend);
     List<PpoRollout> rollouts = rollouts();
     double[] seconds = new double[iterations];
@@ -66,12 +70,16 @@ public final class UpdateBench {
         if (trainer.advance().isPresent()) {
           throw new IllegalStateException("old values come before the update");
         }
+        if (i >= 0) {
+          times.resume();
+        }
         long start = System.nanoTime();
         if (trainer.advance().isEmpty()) {
           throw new IllegalStateException("the batch is one mini-batch");
         }
         if (i >= 0) {
           seconds[i] = (System.nanoTime() - start) / 1e9;
+          times.pause();
         }
       }
     }

@@ -1,6 +1,7 @@
 package io.millrace.jobs.cli;
 
 import io.millrace.jobs.bench.BenchLine;
+import io.millrace.jobs.bench.KernelTimes;
 import io.millrace.jobs.bench.ScoreBench;
 import io.millrace.jobs.bench.UpdateBench;
 import io.millrace.model.llama.LlamaConfig;
@@ -17,7 +18,8 @@ import picocli.CommandLine.Option;
     subcommands = BenchGenerateCommand.class,
     description =
         "Measures the training step, scoring and sampling here; each case prints one line of JSON."
-            + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N sets how many threads compute.",
+            + " How many threads compute is set by --threads, or for every command by"
+            + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N.",
     footer = {
       "",
       "Example:",
@@ -59,7 +61,7 @@ final class BenchCommand {
       ShapeOptions.require("--batch", batch);
       ShapeOptions.require("--length", length);
       ShapeOptions.require("--iterations", iterations);
-      try (Backend backend = shape.backend().open()) {
+      try (Backend backend = shape.open()) {
         System.out.println(
             bench
                 .run(
@@ -78,10 +80,24 @@ final class BenchCommand {
       name = "update",
       mixinStandardHelpOptions = true,
       description = "One PPO gradient step of policy and critic: forward, backward, clip, AdamW.")
-  int update(@Mixin BatchOptions options) {
-    return options.run(
+  int update(
+      @Mixin BatchOptions options,
+      @Option(
+              names = "--kernels",
+              description =
+                  "Prints a second line: calls, processor time of the calling thread and share of"
+                      + " each kernel in one update.")
+          boolean kernels) {
+    KernelTimes times = new KernelTimes();
+    options.run(
         (backend, config, batch, length, response) ->
-            new UpdateBench(backend, config, batch, length, response).run(options.iterations));
+            new UpdateBench(
+                    kernels ? times.timing(backend) : backend, config, batch, length, response)
+                .run(options.iterations, times));
+    if (kernels) {
+      System.out.println(times.toJson(options.iterations));
+    }
+    return 0;
   }
 
   @Command(

@@ -70,7 +70,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     // Checked before anything is read.
-    SamplingOptions unstopped = new SamplingOptions(maxTokens, temperature, topP);
+    options();
     if (prompt.isBlank()) {
       throw new UserException("--prompt is empty");
     }
@@ -78,26 +78,32 @@ final class GenerateCommand implements Callable<Integer> {
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
         LanguageModel model = ModelWeights.languageModel(backend, directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
-      SamplingOptions options =
-          new SamplingOptions(
-              unstopped.maxTokens(), unstopped.temperature(), unstopped.topP(), tokenizer.eos());
+      List<Integer> eosTokens = model.config().eosTokens();
       String text;
       if (raw) {
+        int[] stopTokens = eosTokens.stream().mapToInt(Integer::intValue).toArray();
         int[] tokens =
-            IntStream.concat(IntStream.of(tokenizer.bos()), IntStream.of(tokenizer.encode(prompt)))
+            IntStream.concat(
+                    IntStream.of(tokenizer.textStart()), IntStream.of(tokenizer.encode(prompt)))
                 .toArray();
-        text = prompt + tokenizer.decode(respond(model, tokens, options));
+        text = prompt + tokenizer.decodeContinuation(respond(model, tokens, stopTokens));
       } else {
         ChatTemplate template = ChatTemplate.of(tokenizer);
+        int[] stopTokens = template.stopTokens(eosTokens);
         int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
-        text = template.responseText(respond(model, tokens, options));
+        text = template.responseText(respond(model, tokens, stopTokens));
       }
       new PrintStream(System.out, true, StandardCharsets.UTF_8).println(text);
     }
     return 0;
   }
 
-  private int[] respond(LanguageModel model, int[] tokens, SamplingOptions options) {
+  private SamplingOptions options(int... stopTokens) {
+    return new SamplingOptions(maxTokens, temperature, topP, stopTokens);
+  }
+
+  private int[] respond(LanguageModel model, int[] tokens, int[] stopTokens) {
+    SamplingOptions options = options(stopTokens);
     int longest = tokens.length + options.maxTokens();
     try (SamplingEngine engine = new SamplingEngine(model, EngineSettings.of(1, longest))) {
       SamplingRequest request = SamplingRequest.single(tokens, seed, options);

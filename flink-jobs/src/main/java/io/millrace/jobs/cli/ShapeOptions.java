@@ -1,6 +1,7 @@
 package io.millrace.jobs.cli;
 
 import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
 import picocli.CommandLine.Option;
 
@@ -34,8 +35,19 @@ final class ShapeOptions {
       description = "Compute backend: ${COMPLETION-CANDIDATES} (${DEFAULT-VALUE}).")
   private BackendKind backend;
 
-  BackendKind backend() {
-    return backend;
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads that compute at once (all cores).")
+  private Integer threads;
+
+  /** The backend, on as many threads as wished. */
+  Backend open() {
+    if (threads != null) {
+      // Read once, when the process first computes: now.
+      System.setProperty("millrace.threads", Integer.toString(require("--threads", threads)));
+    }
+    return backend.open();
   }
 
   /** The model, for sequences of as many tokens. */

@@ -3,6 +3,7 @@ package io.millrace.jobs.operator;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RolloutSection;
+import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingEngine;
@@ -20,6 +21,7 @@ import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -61,6 +63,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   private transient SingleObject<Prompt> codec;
   private transient Tokenizer tokenizer;
   private transient ChatTemplate template;
+  private transient int[] stopTokens;
   private transient MailboxExecutor mailbox;
   private transient TrainingThread sampling;
   private transient boolean promptsEnded;
@@ -98,8 +101,12 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     backend = settings.backend();
     codec = SingleObject.of(Prompt.class);
     policyUri = settings.config().model().initial();
-    tokenizer = Tokenizer.load(CheckpointStore.resolve(policyUri));
+    Path directory = CheckpointStore.resolve(policyUri);
+    tokenizer = Tokenizer.load(directory);
     template = ChatTemplate.of(tokenizer);
+    try (CheckpointDirectory initial = CheckpointDirectory.open(directory)) {
+      stopTokens = template.stopTokens(initial.config().eosTokens());
+    }
     inFlight = new TreeMap<>();
     inbox = new ConcurrentLinkedQueue<>();
     outbox = new ConcurrentLinkedQueue<>();
@@ -158,7 +165,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
             section().maxTokens(),
             (float) section().temperature(),
             (float) section().topP(),
-            tokenizer.eos());
+            stopTokens);
     long[] seeds = new long[section().samplesPerPrompt()];
     for (int sample = 0; sample < seeds.length; sample++) {
       seeds[sample] =

@@ -62,7 +62,8 @@ final class Evaluator {
         LanguageModel reference = ModelWeights.languageModel(backend, referenceFiles);
         Tokenizer tokenizer = Tokenizer.load(policyDirectory)) {
       ChatTemplate template = ChatTemplate.of(tokenizer);
-      SamplingOptions options = new SamplingOptions(maxTokens, 1, 1, tokenizer.eos());
+      SamplingOptions options =
+          new SamplingOptions(maxTokens, 1, 1, template.stopTokens(policy.config().eosTokens()));
       Sums sums = new Sums();
       for (int from = 0; from < prompts.size(); from += BATCH) {
         List<Prompt> batch = prompts.subList(from, Math.min(prompts.size(), from + BATCH));

@@ -62,6 +62,7 @@ class BadInputTest {
         "checkpoint",
         "checkpoint inspect",
         "checkpoint verify",
+        "checkpoint export",
         "doctor"
       })
   void everyCommandHasHelpWithAnExampleAndRefusesUnknownOptions(String command) {
@@ -98,6 +99,18 @@ class BadInputTest {
     assertRefused("cannot write", "quickstart", "--report", directory.resolve("no/r.json") + "");
     assertRefused("ppo.kl must be", "run", "ppo", "--set", "ppo.kl=x");
     assertRefused("config", "run", "ppo", "--config", directory.resolve("no.yaml").toString());
+    String here = directory.toString();
+    assertRefused("--dtype is int8", "checkpoint", "export", here, "--out", "x", "--dtype", "int8");
+    for (String size : List.of("0", "5 apples", "-1GB", "GB")) {
+      assertRefused(
+          "--max-shard-size is " + size,
+          "checkpoint",
+          "export",
+          here,
+          "--out",
+          "x",
+          "--max-shard-size=" + size);
+    }
     assertRefused("port", "broker", "--port", "99999", "--data", directory.toString());
   }
 
@@ -110,6 +123,7 @@ class BadInputTest {
     assertRefused(missing, "logprobs", "--checkpoint", missing, "--tokens", "1,2");
     assertRefused(missing, "checkpoint", "inspect", missing);
     assertRefused(missing, "checkpoint", "verify", missing);
+    assertRefused(missing, "checkpoint", "export", missing, "--out", missing + "-out");
     assertRefused(missing, "run", "ppo", "--set", "model.initial=" + missing);
   }
 

@@ -1,6 +1,5 @@
 package io.millrace.model.checkpoint;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.model.checkpoint.CheckpointManifest.FileEntry;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
@@ -8,11 +7,14 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 
 /**
  * A model checkpoint on disk, in the form that transformers, vLLM and others read: {@code
@@ -96,16 +98,7 @@ public final class CheckpointDirectory implements AutoCloseable {
         throw CheckpointException.of(
             dir, "is not empty; a checkpoint is written to a new directory");
       }
-      FileTools.writeText(dir.resolve(CONFIG), kind.configJson(config));
-      Map<String, TensorSource> ordered = new LinkedHashMap<>();
-      for (ParameterSpec spec : kind.parameters(config)) {
-        ordered.put(spec.name(), finite(dir, spec.name(), tensors.get(spec.name())));
-      }
-      CheckpointTensors.write(dir, ordered, maxFileBytes);
-      if (kind == CheckpointKind.POLICY) {
-        FileTools.writeText(dir.resolve(GENERATION_CONFIG), generationConfig(config));
-      }
-      tokenizer.writeTo(dir);
+      writePlain(dir, kind, config, tensors, tokenizer, DType.F32, maxFileBytes);
       Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
       FileTools.writeText(manifestFile, description.withFiles(digestFiles(dir)).toJson());
       FileTools.force(dir);
@@ -113,6 +106,65 @@ public final class CheckpointDirectory implements AutoCloseable {
     } catch (IOException e) {
       throw CheckpointException.of(dir, "cannot be written: " + e, e);
     }
+  }
+
+  /**
+   * Writes an open checkpoint of any origin anew, as a plain Hugging Face directory without {@code
+   * millrace.json}. All of it is there when this returns, or nothing is.
+   *
+   * @param out a directory that is empty or does not exist yet
+   * @param dtype F32, or BF16, to which values are rounded to the nearest, ties to even
+   * @throws CheckpointException where a weight is not finite or a file cannot be written
+   */
+  public void export(Path out, TokenizerFiles tokenizer, DType dtype, long maxFileBytes) {
+    Map<String, TensorSource> sources = new LinkedHashMap<>();
+    for (ParameterSpec spec : kind.parameters(config)) {
+      sources.put(spec.name(), tensors.source(spec.name(), spec.shape()));
+    }
+    try {
+      if (Files.exists(out)
+          && (!Files.isDirectory(out) || !CheckpointVerifier.fileNames(out).isEmpty())) {
+        throw CheckpointException.of(
+            out, "exists and is not an empty directory; nothing is overwritten");
+      }
+      Path parent = out.toAbsolutePath().normalize().getParent();
+      Files.createDirectories(parent);
+      Path staging = Files.createTempDirectory(parent, ".export");
+      try {
+        writePlain(staging, kind, config, sources, tokenizer, dtype, maxFileBytes);
+        for (String name : CheckpointVerifier.fileNames(staging)) {
+          FileTools.force(staging.resolve(name));
+        }
+        Files.setPosixFilePermissions(staging, PosixFilePermissions.fromString("rwxr-xr-x"));
+        Files.move(staging, out, StandardCopyOption.ATOMIC_MOVE);
+      } finally {
+        FileTools.deleteDirectory(staging);
+      }
+    } catch (IOException e) {
+      throw CheckpointException.of(out, "cannot be written: " + e, e);
+    }
+  }
+
+  /** All files but the manifest. */
+  private static void writePlain(
+      Path dir,
+      CheckpointKind kind,
+      LlamaConfig config,
+      Map<String, ? extends TensorSource> tensors,
+      TokenizerFiles tokenizer,
+      DType dtype,
+      long maxFileBytes)
+      throws IOException {
+    FileTools.writeText(dir.resolve(CONFIG), kind.configJson(config, dtype));
+    Map<String, TensorSource> ordered = new LinkedHashMap<>();
+    for (ParameterSpec spec : kind.parameters(config)) {
+      ordered.put(spec.name(), finite(dir, spec.name(), tensors.get(spec.name())));
+    }
+    CheckpointTensors.write(dir, ordered, dtype, maxFileBytes);
+    if (kind == CheckpointKind.POLICY) {
+      FileTools.writeText(dir.resolve(GENERATION_CONFIG), config.toGenerationJson());
+    }
+    tokenizer.writeTo(dir);
   }
 
   private static Map<String, FileEntry> digestFiles(Path dir) throws IOException {
@@ -126,18 +178,6 @@ public final class CheckpointDirectory implements AutoCloseable {
       files.put(name, new FileEntry(FileTools.sha256(file), Files.size(file)));
     }
     return files;
-  }
-
-  private static String generationConfig(LlamaConfig config) {
-    ObjectNode root = Json.object();
-    if (config.bosToken() != LlamaConfig.NO_TOKEN) {
-      root.put("bos_token_id", config.bosToken());
-    }
-    root.put("do_sample", true);
-    if (config.eosToken() != LlamaConfig.NO_TOKEN) {
-      root.put("eos_token_id", config.eosToken());
-    }
-    return Json.text(root);
   }
 
   /** A source that refuses to publish a model that diverged. */
@@ -185,7 +225,12 @@ public final class CheckpointDirectory implements AutoCloseable {
     }
     Path configFile = dir.resolve(CONFIG);
     CheckpointKind kind = CheckpointKind.read(configFile);
-    LlamaConfig config = readConfig(configFile);
+    LlamaConfig config = checked(configFile, () -> LlamaConfig.fromJson(configFile));
+    Path generation = dir.resolve(GENERATION_CONFIG);
+    if (Files.exists(generation)) {
+      LlamaConfig own = config;
+      config = checked(generation, () -> own.withGenerationConfig(generation));
+    }
     CheckpointManifest manifest = null;
     Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
     if (Files.exists(manifestFile)) {
@@ -198,9 +243,9 @@ public final class CheckpointDirectory implements AutoCloseable {
     return new CheckpointDirectory(dir, kind, config, manifest, CheckpointTensors.open(dir));
   }
 
-  private static LlamaConfig readConfig(Path file) {
+  private static LlamaConfig checked(Path file, Supplier<LlamaConfig> read) {
     try {
-      return LlamaConfig.fromJson(file);
+      return read.get();
     } catch (IllegalArgumentException | UncheckedIOException e) {
       String message = e.getMessage();
       String prefix = file + ": ";

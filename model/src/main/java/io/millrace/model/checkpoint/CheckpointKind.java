@@ -31,11 +31,11 @@ public enum CheckpointKind {
   }
 
   /** The text of {@code config.json}. */
-  String configJson(LlamaConfig config) {
+  String configJson(LlamaConfig config, DType dtype) {
     if (this == POLICY) {
-      return config.toJson();
+      return config.toJson(dtype.torchName());
     }
-    ObjectNode root = Json.parse(Path.of("config.json"), config.toJson());
+    ObjectNode root = Json.parse(Path.of("config.json"), config.toJson(dtype.torchName()));
     root.putArray("architectures").add(architecture);
     root.put("num_labels", 1);
     root.putObject("id2label").put("0", "LABEL_0");

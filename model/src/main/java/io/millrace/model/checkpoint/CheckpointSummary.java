@@ -1,6 +1,7 @@
 package io.millrace.model.checkpoint;
 
 import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.tensor.RopeScaling;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -56,10 +57,26 @@ final class CheckpointSummary {
             + config.kvHeads()
             + " for keys and values");
     line("feed-forward", config.ffnSize());
-    line("positions", config.maxPositions() + ", rope theta " + config.ropeTheta());
+    line(
+        "positions",
+        config.maxPositions()
+            + ", rope theta "
+            + config.ropeTheta()
+            + ", scaling "
+            + scaling(config.ropeScaling()));
     line("norm epsilon", config.rmsNormEps());
     line("head", config.tiedHead() ? "tied to the embedding" : "untied");
-    line("bos, eos", config.bosToken() + ", " + config.eosToken());
+    line("bos, eos", config.bosToken() + ", " + config.eosTokens());
+  }
+
+  private static String scaling(RopeScaling scaling) {
+    return switch (scaling) {
+      case RopeScaling.None() -> "none";
+      case RopeScaling.Linear(double factor) -> "linear, factor " + factor;
+      case RopeScaling.Llama3(double factor, double low, double high, int original) ->
+          "llama3, factor %s, turns %s to %s of %d positions"
+              .formatted(factor, low, high, original);
+    };
   }
 
   private void addTensors(CheckpointDirectory checkpoint) {

@@ -121,43 +121,46 @@ public final class CheckpointTensors implements AutoCloseable {
   }
 
   /**
-   * Writes the tensors in the map's order, to one file, or where they are more than {@code
-   * maxFileBytes} to several with an index. A tensor larger than that gets a file of its own.
+   * Writes the tensors in the map's order as the given type, F32 or BF16, to one file, or where
+   * they are more than {@code maxFileBytes} to several with an index. A tensor larger than that
+   * gets a file of its own.
    */
   public static void write(
-      Path dir, Map<String, ? extends TensorSource> tensors, long maxFileBytes) {
+      Path dir, Map<String, ? extends TensorSource> tensors, DType dtype, long maxFileBytes) {
     if (maxFileBytes <= 0) {
       throw new IllegalArgumentException(
           "maxFileBytes is " + maxFileBytes + " but must be above 0");
     }
     // transformers refuses a file whose metadata does not say which framework's layout it has.
     Map<String, String> metadata = Map.of("format", "pt");
-    List<Map<String, TensorSource>> shards = split(tensors, maxFileBytes);
+    List<Map<String, TensorSource>> shards = split(tensors, dtype, maxFileBytes);
     if (shards.size() == 1) {
-      Safetensors.write(dir.resolve(SINGLE), shards.getFirst(), metadata);
+      Safetensors.write(dir.resolve(SINGLE), shards.getFirst(), dtype, metadata);
       return;
     }
     ObjectNode index = Json.object();
     index
         .putObject("metadata")
-        .put("total_size", tensors.values().stream().mapToLong(CheckpointTensors::bytes).sum());
+        .put(
+            "total_size",
+            tensors.values().stream().mapToLong(tensor -> bytes(tensor, dtype)).sum());
     ObjectNode weightMap = index.putObject("weight_map");
     for (int i = 0; i < shards.size(); i++) {
       String fileName =
           String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
-      Safetensors.write(dir.resolve(fileName), shards.get(i), metadata);
+      Safetensors.write(dir.resolve(fileName), shards.get(i), dtype, metadata);
       shards.get(i).keySet().forEach(name -> weightMap.put(name, fileName));
     }
     FileTools.writeText(dir.resolve(INDEX), Json.text(index));
   }
 
   private static List<Map<String, TensorSource>> split(
-      Map<String, ? extends TensorSource> tensors, long maxFileBytes) {
+      Map<String, ? extends TensorSource> tensors, DType dtype, long maxFileBytes) {
     List<Map<String, TensorSource>> shards = new ArrayList<>();
     Map<String, TensorSource> current = new LinkedHashMap<>();
     long size = 0;
     for (Map.Entry<String, ? extends TensorSource> entry : tensors.entrySet()) {
-      long bytes = bytes(entry.getValue());
+      long bytes = bytes(entry.getValue(), dtype);
       if (!current.isEmpty() && bytes > maxFileBytes - size) {
         shards.add(current);
         current = new LinkedHashMap<>();
@@ -170,8 +173,23 @@ public final class CheckpointTensors implements AutoCloseable {
     return shards;
   }
 
-  private static long bytes(TensorSource source) {
-    return Math.multiplyExact(TensorSource.elementCount(source.shape()), (long) Float.BYTES);
+  private static long bytes(TensorSource source, DType dtype) {
+    return Math.multiplyExact(TensorSource.elementCount(source.shape()), dtype.bits() / 8L);
+  }
+
+  /** A tensor as one to be written, read from the mapping piece by piece. */
+  TensorSource source(String name, int[] shape) {
+    return new TensorSource() {
+      @Override
+      public int[] shape() {
+        return shape.clone();
+      }
+
+      @Override
+      public void read(long first, float[] chunk, int count) {
+        CheckpointTensors.this.read(name, first, chunk, 0, count);
+      }
+    };
   }
 
   /** Names of all tensors. */

@@ -45,6 +45,15 @@ public enum DType {
     return this == F32 || this == F16 || this == BF16;
   }
 
+  /** PyTorch's name of a type that weights are written in. */
+  String torchName() {
+    return switch (this) {
+      case F32 -> "float32";
+      case BF16 -> "bfloat16";
+      default -> throw new IllegalArgumentException("weights are not written as " + this);
+    };
+  }
+
   /** The type of that name, or null. */
   static DType named(String name) {
     for (DType type : values()) {

@@ -11,6 +11,7 @@ import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.stream.Stream;
 
 /** Names, digests and durability of the files of a checkpoint. */
 final class FileTools {
@@ -55,6 +56,18 @@ final class FileTools {
     // A directory can only be opened for reading; on Linux and macOS that suffices to force it.
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);
+    }
+  }
+
+  /** Removes a directory of plain files; one that is not there is as good. */
+  static void deleteDirectory(Path dir) throws IOException {
+    if (Files.isDirectory(dir)) {
+      try (Stream<Path> files = Files.list(dir)) {
+        for (Path file : files.toList()) {
+          Files.delete(file);
+        }
+      }
+      Files.delete(dir);
     }
   }
 

@@ -101,15 +101,24 @@ public final class Safetensors implements AutoCloseable {
   }
 
   /**
-   * Writes tensors as float32, in the map's order, reading each source in pieces. The same tensors
-   * and metadata give the same bytes. The file is on the disk when this returns.
+   * Writes tensors as F32 or BF16, in the map's order, reading each source in pieces. The same
+   * tensors and metadata give the same bytes. The file is on the disk when this returns.
    *
    * @param path a file that does not exist yet
    * @throws CheckpointException where it exists or cannot be written; nothing is left behind
    */
   public static void write(
+      Path path,
+      Map<String, ? extends TensorSource> tensors,
+      DType dtype,
+      Map<String, String> metadata) {
+    new SafetensorsWriter(path, dtype).write(tensors, metadata);
+  }
+
+  /** As {@link #write(Path, Map, DType, Map)}, as F32. */
+  public static void write(
       Path path, Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
-    SafetensorsWriter.write(path, tensors, metadata);
+    write(path, tensors, DType.F32, metadata);
   }
 
   /** Names of the tensors, in the header's order. */

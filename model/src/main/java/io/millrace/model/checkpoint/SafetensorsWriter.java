@@ -15,7 +15,7 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Writes a safetensors file of float32 tensors, one chunk in memory at a time. */
+/** Writes a safetensors file of tensors of one type, one chunk in memory at a time. */
 final class SafetensorsWriter {
   /** Values copied at a time: one megabyte, well above a device transfer's fixed cost. */
   private static final int CHUNK = 1 << 18;
@@ -25,11 +25,19 @@ final class SafetensorsWriter {
 
   private static final JsonFactory JSON = new JsonFactory();
 
-  private SafetensorsWriter() {}
+  private final Path path;
+  private final DType dtype;
 
-  static void write(
-      Path path, Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
-    byte[] header = header(path, tensors, metadata);
+  SafetensorsWriter(Path path, DType dtype) {
+    if (dtype != DType.F32 && dtype != DType.BF16) {
+      throw new IllegalArgumentException("tensors are written as F32 or BF16, not " + dtype);
+    }
+    this.path = path;
+    this.dtype = dtype;
+  }
+
+  void write(Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
+    byte[] header = header(tensors, metadata);
     try (FileChannel channel =
         FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       try {
@@ -48,8 +56,7 @@ final class SafetensorsWriter {
   }
 
   /** Length and JSON, padded with spaces. */
-  private static byte[] header(
-      Path path, Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
+  private byte[] header(Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.writeBytes(new byte[Long.BYTES]);
     try (JsonGenerator json = JSON.createGenerator(out)) {
@@ -64,7 +71,7 @@ final class SafetensorsWriter {
       }
       long begin = 0;
       for (Map.Entry<String, ? extends TensorSource> entry : tensors.entrySet()) {
-        begin = writeTensor(json, path, entry.getKey(), entry.getValue().shape(), begin);
+        begin = writeTensor(json, entry.getKey(), entry.getValue().shape(), begin);
       }
       json.writeEndObject();
     } catch (IOException e) {
@@ -88,8 +95,8 @@ final class SafetensorsWriter {
     return bytes;
   }
 
-  private static long writeTensor(
-      JsonGenerator json, Path path, String name, int[] shape, long begin) throws IOException {
+  private long writeTensor(JsonGenerator json, String name, int[] shape, long begin)
+      throws IOException {
     if (name.equals(SafetensorsHeader.METADATA)) {
       throw CheckpointException.ofTensor(path, name, "this name is reserved by the format");
     }
@@ -97,13 +104,13 @@ final class SafetensorsWriter {
     try {
       end =
           Math.addExact(
-              begin, Math.multiplyExact(TensorSource.elementCount(shape), (long) Float.BYTES));
+              begin, Math.multiplyExact(TensorSource.elementCount(shape), dtype.bits() / 8L));
     } catch (ArithmeticException | IllegalArgumentException e) {
       throw CheckpointException.ofTensor(
           path, name, "shape " + Arrays.toString(shape) + " is negative or overflows");
     }
     json.writeObjectFieldStart(name);
-    json.writeStringField("dtype", DType.F32.name());
+    json.writeStringField("dtype", dtype.name());
     json.writeFieldName("shape");
     json.writeArray(shape, 0, shape.length);
     json.writeFieldName("data_offsets");
@@ -112,9 +119,10 @@ final class SafetensorsWriter {
     return end;
   }
 
-  private static void writeValues(FileChannel channel, Map<String, ? extends TensorSource> tensors)
+  private void writeValues(FileChannel channel, Map<String, ? extends TensorSource> tensors)
       throws IOException {
     float[] chunk = new float[CHUNK];
+    short[] halves = new short[dtype == DType.BF16 ? CHUNK : 0];
     ByteBuffer bytes =
         ByteBuffer.allocateDirect(CHUNK * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     for (Map.Entry<String, ? extends TensorSource> entry : tensors.entrySet()) {
@@ -123,8 +131,28 @@ final class SafetensorsWriter {
         int length = (int) Math.min(CHUNK, count - first);
         entry.getValue().read(first, chunk, length);
         bytes.clear();
-        bytes.asFloatBuffer().put(chunk, 0, length);
-        writeFully(channel, bytes.limit(length * Float.BYTES));
+        if (dtype == DType.F32) {
+          bytes.asFloatBuffer().put(chunk, 0, length);
+        } else {
+          round(entry.getKey(), chunk, halves, length);
+          bytes.asShortBuffer().put(halves, 0, length);
+        }
+        writeFully(channel, bytes.limit(length * dtype.bits() / 8));
+      }
+    }
+  }
+
+  /** To bfloat16, the upper half of a float32: to the nearest, ties to even. */
+  private void round(String name, float[] values, short[] halves, int length) {
+    for (int i = 0; i < length; i++) {
+      int bits = Float.floatToRawIntBits(values[i]);
+      halves[i] = (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
+    }
+    for (int i = 0; i < length; i++) {
+      // The carry that rounds a value up may have left the exponents of finite numbers.
+      if ((halves[i] & 0x7F80) == 0x7F80) {
+        throw CheckpointException.ofTensor(
+            path, name, values[i] + " is no finite value of type BF16: write it as F32");
       }
     }
   }

@@ -17,6 +17,7 @@ public final class LanguageModel implements AutoCloseable {
   private final LlamaDecoder decoder;
   private final Buffers buffers;
   private final Parameters weights;
+  private ActivationMemory memory = ActivationMemory.defaults();
 
   /** The last training pass, for {@link #backward}. */
   private Targets keptTargets;
@@ -46,6 +47,17 @@ public final class LanguageModel implements AutoCloseable {
 
   public Parameters weights() {
     return weights;
+  }
+
+  /** What training passes keep. */
+  public ActivationMemory memory() {
+    return memory;
+  }
+
+  /** Sets what training passes keep, from the next on. */
+  public void useMemory(ActivationMemory memory) {
+    this.memory = memory;
+    trunk.recompute(memory.recompute());
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.millrace.model.llama;
 
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 
@@ -15,16 +16,29 @@ public final class Llama implements AutoCloseable {
 
   private final Backend backend;
   private final LlamaConfig config;
+  private final Rope rope;
   private final Buffers buffers;
+
+  /** Which activations a pass leaves behind. */
+  private enum Kept {
+    NOTHING,
+    /** Of every layer its input. */
+    INPUTS,
+    ALL
+  }
+
+  private boolean recompute;
 
   /** The last training pass, which {@link #backward} walks back through. */
   private int[] tokens;
 
   private Sequences sequences;
+  private Kept kept = Kept.NOTHING;
 
   public Llama(Backend backend, LlamaConfig config) {
     this.backend = backend;
     this.config = config;
+    this.rope = config.rope();
     this.buffers = new Buffers(backend);
   }
 
@@ -37,62 +51,43 @@ public final class Llama implements AutoCloseable {
   }
 
   /**
-   * Hidden states [n, h] after the last norm, with every activation kept for {@link #backward}. The
+   * From the next {@link #forward} on: whether a training pass keeps only what goes into each
+   * layer, and the backward pass computes a layer's other activations again (Chen et al., arXiv
+   * 1604.06174). The gradients are the same, bit for bit.
+   */
+  void recompute(boolean recompute) {
+    this.recompute = recompute;
+  }
+
+  /**
+   * Hidden states [n, h] after the last norm, with the activations kept for {@link #backward}. The
    * tensor is the model's and holds until its next pass.
    */
   public Tensor forward(Parameters weights, int[] tokens, Sequences sequences) {
     this.tokens = tokens;
     this.sequences = sequences;
-    return run(weights, tokens, sequences, true);
+    return run(weights, tokens, sequences, recompute ? Kept.INPUTS : Kept.ALL);
   }
 
   /** The same where no backward pass follows: one layer's memory serves all layers. */
   public Tensor infer(Parameters weights, int[] tokens, Sequences sequences) {
-    return run(weights, tokens, sequences, false);
+    return run(weights, tokens, sequences, Kept.NOTHING);
   }
 
-  private Tensor run(Parameters weights, int[] tokens, Sequences sequences, boolean keep) {
+  private Tensor run(Parameters weights, int[] tokens, Sequences sequences, Kept kept) {
+    this.kept = kept;
     int[] positions = sequences.positions();
     int n = tokens.length;
     int h = config.hiddenSize();
-    int queryColumns = config.heads() * config.headDim();
-    int kvColumns = config.kvHeads() * config.headDim();
-    int f = config.ffnSize();
 
     Tensor x = buffers.get("x", 0, n, h);
     backend.gatherRows(x, weights.get(LlamaConfig.EMBEDDING), tokens);
     for (int layer = 0; layer < config.layers(); layer++) {
-      int slot = keep ? layer : 0;
-      // Attention block: mid = x + attention(norm(x)).
-      Tensor norm1 = buffers.get("norm1", slot, n, h);
-      backend.rmsNorm(norm1, x, weight(weights, layer, "input_layernorm"), config.rmsNormEps());
-      Tensor q = buffers.get("q", slot, n, queryColumns);
-      Tensor k = buffers.get("k", slot, n, kvColumns);
-      Tensor v = buffers.get("v", slot, n, kvColumns);
-      backend.linear(q, norm1, weight(weights, layer, "self_attn.q_proj"));
-      backend.linear(k, norm1, weight(weights, layer, "self_attn.k_proj"));
-      backend.linear(v, norm1, weight(weights, layer, "self_attn.v_proj"));
-      backend.rope(q, positions, config.headDim(), config.ropeTheta(), false);
-      backend.rope(k, positions, config.headDim(), config.ropeTheta(), false);
-      Tensor attended = buffers.get("attended", slot, n, queryColumns);
-      backend.attention(attended, q, k, v, sequences, config.heads(), config.kvHeads());
-      Tensor mid = buffers.get("mid", slot, n, h);
-      backend.linear(mid, attended, weight(weights, layer, "self_attn.o_proj"));
-      backend.add(mid, x);
-
-      // Feed-forward block: next = mid + down(swiGlu(norm(mid))).
-      Tensor norm2 = buffers.get("norm2", slot, n, h);
-      backend.rmsNorm(
-          norm2, mid, weight(weights, layer, "post_attention_layernorm"), config.rmsNormEps());
-      Tensor gate = buffers.get("gate", slot, n, f);
-      Tensor up = buffers.get("up", slot, n, f);
-      Tensor gated = buffers.get("gated", slot, n, f);
-      backend.linear(gate, norm2, weight(weights, layer, "mlp.gate_proj"));
-      backend.linear(up, norm2, weight(weights, layer, "mlp.up_proj"));
-      backend.swiGlu(gated, gate, up);
-      Tensor next = buffers.get("x", keep ? layer + 1 : (layer + 1) % 2, n, h);
+      int slot = kept == Kept.ALL ? layer : 0;
+      Tensor gated = layer(weights, layer, slot, x, positions, sequences);
+      Tensor next = buffers.get("x", kept == Kept.NOTHING ? (layer + 1) % 2 : layer + 1, n, h);
       backend.linear(next, gated, weight(weights, layer, "mlp.down_proj"));
-      backend.add(next, mid);
+      backend.add(next, buffers.get("mid", slot, n, h));
       x = next;
     }
     Tensor out = buffers.get("out", 0, n, h);
@@ -101,12 +96,52 @@ public final class Llama implements AutoCloseable {
   }
 
   /**
+   * A layer up to its last product: mid = x + attention(norm(x)), then gated = swiGlu(norm(mid))
+   * [n, f], which is returned; the layer's output is mid + down(gated).
+   */
+  private Tensor layer(
+      Parameters weights, int layer, int slot, Tensor x, int[] positions, Sequences sequences) {
+    int n = x.rows();
+    int h = config.hiddenSize();
+    int queryColumns = config.heads() * config.headDim();
+    int kvColumns = config.kvHeads() * config.headDim();
+    int f = config.ffnSize();
+
+    Tensor norm1 = buffers.get("norm1", slot, n, h);
+    backend.rmsNorm(norm1, x, weight(weights, layer, "input_layernorm"), config.rmsNormEps());
+    Tensor q = buffers.get("q", slot, n, queryColumns);
+    Tensor k = buffers.get("k", slot, n, kvColumns);
+    Tensor v = buffers.get("v", slot, n, kvColumns);
+    backend.linear(q, norm1, weight(weights, layer, "self_attn.q_proj"));
+    backend.linear(k, norm1, weight(weights, layer, "self_attn.k_proj"));
+    backend.linear(v, norm1, weight(weights, layer, "self_attn.v_proj"));
+    backend.rope(q, positions, rope, false);
+    backend.rope(k, positions, rope, false);
+    Tensor attended = buffers.get("attended", slot, n, queryColumns);
+    backend.attention(attended, q, k, v, sequences, config.heads(), config.kvHeads());
+    Tensor mid = buffers.get("mid", slot, n, h);
+    backend.linear(mid, attended, weight(weights, layer, "self_attn.o_proj"));
+    backend.add(mid, x);
+
+    Tensor norm2 = buffers.get("norm2", slot, n, h);
+    backend.rmsNorm(
+        norm2, mid, weight(weights, layer, "post_attention_layernorm"), config.rmsNormEps());
+    Tensor gate = buffers.get("gate", slot, n, f);
+    Tensor up = buffers.get("up", slot, n, f);
+    Tensor gated = buffers.get("gated", slot, n, f);
+    backend.linear(gate, norm2, weight(weights, layer, "mlp.gate_proj"));
+    backend.linear(up, norm2, weight(weights, layer, "mlp.up_proj"));
+    backend.swiGlu(gated, gate, up);
+    return gated;
+  }
+
+  /**
    * Adds to the gradients of every trunk parameter, given the loss's derivative [n, h] by the
    * hidden states of the last {@link #forward}.
    */
   public void backward(Parameters weights, Parameters gradients, Tensor dout) {
-    if (tokens == null) {
-      throw new IllegalStateException("backward needs a forward pass before it");
+    if (kept == Kept.NOTHING) {
+      throw new IllegalStateException("backward needs a forward pass right before it");
     }
     int[] positions = sequences.positions();
     int n = tokens.length;
@@ -125,13 +160,18 @@ public final class Llama implements AutoCloseable {
         config.rmsNormEps());
     for (int layer = config.layers() - 1; layer >= 0; layer--) {
       Tensor x = buffers.get("x", layer, n, h);
-      Tensor mid = buffers.get("mid", layer, n, h);
+      int slot = kept == Kept.ALL ? layer : 0;
+      // The forward pass left the last layer's there.
+      if (kept == Kept.INPUTS && layer < config.layers() - 1) {
+        layer(weights, layer, slot, x, positions, sequences);
+      }
+      Tensor mid = buffers.get("mid", slot, n, h);
 
       // Feed-forward block. dx is by next; what the residual carries to mid is already in it.
-      Tensor norm2 = buffers.get("norm2", layer, n, h);
-      Tensor gate = buffers.get("gate", layer, n, f);
-      Tensor up = buffers.get("up", layer, n, f);
-      Tensor gated = buffers.get("gated", layer, n, f);
+      Tensor norm2 = buffers.get("norm2", slot, n, h);
+      Tensor gate = buffers.get("gate", slot, n, f);
+      Tensor up = buffers.get("up", slot, n, f);
+      Tensor gated = buffers.get("gated", slot, n, f);
       Tensor dgated = buffers.zeroed("dgated", n, f);
       linearBackward(weights, gradients, layer, "mlp.down_proj", dgated, dx, gated);
       Tensor dgate = buffers.zeroed("dgate", n, f);
@@ -143,11 +183,11 @@ public final class Llama implements AutoCloseable {
       normBackward(weights, gradients, layer, "post_attention_layernorm", dx, dnorm2, mid);
 
       // Attention block. dx is now by mid.
-      Tensor norm1 = buffers.get("norm1", layer, n, h);
-      Tensor q = buffers.get("q", layer, n, queryColumns);
-      Tensor k = buffers.get("k", layer, n, kvColumns);
-      Tensor v = buffers.get("v", layer, n, kvColumns);
-      Tensor attended = buffers.get("attended", layer, n, queryColumns);
+      Tensor norm1 = buffers.get("norm1", slot, n, h);
+      Tensor q = buffers.get("q", slot, n, queryColumns);
+      Tensor k = buffers.get("k", slot, n, kvColumns);
+      Tensor v = buffers.get("v", slot, n, kvColumns);
+      Tensor attended = buffers.get("attended", slot, n, queryColumns);
       Tensor dattended = buffers.zeroed("dattended", n, queryColumns);
       linearBackward(weights, gradients, layer, "self_attn.o_proj", dattended, dx, attended);
       Tensor dq = buffers.zeroed("dq", n, queryColumns);
@@ -155,8 +195,8 @@ public final class Llama implements AutoCloseable {
       Tensor dv = buffers.zeroed("dv", n, kvColumns);
       backend.attentionBackward(
           dq, dk, dv, dattended, q, k, v, sequences, config.heads(), config.kvHeads());
-      backend.rope(dq, positions, config.headDim(), config.ropeTheta(), true);
-      backend.rope(dk, positions, config.headDim(), config.ropeTheta(), true);
+      backend.rope(dq, positions, rope, true);
+      backend.rope(dk, positions, rope, true);
       Tensor dnorm1 = buffers.zeroed("dnorm", n, h);
       linearBackward(weights, gradients, layer, "self_attn.q_proj", dnorm1, dq, norm1);
       linearBackward(weights, gradients, layer, "self_attn.k_proj", dnorm1, dk, norm1);

@@ -1,19 +1,8 @@
 package io.millrace.model.llama;
 
-import com.fasterxml.jackson.core.JsonFactoryBuilder;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.util.DefaultIndenter;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
+import io.millrace.model.tensor.Rope;
+import io.millrace.model.tensor.RopeScaling;
 import java.io.UncheckedIOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,10 +26,10 @@ import java.util.Objects;
  * @param maxPositions longest sequence in tokens ({@code max_position_embeddings})
  * @param rmsNormEps added to the mean square in RMSNorm ({@code rms_norm_eps})
  * @param ropeTheta base of the rotary frequencies ({@code rope_theta})
+ * @param ropeScaling how the rotary frequencies are scaled ({@code rope_scaling})
  * @param tiedHead whether the head is the embedding matrix ({@code tie_word_embeddings})
  * @param bosToken token that begins a sequence, or {@link #NO_TOKEN}
- * @param eosToken token that ends a sequence, or {@link #NO_TOKEN}; the first where a file lists
- *     several
+ * @param eosTokens tokens that end a sequence, each once; sampling stops at any of them
  */
 public record LlamaConfig(
     int vocabSize,
@@ -53,9 +42,10 @@ public record LlamaConfig(
     int maxPositions,
     float rmsNormEps,
     double ropeTheta,
+    RopeScaling ropeScaling,
     boolean tiedHead,
     int bosToken,
-    int eosToken) {
+    List<Integer> eosTokens) {
 
   /** Stands for a token that the model does not have. */
   public static final int NO_TOKEN = -1;
@@ -71,21 +61,6 @@ public record LlamaConfig(
 
   /** Far above any Llama; keeps a hostile file from asking for billions of names. */
   private static final int MAX_LAYERS = 10_000;
-
-  private static final long MAX_FILE_BYTES = 4 << 20;
-
-  private static final List<String> ARCHITECTURES =
-      List.of("LlamaForCausalLM", "LlamaForSequenceClassification");
-
-  private static final JsonMapper JSON =
-      JsonMapper.builder(
-              new JsonFactoryBuilder()
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder().maxNestingDepth(64).build())
-                  .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                  .build())
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
 
   /** Checks every property; an error names the property and its value. */
   public LlamaConfig {
@@ -108,8 +83,77 @@ public record LlamaConfig(
     require(
         Float.isFinite(rmsNormEps) && rmsNormEps > 0, "rmsNormEps", rmsNormEps, "above 0, finite");
     require(Double.isFinite(ropeTheta) && ropeTheta > 0, "ropeTheta", ropeTheta, "above 0, finite");
+    Objects.requireNonNull(ropeScaling, "ropeScaling");
     token("bosToken", bosToken, vocabSize);
-    token("eosToken", eosToken, vocabSize);
+    eosTokens = List.copyOf(eosTokens);
+    for (int token : eosTokens) {
+      require(
+          token >= 0 && token < vocabSize,
+          "eosToken",
+          token,
+          "a token below vocabSize (" + vocabSize + ")");
+    }
+    require(
+        eosTokens.stream().distinct().count() == eosTokens.size(),
+        "eosTokens",
+        eosTokens,
+        "each given once");
+  }
+
+  /** Without scaling of the rotary frequencies, and with one eos token or {@link #NO_TOKEN}. */
+  public LlamaConfig(
+      int vocabSize,
+      int hiddenSize,
+      int layers,
+      int heads,
+      int kvHeads,
+      int headDim,
+      int ffnSize,
+      int maxPositions,
+      float rmsNormEps,
+      double ropeTheta,
+      boolean tiedHead,
+      int bosToken,
+      int eosToken) {
+    this(
+        vocabSize,
+        hiddenSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        ffnSize,
+        maxPositions,
+        rmsNormEps,
+        ropeTheta,
+        RopeScaling.NONE,
+        tiedHead,
+        bosToken,
+        eosToken == NO_TOKEN ? List.of() : List.of(eosToken));
+  }
+
+  /** The same model with other tokens at the ends of its sequences. */
+  public LlamaConfig withTokens(int newBosToken, List<Integer> newEosTokens) {
+    return new LlamaConfig(
+        vocabSize,
+        hiddenSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        ffnSize,
+        maxPositions,
+        rmsNormEps,
+        ropeTheta,
+        ropeScaling,
+        tiedHead,
+        newBosToken,
+        newEosTokens);
+  }
+
+  /** The rotary embedding of every layer. */
+  public Rope rope() {
+    return new Rope(headDim, ropeTheta, ropeScaling);
   }
 
   /**
@@ -221,78 +265,41 @@ public record LlamaConfig(
    * @throws UncheckedIOException where the file cannot be read
    */
   public static LlamaConfig fromJson(Path file) {
-    try {
-      long size = Files.size(file);
-      if (size > MAX_FILE_BYTES) {
-        throw new IllegalArgumentException(
-            "config of " + size + " bytes is above the limit of " + MAX_FILE_BYTES);
-      }
-      return fromJson(Files.readString(file));
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
-    } catch (CharacterCodingException e) {
-      throw new IllegalArgumentException(file + ": not UTF-8 text", e);
-    } catch (IOException e) {
-      throw new UncheckedIOException(file + ": cannot be read: " + e, e);
-    }
+    return LlamaConfigJson.read(file);
   }
 
   /** As {@link #fromJson(Path)}, from the text of the file. */
   public static LlamaConfig fromJson(String text) {
-    JsonNode root;
-    try {
-      root = JSON.readTree(text);
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException("not well-formed JSON: " + e.getOriginalMessage(), e);
-    }
-    if (!root.isObject()) {
-      throw new IllegalArgumentException("expected a JSON object");
-    }
-    return new Reader(root).read();
+    return LlamaConfigJson.read(text);
+  }
+
+  /**
+   * This with the bos and eos tokens of a {@code generation_config.json}, where it names any.
+   *
+   * @throws IllegalArgumentException naming file, key and value, where the file is malformed
+   * @throws UncheckedIOException where it cannot be read
+   */
+  public LlamaConfig withGenerationConfig(Path file) {
+    return LlamaConfigJson.withGeneration(this, file);
   }
 
   /** The {@code config.json} of a {@code LlamaForCausalLM} of this shape in float32. */
   public String toJson() {
-    ObjectNode root = JSON.createObjectNode();
-    root.putArray("architectures").add("LlamaForCausalLM");
-    root.put("attention_bias", false);
-    root.put("attention_dropout", 0.0);
-    putToken(root, "bos_token_id", bosToken);
-    putToken(root, "eos_token_id", eosToken);
-    root.put("head_dim", headDim);
-    root.put("hidden_act", "silu");
-    root.put("hidden_size", hiddenSize);
-    root.put("initializer_range", 0.02);
-    root.put("intermediate_size", ffnSize);
-    root.put("max_position_embeddings", maxPositions);
-    root.put("mlp_bias", false);
-    root.put("model_type", "llama");
-    root.put("num_attention_heads", heads);
-    root.put("num_hidden_layers", layers);
-    root.put("num_key_value_heads", kvHeads);
-    root.put("pretraining_tp", 1);
-    root.put("rms_norm_eps", rmsNormEps);
-    root.putNull("rope_scaling");
-    root.put("rope_theta", ropeTheta);
-    root.put("tie_word_embeddings", tiedHead);
-    root.put("torch_dtype", "float32");
-    root.put("use_cache", true);
-    root.put("vocab_size", vocabSize);
-    DefaultPrettyPrinter printer =
-        new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n"));
-    try {
-      return JSON.writer(printer).writeValueAsString(root) + "\n";
-    } catch (JsonProcessingException e) {
-      throw new AssertionError("a tree of plain values can always be written", e);
-    }
+    return toJson("float32");
   }
 
-  private static void putToken(ObjectNode root, String key, int token) {
-    if (token == NO_TOKEN) {
-      root.putNull(key);
-    } else {
-      root.put(key, token);
-    }
+  /**
+   * As {@link #toJson()}, with weights of another type.
+   *
+   * @param dtype PyTorch's name of the type, such as bfloat16
+   */
+  public String toJson(String dtype) {
+    return LlamaConfigJson.write(this, dtype);
+  }
+
+  /** The {@code generation_config.json} that goes with it. */
+  public String toGenerationJson() {
+    return LlamaConfigJson.writeGeneration(this);
   }
 
   private static void positive(String name, int value) {
@@ -307,148 +314,13 @@ public record LlamaConfig(
         "a token below vocabSize (" + vocabSize + "), or -1 for none");
   }
 
-  private static void require(boolean holds, String name, Object value, String rule) {
+  static void require(boolean holds, String name, Object value, String rule) {
     if (!holds) {
-      throw new IllegalArgumentException(name + " is " + value + " but must be " + rule);
+      throw wrong(name, value, rule);
     }
   }
 
-  /** Turns Hugging Face's keys into properties; refuses what the forward pass does not compute. */
-  private record Reader(JsonNode root) {
-
-    LlamaConfig read() {
-      refuseUnsupported();
-      int hidden = size("hidden_size");
-      int heads = size("num_attention_heads");
-      int headDim;
-      if (isGiven(root, "head_dim")) {
-        headDim = size("head_dim");
-      } else {
-        require(hidden % heads == 0, "hidden_size", hidden, "a multiple of num_attention_heads");
-        headDim = hidden / heads;
-      }
-      // Where a key is absent, transformers' own default for Llama holds.
-      return new LlamaConfig(
-          size("vocab_size"),
-          hidden,
-          size("num_hidden_layers"),
-          heads,
-          isGiven(root, "num_key_value_heads") ? size("num_key_value_heads") : heads,
-          headDim,
-          size("intermediate_size"),
-          isGiven(root, "max_position_embeddings") ? size("max_position_embeddings") : 2048,
-          (float) number(root, "rms_norm_eps", 1e-6),
-          ropeTheta(),
-          flag("tie_word_embeddings"),
-          token("bos_token_id", 1),
-          token("eos_token_id", 2));
-    }
-
-    private void refuseUnsupported() {
-      String type = text(root, "model_type", "llama");
-      require(type.equals("llama"), "model_type", type, "llama");
-      for (JsonNode architecture : root.path("architectures")) {
-        require(
-            ARCHITECTURES.contains(architecture.asText()),
-            "architectures",
-            architecture,
-            "one of " + ARCHITECTURES);
-      }
-      String activation = text(root, "hidden_act", "silu");
-      require(activation.equals("silu"), "hidden_act", activation, "silu");
-      require(!flag("attention_bias"), "attention_bias", true, "false: biases are not supported");
-      require(!flag("mlp_bias"), "mlp_bias", true, "false: biases are not supported");
-      require(
-          !isGiven(root, "quantization_config"),
-          "quantization_config",
-          root.path("quantization_config"),
-          "absent: export the weights as float32, bfloat16 or float16 first");
-    }
-
-    /** Version 4 writes rope_theta and rope_scaling, version 5 rope_parameters with both in it. */
-    private double ropeTheta() {
-      JsonNode scaling = root.path("rope_scaling");
-      JsonNode parameters = root.path("rope_parameters");
-      refuseScaling("rope_scaling", scaling, "(none)");
-      refuseScaling("rope_parameters", parameters, "default");
-      double theta = number(root, "rope_theta", 10_000);
-      if (!isGiven(parameters, "rope_theta")) {
-        return theta;
-      }
-      double inner = number(parameters, "rope_theta", theta);
-      require(
-          !isGiven(root, "rope_theta") || theta == inner,
-          "rope_theta",
-          theta,
-          "that of rope_parameters, which is " + inner);
-      return inner;
-    }
-
-    private static void refuseScaling(String key, JsonNode node, String typeWhenAbsent) {
-      if (node.isNull() || node.isMissingNode()) {
-        return;
-      }
-      require(node.isObject(), key, node, "an object or null");
-      String type = text(node, "rope_type", text(node, "type", typeWhenAbsent));
-      require(type.equals("default"), key + ".rope_type", type, "default: no other is supported");
-      double partial = number(node, "partial_rotary_factor", 1);
-      require(partial == 1, key + ".partial_rotary_factor", partial, "1");
-      for (JsonNode value : node) {
-        require(!value.isObject(), key, node, "one setting for all layers");
-      }
-    }
-
-    private int size(String key) {
-      JsonNode node = root.path(key);
-      require(
-          node.isIntegralNumber() && node.canConvertToInt() && node.intValue() > 0,
-          key,
-          node.isMissingNode() ? "absent" : node,
-          "a whole number above 0");
-      return node.intValue();
-    }
-
-    private int token(String key, int absent) {
-      JsonNode node = root.path(key);
-      if (node.isMissingNode()) {
-        return absent;
-      }
-      if (node.isArray()) {
-        node = node.path(0);
-      }
-      if (node.isNull() || node.isMissingNode()) {
-        return NO_TOKEN;
-      }
-      require(node.isIntegralNumber() && node.canConvertToInt(), key, node, "a token id");
-      return node.intValue();
-    }
-
-    private boolean flag(String key) {
-      if (!isGiven(root, key)) {
-        return false;
-      }
-      require(root.path(key).isBoolean(), key, root.path(key), "true or false");
-      return root.path(key).booleanValue();
-    }
-
-    private static double number(JsonNode from, String key, double absent) {
-      if (!isGiven(from, key)) {
-        return absent;
-      }
-      require(from.path(key).isNumber(), key, from.path(key), "a number");
-      return from.path(key).doubleValue();
-    }
-
-    private static String text(JsonNode from, String key, String absent) {
-      if (!isGiven(from, key)) {
-        return absent;
-      }
-      require(from.path(key).isTextual(), key, from.path(key), "a string");
-      return from.path(key).textValue();
-    }
-
-    private static boolean isGiven(JsonNode from, String key) {
-      return from.hasNonNull(key);
-    }
+  static IllegalArgumentException wrong(String name, Object value, String rule) {
+    return new IllegalArgumentException(name + " is " + value + " but must be " + rule);
   }
 }

@@ -3,6 +3,7 @@ package io.millrace.model.llama;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,6 +29,7 @@ final class LlamaDecoder implements AutoCloseable {
 
   private final Backend backend;
   private final LlamaConfig config;
+  private final Rope rope;
   private final Buffers buffers;
   private final Tensor embedding;
   private final List<Layer> layers = new ArrayList<>();
@@ -36,6 +38,7 @@ final class LlamaDecoder implements AutoCloseable {
   LlamaDecoder(Backend backend, LlamaConfig config, Parameters weights) {
     this.backend = backend;
     this.config = config;
+    this.rope = config.rope();
     this.buffers = new Buffers(backend);
     this.embedding = weights.get(LlamaConfig.EMBEDDING);
     for (int i = 0; i < config.layers(); i++) {
@@ -78,8 +81,8 @@ final class LlamaDecoder implements AutoCloseable {
       backend.linearByRow(q, norm, layer.q);
       backend.linearByRow(k, norm, layer.k);
       backend.linearByRow(v, norm, layer.v);
-      backend.rope(q, positions, config.headDim(), config.ropeTheta(), false);
-      backend.rope(k, positions, config.headDim(), config.ropeTheta(), false);
+      backend.rope(q, positions, rope, false);
+      backend.rope(k, positions, rope, false);
       backend.cachedAttention(attended, q, k, v, cache, i, sequences, config.heads());
       backend.linearByRow(change, attended, layer.o);
       backend.add(x, change);

@@ -43,7 +43,13 @@ public final class Parameters implements AutoCloseable {
   }
 
   private static int elements(List<ParameterSpec> specs) {
-    return Math.toIntExact(specs.stream().mapToLong(ParameterSpec::elementCount).sum());
+    long count = specs.stream().mapToLong(ParameterSpec::elementCount).sum();
+    if (count > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "a model of %,d parameters is above the limit of %,d"
+              .formatted(count, Integer.MAX_VALUE));
+    }
+    return (int) count;
   }
 
   /** Parameters of zeros; also what gradients and moments are kept in. */

@@ -13,6 +13,7 @@ public final class ScalarModel implements AutoCloseable {
   private final Llama trunk;
   private final Buffers buffers;
   private final Parameters weights;
+  private ActivationMemory memory = ActivationMemory.defaults();
 
   private int[] keptRows;
   private int keptTokens;
@@ -39,6 +40,17 @@ public final class ScalarModel implements AutoCloseable {
 
   public Parameters weights() {
     return weights;
+  }
+
+  /** What training passes keep. */
+  public ActivationMemory memory() {
+    return memory;
+  }
+
+  /** Sets what training passes keep, from the next on. */
+  public void useMemory(ActivationMemory memory) {
+    this.memory = memory;
+    trunk.recompute(memory.recompute());
   }
 
   /** The score after the last token of every sequence, {@code [sequences]}. */

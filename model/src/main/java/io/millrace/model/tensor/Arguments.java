@@ -87,11 +87,11 @@ public final class Arguments {
     require(w.size() == x.columns(), "rmsNormBackward", x, w);
   }
 
-  public static void rope(Tensor x, int[] positions, int headDim) {
-    if (headDim < 2 || headDim % 2 != 0 || x.columns() % headDim != 0) {
+  public static void rope(Tensor x, int[] positions, Rope rope) {
+    if (x.columns() % rope.headDim() != 0) {
       throw new IllegalArgumentException(
-          "rope: heads of %d do not divide rows of shape %s, or are odd"
-              .formatted(headDim, Arrays.toString(x.shape())));
+          "rope: heads of %d do not divide rows of shape %s"
+              .formatted(rope.headDim(), Arrays.toString(x.shape())));
     }
     requireCount("rope", "positions", positions.length, x.rows(), x);
     requireIndices("rope", positions, Integer.MAX_VALUE);

@@ -65,11 +65,14 @@ public interface Backend extends AutoCloseable {
   void rmsNormBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon);
 
   /**
-   * Rotates the heads of x [n, heads·headDim] in place by position · base^(−2j/headDim), pairs (j,
-   * j + headDim/2) as Hugging Face lays them out (Su et al., arXiv 2104.09864, equation 34). The
-   * backward pass is the rotation the other way round: {@code backward = true} on the gradient.
+   * Rotates the heads of x [n, heads·headDim] in place by position · θ_j, pairs (j, j + headDim/2)
+   * as Hugging Face lays them out (Su et al., arXiv 2104.09864, equation 34), θ being {@link
+   * Rope#inverseFrequencies}. The backward pass is the rotation the other way round: {@code
+   * backward = true} on the gradient.
+   *
+   * @param positions of each row in its sequence, {@code [n]}
    */
-  void rope(Tensor x, int[] positions, int headDim, double base, boolean backward);
+  void rope(Tensor x, int[] positions, Rope rope, boolean backward);
 
   /**
    * Causal grouped-query attention within each packed sequence (Ainslie et al., arXiv 2305.13245):

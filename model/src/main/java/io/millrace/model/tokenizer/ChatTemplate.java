@@ -5,35 +5,35 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Dialogues as tokens in the form of Llama 2-Chat (arXiv 2307.09288; {@code llama/generation.py} of
- * Meta's release): one turn pair after the other is
+ * Dialogues as a model's tokens, in the form that it was trained with.
  *
- * <pre>{@code <s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{user} [/INST] {assistant} </s>}</pre>
- *
- * with the system block in the first pair only. {@code <s>} and {@code </s>} stand for the bos and
- * eos tokens, which enter as ids: what people write can neither end nor begin a turn pair. The
- * brackets are ordinary text, as in Llama 2-Chat itself, and can be written by anyone.
- *
- * <p>A prompt ends after {@code [/INST]}, a response is the rest: prompt and response one after the
- * other are exactly the tokens of the dialogue with both. May be used by many threads at once, as
- * long as the tokenizer is open.
+ * <p>The tokens that begin and end turns enter as ids: what people write can neither end nor begin
+ * a turn. A prompt ends where the response is due, a response ends with {@link #endToken}; prompt
+ * and response one after the other are exactly the tokens of the dialogue with both. May be used by
+ * many threads at once, as long as the tokenizer is open.
  */
-public final class ChatTemplate {
-  private static final String TURN = "[INST] ";
-  private static final String TURN_END = " [/INST]";
+public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
+  final Tokenizer tokenizer;
+  private final ChatForm form;
+  private final int endToken;
 
-  /** What stands before every response, as text by itself. */
-  private static final String ANCHOR = "[/INST]";
+  private record Known(String source, ChatForm form) {}
 
-  private final Tokenizer tokenizer;
-  private final Llama2Template form;
-  private final int[] anchor;
+  /** The template met last: one policy version after another comes with the same. */
+  private static volatile Known last;
+
+  ChatTemplate(Tokenizer tokenizer, ChatForm form, int endToken) {
+    this.tokenizer = tokenizer;
+    this.form = form;
+    this.endToken = endToken;
+  }
 
   /**
-   * The template that comes with a tokenizer.
+   * The template that comes with a tokenizer. Its source is a program: it is run on a set of
+   * dialogues, and known by what it makes of them, however it is written.
    *
-   * @throws TokenizerException if it comes with none, or with one that is not known to be Llama
-   *     2-Chat's: it would be a guess, and a wrong one spoils every token
+   * @throws TokenizerException if the tokenizer comes with none, or with one whose text is not that
+   *     of Llama 2-Chat, ChatML or Llama 3: it would be a guess, and a wrong one spoils every token
    */
   public static ChatTemplate of(Tokenizer tokenizer) {
     String source =
@@ -43,36 +43,48 @@ public final class ChatTemplate {
                 () ->
                     new TokenizerException(
                         tokenizer.origin(),
-                        "the tokenizer has no chat template; if the model was trained for Llama"
-                            + " 2-Chat's, set \"chat_template\" in tokenizer_config.json to it"));
-    Llama2Template form =
-        Llama2Template.recognize(source)
-            .orElseThrow(
-                () ->
-                    new TokenizerException(
-                        tokenizer.origin(),
-                        "its chat template is not a known spelling of Llama 2-Chat's, the only one"
-                            + " supported; it begins \"%s\""
-                                .formatted(source.substring(0, Math.min(80, source.length())))));
-    return new ChatTemplate(tokenizer, form);
-  }
-
-  private ChatTemplate(Tokenizer tokenizer, Llama2Template form) {
-    this.tokenizer = tokenizer;
-    this.form = form;
-    anchor = tokenizer.encode(ANCHOR);
-    String before = TURN + "a" + TURN_END;
-    int[] whole = tokenizer.encode(before + " b ");
-    if (!Arrays.equals(whole, join(tokenizer.encode(before), afterAnchor(" b ")))) {
+                        "the tokenizer has no chat template; set \"chat_template\" in"
+                            + " tokenizer_config.json to the one that the model was trained"
+                            + " with"));
+    try {
+      return known(source).form().with(tokenizer);
+    } catch (IllegalArgumentException e) {
       throw new TokenizerException(
-          tokenizer.origin(),
-          "the vocabulary has tokens that reach across the end of \"[/INST]\", so prompts and"
-              + " responses cannot be told apart");
+          tokenizer.origin(), "its chat template is not supported: " + e.getMessage(), e);
     }
   }
 
+  private static Known known(String source) {
+    Known known = last;
+    if (known == null || !known.source().equals(source)) {
+      known = new Known(source, ChatForm.recognize(source));
+      last = known;
+    }
+    return known;
+  }
+
+  /** The form's name: Llama 2-Chat, ChatML or Llama 3. */
+  public String title() {
+    return form.title();
+  }
+
+  /** The token that every response of a demonstration ends with. */
+  public int endToken() {
+    return endToken;
+  }
+
   /**
-   * The tokens of a prompt, from bos to {@code [/INST]}, answers to earlier turns included.
+   * The tokens at which sampling stops: {@link #endToken} and those that the model's configuration
+   * names, each once.
+   */
+  public int[] stopTokens(List<Integer> eosTokens) {
+    return IntStream.concat(IntStream.of(endToken), eosTokens.stream().mapToInt(Integer::intValue))
+        .distinct()
+        .toArray();
+  }
+
+  /**
+   * The tokens of a prompt up to where the response is due, answers to earlier turns included.
    *
    * @throws IllegalArgumentException unless the dialogue ends with a user turn
    */
@@ -81,35 +93,31 @@ public final class ChatTemplate {
     return render(dialogue).tokens();
   }
 
-  /** The tokens of a response, eos included. */
+  /** The tokens of a response, {@link #endToken} included. */
   public int[] responseTokens(String answer) {
-    return join(afterAnchor(" " + content(answer) + " "), new int[] {tokenizer.eos()});
+    return Tokenizer.join(tokenizer.encodeContinuation(answerText(answer)), new int[] {endToken});
   }
 
   /**
-   * The text of a response: the inverse of {@link #responseTokens}. Tokens after the first eos are
-   * left out, and so are the spaces that the template puts around an answer; without eos, as in a
-   * response that was cut, the last space is the response's own.
+   * The text of a response: the inverse of {@link #responseTokens}. Tokens from the first {@link
+   * #endToken} on are left out, and so is what the form puts around an answer; without that token,
+   * as in a response that was cut, space at the end is the response's own.
    *
    * @throws IllegalArgumentException for an id that the vocabulary does not have
    */
   public String responseText(int[] tokens) {
     int end =
         IntStream.range(0, tokens.length)
-            .filter(i -> tokens[i] == tokenizer.eos())
+            .filter(i -> tokens[i] == endToken)
             .findFirst()
             .orElse(tokens.length);
-    // Decoders of the SentencePiece kind drop a space that begins the text, so it must not begin.
-    String text =
-        tokenizer.decode(join(anchor, Arrays.copyOf(tokens, end))).substring(ANCHOR.length());
-    if (text.startsWith(" ")) {
-      text = text.substring(1);
-    }
-    return end < tokens.length && text.endsWith(" ") ? text.substring(0, text.length() - 1) : text;
+    String text = tokenizer.decodeContinuation(Arrays.copyOf(tokens, end));
+    return answerOf(text, end < tokens.length);
   }
 
   /**
-   * A dialogue to learn from, with the loss on every assistant turn and the eos after it.
+   * A dialogue to learn from, with the loss on every assistant turn and the {@link #endToken} after
+   * it.
    *
    * @throws IllegalArgumentException unless the dialogue ends with an assistant turn
    */
@@ -120,13 +128,12 @@ public final class ChatTemplate {
 
   private ChatExample render(List<Message> dialogue) {
     IntStream.Builder tokens = IntStream.builder();
-    int first = Dialogue.first(dialogue);
     boolean[] learned = new boolean[0];
     int length = 0;
-    for (int turn = first; turn < dialogue.size(); turn++) {
-      Message message = dialogue.get(turn);
-      boolean answer = message.role() == Role.ASSISTANT;
-      int[] part = answer ? responseTokens(message.content()) : userTokens(dialogue, turn, first);
+    for (int turn = Dialogue.first(dialogue); turn < dialogue.size(); turn++) {
+      boolean answer = dialogue.get(turn).role() == Role.ASSISTANT;
+      int[] part =
+          answer ? responseTokens(dialogue.get(turn).content()) : userTokens(dialogue, turn);
       Arrays.stream(part).forEach(tokens);
       learned = Arrays.copyOf(learned, length + part.length);
       Arrays.fill(learned, length, learned.length, answer);
@@ -135,27 +142,19 @@ public final class ChatTemplate {
     return new ChatExample(tokens.build().toArray(), learned);
   }
 
-  private int[] userTokens(List<Message> dialogue, int turn, int first) {
-    String said = dialogue.get(turn).content();
-    if (turn == first && first == 1) {
-      said = "<<SYS>>\n" + dialogue.getFirst().content() + "\n<</SYS>>\n\n" + said;
-    }
-    return join(new int[] {tokenizer.bos()}, tokenizer.encode(TURN + content(said) + TURN_END));
-  }
+  /**
+   * The tokens of a user turn: from the end token of the answer before it, or from the beginning of
+   * the dialogue with its system turn, to where the answer to it is due.
+   */
+  abstract int[] userTokens(List<Message> dialogue, int turn);
 
-  private String content(String said) {
-    return form == Llama2Template.STRIPPED ? Texts.pythonStrip(said) : said;
-  }
+  /** An answer with what the form puts around it, the end token aside. */
+  abstract String answerText(String answer);
 
-  /** The tokens of a text where it follows {@code [/INST]}, not where it begins a sequence. */
-  private int[] afterAnchor(String text) {
-    int[] both = tokenizer.encode(ANCHOR + text);
-    return Arrays.copyOfRange(both, anchor.length, both.length);
-  }
-
-  private static int[] join(int[] a, int[] b) {
-    int[] joined = Arrays.copyOf(a, a.length + b.length);
-    System.arraycopy(b, 0, joined, a.length, b.length);
-    return joined;
-  }
+  /**
+   * The inverse of {@link #answerText}.
+   *
+   * @param ended whether the end token follows
+   */
+  abstract String answerOf(String text, boolean ended);
 }

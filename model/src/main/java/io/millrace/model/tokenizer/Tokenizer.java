@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /**
  * Text to tokens and back, by a byte-pair encoding in Hugging Face's format.
@@ -20,13 +21,22 @@ public final class Tokenizer implements AutoCloseable {
   /** Kinds of text that an encoding may lose: runs of space, marks, long characters, controls. */
   private static final String PROBE = "Round  trip:\n\té e\u0301 \ud83d\ude00\u0000.";
 
+  /** Text before other text, a single token or several. */
+  private static final String ANCHOR = "-";
+
   private final TokenizerFiles files;
   private final TokenizerConfig config;
   private final Vocabulary vocabulary;
   private final Set<Integer> special;
   private final NativeTokenizer nativeTokenizer;
-  private final int bos;
-  private final int eos;
+
+  /** Encodes text that begins nothing; the same object where that makes no difference. */
+  private final NativeTokenizer continuation;
+
+  private final TokenizerJson.Prefix prefix;
+  private final int[] textStart;
+  private final OptionalInt bos;
+  private final OptionalInt eos;
   private final OptionalInt separator;
   private final OptionalInt padding;
 
@@ -46,14 +56,22 @@ public final class Tokenizer implements AutoCloseable {
     TokenizerJson json = TokenizerJson.parse(files, config.special());
     vocabulary = json.vocabulary();
     special = json.special();
-    bos = id("bos_token", config.bos());
-    eos = id("eos_token", config.eos());
+    prefix = json.prefix();
+    textStart = json.startToken().stream().mapToInt(token -> id("bos_token", token)).toArray();
+    bos = optionalId("bos_token", config.bos());
+    eos = optionalId("eos_token", config.eos());
     separator = optionalId("sep_token", config.separator());
     padding = optionalId("pad_token", config.padding());
-    requireDistinct();
-    nativeTokenizer = new NativeTokenizer(files.where(TokenizerFiles.TOKENIZER), json.nativeJson());
-    requireRoundTrip(PROBE);
-    requireRoundTrip(" " + PROBE + " ");
+    requireOwnSeparator();
+    String where = files.where(TokenizerFiles.TOKENIZER);
+    nativeTokenizer = new NativeTokenizer(where, json.nativeJson());
+    continuation =
+        prefix == TokenizerJson.Prefix.NONE
+            ? nativeTokenizer
+            : new NativeTokenizer(where, json.continuationJson());
+    requireRoundTrip(PROBE, text -> decode(encode(text)));
+    // By itself, a text that begins with a space may be taken for the same without it.
+    requireRoundTrip(" " + PROBE + " ", text -> decodeContinuation(encodeContinuation(text)));
   }
 
   private int id(String role, String token) {
@@ -70,32 +88,20 @@ public final class Tokenizer implements AutoCloseable {
     return token.isEmpty() ? OptionalInt.empty() : OptionalInt.of(id(role, token.get()));
   }
 
-  private void requireDistinct() {
-    Optional<String> none = Optional.empty();
-    boolean distinct =
-        bos != eos
-            && (config.separator().equals(none)
-                || (separator.getAsInt() != bos && separator.getAsInt() != eos))
-            && (config.padding().equals(none)
-                || (padding.getAsInt() != bos
-                    && padding.getAsInt() != eos
-                    && !padding.equals(separator)));
-    if (!distinct) {
+  private void requireOwnSeparator() {
+    if (separator.isPresent()
+        && (separator.equals(bos) || separator.equals(eos) || separator.equals(padding))) {
       throw new TokenizerException(
           files.where(TokenizerFiles.CONFIG),
-          "bos_token \"%s\", eos_token \"%s\", sep_token \"%s\" and pad_token \"%s\" must be different tokens; null stands for none of the latter two"
-              .formatted(
-                  config.bos(),
-                  config.eos(),
-                  config.separator().orElse("null"),
-                  config.padding().orElse("null")));
+          "sep_token \"%s\" must be another token than bos_token, eos_token and pad_token; null stands for none"
+              .formatted(config.separator().orElseThrow()));
     }
   }
 
-  private void requireRoundTrip(String text) {
+  private void requireRoundTrip(String text, UnaryOperator<String> roundTrip) {
     String back;
     try {
-      back = decode(encode(text));
+      back = roundTrip.apply(text);
     } catch (RuntimeException e) {
       close();
       throw new TokenizerException(
@@ -111,10 +117,36 @@ public final class Tokenizer implements AutoCloseable {
 
   /**
    * The tokens of a text, none of them special, none added. A lone surrogate, which is no Unicode
-   * character, is taken for U+FFFD.
+   * character, is taken for U+FFFD; some tokenizers of the SentencePiece kind drop a space that the
+   * text begins with.
    */
   public int[] encode(String text) {
     return text.isEmpty() ? new int[0] : nativeTokenizer.encode(Texts.wellFormed(text));
+  }
+
+  /** The tokens of a text that follows a special token, as in the middle of a sequence. */
+  int[] encodeAfterSpecial(String text) {
+    return prefix == TokenizerJson.Prefix.FIRST ? encodeContinuation(text) : encode(text);
+  }
+
+  /** The tokens of a text that follows other text, which may not be joined with it. */
+  int[] encodeContinuation(String text) {
+    return text.isEmpty() ? new int[0] : continuation.encode(Texts.wellFormed(text));
+  }
+
+  /** The text of tokens that follow other text, as sampled ones do; else as {@link #decode}. */
+  public String decodeContinuation(int[] tokens) {
+    if (prefix == TokenizerJson.Prefix.NONE) {
+      return decode(tokens);
+    }
+    // Decoders of the SentencePiece kind drop a space that begins the text, so it must not begin.
+    return decode(join(encode(ANCHOR), tokens)).substring(ANCHOR.length());
+  }
+
+  static int[] join(int[] a, int[] b) {
+    int[] joined = Arrays.copyOf(a, a.length + b.length);
+    System.arraycopy(b, 0, joined, a.length, b.length);
+    return joined;
   }
 
   /**
@@ -144,14 +176,32 @@ public final class Tokenizer implements AutoCloseable {
     return vocabulary.size();
   }
 
-  /** Begins a sequence. */
+  /**
+   * Begins a sequence.
+   *
+   * @throws TokenizerException if the tokenizer has none
+   */
   public int bos() {
-    return bos;
+    return bos.orElseThrow(() -> without("bos_token"));
   }
 
-  /** Ends a response. */
+  /**
+   * Ends a sequence.
+   *
+   * @throws TokenizerException if the tokenizer has none
+   */
   public int eos() {
-    return eos;
+    return eos.orElseThrow(() -> without("eos_token"));
+  }
+
+  private TokenizerException without(String role) {
+    return new TokenizerException(
+        files.where(TokenizerFiles.CONFIG), "has no \"" + role + "\", which is needed here");
+  }
+
+  /** What a plain text begins with: the bos token, or nothing; {@code [0 or 1]}. */
+  public int[] textStart() {
+    return textStart.clone();
   }
 
   /**
@@ -205,5 +255,6 @@ public final class Tokenizer implements AutoCloseable {
   @Override
   public void close() {
     nativeTokenizer.close();
+    continuation.close();
   }
 }

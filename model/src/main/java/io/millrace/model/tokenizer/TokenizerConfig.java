@@ -13,8 +13,8 @@ import java.util.TreeSet;
  * @param special every token that it calls special, those with a role among them
  */
 record TokenizerConfig(
-    String bos,
-    String eos,
+    Optional<String> bos,
+    Optional<String> eos,
     Optional<String> separator,
     Optional<String> padding,
     Set<String> special,
@@ -35,24 +35,26 @@ record TokenizerConfig(
         content(added).ifPresent(special::add);
       }
     }
-    String bos = required(where, config, "bos_token");
-    String eos = required(where, config, "eos_token");
+    // Older directories name some tokens in a file of their own.
+    Optional<byte[]> map = files.optional(TokenizerFiles.SPECIAL_TOKENS);
+    if (map.isPresent()) {
+      ObjectNode roles = Json.object(files.where(TokenizerFiles.SPECIAL_TOKENS), map.get());
+      for (String key : new String[] {"bos_token", "eos_token"}) {
+        if (config.path(key).isMissingNode() && roles.has(key)) {
+          config.set(key, roles.get(key));
+        }
+      }
+    }
+    Optional<String> bos = token(where, config, "bos_token");
+    Optional<String> eos = token(where, config, "eos_token");
     Optional<String> separator = token(where, config, "sep_token");
     Optional<String> padding = token(where, config, "pad_token");
-    special.add(bos);
-    special.add(eos);
+    bos.ifPresent(special::add);
+    eos.ifPresent(special::add);
     separator.ifPresent(special::add);
     padding.ifPresent(special::add);
     return new TokenizerConfig(
         bos, eos, separator, padding, Set.copyOf(special), chatTemplate(files, where, config));
-  }
-
-  private static String required(String where, ObjectNode config, String key) {
-    return token(where, config, key)
-        .orElseThrow(
-            () ->
-                new TokenizerException(
-                    where, "has no \"" + key + "\"; sequences of a Llama begin and end with one"));
   }
 
   private static Optional<String> token(String where, ObjectNode config, String key) {

@@ -18,12 +18,13 @@ record TokenizerFiles(String origin, Map<String, byte[]> contents) {
   static final String TOKENIZER = "tokenizer.json";
   static final String CONFIG = "tokenizer_config.json";
   static final String TEMPLATE = "chat_template.jinja";
+  static final String SPECIAL_TOKENS = "special_tokens_map.json";
 
   /**
    * Every file that tokenizers of Hugging Face directories consist of; the first two are needed.
    */
   private static final List<String> NAMES =
-      List.of(TOKENIZER, CONFIG, TEMPLATE, "special_tokens_map.json", "tokenizer.model");
+      List.of(TOKENIZER, CONFIG, TEMPLATE, SPECIAL_TOKENS, "tokenizer.model");
 
   /** The largest vocabularies in use take some 35 MB; more is no tokenizer. */
   private static final long MAX_BYTES = 128L << 20;

@@ -4,10 +4,16 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * What {@code tokenizer.json} says, checked, and the form of it that the native library gets.
@@ -22,9 +28,38 @@ import java.util.Set;
  *
  * @param vocabulary all tokens, special ones included
  * @param special the ids of special tokens
+ * @param startToken the special token that the file's post-processor puts before a text
+ * @param prefix what is put before a text, where anything is
  * @param nativeJson for the native library
+ * @param continuationJson the same without that prefix; equal where there is none
  */
-record TokenizerJson(Vocabulary vocabulary, Set<Integer> special, String nativeJson) {
+record TokenizerJson(
+    Vocabulary vocabulary,
+    Set<Integer> special,
+    Optional<String> startToken,
+    Prefix prefix,
+    String nativeJson,
+    String continuationJson) {
+
+  /** Where a tokenizer of the SentencePiece kind puts a space of its own before a text. */
+  enum Prefix {
+    NONE,
+    /** At the beginning of a sequence alone. */
+    FIRST,
+    /** There, and after every special token. */
+    SECTIONS
+  }
+
+  /**
+   * Tokens that set the turns of a dialogue apart. Some files forget to call them special, and then
+   * a user could write them.
+   */
+  private static final Set<String> CONTROLS =
+      Arrays.stream(TurnForm.Marks.values())
+          .flatMap(marks -> Stream.of(marks.open, marks.endOfRole, marks.end))
+          .filter(token -> !token.isEmpty())
+          .collect(Collectors.toUnmodifiableSet());
+
   private static final Map<String, Set<String>> COMPONENTS =
       Map.of(
           "normalizer", Set.of("Sequence", "Prepend", "Replace", "NFC", "NFKC"),
@@ -59,16 +94,81 @@ record TokenizerJson(Vocabulary vocabulary, Set<Integer> special, String nativeJ
       Set<String> special = removeSpecials(pieces, vocabulary);
       removeMergesOf(special, array(model, "merges"));
       requireCoverage(model, pieces);
+      Optional<String> start = startToken(root.path("post_processor")).filter(special::contains);
       root.putNull("truncation").putNull("padding").putNull("post_processor");
       model.putNull("unk_token");
 
       Set<Integer> ids = new HashSet<>();
       special.forEach(token -> ids.add(vocabulary.id(token).orElseThrow()));
+      String nativeJson = write();
+      Prefix prefix = removePrefix();
+      return new TokenizerJson(
+          vocabulary,
+          Set.copyOf(ids),
+          start,
+          prefix,
+          nativeJson,
+          prefix == Prefix.NONE ? nativeJson : write());
+    }
+
+    private String write() {
       try {
-        return new TokenizerJson(vocabulary, Set.copyOf(ids), Json.MAPPER.writeValueAsString(root));
+        return Json.MAPPER.writeValueAsString(root);
       } catch (JsonProcessingException e) {
         throw new TokenizerException(where, "cannot be written as JSON again", e);
       }
+    }
+
+    private static Optional<String> startToken(JsonNode processor) {
+      for (JsonNode part : processor.path("processors")) {
+        Optional<String> token = startToken(part);
+        if (token.isPresent()) {
+          return token;
+        }
+      }
+      JsonNode first = processor.path("single").path(0).path("SpecialToken").path("id");
+      return first.isTextual() ? Optional.of(first.textValue()) : Optional.empty();
+    }
+
+    /** Takes out what puts a space before a text, and says what it was. */
+    private Prefix removePrefix() {
+      Prefix prefix = Prefix.NONE;
+      ObjectNode sequence = Json.MAPPER.createObjectNode().put("type", "Sequence");
+      ArrayNode kept = sequence.putArray("normalizers");
+      for (JsonNode part : parts(root.path("normalizer"), "normalizers")) {
+        if (part.path("type").asText().equals("Prepend")) {
+          prefix = Prefix.SECTIONS;
+        } else {
+          kept.add(part);
+        }
+      }
+      if (prefix != Prefix.NONE) {
+        root.set("normalizer", sequence);
+      }
+      for (JsonNode part : parts(root.path("pre_tokenizer"), "pretokenizers")) {
+        if (part instanceof ObjectNode object && part.path("type").asText().equals("Metaspace")) {
+          boolean adds = part.path("add_prefix_space").asBoolean(true);
+          String scheme = part.path("prepend_scheme").asText(adds ? "always" : "never");
+          if (scheme.equals("always")) {
+            prefix = Prefix.SECTIONS;
+          } else if (scheme.equals("first") && prefix == Prefix.NONE) {
+            prefix = Prefix.FIRST;
+          }
+          object.put("prepend_scheme", "never").remove("add_prefix_space");
+        }
+      }
+      return prefix;
+    }
+
+    /** A component, or its parts where it is a sequence; there is none within another. */
+    private static List<JsonNode> parts(JsonNode component, String name) {
+      List<JsonNode> parts = new ArrayList<>();
+      if (component.path("type").asText().equals("Sequence")) {
+        component.path(name).forEach(parts::add);
+      } else if (component.isObject()) {
+        parts.add(component);
+      }
+      return parts;
     }
 
     private void requireComponent(String name, JsonNode component, Set<String> types) {
@@ -142,7 +242,9 @@ record TokenizerJson(Vocabulary vocabulary, Set<Integer> special, String nativeJ
         String content = token.path("content").asText();
         int id = id("added token \"" + content + "\"", token.path("id"));
         vocabulary.add(content, id);
-        if (token.path("special").asBoolean() || specialByConfig.contains(content)) {
+        if (token.path("special").asBoolean()
+            || specialByConfig.contains(content)
+            || CONTROLS.contains(content)) {
           special.add(content);
           i.remove();
         } else {
@@ -191,6 +293,9 @@ record TokenizerJson(Vocabulary vocabulary, Set<Integer> special, String nativeJ
             "neither a ByteLevel pre-tokenizer nor model.byte_fallback: some texts have no tokens");
       }
       for (int b = 0; b < 256; b++) {
+        if (b == 0xC0 || b == 0xC1 || b > 0xF4) {
+          continue; // UTF-8 has no use for these (RFC 3629, section 1)
+        }
         String token =
             byteLevel ? String.valueOf(ByteAlphabet.character(b)) : "<0x%02X>".formatted(b);
         if (!pieces.has(token)) {

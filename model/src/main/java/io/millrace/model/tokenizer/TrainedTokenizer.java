@@ -139,7 +139,7 @@ public record TrainedTokenizer(List<String> vocabulary, List<String> merges) {
         .put("add_bos_token", true)
         .put("add_eos_token", false)
         .put("clean_up_tokenization_spaces", false)
-        .put("chat_template", Llama2Template.SOURCE);
+        .put("chat_template", Llama2Form.SOURCE);
   }
 
   private static byte[] bytes(JsonNode json) {

@@ -4,12 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Splits a batch of sequences where it would not fit: gradients of the parts add up to the whole's.
+ * Splits a batch of sequences by tokens, which its activations grow with: gradients of the parts
+ * add up to the whole's.
  */
 final class MicroBatches {
-
-  /** Sequences · longest² of a part: what attention's work space grows with. */
-  private static final long MAX_ATTENTION = 1 << 21;
 
   private MicroBatches() {}
 
@@ -21,24 +19,23 @@ final class MicroBatches {
     }
   }
 
-  /** Consecutive parts, each as long as the attention of its sequences fits. */
-  static List<Part> of(List<int[]> sequences, int sequencesPerItem) {
+  /** Consecutive parts of at most so many tokens, or of one item where that has more. */
+  static List<Part> of(List<int[]> sequences, int sequencesPerItem, int maxTokens) {
     List<Part> parts = new ArrayList<>();
     int from = 0;
-    long longest = 0;
+    long tokens = 0;
     int items = sequences.size() / sequencesPerItem;
     for (int item = 0; item < items; item++) {
-      long length = 0;
+      long more = 0;
       for (int i = 0; i < sequencesPerItem; i++) {
-        length = Math.max(length, sequences.get(item * sequencesPerItem + i).length);
+        more += sequences.get(item * sequencesPerItem + i).length;
       }
-      long grown = Math.max(longest, length);
-      if (item > from && (item - from + 1L) * sequencesPerItem * grown * grown > MAX_ATTENTION) {
+      if (item > from && tokens + more > maxTokens) {
         parts.add(new Part(from, item));
         from = item;
-        grown = length;
+        tokens = 0;
       }
-      longest = grown;
+      tokens += more;
     }
     parts.add(new Part(from, items));
     return parts;

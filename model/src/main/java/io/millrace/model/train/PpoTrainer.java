@@ -122,7 +122,7 @@ public final class PpoTrainer implements AutoCloseable {
   private void value() {
     int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
     List<int[]> sequences = batch.sequences.subList(batch.valued, to);
-    for (MicroBatches.Part part : MicroBatches.of(sequences, 1)) {
+    for (MicroBatches.Part part : microBatches(sequences)) {
       int from = batch.valued + part.from();
       int[] members = range(from, batch.valued + part.to());
       float[] values = critic.infer(sequences(members), targets(members).rows());
@@ -212,7 +212,7 @@ public final class PpoTrainer implements AutoCloseable {
     ValueLoss valueLoss = ValueLoss.ZERO;
     double entropy = 0;
     boolean finite = true;
-    for (MicroBatches.Part part : MicroBatches.of(sequences(members), 1)) {
+    for (MicroBatches.Part part : microBatches(sequences(members))) {
       int[] some = Arrays.copyOfRange(members, part.from(), part.to());
       List<int[]> sequences = sequences(some);
       Targets targets = targets(some);
@@ -264,6 +264,14 @@ public final class PpoTrainer implements AutoCloseable {
     } else {
       skip(policyNorm, criticNorm);
     }
+  }
+
+  /** Policy and critic pass over the same parts: the less memory of the two decides. */
+  private List<MicroBatches.Part> microBatches(List<int[]> sequences) {
+    return MicroBatches.of(
+        sequences,
+        1,
+        Math.min(policy.memory().microBatchTokens(), critic.memory().microBatchTokens()));
   }
 
   private void skip(double policyNorm, double criticNorm) {

@@ -4,6 +4,7 @@ import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.MicroBatches.Part;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -52,22 +53,27 @@ public final class SupervisedTrainer implements AutoCloseable {
   /** One update on the mean loss over all learned tokens of the batch. */
   public Step step(List<Example> batch) {
     List<int[]> sequences = batch.stream().map(Example::tokens).toList();
-    Targets targets = Targets.masked(sequences, batch.stream().map(Example::loss).toList());
-    if (targets.count() == 0) {
+    List<boolean[]> masks = batch.stream().map(Example::loss).toList();
+    // The loss is a mean over the batch, whatever part a token comes in.
+    int learned = Targets.masked(sequences, masks).count();
+    if (learned == 0) {
       throw new IllegalArgumentException(
           "no token of this batch of " + batch.size() + " is to be learned");
     }
-    float[] logProbs = model.forward(sequences, targets, 1).logProbs();
     double loss = 0;
-    for (float logProb : logProbs) {
-      loss -= logProb;
+    for (Part part : MicroBatches.of(sequences, 1, model.memory().microBatchTokens())) {
+      List<int[]> some = sequences.subList(part.from(), part.to());
+      Targets targets = Targets.masked(some, masks.subList(part.from(), part.to()));
+      for (float logProb : model.forward(some, targets, 1).logProbs()) {
+        loss -= logProb;
+      }
+      float[] dLogProbs = new float[targets.count()];
+      Arrays.fill(dLogProbs, -1f / learned);
+      model.backward(optimizer.gradients(), dLogProbs, new float[targets.count()]);
     }
-    float[] dLogProbs = new float[targets.count()];
-    Arrays.fill(dLogProbs, -1f / targets.count());
-    model.backward(optimizer.gradients(), dLogProbs, new float[targets.count()]);
     Optimizer.Update update = optimizer.update();
     int tokens = sequences.stream().mapToInt(sequence -> sequence.length).sum();
-    return new Step(loss / targets.count(), targets.count(), tokens, update);
+    return new Step(loss / learned, learned, tokens, update);
   }
 
   public LanguageModel model() {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import io.millrace.model.tensor.RopeScaling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class LlamaConfigTest {
   private static final LlamaConfig UNTIED =
@@ -38,7 +40,12 @@ class LlamaConfigTest {
   @Test
   void readsWhatItWrites() throws IOException {
     LlamaConfig tied = new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, true, -1, 8);
-    for (LlamaConfig config : List.of(UNTIED, tied)) {
+    for (LlamaConfig config :
+        List.of(
+            UNTIED,
+            tied,
+            scaled(new RopeScaling.Linear(2.5)),
+            scaled(new RopeScaling.Llama3(8, 1, 4, 8192)))) {
       Path file = Files.writeString(dir.resolve("config.json"), config.toJson());
       assertEquals(config, LlamaConfig.fromJson(file));
     }
@@ -54,8 +61,10 @@ class LlamaConfigTest {
             "bos_token_id": 5, "eos_token_id": [7, 8], "tie_word_embeddings": true
             """);
     assertEquals(
-        new LlamaConfig(32000, 4096, 32, 32, 8, 128, 11008, 4096, 1e-5f, 500_000.0, true, 5, 7),
+        new LlamaConfig(32000, 4096, 32, 32, 8, 128, 11008, 4096, 1e-5f, 500_000.0, true, 5, 7)
+            .withTokens(5, List.of(7, 8)),
         config);
+    assertEquals(config, LlamaConfig.fromJson(config.toJson()));
   }
 
   @Test
@@ -68,8 +77,38 @@ class LlamaConfigTest {
             """);
     assertEquals(1e6, config.ropeTheta());
     assertEquals(64, config.headDim());
-    assertEquals(7, config.eosToken());
+    assertEquals(List.of(7), config.eosTokens());
     assertEquals(LlamaConfig.NO_TOKEN, config.bosToken());
+  }
+
+  private static LlamaConfig scaled(RopeScaling scaling) {
+    return new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, scaling, true, -1, List.of(8));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}",
+        "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 4.0}",
+        "\"rope_scaling\": {\"type\": \"linear\", \"rope_type\": \"linear\", \"factor\": 4.0}",
+        "\"rope_parameters\": {\"rope_type\": \"linear\", \"rope_theta\": 1e4, \"factor\": 4.0}",
+      })
+  void readsLinearScalingInEverySpelling(String keys) {
+    assertEquals(new RopeScaling.Linear(4), parse(", " + keys).ropeScaling());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"rope_scaling", "rope_parameters"})
+  void readsLlama3Scaling(String key) {
+    LlamaConfig config =
+        parse(
+            """
+            , "%s": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+              "original_max_position_embeddings": 8192, "rope_type": "llama3"}
+            """
+                .formatted(key));
+    assertEquals(new RopeScaling.Llama3(32, 1, 4, 8192), config.ropeScaling());
+    assertEquals(config.ropeScaling(), config.rope().scaling());
   }
 
   @Test
@@ -88,14 +127,23 @@ class LlamaConfigTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0} | rope_type is llama3",
-        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0} | rope_type is linear",
+        "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8} | low_freq_factor is absent",
+        "\"rope_scaling\": {\"type\": \"linear\"} | rope_scaling.factor is absent",
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0} | factor is 0.0",
+        "\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0} | rope_type is dynamic",
+        "\"rope_scaling\": {\"rope_type\": \"longrope\"} | rope_type is longrope",
+        "\"rope_scaling\": {\"type\": \"yarn\", \"rope_type\": \"linear\"} | type, which is yarn",
+        "\"rope_scaling\": {\"type\": \"default\"}, \"rope_parameters\": {\"factor\": 2} | absent",
         "\"rope_scaling\": {\"factor\": 2.0} | rope_scaling.rope_type",
         "\"rope_parameters\": {\"rope_type\": \"yarn\"} | rope_parameters.rope_type is yarn",
         "\"rope_parameters\": {\"rope_theta\": 5.0}, \"rope_theta\": 6.0 | rope_theta is 6.0",
         "\"rope_parameters\": {\"partial_rotary_factor\": 0.5} | partial_rotary_factor is 0.5",
         "\"rope_parameters\": {\"full\": {\"rope_theta\": 5.0}} | one setting for all layers",
         "\"attention_bias\": true | attention_bias",
+        "\"sliding_window\": 4096 | sliding_window is 4096",
+        "\"layer_types\": [\"full_attention\", \"sliding_attention\"] | sliding_attention",
+        "\"partial_rotary_factor\": 0.5 | partial_rotary_factor is 0.5",
+        "\"eos_token_id\": [1, \"x\"] | eos_token_id is \"x\"",
         "\"mlp_bias\": true | mlp_bias",
         "\"quantization_config\": {\"bits\": 4} | quantization_config",
         "\"head_dim\": 5 | headDim is 5",
@@ -158,6 +206,38 @@ class LlamaConfigTest {
     }
     assertEquals(specs.subList(0, specs.size() - 1), UNTIED.trunkParameters());
     assertShape(UNTIED.scalarParameters(), "score.weight", 1, 16);
+  }
+
+  /** What changes no computation, or is spelled as a default, is no reason to refuse. */
+  @Test
+  void readsWhatMakesNoDifference() {
+    LlamaConfig plain = parse("");
+    assertEquals(
+        plain,
+        parse(
+            """
+            , "pretraining_tp": 2, "use_sliding_window": false, "sliding_window": 4096,
+            "layer_types": ["full_attention"], "attention_dropout": 0.1, "use_cache": false,
+            "rope_scaling": {"rope_type": "default"}, "quantization_config": null
+            """));
+  }
+
+  @Test
+  void generationConfigNamesTheTokensThatEndAResponse() throws IOException {
+    LlamaConfig config = parse("");
+    Path file = dir.resolve("generation_config.json");
+    Files.writeString(file, "{\"eos_token_id\": [9, 7, 9], \"temperature\": 0.6}");
+    assertEquals(config.withTokens(1, List.of(9, 7)), config.withGenerationConfig(file));
+    Files.writeString(file, config.withTokens(3, List.of(4)).toGenerationJson());
+    assertEquals(config.withTokens(3, List.of(4)), config.withGenerationConfig(file));
+    Files.writeString(file, "{}");
+    assertEquals(config, config.withGenerationConfig(file));
+    Files.writeString(file, "{\"eos_token_id\": 32000}");
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> config.withGenerationConfig(file))
+            .getMessage();
+    assertTrue(message.startsWith(file.toString()), message);
+    assertTrue(message.contains("eosToken is 32000"), message);
   }
 
   @Test

@@ -2,9 +2,10 @@ package io.millrace.model.llama;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.nd4j.Nd4jBackend;
+import io.millrace.model.tensor.BackendKind;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -12,15 +13,23 @@ import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Whole models: gradients against finite differences. */
+/** Whole models on every backend: gradients against finite differences. */
+@ParameterizedClass
+@EnumSource(BackendKind.class)
 class ModelGradientTest {
 
   private static final long SEED = 7;
 
-  private final Backend backend = new Nd4jBackend();
+  private final Backend backend;
+
+  ModelGradientTest(BackendKind kind) {
+    this.backend = kind.open();
+  }
 
   @AfterEach
   void close() {
@@ -170,6 +179,43 @@ class ModelGradientTest {
         expected[i] *= 2;
       }
       assertArrayEquals(expected, twice.flat().toFloats(), 1e-5f);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void recomputedActivationsGiveTheSameGradients(int layers) {
+    LlamaConfig config =
+        new LlamaConfig(37, 24, layers, 4, 2, 6, 20, 64, 1e-5f, 10_000, false, 1, 2);
+    try (LanguageModel model = LanguageModel.random(backend, config, SEED)) {
+      enlarge(model.weights());
+      List<int[]> sequences = batch(9, 2, 5);
+      Targets targets = Targets.all(sequences);
+      float[] a = floats(new SplittableRandom(SEED), targets.count());
+      List<float[]> gradients = new ArrayList<>();
+      for (boolean recompute : new boolean[] {false, true, false}) {
+        model.useMemory(new ActivationMemory(100, recompute));
+        try (Parameters sums = Parameters.zeros(backend, model.weights().specs())) {
+          model.forward(sequences, targets, 1);
+          model.backward(sums, a, a);
+          gradients.add(sums.flat().toFloats());
+        }
+      }
+      assertArrayEquals(gradients.get(0), gradients.get(1), 0);
+      assertArrayEquals(gradients.get(0), gradients.get(2), 0);
+    }
+  }
+
+  @Test
+  void aPassWithoutActivationsHasNoWayBack() {
+    try (LanguageModel model = LanguageModel.random(backend, config(true), SEED);
+        Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
+      List<int[]> sequences = batch(5, 3);
+      Targets targets = Targets.all(sequences);
+      float[] ones = new float[targets.count()];
+      model.forward(sequences, targets, 1);
+      model.infer(sequences, targets, 1);
+      assertThrows(IllegalStateException.class, () -> model.backward(gradients, ones, ones));
     }
   }
 }

@@ -86,14 +86,15 @@ final class Reference {
   }
 
   /** The rotation by the positions' angles, or by their negatives; rows hold whole heads. */
-  static double[] rope(
-      double[] x, int[] positions, int columns, int headDim, double base, boolean backward) {
+  static double[] rope(double[] x, int[] positions, int columns, Rope rope, boolean backward) {
     double[] y = new double[x.length];
+    double[] frequencies = rope.inverseFrequencies();
+    int headDim = rope.headDim();
     int half = headDim / 2;
     for (int r = 0; r < positions.length; r++) {
       for (int head = 0; head < columns / headDim; head++) {
         for (int j = 0; j < half; j++) {
-          double angle = positions[r] * Math.pow(base, -2.0 * j / headDim);
+          double angle = positions[r] * frequencies[j];
           double cos = Math.cos(angle);
           double sin = Math.sin(backward ? -angle : angle);
           int a = r * columns + head * headDim + j;

@@ -82,10 +82,11 @@ class ReferenceTest {
   @Test
   void rope() {
     int[] positions = {0, 1, 70};
+    Rope rope = new Rope(6, 100, new RopeScaling.Linear(2));
     double[] x = values(3 * 12);
     double[] dy = values(3 * 12);
-    double[] dx = Reference.rope(dy, positions, 12, 6, 100, true);
-    assertGradient(dx, x, dy, moved -> Reference.rope(moved, positions, 12, 6, 100, false));
+    double[] dx = Reference.rope(dy, positions, 12, rope, true);
+    assertGradient(dx, x, dy, moved -> Reference.rope(moved, positions, 12, rope, false));
   }
 
   @Test

@@ -81,10 +81,10 @@ interface RefusalContract extends Contract {
           assertRefused(() -> b.gatherRows(x, w, new int[] {0, 5, 1}), "5");
           assertRefused(() -> b.gatherRowsBackward(w, new int[] {0, 1, -1}, x), "-1");
           assertRefused(() -> b.gatherRowsBackward(w, rows, y), "[3, 5]", "[5, 4]");
-          assertRefused(() -> b.rope(x, new int[] {0, 1}, 2, 100, false), "2", "[3, 4]");
-          assertRefused(() -> b.rope(x, rows, 3, 100, false), "3", "[3, 4]");
-          assertRefused(() -> b.rope(y, rows, 5, 100, false), "5", "[3, 5]");
-          assertRefused(() -> b.rope(x, new int[] {0, -7, 1}, 2, 100, false), "-7");
+          assertRefused(() -> b.rope(x, new int[] {0, 1}, new Rope(2, 100), false), "2", "[3, 4]");
+          assertRefused(() -> b.rope(x, rows, new Rope(6, 100), false), "6", "[3, 4]");
+          assertRefused(() -> b.rope(y, rows, new Rope(2, 100), false), "2", "[3, 5]");
+          assertRefused(() -> b.rope(x, new int[] {0, -7, 1}, new Rope(2, 100), false), "-7");
         });
   }
 

@@ -95,11 +95,17 @@ interface RowsContract extends Contract {
     int[][] positions = {{0}, {1}, {0, 1, 2, 0, 1}, {63, 64, 65, 3}, {700, 0, 129}, {5, 5}};
     // Alternating bases and head counts, so that nothing is kept from one call for another.
     double[] bases = {10_000, 100, 500_000};
+    RopeScaling[] scalings = {
+      RopeScaling.NONE, new RopeScaling.Linear(4), new RopeScaling.Llama3(8, 1, 4, 128)
+    };
     for (int i = 0; i < positions.length; i++) {
       for (int heads : new int[] {1, 3}) {
         for (boolean backward : new boolean[] {false, true}) {
-          assertRope(positions[i], heads, headDim, bases[(i + heads) % bases.length], backward);
-          assertRope(positions[i], heads, headDim + 2, bases[i % bases.length], backward);
+          double base = bases[(i + heads) % bases.length];
+          for (RopeScaling scaling : scalings) {
+            assertRope(positions[i], heads, new Rope(headDim, base, scaling), backward);
+          }
+          assertRope(positions[i], heads, new Rope(headDim + 2, bases[i % bases.length]), backward);
         }
       }
     }
@@ -109,19 +115,18 @@ interface RowsContract extends Contract {
   @Test
   default void ropeAtGrowingPositions() {
     for (int position = 0; position < 600; position++) {
-      assertRope(new int[] {position}, 1, 4, 10_000, false);
+      assertRope(new int[] {position}, 1, new Rope(4, 10_000), false);
     }
   }
 
-  private void assertRope(int[] positions, int heads, int headDim, double base, boolean backward) {
+  private void assertRope(int[] positions, int heads, Rope rope, boolean backward) {
     wholeAndSliced(
         backend(),
         tensors -> {
-          int columns = heads * headDim;
+          int columns = heads * rope.headDim();
           Tensor x = tensors.random(positions.length, columns);
-          double[] expected =
-              Reference.rope(doubles(x), positions, columns, headDim, base, backward);
-          backend().rope(x, positions, headDim, base, backward);
+          double[] expected = Reference.rope(doubles(x), positions, columns, rope, backward);
+          backend().rope(x, positions, rope, backward);
           assertForward("rope", expected, x);
         });
   }

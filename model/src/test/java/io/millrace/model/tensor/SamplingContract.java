@@ -67,7 +67,7 @@ interface SamplingContract extends Contract {
                 backend().copy(o, row);
                 int[] positions = new int[row.rows()];
                 Arrays.fill(positions, 13);
-                backend().rope(o, positions, columns, 10_000, false);
+                backend().rope(o, positions, new Rope(columns, 10_000), false);
               };
           turn.accept(y, x);
           assertEachRowAlone("rope", x, y, turn);

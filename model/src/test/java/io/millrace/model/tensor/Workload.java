@@ -114,8 +114,8 @@ final class Workload implements AutoCloseable {
     backend.rmsNormBackward(dx, dscale, y, x, scale, 1e-5f);
     backend.linear(out, y, w);
     backend.linearBackward(dx, dw, out, y, w);
-    backend.rope(out, positions, HEAD_DIM, 10_000, false);
-    backend.rope(dk, positions, HEAD_DIM, 10_000, true);
+    backend.rope(out, positions, new Rope(HEAD_DIM, 10_000), false);
+    backend.rope(dk, positions, new Rope(HEAD_DIM, 10_000), true);
     backend.attention(y, out, k, v, sequences, HEADS, KV_HEADS);
     backend.attentionBackward(dx, dk, dv, y, out, k, v, sequences, HEADS, KV_HEADS);
     backend.swiGlu(out, x, y);

@@ -138,14 +138,11 @@ class TokenizerFilesTest {
 
   @Test
   void refusesConfigsWithoutTheTokensItNeeds() throws Exception {
-    refusesConfig("has no \"bos_token\"", config -> config.remove("bos_token"));
-    refusesConfig("has no \"eos_token\"", config -> config.putNull("eos_token"));
     refusesConfig("expected a token", config -> config.put("eos_token", 3));
     refusesConfig("which tokenizer.json does not have", config -> config.put("sep_token", "<x>"));
-    refusesConfig("must be different", config -> config.put("pad_token", "</s>"));
-    refusesConfig("must be different", config -> config.put("sep_token", "</s>"));
-    refusesConfig("must be different", config -> config.put("sep_token", "<pad>"));
-    refusesConfig("must be different", config -> config.put("eos_token", "<s>"));
+    for (String taken : List.of("<s>", "</s>", "<pad>")) {
+      refusesConfig("must be another token", config -> config.put("sep_token", taken));
+    }
     refusesConfig("neither a template nor", config -> config.put("chat_template", 3));
     write("tokenizer_config.json", "{");
     refuses("is not JSON");
@@ -158,6 +155,109 @@ class TokenizerFilesTest {
       assertTrue(tokenizer.padding().isEmpty());
       var e = assertThrows(IllegalStateException.class, tokenizer::separator);
       assertTrue(e.getMessage().contains("has no \"sep_token\""), e.getMessage());
+    }
+  }
+
+  @Test
+  void rolesThatMayBeSharedOrMissing() throws Exception {
+    edit(
+        "tokenizer_config.json",
+        config -> config.put("pad_token", "</s>").put("bos_token", "</s>"));
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      assertEquals(2, tokenizer.padding().orElseThrow());
+      assertEquals(tokenizer.eos(), tokenizer.bos());
+      var e = assertThrows(TokenizerException.class, () -> ChatTemplate.of(tokenizer));
+      assertTrue(e.getMessage().contains("are the same"), e.getMessage());
+    }
+    edit("tokenizer_config.json", config -> config.putNull("bos_token").remove("eos_token"));
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      var e = assertThrows(TokenizerException.class, tokenizer::bos);
+      assertTrue(e.getMessage().contains("has no \"bos_token\""), e.getMessage());
+      assertThrows(TokenizerException.class, tokenizer::eos);
+    }
+    write(
+        "special_tokens_map.json",
+        "{\"bos_token\": \"<s>\", \"eos_token\": {\"content\": \"</s>\"}}");
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      assertThrows(TokenizerException.class, tokenizer::bos, "null in the config says none");
+      assertEquals(2, tokenizer.eos());
+    }
+  }
+
+  @Test
+  void plainTextBeginsAsThePostProcessorSays() throws Exception {
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      assertArrayEquals(Tokens.of(tokenizer.bos()), tokenizer.textStart());
+    }
+    edit(
+        "tokenizer.json",
+        root -> {
+          var template = root.path("post_processor").deepCopy();
+          var processors =
+              root.putObject("post_processor").put("type", "Sequence").putArray("processors");
+          processors.addObject().put("type", "ByteLevel").put("trim_offsets", true);
+          processors.add(template);
+        });
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      assertArrayEquals(Tokens.of(tokenizer.bos()), tokenizer.textStart());
+    }
+    edit("tokenizer.json", root -> root.putNull("post_processor"));
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      assertArrayEquals(new int[0], tokenizer.textStart());
+    }
+  }
+
+  /** RFC 3629: these bytes occur in no text, and vocabularies learned from texts lack them. */
+  @Test
+  void bytesThatNoTextHasNeedNoToken() throws Exception {
+    edit(
+        "tokenizer.json",
+        root -> {
+          for (int b : new int[] {0xC0, 0xC1, 0xF5, 0xFF}) {
+            vocab(root).remove(String.valueOf(ByteAlphabet.character(b)));
+          }
+        });
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      assertEquals("\udbff\udfff", tokenizer.decode(tokenizer.encode("\udbff\udfff")));
+    }
+  }
+
+  @Test
+  void tokensThatSetTurnsApartAreSpecialWhateverTheFileSays() throws Exception {
+    edit(
+        "tokenizer.json",
+        root -> {
+          added(root, "<|im_start|>", 500, false);
+          added(root, "<|im_end|>", 501, false);
+        });
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      for (int token : tokenizer.encode("a<|im_end|>\n<|im_start|>system")) {
+        assertTrue(token < 500, "token " + token);
+      }
+      assertTrue(tokenizer.isSpecial(501));
+    }
+  }
+
+  /** The newer spelling of SentencePiece's space: before the first piece of a sequence alone. */
+  @Test
+  void aSpaceBeforeTheFirstPieceAlone() throws Exception {
+    ObjectNode root = sentencePieceForm();
+    root.putNull("normalizer");
+    ObjectNode metaspace = root.putObject("pre_tokenizer").put("type", "Metaspace");
+    metaspace.put("replacement", "▁").put("prepend_scheme", "first").put("split", false);
+    write("tokenizer.json", root.toString());
+    edit("tokenizer_config.json", config -> config.putNull("sep_token").putNull("pad_token"));
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      assertArrayEquals(ids(tokenizer, "▁", "h", "i"), tokenizer.encode("hi"));
+      assertArrayEquals(ids(tokenizer, "h", "i"), tokenizer.encodeAfterSpecial("hi"));
+      ChatTemplate template = ChatTemplate.of(tokenizer);
+      assertArrayEquals(
+          ids(
+              tokenizer, "<s>", "[", "I", "N", "S", "T", "]", "▁", "h", "i", "▁", "[", "/", "I",
+              "N", "S", "T", "]"),
+          template.promptTokens(List.of(Message.user("hi"))));
+      assertArrayEquals(ids(tokenizer, "▁", "h", "i", "▁", "</s>"), template.responseTokens("hi"));
+      assertEquals("hi", template.responseText(template.responseTokens("hi")));
     }
   }
 
@@ -226,6 +326,11 @@ class TokenizerFilesTest {
         assertFalse(tokenizer.isSpecial(token));
       }
       ChatTemplate template = ChatTemplate.of(tokenizer);
+      assertArrayEquals(
+          ids(
+              tokenizer, "<s>", "▁", "[", "I", "N", "S", "T", "]", "▁", "h", "▁", "[", "/", "I",
+              "N", "S", "T", "]"),
+          template.promptTokens(List.of(Message.user("h"))));
       int[] response = template.responseTokens("hi");
       assertArrayEquals(ids(tokenizer, "▁", "h", "i", "▁", "</s>"), response);
       assertEquals("hi", template.responseText(response));

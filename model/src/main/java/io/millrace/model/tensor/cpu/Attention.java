@@ -3,16 +3,17 @@ package io.millrace.model.tensor.cpu;
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
 import static io.millrace.model.tensor.cpu.Lanes.all;
 import static io.millrace.model.tensor.cpu.Lanes.exp;
+import static io.millrace.model.tensor.cpu.Lanes.first;
 import static io.millrace.model.tensor.cpu.Lanes.load;
-import static io.millrace.model.tensor.cpu.Lanes.rest;
+import static io.millrace.model.tensor.cpu.Lanes.padded;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
+import static io.millrace.model.tensor.cpu.Lanes.whole;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import io.millrace.model.tensor.Sequences;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
@@ -66,11 +67,12 @@ final class Attention {
           int start = sequences.start(unit / kvHeads);
           int length = sequences.length(unit / kvHeads);
           long keys = (long) start * kvColumns + (long) (unit % kvHeads) * headDim;
-          CpuTensor p = workspace.of(worker, (long) BLOCK * length);
+          CpuTensor p = workspace.of(worker, (long) BLOCK * padded(length));
           for (int member = 0; member < group; member++) {
             for (int first = 0; first < length; first += BLOCK) {
               int rows = Math.min(BLOCK, length - first);
               int seen = first + rows;
+              int stride = padded(seen);
               long queries = queries(start + first, unit % kvHeads, member);
               probabilities(p, q.address(queries), k.address(keys), rows, seen);
               Blas.times(
@@ -79,7 +81,7 @@ final class Attention {
                   seen,
                   1,
                   p.address(0),
-                  seen,
+                  stride,
                   v.address(keys),
                   kvColumns,
                   0,
@@ -108,12 +110,13 @@ final class Attention {
           int start = sequences.start(unit / kvHeads);
           int length = sequences.length(unit / kvHeads);
           long keys = (long) start * kvColumns + (long) (unit % kvHeads) * headDim;
-          CpuTensor p = workspace.of(worker, 2L * BLOCK * length);
+          CpuTensor p = workspace.of(worker, 2L * BLOCK * padded(length));
           for (int member = 0; member < group; member++) {
             for (int first = 0; first < length; first += BLOCK) {
               int rows = Math.min(BLOCK, length - first);
               int seen = first + rows;
-              long ds = (long) rows * seen;
+              int stride = padded(seen);
+              long ds = (long) rows * stride;
               long queries = queries(start + first, unit % kvHeads, member);
               probabilities(p, q.address(queries), k.address(keys), rows, seen);
               // dv += Pᵀ·dout
@@ -123,7 +126,7 @@ final class Attention {
                   rows,
                   1,
                   p.address(0),
-                  seen,
+                  stride,
                   dout.address(queries),
                   queryColumns,
                   1,
@@ -141,9 +144,10 @@ final class Attention {
                   kvColumns,
                   0,
                   p.address(ds),
-                  seen);
+                  stride);
               for (int row = 0; row < rows; row++) {
-                softmaxBackward(p.memory(), ds + (long) row * seen, (long) row * seen, seen);
+                long at = (long) row * stride;
+                softmaxBackward(p.memory(), ds + at, at, first + row + 1, stride);
               }
               // dq += dS·k
               Blas.times(
@@ -152,7 +156,7 @@ final class Attention {
                   seen,
                   scale,
                   p.address(ds),
-                  seen,
+                  stride,
                   k.address(keys),
                   kvColumns,
                   1,
@@ -165,7 +169,7 @@ final class Attention {
                   rows,
                   scale,
                   p.address(ds),
-                  seen,
+                  stride,
                   q.address(queries),
                   queryColumns,
                   1,
@@ -183,65 +187,79 @@ final class Attention {
 
   /** p [rows, seen] = softmax(q·kᵀ/√d), each row over the tokens up to its own, 0 beyond. */
   private void probabilities(CpuTensor p, long q, long k, int rows, int seen) {
+    int stride = padded(seen);
     Blas.timesTransposed(
-        rows, seen, headDim, scale, q, queryColumns, k, kvColumns, 0, p.address(0), seen);
+        rows, seen, headDim, scale, q, queryColumns, k, kvColumns, 0, p.address(0), stride);
     for (int row = 0; row < rows; row++) {
-      softmax(p.memory(), (long) row * seen, seen - rows + row + 1, seen);
+      softmax(p.memory(), (long) row * stride, seen - rows + row + 1, stride);
     }
   }
 
-  /** The softmax of a row's first elements; the rest becomes 0. */
-  static void softmax(MemorySegment x, long at, int valid, int width) {
-    FloatVector highest = all(Float.NEGATIVE_INFINITY);
-    int j = 0;
-    for (; j <= valid - WIDTH; j += WIDTH) {
+  /**
+   * The softmax of a row's first elements; the rest becomes 0, whatever it held.
+   *
+   * @param stride of the row, a multiple of the vector width
+   */
+  static void softmax(MemorySegment x, long at, int valid, int stride) {
+    int end = padded(valid);
+    int last = valid - whole(valid);
+    if (last > 0) {
+      FloatVector lowest = all(Float.NEGATIVE_INFINITY);
+      store(lowest.blend(load(x, at + end - WIDTH), first(last)), x, at + end - WIDTH);
+    }
+    float sum = exponentials(x, at, end, highest(x, at, end));
+    FloatVector inverse = all(1 / sum);
+    for (int j = 0; j < end; j += WIDTH) {
+      store(load(x, at + j).mul(inverse), x, at + j);
+    }
+    if (last > 0) {
+      store(zero().blend(load(x, at + end - WIDTH), first(last)), x, at + end - WIDTH);
+    }
+    clear(x, at + end, at + stride);
+  }
+
+  private static float highest(MemorySegment x, long at, int end) {
+    FloatVector highest = load(x, at);
+    for (int j = WIDTH; j < end; j += WIDTH) {
       highest = highest.max(load(x, at + j));
     }
-    float max = highest.reduceLanes(VectorOperators.MAX);
-    for (; j < valid; j++) {
-      max = Math.max(max, x.getAtIndex(JAVA_FLOAT, at + j));
-    }
+    return highest.reduceLanes(VectorOperators.MAX);
+  }
+
+  /** x becomes e^(x − max); returns the sum. */
+  private static float exponentials(MemorySegment x, long at, int end, float max) {
+    FloatVector highest = all(max);
     FloatVector sums = zero();
-    for (j = 0; j <= valid - WIDTH; j += WIDTH) {
-      FloatVector e = exp(load(x, at + j).sub(max));
+    for (int j = 0; j < end; j += WIDTH) {
+      FloatVector e = exp(load(x, at + j).sub(highest));
       store(e, x, at + j);
       sums = sums.add(e);
     }
-    if (j < valid) {
-      VectorMask<Float> mask = rest(j, valid);
-      FloatVector e = zero().blend(exp(load(x, at + j, mask).sub(max)), mask);
-      store(e, x, at + j, mask);
-      sums = sums.add(e);
-    }
-    float inverse = 1 / Lanes.sum(sums);
-    for (j = 0; j <= valid - WIDTH; j += WIDTH) {
-      store(load(x, at + j).mul(inverse), x, at + j);
-    }
-    for (; j < valid; j++) {
-      x.setAtIndex(JAVA_FLOAT, at + j, x.getAtIndex(JAVA_FLOAT, at + j) * inverse);
-    }
-    if (valid < width) {
-      x.asSlice(4 * (at + valid), 4L * (width - valid)).fill((byte) 0);
+    return sum(sums);
+  }
+
+  private static void clear(MemorySegment x, long from, long to) {
+    for (long j = from; j < to; j += WIDTH) {
+      store(zero(), x, j);
     }
   }
 
-  /** dP of a row becomes P∘(dP − Σ P∘dP); what is beyond the row's own token has P = 0. */
-  private static void softmaxBackward(MemorySegment x, long dp, long p, int width) {
-    FloatVector products = zero();
-    for (int j = 0; j < width; j += WIDTH) {
-      products =
-          j <= width - WIDTH
-              ? load(x, dp + j).fma(load(x, p + j), products)
-              : load(x, dp + j, rest(j, width)).fma(load(x, p + j, rest(j, width)), products);
+  /** dP of a row becomes P∘(dP − Σ P∘dP), and 0 beyond what the row's token sees. */
+  private static void softmaxBackward(MemorySegment x, long dp, long p, int valid, int stride) {
+    int end = padded(valid);
+    int last = valid - whole(valid);
+    if (last > 0) {
+      // What lies there was never written, and may be anything.
+      store(zero().blend(load(x, dp + end - WIDTH), first(last)), x, dp + end - WIDTH);
     }
-    float sum = Lanes.sum(products);
-    int j = 0;
-    for (; j <= width - WIDTH; j += WIDTH) {
+    FloatVector products = zero();
+    for (int j = 0; j < end; j += WIDTH) {
+      products = load(x, dp + j).fma(load(x, p + j), products);
+    }
+    FloatVector sum = all(sum(products));
+    for (int j = 0; j < end; j += WIDTH) {
       store(load(x, dp + j).sub(sum).mul(load(x, p + j)), x, dp + j);
     }
-    if (j < width) {
-      VectorMask<Float> mask = rest(j, width);
-      store(load(x, dp + j, mask).sub(sum).mul(load(x, p + j, mask)), x, dp + j, mask);
-    }
+    clear(x, dp + end, dp + stride);
   }
 }

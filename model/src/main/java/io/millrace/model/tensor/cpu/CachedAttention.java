@@ -53,8 +53,8 @@ final class CachedAttention {
           int first = sequences.firstPositions()[sequence];
           int[] pages = sequences.pages()[sequence];
           int length = sequences.length(sequence);
-          // Scores come in whole pages.
-          long width = (long) Math.ceilDiv(length, pageTokens) * pageTokens;
+          // Scores come in whole pages, and the softmax works on whole vectors.
+          int width = Lanes.padded(Math.ceilDiv(length, pageTokens) * pageTokens);
           MemorySegment scores = workspace.of(worker, width).memory();
           for (int t = 0; t < sequences.tokens().length(sequence); t++) {
             append(k, v, start + t, kvHead, pages, first + t);
@@ -64,7 +64,7 @@ final class CachedAttention {
             for (int member = 0; member < group; member++) {
               long at = ((long) (start + t) * heads + (long) kvHead * group + member) * headDim;
               scores(scores, q, at, kvHead, pages, seen);
-              Attention.softmax(scores, 0, seen, seen);
+              Attention.softmax(scores, 0, seen, Lanes.padded(seen));
               mix(out, at, scores, kvHead, pages, seen);
             }
           }

@@ -6,6 +6,7 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import io.millrace.model.tensor.cpu.Elements.AdamWStep;
@@ -20,14 +21,12 @@ import java.util.Map;
  */
 public final class CpuBackend implements Backend {
 
-  private record Angles(int headDim, double base) {}
-
   private final WorkPool pool;
   private final Workspace workspace;
   private final Elements elements;
   private final RmsNorm rmsNorm;
   private final Products products;
-  private final Map<Angles, Rotation> rotations = new HashMap<>();
+  private final Map<Rope, Rotation> rotations = new HashMap<>();
 
   /** A backend on the process's shared threads. */
   public CpuBackend() {
@@ -130,13 +129,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
-  public void rope(Tensor x, int[] positions, int headDim, double base, boolean backward) {
-    Arguments.rope(x, positions, headDim);
-    Rotation rotation =
-        rotations.computeIfAbsent(
-            new Angles(headDim, base), angles -> new Rotation(angles.headDim, angles.base));
+  public void rope(Tensor x, int[] positions, Rope rope, boolean backward) {
+    Arguments.rope(x, positions, rope);
+    Rotation rotation = rotations.computeIfAbsent(rope, Rotation::new);
     rotation.cover(Arrays.stream(positions).max().orElse(0));
-    rotation.rotate(memory(x), positions, x.columns() / headDim, backward, pool);
+    rotation.rotate(memory(x), positions, x.columns() / rope.headDim(), backward, pool);
   }
 
   @Override

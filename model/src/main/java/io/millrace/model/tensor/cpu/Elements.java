@@ -79,14 +79,13 @@ final class Elements {
           for (int i = 0; i < rows.length; i++) {
             long to = (long) rows[i] * columns;
             long from = (long) i * columns;
-            for (int j = blocks.start(unit) * WIDTH; j < end; j += WIDTH) {
-              if (j <= end - WIDTH) {
-                store(load(target, to + j).add(load(x, from + j)), target, to + j);
-              } else {
-                VectorMask<Float> mask = rest(j, end);
-                FloatVector sum = load(target, to + j, mask).add(load(x, from + j, mask));
-                store(sum, target, to + j, mask);
-              }
+            int j = blocks.start(unit) * WIDTH;
+            for (; j <= end - WIDTH; j += WIDTH) {
+              store(load(target, to + j).add(load(x, from + j)), target, to + j);
+            }
+            if (j < end) {
+              VectorMask<Float> mask = rest(j, end);
+              store(load(target, to + j, mask).add(load(x, from + j, mask)), target, to + j, mask);
             }
           }
         });
@@ -107,8 +106,16 @@ final class Elements {
   private static double squares(MemorySegment x, long from, long to) {
     DoubleVector low = DoubleVector.zero(DoubleVector.SPECIES_PREFERRED);
     DoubleVector high = low;
-    for (long i = from; i < to; i += WIDTH) {
-      FloatVector value = i <= to - WIDTH ? load(x, i) : load(x, i, rest(i, to));
+    long i = from;
+    for (; i <= to - WIDTH; i += WIDTH) {
+      FloatVector value = load(x, i);
+      DoubleVector first = (DoubleVector) value.convert(VectorOperators.F2D, 0);
+      DoubleVector second = (DoubleVector) value.convert(VectorOperators.F2D, 1);
+      low = first.fma(first, low);
+      high = second.fma(second, high);
+    }
+    if (i < to) {
+      FloatVector value = load(x, i, rest(i, to));
       DoubleVector first = (DoubleVector) value.convert(VectorOperators.F2D, 0);
       DoubleVector second = (DoubleVector) value.convert(VectorOperators.F2D, 1);
       low = first.fma(first, low);
@@ -146,23 +153,23 @@ final class Elements {
     spans(
         size,
         (from, to) -> {
-          for (long i = from; i < to; i += WIDTH) {
-            VectorMask<Float> mask = i <= to - WIDTH ? null : rest(i, to);
-            FloatVector g = mask == null ? load(gate, i) : load(gate, i, mask);
-            FloatVector u = mask == null ? load(up, i) : load(up, i, mask);
-            FloatVector d = mask == null ? load(dout, i) : load(dout, i, mask);
+          long i = from;
+          for (; i <= to - WIDTH; i += WIDTH) {
+            FloatVector g = load(gate, i);
             FloatVector s = sigmoid(g);
-            FloatVector ds = d.mul(s);
+            FloatVector ds = load(dout, i).mul(s);
+            store(ds.mul(g).add(load(dup, i)), dup, i);
             FloatVector slope = all(1f).sub(s).fma(g, all(1f));
-            FloatVector forUp = ds.mul(g);
-            FloatVector forGate = ds.mul(u).mul(slope);
-            if (mask == null) {
-              store(load(dup, i).add(forUp), dup, i);
-              store(load(dgate, i).add(forGate), dgate, i);
-            } else {
-              store(load(dup, i, mask).add(forUp), dup, i, mask);
-              store(load(dgate, i, mask).add(forGate), dgate, i, mask);
-            }
+            store(ds.mul(load(up, i)).fma(slope, load(dgate, i)), dgate, i);
+          }
+          if (i < to) {
+            VectorMask<Float> mask = rest(i, to);
+            FloatVector g = load(gate, i, mask);
+            FloatVector s = sigmoid(g);
+            FloatVector ds = load(dout, i, mask).mul(s);
+            store(ds.mul(g).add(load(dup, i, mask)), dup, i, mask);
+            FloatVector slope = all(1f).sub(s).fma(g, all(1f));
+            store(ds.mul(load(up, i, mask)).fma(slope, load(dgate, i, mask)), dgate, i, mask);
           }
         });
   }
@@ -199,31 +206,32 @@ final class Elements {
     spans(
         size,
         (from, to) -> {
-          FloatVector scale = all(step.gradientScale);
-          FloatVector rest1 = all(step.rest1);
-          FloatVector rest2 = all(step.rest2);
-          for (long i = from; i < to; i += WIDTH) {
-            boolean whole = i <= to - WIDTH;
-            VectorMask<Float> mask = whole ? null : rest(i, to);
-            FloatVector g = (whole ? load(gradient, i) : load(gradient, i, mask)).mul(scale);
-            FloatVector m = whole ? load(first, i) : load(first, i, mask);
-            FloatVector v = whole ? load(second, i) : load(second, i, mask);
-            FloatVector t = whole ? load(theta, i) : load(theta, i, mask);
-            m = m.mul(step.beta1).add(g.mul(rest1));
-            v = v.mul(step.beta2).add(g.mul(g).mul(rest2));
-            FloatVector deviation =
-                v.lanewise(VectorOperators.SQRT).mul(step.secondCorrection).add(step.epsilon);
-            t = t.mul(step.keep).sub(m.mul(step.rate).div(deviation));
-            if (whole) {
-              store(m, first, i);
-              store(v, second, i);
-              store(t, theta, i);
-            } else {
-              store(m, first, i, mask);
-              store(v, second, i, mask);
-              store(t, theta, i, mask);
-            }
+          long i = from;
+          for (; i <= to - WIDTH; i += WIDTH) {
+            FloatVector g = load(gradient, i).mul(step.gradientScale);
+            FloatVector m = load(first, i).mul(step.beta1).add(g.mul(step.rest1));
+            FloatVector v = load(second, i).mul(step.beta2).add(g.mul(g).mul(step.rest2));
+            store(m, first, i);
+            store(v, second, i);
+            store(moved(load(theta, i), m, v, step), theta, i);
+          }
+          if (i < to) {
+            VectorMask<Float> mask = rest(i, to);
+            FloatVector g = load(gradient, i, mask).mul(step.gradientScale);
+            FloatVector m = load(first, i, mask).mul(step.beta1).add(g.mul(step.rest1));
+            FloatVector v = load(second, i, mask).mul(step.beta2).add(g.mul(g).mul(step.rest2));
+            store(m, first, i, mask);
+            store(v, second, i, mask);
+            store(moved(load(theta, i, mask), m, v, step), theta, i, mask);
           }
         });
+  }
+
+  /** θ·(1 − lr·λ) − lr·m̂ / (√v̂ + ε). */
+  private static FloatVector moved(
+      FloatVector theta, FloatVector m, FloatVector v, AdamWStep step) {
+    FloatVector deviation =
+        v.lanewise(VectorOperators.SQRT).mul(step.secondCorrection).add(step.epsilon);
+    return theta.mul(step.keep).sub(m.mul(step.rate).div(deviation));
   }
 }

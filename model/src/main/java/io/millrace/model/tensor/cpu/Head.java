@@ -6,6 +6,7 @@ import static io.millrace.model.tensor.cpu.Lanes.exp;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
@@ -133,7 +134,7 @@ final class Head {
       sums = sums.add(e);
       weighted = weighted.add(weigh(e, shifted));
     }
-    return new Normaliser(max, Lanes.sum(sums), Lanes.sum(weighted));
+    return new Normaliser(max, sum(sums), sum(weighted));
   }
 
   /** e · x, with x no lower than where exp ends: what is beyond weighs nothing. */
@@ -162,17 +163,17 @@ final class Head {
     float shift = (float) n.entropy() - logSum;
     FloatVector byLogProb = all(-dLogProb * inverse);
     FloatVector byEntropy = all(-dEntropy * inverse);
-    for (int j = 0; j < vocab; j += WIDTH) {
-      VectorMask<Float> mask = j <= vocab - WIDTH ? null : rest(j, vocab);
-      FloatVector logits = mask == null ? load(z, at + j) : load(z, at + j, mask);
-      FloatVector shifted = logits.sub(n.max).mul(inverse);
+    int j = 0;
+    for (; j <= vocab - WIDTH; j += WIDTH) {
+      FloatVector shifted = load(z, at + j).sub(n.max).mul(inverse);
       FloatVector p = exp(shifted.sub(logSum));
-      FloatVector dz = shifted.max(-88f).add(shift).fma(byEntropy, byLogProb).mul(p);
-      if (mask == null) {
-        store(dz, z, at + j);
-      } else {
-        store(dz, z, at + j, mask);
-      }
+      store(shifted.max(-88f).add(shift).fma(byEntropy, byLogProb).mul(p), z, at + j);
+    }
+    if (j < vocab) {
+      VectorMask<Float> mask = rest(j, vocab);
+      FloatVector shifted = load(z, at + j, mask).sub(n.max).mul(inverse);
+      FloatVector p = exp(shifted.sub(logSum));
+      store(shifted.max(-88f).add(shift).fma(byEntropy, byLogProb).mul(p), z, at + j, mask);
     }
     float there = z.getAtIndex(JAVA_FLOAT, at + target);
     z.setAtIndex(JAVA_FLOAT, at + target, there + dLogProb * inverse);

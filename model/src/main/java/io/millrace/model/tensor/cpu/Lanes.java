@@ -13,29 +13,52 @@ import jdk.incubator.vector.VectorSpecies;
 /** What all kernels do with a vector's worth of elements. Indices count elements, not bytes. */
 final class Lanes {
 
-  static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
+  static final VectorSpecies<Float> F =
+      FloatVector.SPECIES_PREFERRED.length() > 16
+          ? FloatVector.SPECIES_512
+          : FloatVector.SPECIES_PREFERRED;
+
   static final int WIDTH = F.length();
 
   private static final VectorShuffle<Float> BY_EIGHT = rotation(8);
   private static final VectorShuffle<Float> BY_FOUR = rotation(4);
   private static final VectorShuffle<Float> BY_TWO = rotation(2);
 
+<<<<<<< HEAD
+  private static final FloatVector INDICES = FloatVector.zero(F).addIndex(1);
+
+  private static final VectorShuffle<Float> SWAP_8 = swap(8);
+  private static final VectorShuffle<Float> SWAP_4 = swap(4);
+  private static final VectorShuffle<Float> SWAP_2 = swap(2);
+  private static final VectorShuffle<Float> SWAP_1 = swap(1);
+=======
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+>>>>>>> main
 
-  private static final float LOG2_E = 1.442695f;
+  // Constants are vectors: the compiler stops inlining in a method of too many operations, and one
+  // broadcast by name counts for several.
+  private static final FloatVector ONE = all(1);
+  private static final FloatVector LOG2_E = all(1.442695f);
 
-  /** ln 2 in two pieces: the first has so few digits that a small integer times it is exact. */
-  private static final float LN2_HIGH = 355f / 512;
+  /** −ln 2 in two pieces: the first has so few digits that a small integer times it is exact. */
+  private static final FloatVector LN2_HIGH = all(-355f / 512);
 
-  private static final float LN2_LOW = -2.1219444e-4f;
+  private static final FloatVector LN2_LOW = all(2.1219444e-4f);
 
   /** 1.5·2^23: what is added to it is rounded to an integer, in its lowest bits. */
-  private static final float ROUND = 12_582_912f;
+  private static final FloatVector ROUND = all(12_582_912f);
 
   /** exp of less is a denormal number, which is taken for this one. */
-  private static final float LOWEST = -87.3f;
+  private static final FloatVector LOWEST = all(-87.3f);
 
-  private static final float HIGHEST = 88.3f;
+  private static final FloatVector HIGHEST = all(88.3f);
+
+  private static final FloatVector C6 = all(1.9875691e-4f);
+  private static final FloatVector C5 = all(1.3981999e-3f);
+  private static final FloatVector C4 = all(8.333452e-3f);
+  private static final FloatVector C3 = all(4.1665796e-2f);
+  private static final FloatVector C2 = all(1.6666666e-1f);
+  private static final FloatVector C1 = all(5e-1f);
 
   private Lanes() {}
 
@@ -60,6 +83,21 @@ final class Lanes {
     return F.indexInRange(i, n);
   }
 
+  /** The lowest multiple of the vector width that is not below n. */
+  static int padded(int n) {
+    return (n + WIDTH - 1) & -WIDTH;
+  }
+
+  /** The highest multiple of the vector width that is not above n. */
+  static int whole(int n) {
+    return n & -WIDTH;
+  }
+
+  /** The first n lanes. */
+  static VectorMask<Float> first(int n) {
+    return INDICES.compare(VectorOperators.LT, n);
+  }
+
   static FloatVector zero() {
     return FloatVector.zero(F);
   }
@@ -74,24 +112,18 @@ final class Lanes {
    */
   static FloatVector exp(FloatVector argument) {
     FloatVector x = argument.max(LOWEST).min(HIGHEST);
-    FloatVector shifted = x.fma(all(LOG2_E), all(ROUND));
+    FloatVector shifted = x.fma(LOG2_E, ROUND);
     FloatVector n = shifted.sub(ROUND);
-    FloatVector r = n.fma(all(-LN2_HIGH), x);
-    r = n.fma(all(-LN2_LOW), r);
-    FloatVector p = all(1.9875691e-4f);
-    p = p.fma(r, all(1.3981999e-3f));
-    p = p.fma(r, all(8.333452e-3f));
-    p = p.fma(r, all(4.1665796e-2f));
-    p = p.fma(r, all(1.6666666e-1f));
-    p = p.fma(r, all(5e-1f));
-    p = p.fma(r.mul(r), r).add(1f);
+    FloatVector r = n.fma(LN2_LOW, n.fma(LN2_HIGH, x));
+    FloatVector p = C6.fma(r, C5).fma(r, C4).fma(r, C3).fma(r, C2).fma(r, C1);
+    p = p.fma(r.mul(r), r).add(ONE);
     IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
     return p.reinterpretAsInts().add(power).reinterpretAsFloats();
   }
 
   /** σ(x) = 1 / (1 + e^−x). */
   static FloatVector sigmoid(FloatVector x) {
-    return all(1f).div(exp(x.neg()).add(1f));
+    return ONE.div(exp(x.neg()).add(ONE));
   }
 
   /**

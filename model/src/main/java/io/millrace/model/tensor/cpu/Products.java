@@ -3,6 +3,7 @@ package io.millrace.model.tensor.cpu;
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
@@ -255,14 +256,14 @@ final class Products {
       VectorMask<Float> mask = rest(j, i);
       sum = load(x, xa + j, mask).fma(load(w, w0 + j, mask), sum);
     }
-    out.setAtIndex(JAVA_FLOAT, (long) row * o + column, Lanes.sum(sum));
+    out.setAtIndex(JAVA_FLOAT, (long) row * o + column, sum(sum));
   }
 
   private static void put(
       MemorySegment out, long at, FloatVector v0, FloatVector v1, FloatVector v2, FloatVector v3) {
-    out.setAtIndex(JAVA_FLOAT, at, Lanes.sum(v0));
-    out.setAtIndex(JAVA_FLOAT, at + 1, Lanes.sum(v1));
-    out.setAtIndex(JAVA_FLOAT, at + 2, Lanes.sum(v2));
-    out.setAtIndex(JAVA_FLOAT, at + 3, Lanes.sum(v3));
+    out.setAtIndex(JAVA_FLOAT, at, sum(v0));
+    out.setAtIndex(JAVA_FLOAT, at + 1, sum(v1));
+    out.setAtIndex(JAVA_FLOAT, at + 2, sum(v2));
+    out.setAtIndex(JAVA_FLOAT, at + 3, sum(v3));
   }
 }

@@ -1,9 +1,11 @@
 package io.millrace.model.tensor.cpu;
 
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
+import static io.millrace.model.tensor.cpu.Lanes.all;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 
 import java.lang.foreign.MemorySegment;
@@ -53,11 +55,16 @@ final class RmsNorm {
       even = a.fma(a, even);
       odd = b.fma(b, odd);
     }
-    for (; j < h; j += WIDTH) {
-      FloatVector a = j <= h - WIDTH ? load(x, at + j) : load(x, at + j, rest(j, h));
+    if (j <= h - WIDTH) {
+      FloatVector a = load(x, at + j);
       even = a.fma(a, even);
+      j += WIDTH;
     }
-    double squares = Lanes.sum(even.add(odd));
+    if (j < h) {
+      FloatVector a = load(x, at + j, rest(j, h));
+      odd = a.fma(a, odd);
+    }
+    double squares = sum(even.add(odd));
     return (float) (1 / Math.sqrt(squares / h + epsilon));
   }
 
@@ -102,41 +109,41 @@ final class RmsNorm {
       float epsilon) {
     float r = inverseRms(x, at, h, epsilon);
     FloatVector products = zero();
-    for (int j = 0; j < h; j += WIDTH) {
-      VectorMask<Float> mask = j <= h - WIDTH ? null : rest(j, h);
-      FloatVector d = mask == null ? load(dout, at + j) : load(dout, at + j, mask);
-      FloatVector normalised = (mask == null ? load(x, at + j) : load(x, at + j, mask)).mul(r);
-      FloatVector both = d.mul(normalised);
-      products = both.fma(mask == null ? load(w, j) : load(w, j, mask), products);
-      if (mask == null) {
-        store(load(dw, dwAt + j).add(both), dw, dwAt + j);
-      } else {
-        store(load(dw, dwAt + j, mask).add(both), dw, dwAt + j, mask);
-      }
+    int j = 0;
+    for (; j <= h - WIDTH; j += WIDTH) {
+      FloatVector both = load(dout, at + j).mul(load(x, at + j).mul(r));
+      products = both.fma(load(w, j), products);
+      store(load(dw, dwAt + j).add(both), dw, dwAt + j);
     }
-    float mean = Lanes.sum(products) / h;
-    for (int j = 0; j < h; j += WIDTH) {
-      VectorMask<Float> mask = j <= h - WIDTH ? null : rest(j, h);
-      FloatVector d = mask == null ? load(dout, at + j) : load(dout, at + j, mask);
-      FloatVector normalised = (mask == null ? load(x, at + j) : load(x, at + j, mask)).mul(r);
-      FloatVector g = d.mul(mask == null ? load(w, j) : load(w, j, mask));
-      FloatVector change = g.sub(normalised.mul(mean)).mul(r);
-      if (mask == null) {
-        store(load(dx, at + j).add(change), dx, at + j);
-      } else {
-        store(load(dx, at + j, mask).add(change), dx, at + j, mask);
-      }
+    if (j < h) {
+      VectorMask<Float> mask = rest(j, h);
+      FloatVector both = load(dout, at + j, mask).mul(load(x, at + j, mask).mul(r));
+      products = both.fma(load(w, j, mask), products);
+      store(load(dw, dwAt + j, mask).add(both), dw, dwAt + j, mask);
+    }
+    // r·(g − x̂·mean) = r·g − x·r²·mean
+    float pull = -r * r * (sum(products) / h);
+    for (j = 0; j <= h - WIDTH; j += WIDTH) {
+      FloatVector g = load(dout, at + j).mul(load(w, j));
+      FloatVector sum = load(x, at + j).fma(all(pull), load(dx, at + j));
+      store(g.fma(all(r), sum), dx, at + j);
+    }
+    if (j < h) {
+      VectorMask<Float> mask = rest(j, h);
+      FloatVector g = load(dout, at + j, mask).mul(load(w, j, mask));
+      FloatVector sum = load(x, at + j, mask).fma(all(pull), load(dx, at + j, mask));
+      store(g.fma(all(r), sum), dx, at + j, mask);
     }
   }
 
   private static void addRow(MemorySegment target, MemorySegment x, long at, int h) {
-    for (int j = 0; j < h; j += WIDTH) {
-      if (j <= h - WIDTH) {
-        store(load(target, j).add(load(x, at + j)), target, j);
-      } else {
-        VectorMask<Float> mask = rest(j, h);
-        store(load(target, j, mask).add(load(x, at + j, mask)), target, j, mask);
-      }
+    int j = 0;
+    for (; j <= h - WIDTH; j += WIDTH) {
+      store(load(target, j).add(load(x, at + j)), target, j);
+    }
+    if (j < h) {
+      VectorMask<Float> mask = rest(j, h);
+      store(load(target, j, mask).add(load(x, at + j, mask)), target, j, mask);
     }
   }
 }

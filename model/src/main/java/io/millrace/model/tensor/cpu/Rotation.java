@@ -5,6 +5,7 @@ import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
 
+import io.millrace.model.tensor.Rope;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
@@ -13,14 +14,14 @@ import jdk.incubator.vector.VectorMask;
 final class Rotation implements AutoCloseable {
 
   private final int half;
-  private final double base;
+  private final double[] frequencies;
   private int positions;
   private CpuTensor cosines;
   private CpuTensor sines;
 
-  Rotation(int headDim, double base) {
-    this.half = headDim / 2;
-    this.base = base;
+  Rotation(Rope rope) {
+    this.half = rope.headDim() / 2;
+    this.frequencies = rope.inverseFrequencies();
   }
 
   /** Makes the table reach as far as a position; in powers of two, so that it seldom grows. */
@@ -34,7 +35,7 @@ final class Rotation implements AutoCloseable {
     float[] sin = new float[positions * half];
     for (int p = 0; p < positions; p++) {
       for (int j = 0; j < half; j++) {
-        double angle = p * Math.pow(base, -(double) j / half);
+        double angle = p * frequencies[j];
         cos[p * half + j] = (float) Math.cos(angle);
         sin[p * half + j] = (float) Math.sin(angle);
       }

@@ -6,6 +6,8 @@ import static io.millrace.model.tensor.cpu.Lanes.exp;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
+import static io.millrace.model.tensor.cpu.Lanes.zero;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import io.millrace.model.tensor.Draws;
@@ -74,7 +76,7 @@ final class Sampler {
       VectorMask<Float> mask = rest(i, vocab);
       FloatVector weight = exp(load(logits, at + i, mask).sub(max).mul(inverse));
       store(weight, p, i, mask);
-      sum += Lanes.sum(all(0f).blend(weight, mask));
+      sum += sum(zero().blend(weight, mask));
     }
     return sum;
   }

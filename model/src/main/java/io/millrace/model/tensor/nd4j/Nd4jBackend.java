@@ -6,6 +6,7 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
@@ -22,7 +23,7 @@ import org.nd4j.linalg.ops.transforms.Transforms;
  */
 public final class Nd4jBackend implements Backend {
 
-  private final Map<RopeTable.Angles, RopeTable> ropeTables = new HashMap<>();
+  private final Map<Rope, RopeTable> ropeTables = new HashMap<>();
 
   @Override
   public String name() {
@@ -132,13 +133,12 @@ public final class Nd4jBackend implements Backend {
   }
 
   @Override
-  public void rope(Tensor x, int[] positions, int headDim, double base, boolean backward) {
-    Arguments.rope(x, positions, headDim);
+  public void rope(Tensor x, int[] positions, Rope rope, boolean backward) {
+    Arguments.rope(x, positions, rope);
+    int headDim = rope.headDim();
     int max = Arrays.stream(positions).max().orElse(0);
     RopeTable table =
-        ropeTables.compute(
-            new RopeTable.Angles(headDim, base),
-            (angles, known) -> RopeTable.covering(known, angles, max + 1));
+        ropeTables.compute(rope, (key, known) -> RopeTable.covering(known, key, max + 1));
     int heads = x.columns() / headDim;
     try (Scratch scratch = new Scratch()) {
       INDArray indices = scratch.ints(positions);

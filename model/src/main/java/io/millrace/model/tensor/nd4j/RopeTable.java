@@ -1,5 +1,6 @@
 package io.millrace.model.tensor.nd4j;
 
+import io.millrace.model.tensor.Rope;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -12,11 +13,8 @@ import org.nd4j.linalg.factory.Nd4j;
  */
 record RopeTable(int positions, INDArray cos, INDArray sin, INDArray rotation) {
 
-  /** What a table is of. */
-  record Angles(int headDim, double base) {}
-
   /** The given table (null: none yet), or a new one in its place that reaches as far as asked. */
-  static RopeTable covering(RopeTable table, Angles angles, int wantedPositions) {
+  static RopeTable covering(RopeTable table, Rope rope, int wantedPositions) {
     if (table != null && table.positions >= wantedPositions) {
       return table;
     }
@@ -25,16 +23,18 @@ record RopeTable(int positions, INDArray cos, INDArray sin, INDArray rotation) {
     }
     // In powers of two, so that a generation of n tokens makes log n tables.
     int size = Integer.highestOneBit(Math.max(64, wantedPositions - 1)) << 1;
-    return compute(angles.headDim, angles.base, size);
+    return compute(rope, size);
   }
 
-  private static RopeTable compute(int headDim, double base, int positions) {
+  private static RopeTable compute(Rope rope, int positions) {
+    int headDim = rope.headDim();
+    double[] frequencies = rope.inverseFrequencies();
     int half = headDim / 2;
     float[][] cos = new float[positions][headDim];
     float[][] sin = new float[positions][headDim];
     for (int position = 0; position < positions; position++) {
       for (int j = 0; j < headDim; j++) {
-        double angle = position * Math.pow(base, -2.0 * (j % half) / headDim);
+        double angle = position * frequencies[j % half];
         cos[position][j] = (float) Math.cos(angle);
         sin[position][j] = (float) Math.sin(angle);
       }
