@@ -5,6 +5,7 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.tensor.cpu.CpuBackend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -64,7 +65,7 @@ public record BenchLine(
     return new BenchLine(
         name,
         backend,
-        Integer.getInteger("millrace.threads", Runtime.getRuntime().availableProcessors()),
+        CpuBackend.threads(),
         shapeOf(config),
         lengths,
         seconds.length,

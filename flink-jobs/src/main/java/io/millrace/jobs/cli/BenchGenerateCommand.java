@@ -53,7 +53,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
     ShapeOptions.require("--prompt-length", promptLength);
     ShapeOptions.require("--max-tokens", maxTokens);
     ShapeOptions.require("--iterations", iterations);
-    try (Backend backend = shape.backend().open();
+    try (Backend backend = shape.open();
         LanguageModel model = model(backend)) {
       int positions = model.config().maxPositions();
       if (promptLength + maxTokens > positions) {

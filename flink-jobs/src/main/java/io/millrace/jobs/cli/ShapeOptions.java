@@ -3,6 +3,7 @@ package io.millrace.jobs.cli;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.tensor.cpu.CpuBackend;
 import picocli.CommandLine.Option;
 
 /** The shape of a benchmark's model, and what runs it. */
@@ -44,8 +45,7 @@ final class ShapeOptions {
   /** The backend, on as many threads as wished. */
   Backend open() {
     if (threads != null) {
-      // Read once, when the process first computes: now.
-      System.setProperty("millrace.threads", Integer.toString(require("--threads", threads)));
+      CpuBackend.useThreads(require("--threads", threads));
     }
     return backend.open();
   }

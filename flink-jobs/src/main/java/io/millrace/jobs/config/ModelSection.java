@@ -1,9 +1,8 @@
 package io.millrace.jobs.config;
 
-import io.millrace.model.tensor.BackendKind;
 import java.io.Serializable;
 
-/** Which model a job starts from, and on what it computes. */
+/** Which model a job starts from. */
 public record ModelSection(
     @Option(value = "policy", help = "The policy's name, also its directory and its Kafka key.")
         String name,
@@ -13,8 +12,6 @@ public record ModelSection(
                 "Checkpoint directory to start from: a published one or any Hugging Face Llama"
                     + " directory. Empty: a new model of the sizes below, with random weights.")
         String initial,
-    @Option(value = "cpu", help = "Compute backend: cpu, or nd4j for reference.")
-        BackendKind backend,
     @Option(value = "1", help = "Seed of random weights, sampling and shuffling.") long seed,
     @Option(value = "64", help = "New model: width of the residual stream.") int hiddenSize,
     @Option(value = "2", help = "New model: number of blocks.") int layers,
@@ -49,7 +46,6 @@ public record ModelSection(
     return new ModelSection(
         name,
         directory,
-        backend,
         seed,
         hiddenSize,
         layers,

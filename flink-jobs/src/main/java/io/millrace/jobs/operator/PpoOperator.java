@@ -237,6 +237,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private PpoTrainer trainer(ScalarModel critic) {
     PpoSection section = section();
+    policy.model().useMemory(settings.memory());
+    critic.useMemory(settings.memory());
     return new PpoTrainer(
         backend,
         policy.model(),

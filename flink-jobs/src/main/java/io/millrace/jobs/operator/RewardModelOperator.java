@@ -104,6 +104,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     initial = PolicyModel.load(backend, config.model().initial());
     ScalarModel model =
         ScalarModel.onTrunkOf(backend, initial.model().config(), initial.model().weights());
+    model.useMemory(settings.memory());
     trainer =
         new RewardModelTrainer(
             backend,

@@ -2,6 +2,7 @@ package io.millrace.jobs.operator;
 
 import io.millrace.jobs.JobSettings;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.tensor.Backend;
 import java.io.Serializable;
 
@@ -21,7 +22,12 @@ final class RuntimeSettings implements Serializable {
   }
 
   Backend backend() {
-    return config.model().backend().open();
+    return config.compute().open();
+  }
+
+  /** What training passes keep. */
+  ActivationMemory memory() {
+    return config.compute().memory();
   }
 
   Publisher publisher() {

@@ -65,6 +65,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     SupervisedSection section = config.supervised();
     backend = settings.backend();
     policy = PolicyModel.load(backend, config.model().initial());
+    policy.model().useMemory(settings.memory());
     trainer =
         new SupervisedTrainer(
             backend, policy.model(), section.optimizer().adamW(), section.schedule());

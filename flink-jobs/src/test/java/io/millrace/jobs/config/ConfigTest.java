@@ -33,7 +33,8 @@ class ConfigTest {
             new CheckpointSection("millrace-data/checkpoints"),
             new FlinkSection(
                 "millrace-data/flink", Duration.ofSeconds(5), 1, 10, Duration.ofSeconds(1)),
-            new ModelSection("policy", "", BackendKind.CPU, 1, 64, 2, 4, 2, 192, 512, 4096),
+            new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
+            new ComputeSection(BackendKind.CPU, 0, 4096, false),
             new DedupSection(Duration.ofDays(1)),
             new SupervisedSection(64, 2e-5, 0, 0, 2, 4096, 10_000, ADAMW),
             new RewardModelSection(

@@ -41,6 +41,19 @@ public final class CpuBackend implements Backend {
     this.products = new Products(pool);
   }
 
+  /**
+   * Sets how many threads compute at once in this process, all backends together, unless the system
+   * property {@code millrace.threads} did. Heard only before the first backend is made.
+   */
+  public static void useThreads(int threads) {
+    WorkPool.useThreads(threads);
+  }
+
+  /** How many threads compute at once in this process. */
+  public static int threads() {
+    return WorkPool.shared().budget();
+  }
+
   @Override
   public String name() {
     return "cpu";

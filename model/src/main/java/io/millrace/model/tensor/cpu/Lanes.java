@@ -24,16 +24,9 @@ final class Lanes {
   private static final VectorShuffle<Float> BY_FOUR = rotation(4);
   private static final VectorShuffle<Float> BY_TWO = rotation(2);
 
-<<<<<<< HEAD
-  private static final FloatVector INDICES = FloatVector.zero(F).addIndex(1);
-
-  private static final VectorShuffle<Float> SWAP_8 = swap(8);
-  private static final VectorShuffle<Float> SWAP_4 = swap(4);
-  private static final VectorShuffle<Float> SWAP_2 = swap(2);
-  private static final VectorShuffle<Float> SWAP_1 = swap(1);
-=======
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
->>>>>>> main
+
+  private static final FloatVector INDICES = FloatVector.zero(F).addIndex(1);
 
   // Constants are vectors: the compiler stops inlining in a method of too many operations, and one
   // broadcast by name counts for several.

@@ -23,8 +23,12 @@ final class WorkPool {
    */
   private static final int SPINS = 5_000;
 
-  private static final WorkPool SHARED =
-      new WorkPool(Integer.getInteger(THREADS, Runtime.getRuntime().availableProcessors()));
+  private static volatile int wanted = Runtime.getRuntime().availableProcessors();
+
+  /** Made when it is first asked for. */
+  private static final class Shared {
+    static final WorkPool POOL = new WorkPool(Integer.getInteger(THREADS, wanted));
+  }
 
   /** Does one unit of work. */
   interface Task {
@@ -83,8 +87,13 @@ final class WorkPool {
     }
   }
 
+  /** The shared pool's budget where the property leaves it open; heard until the pool is made. */
+  static void useThreads(int threads) {
+    wanted = threads;
+  }
+
   static WorkPool shared() {
-    return SHARED;
+    return Shared.POOL;
   }
 
   /** Threads that compute at once, the caller among them. */

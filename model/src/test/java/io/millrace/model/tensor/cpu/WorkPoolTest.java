@@ -1,0 +1,123 @@
+package io.millrace.model.tensor.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.junit.jupiter.api.Test;
+
+/** One budget of threads: every unit done once, whoever asks and however many. */
+class WorkPoolTest {
+
+  @Test
+  void doesEveryUnitOnce() {
+    for (int budget : new int[] {1, 2, 5}) {
+      WorkPool pool = new WorkPool(budget);
+      for (int units : new int[] {1, 2, 7, 1000}) {
+        AtomicIntegerArray done = new AtomicIntegerArray(units);
+        pool.run(
+            units,
+            (unit, worker) -> {
+              assertTrue(worker >= 0 && worker < budget);
+              done.incrementAndGet(unit);
+            });
+        for (int unit = 0; unit < units; unit++) {
+          assertEquals(1, done.get(unit), "unit " + unit + " of " + units);
+        }
+      }
+    }
+  }
+
+  @Test
+  void workIsDoneSideBySide() throws InterruptedException {
+    WorkPool pool = new WorkPool(2);
+    CountDownLatch both = new CountDownLatch(2);
+    pool.run(
+        2,
+        (unit, worker) -> {
+          both.countDown();
+          try {
+            // Each waits for the other: only two threads at once can end this.
+            assertTrue(both.await(30, TimeUnit.SECONDS), "the units ran one after the other");
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+        });
+  }
+
+  /** Several task slots: what they ask for at once never runs on more threads than the budget. */
+  @Test
+  void callersShareTheBudget() throws InterruptedException {
+    int budget = 3;
+    WorkPool pool = new WorkPool(budget);
+    AtomicInteger workers = new AtomicInteger();
+    AtomicInteger mostWorkers = new AtomicInteger();
+    ConcurrentHashMap<Thread, Boolean> callers = new ConcurrentHashMap<>();
+    AtomicInteger done = new AtomicInteger();
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      Thread caller =
+          new Thread(
+              () -> {
+                callers.put(Thread.currentThread(), true);
+                for (int round = 0; round < 200; round++) {
+                  pool.run(
+                      8,
+                      (unit, worker) -> {
+                        boolean helper = !callers.containsKey(Thread.currentThread());
+                        if (helper) {
+                          mostWorkers.accumulateAndGet(workers.incrementAndGet(), Math::max);
+                        }
+                        done.incrementAndGet();
+                        if (helper) {
+                          workers.decrementAndGet();
+                        }
+                      });
+                }
+              });
+      threads.add(caller);
+      caller.start();
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertEquals(4 * 200 * 8, done.get());
+    assertTrue(mostWorkers.get() < budget, mostWorkers + " helpers");
+  }
+
+  @Test
+  void aFailureReachesTheCallerAndThePoolGoesOn() {
+    WorkPool pool = new WorkPool(2);
+    for (int round = 0; round < 50; round++) {
+      IllegalStateException e =
+          assertThrows(
+              IllegalStateException.class,
+              () ->
+                  pool.run(
+                      9,
+                      (unit, worker) -> {
+                        if (unit == 5) {
+                          throw new IllegalStateException("unit five");
+                        }
+                      }));
+      assertEquals("unit five", e.getMessage());
+      AtomicInteger done = new AtomicInteger();
+      pool.run(9, (unit, worker) -> done.incrementAndGet());
+      assertEquals(9, done.get());
+    }
+  }
+
+  @Test
+  void aBudgetOfNothingIsRefused() {
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> new WorkPool(0));
+    assertTrue(e.getMessage().contains(WorkPool.THREADS + " must be at least 1, not 0"));
+  }
+}
