@@ -32,26 +32,25 @@ public record MillraceConfig(
 
   /** The same with another checkpoint to start from. */
   public MillraceConfig withInitial(String directory) {
-    return new MillraceConfig(
-        kafka,
-        checkpoints,
-        flink,
-        model.withInitial(directory),
-        compute,
-        dedup,
-        supervised,
-        rewardModel,
-        rollout,
-        ppo);
+    return with(checkpoints, flink, model.withInitial(directory));
   }
 
   /** The same with paths that hold whatever a process's working directory is. */
   public MillraceConfig withAbsolutePaths() {
-    return new MillraceConfig(
-        kafka,
+    return with(
         new CheckpointSection(absolute(checkpoints.directory())),
         flink.withStateDirectory(absolute(flink.stateDirectory())),
-        model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())),
+        model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())));
+  }
+
+  private MillraceConfig with(
+      CheckpointSection newCheckpoints, FlinkSection newFlink, ModelSection newModel) {
+    return new MillraceConfig(
+        kafka,
+        newCheckpoints,
+        newFlink,
+        newModel,
+        compute,
         dedup,
         supervised,
         rewardModel,

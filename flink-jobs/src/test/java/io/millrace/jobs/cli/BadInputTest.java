@@ -190,9 +190,11 @@ class BadInputTest {
   @Test
   void aClusterIsRefusedByTheOptionThatIsWrong() {
     String dir = directory.resolve("cluster").toString();
-    assertRefused("task-managers must be at least 1", "cluster", "--dir", dir, "--task-managers", "0");
+    assertRefused(
+        "task-managers must be at least 1", "cluster", "--dir", dir, "--task-managers", "0");
     assertRefused("--kafka-port must be", "cluster", "--dir", dir, "--kafka-port", "70000");
-    assertRefused("--tensor-memory must be a size", "cluster", "--dir", dir, "--tensor-memory", "much");
+    assertRefused(
+        "--tensor-memory must be a size", "cluster", "--dir", dir, "--tensor-memory", "much");
     assertRefused(
         "memory sizes (--task-manager-memory",
         "cluster",

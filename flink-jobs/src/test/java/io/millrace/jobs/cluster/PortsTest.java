@@ -16,8 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 class PortsTest {
 
   private static final Ports.Wanted FREE =
-      new Ports.Wanted(
-          OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(0));
+      new Ports.Wanted(OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(0));
   private static final Ports.Wanted AS_BEFORE =
       new Ports.Wanted(
           OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty());
@@ -41,8 +40,7 @@ class PortsTest {
       Ports.Wanted wanted =
           new Ports.Wanted(
               OptionalInt.of(0), OptionalInt.of(port), OptionalInt.of(0), OptionalInt.of(0));
-      String message =
-          assertThrows(IOException.class, () -> wanted.choose(null, 1)).getMessage();
+      String message = assertThrows(IOException.class, () -> wanted.choose(null, 1)).getMessage();
       assertTrue(message.startsWith("port " + port + " is taken"), message);
       assertTrue(message.contains("--kafka-port"), message);
     }

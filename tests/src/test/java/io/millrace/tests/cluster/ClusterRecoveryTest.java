@@ -191,8 +191,7 @@ class ClusterRecoveryTest {
     return mixed;
   }
 
-  private static Map<String, List<Published>> rewardModels(Deployment deployment)
-      throws Exception {
+  private static Map<String, List<Published>> rewardModels(Deployment deployment) throws Exception {
     Map<String, List<Published>> byObjective = new TreeMap<>();
     for (RewardCheckpoint announced : deployment.read(Topic.REWARD_CHECKPOINTS)) {
       byObjective

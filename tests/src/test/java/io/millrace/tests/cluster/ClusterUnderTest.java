@@ -109,10 +109,7 @@ final class ClusterUnderTest implements AutoCloseable {
   /** Every process but the supervisor, by name. */
   List<String> processes() throws IOException {
     try (Stream<Path> files = Files.list(directory.resolve("run"))) {
-      return files
-          .map(file -> file.getFileName().toString().replace(".pid", ""))
-          .sorted()
-          .toList();
+      return files.map(file -> file.getFileName().toString().replace(".pid", "")).sorted().toList();
     }
   }
 

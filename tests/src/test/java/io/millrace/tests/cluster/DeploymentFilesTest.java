@@ -26,8 +26,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class DeploymentFilesTest {
 
   private static final Path ROOT = Path.of("..");
-  private static final String RESOURCES =
-      "flink-jobs/src/main/resources/io/millrace/jobs/cluster/";
+  private static final String RESOURCES = "flink-jobs/src/main/resources/io/millrace/jobs/cluster/";
   private static final Pattern THREADS =
       Pattern.compile("(OMP_NUM_THREADS|OPENBLAS_NUM_THREADS)=\"?(?:\\$\\{\\w+:-)?(\\d+)");
 
@@ -101,7 +100,8 @@ class DeploymentFilesTest {
     assertEquals(
         common.get("taskmanager.memory.process.size"),
         spec.path("taskManager").path("resource").path("memory").asText());
-    assertEquals(Optional.of(job), Job.named(spec.path("job").path("args").path(0).asText()).map(Job::id));
+    assertEquals(
+        Optional.of(job), Job.named(spec.path("job").path("args").path(0).asText()).map(Job::id));
     Class.forName(spec.path("job").path("entryClass").asText());
     JsonNode limits =
         spec.path("taskManager")
