@@ -32,7 +32,7 @@ class ConfigTest {
             new KafkaSection("localhost:9092", "millrace.", Map.of()),
             new CheckpointSection("millrace-data/checkpoints"),
             new FlinkSection(
-                "millrace-data/flink", Duration.ofSeconds(5), 1, 10, Duration.ofSeconds(1)),
+                "millrace-data/flink", Duration.ofSeconds(5), 1, 30, Duration.ofSeconds(1)),
             new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
             new ComputeSection(BackendKind.CPU, 0, 4096, false),
             new DedupSection(Duration.ofDays(1)),
