@@ -38,14 +38,14 @@ public enum Job {
     return Arrays.stream(values()).map(Job::id).collect(Collectors.joining(", "));
   }
 
-  /** The job's graph, ready to be submitted. */
+  /** The job's graph, ready to be submitted; its name is that of the job's consumer group. */
   public StreamGraph graph(MillraceConfig config, boolean bounded) {
     StreamExecutionEnvironment env =
         StreamExecutionEnvironment.getExecutionEnvironment(JobSettings.flink(config.flink()));
     env.setParallelism(config.flink().parallelism());
     topology.build(env, config, bounded);
     StreamGraph graph = env.getStreamGraph();
-    graph.setJobName("millrace-" + id());
+    graph.setJobName(config.kafka().topicPrefix() + id());
     return graph;
   }
 }

@@ -17,6 +17,11 @@ import org.apache.flink.core.execution.CheckpointingMode;
 /** What a configuration means for Flink and Kafka. */
 public final class JobSettings {
 
+  /** A broker that is away for some minutes shall find the jobs still trying. */
+  private static final Duration LONGEST_DELAY = Duration.ofMinutes(1);
+
+  private static final Duration UNTIL_FORGOTTEN = Duration.ofMinutes(10);
+
   private JobSettings() {}
 
   public static KafkaSettings kafka(MillraceConfig config) {
@@ -51,11 +56,18 @@ public final class JobSettings {
         ExternalizedCheckpointRetention.RETAIN_ON_CANCELLATION);
     // Every record type has a serializer of its own: falling back to Kryo would be a mistake.
     configuration.set(PipelineOptions.GENERIC_TYPES, false);
-    configuration.set(RestartStrategyOptions.RESTART_STRATEGY, "fixed-delay");
+    configuration.set(RestartStrategyOptions.RESTART_STRATEGY, "exponential-delay");
     configuration.set(
-        RestartStrategyOptions.RESTART_STRATEGY_FIXED_DELAY_ATTEMPTS, flink.restartAttempts());
+        RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_INITIAL_BACKOFF,
+        flink.restartDelay());
     configuration.set(
-        RestartStrategyOptions.RESTART_STRATEGY_FIXED_DELAY_DELAY, flink.restartDelay());
+        RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_MAX_BACKOFF, LONGEST_DELAY);
+    configuration.set(
+        RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_RESET_BACKOFF_THRESHOLD,
+        UNTIL_FORGOTTEN);
+    configuration.set(
+        RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_ATTEMPTS,
+        flink.restartAttempts());
     return configuration;
   }
 }

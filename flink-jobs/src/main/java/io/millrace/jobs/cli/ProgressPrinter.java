@@ -67,6 +67,8 @@ final class ProgressPrinter implements AutoCloseable {
         + " step "
         + metrics.getStep()
         + figures.entrySet().stream()
+            // Thirty figures that a person reads as a diagram or not at all.
+            .filter(figure -> !figure.getKey().startsWith("calibration/bin"))
             .sorted(Map.Entry.comparingByKey())
             .map(
                 figure ->

@@ -28,6 +28,16 @@ public final class ConfigLoader {
 
   /** The configuration, or every problem with it in one {@link ConfigException}. */
   public static MillraceConfig load(Optional<Path> file, List<String> settings) {
+    return load(file, settings, Optional.empty());
+  }
+
+  /**
+   * The configuration, or every problem with it in one {@link ConfigException}.
+   *
+   * @param bootstrapServers the brokers where neither the file nor a setting names any
+   */
+  public static MillraceConfig load(
+      Optional<Path> file, List<String> settings, Optional<String> bootstrapServers) {
     ObjectNode root = file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode);
     List<String> problems = new ArrayList<>();
     for (String setting : settings) {
@@ -36,6 +46,9 @@ public final class ConfigLoader {
       } catch (ConfigException e) {
         problems.addAll(e.problems());
       }
+    }
+    if (bootstrapServers.isPresent() && root.at("/kafka/bootstrap-servers").isMissingNode()) {
+      set(root, "kafka.bootstrap-servers=" + bootstrapServers.get());
     }
     try {
       MillraceConfig config = RecordBinder.bind(MillraceConfig.class, root);

@@ -16,9 +16,18 @@ public record FlinkSection(
                     + " visible to others with the next one.")
         Duration checkpointInterval,
     @Option(value = "1", help = "Parallel instances of validation and rollout.") int parallelism,
-    @Option(value = "10", help = "Restarts of a failing job before it gives up.")
+    @Option(
+            value = "30",
+            help =
+                "Restarts of a failing job, one after the other, before it gives up; ten minutes"
+                    + " without a failure start the count anew.")
         int restartAttempts,
-    @Option(value = "1s", help = "Time between a failure and the restart.") Duration restartDelay)
+    @Option(
+            value = "1s",
+            help =
+                "Time between a failure and the restart; half as much longer with each failure"
+                    + " that follows, up to a minute.")
+        Duration restartDelay)
     implements Serializable {
 
   public FlinkSection {
@@ -26,5 +35,10 @@ public record FlinkSection(
     Require.atLeast("checkpoint-interval (ms)", checkpointInterval.toMillis(), 10);
     Require.atLeast("parallelism", parallelism, 1);
     Require.atLeast("restart-attempts", restartAttempts, 0);
+  }
+
+  FlinkSection withStateDirectory(String directory) {
+    return new FlinkSection(
+        directory, checkpointInterval, parallelism, restartAttempts, restartDelay);
   }
 }

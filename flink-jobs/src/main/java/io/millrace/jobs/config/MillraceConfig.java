@@ -1,6 +1,7 @@
 package io.millrace.jobs.config;
 
 import java.io.Serializable;
+import java.nio.file.Path;
 
 /**
  * One deployment's configuration: what every job reads, each its own section and the shared ones.
@@ -31,16 +32,35 @@ public record MillraceConfig(
 
   /** The same with another checkpoint to start from. */
   public MillraceConfig withInitial(String directory) {
+    return with(checkpoints, flink, model.withInitial(directory));
+  }
+
+  /** The same with paths that hold whatever a process's working directory is. */
+  public MillraceConfig withAbsolutePaths() {
+    return with(
+        new CheckpointSection(absolute(checkpoints.directory())),
+        flink.withStateDirectory(absolute(flink.stateDirectory())),
+        model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())));
+  }
+
+  private MillraceConfig with(
+      CheckpointSection newCheckpoints, FlinkSection newFlink, ModelSection newModel) {
     return new MillraceConfig(
         kafka,
-        checkpoints,
-        flink,
-        model.withInitial(directory),
+        newCheckpoints,
+        newFlink,
+        newModel,
         compute,
         dedup,
         supervised,
         rewardModel,
         rollout,
         ppo);
+  }
+
+  private static String absolute(String location) {
+    return location.matches("[A-Za-z][A-Za-z0-9+.-]+:.*")
+        ? location
+        : Path.of(location).toAbsolutePath().normalize().toString();
   }
 }

@@ -126,7 +126,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     figures = new RewardModelFigures(objective, unsafe());
   }
 
-  /** A batch being learned from, and the next one. */
+  /** Two batches in the inbox, beside the records that wait for their batch by source. */
   @Override
   protected int capacity() {
     return 2 * section().batchSize();

@@ -52,11 +52,17 @@ class BadInputTest {
         "import",
         "import hh-rlhf",
         "run",
+        "cluster",
+        "submit",
+        "status",
+        "savepoint",
+        "stop",
         "generate",
         "logprobs",
         "checkpoint",
         "checkpoint inspect",
         "checkpoint verify",
+        "checkpoint export",
         "doctor"
       })
   void everyCommandHasHelpWithAnExampleAndRefusesUnknownOptions(String command) {
@@ -93,6 +99,18 @@ class BadInputTest {
     assertRefused("cannot write", "quickstart", "--report", directory.resolve("no/r.json") + "");
     assertRefused("ppo.kl must be", "run", "ppo", "--set", "ppo.kl=x");
     assertRefused("config", "run", "ppo", "--config", directory.resolve("no.yaml").toString());
+    String here = directory.toString();
+    assertRefused("--dtype is int8", "checkpoint", "export", here, "--out", "x", "--dtype", "int8");
+    for (String size : List.of("0", "5 apples", "-1GB", "GB")) {
+      assertRefused(
+          "--max-shard-size is " + size,
+          "checkpoint",
+          "export",
+          here,
+          "--out",
+          "x",
+          "--max-shard-size=" + size);
+    }
     assertRefused("port", "broker", "--port", "99999", "--data", directory.toString());
   }
 
@@ -105,6 +123,7 @@ class BadInputTest {
     assertRefused(missing, "logprobs", "--checkpoint", missing, "--tokens", "1,2");
     assertRefused(missing, "checkpoint", "inspect", missing);
     assertRefused(missing, "checkpoint", "verify", missing);
+    assertRefused(missing, "checkpoint", "export", missing, "--out", missing + "-out");
     assertRefused(missing, "run", "ppo", "--set", "model.initial=" + missing);
   }
 
@@ -157,5 +176,39 @@ class BadInputTest {
     String inFile = Files.createFile(directory.resolve("file")).resolve("below").toString();
     assertRefused(inFile, "run", "ppo", "--set", "checkpoints.directory=" + inFile);
     assertRefused(inFile, "run", "ppo", "--set", "flink.state-directory=" + inFile);
+  }
+
+  @Test
+  void commandsToAClusterSayHowToStartOne() {
+    String none = directory.resolve("none").toString();
+    assertRefused("millrace cluster --dir " + none, "status", "--cluster", none);
+    assertRefused("millrace cluster --dir " + none, "submit", "ppo", "--cluster", none);
+    assertRefused("is the cluster running?", "stop", "ppo", "--rest", "http://127.0.0.1:1");
+    assertRefused("must be like http://", "savepoint", "ppo", "--rest", "localhost:8081");
+  }
+
+  @Test
+  void aClusterIsRefusedByTheOptionThatIsWrong() {
+    String dir = directory.resolve("cluster").toString();
+    assertRefused(
+        "task-managers must be at least 1", "cluster", "--dir", dir, "--task-managers", "0");
+    assertRefused("--kafka-port must be", "cluster", "--dir", dir, "--kafka-port", "70000");
+    assertRefused(
+        "--tensor-memory must be a size", "cluster", "--dir", dir, "--tensor-memory", "much");
+    assertRefused(
+        "memory sizes (--task-manager-memory",
+        "cluster",
+        "--dir",
+        dir,
+        "--task-manager-memory",
+        "200mb",
+        "--rest-port",
+        "0",
+        "--kafka-port",
+        "0",
+        "--zookeeper-port",
+        "0",
+        "--metrics-port",
+        "0");
   }
 }

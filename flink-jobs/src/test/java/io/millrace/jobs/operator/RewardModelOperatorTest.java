@@ -379,6 +379,22 @@ class RewardModelOperatorTest {
     }
   }
 
+  @Test
+  void anIncompleteBatchIsLearnedFromWhenItHasWaitedForLongEnough() throws Exception {
+    try (Run run = new Run(config("wait", "reward-model.max-wait=1s"), Objective.HELPFULNESS)) {
+      run.feed(judgments(3, Objective.HELPFULNESS, false));
+      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+      long now = 0;
+      while (run.harness.getSideOutput(Outputs.METRICS) == null) {
+        assertTrue(System.nanoTime() < deadline, "three judgments wait for ever");
+        run.snapshot(); // Has the task's thread do what training asked of it: set the timer.
+        run.harness.setProcessingTime(now += 600);
+      }
+      run.collect();
+      assertEquals(3, run.metrics.getFirst().getMetrics().get("batch/fresh"));
+    }
+  }
+
   /** Everything there can be in a state: an inbox, queues, replay buffers, labels. */
   private static OperatorSubtaskState someState() throws Exception {
     try (Run run = new Run(config("golden-writer", MIXED), Objective.SAFETY)) {
