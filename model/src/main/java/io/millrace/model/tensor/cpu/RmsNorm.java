@@ -108,31 +108,59 @@ final class RmsNorm {
       int h,
       float epsilon) {
     float r = inverseRms(x, at, h, epsilon);
+    float products = weightBackward(dw, dwAt, dout, x, w, at, h, r);
+    // r·(g − x̂·mean) = r·g − x·r²·mean
+    inputBackward(dx, dout, x, w, at, h, r, -r * r * (products / h));
+  }
+
+  /** dw += dout∘x̂; returns Σ g∘x̂. */
+  private static float weightBackward(
+      MemorySegment dw,
+      long dwAt,
+      MemorySegment dout,
+      MemorySegment x,
+      MemorySegment w,
+      long at,
+      int h,
+      float r) {
+    FloatVector scale = all(r);
     FloatVector products = zero();
     int j = 0;
     for (; j <= h - WIDTH; j += WIDTH) {
-      FloatVector both = load(dout, at + j).mul(load(x, at + j).mul(r));
+      FloatVector both = load(dout, at + j).mul(load(x, at + j).mul(scale));
       products = both.fma(load(w, j), products);
       store(load(dw, dwAt + j).add(both), dw, dwAt + j);
     }
     if (j < h) {
       VectorMask<Float> mask = rest(j, h);
-      FloatVector both = load(dout, at + j, mask).mul(load(x, at + j, mask).mul(r));
+      FloatVector both = load(dout, at + j, mask).mul(load(x, at + j, mask).mul(scale));
       products = both.fma(load(w, j, mask), products);
       store(load(dw, dwAt + j, mask).add(both), dw, dwAt + j, mask);
     }
-    // r·(g − x̂·mean) = r·g − x·r²·mean
-    float pull = -r * r * (sum(products) / h);
-    for (j = 0; j <= h - WIDTH; j += WIDTH) {
-      FloatVector g = load(dout, at + j).mul(load(w, j));
-      FloatVector sum = load(x, at + j).fma(all(pull), load(dx, at + j));
-      store(g.fma(all(r), sum), dx, at + j);
+    return sum(products);
+  }
+
+  /** dx += r·dout∘w + pull·x. */
+  private static void inputBackward(
+      MemorySegment dx,
+      MemorySegment dout,
+      MemorySegment x,
+      MemorySegment w,
+      long at,
+      int h,
+      float r,
+      float pull) {
+    FloatVector scale = all(r);
+    FloatVector pulling = all(pull);
+    int j = 0;
+    for (; j <= h - WIDTH; j += WIDTH) {
+      FloatVector kept = load(x, at + j).fma(pulling, load(dx, at + j));
+      store(load(dout, at + j).mul(load(w, j)).fma(scale, kept), dx, at + j);
     }
     if (j < h) {
       VectorMask<Float> mask = rest(j, h);
-      FloatVector g = load(dout, at + j, mask).mul(load(w, j, mask));
-      FloatVector sum = load(x, at + j, mask).fma(all(pull), load(dx, at + j, mask));
-      store(g.fma(all(r), sum), dx, at + j, mask);
+      FloatVector kept = load(x, at + j, mask).fma(pulling, load(dx, at + j, mask));
+      store(load(dout, at + j, mask).mul(load(w, j, mask)).fma(scale, kept), dx, at + j, mask);
     }
   }
 

@@ -66,25 +66,36 @@ final class Rotation implements AutoCloseable {
 
   private void rotate(
       MemorySegment x, long first, MemorySegment cos, MemorySegment sin, long table, float sign) {
-    long second = first + half;
     int j = 0;
     for (; j <= half - WIDTH; j += WIDTH) {
       FloatVector c = load(cos, table + j);
       FloatVector s = load(sin, table + j).mul(sign);
       FloatVector a = load(x, first + j);
-      FloatVector b = load(x, second + j);
+      FloatVector b = load(x, first + half + j);
       store(a.mul(c).sub(b.mul(s)), x, first + j);
-      store(b.mul(c).add(a.mul(s)), x, second + j);
+      store(b.mul(c).add(a.mul(s)), x, first + half + j);
     }
     if (j < half) {
-      VectorMask<Float> mask = rest(j, half);
-      FloatVector c = load(cos, table + j, mask);
-      FloatVector s = load(sin, table + j, mask).mul(sign);
-      FloatVector a = load(x, first + j, mask);
-      FloatVector b = load(x, second + j, mask);
-      store(a.mul(c).sub(b.mul(s)), x, first + j, mask);
-      store(b.mul(c).add(a.mul(s)), x, second + j, mask);
+      rotateRest(x, first, cos, sin, table, sign, j);
     }
+  }
+
+  /** The last pairs, where they fill no vector. */
+  private void rotateRest(
+      MemorySegment x,
+      long first,
+      MemorySegment cos,
+      MemorySegment sin,
+      long table,
+      float sign,
+      int j) {
+    VectorMask<Float> mask = rest(j, half);
+    FloatVector c = load(cos, table + j, mask);
+    FloatVector s = load(sin, table + j, mask).mul(sign);
+    FloatVector a = load(x, first + j, mask);
+    FloatVector b = load(x, first + half + j, mask);
+    store(a.mul(c).sub(b.mul(s)), x, first + j, mask);
+    store(b.mul(c).add(a.mul(s)), x, first + half + j, mask);
   }
 
   @Override
