@@ -223,6 +223,7 @@ class RolloutOperatorTest {
       rollouts = new ArrayList<>(harness.extractOutputValues());
       state = harness.snapshot(1, 1);
       // What follows is lost with the attempt.
+      feed(harness, 12, 13);
       runMailsUntil(harness, rollouts.size() + 1);
     }
     try (var harness = harness(false)) {
