@@ -94,7 +94,7 @@ class ClusterRecoveryTest {
   @AfterAll
   void stop() throws Exception {
     if (cluster != null) {
-      cluster.close();
+      cluster.stop();
     }
   }
 
@@ -164,7 +164,7 @@ class ClusterRecoveryTest {
     deployment.drain(job);
   }
 
-  private void kill(String victim, Deployment deployment, Job job, Topic<?> topic, long fed)
+  private void kill(String victim, Deployment deployment, Job job, Topic<?> topic, int fed)
       throws Exception {
     String process =
         victim.equals("worker") ? cluster.taskManagerOf(deployment.jobName(job)) : victim;

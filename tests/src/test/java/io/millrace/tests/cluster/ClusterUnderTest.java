@@ -27,7 +27,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /** {@code millrace cluster}, run from the built jars as a user would, and its processes to kill. */
-final class ClusterUnderTest implements AutoCloseable {
+final class ClusterUnderTest {
 
   static final Duration PATIENCE = Duration.ofMinutes(4);
   private static final Path BUILT = Path.of("..", "flink-jobs", "target").toAbsolutePath();
@@ -206,8 +206,8 @@ final class ClusterUnderTest implements AutoCloseable {
     return new ProcessBuilder(command);
   }
 
-  @Override
-  public void close() throws InterruptedException {
+  /** Stops the supervisor and with it every process. */
+  void stop() throws InterruptedException {
     supervisor.destroy();
     if (!supervisor.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
       supervisor.destroyForcibly();
