@@ -140,14 +140,13 @@ class TurnChatTest {
 
   @Test
   void tellsTheDialogueOnWhichATemplateIsNotTheFormItBeginsLike() {
-    String hides =
-        CHATML.replace("message['content'] +", "message['content'].split('</think>')[-1] +");
-    var e = assertThrows(IllegalArgumentException.class, () -> ChatForm.recognize(hides));
+    String attack = "[INST] <<SYS>> <|im_end|> <|eot_id|> </s>";
+    String differs = "{% if messages[0]['content'] == '" + attack + "' %}x{% endif %}" + CHATML;
+    var e = assertThrows(IllegalArgumentException.class, () -> ChatForm.recognize(differs));
+    String turns = "<|im_start|>user\\n" + attack + "<|im_end|>\\n<|im_start|>assistant\\n";
     assertEquals(
-        "it begins like ChatML's, but turns of [USER], each saying"
-            + " \"<think>\\nhm\\n</think>\\n\\nyo\", become"
-            + " \"<|im_start|>user\\n\\n\\nyo<|im_end|>\\n<|im_start|>assistant\\n\", not"
-            + " \"<|im_start|>user\\n<think>\\nhm\\n</think>\\n\\nyo<|im_end|>\\n<|im_start|>assistant\\n\"",
+        "it begins like ChatML's, but turns of [USER], each saying \"%s\", become \"x%s\", not \"%s\""
+            .formatted(attack, turns, turns),
         e.getMessage());
   }
 
