@@ -81,7 +81,9 @@ public final class ModelWeights {
     for (int i = 0; exponent == EXPONENT && i < length; i++) {
       if (!Float.isFinite(values[i])) {
         throw CheckpointException.ofTensor(
-            checkpoint.path(), name, "element " + (offset + i) + " is " + values[i] + ": not usable");
+            checkpoint.path(),
+            name,
+            "element " + (offset + i) + " is " + values[i] + ": not usable");
       }
     }
   }

@@ -16,7 +16,7 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
    */
   String text(List<Message> dialogue);
 
-  /** Text between a whole turn and an answer that is due; nothing where the user's turn holds it. */
+  /** What stands between a turn's end and an answer, where it is no part of the turn. */
   String answerHeader();
 
   /** The form's name, for people. */
@@ -48,8 +48,8 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
             .map(Probes.Difference::reason)
             .orElseGet(
                 () ->
-                    "it is none of Llama 2-Chat's, ChatML's and Llama 3's; of a user's \"hi\" it"
-                        + " makes \"%s\"".formatted(Probes.shown(first))));
+                    "it is none of Llama 2-Chat's, ChatML's and Llama 3's; of \"hi\" it makes \"%s\""
+                        .formatted(Probes.shown(first))));
   }
 
   /** The forms that agree with a template on the simplest dialogue. */

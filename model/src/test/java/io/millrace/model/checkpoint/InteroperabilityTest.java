@@ -121,8 +121,7 @@ class InteroperabilityTest {
   @ParameterizedTest
   @CsvSource({"F32, 7fc00000, NaN", "F16, 7c007c00, Infinity", "BF16, ff80ff80, -Infinity"})
   void refusesWeightsThatAreNotFinite(String dtype, String bits, String shown) throws IOException {
-    ForeignDirectory foreign =
-        directory("m", config(4, 2, 6, false, RopeScaling.NONE), dtype, 1);
+    ForeignDirectory foreign = directory("m", config(4, 2, 6, false, RopeScaling.NONE), dtype, 1);
     Path file = foreign.path().resolve("model.safetensors");
     byte[] bytes = Files.readAllBytes(file);
     ByteBuffer.wrap(bytes)

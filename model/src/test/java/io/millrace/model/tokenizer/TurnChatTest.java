@@ -134,8 +134,7 @@ class TurnChatTest {
         LLAMA3.replace("{% if add_generation_prompt %}\n", "").replace("\n{%- endif %}", "");
     assertFalse(eager.contains("add_generation_prompt"));
     assertEquals(form(Marks.LLAMA3, true, true, null, ""), ChatForm.recognize(eager));
-    assertThrows(
-        IllegalArgumentException.class, () -> ChatForm.recognize(eager + "{{ 'more' }}"));
+    assertThrows(IllegalArgumentException.class, () -> ChatForm.recognize(eager + "{{ 'more' }}"));
   }
 
   @Test
