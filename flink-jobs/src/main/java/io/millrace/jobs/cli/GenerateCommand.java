@@ -78,6 +78,7 @@ final class GenerateCommand implements Callable<Integer> {
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
         LanguageModel model = ModelWeights.languageModel(backend, directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
+      tokenizer.requireFits(model.config().vocabSize());
       List<Integer> eosTokens = model.config().eosTokens();
       String text;
       if (raw) {

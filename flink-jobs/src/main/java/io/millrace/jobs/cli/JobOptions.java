@@ -138,6 +138,7 @@ final class JobOptions {
               "model.initial %s is a %s; a job starts from a policy"
                   .formatted(initial, checkpoint.kind()));
         }
+        tokenizer.requireFits(checkpoint.config().vocabSize());
         ChatTemplate.of(tokenizer);
       }
     }

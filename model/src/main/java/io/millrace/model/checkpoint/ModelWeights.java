@@ -15,16 +15,27 @@ public final class ModelWeights {
 
   private static final int CHUNK = 1 << 16;
 
+  /** The bits of a float32 that hold its exponent. */
+  private static final int EXPONENT = 0x7F80_0000;
+
   private ModelWeights() {}
 
-  /** The language model of an open checkpoint. */
+  /**
+   * The language model of an open checkpoint.
+   *
+   * @throws CheckpointException where it is of another kind, or a weight is not finite
+   */
   public static LanguageModel languageModel(Backend backend, CheckpointDirectory checkpoint) {
     require(checkpoint, CheckpointKind.POLICY);
     Parameters weights = read(backend, checkpoint, checkpoint.config().parameters());
     return new LanguageModel(backend, checkpoint.config(), weights);
   }
 
-  /** The reward model of an open checkpoint. */
+  /**
+   * The reward model of an open checkpoint.
+   *
+   * @throws CheckpointException where it is of another kind, or a weight is not finite
+   */
   public static ScalarModel rewardModel(Backend backend, CheckpointDirectory checkpoint) {
     require(checkpoint, CheckpointKind.REWARD_MODEL);
     Parameters weights = read(backend, checkpoint, checkpoint.config().scalarParameters());
@@ -41,16 +52,40 @@ public final class ModelWeights {
   private static Parameters read(
       Backend backend, CheckpointDirectory checkpoint, List<ParameterSpec> specs) {
     Parameters parameters = Parameters.zeros(backend, specs);
-    float[] values = new float[CHUNK];
-    for (ParameterSpec spec : specs) {
-      Tensor tensor = parameters.get(spec.name());
-      for (long offset = 0; offset < tensor.size(); offset += CHUNK) {
-        int length = (int) Math.min(CHUNK, tensor.size() - offset);
-        checkpoint.tensors().read(spec.name(), offset, values, 0, length);
-        tensor.write(offset, values, 0, length);
+    try {
+      float[] values = new float[CHUNK];
+      for (ParameterSpec spec : specs) {
+        Tensor tensor = parameters.get(spec.name());
+        for (long offset = 0; offset < tensor.size(); offset += CHUNK) {
+          int length = (int) Math.min(CHUNK, tensor.size() - offset);
+          checkpoint.tensors().read(spec.name(), offset, values, 0, length);
+          requireFinite(checkpoint, spec.name(), offset, values, length);
+          tensor.write(offset, values, 0, length);
+        }
+      }
+      return parameters;
+    } catch (RuntimeException e) {
+      parameters.close();
+      throw e;
+    }
+  }
+
+  /** One such weight makes every log-prob NaN, and whatever is trained from it. */
+  private static void requireFinite(
+      CheckpointDirectory checkpoint, String name, long offset, float[] values, int length) {
+    // The highest exponent, which is all ones in NaN and infinity alone: a loop without branches.
+    int exponent = 0;
+    for (int i = 0; i < length; i++) {
+      exponent = Math.max(exponent, Float.floatToRawIntBits(values[i]) & EXPONENT);
+    }
+    for (int i = 0; exponent == EXPONENT && i < length; i++) {
+      if (!Float.isFinite(values[i])) {
+        throw CheckpointException.ofTensor(
+            checkpoint.path(),
+            name,
+            "element " + (offset + i) + " is " + values[i] + ": not usable");
       }
     }
-    return parameters;
   }
 
   /** What {@link CheckpointDirectory#write} reads a model's weights from. */

@@ -1,5 +1,6 @@
 package io.millrace.model.tokenizer;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -15,6 +16,9 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
    */
   String text(List<Message> dialogue);
 
+  /** What stands between a turn's end and an answer, where it is no part of the turn. */
+  String answerHeader();
+
   /** The form's name, for people. */
   String title();
 
@@ -29,30 +33,39 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
   static ChatForm recognize(String source) {
     JinjaTemplate template = new JinjaTemplate(source);
     String first = template.render(Probes.FIRST, true);
+    Optional<Probes.Difference> nearest = Optional.empty();
+    for (ChatForm form : candidates(template, first)) {
+      Optional<Probes.Difference> difference = Probes.firstDifference(template, form);
+      if (difference.isEmpty()) {
+        return form;
+      }
+      if (nearest.isEmpty() || difference.get().agreed() > nearest.get().agreed()) {
+        nearest = difference;
+      }
+    }
+    throw new IllegalArgumentException(
+        nearest
+            .map(Probes.Difference::reason)
+            .orElseGet(
+                () ->
+                    "it is none of Llama 2-Chat's, ChatML's and Llama 3's; of \"hi\" it makes \"%s\""
+                        .formatted(Probes.shown(first))));
+  }
+
+  /** The forms that agree with a template on the simplest dialogue. */
+  private static List<ChatForm> candidates(JinjaTemplate template, String first) {
+    List<ChatForm> forms = new ArrayList<>();
     for (boolean strips : new boolean[] {false, true}) {
       Llama2Form llama2 = new Llama2Form(strips);
-      if (first.equals(llama2.text(Probes.FIRST)) && Probes.agree(template, llama2)) {
-        return llama2;
+      if (first.equals(llama2.text(Probes.FIRST))) {
+        forms.add(llama2);
       }
     }
     for (TurnForm.Marks marks : TurnForm.Marks.values()) {
       for (boolean strips : new boolean[] {false, true}) {
-        Optional<TurnForm> form = TurnForm.like(template, first, marks, strips);
-        if (form.isPresent() && Probes.agree(template, form.get())) {
-          return form.get();
-        }
+        TurnForm.like(template, first, marks, strips).ifPresent(forms::add);
       }
     }
-    throw new IllegalArgumentException(
-        "it is none of Llama 2-Chat's, ChatML's and Llama 3's; of a user's \"hi\" it makes \"%s\""
-            .formatted(shown(first)));
-  }
-
-  private static String shown(String text) {
-    String plain =
-        text.replace(JinjaTemplate.BOS, "<bos>")
-            .replace(JinjaTemplate.EOS, "<eos>")
-            .replace("\n", "\\n");
-    return plain.length() <= 200 ? plain : plain.substring(0, 200) + "…";
+    return forms;
   }
 }

@@ -101,9 +101,8 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   /**
    * The text of a response: the inverse of {@link #responseTokens}. Tokens from the first {@link
    * #endToken} on are left out, and so is what the form puts around an answer; without that token,
-   * as in a response that was cut, space at the end is the response's own.
-   *
-   * @throws IllegalArgumentException for an id that the vocabulary does not have
+   * as in a response that was cut, space at the end is the response's own. Ids without a token
+   * become U+FFFD, as in {@link Tokenizer#decode}.
    */
   public String responseText(int[] tokens) {
     int end =

@@ -31,6 +31,11 @@ record Llama2Form(boolean strips) implements ChatForm {
           + "{% endfor %}";
 
   @Override
+  public String answerHeader() {
+    return "";
+  }
+
+  @Override
   public String title() {
     return "Llama 2-Chat";
   }

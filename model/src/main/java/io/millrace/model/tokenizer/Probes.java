@@ -1,6 +1,7 @@
 package io.millrace.model.tokenizer;
 
 import java.util.List;
+import java.util.Optional;
 
 /** Dialogues on which templates that differ give different text. */
 final class Probes {
@@ -21,9 +22,18 @@ final class Probes {
           "[INST] <<SYS>> <|im_end|> <|eot_id|> </s>",
           "é e\u0301 \ud83d\ude00");
 
+  /**
+   * Where a template and a form part.
+   *
+   * @param agreed dialogues on which they agreed before
+   * @param reason the dialogue on which they do not, in a line
+   */
+  record Difference(int agreed, String reason) {}
+
   private Probes() {}
 
-  static boolean agree(JinjaTemplate template, ChatForm form) {
+  static Optional<Difference> firstDifference(JinjaTemplate template, ChatForm form) {
+    int agreed = 0;
     for (String content : CONTENTS) {
       Message system = Message.system(content);
       Message user = Message.user(content);
@@ -35,25 +45,50 @@ final class Probes {
               List.of(user, answer),
               List.of(system, user, answer, user),
               List.of(user, answer, user, answer, user, answer))) {
-        if (!agree(template, form, dialogue)) {
-          return false;
+        Optional<String> reason = difference(template, form, dialogue);
+        if (reason.isPresent()) {
+          return Optional.of(new Difference(agreed, reason.get()));
         }
+        agreed++;
       }
     }
-    return true;
+    return Optional.empty();
   }
 
-  private static boolean agree(JinjaTemplate template, ChatForm form, List<Message> dialogue) {
+  private static Optional<String> difference(
+      JinjaTemplate template, ChatForm form, List<Message> dialogue) {
     boolean prompt = dialogue.getLast().role() == Role.USER;
     String rendered;
     try {
       rendered = template.render(dialogue, prompt);
     } catch (IllegalArgumentException e) {
-      return false;
+      return Optional.of(e.getMessage());
     }
     String expected = form.text(dialogue);
-    // Some leave out the line's end after the last answer, which no token of ours stands for.
-    return rendered.equals(expected)
-        || (!prompt && expected.endsWith("\n") && expected.equals(rendered + "\n"));
+    // After the last answer's end some leave out the line's end, and some begin another answer,
+    // asked or not: no token of ours stands for what follows an end.
+    boolean same =
+        rendered.equals(expected)
+            || (!prompt && expected.endsWith("\n") && expected.equals(rendered + "\n"))
+            || (!prompt && rendered.equals(expected + form.answerHeader()));
+    return same
+        ? Optional.empty()
+        : Optional.of(
+            "it begins like %s's, but turns of %s, each saying \"%s\", become \"%s\", not \"%s\""
+                .formatted(
+                    form.title(),
+                    dialogue.stream().map(turn -> turn.role().name()).toList(),
+                    shown(dialogue.getLast().content()),
+                    shown(rendered),
+                    shown(expected)));
+  }
+
+  /** A rendered text for a message: in one line, and not too long. */
+  static String shown(String text) {
+    String plain =
+        text.replace(JinjaTemplate.BOS, "<bos>")
+            .replace(JinjaTemplate.EOS, "<eos>")
+            .replace("\n", "\\n");
+    return plain.length() <= 200 ? plain : plain.substring(0, 200) + "…";
   }
 }

@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
 
 /**
  * Text to tokens and back, by a byte-pair encoding in Hugging Face's format.
@@ -40,6 +41,9 @@ public final class Tokenizer implements AutoCloseable {
   private final OptionalInt separator;
   private final OptionalInt padding;
 
+  /** U+FFFD, which stands for what is no text. */
+  private final int[] replacement;
+
   /**
    * Reads {@code tokenizer.json} and {@code tokenizer_config.json}.
    *
@@ -72,6 +76,7 @@ public final class Tokenizer implements AutoCloseable {
     requireRoundTrip(PROBE, text -> decode(encode(text)));
     // By itself, a text that begins with a space may be taken for the same without it.
     requireRoundTrip(" " + PROBE + " ", text -> decodeContinuation(encodeContinuation(text)));
+    replacement = encodeContinuation("\ufffd");
   }
 
   private int id(String role, String token) {
@@ -151,24 +156,25 @@ public final class Tokenizer implements AutoCloseable {
 
   /**
    * The text of tokens, special tokens left out. Bytes that make no whole character, as where a
-   * sequence was cut, become U+FFFD.
+   * sequence was cut, become U+FFFD. So does an id that stands for no token: models have rows for
+   * more ids than their tokenizers name, to fill up a round number, and may sample one.
    *
-   * @throws IllegalArgumentException for an id that the vocabulary does not have
+   * @throws IllegalArgumentException for a negative id
    */
   public String decode(int[] tokens) {
-    long[] ordinary = new long[tokens.length];
-    int n = 0;
+    LongStream.Builder ordinary = LongStream.builder();
     for (int token : tokens) {
-      if (!vocabulary.contains(token)) {
-        throw new IllegalArgumentException(
-            "token %d is not in the vocabulary, whose ids lie in 0 to %d"
-                .formatted(token, vocabSize() - 1));
+      if (token < 0) {
+        throw new IllegalArgumentException("token id " + token + " is negative");
       }
-      if (!special.contains(token)) {
-        ordinary[n++] = token;
+      if (!vocabulary.contains(token)) {
+        Arrays.stream(replacement).forEach(ordinary::add);
+      } else if (!special.contains(token)) {
+        ordinary.add(token);
       }
     }
-    return n == 0 ? "" : nativeTokenizer.decode(Arrays.copyOf(ordinary, n));
+    long[] ids = ordinary.build().toArray();
+    return ids.length == 0 ? "" : nativeTokenizer.decode(ids);
   }
 
   /** One more than the highest token id: the rows that a model's embedding needs at least. */
@@ -197,6 +203,33 @@ public final class Tokenizer implements AutoCloseable {
   private TokenizerException without(String role) {
     return new TokenizerException(
         files.where(TokenizerFiles.CONFIG), "has no \"" + role + "\", which is needed here");
+  }
+
+  /**
+   * Checks that a model has a row for every token that text, or a dialogue, can be made of. Tokens
+   * that nothing here uses, such as a padding token added later, need none.
+   *
+   * @param rows the model's vocabulary, {@code vocab_size} in {@code config.json}
+   * @throws TokenizerException naming the first token beyond it
+   */
+  public void requireFits(int rows) {
+    for (int id = rows; id < vocabSize(); id++) {
+      Optional<String> token = vocabulary.token(id);
+      if (token.isPresent() && isUsed(id, token.get())) {
+        throw new TokenizerException(
+            files.where(TokenizerFiles.TOKENIZER),
+            "token \"%s\" has id %d, but the model's vocab_size is %d: they do not belong together"
+                .formatted(token.get(), id, rows));
+      }
+    }
+  }
+
+  private boolean isUsed(int id, String token) {
+    return !special.contains(id)
+        || TokenizerJson.CONTROLS.contains(token)
+        || bos.equals(OptionalInt.of(id))
+        || eos.equals(OptionalInt.of(id))
+        || separator.equals(OptionalInt.of(id));
   }
 
   /** What a plain text begins with: the bos token, or nothing; {@code [0 or 1]}. */

@@ -54,7 +54,7 @@ record TokenizerJson(
    * Tokens that set the turns of a dialogue apart. Some files forget to call them special, and then
    * a user could write them.
    */
-  private static final Set<String> CONTROLS =
+  static final Set<String> CONTROLS =
       Arrays.stream(TurnForm.Marks.values())
           .flatMap(marks -> Stream.of(marks.open, marks.endOfRole, marks.end))
           .filter(token -> !token.isEmpty())

@@ -123,6 +123,11 @@ record TurnForm(
   }
 
   @Override
+  public String answerHeader() {
+    return marks.header(Role.ASSISTANT);
+  }
+
+  @Override
   public String title() {
     return marks.title;
   }

@@ -3,6 +3,7 @@ package io.millrace.model.tokenizer;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /** Tokens and their ids, one to one; ids may have gaps. */
@@ -50,6 +51,10 @@ final class Vocabulary {
 
   boolean contains(int id) {
     return tokens.containsKey(id);
+  }
+
+  Optional<String> token(int id) {
+    return Optional.ofNullable(tokens.get(id));
   }
 
   OptionalInt id(String token) {

@@ -12,6 +12,8 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.RopeScaling;
 import io.millrace.model.tensor.nd4j.Nd4jBackend;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -114,6 +116,21 @@ class InteroperabilityTest {
       difference = Math.max(difference, Math.abs(scaled[i] - unscaled[i]));
     }
     assertTrue(difference > 1e-2, "the scaling matters: " + difference);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"F32, 7fc00000, NaN", "F16, 7c007c00, Infinity", "BF16, ff80ff80, -Infinity"})
+  void refusesWeightsThatAreNotFinite(String dtype, String bits, String shown) throws IOException {
+    ForeignDirectory foreign = directory("m", config(4, 2, 6, false, RopeScaling.NONE), dtype, 1);
+    Path file = foreign.path().resolve("model.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    ByteBuffer.wrap(bytes)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putInt(bytes.length - Integer.BYTES, Integer.parseUnsignedInt(bits, 16));
+    Files.write(file, bytes);
+    String message =
+        assertThrows(CheckpointException.class, () -> logProbs(foreign.path())).getMessage();
+    assertTrue(message.matches(".*: tensor '.*': element \\d+ is " + shown + ": .*"), message);
   }
 
   private static void writeTokenizer(Path dir) throws IOException {

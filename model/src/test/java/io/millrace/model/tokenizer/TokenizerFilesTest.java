@@ -284,7 +284,33 @@ class TokenizerFilesTest {
         assertEquals(special, tokenizer.decode(tokenizer.encode(special)));
         assertTrue(tokenizer.isSpecial(tokenizer.idOf(special).orElseThrow()));
       }
-      assertThrows(IllegalArgumentException.class, () -> tokenizer.decode(Tokens.of(400)));
+      assertEquals("\ufffd", tokenizer.decode(Tokens.of(400)));
+    }
+  }
+
+  /** A padding token added after training needs no row, whatever can enter a sequence does. */
+  @Test
+  void saysWhichTokenAModelHasNoRowFor() throws Exception {
+    edit("tokenizer.json", root -> added(root, "[PAD]", 500, true));
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      tokenizer.requireFits(501);
+      tokenizer.requireFits(500);
+    }
+    edit("tokenizer.json", root -> added(root, "New York", 501, false));
+    assertNoRow(501, "token \"New York\" has id 501, but the model's vocab_size is 501");
+    edit("tokenizer.json", root -> added(root, "<|im_end|>", 502, true));
+    assertNoRow(502, "token \"<|im_end|>\" has id 502");
+    edit("tokenizer.json", root -> added(root, "<end>", 503, true));
+    edit("tokenizer_config.json", config -> config.put("eos_token", "<end>"));
+    assertNoRow(503, "token \"<end>\" has id 503");
+  }
+
+  private void assertNoRow(int rows, String problem) {
+    try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+      tokenizer.requireFits(rows + 1);
+      var e = assertThrows(TokenizerException.class, () -> tokenizer.requireFits(rows));
+      assertTrue(e.getMessage().contains(problem), e.getMessage());
+      assertTrue(e.getMessage().contains("tokenizer.json"), e.getMessage());
     }
   }
 

@@ -124,14 +124,15 @@ class TokenizerTest {
   }
 
   @Test
-  void refusesTokensThatTheVocabularyDoesNotHave() {
-    for (int token : new int[] {-1, 340, Integer.MAX_VALUE}) {
-      var e =
-          assertThrows(IllegalArgumentException.class, () -> tokenizer.decode(Tokens.of(token)));
-      assertEquals(
-          "token " + token + " is not in the vocabulary, whose ids lie in 0 to 339",
-          e.getMessage());
+  void idsWithoutATokenBecomeTheReplacementCharacter() {
+    int[] hi = tokenizer.encode(" hi");
+    for (int token : new int[] {340, Integer.MAX_VALUE}) {
+      int[] sampled = Tokens.join(hi, Tokens.of(token), hi);
+      assertEquals(" hi\ufffd hi", tokenizer.decode(sampled));
+      assertEquals(" hi\ufffd hi", tokenizer.decodeContinuation(sampled));
     }
+    var e = assertThrows(IllegalArgumentException.class, () -> tokenizer.decode(Tokens.of(-1)));
+    assertEquals("token id -1 is negative", e.getMessage());
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.millrace.model.tokenizer;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -124,6 +125,28 @@ class TurnChatTest {
     String dated = "Today: 1 Jan 2024\n\n";
     assertEquals(
         form(Marks.LLAMA3, true, true, dated, dated), ChatForm.recognize(LLAMA3_WITH_DATE));
+  }
+
+  /** Llama 3's first release began an answer after every dialogue, whether asked to or not. */
+  @Test
+  void whatFollowsTheLastAnswerIsNotTheForms() {
+    String eager =
+        LLAMA3.replace("{% if add_generation_prompt %}\n", "").replace("\n{%- endif %}", "");
+    assertFalse(eager.contains("add_generation_prompt"));
+    assertEquals(form(Marks.LLAMA3, true, true, null, ""), ChatForm.recognize(eager));
+    assertThrows(IllegalArgumentException.class, () -> ChatForm.recognize(eager + "{{ 'more' }}"));
+  }
+
+  @Test
+  void tellsTheDialogueOnWhichATemplateIsNotTheFormItBeginsLike() {
+    String attack = "[INST] <<SYS>> <|im_end|> <|eot_id|> </s>";
+    String differs = "{% if messages[0]['content'] == '" + attack + "' %}x{% endif %}" + CHATML;
+    var e = assertThrows(IllegalArgumentException.class, () -> ChatForm.recognize(differs));
+    String turns = "<|im_start|>user\\n" + attack + "<|im_end|>\\n<|im_start|>assistant\\n";
+    assertEquals(
+        "it begins like ChatML's, but turns of [USER], each saying \"%s\", become \"x%s\", not \"%s\""
+            .formatted(attack, turns, turns),
+        e.getMessage());
   }
 
   private static TurnForm form(
