@@ -88,6 +88,7 @@ final class Probes {
     String plain =
         text.replace(JinjaTemplate.BOS, "<bos>")
             .replace(JinjaTemplate.EOS, "<eos>")
+            .replace("\\", "\\\\")
             .replace("\n", "\\n");
     return plain.length() <= 200 ? plain : plain.substring(0, 200) + "…";
   }
