@@ -98,8 +98,12 @@ final class ReportTable {
   }
 
   private static String row(String name, double first, double last) {
-    return row(
-        name, String.format(Locale.ROOT, "%.3f", first), String.format(Locale.ROOT, "%.3f", last));
+    return row(name, thousandths(first), thousandths(last));
+  }
+
+  /** Rounded before it is printed: a figure a rounding error below zero is 0.000, not -0.000. */
+  private static String thousandths(double figure) {
+    return String.format(Locale.ROOT, "%.3f", Math.round(figure * 1000) / 1000.0);
   }
 
   private static String cells(String name, List<String> cells) {
