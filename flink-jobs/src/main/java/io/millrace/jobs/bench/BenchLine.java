@@ -22,6 +22,8 @@ import java.util.Map;
  * @param tokensPerSecond all positions counted alike
  * @param gflopPerSecond as {@link Flops} counts
  * @param peakShare of the sgemm peak that was measured in the same run
+ * @param tensorMemoryMib what the tensors of {@code cpu} took at most: weights, gradients, moments,
+ *     activations, scratch memory
  * @param peakMemoryMib resident memory of the process at its highest; 0 where the system does not
  *     say
  */
@@ -38,6 +40,7 @@ public record BenchLine(
     @JsonProperty("gflop_per_second") double gflopPerSecond,
     @JsonProperty("peak_gflop_per_second") double peakGflopPerSecond,
     @JsonProperty("peak_share") double peakShare,
+    @JsonProperty("tensor_memory_mib") long tensorMemoryMib,
     @JsonProperty("peak_memory_mib") long peakMemoryMib) {
 
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -74,6 +77,7 @@ public record BenchLine(
         rounded(flops / median / 1e9),
         rounded(peak / 1e9),
         rounded(flops / median / peak),
+        CpuBackend.mostBytes() >> 20,
         residentAtMostMib());
   }
 

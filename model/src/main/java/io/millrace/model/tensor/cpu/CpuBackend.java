@@ -53,6 +53,11 @@ public final class CpuBackend implements Backend {
     return WorkPool.shared().budget();
   }
 
+  /** Bytes that all tensors of this process held together at most, scratch memory included. */
+  public static long mostBytes() {
+    return CpuTensor.mostBytes();
+  }
+
   @Override
   public String name() {
     return "cpu";

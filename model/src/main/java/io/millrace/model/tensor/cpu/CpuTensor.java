@@ -7,12 +7,16 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** A tensor over native memory, dense and row-major. */
 final class CpuTensor implements Tensor {
 
   /** A cache line: no two tensors share one, and no vector straddles one. */
   private static final long ALIGNMENT = 64;
+
+  private static final AtomicLong BYTES = new AtomicLong();
+  private static final AtomicLong MOST_BYTES = new AtomicLong();
 
   private final MemorySegment memory;
   private final int[] shape;
@@ -34,7 +38,13 @@ final class CpuTensor implements Tensor {
   static CpuTensor allocate(int... shape) {
     long size = Arguments.requireShape(shape);
     Arena arena = Arena.ofShared();
+    MOST_BYTES.accumulateAndGet(BYTES.addAndGet(size * Float.BYTES), Math::max);
     return new CpuTensor(arena.allocate(size * Float.BYTES, ALIGNMENT), shape.clone(), arena);
+  }
+
+  /** Bytes that all tensors of this process held together, at most. */
+  static long mostBytes() {
+    return MOST_BYTES.get();
   }
 
   static CpuTensor of(Tensor tensor) {
@@ -98,6 +108,7 @@ final class CpuTensor implements Tensor {
   public void close() {
     if (owned != null && owned.scope().isAlive()) {
       owned.close();
+      BYTES.addAndGet(-memory.byteSize());
     }
   }
 
