@@ -17,9 +17,6 @@ import org.apache.flink.core.execution.CheckpointingMode;
 /** What a configuration means for Flink and Kafka. */
 public final class JobSettings {
 
-  /** A broker that is away for some minutes shall find the jobs still trying. */
-  private static final Duration LONGEST_DELAY = Duration.ofMinutes(1);
-
   private static final Duration UNTIL_FORGOTTEN = Duration.ofMinutes(10);
 
   private JobSettings() {}
@@ -61,7 +58,8 @@ public final class JobSettings {
         RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_INITIAL_BACKOFF,
         flink.restartDelay());
     configuration.set(
-        RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_MAX_BACKOFF, LONGEST_DELAY);
+        RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_MAX_BACKOFF,
+        FlinkSection.LONGEST_DELAY);
     configuration.set(
         RestartStrategyOptions.RESTART_STRATEGY_EXPONENTIAL_DELAY_RESET_BACKOFF_THRESHOLD,
         UNTIL_FORGOTTEN);

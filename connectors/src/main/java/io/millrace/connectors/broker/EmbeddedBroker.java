@@ -129,6 +129,9 @@ public final class EmbeddedBroker implements AutoCloseable {
   }
 
   private static ServerSocket bind(int port) throws IOException {
+    if (port == 0) {
+      return FreePort.hold(InetAddress.ofLiteral(HOST));
+    }
     ServerSocket socket = new ServerSocket();
     try {
       socket.bind(new InetSocketAddress(InetAddress.ofLiteral(HOST), port));

@@ -18,7 +18,8 @@ import org.apache.flink.configuration.Configuration;
  */
 public final class Cluster implements AutoCloseable {
 
-  private static final Duration START = Duration.ofMinutes(2);
+  /** Enough for a machine that is busy with other things; a process that ends is told at once. */
+  private static final Duration START = Duration.ofMinutes(5);
 
   private final FileChannel lock;
   private final Supervisor supervisor;

@@ -1,5 +1,6 @@
 package io.millrace.jobs.cluster;
 
+import io.millrace.connectors.broker.FreePort;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -80,6 +81,10 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
 
     /** Holds a port until all are known, so that free ones differ. */
     private static int hold(List<ServerSocket> held, String option, int port) throws IOException {
+      if (port == 0) {
+        held.add(FreePort.hold(InetAddress.ofLiteral(HOST)));
+        return held.getLast().getLocalPort();
+      }
       ServerSocket socket = new ServerSocket();
       held.add(socket);
       try {

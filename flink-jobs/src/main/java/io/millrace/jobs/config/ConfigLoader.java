@@ -51,7 +51,8 @@ public final class ConfigLoader {
       set(root, "kafka.bootstrap-servers=" + bootstrapServers.get());
     }
     try {
-      MillraceConfig config = RecordBinder.bind(MillraceConfig.class, root);
+      MillraceConfig config =
+          RecordBinder.bind(MillraceConfig.class, root, new References(System.getenv()));
       if (problems.isEmpty()) {
         return config;
       }

@@ -25,16 +25,20 @@ public record FlinkSection(
     @Option(
             value = "1s",
             help =
-                "Time between a failure and the restart; half as much longer with each failure"
-                    + " that follows, up to a minute.")
+                "Time between a failure and the restart, from 1ms to 1m; half as much longer with"
+                    + " each failure that follows, up to a minute.")
         Duration restartDelay)
     implements Serializable {
+
+  /** A broker that is away for some minutes shall find the jobs still trying. */
+  public static final Duration LONGEST_DELAY = Duration.ofMinutes(1);
 
   public FlinkSection {
     Require.present("state-directory", stateDirectory);
     Require.atLeast("checkpoint-interval (ms)", checkpointInterval.toMillis(), 10);
     Require.atLeast("parallelism", parallelism, 1);
     Require.atLeast("restart-attempts", restartAttempts, 0);
+    Require.between("restart-delay (ms)", restartDelay.toMillis(), 1, LONGEST_DELAY.toMillis());
   }
 
   FlinkSection withStateDirectory(String directory) {

@@ -17,15 +17,21 @@ import java.util.Map;
 /**
  * Binds a tree of settings to a record of records. Keys are the components' names in kebab-case; a
  * nested record is a section; what is absent takes its {@link Option}'s default. Problems are
- * collected, each with the full key, so that one run shows them all.
+ * collected, each with the full key, so that one run shows them all. The values of a map of texts
+ * may be {@link References}.
  */
 final class RecordBinder {
 
   private final List<String> problems = new ArrayList<>();
+  private final References references;
+
+  private RecordBinder(References references) {
+    this.references = references;
+  }
 
   /** The record, or every problem found on the way. */
-  static <T extends Record> T bind(Class<T> type, ObjectNode settings) {
-    RecordBinder binder = new RecordBinder();
+  static <T extends Record> T bind(Class<T> type, ObjectNode settings, References references) {
+    RecordBinder binder = new RecordBinder(references);
     T bound = binder.section(type, settings, "");
     if (!binder.problems.isEmpty()) {
       throw new ConfigException(binder.problems);
@@ -152,7 +158,8 @@ final class RecordBinder {
     texts.forEach(
         (name, text) -> {
           try {
-            map.put(name, Values.parse(type, text));
+            map.put(
+                name, type == String.class ? references.resolve(text) : Values.parse(type, text));
           } catch (IllegalArgumentException e) {
             problems.add(key + "." + name + " " + e.getMessage());
           }

@@ -1,9 +1,11 @@
 package io.millrace.jobs.config;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.jobs.JobSettings;
 import io.millrace.model.rlhf.KlEstimator;
 import io.millrace.model.rlhf.Margin;
 import io.millrace.model.tensor.BackendKind;
@@ -109,6 +111,43 @@ class ConfigTest {
     assertEquals(0, config.ppo().optimizer().weightDecay());
     assertEquals(List.of(Objective.SAFETY), config.rewardModel().objectives());
     assertEquals(Duration.ofMillis(250), config.flink().checkpointInterval());
+  }
+
+  @Test
+  void secretsAreNamedAndNotHeldNorTold(@TempDir Path directory) throws Exception {
+    Path file = Files.writeString(directory.resolve("secret"), "s3cret$1\\n\n");
+    MillraceConfig config =
+        load("kafka.properties.sasl.jaas.config=Login password=\"${file:" + file + "}\";");
+    assertEquals(
+        Map.of("sasl.jaas.config", "Login password=\"s3cret$1\\n\";"), config.kafka().properties());
+    assertFalse(config.toString().contains("s3cret"), config.toString());
+    assertFalse(JobSettings.kafka(config).toString().contains("s3cret"), config.kafka().toString());
+
+    References references = new References(Map.of("PASSWORD", "s3cret"));
+    assertEquals("a s3cret, b", references.resolve("a ${env:PASSWORD}, b"));
+    assertEquals("${PASSWORD}", references.resolve("${PASSWORD}"));
+    ConfigException e =
+        assertThrows(
+            ConfigException.class,
+            () ->
+                load(
+                    "kafka.properties.a=${env:MILLRACE_NOT_SET}",
+                    "kafka.properties.b=${file:" + directory.resolve("none") + "}"));
+    assertEquals(2, e.problems().size(), e.getMessage());
+    assertTrue(
+        e.problems().getFirst().contains("kafka.properties.a refers to the environment variable"),
+        e.getMessage());
+    assertTrue(e.problems().getLast().contains("kafka.properties.b refers to the file"));
+  }
+
+  @Test
+  void theRestartDelayHasBounds() {
+    for (String delay : List.of("0ms", "61s")) {
+      ConfigException e =
+          assertThrows(ConfigException.class, () -> load("flink.restart-delay=" + delay));
+      assertTrue(e.getMessage().contains("flink.restart-delay"), e.getMessage());
+    }
+    assertEquals(Duration.ofMinutes(1), load("flink.restart-delay=1m").flink().restartDelay());
   }
 
   @Test

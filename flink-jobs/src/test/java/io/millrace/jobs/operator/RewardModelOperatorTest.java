@@ -20,7 +20,6 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -35,10 +34,6 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.flink.api.common.accumulators.Accumulator;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
-import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
-import org.apache.flink.runtime.state.OperatorStateHandle;
-import org.apache.flink.runtime.state.OperatorStreamStateHandle;
-import org.apache.flink.runtime.state.memory.ByteStreamStateHandle;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
@@ -403,25 +398,6 @@ class RewardModelOperatorTest {
     }
   }
 
-  private static byte[] bytes(OperatorSubtaskState state) throws Exception {
-    OperatorStateHandle handle = state.getRawOperatorState().iterator().next();
-    try (InputStream in = handle.openInputStream()) {
-      return in.readAllBytes();
-    }
-  }
-
-  private static OperatorSubtaskState state(byte[] bytes) {
-    return OperatorSubtaskState.builder()
-        .setRawOperatorState(
-            new OperatorStreamStateHandle(
-                Map.of(
-                    DefaultOperatorStateBackend.DEFAULT_OPERATOR_STATE_NAME,
-                    new OperatorStateHandle.StateMetaInfo(
-                        new long[] {0}, OperatorStateHandle.Mode.SPLIT_DISTRIBUTE)),
-                new ByteStreamStateHandle("golden", bytes)))
-        .build();
-  }
-
   /**
    * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
    * -Dmillrace.write-docs=true}; one that is there is never written again.
@@ -429,10 +405,10 @@ class RewardModelOperatorTest {
   @Test
   void readsTheStateOfItsFirstFormat() throws Exception {
     if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
-      Files.write(GOLDEN, bytes(someState()));
+      Files.write(GOLDEN, OperatorStates.bytes(someState()));
     }
     byte[] golden = Files.readAllBytes(GOLDEN);
-    try (Run run = new Run(config("golden", MIXED), Objective.SAFETY, state(golden))) {
+    try (Run run = new Run(config("golden", MIXED), Objective.SAFETY, OperatorStates.of(golden))) {
       run.end();
       assertEquals(101, run.summary().get("learned"));
       assertEquals(202, run.summary().get("safety_labels/count"));

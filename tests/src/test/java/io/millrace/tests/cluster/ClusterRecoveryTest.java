@@ -149,13 +149,19 @@ class ClusterRecoveryTest {
     System.out.println("rollouts " + rolloutCount + ", versions " + expected);
   }
 
-  /** Feeds a job in as many parts as there are victims, and one; each part loses a process. */
+  /**
+   * Feeds a job in as many parts as there are victims, and one. Each part is sent to a job that
+   * runs and has taken what came before, and loses a process soon after: while it is read, learned
+   * from, written to a Flink checkpoint, or published.
+   */
   private <T extends SpecificRecordBase> void learn(
       Deployment deployment, Job job, Topic<T> topic, List<T> records, List<String> victims)
       throws Exception {
     deployment.submit(job);
     int part = records.size() / (victims.size() + 1);
     for (int i = 0; i < victims.size(); i++) {
+      cluster.taskManagerOf(deployment.jobName(job));
+      deployment.awaitConsumed(job, topic, (long) i * part);
       deployment.send(topic, records.subList(i * part, (i + 1) * part));
       kill(victims.get(i), deployment, job, topic, (i + 1) * part);
     }

@@ -37,7 +37,8 @@ class DeploymentFilesTest {
           "taskmanager.memory.process.size",
           "high-availability.zookeeper.client.session-timeout",
           "high-availability.zookeeper.client.connection-timeout",
-          "high-availability.zookeeper.client.tolerate-suspended-connections");
+          "high-availability.zookeeper.client.tolerate-suspended-connections",
+          "zookeeper.sasl.disable");
 
   private static String read(String file) throws IOException {
     return Files.readString(ROOT.resolve(file));

@@ -1,0 +1,35 @@
+package io.millrace.jobs.operator;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Map;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
+import org.apache.flink.runtime.state.OperatorStateHandle;
+import org.apache.flink.runtime.state.OperatorStreamStateHandle;
+import org.apache.flink.runtime.state.memory.ByteStreamStateHandle;
+
+/** An operator's raw state as bytes, and back. */
+final class OperatorStates {
+
+  private OperatorStates() {}
+
+  static byte[] bytes(OperatorSubtaskState state) throws IOException {
+    OperatorStateHandle handle = state.getRawOperatorState().iterator().next();
+    try (InputStream in = handle.openInputStream()) {
+      return in.readAllBytes();
+    }
+  }
+
+  static OperatorSubtaskState of(byte[] bytes) {
+    return OperatorSubtaskState.builder()
+        .setRawOperatorState(
+            new OperatorStreamStateHandle(
+                Map.of(
+                    DefaultOperatorStateBackend.DEFAULT_OPERATOR_STATE_NAME,
+                    new OperatorStateHandle.StateMetaInfo(
+                        new long[] {0}, OperatorStateHandle.Mode.SPLIT_DISTRIBUTE)),
+                new ByteStreamStateHandle("golden", bytes)))
+        .build();
+  }
+}
