@@ -111,7 +111,7 @@ public final class Quickstart {
             "supervised.learning-rate=4e-3",
             "supervised.warmup-steps=20",
             "supervised.schedule-steps=" + Math.max(21, updates),
-            "supervised.max-tokens=128",
+            "supervised.sequence-length=128",
             "supervised.publish-every=" + Integer.MAX_VALUE,
             "reward-model.batch-size=32",
             "reward-model.learning-rate=2e-3",
