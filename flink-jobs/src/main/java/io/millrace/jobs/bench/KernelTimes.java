@@ -10,6 +10,8 @@ import java.lang.reflect.Proxy;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.LongAdder;
 
 /**
  * Where the time goes: a backend that counts, for each kernel, calls and the calling thread's
@@ -21,12 +23,16 @@ public final class KernelTimes {
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   private static final class Entry {
-    long calls;
-    long nanos;
+    final LongAdder calls = new LongAdder();
+    final LongAdder nanos = new LongAdder();
   }
 
-  private final Map<String, Entry> entries = new LinkedHashMap<>();
-  private boolean counting;
+  private final Map<String, Entry> entries = new ConcurrentHashMap<>();
+
+  /** Of tasks that run side by side with the calling thread's. */
+  private final LongAdder beside = new LongAdder();
+
+  private volatile boolean counting;
   private long resumedAt;
   private long counted;
 
@@ -37,6 +43,10 @@ public final class KernelTimes {
             Backend.class.getClassLoader(),
             new Class<?>[] {Backend.class},
             (proxy, method, arguments) -> {
+              if (method.getName().equals("sideBySide")) {
+                backend.sideBySide((Runnable) arguments[0], beside((Runnable) arguments[1]));
+                return null;
+              }
               long start = THREADS.getCurrentThreadCpuTime();
               try {
                 return method.invoke(backend, arguments);
@@ -45,11 +55,22 @@ public final class KernelTimes {
               } finally {
                 if (counting) {
                   Entry entry = entries.computeIfAbsent(method.getName(), name -> new Entry());
-                  entry.calls++;
-                  entry.nanos += THREADS.getCurrentThreadCpuTime() - start;
+                  entry.calls.increment();
+                  entry.nanos.add(THREADS.getCurrentThreadCpuTime() - start);
                 }
               }
             });
+  }
+
+  private Runnable beside(Runnable task) {
+    long caller = Thread.currentThread().threadId();
+    return () -> {
+      long start = THREADS.getCurrentThreadCpuTime();
+      task.run();
+      if (counting && Thread.currentThread().threadId() != caller) {
+        beside.add(THREADS.getCurrentThreadCpuTime() - start);
+      }
+    };
   }
 
   /** Counts from here. */
@@ -66,16 +87,17 @@ public final class KernelTimes {
 
   /** One line of JSON: calls, milliseconds and share of each kernel in one repetition. */
   public String toJson(int repetitions) {
-    double all = counted / 1e6 / repetitions;
+    double all = (counted + beside.sum()) / 1e6 / repetitions;
     Map<String, Map<String, Number>> kernels = new LinkedHashMap<>();
     double inKernels = 0;
     for (Map.Entry<String, Entry> entry :
         entries.entrySet().stream()
-            .sorted(Comparator.comparingLong(each -> -each.getValue().nanos))
+            .sorted(Comparator.comparingLong(each -> -each.getValue().nanos.sum()))
             .toList()) {
-      double milliseconds = entry.getValue().nanos / 1e6 / repetitions;
+      double milliseconds = entry.getValue().nanos.sum() / 1e6 / repetitions;
       inKernels += milliseconds;
-      kernels.put(entry.getKey(), figures(entry.getValue().calls / repetitions, milliseconds, all));
+      kernels.put(
+          entry.getKey(), figures(entry.getValue().calls.sum() / repetitions, milliseconds, all));
     }
     kernels.put("outside", figures(0, all - inKernels, all));
     try {

@@ -8,10 +8,11 @@ package io.millrace.model.tensor;
  * (named d…), so that a caller zeroes them once and may accumulate over micro-batches. Sums are
  * accumulated in float32 or better.
  *
- * <p>A backend is used by one thread at a time, and its tensors only with it. Shapes that do not
- * fit are refused with an {@link IllegalArgumentException} that names them, before anything is
- * written. Kernels that go element by element ask only for equal sizes, the others for equal rows
- * and columns. Unless it says so, a kernel's outputs share no memory with its other arguments.
+ * <p>A backend is used by one thread at a time, or by two through {@link #sideBySide}, and its
+ * tensors only with it. Shapes that do not fit are refused with an {@link IllegalArgumentException}
+ * that names them, before anything is written. Kernels that go element by element ask only for
+ * equal sizes, the others for equal rows and columns. Unless it says so, a kernel's outputs share
+ * no memory with its other arguments.
  *
  * <p>Nothing is empty: {@link #allocate} and {@link Tensor#slice} refuse a dimension below 1,
  * {@link Sequences} a sequence without tokens. A caller with nothing to compute, such as an empty
@@ -23,6 +24,17 @@ public interface Backend extends AutoCloseable {
 
   /** The name it is configured by. */
   String name();
+
+  /**
+   * Runs both tasks, at the same time where that is faster: they must not touch each other's
+   * tensors. What they compute is the same either way.
+   *
+   * @param longer the one that is expected to take longer, if either is
+   */
+  default void sideBySide(Runnable longer, Runnable other) {
+    longer.run();
+    other.run();
+  }
 
   /** A new tensor of zeros; every dimension is at least 1. */
   Tensor allocate(int... shape);

@@ -1,5 +1,6 @@
 package io.millrace.model.train;
 
+import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
@@ -28,6 +29,7 @@ import java.util.SplittableRandom;
  */
 public final class PpoTrainer implements AutoCloseable {
 
+  private final Backend backend;
   private final LanguageModel policy;
   private final ScalarModel critic;
   private final Optimizer policyOptimizer;
@@ -46,6 +48,7 @@ public final class PpoTrainer implements AutoCloseable {
       ScalarModel critic,
       PpoSettings settings,
       KlController klController) {
+    this.backend = backend;
     this.policy = policy;
     this.critic = critic;
     this.policyOptimizer =
@@ -121,8 +124,7 @@ public final class PpoTrainer implements AutoCloseable {
   /** Values and proximal log-probs of the next mini-batch of rollouts, before any update. */
   private void value() {
     int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
-    List<int[]> sequences = batch.sequences.subList(batch.valued, to);
-    for (MicroBatches.Part part : microBatches(sequences)) {
+    for (MicroBatches.Part part : microBatches(range(batch.valued, to), critic.memory())) {
       int from = batch.valued + part.from();
       int[] members = range(from, batch.valued + part.to());
       float[] values = critic.infer(sequences(members), targets(members).rows());
@@ -208,70 +210,115 @@ public final class PpoTrainer implements AutoCloseable {
 
     // Losses are means over all response tokens of the mini-batch, whatever part they come in.
     int tokens = batch.tokens(members);
-    PolicyLoss policyLoss = PolicyLoss.ZERO;
-    ValueLoss valueLoss = ValueLoss.ZERO;
-    double entropy = 0;
-    boolean finite = true;
-    for (MicroBatches.Part part : microBatches(sequences(members))) {
-      int[] some = Arrays.copyOfRange(members, part.from(), part.to());
-      List<int[]> sequences = sequences(some);
-      Targets targets = targets(some);
-      LanguageModel.TokenLogProbs now = policy.forward(sequences, targets, settings.temperature());
-      float[] values = critic.forward(sequences, targets.rows());
-      finite = areFinite(now.logProbs()) && areFinite(values);
-      if (!finite) {
-        break;
-      }
-      float[] dLogProbs = new float[now.logProbs().length];
-      policyLoss =
-          policyLoss.plus(
-              settings
-                  .objective()
-                  .policyLoss(
-                      dLogProbs,
-                      now.logProbs(),
-                      batch.of(some, batch.proximalLogProbs),
-                      batch.of(some, batch.weights),
-                      batch.of(some, batch.advantages),
-                      tokens));
-      policy.backward(policyOptimizer.gradients(), dLogProbs, new float[dLogProbs.length]);
-      float[] dValues = new float[values.length];
-      valueLoss =
-          valueLoss.plus(
-              settings
-                  .objective()
-                  .valueLoss(
-                      dValues,
-                      values,
-                      batch.of(some, batch.oldValues),
-                      batch.of(some, batch.returns),
-                      tokens));
-      critic.backward(criticOptimizer.gradients(), dValues);
-      for (float e : now.entropies()) {
-        entropy += e / tokens;
-      }
-    }
-    double policyNorm = policyOptimizer.gradientNorm();
-    double criticNorm = criticOptimizer.gradientNorm();
-    if (finite && Double.isFinite(policyNorm) && Double.isFinite(criticNorm)) {
+    PolicyPass policyPass = new PolicyPass(members, tokens);
+    CriticPass criticPass = new CriticPass(members, tokens);
+    backend.sideBySide(policyPass, criticPass);
+    if (policyPass.finite && criticPass.finite) {
+      backend.sideBySide(
+          () -> policyPass.update = policyOptimizer.apply(policyPass.norm),
+          () -> criticPass.update = criticOptimizer.apply(criticPass.norm));
       batch.figures.update(
-          policyLoss,
-          valueLoss,
-          entropy,
-          policyOptimizer.apply(policyNorm),
-          criticOptimizer.apply(criticNorm));
+          policyPass.loss,
+          criticPass.loss,
+          policyPass.entropy,
+          policyPass.update,
+          criticPass.update);
       skippedInARow = 0;
     } else {
-      skip(policyNorm, criticNorm);
+      skip(policyPass.norm, criticPass.norm);
     }
   }
 
-  /** Policy and critic pass over the same parts: the less memory of the two decides. */
-  private List<MicroBatches.Part> microBatches(List<int[]> sequences) {
-    return MicroBatches.of(
-        sequences,
-        1,
-        Math.min(policy.memory().microBatchTokens(), critic.memory().microBatchTokens()));
+  /** Forward and backward of the policy over a mini-batch, up to the gradient's norm. */
+  private final class PolicyPass implements Runnable {
+    final int[] members;
+    final int tokens;
+    PolicyLoss loss = PolicyLoss.ZERO;
+    double entropy;
+    double norm;
+    boolean finite = true;
+    Optimizer.Update update;
+
+    PolicyPass(int[] members, int tokens) {
+      this.members = members;
+      this.tokens = tokens;
+    }
+
+    @Override
+    public void run() {
+      for (MicroBatches.Part part : microBatches(members, policy.memory())) {
+        int[] some = Arrays.copyOfRange(members, part.from(), part.to());
+        LanguageModel.TokenLogProbs now =
+            policy.forward(sequences(some), targets(some), settings.temperature());
+        finite = areFinite(now.logProbs());
+        if (!finite) {
+          break;
+        }
+        float[] dLogProbs = new float[now.logProbs().length];
+        loss =
+            loss.plus(
+                settings
+                    .objective()
+                    .policyLoss(
+                        dLogProbs,
+                        now.logProbs(),
+                        batch.of(some, batch.proximalLogProbs),
+                        batch.of(some, batch.weights),
+                        batch.of(some, batch.advantages),
+                        tokens));
+        policy.backward(policyOptimizer.gradients(), dLogProbs, new float[dLogProbs.length]);
+        for (float e : now.entropies()) {
+          entropy += e / tokens;
+        }
+      }
+      norm = policyOptimizer.gradientNorm();
+      finite &= Double.isFinite(norm);
+    }
+  }
+
+  /** The same of the critic. */
+  private final class CriticPass implements Runnable {
+    final int[] members;
+    final int tokens;
+    ValueLoss loss = ValueLoss.ZERO;
+    double norm;
+    boolean finite = true;
+    Optimizer.Update update;
+
+    CriticPass(int[] members, int tokens) {
+      this.members = members;
+      this.tokens = tokens;
+    }
+
+    @Override
+    public void run() {
+      for (MicroBatches.Part part : microBatches(members, critic.memory())) {
+        int[] some = Arrays.copyOfRange(members, part.from(), part.to());
+        float[] values = critic.forward(sequences(some), targets(some).rows());
+        finite = areFinite(values);
+        if (!finite) {
+          break;
+        }
+        float[] dValues = new float[values.length];
+        loss =
+            loss.plus(
+                settings
+                    .objective()
+                    .valueLoss(
+                        dValues,
+                        values,
+                        batch.of(some, batch.oldValues),
+                        batch.of(some, batch.returns),
+                        tokens));
+        critic.backward(criticOptimizer.gradients(), dValues);
+      }
+      norm = criticOptimizer.gradientNorm();
+      finite &= Double.isFinite(norm);
+    }
+  }
+
+  private List<MicroBatches.Part> microBatches(int[] members, ActivationMemory memory) {
+    return MicroBatches.of(sequences(members), 1, memory.microBatchTokens());
   }
 
   private void skip(double policyNorm, double criticNorm) {

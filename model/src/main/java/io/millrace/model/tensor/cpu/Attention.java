@@ -1,35 +1,52 @@
 package io.millrace.model.tensor.cpu;
 
+import static io.millrace.model.tensor.cpu.Lanes.C1;
+import static io.millrace.model.tensor.cpu.Lanes.C2;
+import static io.millrace.model.tensor.cpu.Lanes.C3;
+import static io.millrace.model.tensor.cpu.Lanes.C4;
+import static io.millrace.model.tensor.cpu.Lanes.C5;
+import static io.millrace.model.tensor.cpu.Lanes.C6;
+import static io.millrace.model.tensor.cpu.Lanes.F;
+import static io.millrace.model.tensor.cpu.Lanes.LN2_HIGH;
+import static io.millrace.model.tensor.cpu.Lanes.LN2_LOW;
+import static io.millrace.model.tensor.cpu.Lanes.LOG2_E;
+import static io.millrace.model.tensor.cpu.Lanes.LOWEST;
+import static io.millrace.model.tensor.cpu.Lanes.ONE;
+import static io.millrace.model.tensor.cpu.Lanes.ROUND;
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
-import static io.millrace.model.tensor.cpu.Lanes.all;
-import static io.millrace.model.tensor.cpu.Lanes.exp;
-import static io.millrace.model.tensor.cpu.Lanes.first;
-import static io.millrace.model.tensor.cpu.Lanes.load;
-import static io.millrace.model.tensor.cpu.Lanes.padded;
-import static io.millrace.model.tensor.cpu.Lanes.store;
-import static io.millrace.model.tensor.cpu.Lanes.sum;
-import static io.millrace.model.tensor.cpu.Lanes.whole;
-import static io.millrace.model.tensor.cpu.Lanes.zero;
+import static io.millrace.model.tensor.cpu.Native.ALL;
+import static io.millrace.model.tensor.cpu.Native.ORDER;
+import static io.millrace.model.tensor.cpu.Native.get;
+import static io.millrace.model.tensor.cpu.Native.put;
+import static io.millrace.model.tensor.cpu.Tiles.PANEL;
 
 import io.millrace.model.tensor.Sequences;
-import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Causal grouped-query attention over packed sequences, in blocks of {@value #BLOCK} queries.
+ * Causal grouped-query attention over packed sequences, a block of {@link #QUERIES} queries at a
+ * time.
  *
- * <p>No matrix of tokens × tokens is ever stored: a block's scores [BLOCK, keys] live in scratch
+ * <p>No matrix of tokens × tokens is ever stored: a block's scores [keys, QUERIES] live in scratch
  * memory that grows with the longest sequence alone, and the backward pass computes them again (Dao
- * et al., arXiv 2205.14135, section 3.1; with whole rows of scores at hand the softmax needs no
- * running maximum, and the backward pass neither its result nor the output). Products are sgemms,
- * the softmax is fused between them.
+ * et al., arXiv 2205.14135, section 3.1; with whole columns of scores at hand the softmax needs no
+ * running maximum, and the backward pass neither its result nor the output). Scores lie with a
+ * query a lane, so that nothing is ever summed across lanes, and end with the block's last key.
  *
  * <p>Work is split by sequence and key head, each of which owns its part of every result.
  */
 final class Attention {
 
-  private static final int BLOCK = 64;
+  private static final int QUERIES = Tiles.COLUMNS;
+
+  private static final long ELEMENT = Float.BYTES;
+  private static final long VECTOR = ELEMENT * WIDTH;
+  private static final long ROW = ELEMENT * QUERIES;
+
+  private static final FloatVector LANE = FloatVector.zero(F).addIndex(1);
 
   private final WorkPool pool;
   private final Workspace workspace;
@@ -40,6 +57,9 @@ final class Attention {
   private final int queryColumns;
   private final int kvColumns;
   private final float scale;
+
+  /** headDim in whole tiles; what lies beyond it is 0. */
+  private final int columns;
 
   Attention(
       WorkPool pool,
@@ -57,44 +77,102 @@ final class Attention {
     this.queryColumns = heads * headDim;
     this.kvColumns = kvHeads * headDim;
     this.scale = (float) (1 / Math.sqrt(headDim));
+    this.columns = Math.ceilDiv(headDim, Tiles.COLUMNS) * Tiles.COLUMNS;
+  }
+
+  /** A worker's memory for one sequence and key head: addresses of matrices, by their shapes. */
+  private final class Scratch {
+    /** [⌈length/PANEL⌉, headDim, PANEL] each. */
+    final long keyPanels;
+
+    final long valuePanels;
+
+    /** [length, columns] each: what scores are multiplied with, and gradients. */
+    final long right;
+
+    final long dkeys;
+    final long dvalues;
+
+    /** [length, QUERIES] each. */
+    final long scores;
+
+    final long dscores;
+
+    /** [headDim, QUERIES], a query a column. */
+    final long transposed;
+
+    /** [QUERIES, columns] each. */
+    final long q;
+
+    final long dout;
+    final long result;
+
+    /** [headDim, QUERIES], where a few rows are transposed, and [headDim], one of them. */
+    final float[] block;
+
+    Scratch(int worker, int length) {
+      // In whole tiles of either kind.
+      long rows = Math.ceilDiv(length, 12) * 12L;
+      long ofPanels = rows * headDim;
+      long ofRows = rows * columns;
+      long ofScores = rows * QUERIES;
+      long ofBlock = (long) QUERIES * columns;
+      CpuTensor memory =
+          workspace.of(worker, 2 * ofPanels + 3 * ofRows + 2 * ofScores + 4 * ofBlock);
+      keyPanels = memory.address(0);
+      valuePanels = keyPanels + ELEMENT * ofPanels;
+      right = valuePanels + ELEMENT * ofPanels;
+      dkeys = right + ELEMENT * ofRows;
+      dvalues = dkeys + ELEMENT * ofRows;
+      scores = dvalues + ELEMENT * ofRows;
+      dscores = scores + ELEMENT * ofScores;
+      transposed = dscores + ELEMENT * ofScores;
+      q = transposed + ELEMENT * ofBlock;
+      dout = q + ELEMENT * ofBlock;
+      result = dout + ELEMENT * ofBlock;
+      block = workspace.array(worker, headDim * (QUERIES + 1));
+    }
+  }
+
+  private interface Unit {
+    void run(Scratch scratch, int start, int length, int kvHead);
+  }
+
+  private void units(Unit unit) {
+    pool.run(
+        sequences.count() * kvHeads,
+        (index, worker) -> {
+          int length = sequences.length(index / kvHeads);
+          unit.run(
+              new Scratch(worker, length),
+              sequences.start(index / kvHeads),
+              length,
+              index % kvHeads);
+        });
   }
 
   /** out = softmax(q·kᵀ/√d)·v. */
   void forward(CpuTensor out, CpuTensor q, CpuTensor k, CpuTensor v) {
-    pool.run(
-        sequences.count() * kvHeads,
-        (unit, worker) -> {
-          int start = sequences.start(unit / kvHeads);
-          int length = sequences.length(unit / kvHeads);
-          long keys = (long) start * kvColumns + (long) (unit % kvHeads) * headDim;
-          CpuTensor p = workspace.of(worker, (long) BLOCK * padded(length));
+    units(
+        (scratch, start, length, kvHead) -> {
+          panels(scratch, scratch.keyPanels, k.address(key(start, kvHead)), length);
+          copyIn(scratch.right, length, v.address(key(start, kvHead)), kvColumns, length);
           for (int member = 0; member < group; member++) {
-            for (int first = 0; first < length; first += BLOCK) {
-              int rows = Math.min(BLOCK, length - first);
-              int seen = first + rows;
-              int stride = padded(seen);
-              long queries = queries(start + first, unit % kvHeads, member);
-              probabilities(p, q.address(queries), k.address(keys), rows, seen);
-              Blas.times(
-                  rows,
-                  headDim,
-                  seen,
-                  1,
-                  p.address(0),
-                  stride,
-                  v.address(keys),
-                  kvColumns,
-                  0,
-                  out.address(queries),
-                  queryColumns);
+            for (int first = 0; first < length; first += QUERIES) {
+              int rows = Math.min(QUERIES, length - first);
+              long at = query(start + first, kvHead, member);
+              probabilities(scratch, q.address(at), first, rows);
+              // out = Pᵀ·v
+              Tiles.ofColumns(first + rows, columns, scratch.scores, scratch.right, scratch.result);
+              copyOut(out.address(at), queryColumns, scratch.result, rows);
             }
           }
         });
   }
 
   /**
-   * With P as in the forward pass: dv += Pᵀ·dout; dP = dout·vᵀ; dS = P∘(dP − rowsum(P∘dP))/√d; dq
-   * += dS·k; dk += dSᵀ·q.
+   * With P as in the forward pass: dv += P·dout; dP = v·doutᵀ; dS = P∘(dP − Σ P∘dP), sums over
+   * keys; dq += dSᵀ·k/√d; dk += dS·q/√d.
    */
   void backward(
       CpuTensor dq,
@@ -104,162 +182,199 @@ final class Attention {
       CpuTensor q,
       CpuTensor k,
       CpuTensor v) {
-    pool.run(
-        sequences.count() * kvHeads,
-        (unit, worker) -> {
-          int start = sequences.start(unit / kvHeads);
-          int length = sequences.length(unit / kvHeads);
-          long keys = (long) start * kvColumns + (long) (unit % kvHeads) * headDim;
-          CpuTensor p = workspace.of(worker, 2L * BLOCK * padded(length));
+    units(
+        (scratch, start, length, kvHead) -> {
+          long keys = key(start, kvHead);
+          panels(scratch, scratch.keyPanels, k.address(keys), length);
+          panels(scratch, scratch.valuePanels, v.address(keys), length);
+          copyIn(scratch.right, length, k.address(keys), kvColumns, length);
+          Native.zero(scratch.dkeys, (long) length * columns);
+          Native.zero(scratch.dvalues, (long) length * columns);
           for (int member = 0; member < group; member++) {
-            for (int first = 0; first < length; first += BLOCK) {
-              int rows = Math.min(BLOCK, length - first);
-              int seen = first + rows;
-              int stride = padded(seen);
-              long ds = (long) rows * stride;
-              long queries = queries(start + first, unit % kvHeads, member);
-              probabilities(p, q.address(queries), k.address(keys), rows, seen);
-              // dv += Pᵀ·dout
-              Blas.transposedTimes(
-                  seen,
-                  headDim,
-                  rows,
-                  1,
-                  p.address(0),
-                  stride,
-                  dout.address(queries),
-                  queryColumns,
-                  1,
-                  dv.address(keys),
-                  kvColumns);
-              // dP = dout·vᵀ
-              Blas.timesTransposed(
-                  rows,
-                  seen,
-                  headDim,
-                  1,
-                  dout.address(queries),
-                  queryColumns,
-                  v.address(keys),
-                  kvColumns,
-                  0,
-                  p.address(ds),
-                  stride);
-              for (int row = 0; row < rows; row++) {
-                long at = (long) row * stride;
-                softmaxBackward(p.memory(), ds + at, at, first + row + 1, stride);
-              }
-              // dq += dS·k
-              Blas.times(
-                  rows,
-                  headDim,
-                  seen,
-                  scale,
-                  p.address(ds),
-                  stride,
-                  k.address(keys),
-                  kvColumns,
-                  1,
-                  dq.address(queries),
-                  queryColumns);
-              // dk += dSᵀ·q
-              Blas.transposedTimes(
-                  seen,
-                  headDim,
-                  rows,
-                  scale,
-                  p.address(ds),
-                  stride,
-                  q.address(queries),
-                  queryColumns,
-                  1,
-                  dk.address(keys),
-                  kvColumns);
+            for (int first = 0; first < length; first += QUERIES) {
+              int rows = Math.min(QUERIES, length - first);
+              long at = query(start + first, kvHead, member);
+              block(scratch, q.address(at), dout.address(at), first, rows);
+              addOut(dq.address(at), queryColumns, scratch.result, rows, scale);
             }
           }
+          addOut(dk.address(keys), kvColumns, scratch.dkeys, length, scale);
+          addOut(dv.address(keys), kvColumns, scratch.dvalues, length, 1);
         });
   }
 
+  /** The backward pass of a block of queries, whose dq·√d is left in scratch.result. */
+  private void block(Scratch scratch, long q, long dout, int first, int rows) {
+    int seen = first + rows;
+    probabilities(scratch, q, first, rows);
+    copyIn(scratch.q, QUERIES, q, queryColumns, rows);
+    copyIn(scratch.dout, QUERIES, dout, queryColumns, rows);
+    // dv += P·dout
+    Tiles.addOfRows(seen, rows, columns, scratch.scores, scratch.dout, scratch.dvalues);
+    // dP = v·doutᵀ
+    transposed(scratch, dout, rows, 1);
+    Tiles.ofPanels(seen, headDim, scratch.valuePanels, scratch.transposed, scratch.dscores);
+    softmaxBackward(scratch.dscores, scratch.scores, seen);
+    softmaxBackward(scratch.dscores + VECTOR, scratch.scores + VECTOR, seen);
+    // dq·√d = dSᵀ·k
+    Tiles.ofColumns(seen, columns, scratch.dscores, scratch.right, scratch.result);
+    // dk·√d += dS·q
+    Tiles.addOfRows(seen, rows, columns, scratch.dscores, scratch.q, scratch.dkeys);
+  }
+
   /** Where a query head's elements of a token begin. */
-  private long queries(int token, int kvHead, int member) {
+  private long query(int token, int kvHead, int member) {
     return (long) token * queryColumns + (long) (kvHead * group + member) * headDim;
   }
 
-  /** p [rows, seen] = softmax(q·kᵀ/√d), each row over the tokens up to its own, 0 beyond. */
-  private void probabilities(CpuTensor p, long q, long k, int rows, int seen) {
-    int stride = padded(seen);
-    Blas.timesTransposed(
-        rows, seen, headDim, scale, q, queryColumns, k, kvColumns, 0, p.address(0), stride);
-    for (int row = 0; row < rows; row++) {
-      softmax(p.memory(), (long) row * stride, seen - rows + row + 1, stride);
+  /** Where a key head's elements of a token begin. */
+  private long key(int token, int kvHead) {
+    return (long) token * kvColumns + (long) kvHead * headDim;
+  }
+
+  /**
+   * scores [first + rows, QUERIES] = softmax(k·qᵀ/√d), each column over the tokens up to its own, 0
+   * beyond. Columns that stand for no token hold something finite.
+   */
+  private void probabilities(Scratch scratch, long q, int first, int rows) {
+    int seen = first + rows;
+    transposed(scratch, q, rows, scale);
+    Tiles.ofPanels(seen, headDim, scratch.keyPanels, scratch.transposed, scratch.scores);
+    later(scratch.scores, first, seen, Float.NEGATIVE_INFINITY);
+    softmax(scratch.scores, seen);
+    softmax(scratch.scores + VECTOR, seen);
+    later(scratch.scores, first, seen, 0);
+  }
+
+  /** Overwrites the scores of keys that come later than a column's token. */
+  private static void later(long scores, int first, int seen, float value) {
+    FloatVector values = FloatVector.broadcast(F, value);
+    for (int key = first + 1; key < seen; key++) {
+      long at = scores + ROW * key;
+      for (int lane = 0; lane < QUERIES; lane += WIDTH, at += VECTOR) {
+        VectorMask<Float> earlier = LANE.compare(VectorOperators.LT, key - first - lane);
+        FloatVector.fromMemorySegment(F, ALL, at, ORDER)
+            .blend(values, earlier)
+            .intoMemorySegment(ALL, at, ORDER);
+      }
     }
   }
 
   /**
-   * The softmax of a row's first elements; the rest becomes 0, whatever it held.
-   *
-   * @param stride of the row, a multiple of the vector width
+   * The softmax of a vector's worth of columns. {@link Lanes#exp} is written out: the compiler may
+   * be past what it inlines when it comes to this.
    */
-  static void softmax(MemorySegment x, long at, int valid, int stride) {
-    int end = padded(valid);
-    int last = valid - whole(valid);
-    if (last > 0) {
-      FloatVector lowest = all(Float.NEGATIVE_INFINITY);
-      store(lowest.blend(load(x, at + end - WIDTH), first(last)), x, at + end - WIDTH);
+  private static void softmax(long scores, int seen) {
+    long end = scores + ROW * seen;
+    FloatVector highest = FloatVector.fromMemorySegment(F, ALL, scores, ORDER);
+    for (long at = scores; at < end; at += ROW) {
+      highest = highest.max(FloatVector.fromMemorySegment(F, ALL, at, ORDER));
     }
-    float sum = exponentials(x, at, end, highest(x, at, end));
-    FloatVector inverse = all(1 / sum);
-    for (int j = 0; j < end; j += WIDTH) {
-      store(load(x, at + j).mul(inverse), x, at + j);
-    }
-    if (last > 0) {
-      store(zero().blend(load(x, at + end - WIDTH), first(last)), x, at + end - WIDTH);
-    }
-    clear(x, at + end, at + stride);
-  }
-
-  private static float highest(MemorySegment x, long at, int end) {
-    FloatVector highest = load(x, at);
-    for (int j = WIDTH; j < end; j += WIDTH) {
-      highest = highest.max(load(x, at + j));
-    }
-    return highest.reduceLanes(VectorOperators.MAX);
-  }
-
-  /** x becomes e^(x − max); returns the sum. */
-  private static float exponentials(MemorySegment x, long at, int end, float max) {
-    FloatVector highest = all(max);
-    FloatVector sums = zero();
-    for (int j = 0; j < end; j += WIDTH) {
-      FloatVector e = exp(load(x, at + j).sub(highest));
-      store(e, x, at + j);
+    FloatVector sums = FloatVector.zero(F);
+    for (long at = scores; at < end; at += ROW) {
+      FloatVector x = FloatVector.fromMemorySegment(F, ALL, at, ORDER).sub(highest).max(LOWEST);
+      FloatVector shifted = x.fma(LOG2_E, ROUND);
+      FloatVector n = shifted.sub(ROUND);
+      FloatVector r = n.fma(LN2_LOW, n.fma(LN2_HIGH, x));
+      FloatVector p = C6.fma(r, C5).fma(r, C4).fma(r, C3).fma(r, C2).fma(r, C1);
+      p = p.fma(r.mul(r), r).add(ONE);
+      IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+      FloatVector e = p.reinterpretAsInts().add(power).reinterpretAsFloats();
+      e.intoMemorySegment(ALL, at, ORDER);
       sums = sums.add(e);
     }
-    return sum(sums);
-  }
-
-  private static void clear(MemorySegment x, long from, long to) {
-    for (long j = from; j < to; j += WIDTH) {
-      store(zero(), x, j);
+    FloatVector inverse = ONE.div(sums);
+    for (long at = scores; at < end; at += ROW) {
+      FloatVector.fromMemorySegment(F, ALL, at, ORDER)
+          .mul(inverse)
+          .intoMemorySegment(ALL, at, ORDER);
     }
   }
 
-  /** dP of a row becomes P∘(dP − Σ P∘dP), and 0 beyond what the row's token sees. */
-  private static void softmaxBackward(MemorySegment x, long dp, long p, int valid, int stride) {
-    int end = padded(valid);
-    int last = valid - whole(valid);
-    if (last > 0) {
-      // What lies there was never written, and may be anything.
-      store(zero().blend(load(x, dp + end - WIDTH), first(last)), x, dp + end - WIDTH);
+  /** dP of a vector's worth of columns becomes P∘(dP − Σ P∘dP). */
+  private static void softmaxBackward(long dscores, long scores, int seen) {
+    long length = ROW * seen;
+    FloatVector products = FloatVector.zero(F);
+    for (long at = 0; at < length; at += ROW) {
+      FloatVector p = FloatVector.fromMemorySegment(F, ALL, scores + at, ORDER);
+      products = FloatVector.fromMemorySegment(F, ALL, dscores + at, ORDER).fma(p, products);
     }
-    FloatVector products = zero();
-    for (int j = 0; j < end; j += WIDTH) {
-      products = load(x, dp + j).fma(load(x, p + j), products);
+    for (long at = 0; at < length; at += ROW) {
+      FloatVector p = FloatVector.fromMemorySegment(F, ALL, scores + at, ORDER);
+      FloatVector.fromMemorySegment(F, ALL, dscores + at, ORDER)
+          .sub(products)
+          .mul(p)
+          .intoMemorySegment(ALL, dscores + at, ORDER);
     }
-    FloatVector sum = all(sum(products));
-    for (int j = 0; j < end; j += WIDTH) {
-      store(load(x, dp + j).sub(sum).mul(load(x, p + j)), x, dp + j);
+  }
+
+  /** The rows of a key head, six by six, each six transposed. */
+  private void panels(Scratch scratch, long panels, long from, int length) {
+    float[] block = scratch.block;
+    for (int first = 0; first < length; first += PANEL) {
+      int rows = Math.min(PANEL, length - first);
+      transpose(scratch, from + ELEMENT * first * kvColumns, kvColumns, rows, PANEL, 1);
+      Native.copy(block, headDim * PANEL, panels + ELEMENT * first * headDim);
     }
-    clear(x, dp + end, dp + stride);
+  }
+
+  /** transposed [headDim, QUERIES] = α · rows of a query head, each a column; 0 beyond. */
+  private void transposed(Scratch scratch, long from, int rows, float alpha) {
+    transpose(scratch, from, queryColumns, rows, QUERIES, alpha);
+    Native.copy(scratch.block, headDim * QUERIES, scratch.transposed);
+  }
+
+  /** scratch.block [headDim, width] = α · rows of a head, each a column; 0 beyond. */
+  private void transpose(Scratch scratch, long from, int stride, int rows, int width, float alpha) {
+    float[] block = scratch.block;
+    int line = headDim * QUERIES;
+    for (int row = 0; row < rows; row++) {
+      Native.copy(from + ELEMENT * row * stride, block, line, headDim);
+      for (int j = 0; j < headDim; j++) {
+        block[j * width + row] = block[line + j] * alpha;
+      }
+    }
+    for (int row = rows; row < width; row++) {
+      for (int j = 0; j < headDim; j++) {
+        block[j * width + row] = 0;
+      }
+    }
+  }
+
+  /** to [count, columns] = the first rows of a head, and 0 beyond. */
+  private void copyIn(long to, int count, long from, int stride, int rows) {
+    if (rows < count || headDim < columns) {
+      Native.zero(to, (long) count * columns);
+    }
+    for (int row = 0; row < rows; row++) {
+      Native.copy(from + ELEMENT * row * stride, to + ELEMENT * row * columns, headDim);
+    }
+  }
+
+  /** Rows of a head = those of a matrix [rows, columns]. */
+  private void copyOut(long to, int stride, long from, int rows) {
+    for (int row = 0; row < rows; row++) {
+      Native.copy(from + ELEMENT * row * columns, to + ELEMENT * row * stride, headDim);
+    }
+  }
+
+  /** Rows of a head += α · those of a matrix [rows, columns]. */
+  private void addOut(long to, int stride, long from, int rows, float alpha) {
+    for (int row = 0; row < rows; row++) {
+      long target = to + ELEMENT * row * stride;
+      long source = from + ELEMENT * row * columns;
+      int j = 0;
+      for (; j <= headDim - WIDTH; j += WIDTH) {
+        FloatVector sum = FloatVector.fromMemorySegment(F, ALL, target + ELEMENT * j, ORDER);
+        FloatVector.fromMemorySegment(F, ALL, source + ELEMENT * j, ORDER)
+            .mul(alpha)
+            .add(sum)
+            .intoMemorySegment(ALL, target + ELEMENT * j, ORDER);
+      }
+      for (; j < headDim; j++) {
+        long at = target + ELEMENT * j;
+        put(at, get(at) + get(source + ELEMENT * j) * alpha);
+      }
+    }
   }
 }

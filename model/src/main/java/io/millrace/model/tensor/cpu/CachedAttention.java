@@ -2,9 +2,14 @@ package io.millrace.model.tensor.cpu;
 
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
 import static io.millrace.model.tensor.cpu.Lanes.all;
+import static io.millrace.model.tensor.cpu.Lanes.exp;
+import static io.millrace.model.tensor.cpu.Lanes.first;
 import static io.millrace.model.tensor.cpu.Lanes.load;
+import static io.millrace.model.tensor.cpu.Lanes.padded;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
 import static io.millrace.model.tensor.cpu.Lanes.store;
+import static io.millrace.model.tensor.cpu.Lanes.sum;
+import static io.millrace.model.tensor.cpu.Lanes.whole;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
@@ -12,6 +17,7 @@ import io.millrace.model.tensor.CachedSequences;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
 
 /**
  * Attention of new tokens over the cached ones of their sequence. Work is split by sequence and key
@@ -50,21 +56,21 @@ final class CachedAttention {
           int sequence = unit / cache.kvHeads;
           int kvHead = unit % cache.kvHeads;
           int start = sequences.tokens().start(sequence);
-          int first = sequences.firstPositions()[sequence];
+          int firstPosition = sequences.firstPositions()[sequence];
           int[] pages = sequences.pages()[sequence];
           int length = sequences.length(sequence);
           // Scores come in whole pages, and the softmax works on whole vectors.
-          int width = Lanes.padded(Math.ceilDiv(length, pageTokens) * pageTokens);
+          int width = padded(Math.ceilDiv(length, pageTokens) * pageTokens);
           MemorySegment scores = workspace.of(worker, width).memory();
           for (int t = 0; t < sequences.tokens().length(sequence); t++) {
-            append(k, v, start + t, kvHead, pages, first + t);
+            append(k, v, start + t, kvHead, pages, firstPosition + t);
           }
           for (int t = 0; t < sequences.tokens().length(sequence); t++) {
-            int seen = first + t + 1;
+            int seen = firstPosition + t + 1;
             for (int member = 0; member < group; member++) {
               long at = ((long) (start + t) * heads + (long) kvHead * group + member) * headDim;
               scores(scores, q, at, kvHead, pages, seen);
-              Attention.softmax(scores, 0, seen, Lanes.padded(seen));
+              softmax(scores, 0, seen, padded(seen));
               mix(out, at, scores, kvHead, pages, seen);
             }
           }
@@ -163,6 +169,55 @@ final class CachedAttention {
         }
       }
       store(sum, out, at + j, mask);
+    }
+  }
+
+  /**
+   * The softmax of a row's first elements; the rest becomes 0, whatever it held.
+   *
+   * @param stride of the row, a multiple of the vector width
+   */
+  private static void softmax(MemorySegment x, long at, int valid, int stride) {
+    int end = padded(valid);
+    int last = valid - whole(valid);
+    if (last > 0) {
+      FloatVector lowest = all(Float.NEGATIVE_INFINITY);
+      store(lowest.blend(load(x, at + end - WIDTH), first(last)), x, at + end - WIDTH);
+    }
+    float sum = exponentials(x, at, end, highest(x, at, end));
+    FloatVector inverse = all(1 / sum);
+    for (int j = 0; j < end; j += WIDTH) {
+      store(load(x, at + j).mul(inverse), x, at + j);
+    }
+    if (last > 0) {
+      store(zero().blend(load(x, at + end - WIDTH), first(last)), x, at + end - WIDTH);
+    }
+    clear(x, at + end, at + stride);
+  }
+
+  private static float highest(MemorySegment x, long at, int end) {
+    FloatVector highest = load(x, at);
+    for (int j = WIDTH; j < end; j += WIDTH) {
+      highest = highest.max(load(x, at + j));
+    }
+    return highest.reduceLanes(VectorOperators.MAX);
+  }
+
+  /** x becomes e^(x − max); returns the sum. */
+  private static float exponentials(MemorySegment x, long at, int end, float max) {
+    FloatVector highest = all(max);
+    FloatVector sums = zero();
+    for (int j = 0; j < end; j += WIDTH) {
+      FloatVector e = exp(load(x, at + j).sub(highest));
+      store(e, x, at + j);
+      sums = sums.add(e);
+    }
+    return sum(sums);
+  }
+
+  private static void clear(MemorySegment x, long from, long to) {
+    for (long j = from; j < to; j += WIDTH) {
+      store(zero(), x, j);
     }
   }
 }

@@ -11,9 +11,8 @@ import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import io.millrace.model.tensor.cpu.Elements.AdamWStep;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
-import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * All cores: matrix products by OpenBLAS, everything else in fused kernels of the Vector API on the
@@ -26,7 +25,7 @@ public final class CpuBackend implements Backend {
   private final Elements elements;
   private final RmsNorm rmsNorm;
   private final Products products;
-  private final Map<Rope, Rotation> rotations = new HashMap<>();
+  private final Map<Rope, Rotation> rotations = new ConcurrentHashMap<>();
 
   /** A backend on the process's shared threads. */
   public CpuBackend() {
@@ -57,6 +56,11 @@ public final class CpuBackend implements Backend {
   @Override
   public String name() {
     return "cpu";
+  }
+
+  @Override
+  public void sideBySide(Runnable longer, Runnable other) {
+    pool.sideBySide(longer, other);
   }
 
   @Override
@@ -144,9 +148,9 @@ public final class CpuBackend implements Backend {
   @Override
   public void rope(Tensor x, int[] positions, Rope rope, boolean backward) {
     Arguments.rope(x, positions, rope);
-    Rotation rotation = rotations.computeIfAbsent(rope, Rotation::new);
-    rotation.cover(Arrays.stream(positions).max().orElse(0));
-    rotation.rotate(memory(x), positions, x.columns() / rope.headDim(), backward, pool);
+    rotations
+        .computeIfAbsent(rope, Rotation::new)
+        .rotate(memory(x), positions, x.columns() / rope.headDim(), backward, pool);
   }
 
   @Override

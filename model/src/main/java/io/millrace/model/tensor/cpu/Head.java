@@ -50,7 +50,7 @@ final class Head {
     this.temperature = temperature;
     this.vocab = head.rows();
     this.chunkRows = (int) Math.min(x.rows(), Math.max(1, CHUNK / vocab));
-    this.logits = workspace.of(0, (long) chunkRows * vocab);
+    this.logits = workspace.of(pool.slot(), (long) chunkRows * vocab);
   }
 
   /** What is done with a row of logits; {@code at} is where they begin. */

@@ -30,28 +30,28 @@ final class Lanes {
 
   // Constants are vectors: the compiler stops inlining in a method of too many operations, and one
   // broadcast by name counts for several.
-  private static final FloatVector ONE = all(1);
-  private static final FloatVector LOG2_E = all(1.442695f);
+  static final FloatVector ONE = all(1);
+  static final FloatVector LOG2_E = all(1.442695f);
 
   /** −ln 2 in two pieces: the first has so few digits that a small integer times it is exact. */
-  private static final FloatVector LN2_HIGH = all(-355f / 512);
+  static final FloatVector LN2_HIGH = all(-355f / 512);
 
-  private static final FloatVector LN2_LOW = all(2.1219444e-4f);
+  static final FloatVector LN2_LOW = all(2.1219444e-4f);
 
   /** 1.5·2^23: what is added to it is rounded to an integer, in its lowest bits. */
-  private static final FloatVector ROUND = all(12_582_912f);
+  static final FloatVector ROUND = all(12_582_912f);
 
   /** exp of less is a denormal number, which is taken for this one. */
-  private static final FloatVector LOWEST = all(-87.3f);
+  static final FloatVector LOWEST = all(-87.3f);
 
   private static final FloatVector HIGHEST = all(88.3f);
 
-  private static final FloatVector C6 = all(1.9875691e-4f);
-  private static final FloatVector C5 = all(1.3981999e-3f);
-  private static final FloatVector C4 = all(8.333452e-3f);
-  private static final FloatVector C3 = all(4.1665796e-2f);
-  private static final FloatVector C2 = all(1.6666666e-1f);
-  private static final FloatVector C1 = all(5e-1f);
+  static final FloatVector C6 = all(1.9875691e-4f);
+  static final FloatVector C5 = all(1.3981999e-3f);
+  static final FloatVector C4 = all(8.333452e-3f);
+  static final FloatVector C3 = all(4.1665796e-2f);
+  static final FloatVector C2 = all(1.6666666e-1f);
+  static final FloatVector C1 = all(5e-1f);
 
   private Lanes() {}
 

@@ -82,7 +82,7 @@ final class RmsNorm {
       int h,
       float epsilon) {
     RowBlocks blocks = RowBlocks.of(rows, h, pool);
-    MemorySegment sums = workspace.of(0, (long) blocks.count() * h).memory();
+    MemorySegment sums = workspace.of(pool.slot(), (long) blocks.count() * h).memory();
     pool.run(
         blocks.count(),
         (unit, worker) -> {

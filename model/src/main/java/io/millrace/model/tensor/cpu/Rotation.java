@@ -7,30 +7,37 @@ import static io.millrace.model.tensor.cpu.Lanes.store;
 
 import io.millrace.model.tensor.Rope;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /** Rotary position embeddings from a table of cosines and sines, [positions, headDim / 2] each. */
 final class Rotation implements AutoCloseable {
 
+  private record Table(int positions, CpuTensor cosines, CpuTensor sines) {}
+
   private final int half;
   private final double[] frequencies;
-  private int positions;
-  private CpuTensor cosines;
-  private CpuTensor sines;
+
+  /** The last is in use; those before may still be, by another thread, and are half its size. */
+  private final List<Table> tables = new ArrayList<>();
 
   Rotation(Rope rope) {
     this.half = rope.headDim() / 2;
     this.frequencies = rope.inverseFrequencies();
   }
 
-  /** Makes the table reach as far as a position; in powers of two, so that it seldom grows. */
-  void cover(int position) {
-    if (position < positions) {
-      return;
+  /** A table that reaches as far as a position; in powers of two, so that it seldom grows. */
+  private synchronized Table covering(int position) {
+    if (tables.isEmpty() || position >= tables.getLast().positions) {
+      tables.add(table(Integer.highestOneBit(Math.max(64, position)) << 1));
     }
-    close();
-    positions = Integer.highestOneBit(Math.max(64, position)) << 1;
+    return tables.getLast();
+  }
+
+  private Table table(int positions) {
     float[] cos = new float[positions * half];
     float[] sin = new float[positions * half];
     for (int p = 0; p < positions; p++) {
@@ -40,25 +47,27 @@ final class Rotation implements AutoCloseable {
         sin[p * half + j] = (float) Math.sin(angle);
       }
     }
-    cosines = CpuTensor.allocate(positions, half);
-    sines = CpuTensor.allocate(positions, half);
+    CpuTensor cosines = CpuTensor.allocate(positions, half);
+    CpuTensor sines = CpuTensor.allocate(positions, half);
     cosines.write(cos);
     sines.write(sin);
+    return new Table(positions, cosines, sines);
   }
 
   /** Rotates the heads of each row in place, forth or back. */
   void rotate(MemorySegment x, int[] at, int heads, boolean backward, WorkPool pool) {
     RowBlocks blocks = RowBlocks.of(at.length, 2L * heads * half, pool);
-    MemorySegment cos = cosines.memory();
-    MemorySegment sin = sines.memory();
+    Table table = covering(Arrays.stream(at).max().orElse(0));
+    MemorySegment cos = table.cosines.memory();
+    MemorySegment sin = table.sines.memory();
     float sign = backward ? -1 : 1;
     pool.run(
         blocks.count(),
         (unit, worker) -> {
           for (int row = blocks.start(unit); row < blocks.end(unit); row++) {
-            long table = (long) at[row] * half;
+            long first = (long) at[row] * half;
             for (int head = 0; head < heads; head++) {
-              rotate(x, ((long) row * heads + head) * 2 * half, cos, sin, table, sign);
+              rotate(x, ((long) row * heads + head) * 2 * half, cos, sin, first, sign);
             }
           }
         });
@@ -100,11 +109,10 @@ final class Rotation implements AutoCloseable {
 
   @Override
   public void close() {
-    if (cosines != null) {
-      cosines.close();
-      sines.close();
+    for (Table table : tables) {
+      table.cosines.close();
+      table.sines.close();
     }
-    cosines = null;
-    positions = 0;
+    tables.clear();
   }
 }

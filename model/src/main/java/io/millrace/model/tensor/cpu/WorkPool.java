@@ -62,10 +62,39 @@ final class WorkPool {
         done.incrementAndGet();
       }
     }
+
+    void rethrow() {
+      if (failure instanceof Error error) {
+        throw error;
+      }
+      if (failure != null) {
+        throw (RuntimeException) failure;
+      }
+    }
+  }
+
+  /** One of the pool's own threads. */
+  private final class Worker extends Thread {
+    final int index;
+
+    Worker(int index) {
+      super("millrace-compute-" + (index + 1));
+      this.index = index;
+      setDaemon(true);
+    }
+
+    WorkPool pool() {
+      return WorkPool.this;
+    }
+
+    @Override
+    public void run() {
+      serve(index);
+    }
   }
 
   private final int budget;
-  private final Thread[] workers;
+  private final Worker[] workers;
   private final AtomicBoolean[] asleep;
   private final AtomicBoolean taken = new AtomicBoolean();
   private final AtomicInteger callers = new AtomicInteger();
@@ -76,13 +105,11 @@ final class WorkPool {
       throw new IllegalArgumentException(THREADS + " must be at least 1, not " + budget);
     }
     this.budget = budget;
-    this.workers = new Thread[budget - 1];
+    this.workers = new Worker[budget - 1];
     this.asleep = new AtomicBoolean[budget - 1];
     for (int i = 0; i < workers.length; i++) {
-      int index = i;
       asleep[i] = new AtomicBoolean();
-      workers[i] = new Thread(() -> serve(index), "millrace-compute-" + (i + 1));
-      workers[i].setDaemon(true);
+      workers[i] = new Worker(i);
       workers[i].start();
     }
   }
@@ -101,10 +128,17 @@ final class WorkPool {
     return budget;
   }
 
+  /** Which of the budget's threads this is: 0 for those that are not the pool's own. */
+  int slot() {
+    return Thread.currentThread() instanceof Worker worker && worker.pool() == this
+        ? worker.index + 1
+        : 0;
+  }
+
   /** Does all units and returns when they are done. */
   void run(int units, Task task) {
     if (units == 1) {
-      task.run(0, 0);
+      task.run(0, slot());
       return;
     }
     boolean alone = callers.incrementAndGet() < budget;
@@ -117,7 +151,7 @@ final class WorkPool {
         }
       } else {
         for (int unit = 0; unit < units; unit++) {
-          task.run(unit, 0);
+          task.run(unit, slot());
         }
       }
     } finally {
@@ -125,14 +159,54 @@ final class WorkPool {
     }
   }
 
+  /**
+   * Runs both tasks, on two threads where the budget is two and both are free: then each keeps to
+   * its own core's caches, and nobody waits at the end of every kernel. What the tasks ask the pool
+   * for meanwhile they do themselves, until the other is done and its thread free again.
+   */
+  void sideBySide(Runnable longer, Runnable other) {
+    if (budget != 2 || callers.get() > 0 || !taken.compareAndSet(false, true)) {
+      longer.run();
+      other.run();
+      return;
+    }
+    Job job =
+        new Job(
+            (unit, worker) -> {
+              try {
+                other.run();
+              } finally {
+                taken.set(false);
+              }
+            },
+            1);
+    offer(job);
+    try {
+      longer.run();
+    } finally {
+      job.work(slot());
+      await(job);
+    }
+    job.rethrow();
+  }
+
   private void share(Job shared) {
-    job = shared;
+    offer(shared);
+    shared.work(slot());
+    await(shared);
+    shared.rethrow();
+  }
+
+  private void offer(Job offered) {
+    job = offered;
     for (int i = 0; i < workers.length; i++) {
       if (asleep[i].get()) {
         LockSupport.unpark(workers[i]);
       }
     }
-    shared.work(0);
+  }
+
+  private void await(Job shared) {
     for (int spins = 0; shared.done.get() < shared.units; spins++) {
       if (spins < SPINS) {
         Thread.onSpinWait();
@@ -140,13 +214,6 @@ final class WorkPool {
         // The worker that has the last unit is off its core: leave it this one.
         LockSupport.parkNanos(this, 20_000);
       }
-    }
-    Throwable failure = shared.failure;
-    if (failure instanceof Error error) {
-      throw error;
-    }
-    if (failure != null) {
-      throw (RuntimeException) failure;
     }
   }
 

@@ -5,10 +5,12 @@ import java.util.Arrays;
 /** Scratch memory of a backend's kernels, one piece a worker: it grows and is kept. */
 final class Workspace implements AutoCloseable {
 
-  private CpuTensor[] pieces;
+  private final CpuTensor[] pieces;
+  private final float[][] arrays;
 
   Workspace(int workers) {
     pieces = new CpuTensor[workers];
+    arrays = new float[workers][0];
   }
 
   /** At least {@code size} elements with whatever they held before, for one worker. */
@@ -22,6 +24,14 @@ final class Workspace implements AutoCloseable {
       pieces[worker] = piece;
     }
     return piece;
+  }
+
+  /** The same on the heap, where single elements are cheaper to reach. */
+  float[] array(int worker, int size) {
+    if (arrays[worker].length < size) {
+      arrays[worker] = new float[size];
+    }
+    return arrays[worker];
   }
 
   @Override

@@ -115,6 +115,71 @@ class WorkPoolTest {
   }
 
   @Test
+  void twoTasksRunSideBySide() {
+    WorkPool pool = new WorkPool(2);
+    CountDownLatch both = new CountDownLatch(2);
+    AtomicIntegerArray slots = new AtomicIntegerArray(2);
+    Runnable meet =
+        () -> {
+          slots.incrementAndGet(pool.slot());
+          both.countDown();
+          try {
+            assertTrue(both.await(30, TimeUnit.SECONDS), "one after the other");
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+        };
+    pool.sideBySide(meet, meet);
+    assertEquals(1, slots.get(0));
+    assertEquals(1, slots.get(1));
+  }
+
+  /** Scratch memory goes by the slot: no two threads may have the same. */
+  @Test
+  void tasksSideBySideAskThePoolThemselves() {
+    for (int budget : new int[] {1, 2, 3}) {
+      WorkPool pool = new WorkPool(budget);
+      AtomicIntegerArray busy = new AtomicIntegerArray(budget);
+      AtomicInteger done = new AtomicInteger();
+      Runnable task =
+          () -> {
+            for (int round = 0; round < 500; round++) {
+              pool.run(
+                  4,
+                  (unit, worker) -> {
+                    assertEquals(1, busy.incrementAndGet(worker), "slot " + worker);
+                    done.incrementAndGet();
+                    busy.decrementAndGet(worker);
+                  });
+            }
+          };
+      for (int round = 0; round < 20; round++) {
+        pool.sideBySide(task, task);
+        // A shorter one, so that the other gets its thread for the rest.
+        pool.sideBySide(task, () -> {});
+        pool.sideBySide(() -> {}, task);
+      }
+      assertEquals(20 * 4 * 500 * 4, done.get());
+    }
+  }
+
+  @Test
+  void aFailureOfEitherTaskReachesTheCaller() {
+    WorkPool pool = new WorkPool(2);
+    Runnable fails =
+        () -> {
+          throw new IllegalStateException("task");
+        };
+    for (int round = 0; round < 50; round++) {
+      assertThrows(IllegalStateException.class, () -> pool.sideBySide(fails, () -> {}));
+      assertThrows(IllegalStateException.class, () -> pool.sideBySide(() -> {}, fails));
+      AtomicInteger done = new AtomicInteger();
+      pool.sideBySide(done::incrementAndGet, done::incrementAndGet);
+      assertEquals(2, done.get());
+    }
+  }
+
+  @Test
   void aBudgetOfNothingIsRefused() {
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> new WorkPool(0));

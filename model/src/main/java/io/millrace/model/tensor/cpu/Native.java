@@ -1,0 +1,54 @@
+package io.millrace.model.tensor.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Native memory by address, unchecked: for kernels whose innermost loop reads several rows at once,
+ * where checks of bounds cost a third of the time. Whoever calls answers for the addresses, as with
+ * {@link Blas}; all else uses the checked accesses of {@link Lanes}.
+ */
+@SuppressWarnings("restricted") // Raw memory is what it is for.
+final class Native {
+
+  static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+  static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+  private Native() {}
+
+  static FloatVector load(long address) {
+    return FloatVector.fromMemorySegment(Lanes.F, ALL, address, ORDER);
+  }
+
+  static void store(FloatVector vector, long address) {
+    vector.intoMemorySegment(ALL, address, ORDER);
+  }
+
+  static float get(long address) {
+    return ALL.get(JAVA_FLOAT, address);
+  }
+
+  static void put(long address, float value) {
+    ALL.set(JAVA_FLOAT, address, value);
+  }
+
+  static void copy(long from, float[] to, int at, int count) {
+    MemorySegment.copy(ALL, JAVA_FLOAT, from, to, at, count);
+  }
+
+  static void copy(float[] from, int count, long to) {
+    MemorySegment.copy(from, 0, ALL, JAVA_FLOAT, to, count);
+  }
+
+  static void copy(long from, long to, long count) {
+    MemorySegment.copy(ALL, from, ALL, to, count * Float.BYTES);
+  }
+
+  static void zero(long address, long count) {
+    ALL.asSlice(address, count * Float.BYTES).fill((byte) 0);
+  }
+}
