@@ -45,7 +45,11 @@ public final class LineFiles {
           try {
             return JSON.readValue(line, Instruction.class);
           } catch (JsonProcessingException e) {
-            throw new IOException(origin + ": " + e.getOriginalMessage(), e);
+            throw new IOException(
+                origin
+                    + ": not an instruction; it needs group, text, shortened and expected, each a"
+                    + " text",
+                e);
           }
         });
   }
