@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
 import java.util.Map;
 
 /** The checkpoint that a job starts from. */
@@ -50,15 +51,22 @@ public final class InitialModel {
                     model.maxPositions(),
                     model.seed()));
     if (!Files.isDirectory(directory)) {
-      create(model, directory);
+      create(model, DemoWorld.corpus(), directory);
     }
     return config.withInitial(directory.toString());
   }
 
-  private static void create(ModelSection model, Path directory) throws IOException {
+  /**
+   * Makes a model of random weights with a tokenizer of its own.
+   *
+   * @param corpus what the tokenizer is trained on
+   * @param directory to make, absolute
+   */
+  public static void create(ModelSection model, List<String> corpus, Path directory)
+      throws IOException {
     Files.createDirectories(directory.getParent());
     Path staging = Files.createTempDirectory(directory.getParent(), ".new");
-    TrainedTokenizer trained = ByteLevelBpeTrainer.train(DemoWorld.corpus(), model.vocabSize());
+    TrainedTokenizer trained = ByteLevelBpeTrainer.train(corpus, model.vocabSize());
     try (Tokenizer tokenizer = trained.tokenizer();
         Backend backend = BackendKind.CPU.open()) {
       LlamaConfig config =

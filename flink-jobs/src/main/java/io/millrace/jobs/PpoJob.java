@@ -51,7 +51,7 @@ final class PpoJob {
             .uid("score");
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
-        InducedFailure.insert(scored, config.ppo().failAtRollout())
+        InducedFailure.insert(scored, config.ppo().failAtRollout(), "ppo.fail-at-rollout")
             .transform(
                 "ppo updater", TypeInformation.of(StagedCheckpoint.class), new PpoOperator(config))
             .uid("ppo-updater")

@@ -38,7 +38,7 @@ public final class Validation {
       }
       case Demonstration demonstration -> {
         id(problems, "id", demonstration.getId());
-        dialogue(problems, demonstration.getDialogue(), Role.ASSISTANT);
+        demonstration(problems, demonstration);
       }
       case Judgment judgment -> {
         id(problems, "judgmentId", judgment.getJudgmentId());
@@ -67,6 +67,25 @@ public final class Validation {
               "no rules for records of type " + record.getSchema().getFullName());
     }
     return problems;
+  }
+
+  private static void demonstration(List<String> problems, Demonstration demonstration) {
+    if (!isText(demonstration)) {
+      dialogue(problems, demonstration.getDialogue(), Role.ASSISTANT);
+    } else if (demonstration.getDialogue().getFirst().getContent().isBlank()) {
+      problems.add("the text is empty");
+    }
+    int turns = demonstration.getDialogue().size();
+    int first = demonstration.getFirstLearnedTurn();
+    if (first < 0 || first >= Math.max(1, turns)) {
+      problems.add("firstLearnedTurn is %d; there are turns 0 to %d".formatted(first, turns - 1));
+    }
+  }
+
+  /** Whether a demonstration is a plain text: a lone turn of the assistant's. */
+  public static boolean isText(Demonstration demonstration) {
+    return demonstration.getDialogue().size() == 1
+        && demonstration.getDialogue().getFirst().getRole() == Role.ASSISTANT;
   }
 
   private static void rollout(List<String> problems, Rollout rollout) {

@@ -63,7 +63,8 @@ public final class Examples {
         "d1",
         List.of(new Turn(Role.USER, "Hi"), new Turn(Role.ASSISTANT, "Hello. Grüße 🙂")),
         "test",
-        TIME);
+        TIME,
+        1);
   }
 
   public static Judgment judgment() {

@@ -40,8 +40,34 @@ class ValidationTest {
 
   @Test
   void demonstrationsEndWithTheAssistant() {
-    Demonstration open = new Demonstration("d", List.of(USER), "", Instant.EPOCH);
+    Demonstration open = new Demonstration("d", List.of(USER), "", Instant.EPOCH, 0);
     assertTrue(Validation.problems(open).getFirst().contains("the last must be of ASSISTANT"));
+    Demonstration empty = new Demonstration("d", List.of(), "", Instant.EPOCH, 0);
+    assertTrue(Validation.problems(empty).getFirst().contains("dialogue is empty"));
+  }
+
+  @Test
+  void aLoneTurnOfTheAssistantIsAText() {
+    Demonstration text = new Demonstration("d", List.of(ASSISTANT), "", Instant.EPOCH, 0);
+    assertEquals(List.of(), Validation.problems(text));
+    assertTrue(Validation.isText(text));
+    Demonstration blank =
+        new Demonstration("d", List.of(new Turn(Role.ASSISTANT, " ")), "", Instant.EPOCH, 0);
+    assertEquals(List.of("the text is empty"), Validation.problems(blank));
+  }
+
+  @Test
+  void theFirstLearnedTurnIsOneOfTheDialogue() {
+    assertEquals(
+        List.of(),
+        Validation.problems(
+            new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, 1)));
+    for (int turn : new int[] {-1, 2}) {
+      assertEquals(
+          List.of("firstLearnedTurn is " + turn + "; there are turns 0 to 1"),
+          Validation.problems(
+              new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, turn)));
+    }
   }
 
   @Test

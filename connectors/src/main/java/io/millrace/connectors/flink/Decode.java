@@ -3,14 +3,11 @@ package io.millrace.connectors.flink;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
-import io.millrace.schemas.wire.SingleObject;
 import java.time.Clock;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.avro.Schema;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.api.common.functions.OpenContext;
@@ -41,11 +38,10 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
 
   private final Topic<T> topic;
   private final String job;
-  private final ArrayList<Schema> writers;
+  private final BodyFormat<T> format;
   private final RecordCheck<T> check;
   private final Clock clock;
 
-  private transient SingleObject<T> format;
   private transient MetricGroup metrics;
   private transient Counter accepted;
   private transient Map<String, Counter> refused;
@@ -53,22 +49,23 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private transient ListState<Tuple2<String, Long>> savedTotals;
 
   /**
+   * @param topic what the records are counted as
    * @param job the job's name, for its dead letters
-   * @param writers schemas of newer or older writers
+   * @param format what makes records of what came
    * @param check the job's own rule, applied to valid records
    * @param clock the time of dead letters; it travels with the job, so it must be serializable
    */
   public Decode(
-      Topic<T> topic, String job, Collection<Schema> writers, RecordCheck<T> check, Clock clock) {
+      Topic<T> topic, String job, BodyFormat<T> format, RecordCheck<T> check, Clock clock) {
     this.topic = topic;
     this.job = job;
-    this.writers = new ArrayList<>(writers);
+    this.format = format;
     this.check = check;
     this.clock = clock;
   }
 
   public Decode(Topic<T> topic, String job) {
-    this(topic, job, List.of(), record -> {}, Clock.systemUTC());
+    this(topic, job, new TopicFormat<>(topic, List.of()), record -> {}, Clock.systemUTC());
   }
 
   @Override
@@ -104,7 +101,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
 
   @Override
   public void open(OpenContext context) throws Exception {
-    format = SingleObject.of(topic.type()).withWriterSchemas(writers);
+    format.open();
     metrics = getRuntimeContext().getMetricGroup().addGroup("topic", topic.name());
     accepted = metrics.counter("records_accepted");
     refused = new HashMap<>();
@@ -120,16 +117,21 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   public void processElement(Received received, Context context, Collector<T> out) {
     T record;
     try {
-      record = Validation.require(format.decode(received.value()));
+      record = Validation.require(format.decode(received));
       check.check(record);
     } catch (UnusableRecordException e) {
+      if (format.isRepeat(received)) {
+        return;
+      }
       refused.computeIfAbsent(e.reason(), this::counter).inc();
       total("dead-letters/" + e.reason()).add(1L);
       context.output(DeadLetters.TAG, DeadLetters.of(received, job, e, clock));
       return;
     }
-    accepted.inc();
-    total(ACCEPTED).add(1L);
+    if (!format.isRepeat(received)) {
+      accepted.inc();
+      total(ACCEPTED).add(1L);
+    }
     out.collect(record);
   }
 

@@ -3,6 +3,7 @@ package io.millrace.connectors.flink;
 import io.millrace.connectors.flink.Sources.Bound;
 import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Topic;
 import java.time.Clock;
 import java.time.Duration;
@@ -51,16 +52,48 @@ public final class Streams {
       Bound bound,
       RecordCheck<T> check) {
     String groupId = settings.topicPrefix() + job;
-    Decode<T> decode = new Decode<>(topic, job, List.of(), check, Clock.systemUTC());
-    SingleOutputStreamOperator<T> records =
+    DataStream<Received> received =
         env.fromSource(
                 Sources.received(settings, topic, groupId, start, bound),
                 // For what is forgotten after a time, such as ids that were seen: the partition
-                // that is
-                // furthest behind sets it, and one without records does not hold it up.
+                // that is furthest behind sets it, and one without records does not hold it up.
                 WatermarkStrategy.<Received>forMonotonousTimestamps().withIdleness(IDLE),
                 topic.name())
-            .uid("read-" + topic.name())
+            .uid("read-" + topic.name());
+    return decode(
+        received,
+        settings,
+        topic,
+        new Decode<>(topic, job, new TopicFormat<>(topic, List.of()), check, Clock.systemUTC()));
+  }
+
+  /**
+   * The demonstrations of a JSON Lines file that also pass {@code check}, in the file's order and
+   * then, for further passes, in orders of their own; all other lines go to the topic dead-letters.
+   * Where in which pass the job stands is Flink state.
+   */
+  public static DataStream<Demonstration> readLines(
+      StreamExecutionEnvironment env,
+      KafkaSettings settings,
+      DemonstrationFile file,
+      String job,
+      RecordCheck<Demonstration> check) {
+    Topic<Demonstration> topic = Topic.DEMONSTRATIONS;
+    DataStream<Received> received =
+        env.fromSource(file.source(), WatermarkStrategy.noWatermarks(), file.name())
+            .setParallelism(1)
+            .uid("read-file-" + topic.name());
+    return decode(
+        received,
+        settings,
+        topic,
+        new Decode<>(topic, job, new LineFormat(), check, Clock.systemUTC()));
+  }
+
+  private static <T extends SpecificRecordBase> DataStream<T> decode(
+      DataStream<Received> received, KafkaSettings settings, Topic<T> topic, Decode<T> decode) {
+    SingleOutputStreamOperator<T> records =
+        received
             .process(decode)
             .returns(new AvroTypeInfo<>(topic.type()))
             .name("decode " + topic.name())

@@ -12,6 +12,7 @@ import io.millrace.jobs.JobSettings;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.Suggestion;
+import io.millrace.jobs.config.SupervisedSection;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.tokenizer.ChatTemplate;
@@ -118,6 +119,7 @@ final class JobOptions {
         ConfigLoader.load(Optional.ofNullable(config), settings, bootstrapServers)
             .withAbsolutePaths();
     requireInitial(configured);
+    requireDemonstrations(configured.supervised());
     requireWritable("checkpoints.directory", configured.checkpoints().directory());
     requireWritable("flink.state-directory", configured.flink().stateDirectory());
     try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(configured))) {
@@ -140,6 +142,17 @@ final class JobOptions {
         }
         tokenizer.requireFits(checkpoint.config().vocabSize());
         ChatTemplate.of(tokenizer);
+      }
+    }
+  }
+
+  private static void requireDemonstrations(SupervisedSection section) throws IOException {
+    if (section.fromFile()) {
+      if (!Files.isReadable(Path.of(section.file()))) {
+        throw new UserException("supervised.file %s cannot be read".formatted(section.file()));
+      }
+      if (Files.size(Path.of(section.file())) == 0) {
+        throw new UserException("supervised.file %s is empty".formatted(section.file()));
       }
     }
   }

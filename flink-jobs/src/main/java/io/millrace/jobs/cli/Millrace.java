@@ -36,6 +36,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       StatusCommand.class,
       SavepointCommand.class,
       StopCommand.class,
+      InitCommand.class,
+      GhostAttentionCommand.class,
       GenerateCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,

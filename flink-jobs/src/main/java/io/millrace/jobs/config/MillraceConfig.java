@@ -32,7 +32,7 @@ public record MillraceConfig(
 
   /** The same with another checkpoint to start from. */
   public MillraceConfig withInitial(String directory) {
-    return with(checkpoints, flink, model.withInitial(directory));
+    return with(checkpoints, flink, model.withInitial(directory), supervised);
   }
 
   /** The same with paths that hold whatever a process's working directory is. */
@@ -40,11 +40,15 @@ public record MillraceConfig(
     return with(
         new CheckpointSection(absolute(checkpoints.directory())),
         flink.withStateDirectory(absolute(flink.stateDirectory())),
-        model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())));
+        model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())),
+        supervised.fromFile() ? supervised.withFile(absolute(supervised.file())) : supervised);
   }
 
   private MillraceConfig with(
-      CheckpointSection newCheckpoints, FlinkSection newFlink, ModelSection newModel) {
+      CheckpointSection newCheckpoints,
+      FlinkSection newFlink,
+      ModelSection newModel,
+      SupervisedSection newSupervised) {
     return new MillraceConfig(
         kafka,
         newCheckpoints,
@@ -52,7 +56,7 @@ public record MillraceConfig(
         newModel,
         compute,
         dedup,
-        supervised,
+        newSupervised,
         rewardModel,
         rollout,
         ppo);

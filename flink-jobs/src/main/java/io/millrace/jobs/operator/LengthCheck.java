@@ -2,6 +2,8 @@ package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.jobs.config.SupervisedSection;
+import io.millrace.jobs.config.SupervisedSection.LearnedTokens;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -9,6 +11,7 @@ import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.Validation;
 import java.io.IOException;
 import java.io.Serializable;
 import java.nio.file.Path;
@@ -42,14 +45,24 @@ public final class LengthCheck<T> implements RecordCheck<T> {
     this.length = length;
   }
 
-  public static LengthCheck<Demonstration> demonstrations(String checkpoint, int maxTokens) {
+  /** Dialogues that fit into a training sequence; where all tokens are learned, anything does. */
+  public static LengthCheck<Demonstration> demonstrations(
+      String checkpoint, SupervisedSection section) {
+    boolean cut = section.loss() == LearnedTokens.ALL_TOKENS;
     return new LengthCheck<>(
         checkpoint,
-        "supervised.max-tokens",
-        maxTokens,
+        "supervised.sequence-length",
+        section.sequenceLength(),
         0,
-        (template, record) ->
-            template.demonstration(Dialogues.messages(record.getDialogue())).tokens().length);
+        (template, record) -> cut ? 0 : demonstrationLength(template, record));
+  }
+
+  private static int demonstrationLength(ChatTemplate template, Demonstration record) {
+    if (Validation.isText(record)) {
+      throw new RefusedRecordException(
+          "no-answer", "a plain text has no answer to learn; supervised.loss=all-tokens learns it");
+    }
+    return template.demonstration(Dialogues.messages(record.getDialogue())).tokens().length;
   }
 
   public static LengthCheck<Judgment> judgments(String checkpoint, int maxTokens) {

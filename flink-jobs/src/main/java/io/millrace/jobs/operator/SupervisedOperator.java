@@ -6,7 +6,7 @@ import io.millrace.jobs.config.SupervisedSection;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tokenizer.ChatExample;
+import io.millrace.model.train.SequencePacker;
 import io.millrace.model.train.StateIo;
 import io.millrace.model.train.SupervisedTrainer;
 import io.millrace.model.train.SupervisedTrainer.Example;
@@ -14,9 +14,7 @@ import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.SingleObject;
-import java.io.DataInput;
 import java.io.DataInputStream;
-import java.io.DataOutput;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Instant;
@@ -28,8 +26,9 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * Supervised fine-tuning on the demonstrations as they come; a bounded run then makes its further
- * passes over those it has kept, in an order of its own for each pass.
+ * Supervised fine-tuning on the demonstrations as they come. A bounded run over the topic then
+ * makes its further passes over those it has kept, in an order of its own for each pass; a file is
+ * passed over by its source.
  */
 public final class SupervisedOperator extends TrainingOperator<Demonstration, StagedCheckpoint> {
 
@@ -37,25 +36,30 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   private static final String JOB = "supervised";
 
   private final RuntimeSettings settings;
-  private final boolean bounded;
+  private final int passes;
 
   private transient Backend backend;
   private transient PolicyModel policy;
+  private transient DemonstrationExamples examples;
   private transient SupervisedTrainer trainer;
   private transient Publisher publisher;
   private transient SingleObject<Demonstration> codec;
 
   // State.
-  private transient List<Example> batch;
+  private transient SequencePacker packer;
   private transient List<Example> kept;
   private transient long consumed;
+  private transient long learned;
+  private transient long tokens;
+  private transient long learnedTokens;
   private transient long publishedAt;
   private transient long version;
   private transient double lastLoss;
 
   public SupervisedOperator(MillraceConfig config, boolean bounded) {
     this.settings = new RuntimeSettings(config);
-    this.bounded = bounded;
+    SupervisedSection section = config.supervised();
+    this.passes = bounded && !section.fromFile() ? section.epochs() : 1;
   }
 
   @Override
@@ -69,12 +73,18 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     trainer =
         new SupervisedTrainer(
             backend, policy.model(), section.optimizer().adamW(), section.schedule());
+    examples = new DemonstrationExamples(policy, section);
+    packer =
+        new SequencePacker(
+            examples.sequenceLength(),
+            section.batchSize(),
+            section.concatenate(),
+            policy.tokenizer().optionalSeparator());
     publisher = settings.publisher();
     codec = SingleObject.of(Demonstration.class);
     String name = config.model().name();
     version =
         Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
-    batch = new ArrayList<>();
     kept = new ArrayList<>();
   }
 
@@ -94,14 +104,12 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     if (demonstration == null) {
       return false;
     }
-    ChatExample tokens =
-        policy.template().demonstration(Dialogues.messages(demonstration.getDialogue()));
-    Example example = new Example(tokens.tokens(), tokens.learned());
+    List<Example> parts = examples.of(demonstration);
     consumed++;
-    if (bounded && section().epochs() > 1) {
-      kept.add(example);
+    if (passes > 1) {
+      kept.addAll(parts);
     }
-    learn(example);
+    parts.forEach(this::learn);
     release(1);
     return true;
   }
@@ -111,16 +119,15 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   }
 
   private void learn(Example example) {
-    batch.add(example);
-    if (batch.size() == section().batchSize()) {
-      step();
-    }
+    packer.add(example).ifPresent(this::step);
   }
 
-  private void step() {
-    SupervisedTrainer.Step step = trainer.step(batch);
-    batch.clear();
+  private void step(SequencePacker.Batch batch) {
+    SupervisedTrainer.Step step = trainer.step(batch.sequences());
     lastLoss = step.loss();
+    learned += batch.examples();
+    tokens += step.tokens();
+    learnedTokens += step.learnedTokens();
     emitLater(
         Outputs.METRICS,
         Outputs.metrics(
@@ -131,25 +138,29 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
                 "lr", step.update().learningRate(),
                 "gradient_norm", step.update().gradientNorm(),
                 "tokens", (double) step.tokens(),
+                "learned_tokens", (double) step.learnedTokens(),
+                "examples", (double) batch.examples(),
                 "demonstrations", (double) consumed),
             Instant.now()));
   }
 
   @Override
   protected void finishInput() throws Exception {
-    for (int epoch = 1; epoch < section().epochs(); epoch++) {
+    for (int epoch = 1; epoch < passes; epoch++) {
       List<Example> order = new ArrayList<>(kept);
       Collections.shuffle(order, new Random(settings.config().model().seed() + epoch));
       order.forEach(this::learn);
     }
-    if (!batch.isEmpty()) {
-      step();
-    }
+    packer.drain().ifPresent(this::step);
     if (consumed > publishedAt) {
       publish();
     }
     Map<String, Double> summary = new HashMap<>();
     summary.put("demonstrations", (double) consumed);
+    summary.put("examples", (double) learned);
+    summary.put("tokens", (double) tokens);
+    summary.put("learned_tokens", (double) learnedTokens);
+    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
     summary.put("updates", (double) trainer.steps());
     summary.put("loss", lastLoss);
     summary.put("version", (double) version);
@@ -194,22 +205,28 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   @Override
   protected void writeTraining(DataOutputStream out) throws IOException {
     out.writeLong(consumed);
+    out.writeLong(learned);
+    out.writeLong(tokens);
+    out.writeLong(learnedTokens);
     out.writeLong(publishedAt);
     out.writeLong(version);
     out.writeDouble(lastLoss);
-    StateIo.writeList(out, batch, SupervisedOperator::writeExample);
-    StateIo.writeList(out, kept, SupervisedOperator::writeExample);
+    packer.write(out);
+    StateIo.writeList(out, kept, SequencePacker::writeExample);
     trainer.write(out);
   }
 
   @Override
   protected int readTraining(DataInputStream in) throws IOException {
     consumed = in.readLong();
+    learned = in.readLong();
+    tokens = in.readLong();
+    learnedTokens = in.readLong();
     publishedAt = in.readLong();
     version = in.readLong();
     lastLoss = in.readDouble();
-    batch = StateIo.readList(in, SupervisedOperator::readExample);
-    kept = StateIo.readList(in, SupervisedOperator::readExample);
+    packer.read(in);
+    kept = StateIo.readList(in, SequencePacker::readExample);
     trainer.read(in);
     return 0;
   }
@@ -222,22 +239,6 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   @Override
   protected Demonstration readRecord(DataInputStream in) throws IOException {
     return codec.decode(StateIo.readBytes(in));
-  }
-
-  private static void writeExample(DataOutput out, Example example) throws IOException {
-    StateIo.writeInts(out, example.tokens());
-    for (boolean loss : example.loss()) {
-      out.writeBoolean(loss);
-    }
-  }
-
-  private static Example readExample(DataInput in) throws IOException {
-    int[] tokens = StateIo.readInts(in);
-    boolean[] loss = new boolean[tokens.length];
-    for (int i = 0; i < loss.length; i++) {
-      loss[i] = in.readBoolean();
-    }
-    return new Example(tokens, loss);
   }
 
   @Override

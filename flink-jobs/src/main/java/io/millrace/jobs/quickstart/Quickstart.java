@@ -47,7 +47,11 @@ public final class Quickstart {
   private static final int BATCH = 128;
   private static final int SAMPLES_PER_PROMPT = 2;
   private static final int MAX_TOKENS = 40;
-  private static final int SUPERVISED_BATCH = 32;
+  private static final int SUPERVISED_BATCH = 10;
+
+  /** Training sequences of 128 tokens hold three demonstrations of this world. */
+  private static final int DEMONSTRATIONS_PER_SEQUENCE = 3;
+
   private static final int EPOCHS = 3;
 
   /** Batches of prompts on their way: one is sampled while another is learned from. */
@@ -95,7 +99,10 @@ public final class Quickstart {
 
   private MillraceConfig config(String bootstrapServers) {
     Path directory = settings.directory();
-    long updates = (long) settings.demonstrations() * EPOCHS / SUPERVISED_BATCH;
+    long updates =
+        (long) settings.demonstrations()
+            * EPOCHS
+            / (SUPERVISED_BATCH * DEMONSTRATIONS_PER_SEQUENCE);
     List<String> options =
         List.of(
             "kafka.bootstrap-servers=" + bootstrapServers,
@@ -111,7 +118,7 @@ public final class Quickstart {
             "supervised.learning-rate=4e-3",
             "supervised.warmup-steps=20",
             "supervised.schedule-steps=" + Math.max(21, updates),
-            "supervised.max-tokens=128",
+            "supervised.sequence-length=128",
             "supervised.publish-every=" + Integer.MAX_VALUE,
             "reward-model.batch-size=32",
             "reward-model.learning-rate=2e-3",

@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.JobSettings;
+import io.millrace.jobs.config.SupervisedSection.LearnedTokens;
 import io.millrace.model.rlhf.KlEstimator;
 import io.millrace.model.rlhf.Margin;
 import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.train.Concatenation;
 import io.millrace.schemas.Objective;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,7 +40,19 @@ class ConfigTest {
             new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
             new ComputeSection(BackendKind.CPU, 0, 4096, false),
             new DedupSection(Duration.ofDays(1)),
-            new SupervisedSection(64, 2e-5, 0, 0, 2, 4096, 10_000, ADAMW),
+            new SupervisedSection(
+                "",
+                4096,
+                Concatenation.PACKED,
+                LearnedTokens.ANSWERS,
+                64,
+                2e-5,
+                0,
+                0,
+                2,
+                10_000,
+                0,
+                ADAMW),
             new RewardModelSection(
                 List.of(Objective.HELPFULNESS, Objective.SAFETY),
                 512,

@@ -118,6 +118,22 @@ public final class LanguageModel implements AutoCloseable {
     trunk.backward(weights, gradients, dhidden);
   }
 
+  /**
+   * How much the last token of a sequence attends to each of its n tokens, averaged over a layer's
+   * heads.
+   *
+   * @return {@code [layers][n]}; every row adds up to 1
+   */
+  public float[][] attentionOfLastToken(int[] sequence) {
+    trunk.recompute(false);
+    try {
+      trunk.forward(weights, sequence, Sequences.ofLengths(sequence.length));
+      return trunk.attentionOfLastToken();
+    } finally {
+      trunk.recompute(memory.recompute());
+    }
+  }
+
   /** An empty cache of {@code pages} pages for sampling. */
   public KvCache kvCache(int pages, int pageTokens) {
     return backend.kvCache(config.layers(), pages, pageTokens, config.kvHeads(), config.headDim());

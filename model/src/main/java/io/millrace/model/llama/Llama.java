@@ -206,6 +206,50 @@ public final class Llama implements AutoCloseable {
     backend.gatherRowsBackward(gradients.get(LlamaConfig.EMBEDDING), tokens, dx);
   }
 
+  /**
+   * How much the last token of the last {@link #forward}, of a single sequence, attends to each of
+   * its n tokens: softmax of q·k / √headDim as in every layer's attention, averaged over the heads.
+   *
+   * @return {@code [layers][n]}; every row adds up to 1
+   */
+  float[][] attentionOfLastToken() {
+    if (kept != Kept.ALL || sequences.count() != 1) {
+      throw new IllegalStateException(
+          "needs a forward pass over one sequence right before it, with all activations kept");
+    }
+    int n = tokens.length;
+    int headDim = config.headDim();
+    int kvColumns = config.kvHeads() * headDim;
+    int queriesPerKey = config.heads() / config.kvHeads();
+    float[][] attention = new float[config.layers()][n];
+    for (int layer = 0; layer < config.layers(); layer++) {
+      float[] q = buffers.get("q", layer, n, config.heads() * headDim).toFloats();
+      float[] k = buffers.get("k", layer, n, kvColumns).toFloats();
+      for (int head = 0; head < config.heads(); head++) {
+        int query = (n - 1) * config.heads() * headDim + head * headDim;
+        int key = head / queriesPerKey * headDim;
+        double[] weights = new double[n];
+        double max = Double.NEGATIVE_INFINITY;
+        for (int t = 0; t < n; t++) {
+          for (int i = 0; i < headDim; i++) {
+            weights[t] += q[query + i] * k[t * kvColumns + key + i];
+          }
+          weights[t] /= Math.sqrt(headDim);
+          max = Math.max(max, weights[t]);
+        }
+        double sum = 0;
+        for (int t = 0; t < n; t++) {
+          weights[t] = Math.exp(weights[t] - max);
+          sum += weights[t];
+        }
+        for (int t = 0; t < n; t++) {
+          attention[layer][t] += (float) (weights[t] / sum / config.heads());
+        }
+      }
+    }
+    return attention;
+  }
+
   private void linearBackward(
       Parameters weights,
       Parameters gradients,

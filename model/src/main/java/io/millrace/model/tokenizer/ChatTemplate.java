@@ -90,7 +90,7 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
    */
   public int[] promptTokens(List<Message> dialogue) {
     Dialogue.requirePrompt(dialogue);
-    return render(dialogue).tokens();
+    return render(dialogue, 0).tokens();
   }
 
   /** The tokens of a response, {@link #endToken} included. */
@@ -121,11 +121,27 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
    * @throws IllegalArgumentException unless the dialogue ends with an assistant turn
    */
   public ChatExample demonstration(List<Message> dialogue) {
-    Dialogue.requireDemonstration(dialogue);
-    return render(dialogue);
+    return demonstration(dialogue, 0);
   }
 
-  private ChatExample render(List<Message> dialogue) {
+  /**
+   * The same with the loss on some of the assistant turns only.
+   *
+   * @param firstLearnedTurn index of a turn of the dialogue; the loss on those before it is zero
+   * @throws IllegalArgumentException unless the dialogue has such a turn and ends with an
+   *     assistant's
+   */
+  public ChatExample demonstration(List<Message> dialogue, int firstLearnedTurn) {
+    Dialogue.requireDemonstration(dialogue);
+    if (firstLearnedTurn < 0 || firstLearnedTurn >= dialogue.size()) {
+      throw new IllegalArgumentException(
+          "the first learned turn is %d, but the dialogue has turns 0 to %d"
+              .formatted(firstLearnedTurn, dialogue.size() - 1));
+    }
+    return render(dialogue, firstLearnedTurn);
+  }
+
+  private ChatExample render(List<Message> dialogue, int firstLearnedTurn) {
     IntStream.Builder tokens = IntStream.builder();
     boolean[] learned = new boolean[0];
     int length = 0;
@@ -135,7 +151,7 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
           answer ? responseTokens(dialogue.get(turn).content()) : userTokens(dialogue, turn);
       Arrays.stream(part).forEach(tokens);
       learned = Arrays.copyOf(learned, length + part.length);
-      Arrays.fill(learned, length, learned.length, answer);
+      Arrays.fill(learned, length, learned.length, answer && turn >= firstLearnedTurn);
       length = learned.length;
     }
     return new ChatExample(tokens.build().toArray(), learned);

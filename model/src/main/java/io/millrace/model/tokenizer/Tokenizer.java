@@ -251,6 +251,11 @@ public final class Tokenizer implements AutoCloseable {
                     + " there"));
   }
 
+  /** The {@link #separator}, where there is one. */
+  public OptionalInt optionalSeparator() {
+    return separator;
+  }
+
   /** Fills what is no text; never learned from. Millrace packs sequences and does not need it. */
   public OptionalInt padding() {
     return padding;

@@ -12,7 +12,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Supervised fine-tuning: cross-entropy on answer tokens (Llama 2, arXiv 2307.09288, section 3.1).
+ * Supervised fine-tuning: cross-entropy on the tokens that an example says are learned, answers as
+ * a rule (Llama 2, arXiv 2307.09288, section 3.1), all of them in pretraining. {@link
+ * SupervisedExamples} makes examples, {@link SequencePacker} batches of them.
  */
 public final class SupervisedTrainer implements AutoCloseable {
 
@@ -26,9 +28,9 @@ public final class SupervisedTrainer implements AutoCloseable {
   }
 
   /**
-   * A dialogue in tokens.
+   * Tokens that attend to those before them in the same example only.
    *
-   * @param loss which tokens are learned: the answers' and their stop tokens
+   * @param loss which tokens are learned; nothing predicts the first, whatever stands there
    */
   public record Example(int[] tokens, boolean[] loss) {
 
@@ -40,6 +42,22 @@ public final class SupervisedTrainer implements AutoCloseable {
                 + " and "
                 + loss.length);
       }
+    }
+
+    /** The same with one more token at its end, which is not learned. */
+    Example followedBy(int token) {
+      int[] longer = Arrays.copyOf(tokens, tokens.length + 1);
+      longer[tokens.length] = token;
+      return new Example(longer, Arrays.copyOf(loss, longer.length));
+    }
+
+    /** How many of its tokens are learned. */
+    public int learnedTokens() {
+      int learned = 0;
+      for (boolean counts : loss) {
+        learned += counts ? 1 : 0;
+      }
+      return learned;
     }
   }
 

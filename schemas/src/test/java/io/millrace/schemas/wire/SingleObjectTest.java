@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Examples;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Reward;
@@ -59,6 +60,14 @@ class SingleObjectTest {
                 + " bytes decodable, and only then renew "
                 + file);
     assertEquals(record, format.decode(HexFormat.of().parseHex(golden)));
+  }
+
+  @Test
+  void readsDemonstrationsOfBeforeTheFirstLearnedTurn() throws IOException {
+    String hex = Files.readString(GOLDEN.resolve("demonstrations-e5df757fb1907e05.hex")).strip();
+    Demonstration read = SingleObject.of(Demonstration.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals("d1", read.getId());
+    assertEquals(0, read.getFirstLearnedTurn());
   }
 
   @Test
