@@ -17,8 +17,7 @@ public final class SupervisedExamples {
   private SupervisedExamples() {}
 
   /**
-   * A dialogue with the loss on its answers and the end token after each (Llama 2, section 3.1:
-   * "zero-out the loss on tokens from the user prompt").
+   * A dialogue with the loss on its answers and the end token after each (Llama 2, section 3.1).
    *
    * @param firstLearnedTurn answers of turns before this one count in no loss; 0 learns all
    */
