@@ -13,20 +13,27 @@ public final class Flops {
   private Flops() {}
 
   /**
-   * Of a forward pass of the trunk over a packed batch.
+   * Of a forward pass of the trunk over a packed batch whose hidden states are read at some tokens
+   * of each sequence, one after another: the others are keys and values in the last layer.
    *
    * @param sequences how many
    * @param length tokens of each
+   * @param from the first token that is read
+   * @param to the one after the last
    */
-  public static double trunk(LlamaConfig config, int sequences, int length) {
+  public static double trunk(LlamaConfig config, int sequences, int length, int from, int to) {
+    double layers = (config.layers() - 1) * layer(config, length, 0, length);
+    return sequences * (layers + layer(config, length, from, to));
+  }
+
+  private static double layer(LlamaConfig config, int length, int from, int to) {
     double h = config.hiddenSize();
     double q = (double) config.heads() * config.headDim();
     double kv = (double) config.kvHeads() * config.headDim();
-    double weights = h * (2 * q + 2 * kv + 3 * config.ffnSize());
+    double weights = length * h * 2 * kv + (to - from) * h * (2 * q + 3 * config.ffnSize());
     // Scores and mixing, each headDim multiply-adds for every pair of a token and an earlier one.
-    double pairs = length * (length + 1.0) / 2;
-    double attention = 2 * pairs * q;
-    return config.layers() * sequences * 2 * (length * weights + attention);
+    double pairs = (to - from) * (from + 1.0 + to) / 2;
+    return 2 * (weights + 2 * pairs * q);
   }
 
   /** Of the language-model head at some positions. */

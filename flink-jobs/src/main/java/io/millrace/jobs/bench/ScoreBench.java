@@ -65,7 +65,9 @@ public final class ScoreBench {
       }
     }
     double flops =
-        3 * Flops.trunk(config, batch, length) + Flops.head(config, (long) batch * response);
+        2 * Flops.trunk(config, batch, length, length - 1, length)
+            + Flops.trunk(config, batch, length, length - response - 1, length - 1)
+            + Flops.head(config, (long) batch * response);
     Map<String, Integer> lengths = new LinkedHashMap<>();
     lengths.put("batch", batch);
     lengths.put("length", length);

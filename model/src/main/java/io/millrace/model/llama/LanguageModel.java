@@ -4,6 +4,7 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.List;
@@ -24,7 +25,8 @@ public final class LanguageModel implements AutoCloseable {
 
   private float keptTemperature;
 
-  private int keptTokens;
+  /** What it read of the trunk, [m, h]; null where m is 0. */
+  private Tensor keptHidden;
 
   /** Takes the weights over: closing the model closes them. */
   public LanguageModel(Backend backend, LlamaConfig config, Parameters weights) {
@@ -87,34 +89,33 @@ public final class LanguageModel implements AutoCloseable {
     int count = targets.count();
     float[] logProbs = new float[count];
     float[] entropies = new float[count];
-    Tensor hidden =
-        keep ? trunk.forward(weights, tokens, sequences) : trunk.infer(weights, tokens, sequences);
-    keptTokens = tokens.length;
+    keptHidden = null;
     if (count > 0) {
-      Tensor selected = buffers.get("selected", 0, count, config.hiddenSize());
-      backend.gatherRows(selected, hidden, targets.rows());
-      backend.logProbs(logProbs, entropies, selected, head(weights), targets.tokens(), temperature);
+      Tensor hidden =
+          keep
+              ? trunk.forward(weights, tokens, sequences, targets.rows())
+              : trunk.infer(weights, tokens, sequences, targets.rows());
+      backend.logProbs(logProbs, entropies, hidden, head(weights), targets.tokens(), temperature);
+      keptHidden = hidden;
     }
     return new TokenLogProbs(logProbs, entropies);
   }
 
   /** Adds to the gradients, given the loss's derivatives by what {@link #forward} returned, [m]. */
   public void backward(Parameters gradients, float[] dLogProbs, float[] dEntropies) {
-    int count = keptTargets.count();
-    Tensor dhidden = buffers.zeroed("dhidden", keptTokens, config.hiddenSize());
-    if (count > 0) {
-      Tensor dselected = buffers.zeroed("dselected", count, config.hiddenSize());
-      backend.logProbsBackward(
-          dselected,
-          head(gradients),
-          dLogProbs,
-          dEntropies,
-          buffers.get("selected", 0, count, config.hiddenSize()),
-          head(weights),
-          keptTargets.tokens(),
-          keptTemperature);
-      backend.gatherRowsBackward(dhidden, keptTargets.rows(), dselected);
+    if (keptHidden == null) {
+      return;
     }
+    Tensor dhidden = buffers.zeroed("dhidden", keptTargets.count(), config.hiddenSize());
+    backend.logProbsBackward(
+        dhidden,
+        head(gradients),
+        dLogProbs,
+        dEntropies,
+        keptHidden,
+        head(weights),
+        keptTargets.tokens(),
+        keptTemperature);
     trunk.backward(weights, gradients, dhidden);
   }
 
@@ -127,7 +128,8 @@ public final class LanguageModel implements AutoCloseable {
   public float[][] attentionOfLastToken(int[] sequence) {
     trunk.recompute(false);
     try {
-      trunk.forward(weights, sequence, Sequences.ofLengths(sequence.length));
+      Sequences one = Sequences.ofLengths(sequence.length);
+      trunk.forward(weights, sequence, one, Queries.all(one).rows());
       return trunk.attentionOfLastToken();
     } finally {
       trunk.recompute(memory.recompute());

@@ -1,6 +1,7 @@
 package io.millrace.model.llama;
 
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
@@ -9,8 +10,9 @@ import io.millrace.model.tensor.Tensor;
  * The trunk of a Llama (Touvron et al., arXiv 2302.13971, section 2.2; grouped-query attention as
  * in Llama 2): tokens in, hidden states out, over packed sequences; forward beside backward.
  *
- * <p>In shapes, n is the number of packed tokens, h hiddenSize, f ffnSize, q heads · headDim and kv
- * kvHeads · headDim. A head (the language model's or a scalar one) works on what comes out.
+ * <p>In shapes, n is the number of packed tokens, m of those whose hidden states are read, h
+ * hiddenSize, f ffnSize, q heads · headDim and kv kvHeads · headDim. A head (the language model's
+ * or a scalar one) works on what comes out.
  */
 public final class Llama implements AutoCloseable {
 
@@ -29,10 +31,11 @@ public final class Llama implements AutoCloseable {
 
   private boolean recompute;
 
-  /** The last training pass, which {@link #backward} walks back through. */
+  /** The last pass, which {@link #backward} walks back through: who attends, in the last layer. */
   private int[] tokens;
 
-  private Sequences sequences;
+  private Queries everyone;
+  private Queries readers;
   private Kept kept = Kept.NOTHING;
 
   public Llama(Backend backend, LlamaConfig config) {
@@ -60,48 +63,58 @@ public final class Llama implements AutoCloseable {
   }
 
   /**
-   * Hidden states [n, h] after the last norm, with the activations kept for {@link #backward}. The
-   * tensor is the model's and holds until its next pass.
+   * Hidden states [m, h] after the last norm at m of the packed rows, with the activations kept for
+   * {@link #backward}. The tensor is the model's and holds until its next pass.
+   *
+   * @param rows where hidden states are read, ascending, at least one. In the last layer the other
+   *     tokens are keys and values and nothing more: nobody reads what they attend to
    */
-  public Tensor forward(Parameters weights, int[] tokens, Sequences sequences) {
-    this.tokens = tokens;
-    this.sequences = sequences;
-    return run(weights, tokens, sequences, recompute ? Kept.INPUTS : Kept.ALL);
+  public Tensor forward(Parameters weights, int[] tokens, Sequences sequences, int[] rows) {
+    return run(weights, tokens, sequences, rows, recompute ? Kept.INPUTS : Kept.ALL);
   }
 
   /** The same where no backward pass follows: one layer's memory serves all layers. */
-  public Tensor infer(Parameters weights, int[] tokens, Sequences sequences) {
-    return run(weights, tokens, sequences, Kept.NOTHING);
+  public Tensor infer(Parameters weights, int[] tokens, Sequences sequences, int[] rows) {
+    return run(weights, tokens, sequences, rows, Kept.NOTHING);
   }
 
-  private Tensor run(Parameters weights, int[] tokens, Sequences sequences, Kept kept) {
+  private Tensor run(Parameters weights, int[] tokens, Sequences sequences, int[] rows, Kept kept) {
+    this.tokens = tokens;
+    this.everyone = Queries.all(sequences);
+    this.readers = Queries.of(sequences, rows);
     this.kept = kept;
-    int[] positions = sequences.positions();
-    int n = tokens.length;
     int h = config.hiddenSize();
 
-    Tensor x = buffers.get("x", 0, n, h);
+    Tensor x = buffers.get("x", 0, tokens.length, h);
     backend.gatherRows(x, weights.get(LlamaConfig.EMBEDDING), tokens);
     for (int layer = 0; layer < config.layers(); layer++) {
       int slot = kept == Kept.ALL ? layer : 0;
-      Tensor gated = layer(weights, layer, slot, x, positions, sequences);
-      Tensor next = buffers.get("x", kept == Kept.NOTHING ? (layer + 1) % 2 : layer + 1, n, h);
+      int m = queries(layer).count();
+      Tensor gated = layer(weights, layer, slot, x);
+      Tensor next = buffers.get("x", kept == Kept.NOTHING ? (layer + 1) % 2 : layer + 1, m, h);
       backend.linear(next, gated, weight(weights, layer, "mlp.down_proj"));
-      backend.add(next, buffers.get("mid", slot, n, h));
+      backend.add(next, buffers.get("mid", slot, m, h));
       x = next;
     }
-    Tensor out = buffers.get("out", 0, n, h);
+    Tensor out = buffers.get("out", 0, x.rows(), h);
     backend.rmsNorm(out, x, weights.get("model.norm.weight"), config.rmsNormEps());
     return out;
   }
 
+  /** The tokens that attend, and go on to the feed-forward block: in the last layer those read. */
+  private Queries queries(int layer) {
+    return layer == config.layers() - 1 ? readers : everyone;
+  }
+
   /**
-   * A layer up to its last product: mid = x + attention(norm(x)), then gated = swiGlu(norm(mid))
-   * [n, f], which is returned; the layer's output is mid + down(gated).
+   * A layer of x [n, h] up to its last product, for the m tokens that attend in it: mid = x +
+   * attention(norm(x)), then gated = swiGlu(norm(mid)) [m, f], which is returned; the layer's
+   * output is mid + down(gated).
    */
-  private Tensor layer(
-      Parameters weights, int layer, int slot, Tensor x, int[] positions, Sequences sequences) {
+  private Tensor layer(Parameters weights, int layer, int slot, Tensor x) {
+    Queries queries = queries(layer);
     int n = x.rows();
+    int m = queries.count();
     int h = config.hiddenSize();
     int queryColumns = config.heads() * config.headDim();
     int kvColumns = config.kvHeads() * config.headDim();
@@ -109,26 +122,27 @@ public final class Llama implements AutoCloseable {
 
     Tensor norm1 = buffers.get("norm1", slot, n, h);
     backend.rmsNorm(norm1, x, weight(weights, layer, "input_layernorm"), config.rmsNormEps());
-    Tensor q = buffers.get("q", slot, n, queryColumns);
+    Tensor q = buffers.get("q", slot, m, queryColumns);
     Tensor k = buffers.get("k", slot, n, kvColumns);
     Tensor v = buffers.get("v", slot, n, kvColumns);
-    backend.linear(q, norm1, weight(weights, layer, "self_attn.q_proj"));
+    Tensor asking = ofQueries("asking", queries, norm1);
+    backend.linear(q, asking, weight(weights, layer, "self_attn.q_proj"));
     backend.linear(k, norm1, weight(weights, layer, "self_attn.k_proj"));
     backend.linear(v, norm1, weight(weights, layer, "self_attn.v_proj"));
-    backend.rope(q, positions, rope, false);
-    backend.rope(k, positions, rope, false);
-    Tensor attended = buffers.get("attended", slot, n, queryColumns);
-    backend.attention(attended, q, k, v, sequences, config.heads(), config.kvHeads());
-    Tensor mid = buffers.get("mid", slot, n, h);
+    backend.rope(q, queries.positions(), rope, false);
+    backend.rope(k, everyone.positions(), rope, false);
+    Tensor attended = buffers.get("attended", slot, m, queryColumns);
+    backend.attention(attended, q, k, v, queries, config.heads(), config.kvHeads());
+    Tensor mid = buffers.get("mid", slot, m, h);
     backend.linear(mid, attended, weight(weights, layer, "self_attn.o_proj"));
-    backend.add(mid, x);
+    backend.add(mid, ofQueries("residual", queries, x));
 
-    Tensor norm2 = buffers.get("norm2", slot, n, h);
+    Tensor norm2 = buffers.get("norm2", slot, m, h);
     backend.rmsNorm(
         norm2, mid, weight(weights, layer, "post_attention_layernorm"), config.rmsNormEps());
-    Tensor gate = buffers.get("gate", slot, n, f);
-    Tensor up = buffers.get("up", slot, n, f);
-    Tensor gated = buffers.get("gated", slot, n, f);
+    Tensor gate = buffers.get("gate", slot, m, f);
+    Tensor up = buffers.get("up", slot, m, f);
+    Tensor gated = buffers.get("gated", slot, m, f);
     backend.linear(gate, norm2, weight(weights, layer, "mlp.gate_proj"));
     backend.linear(up, norm2, weight(weights, layer, "mlp.up_proj"));
     backend.swiGlu(gated, gate, up);
@@ -136,74 +150,98 @@ public final class Llama implements AutoCloseable {
   }
 
   /**
-   * Adds to the gradients of every trunk parameter, given the loss's derivative [n, h] by the
-   * hidden states of the last {@link #forward}.
+   * Adds to the gradients of every trunk parameter, given the loss's derivative [m, h] by the
+   * hidden states that the last {@link #forward} returned.
    */
   public void backward(Parameters weights, Parameters gradients, Tensor dout) {
     if (kept == Kept.NOTHING) {
       throw new IllegalStateException("backward needs a forward pass right before it");
     }
-    int[] positions = sequences.positions();
     int n = tokens.length;
     int h = config.hiddenSize();
     int queryColumns = config.heads() * config.headDim();
     int kvColumns = config.kvHeads() * config.headDim();
     int f = config.ffnSize();
 
-    Tensor dx = buffers.zeroed("dx", n, h);
+    Tensor dx = buffers.zeroed("dx", readers.count(), h);
     backend.rmsNormBackward(
         dx,
         gradients.get("model.norm.weight"),
         dout,
-        buffers.get("x", config.layers(), n, h),
+        buffers.get("x", config.layers(), readers.count(), h),
         weights.get("model.norm.weight"),
         config.rmsNormEps());
     for (int layer = config.layers() - 1; layer >= 0; layer--) {
+      Queries queries = queries(layer);
+      int m = queries.count();
       Tensor x = buffers.get("x", layer, n, h);
       int slot = kept == Kept.ALL ? layer : 0;
       // The forward pass left the last layer's there.
       if (kept == Kept.INPUTS && layer < config.layers() - 1) {
-        layer(weights, layer, slot, x, positions, sequences);
+        layer(weights, layer, slot, x);
       }
-      Tensor mid = buffers.get("mid", slot, n, h);
+      Tensor mid = buffers.get("mid", slot, m, h);
 
       // Feed-forward block. dx is by next; what the residual carries to mid is already in it.
-      Tensor norm2 = buffers.get("norm2", slot, n, h);
-      Tensor gate = buffers.get("gate", slot, n, f);
-      Tensor up = buffers.get("up", slot, n, f);
-      Tensor gated = buffers.get("gated", slot, n, f);
-      Tensor dgated = buffers.zeroed("dgated", n, f);
+      Tensor norm2 = buffers.get("norm2", slot, m, h);
+      Tensor gate = buffers.get("gate", slot, m, f);
+      Tensor up = buffers.get("up", slot, m, f);
+      Tensor gated = buffers.get("gated", slot, m, f);
+      Tensor dgated = buffers.zeroed("dgated", m, f);
       linearBackward(weights, gradients, layer, "mlp.down_proj", dgated, dx, gated);
-      Tensor dgate = buffers.zeroed("dgate", n, f);
-      Tensor dup = buffers.zeroed("dup", n, f);
+      Tensor dgate = buffers.zeroed("dgate", m, f);
+      Tensor dup = buffers.zeroed("dup", m, f);
       backend.swiGluBackward(dgate, dup, dgated, gate, up);
-      Tensor dnorm2 = buffers.zeroed("dnorm", n, h);
+      Tensor dnorm2 = buffers.zeroed("dnorm2", m, h);
       linearBackward(weights, gradients, layer, "mlp.gate_proj", dnorm2, dgate, norm2);
       linearBackward(weights, gradients, layer, "mlp.up_proj", dnorm2, dup, norm2);
       normBackward(weights, gradients, layer, "post_attention_layernorm", dx, dnorm2, mid);
 
       // Attention block. dx is now by mid.
       Tensor norm1 = buffers.get("norm1", slot, n, h);
-      Tensor q = buffers.get("q", slot, n, queryColumns);
+      Tensor q = buffers.get("q", slot, m, queryColumns);
       Tensor k = buffers.get("k", slot, n, kvColumns);
       Tensor v = buffers.get("v", slot, n, kvColumns);
-      Tensor attended = buffers.get("attended", slot, n, queryColumns);
-      Tensor dattended = buffers.zeroed("dattended", n, queryColumns);
+      Tensor attended = buffers.get("attended", slot, m, queryColumns);
+      Tensor dattended = buffers.zeroed("dattended", m, queryColumns);
       linearBackward(weights, gradients, layer, "self_attn.o_proj", dattended, dx, attended);
-      Tensor dq = buffers.zeroed("dq", n, queryColumns);
+      Tensor dq = buffers.zeroed("dq", m, queryColumns);
       Tensor dk = buffers.zeroed("dk", n, kvColumns);
       Tensor dv = buffers.zeroed("dv", n, kvColumns);
       backend.attentionBackward(
-          dq, dk, dv, dattended, q, k, v, sequences, config.heads(), config.kvHeads());
-      backend.rope(dq, positions, rope, true);
-      backend.rope(dk, positions, rope, true);
-      Tensor dnorm1 = buffers.zeroed("dnorm", n, h);
-      linearBackward(weights, gradients, layer, "self_attn.q_proj", dnorm1, dq, norm1);
+          dq, dk, dv, dattended, q, k, v, queries, config.heads(), config.kvHeads());
+      backend.rope(dq, queries.positions(), rope, true);
+      backend.rope(dk, everyone.positions(), rope, true);
+      Tensor dasking = buffers.zeroed("dasking", m, h);
+      Tensor asking = ofQueries("asking", queries, norm1);
+      linearBackward(weights, gradients, layer, "self_attn.q_proj", dasking, dq, asking);
+      Tensor dnorm1 = ofTokens("dnorm1", queries, dasking);
       linearBackward(weights, gradients, layer, "self_attn.k_proj", dnorm1, dk, norm1);
       linearBackward(weights, gradients, layer, "self_attn.v_proj", dnorm1, dv, norm1);
+      dx = ofTokens("dx of all", queries, dx);
       normBackward(weights, gradients, layer, "input_layernorm", dx, dnorm1, x);
     }
     backend.gatherRowsBackward(gradients.get(LlamaConfig.EMBEDDING), tokens, dx);
+  }
+
+  /** Of x [n, c] the rows that ask, [m, c]: x itself where all do. */
+  private Tensor ofQueries(String name, Queries queries, Tensor x) {
+    if (queries.areAll()) {
+      return x;
+    }
+    Tensor rows = buffers.get(name, 0, queries.count(), x.columns());
+    backend.gatherRows(rows, x, queries.rows());
+    return rows;
+  }
+
+  /** The way back of a gradient [m, c] to [n, c]: zero where a token does not ask. */
+  private Tensor ofTokens(String name, Queries queries, Tensor rows) {
+    if (queries.areAll()) {
+      return rows;
+    }
+    Tensor all = buffers.zeroed(name, tokens.length, rows.columns());
+    backend.gatherRowsBackward(all, queries.rows(), rows);
+    return all;
   }
 
   /**
@@ -213,9 +251,10 @@ public final class Llama implements AutoCloseable {
    * @return {@code [layers][n]}; every row adds up to 1
    */
   float[][] attentionOfLastToken() {
-    if (kept != Kept.ALL || sequences.count() != 1) {
+    if (kept != Kept.ALL || everyone.sequences().count() != 1 || !readers.areAll()) {
       throw new IllegalStateException(
-          "needs a forward pass over one sequence right before it, with all activations kept");
+          "needs a forward pass over one sequence right before it, with all activations kept and"
+              + " all rows read");
     }
     int n = tokens.length;
     int headDim = config.headDim();

@@ -15,8 +15,8 @@ public final class ScalarModel implements AutoCloseable {
   private final Parameters weights;
   private ActivationMemory memory = ActivationMemory.defaults();
 
-  private int[] keptRows;
-  private int keptTokens;
+  /** What the last training pass read of the trunk, [rows, h]. */
+  private Tensor keptHidden;
 
   /** Takes the weights over: closing the model closes them. */
   public ScalarModel(Backend backend, LlamaConfig config, Parameters weights) {
@@ -63,14 +63,13 @@ public final class ScalarModel implements AutoCloseable {
     return infer(sequences, rows);
   }
 
-  /** The scores at the given packed rows, {@code [rows]}. */
+  /** The scores at the given packed rows, which ascend, {@code [rows]}. */
   public float[] infer(List<int[]> sequences, int[] rows) {
     return values(sequences, rows, false);
   }
 
   /** The same, with the activations kept for {@link #backward}. */
   public float[] forward(List<int[]> sequences, int[] rows) {
-    keptRows = rows;
     return values(sequences, rows, true);
   }
 
@@ -78,29 +77,27 @@ public final class ScalarModel implements AutoCloseable {
     Sequences sequences = Sequences.of(batch);
     int[] tokens = Sequences.concatenate(batch);
     Tensor hidden =
-        keep ? trunk.forward(weights, tokens, sequences) : trunk.infer(weights, tokens, sequences);
-    keptTokens = tokens.length;
-    Tensor selected = buffers.get("selected", 0, rows.length, config.hiddenSize());
-    backend.gatherRows(selected, hidden, rows);
+        keep
+            ? trunk.forward(weights, tokens, sequences, rows)
+            : trunk.infer(weights, tokens, sequences, rows);
+    keptHidden = hidden;
     Tensor scores = buffers.get("scores", 0, rows.length, 1);
-    backend.linear(scores, selected, weights.get(LlamaConfig.SCORE));
+    backend.linear(scores, hidden, weights.get(LlamaConfig.SCORE));
     return scores.toFloats();
   }
 
   /** Adds to the gradients, given the loss's derivative by each score, {@code [rows]}. */
   public void backward(Parameters gradients, float[] dScores) {
-    int count = keptRows.length;
+    int count = keptHidden.rows();
     Tensor dscores = buffers.get("dscores", 0, count, 1);
     dscores.write(dScores);
-    Tensor dselected = buffers.zeroed("dselected", count, config.hiddenSize());
+    Tensor dhidden = buffers.zeroed("dhidden", count, config.hiddenSize());
     backend.linearBackward(
-        dselected,
+        dhidden,
         gradients.get(LlamaConfig.SCORE),
         dscores,
-        buffers.get("selected", 0, count, config.hiddenSize()),
+        keptHidden,
         weights.get(LlamaConfig.SCORE));
-    Tensor dhidden = buffers.zeroed("dhidden", keptTokens, config.hiddenSize());
-    backend.gatherRowsBackward(dhidden, keptRows, dselected);
     trunk.backward(weights, gradients, dhidden);
   }
 

@@ -98,18 +98,32 @@ public final class Arguments {
   }
 
   public static void attention(
-      String kernel, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
+      String kernel, Tensor q, Tensor k, Tensor v, Queries queries, int heads, int kvHeads) {
+    attention(kernel, q, k, v, heads, kvHeads);
+    requireCount(kernel, "queries", queries.count(), q.rows(), q, k, v);
+    requireCount(kernel, "tokens in sequences", queries.sequences().tokens(), k.rows(), q, k, v);
+  }
+
+  /** Of new tokens, all of which ask. */
+  public static void cachedAttention(
+      Tensor q, Tensor k, Tensor v, CachedSequences sequences, int heads, int kvHeads) {
+    String kernel = "cachedAttention";
+    attention(kernel, q, k, v, heads, kvHeads);
+    requireCount(kernel, "tokens in sequences", sequences.tokens().tokens(), q.rows(), q, k, v);
+    requireCount(kernel, "queries", q.rows(), k.rows(), q, k, v);
+  }
+
+  private static void attention(
+      String kernel, Tensor q, Tensor k, Tensor v, int heads, int kvHeads) {
     if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || q.columns() % heads != 0) {
       throw new IllegalArgumentException(
           "%s: %d heads and %d key heads do not divide queries of shape %s"
               .formatted(kernel, heads, kvHeads, Arrays.toString(q.shape())));
     }
-    requireCount(kernel, "tokens in sequences", sequences.tokens(), q.rows(), q, k, v);
     require(
         k.columns() == q.columns() / heads * kvHeads
             && v.columns() == k.columns()
-            && k.rows() == q.rows()
-            && v.rows() == q.rows(),
+            && v.rows() == k.rows(),
         kernel,
         q,
         k,

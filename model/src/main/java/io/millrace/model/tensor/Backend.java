@@ -88,11 +88,10 @@ public interface Backend extends AutoCloseable {
 
   /**
    * Causal grouped-query attention within each packed sequence (Ainslie et al., arXiv 2305.13245):
-   * out [n, heads·d] = softmax(q·kᵀ/√d)·v with q [n, heads·d] and k, v [n, kvHeads·d]; query head i
-   * reads key head i / (heads / kvHeads).
+   * out [m, heads·d] = softmax(q·kᵀ/√d)·v with q [m, heads·d] of the tokens that ask and k, v [n,
+   * kvHeads·d]; query head i reads key head i / (heads / kvHeads).
    */
-  void attention(
-      Tensor out, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads);
+  void attention(Tensor out, Tensor q, Tensor k, Tensor v, Queries queries, int heads, int kvHeads);
 
   void attentionBackward(
       Tensor dq,
@@ -102,7 +101,7 @@ public interface Backend extends AutoCloseable {
       Tensor q,
       Tensor k,
       Tensor v,
-      Sequences sequences,
+      Queries queries,
       int heads,
       int kvHeads);
 

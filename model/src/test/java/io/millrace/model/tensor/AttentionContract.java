@@ -5,6 +5,7 @@ import static io.millrace.model.tensor.TestTensors.assertForward;
 import static io.millrace.model.tensor.TestTensors.doubles;
 import static io.millrace.model.tensor.TestTensors.wholeAndSliced;
 
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -17,35 +18,53 @@ interface AttentionContract extends Contract {
   default void attention(int heads, int kvHeads, int headDim) {
     int[][] lengths = {{1}, {1, 1, 1}, {2}, {1, 2}, {5}, {3, 1, 7, 2}, {1, 19}, {16, 16}, {40, 1}};
     for (int[] of : lengths) {
-      assertAttention(Sequences.ofLengths(of), heads, kvHeads, headDim, 1);
+      assertAttention(Queries.all(Sequences.ofLengths(of)), heads, kvHeads, headDim, 1);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1,2", "4,1,6", "4,2,10", "6,2,16"})
+  default void attentionOfSomeTokens(int heads, int kvHeads, int headDim) {
+    Sequences sequences = Sequences.ofLengths(3, 1, 40, 5, 1);
+    int[][] rows = {
+      {0},
+      {48},
+      {2, 3, 43, 48, 49},
+      {1, 5, 6, 9, 30, 44, 47},
+      IntStream.range(14, 44).toArray(),
+      IntStream.range(1, 49).filter(row -> row % 3 != 0).toArray(),
+      IntStream.range(0, 50).toArray()
+    };
+    for (int[] asking : rows) {
+      assertAttention(Queries.of(sequences, asking), heads, kvHeads, headDim, 1);
     }
   }
 
   @Test
   default void attentionWithScoresBeyondWhatExpHolds() {
-    assertAttention(Sequences.ofLengths(6, 1, 9), 4, 2, 8, 30);
+    assertAttention(Queries.all(Sequences.ofLengths(6, 1, 9)), 4, 2, 8, 30);
   }
 
-  private void assertAttention(
-      Sequences sequences, int heads, int kvHeads, int headDim, double scale) {
-    int n = sequences.tokens();
+  private void assertAttention(Queries queries, int heads, int kvHeads, int headDim, double scale) {
+    int m = queries.count();
+    int n = queries.sequences().tokens();
     wholeAndSliced(
         backend(),
         tensors -> {
-          Tensor q = tensors.tensor(tensors.values(n * heads * headDim, scale), n, heads * headDim);
+          Tensor q = tensors.tensor(tensors.values(m * heads * headDim, scale), m, heads * headDim);
           Tensor k =
               tensors.tensor(tensors.values(n * kvHeads * headDim, scale), n, kvHeads * headDim);
           Tensor v = tensors.random(n, kvHeads * headDim);
-          Tensor out = tensors.output(n, heads * headDim);
-          backend().attention(out, q, k, v, sequences, heads, kvHeads);
+          Tensor out = tensors.output(m, heads * headDim);
+          backend().attention(out, q, k, v, queries, heads, kvHeads);
           assertForward(
               "out",
               Reference.attention(
-                  doubles(q), doubles(k), doubles(v), sequences, heads, kvHeads, headDim),
+                  doubles(q), doubles(k), doubles(v), queries, heads, kvHeads, headDim),
               out);
 
-          Tensor dout = tensors.random(n, heads * headDim);
-          Tensor dq = tensors.random(n, heads * headDim);
+          Tensor dout = tensors.random(m, heads * headDim);
+          Tensor dq = tensors.random(m, heads * headDim);
           Tensor dk = tensors.random(n, kvHeads * headDim);
           Tensor dv = tensors.random(n, kvHeads * headDim);
           double[] expectedDq = doubles(dq);
@@ -59,11 +78,11 @@ interface AttentionContract extends Contract {
               doubles(q),
               doubles(k),
               doubles(v),
-              sequences,
+              queries,
               heads,
               kvHeads,
               headDim);
-          backend().attentionBackward(dq, dk, dv, dout, q, k, v, sequences, heads, kvHeads);
+          backend().attentionBackward(dq, dk, dv, dout, q, k, v, queries, heads, kvHeads);
           assertBackward("dq", expectedDq, dq);
           assertBackward("dk", expectedDk, dk);
           assertBackward("dv", expectedDv, dv);

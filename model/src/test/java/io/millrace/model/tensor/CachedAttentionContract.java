@@ -183,7 +183,7 @@ interface CachedAttentionContract extends Contract {
                 Arrays.copyOf(q[s], seen[s] * heads * headDim),
                 Arrays.copyOf(k[s], seen[s] * kvHeads * headDim),
                 Arrays.copyOf(v[s], seen[s] * kvHeads * headDim),
-                Sequences.ofLengths(seen[s]),
+                Queries.all(Sequences.ofLengths(seen[s])),
                 heads,
                 kvHeads,
                 headDim);

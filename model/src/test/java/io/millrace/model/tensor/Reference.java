@@ -108,18 +108,17 @@ final class Reference {
   }
 
   static double[] attention(
-      double[] q, double[] k, double[] v, Sequences sequences, int heads, int kvHeads, int d) {
+      double[] q, double[] k, double[] v, Queries queries, int heads, int kvHeads, int d) {
     double[] out = new double[q.length];
-    for (int s = 0; s < sequences.count(); s++) {
-      for (int t = sequences.start(s); t < sequences.start(s) + sequences.length(s); t++) {
-        for (int head = 0; head < heads; head++) {
-          int kvHead = head / (heads / kvHeads);
-          double[] p = probabilities(q, k, sequences.start(s), t, head, kvHead, heads, kvHeads, d);
-          for (int u = 0; u < p.length; u++) {
-            for (int c = 0; c < d; c++) {
-              out[(t * heads + head) * d + c] +=
-                  p[u] * v[((sequences.start(s) + u) * kvHeads + kvHead) * d + c];
-            }
+    int[] positions = queries.positions();
+    for (int i = 0; i < queries.count(); i++) {
+      int start = queries.rows()[i] - positions[i];
+      for (int head = 0; head < heads; head++) {
+        int kvHead = head / (heads / kvHeads);
+        double[] p = probabilities(q, k, start, i, positions[i], head, kvHead, heads, kvHeads, d);
+        for (int u = 0; u < p.length; u++) {
+          for (int c = 0; c < d; c++) {
+            out[(i * heads + head) * d + c] += p[u] * v[((start + u) * kvHeads + kvHead) * d + c];
           }
         }
       }
@@ -135,57 +134,57 @@ final class Reference {
       double[] q,
       double[] k,
       double[] v,
-      Sequences sequences,
+      Queries queries,
       int heads,
       int kvHeads,
       int d) {
     double scale = 1 / Math.sqrt(d);
-    for (int s = 0; s < sequences.count(); s++) {
-      int start = sequences.start(s);
-      for (int t = start; t < start + sequences.length(s); t++) {
-        for (int head = 0; head < heads; head++) {
-          int kvHead = head / (heads / kvHeads);
-          double[] p = probabilities(q, k, start, t, head, kvHead, heads, kvHeads, d);
-          double[] dp = new double[p.length];
-          double mean = 0;
-          for (int u = 0; u < p.length; u++) {
-            for (int c = 0; c < d; c++) {
-              double g = dout[(t * heads + head) * d + c];
-              int at = ((start + u) * kvHeads + kvHead) * d + c;
-              dv[at] += p[u] * g;
-              dp[u] += g * v[at];
-            }
-            mean += p[u] * dp[u];
+    int[] positions = queries.positions();
+    for (int i = 0; i < queries.count(); i++) {
+      int start = queries.rows()[i] - positions[i];
+      for (int head = 0; head < heads; head++) {
+        int kvHead = head / (heads / kvHeads);
+        double[] p = probabilities(q, k, start, i, positions[i], head, kvHead, heads, kvHeads, d);
+        double[] dp = new double[p.length];
+        double mean = 0;
+        for (int u = 0; u < p.length; u++) {
+          for (int c = 0; c < d; c++) {
+            double g = dout[(i * heads + head) * d + c];
+            int at = ((start + u) * kvHeads + kvHead) * d + c;
+            dv[at] += p[u] * g;
+            dp[u] += g * v[at];
           }
-          for (int u = 0; u < p.length; u++) {
-            double dScore = p[u] * (dp[u] - mean) * scale;
-            for (int c = 0; c < d; c++) {
-              int query = (t * heads + head) * d + c;
-              int key = ((start + u) * kvHeads + kvHead) * d + c;
-              dq[query] += dScore * k[key];
-              dk[key] += dScore * q[query];
-            }
+          mean += p[u] * dp[u];
+        }
+        for (int u = 0; u < p.length; u++) {
+          double dScore = p[u] * (dp[u] - mean) * scale;
+          for (int c = 0; c < d; c++) {
+            int query = (i * heads + head) * d + c;
+            int key = ((start + u) * kvHeads + kvHead) * d + c;
+            dq[query] += dScore * k[key];
+            dk[key] += dScore * q[query];
           }
         }
       }
     }
   }
 
-  /** What token t's head pays to each of the tokens start … t. */
+  /** What a head of query i, at a position, pays to each token of its sequence up to that. */
   private static double[] probabilities(
       double[] q,
       double[] k,
       int start,
-      int t,
+      int i,
+      int position,
       int head,
       int kvHead,
       int heads,
       int kvHeads,
       int d) {
-    double[] scores = new double[t - start + 1];
+    double[] scores = new double[position + 1];
     for (int u = 0; u < scores.length; u++) {
       for (int c = 0; c < d; c++) {
-        scores[u] += q[(t * heads + head) * d + c] * k[((start + u) * kvHeads + kvHead) * d + c];
+        scores[u] += q[(i * heads + head) * d + c] * k[((start + u) * kvHeads + kvHead) * d + c];
       }
       scores[u] /= Math.sqrt(d);
     }

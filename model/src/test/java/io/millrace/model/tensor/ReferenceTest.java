@@ -92,21 +92,23 @@ class ReferenceTest {
   @Test
   void attention() {
     Sequences sequences = Sequences.ofLengths(1, 4, 2);
+    attention(Queries.all(sequences));
+    attention(Queries.of(sequences, new int[] {2, 4, 5}));
+  }
+
+  private void attention(Queries queries) {
     for (int kvHeads : new int[] {1, 2, 4}) {
-      double[] q = values(7 * 4 * 3);
+      double[] q = values(queries.count() * 4 * 3);
       double[] k = values(7 * kvHeads * 3);
       double[] v = values(7 * kvHeads * 3);
       double[] dy = values(q.length);
       double[] dq = new double[q.length];
       double[] dk = new double[k.length];
       double[] dv = new double[v.length];
-      Reference.attentionBackward(dq, dk, dv, dy, q, k, v, sequences, 4, kvHeads, 3);
-      assertGradient(
-          dq, q, dy, moved -> Reference.attention(moved, k, v, sequences, 4, kvHeads, 3));
-      assertGradient(
-          dk, k, dy, moved -> Reference.attention(q, moved, v, sequences, 4, kvHeads, 3));
-      assertGradient(
-          dv, v, dy, moved -> Reference.attention(q, k, moved, sequences, 4, kvHeads, 3));
+      Reference.attentionBackward(dq, dk, dv, dy, q, k, v, queries, 4, kvHeads, 3);
+      assertGradient(dq, q, dy, moved -> Reference.attention(moved, k, v, queries, 4, kvHeads, 3));
+      assertGradient(dk, k, dy, moved -> Reference.attention(q, moved, v, queries, 4, kvHeads, 3));
+      assertGradient(dv, v, dy, moved -> Reference.attention(q, k, moved, queries, 4, kvHeads, 3));
     }
   }
 

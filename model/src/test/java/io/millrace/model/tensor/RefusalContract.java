@@ -91,8 +91,9 @@ interface RefusalContract extends Contract {
   @Test
   default void refusesAttentionThatDoesNotFit() {
     Backend b = backend();
-    Sequences three = Sequences.ofLengths(1, 2);
-    Sequences four = Sequences.ofLengths(4);
+    Queries three = Queries.all(Sequences.ofLengths(1, 2));
+    Queries four = Queries.all(Sequences.ofLengths(4));
+    Queries two = Queries.of(Sequences.ofLengths(1, 2), new int[] {0, 2});
     wholeAndSliced(
         b,
         tensors -> {
@@ -100,6 +101,7 @@ interface RefusalContract extends Contract {
           Tensor k = tensors.random(3, 6);
           Tensor other = tensors.random(3, 4);
           assertRefused(() -> b.attention(q, q, k, k, four, 4, 2), "4", "[3, 12]");
+          assertRefused(() -> b.attention(q, q, k, k, two, 4, 2), "2", "[3, 12]");
           assertRefused(() -> b.attention(q, q, k, k, three, 4, 3), "[3, 12]");
           assertRefused(() -> b.attention(q, q, k, k, three, 5, 5), "[3, 12]");
           assertRefused(() -> b.attention(q, q, k, k, three, 4, 0), "[3, 12]");

@@ -105,6 +105,7 @@ final class Workload implements AutoCloseable {
   /** Calls each kernel once; values stay bounded however often it runs. */
   void run() {
     int[] positions = sequences.positions();
+    Queries queries = Queries.all(sequences);
     for (Tensor gradient : List.of(dx, dk, dv, dw, dscale, dhead)) {
       backend.zero(gradient);
     }
@@ -116,8 +117,8 @@ final class Workload implements AutoCloseable {
     backend.linearBackward(dx, dw, out, y, w);
     backend.rope(out, positions, new Rope(HEAD_DIM, 10_000), false);
     backend.rope(dk, positions, new Rope(HEAD_DIM, 10_000), true);
-    backend.attention(y, out, k, v, sequences, HEADS, KV_HEADS);
-    backend.attentionBackward(dx, dk, dv, y, out, k, v, sequences, HEADS, KV_HEADS);
+    backend.attention(y, out, k, v, queries, HEADS, KV_HEADS);
+    backend.attentionBackward(dx, dk, dv, y, out, k, v, queries, HEADS, KV_HEADS);
     backend.swiGlu(out, x, y);
     backend.swiGluBackward(dx, y, out, x, out);
     backend.add(dx, x);

@@ -5,6 +5,7 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.RopeScaling;
+import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
@@ -71,7 +72,7 @@ public class KernelBenchmark {
 
   private final Random random = new Random(SEED);
   private Backend backend;
-  private Sequences sequences;
+  private Queries queries;
   private int[] targets;
   private float[] perTarget;
   private float[] entropies;
@@ -106,7 +107,8 @@ public class KernelBenchmark {
     int tokens = shape.batch * shape.length;
     int kvColumns = shape.hidden / shape.heads * shape.kvHeads;
     backend = kind.open();
-    sequences = Sequences.of(Collections.nCopies(shape.batch, new int[shape.length]));
+    queries =
+        Queries.all(Sequences.of(Collections.nCopies(shape.batch, new int[shape.length])));
     targets = random.ints(tokens / 2, 0, VOCABULARY).toArray();
     perTarget = new float[targets.length];
     entropies = new float[targets.length];
@@ -167,18 +169,18 @@ public class KernelBenchmark {
 
   @Benchmark
   public void attention() {
-    backend.attention(out, x, keys, values, sequences, shape.heads, shape.kvHeads);
+    backend.attention(out, x, keys, values, queries, shape.heads, shape.kvHeads);
   }
 
   @Benchmark
   public void attentionBackward() {
     backend.attentionBackward(
-        dx, dkeys, dvalues, out, x, keys, values, sequences, shape.heads, shape.kvHeads);
+        dx, dkeys, dvalues, out, x, keys, values, queries, shape.heads, shape.kvHeads);
   }
 
   @Benchmark
   public void rope() {
-    backend.rope(x, sequences.positions(), rope, false);
+    backend.rope(x, queries.positions(), rope, false);
   }
 
   @Benchmark

@@ -20,10 +20,9 @@ import static io.millrace.model.tensor.cpu.Native.get;
 import static io.millrace.model.tensor.cpu.Native.put;
 import static io.millrace.model.tensor.cpu.Tiles.PANEL;
 
-import io.millrace.model.tensor.Sequences;
+import io.millrace.model.tensor.Queries;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
@@ -46,11 +45,10 @@ final class Attention {
   private static final long VECTOR = ELEMENT * WIDTH;
   private static final long ROW = ELEMENT * QUERIES;
 
-  private static final FloatVector LANE = FloatVector.zero(F).addIndex(1);
-
   private final WorkPool pool;
   private final Workspace workspace;
-  private final Sequences sequences;
+  private final Queries queries;
+  private final int[] positions;
   private final int kvHeads;
   private final int group;
   private final int headDim;
@@ -62,15 +60,11 @@ final class Attention {
   private final int columns;
 
   Attention(
-      WorkPool pool,
-      Workspace workspace,
-      Sequences sequences,
-      int heads,
-      int kvHeads,
-      int headDim) {
+      WorkPool pool, Workspace workspace, Queries queries, int heads, int kvHeads, int headDim) {
     this.pool = pool;
     this.workspace = workspace;
-    this.sequences = sequences;
+    this.queries = queries;
+    this.positions = queries.positions();
     this.kvHeads = kvHeads;
     this.group = heads / kvHeads;
     this.headDim = headDim;
@@ -101,6 +95,9 @@ final class Attention {
     /** [headDim, QUERIES], a query a column. */
     final long transposed;
 
+    /** [QUERIES], of each column's token. */
+    final long positions;
+
     /** [QUERIES, columns] each. */
     final long q;
 
@@ -118,7 +115,7 @@ final class Attention {
       long ofScores = rows * QUERIES;
       long ofBlock = (long) QUERIES * columns;
       CpuTensor memory =
-          workspace.of(worker, 2 * ofPanels + 3 * ofRows + 2 * ofScores + 4 * ofBlock);
+          workspace.of(worker, 2 * ofPanels + 3 * ofRows + 2 * ofScores + 4 * ofBlock + QUERIES);
       keyPanels = memory.address(0);
       valuePanels = keyPanels + ELEMENT * ofPanels;
       right = valuePanels + ELEMENT * ofPanels;
@@ -130,40 +127,44 @@ final class Attention {
       q = transposed + ELEMENT * ofBlock;
       dout = q + ELEMENT * ofBlock;
       result = dout + ELEMENT * ofBlock;
+      positions = result + ELEMENT * ofBlock;
       block = workspace.array(worker, headDim * (QUERIES + 1));
     }
   }
 
+  /** One sequence and key head: its first key's row, how many are seen, and its queries. */
   private interface Unit {
-    void run(Scratch scratch, int start, int length, int kvHead);
+    void run(Scratch scratch, int start, int length, int kvHead, int from, int to);
   }
 
   private void units(Unit unit) {
     pool.run(
-        sequences.count() * kvHeads,
+        queries.sequences().count() * kvHeads,
         (index, worker) -> {
-          int length = sequences.length(index / kvHeads);
-          unit.run(
-              new Scratch(worker, length),
-              sequences.start(index / kvHeads),
-              length,
-              index % kvHeads);
+          int sequence = index / kvHeads;
+          int from = queries.start(sequence);
+          int to = from + queries.count(sequence);
+          if (from < to) {
+            int length = positions[to - 1] + 1;
+            int start = queries.sequences().start(sequence);
+            unit.run(new Scratch(worker, length), start, length, index % kvHeads, from, to);
+          }
         });
   }
 
   /** out = softmax(q·kᵀ/√d)·v. */
   void forward(CpuTensor out, CpuTensor q, CpuTensor k, CpuTensor v) {
     units(
-        (scratch, start, length, kvHead) -> {
+        (scratch, start, length, kvHead, from, to) -> {
           panels(scratch, scratch.keyPanels, k.address(key(start, kvHead)), length);
           copyIn(scratch.right, length, v.address(key(start, kvHead)), kvColumns, length);
           for (int member = 0; member < group; member++) {
-            for (int first = 0; first < length; first += QUERIES) {
-              int rows = Math.min(QUERIES, length - first);
-              long at = query(start + first, kvHead, member);
-              probabilities(scratch, q.address(at), first, rows);
+            for (int first = from; first < to; first += QUERIES) {
+              int rows = Math.min(QUERIES, to - first);
+              long at = query(first, kvHead, member);
+              int seen = probabilities(scratch, q.address(at), first, rows);
               // out = Pᵀ·v
-              Tiles.ofColumns(first + rows, columns, scratch.scores, scratch.right, scratch.result);
+              Tiles.ofColumns(seen, columns, scratch.scores, scratch.right, scratch.result);
               copyOut(out.address(at), queryColumns, scratch.result, rows);
             }
           }
@@ -183,7 +184,7 @@ final class Attention {
       CpuTensor k,
       CpuTensor v) {
     units(
-        (scratch, start, length, kvHead) -> {
+        (scratch, start, length, kvHead, from, to) -> {
           long keys = key(start, kvHead);
           panels(scratch, scratch.keyPanels, k.address(keys), length);
           panels(scratch, scratch.valuePanels, v.address(keys), length);
@@ -191,9 +192,9 @@ final class Attention {
           Native.zero(scratch.dkeys, (long) length * columns);
           Native.zero(scratch.dvalues, (long) length * columns);
           for (int member = 0; member < group; member++) {
-            for (int first = 0; first < length; first += QUERIES) {
-              int rows = Math.min(QUERIES, length - first);
-              long at = query(start + first, kvHead, member);
+            for (int first = from; first < to; first += QUERIES) {
+              int rows = Math.min(QUERIES, to - first);
+              long at = query(first, kvHead, member);
               block(scratch, q.address(at), dout.address(at), first, rows);
               addOut(dq.address(at), queryColumns, scratch.result, rows, scale);
             }
@@ -205,8 +206,7 @@ final class Attention {
 
   /** The backward pass of a block of queries, whose dq·√d is left in scratch.result. */
   private void block(Scratch scratch, long q, long dout, int first, int rows) {
-    int seen = first + rows;
-    probabilities(scratch, q, first, rows);
+    int seen = probabilities(scratch, q, first, rows);
     copyIn(scratch.q, QUERIES, q, queryColumns, rows);
     copyIn(scratch.dout, QUERIES, dout, queryColumns, rows);
     // dv += P·dout
@@ -214,6 +214,7 @@ final class Attention {
     // dP = v·doutᵀ
     transposed(scratch, dout, rows, 1);
     Tiles.ofPanels(seen, headDim, scratch.valuePanels, scratch.transposed, scratch.dscores);
+    clearTile(scratch.dscores, seen);
     softmaxBackward(scratch.dscores, scratch.scores, seen);
     softmaxBackward(scratch.dscores + VECTOR, scratch.scores + VECTOR, seen);
     // dq·√d = dSᵀ·k
@@ -222,9 +223,9 @@ final class Attention {
     Tiles.addOfRows(seen, rows, columns, scratch.dscores, scratch.q, scratch.dkeys);
   }
 
-  /** Where a query head's elements of a token begin. */
-  private long query(int token, int kvHead, int member) {
-    return (long) token * queryColumns + (long) (kvHead * group + member) * headDim;
+  /** Where a query head's elements begin. */
+  private long query(int query, int kvHead, int member) {
+    return (long) query * queryColumns + (long) (kvHead * group + member) * headDim;
   }
 
   /** Where a key head's elements of a token begin. */
@@ -233,28 +234,42 @@ final class Attention {
   }
 
   /**
-   * scores [first + rows, QUERIES] = softmax(k·qᵀ/√d), each column over the tokens up to its own, 0
-   * beyond. Columns that stand for no token hold something finite.
+   * scores [seen, QUERIES] = softmax(k·qᵀ/√d), each column over the tokens up to its own, 0 beyond.
+   * Columns that stand for no query hold something finite.
+   *
+   * @return how many keys the last of the queries sees
    */
-  private void probabilities(Scratch scratch, long q, int first, int rows) {
-    int seen = first + rows;
+  private int probabilities(Scratch scratch, long q, int first, int rows) {
+    int seen = positions[first + rows - 1] + 1;
+    for (int i = 0; i < QUERIES; i++) {
+      put(scratch.positions + ELEMENT * i, positions[first + Math.min(i, rows - 1)]);
+    }
     transposed(scratch, q, rows, scale);
     Tiles.ofPanels(seen, headDim, scratch.keyPanels, scratch.transposed, scratch.scores);
-    later(scratch.scores, first, seen, Float.NEGATIVE_INFINITY);
+    later(scratch, positions[first], seen, Float.NEGATIVE_INFINITY);
     softmax(scratch.scores, seen);
     softmax(scratch.scores + VECTOR, seen);
-    later(scratch.scores, first, seen, 0);
+    later(scratch, positions[first], seen, 0);
+    clearTile(scratch.scores, seen);
+    return seen;
+  }
+
+  /** Zeroes what a last tile of rows reads beyond the keys seen, so that it adds nothing there. */
+  private static void clearTile(long scores, int seen) {
+    int rows = Math.ceilDiv(seen, Tiles.ROWS) * Tiles.ROWS;
+    Native.zero(scores + ROW * seen, (long) (rows - seen) * QUERIES);
   }
 
   /** Overwrites the scores of keys that come later than a column's token. */
-  private static void later(long scores, int first, int seen, float value) {
+  private static void later(Scratch scratch, int earliest, int seen, float value) {
     FloatVector values = FloatVector.broadcast(F, value);
-    for (int key = first + 1; key < seen; key++) {
-      long at = scores + ROW * key;
-      for (int lane = 0; lane < QUERIES; lane += WIDTH, at += VECTOR) {
-        VectorMask<Float> earlier = LANE.compare(VectorOperators.LT, key - first - lane);
+    for (long lane = 0; lane < ROW; lane += VECTOR) {
+      FloatVector positions =
+          FloatVector.fromMemorySegment(F, ALL, scratch.positions + lane, ORDER);
+      for (int key = earliest + 1; key < seen; key++) {
+        long at = scratch.scores + ROW * key + lane;
         FloatVector.fromMemorySegment(F, ALL, at, ORDER)
-            .blend(values, earlier)
+            .blend(values, positions.compare(VectorOperators.LT, key))
             .intoMemorySegment(ALL, at, ORDER);
       }
     }

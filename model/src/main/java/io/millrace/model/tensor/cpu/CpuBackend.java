@@ -6,8 +6,8 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Rope;
-import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import io.millrace.model.tensor.cpu.Elements.AdamWStep;
 import java.lang.foreign.MemorySegment;
@@ -160,10 +160,10 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void attention(
-      Tensor out, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
-    Arguments.attention("attention", q, k, v, sequences, heads, kvHeads);
+      Tensor out, Tensor q, Tensor k, Tensor v, Queries queries, int heads, int kvHeads) {
+    Arguments.attention("attention", q, k, v, queries, heads, kvHeads);
     Arguments.requireSameRows("attention", q, out);
-    new Attention(pool, workspace, sequences, heads, kvHeads, q.columns() / heads)
+    new Attention(pool, workspace, queries, heads, kvHeads, q.columns() / heads)
         .forward(CpuTensor.of(out), CpuTensor.of(q), CpuTensor.of(k), CpuTensor.of(v));
   }
 
@@ -176,13 +176,13 @@ public final class CpuBackend implements Backend {
       Tensor q,
       Tensor k,
       Tensor v,
-      Sequences sequences,
+      Queries queries,
       int heads,
       int kvHeads) {
-    Arguments.attention("attentionBackward", q, k, v, sequences, heads, kvHeads);
+    Arguments.attention("attentionBackward", q, k, v, queries, heads, kvHeads);
     Arguments.requireSameRows("attentionBackward", q, dout, dq);
     Arguments.requireSameRows("attentionBackward", k, dk, dv);
-    new Attention(pool, workspace, sequences, heads, kvHeads, q.columns() / heads)
+    new Attention(pool, workspace, queries, heads, kvHeads, q.columns() / heads)
         .backward(
             CpuTensor.of(dq),
             CpuTensor.of(dk),
@@ -252,7 +252,7 @@ public final class CpuBackend implements Backend {
       CachedSequences sequences,
       int heads) {
     CpuKvCache cpuCache = (CpuKvCache) cache;
-    Arguments.attention("cachedAttention", q, k, v, sequences.tokens(), heads, cpuCache.kvHeads);
+    Arguments.cachedAttention(q, k, v, sequences, heads, cpuCache.kvHeads);
     Arguments.requireSameRows("cachedAttention", q, out);
     Arguments.requireCount(
         "cachedAttention",

@@ -1,6 +1,7 @@
 package io.millrace.model.tensor.nd4j;
 
-import io.millrace.model.tensor.Sequences;
+import io.millrace.model.tensor.Queries;
+import java.util.Arrays;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -17,22 +18,45 @@ final class Nd4jAttention {
   private static final float MASKED = -1e30f;
 
   private final Padding padding;
+  private final Queries queries;
+
+  /** Where only some tokens ask: of each token its query, or the last one before it, or 0. */
+  private final INDArray queryOfToken;
+
+  /** 1 for a token that asks, 0 for another, [tokens, 1]. */
+  private final INDArray asks;
+
   private final int heads;
   private final int kvHeads;
   private final int headDim;
   private final Scratch scratch;
 
-  Nd4jAttention(Sequences sequences, int heads, int kvHeads, int headDim, Scratch scratch) {
-    this.padding = new Padding(sequences, scratch);
+  Nd4jAttention(Queries queries, int heads, int kvHeads, int headDim, Scratch scratch) {
+    this.padding = new Padding(queries.sequences(), scratch);
+    this.queries = queries;
     this.heads = heads;
     this.kvHeads = kvHeads;
     this.headDim = headDim;
     this.scratch = scratch;
+    if (queries.areAll()) {
+      this.queryOfToken = null;
+      this.asks = null;
+    } else {
+      int[] rows = queries.rows();
+      int[] query = new int[queries.sequences().tokens()];
+      float[] asks = new float[query.length];
+      for (int i = 0; i < rows.length; i++) {
+        Arrays.fill(query, rows[i], query.length, i);
+        asks[rows[i]] = 1;
+      }
+      this.queryOfToken = scratch.ints(query);
+      this.asks = scratch.own(Nd4j.createFromArray(asks)).reshape('c', asks.length, 1);
+    }
   }
 
-  /** out [tokens, heads·d] = softmax(q·kᵀ/√d)·v over each sequence. */
+  /** out [queries, heads·d] = softmax(q·kᵀ/√d)·v over each sequence. */
   void forward(INDArray out, INDArray q, INDArray k, INDArray v) {
-    INDArray paddedQ = padding.pad(q);
+    INDArray paddedQ = padding.pad(ofTokens(q));
     INDArray paddedK = padding.pad(k);
     INDArray paddedV = padding.pad(v);
     INDArray paddedOut = scratch.floats(padding.rows(), (long) heads * headDim);
@@ -42,16 +66,20 @@ final class Nd4jAttention {
       INDArray values = split(group, paddedV, kvHeads);
       join(group, paddedOut, Ops.matmul(scratch, p, false, values, false), heads);
     }
-    padding.unpad(out, paddedOut);
+    if (queries.areAll()) {
+      padding.unpad(out, paddedOut);
+    } else {
+      Ops.gather(out, padding.unpad(paddedOut), scratch.ints(queries.rows()));
+    }
   }
 
   /** Adds to dq, dk, dv, recomputing the probabilities. */
   void backward(
       INDArray dq, INDArray dk, INDArray dv, INDArray dout, INDArray q, INDArray k, INDArray v) {
-    INDArray paddedQ = padding.pad(q);
+    INDArray paddedQ = padding.pad(ofTokens(q));
     INDArray paddedK = padding.pad(k);
     INDArray paddedV = padding.pad(v);
-    INDArray paddedDout = padding.padGradient(dout);
+    INDArray paddedDout = padding.padGradient(ofTokensOrZero(dout));
     INDArray paddedDq = scratch.floats(padding.rows(), (long) heads * headDim);
     INDArray paddedDk = scratch.floats(padding.rows(), (long) kvHeads * headDim);
     INDArray paddedDv = scratch.floats(padding.rows(), (long) kvHeads * headDim);
@@ -74,9 +102,30 @@ final class Nd4jAttention {
       join(group, paddedDq, Ops.matmul(scratch, ds, false, keys, false), heads);
       join(group, paddedDk, Ops.matmul(scratch, ds, true, queries, false), kvHeads);
     }
-    dq.addi(padding.unpad(paddedDq));
+    INDArray dqOfTokens = padding.unpad(paddedDq);
+    dq.addi(
+        queries.areAll()
+            ? dqOfTokens
+            : Ops.gather(scratch, dqOfTokens, scratch.ints(queries.rows())));
     dk.addi(padding.unpad(paddedDk));
     dv.addi(padding.unpad(paddedDv));
+  }
+
+  /**
+   * Rows of queries as rows of tokens; one that does not ask gets some other's, and is not read.
+   */
+  private INDArray ofTokens(INDArray rows) {
+    return queries.areAll() ? rows : Ops.gather(scratch, rows, queryOfToken);
+  }
+
+  /** The same for a gradient: zero where a token does not ask. */
+  private INDArray ofTokensOrZero(INDArray rows) {
+    if (queries.areAll()) {
+      return rows;
+    }
+    INDArray ofTokens = ofTokens(rows);
+    Ops.multiply(ofTokens, ofTokens, asks);
+    return ofTokens;
   }
 
   /** [B·kvHeads, G·T, T]. */

@@ -6,8 +6,8 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Rope;
-import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -158,11 +158,11 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void attention(
-      Tensor out, Tensor q, Tensor k, Tensor v, Sequences sequences, int heads, int kvHeads) {
-    Arguments.attention("attention", q, k, v, sequences, heads, kvHeads);
+      Tensor out, Tensor q, Tensor k, Tensor v, Queries queries, int heads, int kvHeads) {
+    Arguments.attention("attention", q, k, v, queries, heads, kvHeads);
     Arguments.requireSameRows("attention", q, out);
     try (Scratch scratch = new Scratch()) {
-      new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
+      new Nd4jAttention(queries, heads, kvHeads, q.columns() / heads, scratch)
           .forward(matrix(out), matrix(q), matrix(k), matrix(v));
     }
   }
@@ -176,14 +176,14 @@ public final class Nd4jBackend implements Backend {
       Tensor q,
       Tensor k,
       Tensor v,
-      Sequences sequences,
+      Queries queries,
       int heads,
       int kvHeads) {
-    Arguments.attention("attentionBackward", q, k, v, sequences, heads, kvHeads);
+    Arguments.attention("attentionBackward", q, k, v, queries, heads, kvHeads);
     Arguments.requireSameRows("attentionBackward", q, dout, dq);
     Arguments.requireSameRows("attentionBackward", k, dk, dv);
     try (Scratch scratch = new Scratch()) {
-      new Nd4jAttention(sequences, heads, kvHeads, q.columns() / heads, scratch)
+      new Nd4jAttention(queries, heads, kvHeads, q.columns() / heads, scratch)
           .backward(
               matrix(dq), matrix(dk), matrix(dv), matrix(dout), matrix(q), matrix(k), matrix(v));
     }
@@ -257,7 +257,7 @@ public final class Nd4jBackend implements Backend {
       CachedSequences sequences,
       int heads) {
     Nd4jKvCache nd4jCache = (Nd4jKvCache) cache;
-    Arguments.attention("cachedAttention", q, k, v, sequences.tokens(), heads, nd4jCache.kvHeads);
+    Arguments.cachedAttention(q, k, v, sequences, heads, nd4jCache.kvHeads);
     Arguments.requireSameRows("cachedAttention", q, out);
     Arguments.requireCount(
         "cachedAttention", "columns of keys", k.columns(), nd4jCache.columns(), q, k, v);

@@ -1,0 +1,74 @@
+package io.millrace.model.tensor;
+
+/**
+ * Which tokens of packed sequences ask in an attention: all of them, or, in a model's last layer,
+ * those alone whose hidden states are read.
+ *
+ * @param sequences of n tokens, which are asked
+ * @param rows the packed rows that ask, ascending, {@code [m]}; query i is of token rows[i]
+ * @param offsets the queries of sequence i are {@code [offsets[i], offsets[i + 1])}; it may have
+ *     none
+ */
+public record Queries(Sequences sequences, int[] rows, int[] offsets) {
+
+  /** Every token asks: row i of the queries is row i of the keys. */
+  public static Queries all(Sequences sequences) {
+    int[] rows = new int[sequences.tokens()];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = i;
+    }
+    return new Queries(sequences, rows, sequences.offsets());
+  }
+
+  /** Some tokens ask. */
+  public static Queries of(Sequences sequences, int[] rows) {
+    int[] offsets = new int[sequences.count() + 1];
+    int sequence = 0;
+    for (int i = 0; i < rows.length; i++) {
+      int before = i == 0 ? -1 : rows[i - 1];
+      if (rows[i] <= before || rows[i] >= sequences.tokens()) {
+        throw new IllegalArgumentException(
+            "rows that ask must ascend within %d tokens, but row %d follows %d"
+                .formatted(sequences.tokens(), rows[i], before));
+      }
+      while (rows[i] >= sequences.offsets()[sequence + 1]) {
+        offsets[++sequence] = i;
+      }
+    }
+    while (sequence < sequences.count()) {
+      offsets[++sequence] = rows.length;
+    }
+    return new Queries(sequences, rows, offsets);
+  }
+
+  /** How many ask, m. */
+  public int count() {
+    return rows.length;
+  }
+
+  /** Whether every token asks. */
+  public boolean areAll() {
+    return rows.length == sequences.tokens();
+  }
+
+  /** A sequence's first query. */
+  public int start(int sequence) {
+    return offsets[sequence];
+  }
+
+  /** How many queries a sequence has. */
+  public int count(int sequence) {
+    return offsets[sequence + 1] - offsets[sequence];
+  }
+
+  /** Position of every query in its own sequence, {@code [m]}. */
+  public int[] positions() {
+    int[] positions = new int[rows.length];
+    for (int sequence = 0; sequence < sequences.count(); sequence++) {
+      for (int i = offsets[sequence]; i < offsets[sequence + 1]; i++) {
+        positions[i] = rows[i] - sequences.start(sequence);
+      }
+    }
+    return positions;
+  }
+}

@@ -1,0 +1,45 @@
+package io.millrace.model.tensor;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+
+class QueriesTest {
+
+  private static final Sequences SEQUENCES = Sequences.ofLengths(3, 1, 2, 1);
+
+  @Test
+  void everyTokenAsks() {
+    Queries queries = Queries.all(SEQUENCES);
+    assertTrue(queries.areAll());
+    assertEquals(7, queries.count());
+    assertArrayEquals(new int[] {0, 1, 2, 0, 0, 1, 0}, queries.positions());
+    assertArrayEquals(
+        queries.offsets(), Queries.of(SEQUENCES, new int[] {0, 1, 2, 3, 4, 5, 6}).offsets());
+  }
+
+  @Test
+  void someTokensAsk() {
+    Queries queries = Queries.of(SEQUENCES, new int[] {1, 2, 5});
+    assertFalse(queries.areAll());
+    assertArrayEquals(new int[] {1, 2, 1}, queries.positions());
+    assertArrayEquals(new int[] {0, 2, 2, 3, 3}, queries.offsets());
+    assertEquals(2, queries.start(2));
+    assertEquals(1, queries.count(2));
+    assertEquals(0, queries.count(3));
+  }
+
+  @Test
+  void refusesRowsThatDoNotAscendOrLieOutside() {
+    for (int[] rows : new int[][] {{2, 2}, {3, 2}, {-1, 2}, {2, 7}}) {
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> Queries.of(SEQUENCES, rows))
+              .getMessage();
+      assertTrue(message.contains("ascend within 7 tokens"), message);
+    }
+  }
+}
