@@ -151,7 +151,7 @@ public final class Llama implements AutoCloseable {
 
   /**
    * Adds to the gradients of every trunk parameter, given the loss's derivative [m, h] by the
-   * hidden states that the last {@link #forward} returned.
+   * hidden states that the last {@link #forward} returned. Consumes what that pass kept.
    */
   public void backward(Parameters weights, Parameters gradients, Tensor dout) {
     if (kept == Kept.NOTHING) {
@@ -189,8 +189,9 @@ public final class Llama implements AutoCloseable {
       Tensor gated = buffers.get("gated", slot, m, f);
       Tensor dgated = buffers.zeroed("dgated", m, f);
       linearBackward(weights, gradients, layer, "mlp.down_proj", dgated, dx, gated);
-      Tensor dgate = buffers.zeroed("dgate", m, f);
-      Tensor dup = buffers.zeroed("dup", m, f);
+      // Read for the last time, they become their gradients: nothing more to fetch or to keep.
+      Tensor dgate = gate;
+      Tensor dup = up;
       backend.swiGluBackward(dgate, dup, dgated, gate, up);
       Tensor dnorm2 = buffers.zeroed("dnorm2", m, h);
       linearBackward(weights, gradients, layer, "mlp.gate_proj", dnorm2, dgate, norm2);
@@ -205,9 +206,9 @@ public final class Llama implements AutoCloseable {
       Tensor attended = buffers.get("attended", slot, m, queryColumns);
       Tensor dattended = buffers.zeroed("dattended", m, queryColumns);
       linearBackward(weights, gradients, layer, "self_attn.o_proj", dattended, dx, attended);
-      Tensor dq = buffers.zeroed("dq", m, queryColumns);
-      Tensor dk = buffers.zeroed("dk", n, kvColumns);
-      Tensor dv = buffers.zeroed("dv", n, kvColumns);
+      Tensor dq = q;
+      Tensor dk = k;
+      Tensor dv = v;
       backend.attentionBackward(
           dq, dk, dv, dattended, q, k, v, queries, config.heads(), config.kvHeads());
       backend.rope(dq, queries.positions(), rope, true);
@@ -222,6 +223,7 @@ public final class Llama implements AutoCloseable {
       normBackward(weights, gradients, layer, "input_layernorm", dx, dnorm1, x);
     }
     backend.gatherRowsBackward(gradients.get(LlamaConfig.EMBEDDING), tokens, dx);
+    kept = Kept.NOTHING;
   }
 
   /** Of x [n, c] the rows that ask, [m, c]: x itself where all do. */

@@ -5,7 +5,9 @@ package io.millrace.model.tensor;
  *
  * <p>Shapes are written {@code [rows, columns]}; n is a number of packed tokens. Two rules hold for
  * every kernel: a forward pass overwrites its outputs, a backward pass <b>adds</b> to its gradients
- * (named d…), so that a caller zeroes them once and may accumulate over micro-batches. Sums are
+ * (named d…), so that a caller zeroes them once and may accumulate over micro-batches. The two that
+ * hand a gradient on to what nothing else reads, {@link #attentionBackward} and {@link
+ * #swiGluBackward}, overwrite it, in place of their inputs where a caller so wishes. Sums are
  * accumulated in float32 or better.
  *
  * <p>A backend is used by one thread at a time, or by two through {@link #sideBySide}, and its
@@ -93,6 +95,10 @@ public interface Backend extends AutoCloseable {
    */
   void attention(Tensor out, Tensor q, Tensor k, Tensor v, Queries queries, int heads, int kvHeads);
 
+  /**
+   * Overwrites dq, dk and dv, which may be q, k and v, given the loss's derivative by what {@link
+   * #attention} returned.
+   */
   void attentionBackward(
       Tensor dq,
       Tensor dk,
@@ -108,6 +114,10 @@ public interface Backend extends AutoCloseable {
   /** out [n, f] = gate · σ(gate) · up (Shazeer, arXiv 2002.05202, equation 6). */
   void swiGlu(Tensor out, Tensor gate, Tensor up);
 
+  /**
+   * Overwrites dgate and dup, which may be gate and up, given the loss's derivative by what {@link
+   * #swiGlu} returned.
+   */
   void swiGluBackward(Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up);
 
   /**

@@ -4,6 +4,7 @@ import static io.millrace.model.tensor.TestTensors.assertBackward;
 import static io.millrace.model.tensor.TestTensors.assertForward;
 import static io.millrace.model.tensor.TestTensors.doubles;
 import static io.millrace.model.tensor.TestTensors.wholeAndSliced;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -77,15 +78,19 @@ interface RowsContract extends Contract {
           assertForward("out", Reference.swiGlu(doubles(gate), doubles(up)), y);
 
           Tensor dy = tensors.random(n, f);
-          Tensor dgate = tensors.random(n, f);
-          Tensor dup = tensors.random(n, f);
-          double[] expectedDgate = doubles(dgate);
-          double[] expectedDup = doubles(dup);
+          Tensor dgate = tensors.output(n, f);
+          Tensor dup = tensors.output(n, f);
+          double[] expectedDgate = new double[n * f];
+          double[] expectedDup = new double[n * f];
           Reference.swiGluBackward(
               expectedDgate, expectedDup, doubles(dy), doubles(gate), doubles(up));
           backend().swiGluBackward(dgate, dup, dy, gate, up);
           assertBackward("dgate", expectedDgate, dgate);
           assertBackward("dup", expectedDup, dup);
+
+          backend().swiGluBackward(gate, up, dy, gate, up);
+          assertArrayEquals(dgate.toFloats(), gate.toFloats(), "dgate in place of gate");
+          assertArrayEquals(dup.toFloats(), up.toFloats(), "dup in place of up");
         });
   }
 

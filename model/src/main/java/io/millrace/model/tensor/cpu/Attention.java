@@ -132,7 +132,7 @@ final class Attention {
     }
   }
 
-  /** One sequence and key head: its first key's row, how many are seen, and its queries. */
+  /** One sequence and key head: its first key's row, how many there are, and its queries. */
   private interface Unit {
     void run(Scratch scratch, int start, int length, int kvHead, int from, int to);
   }
@@ -142,13 +142,11 @@ final class Attention {
         queries.sequences().count() * kvHeads,
         (index, worker) -> {
           int sequence = index / kvHeads;
+          int start = queries.sequences().start(sequence);
+          int length = queries.sequences().length(sequence);
           int from = queries.start(sequence);
           int to = from + queries.count(sequence);
-          if (from < to) {
-            int length = positions[to - 1] + 1;
-            int start = queries.sequences().start(sequence);
-            unit.run(new Scratch(worker, length), start, length, index % kvHeads, from, to);
-          }
+          unit.run(new Scratch(worker, length), start, length, index % kvHeads, from, to);
         });
   }
 
@@ -165,15 +163,15 @@ final class Attention {
               int seen = probabilities(scratch, q.address(at), first, rows);
               // out = Pᵀ·v
               Tiles.ofColumns(seen, columns, scratch.scores, scratch.right, scratch.result);
-              copyOut(out.address(at), queryColumns, scratch.result, rows);
+              copyOut(out.address(at), queryColumns, scratch.result, rows, 1);
             }
           }
         });
   }
 
   /**
-   * With P as in the forward pass: dv += P·dout; dP = v·doutᵀ; dS = P∘(dP − Σ P∘dP), sums over
-   * keys; dq += dSᵀ·k/√d; dk += dS·q/√d.
+   * With P as in the forward pass: dv = Σ P·dout; dP = v·doutᵀ; dS = P∘(dP − Σ P∘dP), sums over
+   * keys; dq = dSᵀ·k/√d; dk = Σ dS·q/√d.
    */
   void backward(
       CpuTensor dq,
@@ -196,11 +194,11 @@ final class Attention {
               int rows = Math.min(QUERIES, to - first);
               long at = query(first, kvHead, member);
               block(scratch, q.address(at), dout.address(at), first, rows);
-              addOut(dq.address(at), queryColumns, scratch.result, rows, scale);
+              copyOut(dq.address(at), queryColumns, scratch.result, rows, scale);
             }
           }
-          addOut(dk.address(keys), kvColumns, scratch.dkeys, length, scale);
-          addOut(dv.address(keys), kvColumns, scratch.dvalues, length, 1);
+          copyOut(dk.address(keys), kvColumns, scratch.dkeys, length, scale);
+          copyOut(dv.address(keys), kvColumns, scratch.dvalues, length, 1);
         });
   }
 
@@ -366,29 +364,19 @@ final class Attention {
     }
   }
 
-  /** Rows of a head = those of a matrix [rows, columns]. */
-  private void copyOut(long to, int stride, long from, int rows) {
-    for (int row = 0; row < rows; row++) {
-      Native.copy(from + ELEMENT * row * columns, to + ELEMENT * row * stride, headDim);
-    }
-  }
-
-  /** Rows of a head += α · those of a matrix [rows, columns]. */
-  private void addOut(long to, int stride, long from, int rows, float alpha) {
+  /** Rows of a head = α · those of a matrix [rows, columns]. */
+  private void copyOut(long to, int stride, long from, int rows, float alpha) {
     for (int row = 0; row < rows; row++) {
       long target = to + ELEMENT * row * stride;
       long source = from + ELEMENT * row * columns;
       int j = 0;
       for (; j <= headDim - WIDTH; j += WIDTH) {
-        FloatVector sum = FloatVector.fromMemorySegment(F, ALL, target + ELEMENT * j, ORDER);
         FloatVector.fromMemorySegment(F, ALL, source + ELEMENT * j, ORDER)
             .mul(alpha)
-            .add(sum)
             .intoMemorySegment(ALL, target + ELEMENT * j, ORDER);
       }
       for (; j < headDim; j++) {
-        long at = target + ELEMENT * j;
-        put(at, get(at) + get(source + ELEMENT * j) * alpha);
+        put(target + ELEMENT * j, get(source + ELEMENT * j) * alpha);
       }
     }
   }

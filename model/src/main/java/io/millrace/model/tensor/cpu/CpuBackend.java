@@ -196,14 +196,18 @@ public final class CpuBackend implements Backend {
   @Override
   public void swiGlu(Tensor out, Tensor gate, Tensor up) {
     Arguments.requireSameSize("swiGlu", gate, up, out);
-    elements.swiGlu(memory(out), memory(gate), memory(up), out.size());
+    elements.swiGlu(CpuTensor.of(out), CpuTensor.of(gate), CpuTensor.of(up));
   }
 
   @Override
   public void swiGluBackward(Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up) {
     Arguments.requireSameSize("swiGluBackward", gate, up, dout, dgate, dup);
     elements.swiGluBackward(
-        memory(dgate), memory(dup), memory(dout), memory(gate), memory(up), gate.size());
+        CpuTensor.of(dgate),
+        CpuTensor.of(dup),
+        CpuTensor.of(dout),
+        CpuTensor.of(gate),
+        CpuTensor.of(up));
   }
 
   @Override

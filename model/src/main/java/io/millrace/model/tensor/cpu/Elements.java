@@ -1,10 +1,8 @@
 package io.millrace.model.tensor.cpu;
 
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
-import static io.millrace.model.tensor.cpu.Lanes.all;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
-import static io.millrace.model.tensor.cpu.Lanes.sigmoid;
 import static io.millrace.model.tensor.cpu.Lanes.store;
 
 import java.lang.foreign.MemorySegment;
@@ -125,53 +123,22 @@ final class Elements {
   }
 
   /** out = gate · σ(gate) · up. */
-  void swiGlu(MemorySegment out, MemorySegment gate, MemorySegment up, long size) {
-    spans(
-        size,
-        (from, to) -> {
-          long i = from;
-          for (; i <= to - WIDTH; i += WIDTH) {
-            FloatVector g = load(gate, i);
-            store(g.mul(sigmoid(g)).mul(load(up, i)), out, i);
-          }
-          if (i < to) {
-            VectorMask<Float> mask = rest(i, to);
-            FloatVector g = load(gate, i, mask);
-            store(g.mul(sigmoid(g)).mul(load(up, i, mask)), out, i, mask);
-          }
-        });
+  void swiGlu(CpuTensor out, CpuTensor gate, CpuTensor up) {
+    long to = out.address(0);
+    long g = gate.address(0);
+    long u = up.address(0);
+    spans(out.size(), (from, until) -> SwiGlu.forward(to, g, u, from, until));
   }
 
-  /** With s = σ(gate): dup += dout·gate·s; dgate += dout·up·s·(1 + gate·(1 − s)). */
+  /** Its backward pass, which may be in place of gate and up. */
   void swiGluBackward(
-      MemorySegment dgate,
-      MemorySegment dup,
-      MemorySegment dout,
-      MemorySegment gate,
-      MemorySegment up,
-      long size) {
-    spans(
-        size,
-        (from, to) -> {
-          long i = from;
-          for (; i <= to - WIDTH; i += WIDTH) {
-            FloatVector g = load(gate, i);
-            FloatVector s = sigmoid(g);
-            FloatVector ds = load(dout, i).mul(s);
-            store(ds.mul(g).add(load(dup, i)), dup, i);
-            FloatVector slope = all(1f).sub(s).fma(g, all(1f));
-            store(ds.mul(load(up, i)).fma(slope, load(dgate, i)), dgate, i);
-          }
-          if (i < to) {
-            VectorMask<Float> mask = rest(i, to);
-            FloatVector g = load(gate, i, mask);
-            FloatVector s = sigmoid(g);
-            FloatVector ds = load(dout, i, mask).mul(s);
-            store(ds.mul(g).add(load(dup, i, mask)), dup, i, mask);
-            FloatVector slope = all(1f).sub(s).fma(g, all(1f));
-            store(ds.mul(load(up, i, mask)).fma(slope, load(dgate, i, mask)), dgate, i, mask);
-          }
-        });
+      CpuTensor dgate, CpuTensor dup, CpuTensor dout, CpuTensor gate, CpuTensor up) {
+    long dg = dgate.address(0);
+    long du = dup.address(0);
+    long d = dout.address(0);
+    long g = gate.address(0);
+    long u = up.address(0);
+    spans(dout.size(), (from, to) -> SwiGlu.backward(dg, du, d, g, u, from, to));
   }
 
   /**

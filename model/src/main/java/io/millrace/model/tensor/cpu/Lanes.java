@@ -44,7 +44,7 @@ final class Lanes {
   /** exp of less is a denormal number, which is taken for this one. */
   static final FloatVector LOWEST = all(-87.3f);
 
-  private static final FloatVector HIGHEST = all(88.3f);
+  static final FloatVector HIGHEST = all(88.3f);
 
   static final FloatVector C6 = all(1.9875691e-4f);
   static final FloatVector C5 = all(1.3981999e-3f);
@@ -112,11 +112,6 @@ final class Lanes {
     p = p.fma(r.mul(r), r).add(ONE);
     IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
     return p.reinterpretAsInts().add(power).reinterpretAsFloats();
-  }
-
-  /** σ(x) = 1 / (1 + e^−x). */
-  static FloatVector sigmoid(FloatVector x) {
-    return ONE.div(exp(x.neg()).add(ONE));
   }
 
   /**

@@ -73,7 +73,7 @@ final class Nd4jAttention {
     }
   }
 
-  /** Adds to dq, dk, dv, recomputing the probabilities. */
+  /** Overwrites dq, dk, dv, recomputing the probabilities. */
   void backward(
       INDArray dq, INDArray dk, INDArray dv, INDArray dout, INDArray q, INDArray k, INDArray v) {
     INDArray paddedQ = padding.pad(ofTokens(q));
@@ -103,12 +103,12 @@ final class Nd4jAttention {
       join(group, paddedDk, Ops.matmul(scratch, ds, true, queries, false), kvHeads);
     }
     INDArray dqOfTokens = padding.unpad(paddedDq);
-    dq.addi(
+    dq.assign(
         queries.areAll()
             ? dqOfTokens
             : Ops.gather(scratch, dqOfTokens, scratch.ints(queries.rows())));
-    dk.addi(padding.unpad(paddedDk));
-    dv.addi(padding.unpad(paddedDv));
+    padding.unpad(dk, paddedDk);
+    padding.unpad(dv, paddedDv);
   }
 
   /**

@@ -206,9 +206,10 @@ public final class Nd4jBackend implements Backend {
       INDArray s = scratch.own(vector(gate).dup());
       Transforms.sigmoid(s, false);
       INDArray weighted = scratch.own(vector(dout).mul(s));
-      vector(dup).addi(scratch.own(weighted.mul(vector(gate))));
-      INDArray slope = s.rsubi(1).muli(vector(gate)).addi(1);
-      vector(dgate).addi(weighted.muli(vector(up)).muli(slope));
+      INDArray slope = scratch.own(s.rsub(1)).muli(vector(gate)).addi(1).muli(weighted);
+      slope.muli(vector(up));
+      vector(dup).assign(weighted.muli(vector(gate)));
+      vector(dgate).assign(slope);
     }
   }
 
