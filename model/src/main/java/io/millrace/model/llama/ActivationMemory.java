@@ -3,8 +3,9 @@ package io.millrace.model.llama;
 /**
  * How much a training pass keeps for its way back, against how much it computes.
  *
- * <p>A pass over n tokens keeps, in float32s per token and layer, {@code 4·hidden + 2·heads·headDim
- * + 2·kvHeads·headDim + 3·ffn}; with recomputation {@code hidden}, and one layer's all.
+ * <p>A pass over n tokens keeps, in float32s per token and layer but the last, which keeps less,
+ * {@code 4·hidden + 2·heads·headDim + 2·kvHeads·headDim + 3·ffn}; with recomputation {@code
+ * hidden}, and one layer's all.
  *
  * @param microBatchTokens a batch of more tokens is learned from in parts of at most as many, whose
  *     gradients add up to the whole's; a longer sequence is a part of its own
