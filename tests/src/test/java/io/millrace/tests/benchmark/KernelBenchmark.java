@@ -3,9 +3,9 @@ package io.millrace.tests.benchmark;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.RopeScaling;
-import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
@@ -107,8 +107,7 @@ public class KernelBenchmark {
     int tokens = shape.batch * shape.length;
     int kvColumns = shape.hidden / shape.heads * shape.kvHeads;
     backend = kind.open();
-    queries =
-        Queries.all(Sequences.of(Collections.nCopies(shape.batch, new int[shape.length])));
+    queries = Queries.all(Sequences.of(Collections.nCopies(shape.batch, new int[shape.length])));
     targets = random.ints(tokens / 2, 0, VOCABULARY).toArray();
     perTarget = new float[targets.length];
     entropies = new float[targets.length];
