@@ -58,6 +58,15 @@ final class QuickstartCommand implements Callable<Integer> {
       description = "Make the PPO job fail once when its Nth rollout passes, to watch it recover.")
   private long failAtRollout;
 
+  @Option(
+      names = "--versions-behind",
+      defaultValue = "1",
+      paramLabel = "N",
+      description =
+          "Send prompts so early that rollouts are sampled N versions before the one that learns"
+              + " from them; 0 makes the loop wait for each version (default: ${DEFAULT-VALUE}).")
+  private int versionsBehind;
+
   @Option(names = "--keep-running", description = "Leave Kafka up afterwards, until Ctrl-C.")
   private boolean keepRunning;
 
@@ -68,6 +77,9 @@ final class QuickstartCommand implements Callable<Integer> {
     }
     if (failAtRollout < 0) {
       throw new UserException("--fail-at-rollout must be at least 0, not " + failAtRollout);
+    }
+    if (versionsBehind < 0) {
+      throw new UserException("--versions-behind must be at least 0, not " + versionsBehind);
     }
     if (report != null) {
       requireWritable(report);
@@ -82,7 +94,8 @@ final class QuickstartCommand implements Callable<Integer> {
     QuickstartSettings settings =
         QuickstartSettings.standard(seed, directory)
             .withIterations(iterations)
-            .withFailAtRollout(failAtRollout);
+            .withFailAtRollout(failAtRollout)
+            .withVersionsBehind(versionsBehind);
     new Quickstart(settings, new Progress(System.out))
         .run(
             (finished, bootstrapServers) -> {

@@ -6,16 +6,17 @@ import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** The latest figures of every job, from the topic training-metrics. */
+/** The figures of every job, from the topic training-metrics. */
 final class MetricsFollower implements AutoCloseable {
 
   private final RecordReader<TrainingMetrics> reader;
-  private final Map<String, TrainingMetrics> latest = new HashMap<>();
+  private final Map<String, List<TrainingMetrics>> byJob = new HashMap<>();
 
   MetricsFollower(KafkaSettings kafka) throws IOException {
     this.reader = RecordReader.fromEarliest(kafka, Topic.TRAINING_METRICS);
@@ -26,13 +27,19 @@ final class MetricsFollower implements AutoCloseable {
     Optional<RecordReader.Entry<TrainingMetrics>> next = reader.next(Duration.ofMillis(50));
     while (next.isPresent()) {
       TrainingMetrics metrics = next.get().record().orElseThrow();
-      latest.put(metrics.getJob(), metrics);
+      byJob.computeIfAbsent(metrics.getJob(), job -> new ArrayList<>()).add(metrics);
       next = reader.next(Duration.ZERO);
     }
   }
 
   Optional<TrainingMetrics> latest(String job) {
-    return Optional.ofNullable(latest.get(job));
+    List<TrainingMetrics> all = history(job);
+    return all.isEmpty() ? Optional.empty() : Optional.of(all.getLast());
+  }
+
+  /** A job's figures in the order in which they came. */
+  List<TrainingMetrics> history(String job) {
+    return byJob.getOrDefault(job, List.of());
   }
 
   /** A figure of several jobs, added up. */

@@ -22,6 +22,7 @@ import io.millrace.schemas.Objective;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.TrainingMetrics;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -53,9 +54,6 @@ public final class Quickstart {
   private static final int DEMONSTRATIONS_PER_SEQUENCE = 3;
 
   private static final int EPOCHS = 3;
-
-  /** Batches of prompts on their way: one is sampled while another is learned from. */
-  private static final int BATCHES_AHEAD = 2;
 
   /** A stage that stands still for this long has failed. */
   private static final Duration STALL = Duration.ofMinutes(4);
@@ -137,6 +135,8 @@ public final class Quickstart {
             "ppo.kl=0.05",
             "ppo.score-batch-size=" + BATCH,
             "ppo.fail-at-rollout=" + settings.failAtRollout(),
+            // Nothing is dropped: one more than asked for may pass while a version is published.
+            "ppo.max-staleness=" + (settings.versionsBehind() + 3),
             "ppo.optimizer.weight-decay=0");
     return ConfigLoader.load(Optional.empty(), options);
   }
@@ -198,7 +198,7 @@ public final class Quickstart {
               requireAlive(cluster, rewardModels, rollout, ppo);
               metrics.poll();
               long iterations = metrics.latest("ppo").map(m -> m.getStep()).orElse(0L);
-              feeder.feedUpTo(iterations + BATCHES_AHEAD);
+              feeder.feedUpTo(iterations + 1 + settings.versionsBehind());
               metrics.latest("ppo").ifPresent(m -> progress.ppo(m, rewardFigures(metrics)));
               return iterations;
             },
@@ -255,6 +255,7 @@ public final class Quickstart {
               trained.get("dropped/stale").longValue(),
               learnedTwice(kafka),
               trained.get("restarts").longValue()),
+          curve(metrics.history("ppo")),
           last.toString());
     }
   }
@@ -268,6 +269,18 @@ public final class Quickstart {
     }
     writer.flush();
     return archive.size();
+  }
+
+  private static List<QuickstartReport.Iteration> curve(List<TrainingMetrics> iterations) {
+    return iterations.stream()
+        .map(
+            metrics ->
+                new QuickstartReport.Iteration(
+                    metrics.getStep(),
+                    metrics.getMetrics().get("objective/scores"),
+                    metrics.getMetrics().get("objective/kl"),
+                    metrics.getMetrics().get("stream/policy_lag_versions")))
+        .toList();
   }
 
   private static List<String> rewardJobs() {

@@ -13,6 +13,7 @@ public record QuickstartReport(
     Counts produced,
     Counts consumed,
     Ppo ppo,
+    List<Iteration> curve,
     @JsonProperty("last_checkpoint") String lastCheckpoint) {
 
   /** The first policy, which only imitates, against the last. */
@@ -47,6 +48,16 @@ public record QuickstartReport(
    * @param accuracy by rating, and of "all"; each judgment was scored before it was learned from
    */
   public record RewardModel(long version, long judgments, Map<String, Double> accuracy) {}
+
+  /**
+   * An iteration of PPO.
+   *
+   * @param score mean of the piecewise reward, whitened or not as the job has it, without the KL
+   *     penalty
+   * @param kl mean over rollouts of log π − log π_0, in nats
+   * @param lag mean number of versions between the policy that sampled and the one that learned
+   */
+  public record Iteration(long step, double score, double kl, double lag) {}
 
   /** Records, exact also after failures. */
   public record Counts(long prompts, long judgments, long rollouts) {}

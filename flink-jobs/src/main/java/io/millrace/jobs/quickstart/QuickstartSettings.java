@@ -12,6 +12,7 @@ import java.nio.file.Path;
  * @param iterations of PPO
  * @param heldOut held-out prompts of each kind that policies are compared on
  * @param failAtRollout fails the PPO job once when this rollout passes; 0 never
+ * @param versionsBehind how many versions before the one that learns from it a rollout is sampled
  */
 public record QuickstartSettings(
     long seed,
@@ -20,9 +21,14 @@ public record QuickstartSettings(
     int archive,
     int iterations,
     int heldOut,
-    long failAtRollout) {
+    long failAtRollout,
+    int versionsBehind) {
 
   public QuickstartSettings {
+    if (versionsBehind < 0) {
+      throw new IllegalArgumentException(
+          "rollouts are 0 versions behind or more, not " + versionsBehind);
+    }
     if (demonstrations < 1 || archive < 2 || iterations < 1 || heldOut < 1 || failAtRollout < 0) {
       throw new IllegalArgumentException(
           "a quickstart needs demonstrations %d, archive %d, iterations %d, held-out %d above 0"
@@ -30,18 +36,26 @@ public record QuickstartSettings(
     }
   }
 
+  /** One batch is sampled while another is learned from. */
+  private static final int ONE_BEHIND = 1;
+
   /** What {@code ./millrace quickstart} runs. */
   public static QuickstartSettings standard(long seed, Path directory) {
-    return new QuickstartSettings(seed, directory, 3200, 2048, 50, 200, 0);
+    return new QuickstartSettings(seed, directory, 3200, 2048, 50, 200, 0, ONE_BEHIND);
   }
 
   public QuickstartSettings withFailAtRollout(long rollout) {
     return new QuickstartSettings(
-        seed, directory, demonstrations, archive, iterations, heldOut, rollout);
+        seed, directory, demonstrations, archive, iterations, heldOut, rollout, versionsBehind);
   }
 
   public QuickstartSettings withIterations(int count) {
     return new QuickstartSettings(
-        seed, directory, demonstrations, archive, count, heldOut, failAtRollout);
+        seed, directory, demonstrations, archive, count, heldOut, failAtRollout, versionsBehind);
+  }
+
+  public QuickstartSettings withVersionsBehind(int count) {
+    return new QuickstartSettings(
+        seed, directory, demonstrations, archive, iterations, heldOut, failAtRollout, count);
   }
 }
