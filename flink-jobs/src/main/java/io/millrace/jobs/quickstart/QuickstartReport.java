@@ -52,8 +52,7 @@ public record QuickstartReport(
   /**
    * An iteration of PPO.
    *
-   * @param score mean of the piecewise reward, whitened or not as the job has it, without the KL
-   *     penalty
+   * @param score mean of the piecewise reward before whitening, without the KL penalty
    * @param kl mean over rollouts of log π − log π_0, in nats
    * @param lag mean number of versions between the policy that sampled and the one that learned
    */
