@@ -135,11 +135,14 @@ public final class Llama implements AutoCloseable {
     backend.attention(attended, q, k, v, queries, config.heads(), config.kvHeads());
     Tensor mid = buffers.get("mid", slot, m, h);
     backend.linear(mid, attended, weight(weights, layer, "self_attn.o_proj"));
-    backend.add(mid, ofQueries("residual", queries, x));
-
     Tensor norm2 = buffers.get("norm2", slot, m, h);
-    backend.rmsNorm(
-        norm2, mid, weight(weights, layer, "post_attention_layernorm"), config.rmsNormEps());
+    backend.addRmsNorm(
+        norm2,
+        mid,
+        ofQueries("residual", queries, x),
+        weight(weights, layer, "post_attention_layernorm"),
+        config.rmsNormEps());
+
     Tensor gate = buffers.get("gate", slot, m, f);
     Tensor up = buffers.get("up", slot, m, f);
     Tensor gated = buffers.get("gated", slot, m, f);

@@ -75,9 +75,9 @@ final class LlamaDecoder implements AutoCloseable {
 
     Tensor x = buffers.get("x", 0, n, h);
     backend.gatherRows(x, embedding, tokens);
+    backend.rmsNorm(norm, x, layers.getFirst().inputNorm, config.rmsNormEps());
     for (int i = 0; i < layers.size(); i++) {
       Layer layer = layers.get(i);
-      backend.rmsNorm(norm, x, layer.inputNorm, config.rmsNormEps());
       backend.linearByRow(q, norm, layer.q);
       backend.linearByRow(k, norm, layer.k);
       backend.linearByRow(v, norm, layer.v);
@@ -85,16 +85,15 @@ final class LlamaDecoder implements AutoCloseable {
       backend.rope(k, positions, rope, false);
       backend.cachedAttention(attended, q, k, v, cache, i, sequences, config.heads());
       backend.linearByRow(change, attended, layer.o);
-      backend.add(x, change);
+      backend.addRmsNorm(norm, x, change, layer.postAttentionNorm, config.rmsNormEps());
 
-      backend.rmsNorm(norm, x, layer.postAttentionNorm, config.rmsNormEps());
       backend.linearByRow(gate, norm, layer.gate);
       backend.linearByRow(up, norm, layer.up);
       backend.swiGlu(gated, gate, up);
       backend.linearByRow(change, gated, layer.down);
-      backend.add(x, change);
+      Tensor next = i + 1 < layers.size() ? layers.get(i + 1).inputNorm : lastNorm;
+      backend.addRmsNorm(norm, x, change, next, config.rmsNormEps());
     }
-    backend.rmsNorm(norm, x, lastNorm, config.rmsNormEps());
     return norm;
   }
 

@@ -76,6 +76,12 @@ public interface Backend extends AutoCloseable {
    */
   void rmsNorm(Tensor out, Tensor x, Tensor w, float epsilon);
 
+  /** The residual stream's step: x += change [n, h], then out = {@link #rmsNorm} of it. */
+  default void addRmsNorm(Tensor out, Tensor x, Tensor change, Tensor w, float epsilon) {
+    add(x, change);
+    rmsNorm(out, x, w, epsilon);
+  }
+
   void rmsNormBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon);
 
   /**

@@ -72,6 +72,7 @@ interface RefusalContract extends Contract {
           assertRefused(() -> b.linearBackward(x, w, x, x, w), "[5, 4]", "[3, 4]");
           assertRefused(() -> b.rmsNorm(turned, x, norm, 1e-5f), "[4, 3]", "[3, 4]");
           assertRefused(() -> b.rmsNorm(x, x, y, 1e-5f), "[3, 4]", "[3, 5]");
+          assertRefused(() -> b.addRmsNorm(x, x, y, norm, 1e-5f), "[3, 4]", "[3, 5]");
           assertRefused(() -> b.rmsNormBackward(x, x, x, x, norm, 1e-5f), "[3, 4]", "[4]");
           assertRefused(() -> b.rmsNormBackward(turned, norm, x, x, norm, 1e-5f), "[4, 3]");
           assertRefused(() -> b.rmsNormBackward(x, norm, turned, x, norm, 1e-5f), "[4, 3]");

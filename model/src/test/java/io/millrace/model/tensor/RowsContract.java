@@ -52,6 +52,18 @@ interface RowsContract extends Contract {
           backend().rmsNorm(y, x, w, epsilon);
           assertForward("out", Reference.rmsNorm(doubles(x), doubles(w), n, h, epsilon), y);
 
+          Tensor change = tensors.tensor(tensors.values(n * h, scale), n, h);
+          Tensor sum = tensors.tensor(doubles(x), n, h);
+          backend().add(sum, change);
+          Tensor stream = tensors.tensor(doubles(x), n, h);
+          Tensor normalised = tensors.output(n, h);
+          backend().addRmsNorm(normalised, stream, change, w, epsilon);
+          assertArrayEquals(sum.toFloats(), stream.toFloats(), "x + change");
+          assertForward(
+              "norm of the sum",
+              Reference.rmsNorm(doubles(sum), doubles(w), n, h, epsilon),
+              normalised);
+
           Tensor dy = tensors.random(n, h);
           Tensor dx = tensors.tensor(tensors.values(n * h, 1 / scale), n, h);
           Tensor dw = tensors.random(h);

@@ -111,6 +111,7 @@ final class Workload implements AutoCloseable {
     }
     backend.gatherRows(x, head, targets);
     backend.gatherRowsBackward(dhead, targets, x);
+    backend.addRmsNorm(y, x, dx, scale, 1e-5f);
     backend.rmsNorm(y, x, scale, 1e-5f);
     backend.rmsNormBackward(dx, dscale, y, x, scale, 1e-5f);
     backend.linear(out, y, w);

@@ -143,6 +143,14 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public void addRmsNorm(Tensor out, Tensor x, Tensor change, Tensor w, float epsilon) {
+    Arguments.requireSameSize("addRmsNorm", x, change);
+    Arguments.rmsNorm(out, x, w);
+    rmsNorm.addForward(
+        memory(out), memory(x), memory(change), memory(w), x.rows(), x.columns(), epsilon);
+  }
+
+  @Override
   public void rmsNormBackward(
       Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon) {
     Arguments.rmsNormBackward(dx, dw, dout, x, w);

@@ -32,17 +32,42 @@ final class RmsNorm {
         (unit, worker) -> {
           for (int row = blocks.start(unit); row < blocks.end(unit); row++) {
             long at = (long) row * h;
-            float r = inverseRms(x, at, h, epsilon);
-            int j = 0;
-            for (; j <= h - WIDTH; j += WIDTH) {
-              store(load(x, at + j).mul(r).mul(load(w, j)), out, at + j);
-            }
-            if (j < h) {
-              VectorMask<Float> mask = rest(j, h);
-              store(load(x, at + j, mask).mul(r).mul(load(w, j, mask)), out, at + j, mask);
-            }
+            rowForward(out, x, w, at, h, inverseRms(x, at, h, epsilon));
           }
         });
+  }
+
+  /** x += change, then out as in {@link #forward}, while a row is in the first-level cache. */
+  void addForward(
+      MemorySegment out,
+      MemorySegment x,
+      MemorySegment change,
+      MemorySegment w,
+      int rows,
+      int h,
+      float epsilon) {
+    RowBlocks blocks = RowBlocks.of(rows, h, pool);
+    pool.run(
+        blocks.count(),
+        (unit, worker) -> {
+          for (int row = blocks.start(unit); row < blocks.end(unit); row++) {
+            long at = (long) row * h;
+            addRow(x, at, change, at, h);
+            rowForward(out, x, w, at, h, inverseRms(x, at, h, epsilon));
+          }
+        });
+  }
+
+  private static void rowForward(
+      MemorySegment out, MemorySegment x, MemorySegment w, long at, int h, float r) {
+    int j = 0;
+    for (; j <= h - WIDTH; j += WIDTH) {
+      store(load(x, at + j).mul(r).mul(load(w, j)), out, at + j);
+    }
+    if (j < h) {
+      VectorMask<Float> mask = rest(j, h);
+      store(load(x, at + j, mask).mul(r).mul(load(w, j, mask)), out, at + j, mask);
+    }
   }
 
   private static float inverseRms(MemorySegment x, long at, int h, float epsilon) {
@@ -93,7 +118,7 @@ final class RmsNorm {
           }
         });
     for (int block = 0; block < blocks.count(); block++) {
-      addRow(dw, sums, (long) block * h, h);
+      addRow(dw, 0, sums, (long) block * h, h);
     }
   }
 
@@ -164,14 +189,16 @@ final class RmsNorm {
     }
   }
 
-  private static void addRow(MemorySegment target, MemorySegment x, long at, int h) {
+  private static void addRow(
+      MemorySegment target, long targetAt, MemorySegment x, long xAt, int h) {
     int j = 0;
     for (; j <= h - WIDTH; j += WIDTH) {
-      store(load(target, j).add(load(x, at + j)), target, j);
+      store(load(target, targetAt + j).add(load(x, xAt + j)), target, targetAt + j);
     }
     if (j < h) {
       VectorMask<Float> mask = rest(j, h);
-      store(load(target, j, mask).add(load(x, at + j, mask)), target, j, mask);
+      FloatVector sum = load(target, targetAt + j, mask).add(load(x, xAt + j, mask));
+      store(sum, target, targetAt + j, mask);
     }
   }
 }
