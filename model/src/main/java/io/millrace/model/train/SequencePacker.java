@@ -11,9 +11,9 @@ import java.util.OptionalInt;
 
 /**
  * Fills training sequences with examples, in the order in which they come, and batches with
- * sequences (Llama 2, arXiv 2307.09288, section 3.1). An example is never cut: one that does not fit
- * begins the next sequence. Between two examples of a sequence stands the separator, which is never
- * learned.
+ * sequences (Llama 2, arXiv 2307.09288, section 3.1). An example is never cut: one that does not
+ * fit begins the next sequence. Between two examples of a sequence stands the separator, which is
+ * never learned.
  *
  * <p>What comes out depends on the order of the examples alone; the examples of the batch that is
  * being filled are the whole state.
