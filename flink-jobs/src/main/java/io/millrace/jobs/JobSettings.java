@@ -1,12 +1,15 @@
 package io.millrace.jobs;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.Retention;
 import io.millrace.connectors.flink.Sources.Bound;
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.FlinkSection;
 import io.millrace.jobs.config.MillraceConfig;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.ExternalizedCheckpointRetention;
@@ -30,6 +33,13 @@ public final class JobSettings {
 
   public static CheckpointStore store(MillraceConfig config) {
     return new CheckpointStore(config.checkpoints().directory());
+  }
+
+  /** Which versions stay; the policy that jobs start from does. */
+  static Retention retention(MillraceConfig config) {
+    CheckpointSection section = config.checkpoints();
+    return new Retention(
+        section.keep(), section.keepEvery(), section.keepFor(), List.of(config.model().initial()));
   }
 
   /** Whether a job's input ends. */

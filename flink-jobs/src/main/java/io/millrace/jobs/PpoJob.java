@@ -12,6 +12,8 @@ import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.PpoOperator;
 import io.millrace.jobs.operator.ScoreOperator;
 import io.millrace.jobs.operator.ScoredRollout;
+import io.millrace.jobs.safety.SafetyClassifier;
+import io.millrace.jobs.safety.SafetyClassifiers;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
@@ -29,6 +31,8 @@ final class PpoJob {
 
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
     KafkaSettings kafka = JobSettings.kafka(config);
+    // A class that is not there, or not a classifier, is told here and not by a failing job.
+    SafetyClassifier _ = SafetyClassifiers.of(config.ppo());
 
     DataStream<Rollout> rollouts = JobInputs.rollouts(env, config, JOB, bounded);
     DataStream<RewardCheckpoint> rewardModels =
@@ -58,7 +62,8 @@ final class PpoJob {
             .setParallelism(1)
             .setMaxParallelism(1);
 
-    CheckpointSink.attach(checkpoints, kafka, JobSettings.store(config), JOB);
+    CheckpointSink.attach(
+        checkpoints, kafka, JobSettings.store(config), JobSettings.retention(config), JOB);
     Streams.write(checkpoints.getSideOutput(Outputs.REWARDS), kafka, Topic.REWARDS, JOB);
     Streams.write(checkpoints.getSideOutput(Outputs.METRICS), kafka, Topic.TRAINING_METRICS, JOB);
   }

@@ -56,7 +56,8 @@ final class RewardModelJob {
       metrics = metrics == null ? trainedMetrics : metrics.union(trainedMetrics);
     }
 
-    CheckpointSink.attach(checkpoints, kafka, JobSettings.store(config), JOB);
+    CheckpointSink.attach(
+        checkpoints, kafka, JobSettings.store(config), JobSettings.retention(config), JOB);
     Streams.write(metrics, kafka, Topic.TRAINING_METRICS, JOB);
   }
 }

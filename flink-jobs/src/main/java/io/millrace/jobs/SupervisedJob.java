@@ -45,7 +45,8 @@ final class SupervisedJob {
             .setParallelism(1)
             .setMaxParallelism(1);
 
-    CheckpointSink.attach(checkpoints, kafka, JobSettings.store(config), JOB);
+    CheckpointSink.attach(
+        checkpoints, kafka, JobSettings.store(config), JobSettings.retention(config), JOB);
     Streams.write(checkpoints.getSideOutput(Outputs.METRICS), kafka, Topic.TRAINING_METRICS, JOB);
   }
 

@@ -10,7 +10,10 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.junit.jupiter.api.Test;
@@ -67,5 +70,32 @@ class TopicTest {
       Topic<T> topic, SpecificRecordBase record) {
     String compacted = topic.compacted() ? " compacted" : "";
     return topic.name() + " " + topic.keyOf(topic.type().cast(record)) + compacted;
+  }
+
+  /** The page's table has every topic with its record type and cleanup, and no other. */
+  @Test
+  void thePageNamesTheTopicsThatThereAre() throws IOException {
+    List<String> written =
+        Files.readAllLines(Path.of("../docs/topics.md")).stream()
+            .filter(line -> line.matches("\\| `[a-z-]+` \\| `\\w+` \\|.*"))
+            .map(TopicTest::described)
+            .toList();
+    List<String> known =
+        Topic.all().stream()
+            .map(
+                topic ->
+                    "%s %s %s"
+                        .formatted(
+                            topic.name(),
+                            topic.type().getSimpleName(),
+                            topic.compacted() ? "compact" : "delete"))
+            .toList();
+    assertEquals(known, written);
+  }
+
+  private static String described(String row) {
+    List<String> cells = Arrays.stream(row.split("\\|")).map(String::strip).toList();
+    String cleanup = cells.getLast().startsWith("compact") ? "compact" : cells.getLast();
+    return (cells.get(1) + " " + cells.get(2) + " ").replace("`", "") + cleanup;
   }
 }

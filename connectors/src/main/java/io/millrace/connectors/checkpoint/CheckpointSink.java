@@ -2,6 +2,7 @@ package io.millrace.connectors.checkpoint;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import java.io.IOException;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -27,27 +28,32 @@ public final class CheckpointSink
 
   private final KafkaSettings settings;
   private final CheckpointStore store;
+  private final Retention retention;
   private final String transactionalId;
 
-  private CheckpointSink(KafkaSettings settings, CheckpointStore store, String transactionalId) {
+  private CheckpointSink(
+      KafkaSettings settings, CheckpointStore store, Retention retention, String transactionalId) {
     this.settings = settings;
     this.store = store;
+    this.retention = retention;
     this.transactionalId = transactionalId;
   }
 
   /**
    * Ends a stream in such a sink, with parallelism 1, since versions are announced in order.
    *
+   * @param retention which of the versions published so far stay
    * @param job the job's name; two jobs must not publish under one
    */
   public static void attach(
       DataStream<StagedCheckpoint> staged,
       KafkaSettings settings,
       CheckpointStore store,
+      Retention retention,
       String job) {
     String transactionalId = settings.topicPrefix() + job + ".checkpoints";
     staged
-        .sinkTo(new CheckpointSink(settings, store, transactionalId))
+        .sinkTo(new CheckpointSink(settings, store, retention, transactionalId))
         .setParallelism(1)
         .name("publish checkpoints")
         .uid("publish-checkpoints");
@@ -69,6 +75,7 @@ public final class CheckpointSink
     return new CheckpointCommitter(
         store,
         new Announcer(settings, transactionalId),
+        new Retirement(store, retention, Clock.systemUTC()),
         context.metricGroup().counter("checkpoints_announced"));
   }
 

@@ -14,6 +14,8 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HexFormat;
+import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -25,8 +27,8 @@ import java.util.stream.Stream;
  * </pre>
  *
  * <p>Both steps may be repeated: staging a version again replaces what was staged, committing it
- * again changes nothing. The root is a directory of this machine or of a file system mounted on all
- * machines of the job.
+ * again changes nothing. Old versions may be retired, by a {@link Retention}. The root is a
+ * directory of this machine or of a file system mounted on all machines of the job.
  */
 public final class CheckpointStore implements Serializable {
   private static final long serialVersionUID = 1L;
@@ -35,6 +37,8 @@ public final class CheckpointStore implements Serializable {
   public static final String MANIFEST = "millrace.json";
 
   private static final String STAGING = ".staging";
+  private static final String RETIRED = ".retired";
+  private static final Pattern VERSION = Pattern.compile("v\\d{1,18}");
 
   private final String root;
 
@@ -80,17 +84,62 @@ public final class CheckpointStore implements Serializable {
 
   /** The highest version of a model that is visible; 0 where there is none. */
   public long latestVersion(String name) throws IOException {
-    Path directory = directory(name);
-    if (!Files.isDirectory(directory)) {
-      return 0;
+    List<Long> versions = versions(name);
+    return versions.isEmpty() ? 0 : versions.getLast();
+  }
+
+  /** The versions of a model that are visible, in ascending order. */
+  List<Long> versions(String name) throws IOException {
+    return versions(directory(name));
+  }
+
+  private static List<Long> versions(Path model) throws IOException {
+    if (!Files.isDirectory(model)) {
+      return List.of();
     }
-    try (Stream<Path> children = Files.list(directory)) {
+    try (Stream<Path> children = Files.list(model)) {
       return children
           .map(child -> child.getFileName().toString())
-          .filter(child -> child.matches("v\\d{1,18}"))
-          .mapToLong(child -> Long.parseLong(child.substring(1)))
-          .max()
-          .orElse(0);
+          .filter(child -> VERSION.matcher(child).matches())
+          .map(child -> Long.parseLong(child.substring(1)))
+          .sorted()
+          .toList();
+    }
+  }
+
+  /**
+   * Deletes a published version: out of sight by one atomic rename, so that nobody meets a part of
+   * it, then for good.
+   */
+  void retire(String name, long version) throws IOException {
+    Path retired = directory(name).resolve(RETIRED);
+    // What an earlier attempt left.
+    delete(retired);
+    Files.createDirectories(retired);
+    Files.move(
+        directory(name, version),
+        retired.resolve(versionName(version)),
+        StandardCopyOption.ATOMIC_MOVE);
+    delete(retired);
+  }
+
+  /**
+   * Whether an announced checkpoint is gone since later versions have taken its place. False where
+   * that cannot be told: to load it then tells why.
+   */
+  public static boolean isRetired(String uri) {
+    try {
+      Path directory = localPath(uri);
+      Path version = directory.getFileName();
+      if (Files.exists(directory)
+          || version == null
+          || !VERSION.matcher(version.toString()).matches()) {
+        return false;
+      }
+      List<Long> left = versions(directory.resolveSibling("."));
+      return !left.isEmpty() && left.getLast() > Long.parseLong(version.toString().substring(1));
+    } catch (IOException | IllegalArgumentException e) {
+      return false;
     }
   }
 
@@ -127,6 +176,10 @@ public final class CheckpointStore implements Serializable {
       return;
     }
     if (!Files.exists(staged)) {
+      if (latestVersion(files.name()) > files.version()) {
+        // A job that resumes from an old savepoint comes by what was published and retired since.
+        return;
+      }
       throw new IOException(
           "%s is neither staged nor published; was the checkpoint root moved or cleaned?"
               .formatted(published));

@@ -35,8 +35,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A process that starts is given the latest version, then all that follow; {@link
  * Builder#skipOutdated} leaves out those that have a successor by the time the listener is ready. A
- * version whose files are missing or not what was announced is logged and left out; the last good
- * one stays.
+ * version whose files are missing, since it was retired before this process came to it, or not what
+ * was announced is logged and left out; the last good one stays until the next.
  */
 public final class PolicyCheckpoints implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(PolicyCheckpoints.class);
@@ -191,7 +191,12 @@ public final class PolicyCheckpoints implements AutoCloseable {
         settings.directory.resolve("%s-v%06d".formatted(settings.model, announcement.getVersion()));
     Path work = target.resolveSibling(target.getFileName() + ".copying");
     CheckpointStore.delete(work);
-    PublishedFiles.copy(source, work, announcement.getManifestSha256());
+    try {
+      PublishedFiles.copy(source, work, announcement.getManifestSha256());
+    } catch (IOException e) {
+      CheckpointStore.delete(work);
+      throw e;
+    }
     CheckpointStore.delete(target);
     return Files.move(work, target, StandardCopyOption.ATOMIC_MOVE);
   }

@@ -19,6 +19,7 @@ import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -57,7 +58,7 @@ class CheckpointSinkTest {
             .uid("trainer")
             .map(new TestJobs.FailOnce<>("version=5"))
             .returns(StagedCheckpoint.class);
-    CheckpointSink.attach(staged, settings, store, "trainer");
+    CheckpointSink.attach(staged, settings, store, Retention.all(), "trainer");
     JobClient job = env.executeAsync("trainer");
     List<Long> versions = new ArrayList<>();
     try (RecordReader<PolicyCheckpoint> reader =
@@ -87,7 +88,11 @@ class CheckpointSinkTest {
 
     SimpleCounter announced = new SimpleCounter();
     try (CheckpointCommitter next =
-        new CheckpointCommitter(store, new Announcer(settings, "test.checkpoints"), announced)) {
+        new CheckpointCommitter(
+            store,
+            new Announcer(settings, "test.checkpoints"),
+            new Retirement(store, Retention.all(), Clock.systemUTC()),
+            announced)) {
       StagedCheckpoint three = stage(store, 3);
       next.commit(List.of(request(three), request(two), request(one)));
       next.commit(List.of(request(two)));
@@ -108,6 +113,31 @@ class CheckpointSinkTest {
     assertEquals(List.of(1L, 2L, 3L, 4L), versions);
     assertEquals(4, Announcements.latestVersion(settings, Topic.POLICY_CHECKPOINTS, "policy"));
     assertEquals(0, Announcements.latestVersion(settings, Topic.POLICY_CHECKPOINTS, "other"));
+  }
+
+  @Test
+  void whatAFlinkCheckpointMayStillCommitIsNotRetired() throws IOException {
+    KafkaSettings settings = TestBroker.freshTopics();
+    CheckpointStore store = new CheckpointStore(root.toString());
+    Retention newest = new Retention(1, 0, Duration.ZERO, List.of());
+    List<CommitRequest<StagedCheckpoint>> covered = new ArrayList<>();
+    for (long version = 1; version <= 4; version++) {
+      covered.add(request(stage(store, version)));
+    }
+    try (CheckpointCommitter committer = committer(settings, store, newest)) {
+      committer.commit(covered);
+      assertEquals(List.of(1L, 2L, 3L, 4L), store.versions("policy"));
+    }
+    // It dies and resumes from that Flink checkpoint, then goes on to the next.
+    try (CheckpointCommitter committer = committer(settings, store, newest)) {
+      committer.commit(covered);
+      committer.commit(List.of(request(stage(store, 5))));
+      assertEquals(List.of(1L, 5L), store.versions("policy"));
+      // From an old savepoint: done long ago, and not announced again.
+      committer.commit(covered);
+      assertEquals(List.of(1L, 5L), store.versions("policy"));
+    }
+    assertEquals(5, Announcements.latestVersion(settings, Topic.POLICY_CHECKPOINTS, "policy"));
   }
 
   @Test
@@ -180,8 +210,16 @@ class CheckpointSinkTest {
 
   private static CheckpointCommitter committer(KafkaSettings settings, CheckpointStore store)
       throws IOException {
+    return committer(settings, store, Retention.all());
+  }
+
+  private static CheckpointCommitter committer(
+      KafkaSettings settings, CheckpointStore store, Retention retention) throws IOException {
     return new CheckpointCommitter(
-        store, new Announcer(settings, "test.checkpoints"), new SimpleCounter());
+        store,
+        new Announcer(settings, "test.checkpoints"),
+        new Retirement(store, retention, Clock.systemUTC()),
+        new SimpleCounter());
   }
 
   private static CommitRequest<StagedCheckpoint> request(StagedCheckpoint staged) {

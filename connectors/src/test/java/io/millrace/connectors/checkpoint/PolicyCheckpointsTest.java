@@ -13,6 +13,8 @@ import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -163,8 +165,37 @@ class PolicyCheckpointsTest {
     try (var entries = Files.list(copies)) {
       List<String> left = new ArrayList<>();
       entries.forEach(entry -> left.add(entry.getFileName().toString()));
-      left.removeIf(name -> name.endsWith(".copying"));
       assertEquals(List.of("policy-v000001", "policy-v000003"), left.stream().sorted().toList());
+    }
+  }
+
+  @Test
+  void goesOnToTheNewestWhereVersionsAreRetired() throws Exception {
+    publish("policy", 1, 2);
+    CountDownLatch busy = new CountDownLatch(1);
+    CountDownLatch free = new CountDownLatch(1);
+    try (PolicyCheckpoints _ =
+        builder()
+            .watch(
+                policy -> {
+                  handed.add(policy);
+                  busy.countDown();
+                  awaitQuietly(free);
+                })) {
+      busy.await();
+      // While it is busy with 2, others come and go.
+      publish("policy", 3, 4, 5);
+      Retirement retirement =
+          new Retirement(store, new Retention(1, 0, Duration.ZERO, List.of()), Clock.systemUTC());
+      assertEquals(List.of(2L, 3L, 4L), retirement.retire("policy", 5));
+      free.countDown();
+      assertEquals(List.of(2L, 5L), List.of(next(), next()));
+    }
+    assertTrue(handed.isEmpty());
+    try (var entries = Files.list(copies)) {
+      assertEquals(
+          List.of("policy-v000002", "policy-v000005"),
+          entries.map(entry -> entry.getFileName().toString()).sorted().toList());
     }
   }
 

@@ -38,7 +38,7 @@ public record MillraceConfig(
   /** The same with paths that hold whatever a process's working directory is. */
   public MillraceConfig withAbsolutePaths() {
     return with(
-        new CheckpointSection(absolute(checkpoints.directory())),
+        checkpoints.withDirectory(absolute(checkpoints.directory())),
         flink.withStateDirectory(absolute(flink.stateDirectory())),
         model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())),
         supervised.fromFile() ? supervised.withFile(absolute(supervised.file())) : supervised);

@@ -2,6 +2,7 @@ package io.millrace.jobs.config;
 
 import io.millrace.model.rlhf.KlEstimator;
 import java.io.Serializable;
+import java.util.Map;
 
 /** PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3). */
 public record PpoSection(
@@ -22,6 +23,20 @@ public record PpoSection(
     @Option(value = "0.2", help = "Clip range of the critic's values.") double valueClip,
     @Option(value = "0.15", help = "A response whose R_s is below this is judged by safety.")
         double safetyThreshold,
+    @Option(
+            value = "",
+            help =
+                "Class that tells safety prompts beside those that are flagged so, an"
+                    + " `io.millrace.jobs.safety.SafetyClassifier`; empty: the flag alone counts."
+                    + " `io.millrace.jobs.safety.KeywordSafetyClassifier` goes by the words of its"
+                    + " option `keywords`.")
+        String safetyClassifier,
+    @Option(
+            value = "",
+            help =
+                "What that class is given, such as `keywords: bomb, poison`; `${env:NAME}` and"
+                    + " `${file:PATH}` as in kafka.properties.")
+        Map<String, String> safetyClassifierOptions,
     @Option(
             value = "1.0",
             help = "Subtracted from the reward of a response cut at the length limit.")
@@ -88,6 +103,11 @@ public record PpoSection(
     Require.positive("clip", clip);
     Require.positive("value-clip", valueClip);
     Require.between("safety-threshold", safetyThreshold, 0, 1);
+    safetyClassifierOptions = Map.copyOf(safetyClassifierOptions);
+    if (safetyClassifier.isBlank() && !safetyClassifierOptions.isEmpty()) {
+      throw new IllegalArgumentException(
+          "safety-classifier-options are given without a safety-classifier");
+    }
     Require.between("truncation-penalty", truncationPenalty, 0, Double.MAX_VALUE);
     Require.atLeast("max-staleness", maxStaleness, 0);
     Require.between("max-importance-weight", maxImportanceWeight, 1, Double.MAX_VALUE);

@@ -64,6 +64,10 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   }
 
   private void check(String uri, String manifestSha256, CheckpointKind kind) {
+    if (CheckpointStore.isRetired(uri)) {
+      // Nothing is wrong with it; who would load it waits for the one that took its place.
+      return;
+    }
     try (CheckpointDirectory checkpoint =
         CheckpointDirectory.open(CheckpointStore.resolve(uri, manifestSha256))) {
       if (checkpoint.kind() != kind) {

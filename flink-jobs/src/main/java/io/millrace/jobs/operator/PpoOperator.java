@@ -129,7 +129,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       worked = true;
     }
     if (trainer == null) {
-      trainer = trainer(batch.get(0).helpfulnessUri);
+      trainer = trainer(firstHelpfulnessUri());
     }
     trainer.begin(batch.stream().map(rollout -> rollout.toPpo(version)).toList());
     return true;
@@ -223,6 +223,15 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private PiecewiseReward piecewise() {
     return new PiecewiseReward(section().safetyThreshold());
+  }
+
+  /** That of the first rollout whose reward model the store still keeps. */
+  private String firstHelpfulnessUri() {
+    return batch.stream()
+        .map(rollout -> rollout.helpfulnessUri)
+        .filter(uri -> !CheckpointStore.isRetired(uri))
+        .findFirst()
+        .orElse(batch.get(0).helpfulnessUri);
   }
 
   /** The critic starts from the helpfulness reward model that scored the first batch. */

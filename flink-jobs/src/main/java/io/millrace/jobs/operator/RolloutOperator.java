@@ -152,8 +152,10 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   @Override
   public void processElement2(StreamRecord<PolicyCheckpoint> element) {
     PolicyCheckpoint announced = element.getValue();
-    if (announced.getModel().equals(settings.config().model().name())) {
+    if (announced.getModel().equals(settings.config().model().name())
+        && !CheckpointStore.isRetired(announced.getUri())) {
       policyUri = announced.getUri();
+      sampling.wake();
     }
   }
 
@@ -189,6 +191,10 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     if (inbox.isEmpty() && (engine == null || engine.isIdle())) {
       return false;
     }
+    if (engine == null && CheckpointStore.isRetired(policyUri)) {
+      // Of a state that is older than what the store keeps: the announcement of a later one comes.
+      return false;
+    }
     usePolicy();
     for (SamplingRequest next = inbox.peek(); next != null; next = inbox.peek()) {
       if (!engine.offer(next)) {
@@ -203,6 +209,9 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   private void usePolicy() throws IOException {
     String latest = policyUri;
     if (latest.equals(loadedUri) || (engine != null && engine.isChangingPolicy())) {
+      return;
+    }
+    if (engine != null && CheckpointStore.isRetired(latest)) {
       return;
     }
     PolicyModel policy = PolicyModel.load(backend, latest);

@@ -3,6 +3,8 @@ package io.millrace.jobs.operator;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.PpoSection;
+import io.millrace.jobs.safety.SafetyClassifier;
+import io.millrace.jobs.safety.SafetyClassifiers;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
@@ -47,6 +49,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   private transient Map<Objective, LoadedRewardModel> loaded;
   private transient SingleObject<Rollout> rolloutCodec;
   private transient SingleObject<RewardCheckpoint> checkpointCodec;
+  private transient SafetyClassifier classifier;
   private transient boolean announcementsEnded;
   private transient boolean rolloutsEnded;
 
@@ -69,6 +72,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   protected void openModels() throws IOException {
     backend = settings.backend();
     reference = PolicyModel.load(backend, settings.config().model().initial());
+    classifier = SafetyClassifiers.of(section());
     loaded = new EnumMap<>(Objective.class);
     rolloutCodec = SingleObject.of(Rollout.class);
     checkpointCodec = SingleObject.of(RewardCheckpoint.class);
@@ -84,7 +88,10 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
 
   @Override
   public void processElement2(StreamRecord<RewardCheckpoint> element) throws IOException {
-    announced.put(element.getValue().getObjective(), element.getValue());
+    RewardCheckpoint checkpoint = element.getValue();
+    if (!CheckpointStore.isRetired(checkpoint.getUri())) {
+      announced.put(checkpoint.getObjective(), checkpoint);
+    }
     scoreFullBatches();
   }
 
@@ -138,7 +145,8 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
       scored.helpfulnessVersion = announced.get(Objective.HELPFULNESS).getVersion();
       scored.safetyVersion = announced.get(Objective.SAFETY).getVersion();
       scored.helpfulnessUri = announced.get(Objective.HELPFULNESS).getUri();
-      scored.isSafety = rollout.getIsSafety();
+      scored.isSafety =
+          rollout.getIsSafety() || classifier.isSafety(Dialogues.messages(rollout.getDialogue()));
       scored.truncated = rollout.getFinishReason() == FinishReason.LENGTH;
       scored.policyVersion = rollout.getPolicyVersion();
       scored.temperature = rollout.getTemperature();
@@ -210,6 +218,9 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
         StateIo.readList(in, stream -> checkpointCodec.decode(StateIo.readBytes(stream)))) {
       announced.put(checkpoint.getObjective(), checkpoint);
     }
+    // Of a state that is older than what the store keeps: rollouts wait for the announcements that
+    // follow.
+    announced.values().removeIf(checkpoint -> CheckpointStore.isRetired(checkpoint.getUri()));
   }
 
   @Override

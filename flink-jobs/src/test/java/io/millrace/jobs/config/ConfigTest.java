@@ -34,7 +34,7 @@ class ConfigTest {
     MillraceConfig expected =
         new MillraceConfig(
             new KafkaSection("localhost:9092", "millrace.", Map.of()),
-            new CheckpointSection("millrace-data/checkpoints"),
+            new CheckpointSection("millrace-data/checkpoints", 0, 0, Duration.ofDays(1)),
             new FlinkSection(
                 "millrace-data/flink", Duration.ofSeconds(5), 1, 30, Duration.ofSeconds(1)),
             new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
@@ -83,6 +83,8 @@ class ConfigTest {
                 0.2,
                 0.2,
                 0.15,
+                "",
+                Map.of(),
                 1.0,
                 4,
                 true,

@@ -1,0 +1,80 @@
+package io.millrace.connectors.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Deletes the versions that a {@link Retention} lets go of. */
+final class Retirement {
+  private static final Logger LOG = LoggerFactory.getLogger(Retirement.class);
+
+  private final CheckpointStore store;
+  private final Retention retention;
+  private final Clock clock;
+
+  Retirement(CheckpointStore store, Retention retention, Clock clock) {
+    this.store = store;
+    this.retention = retention;
+    this.clock = clock;
+  }
+
+  /**
+   * Deletes what may go of one model. Storage that cannot be freed stops no publishing: it is told
+   * in the log, and tried again with the next version.
+   *
+   * @param before this version and later ones may still be named by a Flink checkpoint that a job
+   *     resumes from, as not yet committed
+   * @return the versions that are gone now
+   */
+  List<Long> retire(String name, long before) {
+    List<Long> retired = new ArrayList<>();
+    if (retention.keep() == 0) {
+      return retired;
+    }
+    try {
+      List<Long> versions = store.versions(name);
+      // The first is what all others are compared with.
+      for (int i = 1; i < versions.size() - retention.keep(); i++) {
+        long version = versions.get(i);
+        if (version < before
+            && !isPinned(name, version)
+            && isPast(name, versions.get(i + retention.keep()))) {
+          store.retire(name, version);
+          retired.add(version);
+        }
+      }
+    } catch (IOException e) {
+      LOG.warn("old versions of {} cannot be deleted: {}", name, e.toString());
+    }
+    if (!retired.isEmpty()) {
+      LOG.info("retired versions {} of {}", retired, name);
+    }
+    return retired;
+  }
+
+  private boolean isPinned(String name, long version) throws IOException {
+    if (retention.keepEvery() > 0 && version % retention.keepEvery() == 0) {
+      return true;
+    }
+    Path directory = store.directory(name, version);
+    for (String pinned : retention.pinned()) {
+      Path path = CheckpointStore.localPath(pinned);
+      if (Files.exists(path) && Files.isSameFile(path, directory)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private boolean isPast(String name, long pushedOutBy) throws IOException {
+    Path manifest = store.directory(name, pushedOutBy).resolve(CheckpointStore.MANIFEST);
+    Instant since = Files.getLastModifiedTime(manifest).toInstant();
+    return !since.plus(retention.grace()).isAfter(clock.instant());
+  }
+}
