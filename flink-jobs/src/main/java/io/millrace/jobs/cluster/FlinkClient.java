@@ -179,21 +179,35 @@ public final class FlinkClient implements AutoCloseable {
    * @throws IOException when one of its name is alive: two would learn from every record twice
    */
   public JobID submit(StreamGraph graph, Optional<String> savepoint) throws IOException {
-    Optional<Running> other =
-        jobs().stream()
-            .filter(job -> job.name().equals(graph.getJobName()) && job.isAlive())
-            .findFirst();
+    String name = graph.getJobName();
+    Optional<Running> other = firstAlive(name);
     if (other.isPresent()) {
       throw new IOException(
           "%s already is %s on %s; stop it first: millrace stop %s"
-              .formatted(graph.getJobName(), other.get().status(), rest, graph.getJobName()));
+              .formatted(name, other.get().status(), rest, name));
     }
     JobGraph jobGraph = graph.getJobGraph();
     savepoint.ifPresent(
         path ->
             jobGraph.setSavepointRestoreSettings(
                 SavepointRestoreSettings.forPath(path, false, RecoveryClaimMode.NO_CLAIM)));
-    return get(client.submitJob(jobGraph), ANSWER, "take the job");
+    JobID submitted = get(client.submitJob(jobGraph), ANSWER, "take the job");
+    // Flink takes any number of jobs of one name: of two submitted at once, both look again, and
+    // both find the same one first.
+    Optional<Running> first = firstAlive(name);
+    if (first.isPresent() && !first.get().id().equals(submitted)) {
+      get(client.cancel(submitted), ANSWER, "cancel the second of two jobs");
+      throw new IOException(
+          "%s was submitted to %s by somebody else at the same moment, as %s; this one is cancelled"
+              .formatted(name, rest, first.get().id()));
+    }
+    return submitted;
+  }
+
+  private Optional<Running> firstAlive(String name) throws IOException {
+    return jobs().stream()
+        .filter(job -> job.name().equals(name) && job.isAlive())
+        .min(Comparator.comparing(Running::started).thenComparing(job -> job.id().toHexString()));
   }
 
   public JobStatus status(JobID job) throws IOException {
