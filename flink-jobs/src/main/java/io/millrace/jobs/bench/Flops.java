@@ -14,23 +14,23 @@ public final class Flops {
 
   /**
    * Of a forward pass of the trunk over a packed batch whose hidden states are read at some tokens
-   * of each sequence, one after another: the others are keys and values in the last layer.
+   * of each sequence, one after another: those before are keys and values in the last layer, those
+   * after nothing.
    *
    * @param sequences how many
-   * @param length tokens of each
    * @param from the first token that is read
    * @param to the one after the last
    */
-  public static double trunk(LlamaConfig config, int sequences, int length, int from, int to) {
-    double layers = (config.layers() - 1) * layer(config, length, 0, length);
-    return sequences * (layers + layer(config, length, from, to));
+  public static double trunk(LlamaConfig config, int sequences, int from, int to) {
+    double layers = (config.layers() - 1) * layer(config, 0, to);
+    return sequences * (layers + layer(config, from, to));
   }
 
-  private static double layer(LlamaConfig config, int length, int from, int to) {
+  private static double layer(LlamaConfig config, int from, int to) {
     double h = config.hiddenSize();
     double q = (double) config.heads() * config.headDim();
     double kv = (double) config.kvHeads() * config.headDim();
-    double weights = length * h * 2 * kv + (to - from) * h * (2 * q + 3 * config.ffnSize());
+    double weights = to * h * 2 * kv + (to - from) * h * (2 * q + 3 * config.ffnSize());
     // Scores and mixing, each headDim multiply-adds for every pair of a token and an earlier one.
     double pairs = (to - from) * (from + 1.0 + to) / 2;
     return 2 * (weights + 2 * pairs * q);

@@ -73,7 +73,7 @@ public final class GenerateBench {
     // The last token drawn is not computed any more.
     int length = promptLength + maxTokens - 1;
     double flops =
-        Flops.trunk(config, batch, length, promptLength - 1, length)
+        Flops.trunk(config, batch, promptLength - 1, length)
             + Flops.head(config, (long) batch * maxTokens);
     Map<String, Integer> lengths = new LinkedHashMap<>();
     lengths.put("batch", batch);

@@ -65,8 +65,8 @@ public final class ScoreBench {
       }
     }
     double flops =
-        2 * Flops.trunk(config, batch, length, length - 1, length)
-            + Flops.trunk(config, batch, length, length - response - 1, length - 1)
+        2 * Flops.trunk(config, batch, length - 1, length)
+            + Flops.trunk(config, batch, length - response - 1, length - 1)
             + Flops.head(config, (long) batch * response);
     Map<String, Integer> lengths = new LinkedHashMap<>();
     lengths.put("batch", batch);

@@ -83,7 +83,7 @@ public final class UpdateBench {
         }
       }
     }
-    double trunk = Flops.trunk(config, batch, length, length - response - 1, length - 1);
+    double trunk = Flops.trunk(config, batch, length - response - 1, length - 1);
     double flops = Flops.withBackward(2 * trunk + Flops.head(config, (long) batch * response));
     Map<String, Integer> lengths = new LinkedHashMap<>();
     lengths.put("batch", batch);

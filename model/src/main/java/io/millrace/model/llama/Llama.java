@@ -5,6 +5,7 @@ import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
+import java.util.stream.IntStream;
 
 /**
  * The trunk of a Llama (Touvron et al., arXiv 2302.13971, section 2.2; grouped-query attention as
@@ -67,7 +68,8 @@ public final class Llama implements AutoCloseable {
    * {@link #backward}. The tensor is the model's and holds until its next pass.
    *
    * @param rows where hidden states are read, ascending, at least one. In the last layer the other
-   *     tokens are keys and values and nothing more: nobody reads what they attend to
+   *     tokens are keys and values and nothing more: nobody reads what they attend to. A sequence's
+   *     tokens after its last row read are left out altogether
    */
   public Tensor forward(Parameters weights, int[] tokens, Sequences sequences, int[] rows) {
     return run(weights, tokens, sequences, rows, recompute ? Kept.INPUTS : Kept.ALL);
@@ -79,14 +81,16 @@ public final class Llama implements AutoCloseable {
   }
 
   private Tensor run(Parameters weights, int[] tokens, Sequences sequences, int[] rows, Kept kept) {
-    this.tokens = tokens;
-    this.everyone = Queries.all(sequences);
-    this.readers = Queries.of(sequences, rows);
+    Queries asked = Queries.of(sequences, rows);
+    // What comes after the last row read, nobody sees.
+    this.tokens = IntStream.of(asked.seen()).map(row -> tokens[row]).toArray();
+    this.readers = asked.ofSeen();
+    this.everyone = Queries.all(readers.sequences());
     this.kept = kept;
     int h = config.hiddenSize();
 
-    Tensor x = buffers.get("x", 0, tokens.length, h);
-    backend.gatherRows(x, weights.get(LlamaConfig.EMBEDDING), tokens);
+    Tensor x = buffers.get("x", 0, this.tokens.length, h);
+    backend.gatherRows(x, weights.get(LlamaConfig.EMBEDDING), this.tokens);
     for (int layer = 0; layer < config.layers(); layer++) {
       int slot = kept == Kept.ALL ? layer : 0;
       int m = queries(layer).count();

@@ -1,5 +1,7 @@
 package io.millrace.model.tensor;
 
+import java.util.stream.IntStream;
+
 /**
  * Which tokens of packed sequences ask in an attention: all of them, or, in a model's last layer,
  * those alone whose hidden states are read.
@@ -39,6 +41,41 @@ public record Queries(Sequences sequences, int[] rows, int[] offsets) {
       offsets[++sequence] = rows.length;
     }
     return new Queries(sequences, rows, offsets);
+  }
+
+  /** The rows that a query sees, ascending: of each sequence those up to its last query's. */
+  public int[] seen() {
+    IntStream.Builder seen = IntStream.builder();
+    for (int sequence = 0; sequence < sequences.count(); sequence++) {
+      if (count(sequence) > 0) {
+        for (int row = sequences.start(sequence); row <= rows[offsets[sequence + 1] - 1]; row++) {
+          seen.add(row);
+        }
+      }
+    }
+    return seen.build().toArray();
+  }
+
+  /** The same queries where the rows {@link #seen} are all there are; at least one query. */
+  public Queries ofSeen() {
+    int[] positions = positions();
+    int[] lengths =
+        IntStream.range(0, sequences.count())
+            .filter(sequence -> count(sequence) > 0)
+            .map(sequence -> positions[offsets[sequence + 1] - 1] + 1)
+            .toArray();
+    Sequences left = Sequences.ofLengths(lengths);
+    int[] moved = new int[rows.length];
+    int at = 0;
+    for (int sequence = 0; sequence < sequences.count(); sequence++) {
+      for (int i = offsets[sequence]; i < offsets[sequence + 1]; i++) {
+        moved[i] = left.start(at) + positions[i];
+      }
+      if (count(sequence) > 0) {
+        at++;
+      }
+    }
+    return of(left, moved);
   }
 
   /** How many ask, m. */

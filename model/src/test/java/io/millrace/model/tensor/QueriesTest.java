@@ -34,6 +34,17 @@ class QueriesTest {
   }
 
   @Test
+  void leavesOutWhatNoQuerySees() {
+    Queries queries = Queries.of(Sequences.ofLengths(4, 2, 3, 2), new int[] {1, 2, 6, 9, 10});
+    assertArrayEquals(new int[] {0, 1, 2, 6, 9, 10}, queries.seen());
+    Queries left = queries.ofSeen();
+    assertArrayEquals(new int[] {0, 3, 4, 6}, left.sequences().offsets());
+    assertArrayEquals(new int[] {1, 2, 3, 4, 5}, left.rows());
+    assertArrayEquals(queries.positions(), left.positions());
+    assertArrayEquals(left.rows(), left.ofSeen().rows());
+  }
+
+  @Test
   void refusesRowsThatDoNotAscendOrLieOutside() {
     for (int[] rows : new int[][] {{2, 2}, {3, 2}, {-1, 2}, {2, 7}}) {
       String message =
