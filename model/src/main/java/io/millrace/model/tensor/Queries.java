@@ -1,5 +1,6 @@
 package io.millrace.model.tensor;
 
+import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
@@ -8,22 +9,21 @@ import java.util.stream.IntStream;
  *
  * @param sequences of n tokens, which are asked
  * @param rows the packed rows that ask, ascending, {@code [m]}; query i is of token rows[i]
+ * @param positions of every query in its own sequence, {@code [m]}
  * @param offsets the queries of sequence i are {@code [offsets[i], offsets[i + 1])}; it may have
  *     none
  */
-public record Queries(Sequences sequences, int[] rows, int[] offsets) {
+public record Queries(Sequences sequences, int[] rows, int[] positions, int[] offsets) {
 
   /** Every token asks: row i of the queries is row i of the keys. */
   public static Queries all(Sequences sequences) {
-    int[] rows = new int[sequences.tokens()];
-    for (int i = 0; i < rows.length; i++) {
-      rows[i] = i;
-    }
-    return new Queries(sequences, rows, sequences.offsets());
+    int[] rows = IntStream.range(0, sequences.tokens()).toArray();
+    return new Queries(sequences, rows, sequences.positions(), sequences.offsets());
   }
 
   /** Some tokens ask. */
   public static Queries of(Sequences sequences, int[] rows) {
+    int[] positions = new int[rows.length];
     int[] offsets = new int[sequences.count() + 1];
     int sequence = 0;
     for (int i = 0; i < rows.length; i++) {
@@ -36,11 +36,12 @@ public record Queries(Sequences sequences, int[] rows, int[] offsets) {
       while (rows[i] >= sequences.offsets()[sequence + 1]) {
         offsets[++sequence] = i;
       }
+      positions[i] = rows[i] - sequences.start(sequence);
     }
     while (sequence < sequences.count()) {
       offsets[++sequence] = rows.length;
     }
-    return new Queries(sequences, rows, offsets);
+    return new Queries(sequences, rows, positions, offsets);
   }
 
   /** The rows that a query sees, ascending: of each sequence those up to its last query's. */
@@ -58,24 +59,14 @@ public record Queries(Sequences sequences, int[] rows, int[] offsets) {
 
   /** The same queries where the rows {@link #seen} are all there are; at least one query. */
   public Queries ofSeen() {
-    int[] positions = positions();
     int[] lengths =
         IntStream.range(0, sequences.count())
             .filter(sequence -> count(sequence) > 0)
             .map(sequence -> positions[offsets[sequence + 1] - 1] + 1)
             .toArray();
-    Sequences left = Sequences.ofLengths(lengths);
-    int[] moved = new int[rows.length];
-    int at = 0;
-    for (int sequence = 0; sequence < sequences.count(); sequence++) {
-      for (int i = offsets[sequence]; i < offsets[sequence + 1]; i++) {
-        moved[i] = left.start(at) + positions[i];
-      }
-      if (count(sequence) > 0) {
-        at++;
-      }
-    }
-    return of(left, moved);
+    int[] seen = seen();
+    int[] moved = IntStream.of(rows).map(row -> Arrays.binarySearch(seen, row)).toArray();
+    return of(Sequences.ofLengths(lengths), moved);
   }
 
   /** How many ask, m. */
@@ -96,16 +87,5 @@ public record Queries(Sequences sequences, int[] rows, int[] offsets) {
   /** How many queries a sequence has. */
   public int count(int sequence) {
     return offsets[sequence + 1] - offsets[sequence];
-  }
-
-  /** Position of every query in its own sequence, {@code [m]}. */
-  public int[] positions() {
-    int[] positions = new int[rows.length];
-    for (int sequence = 0; sequence < sequences.count(); sequence++) {
-      for (int i = offsets[sequence]; i < offsets[sequence + 1]; i++) {
-        positions[i] = rows[i] - sequences.start(sequence);
-      }
-    }
-    return positions;
   }
 }
