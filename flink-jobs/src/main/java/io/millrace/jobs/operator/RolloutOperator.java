@@ -191,11 +191,10 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     if (inbox.isEmpty() && (engine == null || engine.isIdle())) {
       return false;
     }
-    if (engine == null && CheckpointStore.isRetired(policyUri)) {
-      // Of a state that is older than what the store keeps: the announcement of a later one comes.
+    usePolicy();
+    if (engine == null) {
       return false;
     }
-    usePolicy();
     for (SamplingRequest next = inbox.peek(); next != null; next = inbox.peek()) {
       if (!engine.offer(next)) {
         break;
@@ -206,12 +205,14 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     return true;
   }
 
+  /** Turns to the latest policy, where that is another; there may be none to begin with. */
   private void usePolicy() throws IOException {
     String latest = policyUri;
     if (latest.equals(loadedUri) || (engine != null && engine.isChangingPolicy())) {
       return;
     }
-    if (engine != null && CheckpointStore.isRetired(latest)) {
+    if (CheckpointStore.isRetired(latest)) {
+      // Of a state that is older than what the store keeps: the announcement of a later one comes.
       return;
     }
     PolicyModel policy = PolicyModel.load(backend, latest);
