@@ -1,5 +1,11 @@
 package io.millrace.jobs.operator;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Map;
@@ -31,5 +37,22 @@ final class OperatorStates {
                         new long[] {0}, OperatorStateHandle.Mode.SPLIT_DISTRIBUTE)),
                 new ByteStreamStateHandle("golden", bytes)))
         .build();
+  }
+
+  /** Without a training thread, nothing happens between reading and writing. */
+  static byte[] readAndWritten(TrainingOperator<?, ?> operator, byte[] state) throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
+    DataOutputStream out = new DataOutputStream(bytes);
+    operator.openModels();
+    try {
+      out.writeInt(in.readInt());
+      operator.readState(in);
+      assertEquals(-1, in.read(), "all of it is read");
+      operator.writeState(out);
+    } finally {
+      operator.closeModels();
+    }
+    return bytes.toByteArray();
   }
 }

@@ -2,10 +2,8 @@ package io.millrace.jobs.operator;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.InitialModel;
 import io.millrace.jobs.JobSettings;
@@ -18,11 +16,6 @@ import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
-import io.millrace.schemas.TrainingMetrics;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -33,7 +26,6 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
-import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -96,13 +88,6 @@ class PpoOperatorTest {
                 "kafka.bootstrap-servers=" + broker.bootstrapServers(),
                 "checkpoints.directory=" + directory.resolve(store),
                 "model.seed=" + SEED,
-                "model.hidden-size=8",
-                "model.layers=1",
-                "model.heads=1",
-                "model.kv-heads=1",
-                "model.ffn-size=8",
-                "model.vocab-size=300",
-                "model.max-positions=64",
                 "ppo.batch-size=" + BATCH,
                 "ppo.mini-batch-size=4",
                 "ppo.score-batch-size=4",
@@ -111,6 +96,7 @@ class PpoOperatorTest {
                 "ppo.critic-learning-rate=1e-3",
                 "ppo.kl-target=1.0",
                 "ppo.max-staleness=1000000"));
+    all.addAll(OperatorRun.TINY_MODEL);
     all.addAll(List.of(settings));
     return InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
   }
@@ -149,85 +135,20 @@ class PpoOperatorTest {
     return rollouts(count, rewardModel.toString());
   }
 
-  /** A run of the operator, through any number of deaths. */
-  private static final class Run implements AutoCloseable {
-    private final MillraceConfig config;
-    private final TreeMap<Long, String> published = new TreeMap<>();
-    private final TreeMap<Long, Map<String, Double>> metrics = new TreeMap<>();
-    private OneInputStreamOperatorTestHarness<ScoredRollout, StagedCheckpoint> harness;
-    private long snapshots;
-
+  private static final class Run extends OperatorRun<ScoredRollout> {
     Run(MillraceConfig config, OperatorSubtaskState state) throws Exception {
-      this.config = config;
-      begin(state);
+      super(() -> new PpoOperator(config), state);
     }
 
-    private void begin(OperatorSubtaskState state) throws Exception {
-      harness = new OneInputStreamOperatorTestHarness<>(new PpoOperator(config), 1, 1, 0);
-      harness.setup();
-      if (state != null) {
-        harness.initializeState(state);
-      }
-      harness.open();
+    /** The figures of each step, by the last life that came to it. */
+    TreeMap<Long, Map<String, Double>> figures() {
+      TreeMap<Long, Map<String, Double>> figures = new TreeMap<>();
+      metrics.forEach(metric -> figures.put(metric.getStep(), metric.getMetrics()));
+      return figures;
     }
 
-    Run feed(List<ScoredRollout> rollouts) throws Exception {
-      for (ScoredRollout rollout : rollouts) {
-        harness.processElement(new StreamRecord<>(rollout));
-      }
-      return this;
-    }
-
-    OperatorSubtaskState snapshot() throws Exception {
-      snapshots++;
-      harness.prepareSnapshotPreBarrier(snapshots);
-      return harness.snapshot(snapshots, snapshots);
-    }
-
-    /** Takes a Flink checkpoint, goes on with {@code lost}, dies, and resumes before that. */
-    void dieAfter(List<ScoredRollout> lost) throws Exception {
-      OperatorSubtaskState state = snapshot();
-      feed(lost);
-      close();
-      begin(state);
-    }
-
-    Run end() throws Exception {
-      harness.endInput();
-      collect();
-      return this;
-    }
-
-    private void collect() {
-      for (StagedCheckpoint checkpoint : harness.extractOutputValues()) {
-        String digest = checkpoint.manifestSha256();
-        String before = published.put(checkpoint.version(), digest);
-        assertTrue(before == null || before.equals(digest), "the same version with other content");
-      }
-      var side = harness.getSideOutput(Outputs.METRICS);
-      if (side != null) {
-        for (StreamRecord<TrainingMetrics> metric : side) {
-          metrics.put(metric.getValue().getStep(), metric.getValue().getMetrics());
-        }
-      }
-    }
-
-    double summary(String figure) {
-      Map<?, ?> summary =
-          (Map<?, ?>)
-              harness
-                  .getEnvironment()
-                  .getAccumulatorRegistry()
-                  .getUserMap()
-                  .get("ppo")
-                  .getLocalValue();
-      return (Double) summary.get(figure);
-    }
-
-    @Override
-    public void close() throws Exception {
-      collect();
-      harness.close();
+    double figure(String name) {
+      return summary("ppo").get(name);
     }
   }
 
@@ -247,9 +168,9 @@ class PpoOperatorTest {
       assertEquals(
           List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L), List.copyOf(straight.published.keySet()));
       assertEquals(straight.published, killed.published);
-      assertEquals(straight.metrics, killed.metrics);
-      assertEquals(9 * BATCH, killed.summary("learned"));
-      assertEquals(3, killed.summary("incomplete-batch"));
+      assertEquals(straight.figures(), killed.figures());
+      assertEquals(9 * BATCH, killed.figure("learned"));
+      assertEquals(3, killed.figure("incomplete-batch"));
     }
   }
 
@@ -259,10 +180,10 @@ class PpoOperatorTest {
       // Versions 1 and 2 are learned from the first two batches; what follows is two versions old.
       run.feed(rollouts(4 * BATCH)).end();
       assertEquals(List.of(1L, 2L), List.copyOf(run.published.keySet()));
-      assertEquals(2 * BATCH, run.summary("learned"));
-      assertEquals(2 * BATCH, run.summary("dropped/stale"));
-      assertEquals(0.0, run.metrics.get(1L).get("stream/policy_lag_versions"));
-      assertEquals(1.0, run.metrics.get(2L).get("stream/policy_lag_versions"));
+      assertEquals(2 * BATCH, run.figure("learned"));
+      assertEquals(2 * BATCH, run.figure("dropped/stale"));
+      assertEquals(0.0, run.figures().get(1L).get("stream/policy_lag_versions"));
+      assertEquals(1.0, run.figures().get(2L).get("stream/policy_lag_versions"));
     }
   }
 
@@ -285,33 +206,18 @@ class PpoOperatorTest {
     byte[] golden = Files.readAllBytes(GOLDEN);
     try (Run run = new Run(config("golden"), OperatorStates.of(golden))) {
       run.end();
-      assertEquals(GOLDEN_ROLLOUTS, run.summary("rollouts"));
-      assertEquals(3, run.summary("version"));
-      assertEquals(3 * BATCH, run.summary("learned"));
-      assertEquals(GOLDEN_ROLLOUTS - 3 * BATCH, run.summary("incomplete-batch"));
+      assertEquals(GOLDEN_ROLLOUTS, run.figure("rollouts"));
+      assertEquals(3, run.figure("version"));
+      assertEquals(3 * BATCH, run.figure("learned"));
+      assertEquals(GOLDEN_ROLLOUTS - 3 * BATCH, run.figure("incomplete-batch"));
     }
     // While this is still the format that is written.
     assertArrayEquals(golden, readAndWritten(golden));
   }
 
-  /** Without a training thread, nothing happens between reading and writing. */
   private static byte[] readAndWritten(byte[] state) throws Exception {
     PpoOperator operator = new PpoOperator(config("again"));
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
-    DataOutputStream out = new DataOutputStream(bytes);
-    OneInputStreamOperatorTestHarness<ScoredRollout, StagedCheckpoint> harness =
-        new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0);
-    harness.setup();
-    operator.openModels();
-    try {
-      out.writeInt(in.readInt());
-      operator.readState(in);
-      assertEquals(-1, in.read(), "all of it is read");
-      operator.writeState(out);
-    } finally {
-      operator.closeModels();
-    }
-    return bytes.toByteArray();
+    new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0).setup();
+    return OperatorStates.readAndWritten(operator, state);
   }
 }

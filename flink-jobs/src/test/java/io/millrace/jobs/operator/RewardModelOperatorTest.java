@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.InitialModel;
 import io.millrace.jobs.JobSettings;
@@ -16,10 +15,6 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.TrainingMetrics;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -30,13 +25,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
-import java.util.TreeMap;
 import java.util.stream.Stream;
-import org.apache.flink.api.common.accumulators.Accumulator;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
-import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
-import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -77,16 +67,10 @@ class RewardModelOperatorTest {
                 "kafka.bootstrap-servers=" + broker.bootstrapServers(),
                 "checkpoints.directory=" + directory.resolve(store),
                 "model.seed=" + SEED,
-                "model.hidden-size=8",
-                "model.layers=1",
-                "model.heads=1",
-                "model.kv-heads=1",
-                "model.ffn-size=8",
-                "model.vocab-size=300",
-                "model.max-positions=64",
                 "reward-model.batch-size=8",
                 "reward-model.learning-rate=1e-2",
                 "reward-model.publish-every=50"));
+    all.addAll(OperatorRun.TINY_MODEL);
     all.addAll(List.of(settings));
     return ConfigLoader.load(Optional.empty(), all);
   }
@@ -98,80 +82,17 @@ class RewardModelOperatorTest {
     "reward-model.safety.schedule-judgments=300",
   };
 
-  /** A run of the operator, through any number of deaths. */
-  private static final class Run implements AutoCloseable {
-    private final MillraceConfig config;
+  private static final class Run extends OperatorRun<Judgment> {
     private final Objective objective;
-    private final TreeMap<Long, String> published = new TreeMap<>();
-    private final List<TrainingMetrics> metrics = new ArrayList<>();
-    private OneInputStreamOperatorTestHarness<Judgment, StagedCheckpoint> harness;
-    private long snapshots;
 
     Run(MillraceConfig config, Objective objective) throws Exception {
       this(config, objective, null);
     }
 
     Run(MillraceConfig config, Objective objective, OperatorSubtaskState state) throws Exception {
-      this.config = InitialModel.ensure(config);
+      MillraceConfig withInitial = InitialModel.ensure(config);
+      super(() -> new RewardModelOperator(withInitial, objective, CLOCK), state);
       this.objective = objective;
-      begin(state);
-    }
-
-    private void begin(OperatorSubtaskState state) throws Exception {
-      OneInputStreamOperator<Judgment, StagedCheckpoint> operator =
-          new RewardModelOperator(config, objective, CLOCK);
-      harness = new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0);
-      harness.setup();
-      if (state != null) {
-        harness.initializeState(state);
-      }
-      harness.open();
-    }
-
-    Run feed(List<Judgment> judgments) throws Exception {
-      for (Judgment judgment : judgments) {
-        harness.processElement(new StreamRecord<>(judgment));
-      }
-      return this;
-    }
-
-    OperatorSubtaskState snapshot() throws Exception {
-      snapshots++;
-      harness.prepareSnapshotPreBarrier(snapshots);
-      return harness.snapshot(snapshots, snapshots);
-    }
-
-    /** Takes a Flink checkpoint, goes on with {@code lost}, dies, and resumes before that. */
-    Run dieAfter(List<Judgment> lost) throws Exception {
-      OperatorSubtaskState state = snapshot();
-      feed(lost);
-      close();
-      begin(state);
-      return this;
-    }
-
-    Run end() throws Exception {
-      harness.endInput();
-      collect();
-      return this;
-    }
-
-    private void collect() {
-      for (StagedCheckpoint checkpoint : harness.extractOutputValues()) {
-        String digest = checkpoint.manifestSha256();
-        String before = published.put(checkpoint.version(), digest);
-        assertTrue(before == null || before.equals(digest), "the same version with other content");
-      }
-      var side = harness.getSideOutput(Outputs.METRICS);
-      if (side != null) {
-        side.forEach(record -> metrics.add(record.getValue()));
-      }
-    }
-
-    private Object accumulator(String name) {
-      Accumulator<?, ?> accumulator =
-          harness.getEnvironment().getAccumulatorRegistry().getUserMap().get(name);
-      return accumulator == null ? null : accumulator.getLocalValue();
     }
 
     List<?> warnings() {
@@ -180,16 +101,7 @@ class RewardModelOperatorTest {
     }
 
     Map<String, Double> summary() {
-      Map<String, Double> summary = new TreeMap<>();
-      ((Map<?, ?>) accumulator(RewardModelOperator.job(objective)))
-          .forEach((name, value) -> summary.put(name.toString(), (Double) value));
-      return summary;
-    }
-
-    @Override
-    public void close() throws Exception {
-      collect();
-      harness.close();
+      return summary(RewardModelOperator.job(objective));
     }
   }
 
@@ -415,26 +327,11 @@ class RewardModelOperatorTest {
       assertEquals(run.summary().get("version"), run.published.lastKey().doubleValue());
     }
     // While this is still the format that is written.
-    assertArrayEquals(golden, readAndWritten(golden));
-  }
-
-  /** Without a training thread, nothing happens between reading and writing. */
-  private static byte[] readAndWritten(byte[] state) throws Exception {
-    RewardModelOperator operator =
-        new RewardModelOperator(
-            InitialModel.ensure(config("again", MIXED)), Objective.SAFETY, CLOCK);
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
-    DataOutputStream out = new DataOutputStream(bytes);
-    operator.openModels();
-    try {
-      out.writeInt(in.readInt());
-      operator.readState(in);
-      assertEquals(-1, in.read(), "all of it is read");
-      operator.writeState(out);
-    } finally {
-      operator.closeModels();
-    }
-    return bytes.toByteArray();
+    assertArrayEquals(
+        golden,
+        OperatorStates.readAndWritten(
+            new RewardModelOperator(
+                InitialModel.ensure(config("again", MIXED)), Objective.SAFETY, CLOCK),
+            golden));
   }
 }
