@@ -1,6 +1,7 @@
 package io.millrace.jobs;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
@@ -15,18 +16,24 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.train.RejectionBag;
+import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.Role;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.Turn;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -118,33 +125,14 @@ class RejectionSamplingJobTest {
 
     /** Announces a reward model of random weights for either objective. */
     Run withRewardModels(long version) throws IOException {
-      Path initial = Path.of(config.model().initial());
       try (RecordWriter writer = new RecordWriter(kafka())) {
         for (Objective objective : Objective.values()) {
-          Path rewardModel = directory.resolve(name + "-" + objective + "-" + version);
-          try (Backend backend = BackendKind.CPU.open();
-              Tokenizer tokenizer = Tokenizer.load(initial);
-              CheckpointDirectory policy = CheckpointDirectory.open(initial);
-              Parameters weights =
-                  Parameters.random(
-                      backend,
-                      policy.config().scalarParameters(),
-                      version * 10 + objective.ordinal())) {
-            CheckpointDirectory.write(
-                rewardModel,
-                policy.config(),
-                ModelWeights.sources(weights),
-                tokenizer::save,
-                CheckpointManifest.describing(
-                    CheckpointKind.REWARD_MODEL,
-                    "reward",
-                    version,
-                    null,
-                    0,
-                    0,
-                    Map.of(),
-                    Map.of()));
-          }
+          Path rewardModel =
+              TestModels.rewardModel(
+                  Path.of(config.model().initial()),
+                  directory.resolve(name + "-" + objective + "-" + version),
+                  version,
+                  version * 10 + objective.ordinal());
           writer.send(
               Topic.REWARD_CHECKPOINTS,
               RewardCheckpoint.newBuilder()
@@ -275,5 +263,157 @@ class RejectionSamplingJobTest {
     assertEquals(
         metrics.stream().mapToDouble(version -> version.getMetrics().get("updates")).sum(),
         run.metrics("rejection-sampling-update").size());
+  }
+
+  private static Prompt prompt(String id, String said) {
+    return Prompt.newBuilder()
+        .setPromptId(id)
+        .setDialogue(List.of(new Turn(Role.USER, said)))
+        .setTime(Instant.EPOCH)
+        .build();
+  }
+
+  @Test
+  void aLaterRunGoesOnWithTheBagAndSamplesTheSamePromptsAnew() throws Exception {
+    Run first = Run.of("chain").withRewardModels(1);
+    first.send(prompts(0, 20));
+    first.send(List.of(prompt("long", "far ".repeat(200))));
+    assertEquals(1, first.run().get("versions"));
+    List<String> letters = new ArrayList<>();
+    try (RecordReader<DeadLetter> reader =
+        RecordReader.fromEarliest(first.kafka(), Topic.DEAD_LETTERS)) {
+      reader.readToEnd(entry -> letters.add(entry.record().orElseThrow().getReason()));
+    }
+    assertEquals(List.of("too-long"), letters);
+    List<RejectionBag.Entry> before = first.bag(1);
+
+    first.withRewardModels(2);
+    Run second =
+        Run.of(
+            "chain",
+            "model.initial=" + first.config().model().initial(),
+            "rejection-sampling.prompts=all",
+            "rejection-sampling.bag=" + BagFile.of(first.config(), 1));
+    Map<String, Double> summary = second.run();
+    assertEquals(20, summary.get("prompts"));
+    assertEquals(1, summary.get("rejection/sampler-version"));
+    assertEquals(2, summary.get("rejection/safety-version"));
+    assertEquals(before.size(), summary.get("bag/rescored"));
+    List<RejectionBag.Entry> after = second.bag(2);
+    assertEquals(
+        before.size() + 20 - summary.get("without-winner"),
+        after.size() + summary.get("bag/duplicates"));
+    assertTrue(after.stream().anyMatch(entry -> entry.policyVersion() == 1), "nothing new");
+    for (RejectionBag.Entry entry : after) {
+      assertEquals(2, entry.scores().helpfulnessVersion());
+    }
+    try (CheckpointDirectory published =
+        CheckpointDirectory.open(JobSettings.store(second.config()).directory("policy", 2))) {
+      assertEquals(1L, published.manifest().orElseThrow().parent());
+    }
+  }
+
+  @Test
+  void aStudentLearnsFromTheBagAndTheSamplerStaysAsItIs() throws Exception {
+    Run run = Run.of("teacher").withRewardModels(1);
+    run.send(prompts(0, 20));
+    run.run();
+    Path student = smaller(Path.of(run.config().model().initial()), directory.resolve("small"));
+    Run distilled =
+        Run.of(
+            "teacher",
+            "model.initial=" + run.config().model().initial(),
+            "rejection-sampling.bag=" + BagFile.of(run.config(), 1),
+            "rejection-sampling.student=" + student,
+            "rejection-sampling.student-name=small");
+    // No prompt is new: the bag alone is learned from.
+    Map<String, Double> summary = distilled.run();
+    assertEquals(0, summary.get("prompts"));
+    assertEquals(1, summary.get("version"));
+    assertTrue(summary.get("updates") > 0, summary.toString());
+    assertEquals(
+        List.of("policy", "small"),
+        distilled.announced().stream().map(PolicyCheckpoint::getModel).toList());
+    try (CheckpointDirectory published =
+            CheckpointDirectory.open(JobSettings.store(run.config()).directory("small", 1));
+        CheckpointDirectory before = CheckpointDirectory.open(student)) {
+      assertEquals(before.config(), published.config());
+    }
+  }
+
+  /** A policy of one layer in place of two, with the same tokenizer. */
+  private static Path smaller(Path like, Path student) {
+    try (Backend backend = BackendKind.CPU.open();
+        Tokenizer tokenizer = Tokenizer.load(like);
+        CheckpointDirectory teacher = CheckpointDirectory.open(like)) {
+      LlamaConfig large = teacher.config();
+      LlamaConfig small =
+          new LlamaConfig(
+              large.vocabSize(),
+              8,
+              1,
+              2,
+              1,
+              4,
+              16,
+              large.maxPositions(),
+              1e-5f,
+              10_000,
+              true,
+              tokenizer.bos(),
+              tokenizer.eos());
+      try (Parameters weights = Parameters.random(backend, small.parameters(), 5)) {
+        CheckpointDirectory.write(
+            student,
+            small,
+            ModelWeights.sources(weights),
+            tokenizer::save,
+            CheckpointManifest.describing(
+                CheckpointKind.POLICY, "small", 0, null, 0, 0, Map.of(), Map.of()));
+      }
+    }
+    return student;
+  }
+
+  @Test
+  void aStudentWithAnotherTokenizerIsRefusedByName() throws Exception {
+    Run run = Run.of("strange");
+    Run other = Run.of("stranger", "model.vocab-size=600");
+    String student = other.config().model().initial();
+    MillraceConfig config =
+        Run.of(
+                "strange",
+                "rejection-sampling.student=" + student,
+                "rejection-sampling.student-name=small")
+            .config();
+    String message =
+        assertThrows(
+                IllegalArgumentException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))
+            .getMessage();
+    assertTrue(message.contains(student), message);
+    assertTrue(message.contains(run.config().model().initial()), message);
+  }
+
+  @Test
+  void aFileThatIsNoBagIsRefusedWithItsLine() throws Exception {
+    Path file = Files.writeString(directory.resolve("no-bag.jsonl"), "{\"messages\": []}\n");
+    MillraceConfig config = Run.of("no-bag", "rejection-sampling.bag=" + file).config();
+    String message =
+        assertThrows(UncheckedIOException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))
+            .getMessage();
+    assertTrue(message.contains(file + ":1"), message);
+  }
+
+  @Test
+  void promptsThatNoRewardModelWillEverScoreAreToldOf() throws Exception {
+    Run run = Run.of("unscored");
+    run.send(prompts(0, 3));
+    Throwable failure = assertThrows(Exception.class, run::run);
+    while (failure.getCause() != null) {
+      failure = failure.getCause();
+    }
+    assertTrue(
+        failure.getMessage().contains("3 prompts cannot be scored: no helpfulness and no safety"),
+        failure.toString());
   }
 }

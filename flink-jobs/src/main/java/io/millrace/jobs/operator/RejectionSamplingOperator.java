@@ -73,7 +73,7 @@ public final class RejectionSamplingOperator
   private transient RejectionFigures figures;
   private transient LatestModels latest;
   private transient FineTuning fineTuning; // While learning.
-  private transient String startUri; // While learning.
+  private transient long startVersion; // While learning; 0 for none of its name.
   private transient Map<String, Double> lastFigures;
   private transient long prompts;
   private transient long withoutWinner;
@@ -115,7 +115,6 @@ public final class RejectionSamplingOperator
     phase = Phase.COLLECTING;
     figures = newFigures();
     latest = LatestModels.none();
-    startUri = "";
     lastFigures = new HashMap<>();
     bag =
         new RejectionBag(
@@ -240,8 +239,9 @@ public final class RejectionSamplingOperator
       finishVersion();
       return;
     }
-    startUri = startUri();
-    fineTuning = new FineTuning(settings, backend, startUri, selected, nextVersion());
+    String start = startUri();
+    startVersion = versionOf(start, name());
+    fineTuning = new FineTuning(settings, backend, start, selected, nextVersion());
     phase = Phase.LEARNING;
   }
 
@@ -308,7 +308,6 @@ public final class RejectionSamplingOperator
     lastFigures.put("updates", (double) fineTuning.updates());
     lastFigures.put("loss", fineTuning.loss());
     lastFigures.values().removeIf(figure -> !Double.isFinite(figure));
-    long parent = versionOf(startUri, name());
     version = nextVersion();
     versions++;
     Map<String, Double> metrics = Map.copyOf(lastFigures);
@@ -323,7 +322,7 @@ public final class RejectionSamplingOperator
                 CheckpointKind.POLICY,
                 name(),
                 version,
-                parent == 0 || parent >= version ? null : parent,
+                startVersion == 0 || startVersion >= version ? null : startVersion,
                 0,
                 updates,
                 Map.of("prompts", prompts, "responses", responses),
@@ -395,7 +394,7 @@ public final class RejectionSamplingOperator
     figures.write(out);
     bag.write(out);
     if (phase == Phase.LEARNING) {
-      StateIo.writeText(out, startUri);
+      out.writeLong(startVersion);
       fineTuning.write(out);
     }
   }
@@ -417,7 +416,7 @@ public final class RejectionSamplingOperator
     figures.read(in);
     bag.read(in);
     if (phase == Phase.LEARNING) {
-      startUri = StateIo.readText(in);
+      startVersion = in.readLong();
       // The weights are about to be read: any of the right shape will do.
       fineTuning = new FineTuning(settings, backend, initialUri(), bag.select(), nextVersion());
       fineTuning.read(in);
