@@ -13,7 +13,8 @@ public enum Job {
   SUPERVISED(SupervisedJob::build),
   REWARD_MODEL(RewardModelJob::build),
   ROLLOUT(RolloutJob::build),
-  PPO(PpoJob::build);
+  PPO(PpoJob::build),
+  REJECTION_SAMPLING(RejectionSamplingJob::build);
 
   private interface Topology {
     void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded);

@@ -28,14 +28,21 @@ final class JobInputs {
         env, config, Topic.JUDGMENTS, job, Start.EARLIEST, bounded, new JudgmentCheck(config), 1);
   }
 
+  /**
+   * @param start where a run begins that has no state
+   */
   static DataStream<Prompt> prompts(
-      StreamExecutionEnvironment env, MillraceConfig config, String job, boolean bounded) {
+      StreamExecutionEnvironment env,
+      MillraceConfig config,
+      String job,
+      Start start,
+      boolean bounded) {
     return unique(
         env,
         config,
         Topic.PROMPTS,
         job,
-        Start.COMMITTED,
+        start,
         bounded,
         LengthCheck.prompts(
             config.model().initial(),

@@ -24,7 +24,7 @@ final class RolloutJob {
   static void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded) {
     KafkaSettings kafka = JobSettings.kafka(config);
 
-    DataStream<Prompt> prompts = JobInputs.prompts(env, config, JOB, bounded);
+    DataStream<Prompt> prompts = JobInputs.prompts(env, config, JOB, Start.COMMITTED, bounded);
     DataStream<PolicyCheckpoint> policies =
         Streams.read(
             env,

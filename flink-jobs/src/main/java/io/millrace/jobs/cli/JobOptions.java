@@ -34,7 +34,9 @@ import picocli.CommandLine.Parameters;
 /** Which job is to run, and with what configuration. */
 final class JobOptions {
 
-  @Parameters(paramLabel = "JOB", description = "supervised, reward-model, rollout or ppo.")
+  @Parameters(
+      paramLabel = "JOB",
+      description = "supervised, reward-model, rollout, ppo or rejection-sampling.")
   private String jobId;
 
   @Option(names = "--config", description = "YAML file (docs/configuration.md has every option).")

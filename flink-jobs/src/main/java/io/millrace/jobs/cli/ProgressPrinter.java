@@ -67,13 +67,18 @@ final class ProgressPrinter implements AutoCloseable {
         + " step "
         + metrics.getStep()
         + figures.entrySet().stream()
-            // Thirty figures that a person reads as a diagram or not at all.
-            .filter(figure -> !figure.getKey().startsWith("calibration/bin"))
+            .filter(figure -> !isOfADiagram(figure.getKey()))
             .sorted(Map.Entry.comparingByKey())
             .map(
                 figure ->
                     String.format(Locale.ROOT, " %s %.4g", figure.getKey(), figure.getValue()))
             .collect(Collectors.joining(","));
+  }
+
+  /** Dozens of figures that a person reads as a diagram or not at all. */
+  private static boolean isOfADiagram(String figure) {
+    return figure.startsWith("calibration/bin")
+        || (figure.startsWith("rejection/") && figure.contains("/k="));
   }
 
   @Override

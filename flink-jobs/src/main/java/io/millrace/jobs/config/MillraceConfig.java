@@ -16,7 +16,8 @@ public record MillraceConfig(
     SupervisedSection supervised,
     RewardModelSection rewardModel,
     RolloutSection rollout,
-    PpoSection ppo)
+    PpoSection ppo,
+    RejectionSamplingSection rejectionSampling)
     implements Serializable {
 
   public MillraceConfig {
@@ -28,11 +29,17 @@ public record MillraceConfig(
               + ": log-probs of a truncated distribution are not the policy's"
               + " (for sampling without PPO set ppo.require-full-sampling: false)");
     }
+    if (rejectionSampling.studentName().equals(model.name())) {
+      throw new IllegalArgumentException(
+          "rejection-sampling.student-name must be another than model.name, which is '"
+              + model.name()
+              + "' too");
+    }
   }
 
   /** The same with another checkpoint to start from. */
   public MillraceConfig withInitial(String directory) {
-    return with(checkpoints, flink, model.withInitial(directory), supervised);
+    return with(checkpoints, flink, model.withInitial(directory), supervised, rejectionSampling);
   }
 
   /** The same with paths that hold whatever a process's working directory is. */
@@ -41,14 +48,17 @@ public record MillraceConfig(
         checkpoints.withDirectory(absolute(checkpoints.directory())),
         flink.withStateDirectory(absolute(flink.stateDirectory())),
         model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())),
-        supervised.fromFile() ? supervised.withFile(absolute(supervised.file())) : supervised);
+        supervised.fromFile() ? supervised.withFile(absolute(supervised.file())) : supervised,
+        rejectionSampling.withPaths(
+            absoluteIfAny(rejectionSampling.bag()), absoluteIfAny(rejectionSampling.student())));
   }
 
   private MillraceConfig with(
       CheckpointSection newCheckpoints,
       FlinkSection newFlink,
       ModelSection newModel,
-      SupervisedSection newSupervised) {
+      SupervisedSection newSupervised,
+      RejectionSamplingSection newRejectionSampling) {
     return new MillraceConfig(
         kafka,
         newCheckpoints,
@@ -59,7 +69,12 @@ public record MillraceConfig(
         newSupervised,
         rewardModel,
         rollout,
-        ppo);
+        ppo,
+        newRejectionSampling);
+  }
+
+  private static String absoluteIfAny(String location) {
+    return location.isBlank() ? location : absolute(location);
   }
 
   private static String absolute(String location) {

@@ -4,9 +4,7 @@ import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RolloutSection;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;
-import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
@@ -71,16 +69,12 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   private transient int responsesInFlight;
 
   // From the mailbox to the sampling thread and back; bounded by the responses in flight.
-  private transient Queue<SamplingRequest> inbox;
+  private transient PolicySampler sampler; // Its policy is state.
   private transient Queue<SampledResponse> outbox;
   private transient Map<SamplingRequest, Long> keys;
   private transient volatile boolean announcementsEnded;
-  private transient volatile String policyUri; // State.
 
-  // The sampling thread's own.
   private transient Backend backend;
-  private transient SamplingEngine engine;
-  private transient String loadedUri;
 
   // State, of the mailbox alone; by the order in which prompts came.
   private transient TreeMap<Long, InFlight> inFlight;
@@ -100,15 +94,15 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   protected void openModels() throws IOException {
     backend = settings.backend();
     codec = SingleObject.of(Prompt.class);
-    policyUri = settings.config().model().initial();
-    Path directory = CheckpointStore.resolve(policyUri);
+    String initialUri = settings.config().model().initial();
+    Path directory = CheckpointStore.resolve(initialUri);
     tokenizer = Tokenizer.load(directory);
     template = ChatTemplate.of(tokenizer);
     try (CheckpointDirectory initial = CheckpointDirectory.open(directory)) {
       stopTokens = template.stopTokens(initial.config().eosTokens());
     }
     inFlight = new TreeMap<>();
-    inbox = new ConcurrentLinkedQueue<>();
+    sampler = new PolicySampler(backend, section(), capacity(), false, initialUri);
     outbox = new ConcurrentLinkedQueue<>();
     keys = new ConcurrentHashMap<>();
   }
@@ -154,7 +148,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     PolicyCheckpoint announced = element.getValue();
     if (announced.getModel().equals(settings.config().model().name())
         && !CheckpointStore.isRetired(announced.getUri())) {
-      policyUri = announced.getUri();
+      sampler.use(announced.getUri());
       sampling.wake();
     }
   }
@@ -176,7 +170,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     responsesInFlight += seeds.length - taken.emitted().cardinality();
     SamplingRequest request = new SamplingRequest(tokens, seeds, options);
     keys.put(request, key);
-    inbox.add(request);
+    sampler.ask((_, _) -> request);
   }
 
   private static String rolloutId(Prompt prompt, int sample) {
@@ -188,52 +182,10 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     if (bounded && !announcementsEnded) {
       return false;
     }
-    if (inbox.isEmpty() && (engine == null || engine.isIdle())) {
-      return false;
-    }
-    usePolicy();
-    if (engine == null) {
-      return false;
-    }
-    for (SamplingRequest next = inbox.peek(); next != null; next = inbox.peek()) {
-      if (!engine.offer(next)) {
-        break;
-      }
-      inbox.remove();
-    }
-    outbox.addAll(engine.step());
-    return true;
-  }
-
-  /** Turns to the latest policy, where that is another; there may be none to begin with. */
-  private void usePolicy() throws IOException {
-    String latest = policyUri;
-    if (latest.equals(loadedUri) || (engine != null && engine.isChangingPolicy())) {
-      return;
-    }
-    if (CheckpointStore.isRetired(latest)) {
-      // Of a state that is older than what the store keeps: the announcement of a later one comes.
-      return;
-    }
-    PolicyModel policy = PolicyModel.load(backend, latest);
-    if (engine == null) {
-      engine = new SamplingEngine(policy, engineSettings());
-    } else {
-      engine.use(policy);
-    }
-    loadedUri = latest;
-  }
-
-  private EngineSettings engineSettings() {
-    EngineSettings roomy =
-        EngineSettings.of(
-            section().batchSize(), section().maxPromptTokens() + section().maxTokens());
-    int pages =
-        section().kvCacheTokens() == 0
-            ? roomy.pages()
-            : Math.ceilDiv(section().kvCacheTokens(), roomy.pageTokens());
-    return new EngineSettings(
-        roomy.maxRunning(), capacity(), roomy.maxStepTokens(), pages, roomy.pageTokens());
+    List<SampledResponse> responses = new ArrayList<>();
+    boolean worked = sampler.advance(responses);
+    outbox.addAll(responses);
+    return worked;
   }
 
   /** Emits what has been sampled, on the task's own thread. */
@@ -315,7 +267,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
 
   @Override
   protected void writeState(DataOutputStream out) throws IOException {
-    StateIo.writeText(out, policyUri);
+    StateIo.writeText(out, sampler.policyUri());
     out.writeLong(sampled);
     out.writeLong(promptsTaken);
     StateIo.writeList(
@@ -329,7 +281,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
 
   @Override
   protected void readState(DataInputStream in) throws IOException {
-    policyUri = StateIo.readText(in);
+    sampler.use(StateIo.readText(in));
     sampled += in.readLong();
     promptsTaken += in.readLong();
     StateIo.readList(
@@ -350,6 +302,6 @@ public final class RolloutOperator extends LearningOperator<Rollout>
 
   @Override
   protected void closeModels() {
-    Closing.closeAll(engine, tokenizer, backend);
+    Closing.closeAll(sampler, tokenizer, backend);
   }
 }

@@ -5,8 +5,6 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.PpoSection;
 import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
-import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
@@ -46,7 +44,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
 
   private transient Backend backend;
   private transient PolicyModel reference;
-  private transient Map<Objective, LoadedRewardModel> loaded;
+  private transient RewardModels rewardModels;
   private transient SingleObject<Rollout> rolloutCodec;
   private transient SingleObject<RewardCheckpoint> checkpointCodec;
   private transient SafetyClassifier classifier;
@@ -62,8 +60,6 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
     this.bounded = bounded;
   }
 
-  private record LoadedRewardModel(long version, ScalarModel model) {}
-
   private PpoSection section() {
     return settings.config().ppo();
   }
@@ -73,7 +69,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
     backend = settings.backend();
     reference = PolicyModel.load(backend, settings.config().model().initial());
     classifier = SafetyClassifiers.of(section());
-    loaded = new EnumMap<>(Objective.class);
+    rewardModels = new RewardModels(backend);
     rolloutCodec = SingleObject.of(Rollout.class);
     checkpointCodec = SingleObject.of(RewardCheckpoint.class);
     waiting = new ArrayList<>();
@@ -157,21 +153,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   }
 
   private ScalarModel model(Objective objective) throws IOException {
-    RewardCheckpoint wanted = announced.get(objective);
-    LoadedRewardModel current = loaded.get(objective);
-    if (current == null || current.version() != wanted.getVersion()) {
-      if (current != null) {
-        current.model().close();
-      }
-      try (CheckpointDirectory checkpoint =
-          CheckpointDirectory.open(CheckpointStore.resolve(wanted.getUri()))) {
-        current =
-            new LoadedRewardModel(
-                wanted.getVersion(), ModelWeights.rewardModel(backend, checkpoint));
-      }
-      loaded.put(objective, current);
-    }
-    return current.model();
+    return rewardModels.of(objective, announced.get(objective).getUri());
   }
 
   private static int[] ints(List<Integer> values) {
@@ -225,9 +207,6 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
 
   @Override
   protected void closeModels() {
-    if (loaded != null) {
-      loaded.values().forEach(model -> model.model().close());
-    }
-    Closing.closeAll(reference, backend);
+    Closing.closeAll(rewardModels, reference, backend);
   }
 }

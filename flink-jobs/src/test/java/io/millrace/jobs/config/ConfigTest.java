@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.JobSettings;
+import io.millrace.jobs.config.RejectionSamplingSection.Prompts;
+import io.millrace.jobs.config.RejectionSamplingSection.StartFrom;
+import io.millrace.jobs.config.RejectionSamplingSection.Versions;
 import io.millrace.jobs.config.SupervisedSection.LearnedTokens;
 import io.millrace.model.rlhf.KlEstimator;
 import io.millrace.model.rlhf.Margin;
@@ -96,6 +99,27 @@ class ConfigTest {
                 1,
                 64,
                 true,
+                0,
+                ADAMW),
+            new RejectionSamplingSection(
+                12,
+                List.of(0.8, 1.0, 1.2),
+                Prompts.NEW,
+                8192,
+                100_000,
+                "",
+                100_000,
+                Versions.ALL,
+                true,
+                0.5,
+                StartFrom.LATEST,
+                4096,
+                64,
+                2e-5,
+                0.0,
+                2,
+                "",
+                "",
                 0,
                 ADAMW));
     assertEquals(expected, load());

@@ -74,7 +74,11 @@ class OperatorRun<IN> implements AutoCloseable {
 
   /** Takes a Flink checkpoint, goes on with {@code lost}, dies, and resumes before that. */
   void dieAfter(List<IN> lost) throws Exception {
-    OperatorSubtaskState state = snapshot();
+    dieAfter(snapshot(), lost);
+  }
+
+  /** Goes on with {@code lost}, dies, and resumes from a Flink checkpoint. */
+  final void dieAfter(OperatorSubtaskState state, List<IN> lost) throws Exception {
     feed(lost);
     close();
     begin(state);

@@ -35,6 +35,10 @@ final class Sample implements Comparable<Sample> {
     return request;
   }
 
+  float temperature() {
+    return request.temperature(index);
+  }
+
   PromptCache prompt() {
     return prompt;
   }

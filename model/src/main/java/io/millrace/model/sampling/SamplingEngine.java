@@ -361,9 +361,8 @@ public final class SamplingEngine implements AutoCloseable {
     float[] topPs = new float[samples.size()];
     double[] uniforms = new double[samples.size()];
     for (int i = 0; i < uniforms.length; i++) {
-      SamplingOptions options = samples.get(i).request().options();
-      temperatures[i] = options.temperature();
-      topPs[i] = options.topP();
+      temperatures[i] = samples.get(i).temperature();
+      topPs[i] = samples.get(i).request().options().topP();
       uniforms[i] = samples.get(i).nextUniform();
     }
     return new Draws(temperatures, topPs, uniforms);

@@ -15,14 +15,18 @@ public record SamplingOptions(int maxTokens, float temperature, float topP, int.
     if (maxTokens < 1) {
       throw new IllegalArgumentException("maxTokens must be at least 1, not " + maxTokens);
     }
-    if (!(temperature >= 0) || Float.isInfinite(temperature)) {
-      throw new IllegalArgumentException(
-          "temperature must be at least 0 and finite, not " + temperature);
-    }
+    requireTemperature(temperature);
     if (!(topP > 0 && topP <= 1)) {
       throw new IllegalArgumentException("topP must be in (0, 1], not " + topP);
     }
     stopTokens = stopTokens.clone();
+  }
+
+  static void requireTemperature(float temperature) {
+    if (!(temperature >= 0) || Float.isInfinite(temperature)) {
+      throw new IllegalArgumentException(
+          "temperature must be at least 0 and finite, not " + temperature);
+    }
   }
 
   boolean stopsAt(int token) {

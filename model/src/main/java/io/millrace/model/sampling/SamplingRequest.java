@@ -9,8 +9,11 @@ import java.util.SplittableRandom;
  * @param prompt its tokens, at least one
  * @param seeds of each response's random stream, {@code [samples]}
  * @param options how each is sampled
+ * @param temperatures of each response in place of the options' own, {@code [samples]}; none: all
+ *     have the options'
  */
-public record SamplingRequest(int[] prompt, long[] seeds, SamplingOptions options) {
+public record SamplingRequest(
+    int[] prompt, long[] seeds, SamplingOptions options, float... temperatures) {
 
   public SamplingRequest {
     if (prompt.length == 0) {
@@ -18,6 +21,15 @@ public record SamplingRequest(int[] prompt, long[] seeds, SamplingOptions option
     }
     if (seeds.length == 0) {
       throw new IllegalArgumentException("a request needs a seed for each response, at least one");
+    }
+    temperatures = temperatures.clone();
+    if (temperatures.length != 0 && temperatures.length != seeds.length) {
+      throw new IllegalArgumentException(
+          "%d temperatures are given for %d responses"
+              .formatted(temperatures.length, seeds.length));
+    }
+    for (float temperature : temperatures) {
+      SamplingOptions.requireTemperature(temperature);
     }
   }
 
@@ -37,6 +49,11 @@ public record SamplingRequest(int[] prompt, long[] seeds, SamplingOptions option
 
   public int samples() {
     return seeds.length;
+  }
+
+  /** The temperature that a response is sampled at. */
+  public float temperature(int sample) {
+    return temperatures.length == 0 ? options.temperature() : temperatures[sample];
   }
 
   /** Tokens of the prompt and a longest response. */

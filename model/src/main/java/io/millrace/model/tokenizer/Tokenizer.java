@@ -276,6 +276,10 @@ public final class Tokenizer implements AutoCloseable {
     return config.chatTemplate();
   }
 
+  Vocabulary vocabulary() {
+    return vocabulary;
+  }
+
   /** Where the tokenizer comes from, for messages. */
   String origin() {
     return files.origin();

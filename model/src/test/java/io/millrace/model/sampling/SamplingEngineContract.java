@@ -61,7 +61,10 @@ abstract class SamplingEngineContract {
     return random;
   }
 
-  /** Prompts of 1 to 17 tokens, one to five responses of each, of unequal lengths and options. */
+  /**
+   * Prompts of 1 to 17 tokens, one to five responses of each, of unequal lengths and options; each
+   * response to every fourth prompt at a temperature of its own.
+   */
   private static List<SamplingRequest> requests(int count) {
     Random random = new Random(SEED);
     List<SamplingRequest> requests = new ArrayList<>();
@@ -74,7 +77,11 @@ abstract class SamplingEngineContract {
             case 1 -> new SamplingOptions(1 + random.nextInt(40), 0.7f, 0.8f, STOP, 5);
             default -> new SamplingOptions(1 + random.nextInt(40), 0, 1);
           };
-      requests.add(new SamplingRequest(prompt, seeds, options));
+      float[] temperatures = new float[i % 4 == 3 ? seeds.length : 0];
+      for (int k = 0; k < temperatures.length; k++) {
+        temperatures[k] = 0.5f * k;
+      }
+      requests.add(new SamplingRequest(prompt, seeds, options, temperatures));
     }
     return requests;
   }
@@ -141,8 +148,14 @@ abstract class SamplingEngineContract {
     List<SampledResponse> alone = new ArrayList<>();
     for (SamplingRequest request : requests) {
       for (int i = 0; i < request.samples(); i++) {
+        SamplingOptions options =
+            new SamplingOptions(
+                request.options().maxTokens(),
+                request.temperature(i),
+                request.options().topP(),
+                request.options().stopTokens());
         SamplingRequest single =
-            SamplingRequest.single(request.prompt(), request.seeds()[i], request.options());
+            SamplingRequest.single(request.prompt(), request.seeds()[i], options);
         SampledResponse response = sample(EngineSettings.of(1, 57), List.of(single)).get(0);
         alone.add(
             new SampledResponse(
@@ -322,5 +335,21 @@ abstract class SamplingEngineContract {
     for (String part : named) {
       assertTrue(message.contains(part), message);
     }
+  }
+
+  @Test
+  void aRequestNeedsATemperatureForEveryResponseOrNone() {
+    SamplingOptions options = new SamplingOptions(3, 0.5f, 1);
+    int[] prompt = {3};
+    SamplingRequest request = new SamplingRequest(prompt, new long[2], options, 0, 1.5f);
+    assertEquals(0, request.temperature(0));
+    assertEquals(1.5f, request.temperature(1));
+    assertEquals(0.5f, new SamplingRequest(prompt, new long[2], options).temperature(1));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new SamplingRequest(prompt, new long[2], options, 1f));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new SamplingRequest(prompt, new long[1], options, Float.NaN));
   }
 }

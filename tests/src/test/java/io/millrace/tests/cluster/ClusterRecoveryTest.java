@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.demo.Annotators;
 import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -45,6 +46,9 @@ class ClusterRecoveryTest {
 
   private static final long SEED = Long.getLong("millrace.recovery.seed", 1);
   private static final int JUDGMENTS = Integer.getInteger("millrace.recovery.judgments", 600);
+  private static final int DEMONSTRATIONS =
+      Integer.getInteger("millrace.recovery.demonstrations", 400);
+  private static final int PROMPTS = Integer.getInteger("millrace.recovery.prompts", 120);
   private static final int ITERATIONS = Integer.getInteger("millrace.recovery.iterations", 8);
 
   /** In the order in which they are killed; "worker" is the TaskManager that runs the job. */
@@ -75,6 +79,15 @@ class ClusterRecoveryTest {
           "ppo.score-batch-size=16",
           "ppo.learning-rate=1e-4",
           "ppo.critic-learning-rate=1e-4",
+          "supervised.batch-size=2",
+          "supervised.sequence-length=128",
+          "supervised.learning-rate=1e-3",
+          "supervised.publish-every=80",
+          "rejection-sampling.samples-per-prompt=6",
+          "rejection-sampling.prompts-per-version=25",
+          "rejection-sampling.batch-size=1",
+          "rejection-sampling.sequence-length=128",
+          "rejection-sampling.learning-rate=1e-3",
           // The rollouts are recorded: all are the initial policy's.
           "ppo.max-staleness=1000000");
 
@@ -147,6 +160,53 @@ class ClusterRecoveryTest {
     assertEquals(rolloutCount, learned.size());
     assertEquals(rolloutCount, new HashSet<>(learned).size(), "rollouts learned from twice");
     System.out.println("rollouts " + rolloutCount + ", versions " + expected);
+  }
+
+  @Test
+  void supervisedLearnsFromEveryDemonstrationOnce() throws Exception {
+    List<Demonstration> demonstrations = new DemoWorld(SEED, clock).demonstrations(DEMONSTRATIONS);
+    Deployment undisturbed = new Deployment(cluster, directory, "shown", SETTINGS);
+    learn(undisturbed, Job.SUPERVISED, Topic.DEMONSTRATIONS, demonstrations, List.of());
+    Deployment disturbed = new Deployment(cluster, directory, "shown-and-killed", SETTINGS);
+    learn(disturbed, Job.SUPERVISED, Topic.DEMONSTRATIONS, demonstrations, VICTIMS);
+
+    Map<String, List<String>> expected = Deployment.verified(policies(undisturbed));
+    List<String> versions = expected.get("policy");
+    assertTrue(versions.size() > 3, "versions " + versions);
+    assertTrue(versions.getLast().contains("demonstrations=" + DEMONSTRATIONS));
+    assertEquals(expected, Deployment.verified(policies(disturbed)));
+    System.out.println("demonstrations " + DEMONSTRATIONS + ", versions " + expected);
+  }
+
+  /** A student learns, so that the policy that samples is the same one throughout. */
+  @Test
+  void rejectionSamplingLearnsFromEveryPromptOnce() throws Exception {
+    Deployment recorded = new Deployment(cluster, directory, "scored", SETTINGS);
+    recorded.send(Topic.JUDGMENTS, judgments(40));
+    recorded.submit(Job.REWARD_MODEL, "--bounded");
+    List<RewardCheckpoint> rewardModels = recorded.read(Topic.REWARD_CHECKPOINTS);
+    recorded.send(Topic.DEMONSTRATIONS, new DemoWorld(SEED, clock).demonstrations(300));
+    recorded.submit(Job.SUPERVISED, "--bounded");
+    String student = recorded.read(Topic.POLICY_CHECKPOINTS).getLast().getUri();
+    List<String> settings = new ArrayList<>(SETTINGS);
+    settings.add("model.initial=" + student);
+    settings.add("rejection-sampling.student=" + student);
+    settings.add("rejection-sampling.student-name=student");
+
+    List<Prompt> prompts = new DemoWorld(SEED, clock).prompts(0, PROMPTS);
+    Deployment undisturbed = new Deployment(cluster, directory, "chosen", settings);
+    undisturbed.send(Topic.REWARD_CHECKPOINTS, rewardModels);
+    learn(undisturbed, Job.REJECTION_SAMPLING, Topic.PROMPTS, prompts, List.of());
+    Deployment disturbed = new Deployment(cluster, directory, "chosen-and-killed", settings);
+    disturbed.send(Topic.REWARD_CHECKPOINTS, rewardModels);
+    learn(disturbed, Job.REJECTION_SAMPLING, Topic.PROMPTS, prompts, VICTIMS);
+
+    Map<String, List<String>> expected = Deployment.verified(policies(undisturbed));
+    List<String> versions = expected.get("student");
+    assertEquals((PROMPTS + 24) / 25, versions.size());
+    assertTrue(versions.getLast().contains("prompts=" + PROMPTS), versions.getLast());
+    assertEquals(expected, Deployment.verified(policies(disturbed)));
+    System.out.println("prompts " + PROMPTS + ", versions " + expected);
   }
 
   /**
