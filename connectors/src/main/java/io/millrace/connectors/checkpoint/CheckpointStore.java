@@ -1,6 +1,7 @@
 package io.millrace.connectors.checkpoint;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.Serializable;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
@@ -83,6 +84,13 @@ public final class CheckpointStore implements Serializable {
     void write(Path directory) throws IOException;
   }
 
+  /** Writes a single file. */
+  @FunctionalInterface
+  public interface FileWriter {
+    /** Writes a file of this machine, which is not there yet. */
+    void write(Path file) throws IOException;
+  }
+
   /**
    * Writes the files of one version and makes them durable, but not visible.
    *
@@ -115,6 +123,27 @@ public final class CheckpointStore implements Serializable {
       return remote.create(path, writer);
     }
     throw new IllegalStateException(root + " is a directory of this machine");
+  }
+
+  /**
+   * Puts a single file into a store of another machine, whole or not at all, in place of one that
+   * is there.
+   *
+   * @param path below the root
+   */
+  public void put(String path, FileWriter writer) throws IOException {
+    if (!(storage() instanceof RemoteStore remote)) {
+      throw new IllegalStateException(root + " is a directory of this machine");
+    }
+    remote.put(path, writer);
+  }
+
+  /** Reads a file of any place. */
+  public static InputStream read(String pathOrUri) throws IOException {
+    CheckpointLocation location = CheckpointLocation.of(pathOrUri);
+    return location.isLocal()
+        ? Files.newInputStream(location.path())
+        : RemoteFiles.of(pathOrUri).open(pathOrUri);
   }
 
   /** The highest version of a model that is visible; 0 where there is none. */

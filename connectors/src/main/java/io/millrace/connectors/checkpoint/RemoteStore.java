@@ -1,6 +1,7 @@
 package io.millrace.connectors.checkpoint;
 
 import io.millrace.connectors.checkpoint.CheckpointLocation.Publishing;
+import io.millrace.connectors.checkpoint.CheckpointStore.FileWriter;
 import io.millrace.connectors.checkpoint.CheckpointStore.StagedWriter;
 import io.millrace.connectors.checkpoint.PublishedFiles.ListedFile;
 import java.io.IOException;
@@ -254,6 +255,28 @@ final class RemoteStore implements Storage {
     }
     files().delete(staged);
     return published;
+  }
+
+  /** As {@link CheckpointStore#put}. */
+  void put(String path, FileWriter writer) throws IOException {
+    String target = root.child(path);
+    int slash = target.lastIndexOf('/');
+    String staged = attempt(staging(target.substring(0, slash)), target.substring(slash + 1));
+    try (CacheDirectory.Use use = CacheDirectory.of(scratch).use()) {
+      Path work = use.newWork();
+      try {
+        Path file = work.resolve(target.substring(slash + 1));
+        writer.write(file);
+        files().upload(file, staged);
+      } catch (IOException | RuntimeException e) {
+        abandon(staged, e);
+        throw e;
+      } finally {
+        LocalStore.delete(work);
+      }
+    }
+    files().delete(target);
+    files().move(staged, target);
   }
 
   @Override

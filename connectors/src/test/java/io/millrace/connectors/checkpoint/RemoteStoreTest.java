@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.checkpoint.InMemoryStore.Fault;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -186,6 +188,24 @@ class RemoteStoreTest {
       request++;
     } while (failed);
     assertTrue(request > 8, "only " + request + " requests");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aFileIsPutWholeOrNotAtAll(Fault fault) throws IOException {
+    store.put("bags/one.jsonl", file -> Files.writeString(file, "the first of its kind"));
+    int request = 0;
+    boolean failed;
+    do {
+      String text = "number " + request;
+      memory.fail(request++, fault);
+      retry(() -> store.put("bags/one.jsonl", file -> Files.writeString(file, text)));
+      failed = memory.mend();
+      try (InputStream in = CheckpointStore.read(root + "/bags/one.jsonl")) {
+        assertEquals(text, new String(in.readAllBytes(), StandardCharsets.UTF_8));
+      }
+    } while (failed);
+    assertTrue(request > 4, "only " + request + " requests");
   }
 
   @Test
