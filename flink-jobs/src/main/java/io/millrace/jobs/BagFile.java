@@ -15,7 +15,9 @@ import io.millrace.model.train.RejectionBag.Entry;
 import io.millrace.model.train.RejectionBag.Scores;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.io.Writer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -35,13 +37,30 @@ public final class BagFile {
 
   private BagFile() {}
 
-  /** Where a run leaves it, given the version that the run published last. */
+  /**
+   * Where a run leaves it, given the version that the run published last, in a store of this
+   * machine.
+   */
   public static Path of(MillraceConfig config, long version) {
+    return CheckpointStore.localPath(config.checkpoints().directory())
+        .resolve(path(config, version));
+  }
+
+  /** Below the checkpoint directory. */
+  private static String path(MillraceConfig config, long version) {
     RejectionSamplingSection section = config.rejectionSampling();
     String name = section.hasStudent() ? section.studentName() : config.model().name();
-    return CheckpointStore.localPath(config.checkpoints().directory())
-        .resolve("bags")
-        .resolve("%s-v%06d.jsonl".formatted(name, version));
+    return "bags/%s-v%06d.jsonl".formatted(name, version);
+  }
+
+  /** Leaves the bag in the store, wherever that is. */
+  public static void leave(MillraceConfig config, long version, List<Entry> entries)
+      throws IOException {
+    if (CheckpointStore.isLocal(config.checkpoints().directory())) {
+      write(of(config, version), entries);
+    } else {
+      JobSettings.store(config).put(path(config, version), file -> write(file, entries));
+    }
   }
 
   /** Writes the whole file, or leaves what was there. */
@@ -93,8 +112,20 @@ public final class BagFile {
    * @throws IOException naming the line that is none of a bag's
    */
   public static List<Entry> read(Path file) throws IOException {
+    return read(file.toString());
+  }
+
+  /**
+   * Reads a file that {@link #write} wrote.
+   *
+   * @param file a path, or a URI
+   * @throws IOException naming the line that is none of a bag's
+   */
+  public static List<Entry> read(String file) throws IOException {
     List<Entry> entries = new ArrayList<>();
-    try (BufferedReader reader = Files.newBufferedReader(file)) {
+    try (BufferedReader reader =
+        new BufferedReader(
+            new InputStreamReader(CheckpointStore.read(file), StandardCharsets.UTF_8))) {
       for (String line = reader.readLine(); line != null; line = reader.readLine()) {
         try {
           entries.add(entry(JSON.readTree(line)));

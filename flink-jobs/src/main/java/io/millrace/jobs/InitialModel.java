@@ -1,5 +1,6 @@
 package io.millrace.jobs;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.ModelSection;
 import io.millrace.jobs.demo.DemoWorld;
@@ -36,20 +37,23 @@ public final class InitialModel {
     }
     ModelSection model = config.model();
     // Named by what it is made from, so that every job of a deployment starts from the same one.
-    Path directory =
-        Path.of(
-            config.checkpoints().directory(),
-            "initial",
-            "h%d-l%d-a%d-k%d-f%d-v%d-p%d-s%d"
-                .formatted(
-                    model.hiddenSize(),
-                    model.layers(),
-                    model.heads(),
-                    model.kvHeads(),
-                    model.ffnSize(),
-                    model.vocabSize(),
-                    model.maxPositions(),
-                    model.seed()));
+    String name =
+        "initial/h%d-l%d-a%d-k%d-f%d-v%d-p%d-s%d"
+            .formatted(
+                model.hiddenSize(),
+                model.layers(),
+                model.heads(),
+                model.kvHeads(),
+                model.ffnSize(),
+                model.vocabSize(),
+                model.maxPositions(),
+                model.seed());
+    String root = config.checkpoints().directory();
+    if (!CheckpointStore.isLocal(root)) {
+      return config.withInitial(
+          JobSettings.store(config).create(name, work -> write(model, DemoWorld.corpus(), work)));
+    }
+    Path directory = CheckpointStore.localPath(root).resolve(name);
     if (!Files.isDirectory(directory)) {
       create(model, DemoWorld.corpus(), directory);
     }
@@ -66,6 +70,12 @@ public final class InitialModel {
       throws IOException {
     Files.createDirectories(directory.getParent());
     Path staging = Files.createTempDirectory(directory.getParent(), ".new");
+    write(model, corpus, staging);
+    Files.move(staging, directory, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  private static void write(ModelSection model, List<String> corpus, Path staging)
+      throws IOException {
     TrainedTokenizer trained = ByteLevelBpeTrainer.train(corpus, model.vocabSize());
     try (Tokenizer tokenizer = trained.tokenizer();
         Backend backend = BackendKind.CPU.open()) {
@@ -94,6 +104,5 @@ public final class InitialModel {
                 CheckpointKind.POLICY, model.name(), 0, null, 0, 0, Map.of(), Map.of()));
       }
     }
-    Files.move(staging, directory, StandardCopyOption.ATOMIC_MOVE);
   }
 }

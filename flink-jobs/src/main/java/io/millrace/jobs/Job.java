@@ -44,7 +44,7 @@ public enum Job {
     StreamExecutionEnvironment env =
         StreamExecutionEnvironment.getExecutionEnvironment(JobSettings.flink(config.flink()));
     env.setParallelism(config.flink().parallelism());
-    topology.build(env, config, bounded);
+    topology.build(env, config.withoutFlinkProperties(), bounded);
     StreamGraph graph = env.getStreamGraph();
     graph.setJobName(config.kafka().topicPrefix() + id());
     return graph;

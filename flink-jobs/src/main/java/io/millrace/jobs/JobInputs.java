@@ -44,10 +44,7 @@ final class JobInputs {
         job,
         start,
         bounded,
-        LengthCheck.prompts(
-            config.model().initial(),
-            config.rollout().maxPromptTokens(),
-            config.rollout().maxTokens()),
+        LengthCheck.prompts(config),
         config.flink().parallelism());
   }
 

@@ -1,5 +1,6 @@
 package io.millrace.jobs;
 
+import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.Retention;
 import io.millrace.connectors.flink.Sources.Bound;
@@ -7,7 +8,6 @@ import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.FlinkSection;
 import io.millrace.jobs.config.MillraceConfig;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import org.apache.flink.configuration.CheckpointingOptions;
@@ -32,7 +32,14 @@ public final class JobSettings {
   }
 
   public static CheckpointStore store(MillraceConfig config) {
-    return new CheckpointStore(config.checkpoints().directory());
+    return new CheckpointStore(
+        config.checkpoints().directory(), config.checkpoints().cacheDirectory());
+  }
+
+  /** Checkpoints of any place as directories of this machine. */
+  public static CheckpointCache cache(MillraceConfig config) {
+    CheckpointSection section = config.checkpoints();
+    return new CheckpointCache(section.cacheDirectory(), section.cacheSize().getBytes());
   }
 
   /** Which versions stay; the policy that jobs start from does. */
@@ -47,6 +54,12 @@ public final class JobSettings {
     return bounded ? Bound.CURRENT_END : Bound.UNBOUNDED;
   }
 
+  private static String uri(String location) {
+    return CheckpointStore.isLocal(location)
+        ? CheckpointStore.localPath(location).toAbsolutePath().toUri().toString()
+        : location;
+  }
+
   /** Exactly-once Flink checkpoints on disk, and restarts from them. */
   static Configuration flink(FlinkSection flink) {
     Configuration configuration = new Configuration();
@@ -54,9 +67,7 @@ public final class JobSettings {
     configuration.set(
         CheckpointingOptions.CHECKPOINTING_CONSISTENCY_MODE, CheckpointingMode.EXACTLY_ONCE);
     configuration.set(CheckpointingOptions.CHECKPOINT_STORAGE, "filesystem");
-    configuration.set(
-        CheckpointingOptions.CHECKPOINTS_DIRECTORY,
-        Path.of(flink.stateDirectory()).toAbsolutePath().toUri().toString());
+    configuration.set(CheckpointingOptions.CHECKPOINTS_DIRECTORY, uri(flink.stateDirectory()));
     configuration.set(CheckpointingOptions.CHECKPOINTING_TIMEOUT, Duration.ofMinutes(10));
     configuration.set(
         CheckpointingOptions.EXTERNALIZED_CHECKPOINT_RETENTION,

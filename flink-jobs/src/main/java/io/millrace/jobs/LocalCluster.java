@@ -36,7 +36,16 @@ public final class LocalCluster implements AutoCloseable {
 
   /** Starts a cluster with room for as many tasks side by side. */
   public static LocalCluster start(int slots) throws Exception {
-    Configuration configuration = new Configuration();
+    return start(slots, Map.of());
+  }
+
+  /**
+   * Starts a cluster with room for as many tasks side by side.
+   *
+   * @param properties settings of Flink on top of its own defaults
+   */
+  public static LocalCluster start(int slots, Map<String, String> properties) throws Exception {
+    Configuration configuration = Configuration.fromMap(properties);
     configuration.set(RestOptions.BIND_PORT, "0");
     configuration.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.ofMebiBytes(16));
     configuration.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.ofMebiBytes(64));

@@ -43,7 +43,7 @@ final class PpoJob {
             JOB,
             Start.EARLIEST,
             JobSettings.bound(bounded),
-            AnnouncementCheck.rewardModels(config.model().initial()));
+            AnnouncementCheck.rewardModels(config));
 
     DataStream<ScoredRollout> scored =
         rollouts

@@ -21,7 +21,6 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Path;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
@@ -85,7 +84,7 @@ final class RejectionSamplingJob {
                 JOB,
                 Start.EARLIEST,
                 JobSettings.bound(bounded),
-                AnnouncementCheck.policies(model, config.model().initial()))
+                AnnouncementCheck.policies(config))
             .filter(policy -> policy.getModel().equals(model))
             .name("policies named " + model)
             .uid("own-policies")
@@ -100,7 +99,7 @@ final class RejectionSamplingJob {
             JOB,
             Start.EARLIEST,
             JobSettings.bound(bounded),
-            AnnouncementCheck.rewardModels(config.model().initial()))
+            AnnouncementCheck.rewardModels(config))
         .map(Announcement::of)
         .returns(Announcement.class)
         .name("reward model announcements")
@@ -114,10 +113,11 @@ final class RejectionSamplingJob {
     RejectionSamplingSection section = config.rejectionSampling();
     try {
       if (section.hasStudent()) {
-        Students.requireUsable(section.student(), config.model().initial());
+        Students.requireUsable(
+            section.student(), config.model().initial(), JobSettings.cache(config));
       }
       if (!section.bag().isBlank()) {
-        BagFile.read(Path.of(section.bag()));
+        BagFile.read(section.bag());
       }
     } catch (IOException e) {
       throw new UncheckedIOException("rejection-sampling.bag cannot be read: " + e.getMessage(), e);

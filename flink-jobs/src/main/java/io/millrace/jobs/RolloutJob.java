@@ -33,7 +33,7 @@ final class RolloutJob {
             JOB,
             Start.EARLIEST,
             JobSettings.bound(bounded),
-            AnnouncementCheck.policies(config.model().name(), config.model().initial()));
+            AnnouncementCheck.policies(config));
 
     DataStream<Rollout> rollouts =
         prompts

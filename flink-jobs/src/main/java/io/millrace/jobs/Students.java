@@ -1,11 +1,14 @@
 package io.millrace.jobs;
 
+import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.tokenizer.TokenizerDifference;
-import java.nio.file.Path;
+import java.io.IOException;
 
 /** Whether one policy can learn from what another sampled. */
 final class Students {
@@ -13,15 +16,20 @@ final class Students {
   private Students() {}
 
   /**
-   * @param student directory of the one that learns
-   * @param sampler directory of the one that samples
+   * @param student the one that learns
+   * @param sampler the one that samples
    * @throws IllegalArgumentException naming the student and what keeps it from learning
    */
-  static void requireUsable(String student, String sampler) {
-    Path directory = CheckpointStore.localPath(student);
-    try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory);
-        Tokenizer tokenizer = Tokenizer.load(directory);
-        Tokenizer others = Tokenizer.load(CheckpointStore.localPath(sampler))) {
+  static void requireUsable(String student, String sampler, CheckpointCache checkpoints)
+      throws IOException {
+    try (LocalCheckpoint files = checkpoints.openDescription(student);
+        LocalCheckpoint otherFiles = checkpoints.openDescription(sampler);
+        Tokenizer tokenizer = Tokenizer.load(files.directory());
+        Tokenizer others = Tokenizer.load(otherFiles.directory())) {
+      if (CheckpointStore.isLocal(student)) {
+        CheckpointDirectory.open(files.directory()).close();
+      }
+      CheckpointOutline checkpoint = CheckpointOutline.read(files.directory());
       if (checkpoint.kind() != CheckpointKind.POLICY) {
         throw new IllegalArgumentException(
             "rejection-sampling.student %s is a %s, where a policy is needed"

@@ -53,8 +53,7 @@ final class SupervisedJob {
   private static DataStream<Demonstration> demonstrations(
       StreamExecutionEnvironment env, MillraceConfig config, KafkaSettings kafka, boolean bounded) {
     SupervisedSection section = config.supervised();
-    LengthCheck<Demonstration> check =
-        LengthCheck.demonstrations(config.model().initial(), section);
+    LengthCheck<Demonstration> check = LengthCheck.demonstrations(config);
     if (!section.fromFile()) {
       return Streams.read(
           env, kafka, Topic.DEMONSTRATIONS, JOB, Start.EARLIEST, JobSettings.bound(bounded), check);

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -42,6 +43,9 @@ public final class PolicyCheckpoints implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(PolicyCheckpoints.class);
   private static final Duration POLL = Duration.ofMillis(200);
   private static final Duration RETRY = Duration.ofSeconds(2);
+
+  /** A store of another machine may not answer for a while. */
+  private static final int ATTEMPTS = 5;
 
   private final Builder settings;
   private final Consumer<? super PolicyVersion> listener;
@@ -165,17 +169,11 @@ public final class PolicyCheckpoints implements AutoCloseable {
   }
 
   private void take(PolicyCheckpoint announcement) {
-    PolicyVersion policy;
-    try {
-      policy = new PolicyVersion(copy(announcement), announcement);
-    } catch (IOException | IllegalArgumentException e) {
-      LOG.warn(
-          "Version {} of {} is left out: {}",
-          announcement.getVersion(),
-          settings.model,
-          e.toString());
+    Optional<Path> copy = copyWithPatience(announcement);
+    if (copy.isEmpty()) {
       return;
     }
+    PolicyVersion policy = new PolicyVersion(copy.get(), announcement);
     handed = announcement.getVersion();
     try {
       listener.accept(policy);
@@ -185,19 +183,44 @@ public final class PolicyCheckpoints implements AutoCloseable {
     forgetOld(policy.directory());
   }
 
+  /** This machine's copy; empty where the version cannot be had. */
+  private Optional<Path> copyWithPatience(PolicyCheckpoint announcement) {
+    Exception failure = null;
+    for (int attempt = 1; attempt <= ATTEMPTS && !closed; attempt++) {
+      try {
+        return Optional.of(copy(announcement));
+      } catch (UnusableCheckpointException | IllegalArgumentException e) {
+        failure = e;
+        break;
+      } catch (IOException e) {
+        failure = e;
+        if (attempt < ATTEMPTS) {
+          LOG.warn("{}; trying again in {} s", e.getMessage(), RETRY.toSeconds());
+          pause();
+        }
+      }
+    }
+    LOG.warn(
+        "Version {} of {} is left out: {}",
+        announcement.getVersion(),
+        settings.model,
+        String.valueOf(failure));
+    return Optional.empty();
+  }
+
   private Path copy(PolicyCheckpoint announcement) throws IOException {
-    Path source = CheckpointStore.resolve(announcement.getUri());
+    CheckpointLocation source = CheckpointLocation.of(announcement.getUri());
     Path target =
         settings.directory.resolve("%s-v%06d".formatted(settings.model, announcement.getVersion()));
     Path work = target.resolveSibling(target.getFileName() + ".copying");
-    CheckpointStore.delete(work);
+    LocalStore.delete(work);
     try {
       PublishedFiles.copy(source, work, announcement.getManifestSha256());
     } catch (IOException e) {
-      CheckpointStore.delete(work);
+      LocalStore.delete(work);
       throw e;
     }
-    CheckpointStore.delete(target);
+    LocalStore.delete(target);
     return Files.move(work, target, StandardCopyOption.ATOMIC_MOVE);
   }
 
@@ -207,7 +230,7 @@ public final class PolicyCheckpoints implements AutoCloseable {
     while (copies.size() > settings.keep) {
       Path old = copies.removeFirst();
       try {
-        CheckpointStore.delete(old);
+        LocalStore.delete(old);
       } catch (IOException e) {
         LOG.warn("Cannot delete the old copy {}: {}", old, e.toString());
       }

@@ -1,8 +1,6 @@
 package io.millrace.connectors.checkpoint;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -49,6 +47,7 @@ final class Retirement {
           retired.add(version);
         }
       }
+      store.sweep(name);
     } catch (IOException e) {
       LOG.warn("old versions of {} cannot be deleted: {}", name, e.toString());
     }
@@ -62,10 +61,8 @@ final class Retirement {
     if (retention.keepEvery() > 0 && version % retention.keepEvery() == 0) {
       return true;
     }
-    Path directory = store.directory(name, version);
     for (String pinned : retention.pinned()) {
-      Path path = CheckpointStore.localPath(pinned);
-      if (Files.exists(path) && Files.isSameFile(path, directory)) {
+      if (!pinned.isBlank() && store.isAt(pinned, name, version)) {
         return true;
       }
     }
@@ -73,8 +70,7 @@ final class Retirement {
   }
 
   private boolean isPast(String name, long pushedOutBy) throws IOException {
-    Path manifest = store.directory(name, pushedOutBy).resolve(CheckpointStore.MANIFEST);
-    Instant since = Files.getLastModifiedTime(manifest).toInstant();
+    Instant since = store.writtenAt(name, pushedOutBy);
     return !since.plus(retention.grace()).isAfter(clock.instant());
   }
 }

@@ -17,7 +17,6 @@ import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -38,6 +37,8 @@ import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class CheckpointSinkTest {
   private static final Duration PATIENCE = Duration.ofSeconds(40);
@@ -45,10 +46,15 @@ class CheckpointSinkTest {
   @TempDir Path flinkCheckpoints;
   @TempDir Path root;
 
-  @Test
-  void everyVersionIsAnnouncedOnceThroughAFailure() throws Exception {
+  private CheckpointStore open(StoreUnderTest kind) {
+    return new CheckpointStore(kind.root(root), root.resolve("scratch").toString());
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"LOCAL", "OBJECTS"})
+  void everyVersionIsAnnouncedOnceThroughAFailure(StoreUnderTest kind) throws Exception {
     KafkaSettings settings = TestBroker.freshTopics();
-    CheckpointStore store = new CheckpointStore(root.toString());
+    CheckpointStore store = open(kind);
     StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 1);
     DataStream<StagedCheckpoint> staged =
         Streams.read(env, settings, Topic.PROMPTS, "trainer", Bound.UNBOUNDED)
@@ -76,10 +82,11 @@ class CheckpointSinkTest {
     assertEquals(LongStream.rangeClosed(1, 7).boxed().toList(), versions);
   }
 
-  @Test
-  void aCrashBetweenRenameAndAnnouncementIsMadeGood() throws IOException {
+  @ParameterizedTest
+  @EnumSource(names = {"LOCAL", "OBJECTS"})
+  void aCrashBetweenRenameAndAnnouncementIsMadeGood(StoreUnderTest kind) throws IOException {
     KafkaSettings settings = TestBroker.freshTopics();
-    CheckpointStore store = new CheckpointStore(root.toString());
+    CheckpointStore store = open(kind);
     StagedCheckpoint one = stage(store, 1);
     StagedCheckpoint two = stage(store, 2);
     CheckpointCommitter crashed = committer(settings, store);
@@ -115,10 +122,11 @@ class CheckpointSinkTest {
     assertEquals(0, Announcements.latestVersion(settings, Topic.POLICY_CHECKPOINTS, "other"));
   }
 
-  @Test
-  void whatAFlinkCheckpointMayStillCommitIsNotRetired() throws IOException {
+  @ParameterizedTest
+  @EnumSource(names = {"LOCAL", "OBJECTS"})
+  void whatAFlinkCheckpointMayStillCommitIsNotRetired(StoreUnderTest kind) throws IOException {
     KafkaSettings settings = TestBroker.freshTopics();
-    CheckpointStore store = new CheckpointStore(root.toString());
+    CheckpointStore store = open(kind);
     Retention newest = new Retention(1, 0, Duration.ZERO, List.of());
     List<CommitRequest<StagedCheckpoint>> covered = new ArrayList<>();
     for (long version = 1; version <= 4; version++) {
@@ -191,7 +199,7 @@ class CheckpointSinkTest {
   }
 
   private static void write(Path directory, long version) throws IOException {
-    Files.writeString(directory.resolve(CheckpointStore.MANIFEST), "{\"version\":" + version + "}");
+    TestCheckpoint.write(directory, "version " + version);
   }
 
   private static PolicyCheckpoint announcement(StagedFiles files, long version) {
@@ -267,7 +275,7 @@ class CheckpointSinkTest {
     }
   }
 
-  /** Collects versions; each must be complete on disk by the time it is announced. */
+  /** Collects versions; each must be complete by the time it is announced. */
   private static void await(RecordReader<PolicyCheckpoint> reader, List<Long> versions, int count)
       throws IOException {
     long deadline = System.nanoTime() + PATIENCE.toNanos();
@@ -275,9 +283,9 @@ class CheckpointSinkTest {
       var entry = reader.next(Duration.ofSeconds(1));
       if (entry.isPresent()) {
         PolicyCheckpoint checkpoint = entry.get().record().orElseThrow();
-        Path manifest =
-            CheckpointStore.resolve(checkpoint.getUri()).resolve(CheckpointStore.MANIFEST);
-        assertEquals("{\"version\":" + checkpoint.getVersion() + "}", Files.readString(manifest));
+        assertEquals(
+            TestCheckpoint.files("version " + checkpoint.getVersion()),
+            StoreUnderTest.files(checkpoint.getUri()));
         versions.add(checkpoint.getVersion());
       }
       assertTrue(System.nanoTime() < deadline, () -> versions + " of " + count);

@@ -27,6 +27,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class PolicyCheckpointsTest {
   private static final int PATIENCE_SECONDS = 30;
@@ -41,7 +43,11 @@ class PolicyCheckpointsTest {
   @BeforeEach
   void open() throws IOException {
     kafka = TestBroker.freshTopics();
-    store = new CheckpointStore(root.toString());
+    open(StoreUnderTest.LOCAL);
+  }
+
+  private void open(StoreUnderTest kind) {
+    store = new CheckpointStore(kind.root(root), root.resolve("scratch").toString());
   }
 
   private PolicyCheckpoints.Builder builder() {
@@ -88,8 +94,10 @@ class PolicyCheckpointsTest {
     return policy == null ? -1 : policy.version();
   }
 
-  @Test
-  void handsTheLatestAtOnceAndThenEachThatFollows() throws Exception {
+  @ParameterizedTest
+  @EnumSource(names = {"LOCAL", "OBJECTS"})
+  void handsTheLatestAtOnceAndThenEachThatFollows(StoreUnderTest kind) throws Exception {
+    open(kind);
     publish("policy", 1, 2, 3);
     publish("other", 9);
     try (PolicyCheckpoints _ = builder().watch(handed::add)) {
@@ -169,8 +177,10 @@ class PolicyCheckpointsTest {
     }
   }
 
-  @Test
-  void goesOnToTheNewestWhereVersionsAreRetired() throws Exception {
+  @ParameterizedTest
+  @EnumSource(names = {"LOCAL", "OBJECTS"})
+  void goesOnToTheNewestWhereVersionsAreRetired(StoreUnderTest kind) throws Exception {
+    open(kind);
     publish("policy", 1, 2);
     CountDownLatch busy = new CountDownLatch(1);
     CountDownLatch free = new CountDownLatch(1);
@@ -197,6 +207,18 @@ class PolicyCheckpointsTest {
           List.of("policy-v000002", "policy-v000005"),
           entries.map(entry -> entry.getFileName().toString()).sorted().toList());
     }
+  }
+
+  @Test
+  void asksAgainWhereAStoreDoesNotAnswer() throws Exception {
+    open(StoreUnderTest.OBJECTS);
+    publish("policy", 1);
+    InMemoryStore.of(store.toString()).fail(1, InMemoryStore.Fault.ERROR_BEFORE);
+    try (PolicyCheckpoints _ = builder().watch(handed::add)) {
+      assertEquals(1, next());
+    }
+    assertTrue(InMemoryStore.of(store.toString()).mend(), "the failure never happened");
+    assertEquals("weights 1", Files.readString(copies.resolve("policy-v000001/model.safetensors")));
   }
 
   @Test

@@ -1,6 +1,5 @@
 package io.millrace.jobs.cli;
 
-import java.util.Optional;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -26,6 +25,6 @@ public final class Application {
     Application application = new Application();
     new CommandLine(application).parseArgs(args);
     StreamExecutionEnvironment.getExecutionEnvironment()
-        .execute(application.options.ready(Optional.empty()).graph(application.bounded));
+        .execute(application.options.readyInFlink().graph(application.bounded));
   }
 }

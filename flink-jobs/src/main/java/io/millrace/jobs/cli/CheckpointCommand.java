@@ -1,15 +1,17 @@
 package io.millrace.jobs.cli;
 
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.DType;
 import io.millrace.model.checkpoint.VerifyReport;
 import io.millrace.model.tokenizer.Tokenizer;
-import java.nio.file.Files;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -29,15 +31,10 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  millrace checkpoint inspect millrace-data/checkpoints/policy/v000002",
       "  millrace checkpoint verify millrace-data/checkpoints/policy/v000002",
+      "  millrace checkpoint verify s3://bucket/checkpoints/policy/v000002 --config millrace.yaml",
       "  millrace checkpoint export millrace-data/checkpoints/policy/v000002 --out policy-bf16",
     })
 final class CheckpointCommand {
-
-  private static void requireDirectory(Path directory) {
-    if (!Files.isDirectory(directory)) {
-      throw new UserException("there is no directory " + directory);
-    }
-  }
 
   @Command(
       name = "inspect",
@@ -46,13 +43,16 @@ final class CheckpointCommand {
       footer = {"", "Example:", "  millrace checkpoint inspect DIR"})
   static final class Inspect implements Callable<Integer> {
 
-    @Parameters(paramLabel = "DIR", description = "Checkpoint directory.")
-    private Path directory;
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI.")
+    private String checkpoint;
+
+    @Mixin private ConfigOptions options;
 
     @Override
-    public Integer call() {
-      requireDirectory(directory);
-      CheckpointDirectory.inspect(directory).forEach(System.out::println);
+    public Integer call() throws IOException {
+      try (LocalCheckpoint files = options.open(checkpoint)) {
+        CheckpointDirectory.inspect(files.directory()).forEach(System.out::println);
+      }
       return 0;
     }
   }
@@ -64,20 +64,24 @@ final class CheckpointCommand {
       footer = {"", "Example:", "  millrace checkpoint verify DIR"})
   static final class Verify implements Callable<Integer> {
 
-    @Parameters(paramLabel = "DIR", description = "Checkpoint directory.")
-    private Path directory;
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI.")
+    private String checkpoint;
+
+    @Mixin private ConfigOptions options;
 
     @Override
-    public Integer call() {
-      requireDirectory(directory);
-      VerifyReport report = CheckpointDirectory.verify(directory);
+    public Integer call() throws IOException {
+      VerifyReport report;
+      try (LocalCheckpoint files = options.open(checkpoint)) {
+        report = CheckpointDirectory.verify(files.directory());
+      }
       if (!report.isSound()) {
         report.problems().forEach(problem -> System.err.println("millrace: " + problem));
         return Millrace.USAGE;
       }
       System.out.printf(
           "%s: sound, %d files, %d parameters%s%n",
-          directory,
+          checkpoint,
           report.files(),
           report.parameters(),
           report.hasManifest() ? "" : " (no millrace.json: digests were not checked)");
@@ -100,8 +104,10 @@ final class CheckpointCommand {
 
     private static final Pattern SIZE = Pattern.compile("(\\d{1,12}) ?(B|[KMGT]i?B)?");
 
-    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, of any origin.")
-    private Path directory;
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI; of any origin.")
+    private String checkpoint;
+
+    @Mixin private ConfigOptions options;
 
     @Option(
         names = "--out",
@@ -124,8 +130,7 @@ final class CheckpointCommand {
     private String maxShardSize;
 
     @Override
-    public Integer call() {
-      requireDirectory(directory);
+    public Integer call() throws IOException {
       DType type =
           switch (dtype) {
             case "bfloat16" -> DType.BF16;
@@ -135,9 +140,10 @@ final class CheckpointCommand {
                     "--dtype is %s but must be bfloat16 or float32".formatted(dtype));
           };
       long maxBytes = bytes(maxShardSize);
-      try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory);
-          Tokenizer tokenizer = Tokenizer.load(directory)) {
-        checkpoint.export(out, tokenizer::save, type, maxBytes);
+      try (LocalCheckpoint files = options.open(checkpoint);
+          CheckpointDirectory directory = CheckpointDirectory.open(files.directory());
+          Tokenizer tokenizer = Tokenizer.load(files.directory())) {
+        directory.export(out, tokenizer::save, type, maxBytes);
       }
       System.out.printf("%s: exported as %s%n", out, dtype);
       return 0;

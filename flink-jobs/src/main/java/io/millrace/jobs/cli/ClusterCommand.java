@@ -13,6 +13,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
 import org.apache.flink.configuration.MemorySize;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code millrace cluster}. */
@@ -31,6 +32,7 @@ import picocli.CommandLine.Option;
       "  millrace cluster --dir /var/lib/millrace --task-managers 4 --task-manager-memory 8gb"
           + " --tensor-memory 5gb",
       "",
+      "With --config the processes take the file's flink.properties, file systems' for one.",
       "docs/operations.md tells how to submit jobs to it, watch and stop them.",
     })
 final class ClusterCommand implements Callable<Integer> {
@@ -69,6 +71,8 @@ final class ClusterCommand implements Callable<Integer> {
       description = "Memory of the JobManager process in all (default: 1gb).")
   private Optional<String> jobManagerMemory;
 
+  @Mixin private ConfigOptions options;
+
   private static final String PORT_HELP =
       "; 0 takes a free one. A later start takes the same (first: ";
 
@@ -105,7 +109,8 @@ final class ClusterCommand implements Callable<Integer> {
             slots,
             size("--task-manager-memory", taskManagerMemory),
             size("--tensor-memory", tensorMemory),
-            size("--job-manager-memory", jobManagerMemory));
+            size("--job-manager-memory", jobManagerMemory),
+            options.load().flink().properties());
     Ports.Wanted wanted =
         new Ports.Wanted(
             port("--rest-port", restPort),

@@ -1,5 +1,6 @@
 package io.millrace.jobs.cli;
 
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
@@ -12,13 +13,14 @@ import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Message;
 import io.millrace.model.tokenizer.Tokenizer;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code millrace generate}. */
@@ -34,8 +36,13 @@ import picocli.CommandLine.Option;
     })
 final class GenerateCommand implements Callable<Integer> {
 
-  @Option(names = "--checkpoint", required = true, description = "Policy checkpoint directory.")
-  private Path checkpoint;
+  @Option(
+      names = "--checkpoint",
+      required = true,
+      description = "Policy checkpoint: a directory or a URI.")
+  private String checkpoint;
+
+  @Mixin private ConfigOptions options;
 
   @Option(names = "--prompt", required = true, description = "What the user says.")
   private String prompt;
@@ -68,16 +75,17 @@ final class GenerateCommand implements Callable<Integer> {
   private long seed;
 
   @Override
-  public Integer call() {
+  public Integer call() throws IOException {
     // Checked before anything is read.
     options();
     if (prompt.isBlank()) {
       throw new UserException("--prompt is empty");
     }
     try (Backend backend = BackendKind.CPU.open();
-        CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
+        LocalCheckpoint files = options.open(checkpoint);
+        CheckpointDirectory directory = CheckpointDirectory.open(files.directory());
         LanguageModel model = ModelWeights.languageModel(backend, directory);
-        Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
+        Tokenizer tokenizer = Tokenizer.load(files.directory())) {
       tokenizer.requireFits(model.config().vocabSize());
       List<Integer> eosTokens = model.config().eosTokens();
       String text;

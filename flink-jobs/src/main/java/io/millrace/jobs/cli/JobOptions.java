@@ -4,8 +4,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.FileSystems;
 import io.millrace.jobs.InitialModel;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.JobSettings;
@@ -15,6 +17,7 @@ import io.millrace.jobs.config.Suggestion;
 import io.millrace.jobs.config.SupervisedSection;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
 import java.io.IOException;
@@ -64,8 +67,8 @@ final class JobOptions {
       ObjectNode root = new ObjectMapper().createObjectNode();
       root.put("job", job.id());
       root.put("wall_seconds", result.getNetRuntime() / 1000.0);
-      root.put(
-          "checkpoints", Path.of(config.checkpoints().directory()).toAbsolutePath().toString());
+      // Absolute, or a URI.
+      root.put("checkpoints", config.checkpoints().directory());
       new TreeMap<>(result.getAllAccumulatorResults())
           .forEach(
               (name, figures) -> {
@@ -105,21 +108,37 @@ final class JobOptions {
    * @param bootstrapServers the brokers where the configuration names none
    */
   Ready ready(Optional<String> bootstrapServers) throws IOException {
-    Job job =
-        Job.named(jobId)
-            .orElseThrow(
-                () ->
-                    new UserException(
-                        "there is no job '"
-                            + jobId
-                            + "'"
-                            + Suggestion.nearest(
-                                    jobId, Arrays.stream(Job.values()).map(Job::id).toList())
-                                .map(near -> "; did you mean " + near + "?")
-                                .orElse("; there are " + Job.ids())));
-    MillraceConfig configured =
-        ConfigLoader.load(Optional.ofNullable(config), settings, bootstrapServers)
-            .withAbsolutePaths();
+    Job job = job();
+    MillraceConfig configured = load(bootstrapServers);
+    FileSystems.initialize(configured.flink().properties());
+    return ready(job, configured);
+  }
+
+  /** The same in a process of Flink's, whose file systems are as that was told. */
+  Ready readyInFlink() throws IOException {
+    return ready(job(), load(Optional.empty()));
+  }
+
+  private MillraceConfig load(Optional<String> bootstrapServers) {
+    return ConfigLoader.load(Optional.ofNullable(config), settings, bootstrapServers)
+        .withAbsolutePaths();
+  }
+
+  private Job job() {
+    return Job.named(jobId)
+        .orElseThrow(
+            () ->
+                new UserException(
+                    "there is no job '"
+                        + jobId
+                        + "'"
+                        + Suggestion.nearest(
+                                jobId, Arrays.stream(Job.values()).map(Job::id).toList())
+                            .map(near -> "; did you mean " + near + "?")
+                            .orElse("; there are " + Job.ids())));
+  }
+
+  private static Ready ready(Job job, MillraceConfig configured) throws IOException {
     requireInitial(configured);
     requireDemonstrations(configured.supervised());
     requireWritable("checkpoints.directory", configured.checkpoints().directory());
@@ -130,13 +149,16 @@ final class JobOptions {
     return new Ready(job, InitialModel.ensure(configured));
   }
 
-  private static void requireInitial(MillraceConfig config) {
+  private static void requireInitial(MillraceConfig config) throws IOException {
     String initial = config.model().initial();
     if (!initial.isBlank()) {
       // Told here, in one line, rather than by a job that fails and restarts.
-      Path directory = CheckpointStore.localPath(initial);
-      try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory);
-          Tokenizer tokenizer = Tokenizer.load(directory)) {
+      try (LocalCheckpoint files = JobSettings.cache(config).openDescription(initial);
+          Tokenizer tokenizer = Tokenizer.load(files.directory())) {
+        if (CheckpointStore.isLocal(initial)) {
+          CheckpointDirectory.open(files.directory()).close();
+        }
+        CheckpointOutline checkpoint = CheckpointOutline.read(files.directory());
         if (checkpoint.kind() != CheckpointKind.POLICY) {
           throw new UserException(
               "model.initial %s is a %s; a job starts from a policy"
@@ -161,14 +183,10 @@ final class JobOptions {
 
   /** Told here rather than by a job that has learned and cannot publish. */
   private static void requireWritable(String option, String location) {
-    Path directory = CheckpointStore.localPath(location);
     try {
-      Files.createDirectories(directory);
+      CheckpointStore.requireWritable(location);
     } catch (IOException e) {
-      throw new UserException("%s %s cannot be made: %s".formatted(option, location, e));
-    }
-    if (!Files.isWritable(directory)) {
-      throw new UserException("%s %s is not writable".formatted(option, location));
+      throw new UserException("%s %s is not writable: %s".formatted(option, location, e));
     }
   }
 }

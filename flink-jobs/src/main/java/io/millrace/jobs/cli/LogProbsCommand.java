@@ -1,16 +1,18 @@
 package io.millrace.jobs.cli;
 
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
-import java.nio.file.Path;
+import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code millrace logprobs}. */
@@ -23,8 +25,13 @@ import picocli.CommandLine.Option;
     footer = {"", "Example:", "  millrace logprobs --checkpoint DIR --tokens 1,306,4658"})
 final class LogProbsCommand implements Callable<Integer> {
 
-  @Option(names = "--checkpoint", required = true, description = "Policy checkpoint directory.")
-  private Path checkpoint;
+  @Option(
+      names = "--checkpoint",
+      required = true,
+      description = "Policy checkpoint: a directory or a URI.")
+  private String checkpoint;
+
+  @Mixin private ConfigOptions options;
 
   @Option(
       names = "--tokens",
@@ -35,12 +42,13 @@ final class LogProbsCommand implements Callable<Integer> {
   private int[] tokens;
 
   @Override
-  public Integer call() {
+  public Integer call() throws IOException {
     if (tokens.length < 2) {
       throw new UserException("--tokens needs two ids at least: the first has no log-prob");
     }
     try (Backend backend = BackendKind.CPU.open();
-        CheckpointDirectory directory = CheckpointDirectory.open(checkpoint)) {
+        LocalCheckpoint files = options.open(checkpoint);
+        CheckpointDirectory directory = CheckpointDirectory.open(files.directory())) {
       int vocab = directory.config().vocabSize();
       for (int token : tokens) {
         if (token < 0 || token >= vocab) {

@@ -45,7 +45,7 @@ final class RunCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     JobOptions.Ready ready = options.ready(Optional.empty());
     int slots = Math.max(SLOTS, ready.config().flink().parallelism());
-    try (LocalCluster cluster = LocalCluster.start(slots)) {
+    try (LocalCluster cluster = LocalCluster.start(slots, ready.config().flink().properties())) {
       JobExecutionResult result;
       try (ProgressPrinter progress = new ProgressPrinter(ready.kafka())) {
         progress.start();

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.flink.configuration.CheckpointingOptions;
@@ -36,6 +37,7 @@ public final class FlinkSettings {
 
   static Configuration of(ClusterDirectory directory, ClusterSettings settings, Ports ports) {
     Configuration flink = Configuration.fromMap(common());
+    flink.addAll(Configuration.fromMap(settings.properties()));
     settings.slots().ifPresent(n -> flink.set(TaskManagerOptions.NUM_TASK_SLOTS, n));
     settings
         .taskManagerMemory()
@@ -67,9 +69,14 @@ public final class FlinkSettings {
     return flink;
   }
 
-  /** Writes what a process reads with {@code --configDir}. */
+  /** Writes what a process reads with {@code --configDir}; there may be secrets in it. */
   static void write(Configuration flink, Path directory) throws IOException {
-    Files.writeString(
-        directory.resolve("config.yaml"), YAML.writeValueAsString(new TreeMap<>(flink.toMap())));
+    Path next = Files.createTempFile(directory, "config", ".yaml");
+    Files.writeString(next, YAML.writeValueAsString(new TreeMap<>(flink.toMap())));
+    Files.move(
+        next,
+        directory.resolve("config.yaml"),
+        StandardCopyOption.ATOMIC_MOVE,
+        StandardCopyOption.REPLACE_EXISTING);
   }
 }

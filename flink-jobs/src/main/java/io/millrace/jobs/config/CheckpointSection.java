@@ -1,13 +1,18 @@
 package io.millrace.jobs.config;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import java.io.Serializable;
 import java.time.Duration;
+import org.apache.flink.configuration.MemorySize;
 
 /** Where model checkpoints are published. */
 public record CheckpointSection(
     @Option(
             value = "millrace-data/checkpoints",
-            help = "Directory under which each model has one directory per version.")
+            help =
+                "Directory under which each model has one directory per version: a path that every"
+                    + " machine sees, or a URI of a file system that Flink has, such as"
+                    + " s3://bucket/checkpoints.")
         String directory,
     @Option(
             value = "0",
@@ -23,16 +28,34 @@ public record CheckpointSection(
                 "How long a version stays after the one was written that pushed it out of the"
                     + " newest. Longer than a reader takes to load a version, or a job stands"
                     + " still before it resumes.")
-        Duration keepFor)
+        Duration keepFor,
+    @Option(
+            value = "millrace-data/cache",
+            help =
+                "Directory of each machine for copies of checkpoints that lie on others, and for"
+                    + " those on their way there.")
+        String cacheDirectory,
+    @Option(
+            value = "20gb",
+            help =
+                "Copies that nobody uses at the moment take up to this, the latest ones; what is in"
+                    + " use stays however large it is.")
+        MemorySize cacheSize)
     implements Serializable {
 
   public CheckpointSection {
     Require.present("directory", directory);
+    Require.present("cache-directory", cacheDirectory);
+    if (!CheckpointStore.isLocal(cacheDirectory)) {
+      throw new IllegalArgumentException(
+          "cache-directory must be a directory of this machine, not " + cacheDirectory);
+    }
     Require.atLeast("keep", keep, 0);
     Require.atLeast("keep-every", keepEvery, 0);
   }
 
-  CheckpointSection withDirectory(String newDirectory) {
-    return new CheckpointSection(newDirectory, keep, keepEvery, keepFor);
+  CheckpointSection withDirectories(String newDirectory, String newCacheDirectory) {
+    return new CheckpointSection(
+        newDirectory, keep, keepEvery, keepFor, newCacheDirectory, cacheSize);
   }
 }

@@ -24,6 +24,9 @@ public final class ConfigLoader {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
 
+  /** Sections with properties whose keys have dots of their own. */
+  private static final List<String> PASSED_THROUGH = List.of("kafka", "flink");
+
   private ConfigLoader() {}
 
   /** The configuration, or every problem with it in one {@link ConfigException}. */
@@ -97,10 +100,13 @@ public final class ConfigLoader {
     }
     String key = setting.substring(0, equals);
     String value = setting.substring(equals + 1);
-    if (key.startsWith("kafka.properties.")) {
-      child(child(root, "kafka", key), "properties", key)
-          .put(key.substring("kafka.properties.".length()), value);
-      return;
+    for (String section : PASSED_THROUGH) {
+      String prefix = section + ".properties.";
+      if (key.startsWith(prefix)) {
+        child(child(root, section, key), "properties", key)
+            .put(key.substring(prefix.length()), value);
+        return;
+      }
     }
     String[] parts = key.split("\\.", -1);
     ObjectNode section = root;

@@ -45,12 +45,18 @@ public record MillraceConfig(
   /** The same with paths that hold whatever a process's working directory is. */
   public MillraceConfig withAbsolutePaths() {
     return with(
-        checkpoints.withDirectory(absolute(checkpoints.directory())),
+        checkpoints.withDirectories(
+            absolute(checkpoints.directory()), absolute(checkpoints.cacheDirectory())),
         flink.withStateDirectory(absolute(flink.stateDirectory())),
         model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())),
         supervised.fromFile() ? supervised.withFile(absolute(supervised.file())) : supervised,
         rejectionSampling.withPaths(
             absoluteIfAny(rejectionSampling.bag()), absoluteIfAny(rejectionSampling.student())));
+  }
+
+  /** The same for operators: what Flink's processes are told is no part of a job. */
+  public MillraceConfig withoutFlinkProperties() {
+    return with(checkpoints, flink.withoutProperties(), model, supervised, rejectionSampling);
   }
 
   private MillraceConfig with(

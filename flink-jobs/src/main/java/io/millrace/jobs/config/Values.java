@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.flink.configuration.MemorySize;
 
 /** Texts to values; an error says what was expected and what stood there. */
 final class Values {
@@ -36,6 +37,8 @@ final class Values {
       return decimal(text);
     } else if (type == Duration.class) {
       return duration(text);
+    } else if (type == MemorySize.class) {
+      return size(text);
     } else if (type.isEnum()) {
       return constant(type, text);
     }
@@ -88,6 +91,14 @@ final class Values {
       // Told below, with what stood there.
     }
     throw expected("a duration of at most 365d", text);
+  }
+
+  private static MemorySize size(String text) {
+    try {
+      return MemorySize.parse(text.strip());
+    } catch (IllegalArgumentException e) {
+      throw expected("a size such as 500mb or 20gb", text);
+    }
   }
 
   private static Object constant(Class<?> type, String text) {

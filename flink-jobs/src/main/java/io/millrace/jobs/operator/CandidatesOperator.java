@@ -1,11 +1,12 @@
 package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RejectionSamplingSection;
 import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
-import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingOptions;
@@ -21,7 +22,6 @@ import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -109,16 +109,16 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
     backend = settings.backend();
     codec = SingleObject.of(Prompt.class);
     String initialUri = config.model().initial();
-    Path directory = CheckpointStore.resolve(initialUri);
-    tokenizer = Tokenizer.load(directory);
-    template = ChatTemplate.of(tokenizer);
-    try (CheckpointDirectory initial = CheckpointDirectory.open(directory)) {
+    try (LocalCheckpoint initial = settings.describeInitial()) {
+      tokenizer = Tokenizer.load(initial.directory());
+      template = ChatTemplate.of(tokenizer);
       options =
           new SamplingOptions(
               config.rollout().maxTokens(),
               1,
               (float) config.rollout().topP(),
-              template.stopTokens(initial.config().eosTokens()));
+              template.stopTokens(
+                  CheckpointOutline.read(initial.directory()).config().eosTokens()));
     }
     temperatures = new float[section().samplesPerPrompt()];
     List<Double> grid = section().temperatures();
@@ -126,8 +126,9 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
       temperatures[k] = grid.get(k % grid.size()).floatValue();
     }
     classifier = SafetyClassifiers.of(config.ppo());
-    sampler = new PolicySampler(backend, config.rollout(), capacity(), true, initialUri);
-    rewardModels = new RewardModels(backend);
+    sampler = new PolicySampler(
+            backend, settings.checkpoints(), config.rollout(), capacity(), true, initialUri);
+    rewardModels = new RewardModels(backend, settings.checkpoints());
     outbox = new ConcurrentLinkedQueue<>();
     announced = Map.of();
     asked = new IdentityHashMap<>();

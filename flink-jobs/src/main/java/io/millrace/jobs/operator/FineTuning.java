@@ -43,7 +43,7 @@ final class FineTuning implements AutoCloseable {
       throws IOException {
     MillraceConfig config = settings.config();
     RejectionSamplingSection section = config.rejectionSampling();
-    policy = PolicyModel.load(backend, uri);
+    policy = PolicyModel.load(backend, settings.checkpoints(), uri);
     policy.model().useMemory(settings.memory());
     int sequenceLength = Math.min(section.sequenceLength(), policy.model().config().maxPositions());
     List<Example> fitting =

@@ -18,7 +18,7 @@ public final class JudgmentCheck implements RecordCheck<Judgment> {
 
   public JudgmentCheck(MillraceConfig config) {
     RewardModelSection section = config.rewardModel();
-    this.length = LengthCheck.judgments(config.model().initial(), section.maxTokens());
+    this.length = LengthCheck.judgments(config);
     this.trained = new ArrayList<>(sources(section));
   }
 

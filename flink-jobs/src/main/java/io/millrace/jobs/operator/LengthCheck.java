@@ -1,10 +1,11 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.SupervisedSection;
 import io.millrace.jobs.config.SupervisedSection.LearnedTokens;
-import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.ChatTemplate;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Demonstration;
@@ -14,7 +15,6 @@ import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Validation;
 import java.io.IOException;
 import java.io.Serializable;
-import java.nio.file.Path;
 
 /** Sends records that are longer than a job's models take to the dead letters. */
 public final class LengthCheck<T> implements RecordCheck<T> {
@@ -26,7 +26,7 @@ public final class LengthCheck<T> implements RecordCheck<T> {
     int of(ChatTemplate template, T record);
   }
 
-  private final String checkpoint;
+  private final RuntimeSettings settings;
   private final String option;
   private final int maxTokens;
   private final int responseTokens;
@@ -37,8 +37,8 @@ public final class LengthCheck<T> implements RecordCheck<T> {
   private transient String limitedBy;
 
   private LengthCheck(
-      String checkpoint, String option, int maxTokens, int responseTokens, Length<T> length) {
-    this.checkpoint = checkpoint;
+      MillraceConfig config, String option, int maxTokens, int responseTokens, Length<T> length) {
+    this.settings = new RuntimeSettings(config);
     this.option = option;
     this.maxTokens = maxTokens;
     this.responseTokens = responseTokens;
@@ -46,11 +46,11 @@ public final class LengthCheck<T> implements RecordCheck<T> {
   }
 
   /** Dialogues that fit into a training sequence; where all tokens are learned, anything does. */
-  public static LengthCheck<Demonstration> demonstrations(
-      String checkpoint, SupervisedSection section) {
+  public static LengthCheck<Demonstration> demonstrations(MillraceConfig config) {
+    SupervisedSection section = config.supervised();
     boolean cut = section.loss() == LearnedTokens.ALL_TOKENS;
     return new LengthCheck<>(
-        checkpoint,
+        config,
         "supervised.sequence-length",
         section.sequenceLength(),
         0,
@@ -65,42 +65,36 @@ public final class LengthCheck<T> implements RecordCheck<T> {
     return template.demonstration(Dialogues.messages(record.getDialogue())).tokens().length;
   }
 
-  public static LengthCheck<Judgment> judgments(String checkpoint, int maxTokens) {
+  /** Judgments whose responses fit. */
+  public static LengthCheck<Judgment> judgments(MillraceConfig config) {
     return new LengthCheck<>(
-        checkpoint,
+        config,
         "reward-model.max-tokens",
-        maxTokens,
+        config.rewardModel().maxTokens(),
         0,
         (template, record) -> new JudgmentTokens(template).length(record));
   }
 
-  /**
-   * Prompts that leave room for their response.
-   *
-   * @param responseTokens tokens of a response at most
-   */
-  public static LengthCheck<Prompt> prompts(String checkpoint, int maxTokens, int responseTokens) {
+  /** Prompts that leave room for their response. */
+  public static LengthCheck<Prompt> prompts(MillraceConfig config) {
     return new LengthCheck<>(
-        checkpoint,
+        config,
         "rollout.max-prompt-tokens",
-        maxTokens,
-        responseTokens,
+        config.rollout().maxPromptTokens(),
+        config.rollout().maxTokens(),
         (template, record) ->
             template.promptTokens(Dialogues.messages(record.getDialogue())).length);
   }
 
   @Override
   public void open() throws IOException {
-    Path directory = CheckpointStore.resolve(checkpoint);
-    tokenizer = Tokenizer.load(directory);
-    template = ChatTemplate.of(tokenizer);
-    try (CheckpointDirectory opened = CheckpointDirectory.open(directory)) {
-      int room = opened.config().maxPositions() - responseTokens;
+    try (LocalCheckpoint initial = settings.describeInitial()) {
+      tokenizer = Tokenizer.load(initial.directory());
+      template = ChatTemplate.of(tokenizer);
+      int positions = CheckpointOutline.read(initial.directory()).config().maxPositions();
+      int room = positions - responseTokens;
       limit = Math.min(maxTokens, room);
-      limitedBy =
-          maxTokens <= room
-              ? option
-              : "the model with " + opened.config().maxPositions() + " positions";
+      limitedBy = maxTokens <= room ? option : "the model with " + positions + " positions";
     }
   }
 

@@ -1,6 +1,8 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
@@ -20,8 +22,20 @@ import java.nio.file.Path;
 record PolicyModel(LanguageModel model, Tokenizer tokenizer, ChatTemplate template, long version)
     implements Policy {
 
+  /** A policy of any place. */
+  static PolicyModel load(Backend backend, CheckpointCache checkpoints, String uri)
+      throws IOException {
+    try (LocalCheckpoint checkpoint = checkpoints.open(uri)) {
+      return load(backend, checkpoint.directory());
+    }
+  }
+
+  /** A policy of this machine. */
   static PolicyModel load(Backend backend, String uri) throws IOException {
-    Path directory = CheckpointStore.resolve(uri);
+    return load(backend, CheckpointStore.resolve(uri));
+  }
+
+  private static PolicyModel load(Backend backend, Path directory) {
     try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory)) {
       Tokenizer tokenizer = Tokenizer.load(directory);
       return new PolicyModel(

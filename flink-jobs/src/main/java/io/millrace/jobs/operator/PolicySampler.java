@@ -1,5 +1,6 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.RolloutSection;
 import io.millrace.model.sampling.EngineSettings;
@@ -20,6 +21,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 final class PolicySampler implements AutoCloseable {
 
   private final Backend backend;
+  private final CheckpointCache checkpoints;
   private final EngineSettings engineSettings;
   private final boolean onePolicyEach;
 
@@ -43,8 +45,14 @@ final class PolicySampler implements AutoCloseable {
    *     waits until those that wait have begun
    */
   PolicySampler(
-      Backend backend, RolloutSection section, int waiting, boolean onePolicyEach, String uri) {
+      Backend backend,
+      CheckpointCache checkpoints,
+      RolloutSection section,
+      int waiting,
+      boolean onePolicyEach,
+      String uri) {
     this.backend = backend;
+    this.checkpoints = checkpoints;
     this.engineSettings = settings(section, waiting);
     this.onePolicyEach = onePolicyEach;
     this.latestUri = uri;
@@ -119,7 +127,7 @@ final class PolicySampler implements AutoCloseable {
       return;
     }
     String latest = latestUri;
-    PolicyModel policy = PolicyModel.load(backend, latest);
+    PolicyModel policy = PolicyModel.load(backend, checkpoints, latest);
     if (engine == null) {
       engine = new SamplingEngine(policy, engineSettings);
     } else {

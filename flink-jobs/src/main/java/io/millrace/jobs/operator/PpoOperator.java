@@ -1,6 +1,7 @@
 package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.PpoSection;
@@ -87,7 +88,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     super.openModels();
     MillraceConfig config = settings.config();
     backend = settings.backend();
-    policy = PolicyModel.load(backend, config.model().initial());
+    policy = settings.initialPolicy(backend);
     publisher = settings.publisher();
     heldOut = new HeldOut(section().heldOutShare());
     String name = config.model().name();
@@ -237,8 +238,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   /** The critic starts from the helpfulness reward model that scored the first batch. */
   private PpoTrainer trainer(String criticUri) throws IOException {
     ScalarModel critic;
-    try (CheckpointDirectory checkpoint =
-        CheckpointDirectory.open(CheckpointStore.resolve(criticUri))) {
+    try (LocalCheckpoint files = settings.checkpoints().open(criticUri);
+        CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
       critic = ModelWeights.rewardModel(backend, checkpoint);
     }
     return trainer(critic);

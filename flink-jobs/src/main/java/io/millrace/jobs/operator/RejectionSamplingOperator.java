@@ -2,14 +2,15 @@ package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.BagFile;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RejectionSamplingSection;
 import io.millrace.jobs.config.RejectionSamplingSection.StartFrom;
 import io.millrace.jobs.config.RejectionSamplingSection.Versions;
-import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.rlhf.RejectionFigures;
 import io.millrace.model.tensor.Backend;
@@ -23,7 +24,6 @@ import io.millrace.schemas.Topic;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
@@ -106,7 +106,7 @@ public final class RejectionSamplingOperator
   protected void openModels() throws Exception {
     super.openModels();
     backend = settings.backend();
-    rewardModels = new RewardModels(backend);
+    rewardModels = new RewardModels(backend, settings.checkpoints());
     publisher = settings.publisher();
     version = publisher.latestVersion(name(), Topic.POLICY_CHECKPOINTS, name());
     if (!section().hasStudent()) {
@@ -126,9 +126,9 @@ public final class RejectionSamplingOperator
   }
 
   /** The version of a published checkpoint; 0 where it is none of that name. */
-  private static long versionOf(String uri, String name) throws IOException {
-    try (CheckpointDirectory checkpoint = CheckpointDirectory.open(CheckpointStore.resolve(uri))) {
-      return checkpoint
+  private long versionOf(String uri, String name) throws IOException {
+    try (LocalCheckpoint checkpoint = settings.checkpoints().openDescription(uri)) {
+      return CheckpointOutline.read(checkpoint.directory())
           .manifest()
           .filter(manifest -> manifest.name().equals(name))
           .map(CheckpointManifest::version)
@@ -143,7 +143,7 @@ public final class RejectionSamplingOperator
   @Override
   public void open() throws Exception {
     if (!restored && !section().bag().isBlank()) {
-      BagFile.read(Path.of(section().bag())).forEach(bag::add);
+      BagFile.read(section().bag()).forEach(bag::add);
     }
     super.open();
   }
@@ -366,7 +366,7 @@ public final class RejectionSamplingOperator
       advanceVersion();
     }
     if (versions > 0) {
-      BagFile.write(BagFile.of(settings.config(), version), bag.entries());
+      BagFile.leave(settings.config(), version, bag.entries());
     }
     Map<String, Double> summary = new HashMap<>(lastFigures);
     summary.put("prompts", (double) prompts);

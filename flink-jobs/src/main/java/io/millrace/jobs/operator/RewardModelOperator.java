@@ -101,7 +101,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     super.openModels();
     MillraceConfig config = settings.config();
     backend = settings.backend();
-    initial = PolicyModel.load(backend, config.model().initial());
+    initial = settings.initialPolicy(backend);
     ScalarModel model =
         ScalarModel.onTrunkOf(backend, initial.model().config(), initial.model().weights());
     model.useMemory(settings.memory());

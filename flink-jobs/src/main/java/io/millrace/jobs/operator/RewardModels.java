@@ -1,6 +1,7 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.CheckpointCache;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
@@ -9,29 +10,45 @@ import io.millrace.schemas.Objective;
 import java.io.IOException;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Optional;
 
 /** The reward models in memory, one of each objective. */
 final class RewardModels implements AutoCloseable {
 
   private final Backend backend;
+  private final CheckpointCache checkpoints;
   private final Map<Objective, Loaded> loaded = new EnumMap<>(Objective.class);
 
   private record Loaded(String uri, ScalarModel model) {}
 
-  RewardModels(Backend backend) {
+  RewardModels(Backend backend, CheckpointCache checkpoints) {
     this.backend = backend;
+    this.checkpoints = checkpoints;
   }
 
   /** The one of a checkpoint, read where another or none is in memory. */
   ScalarModel of(Objective objective, String uri) throws IOException {
+    return of(objective, uri, Optional.empty());
+  }
+
+  /**
+   * The one of a checkpoint, read where another or none is in memory.
+   *
+   * @param manifestSha256 of its announcement, where that is at hand
+   */
+  ScalarModel of(Objective objective, String uri, Optional<String> manifestSha256)
+      throws IOException {
     Loaded current = loaded.get(objective);
     if (current == null || !current.uri().equals(uri)) {
       if (current != null) {
         loaded.remove(objective);
         current.model().close();
       }
-      try (CheckpointDirectory checkpoint =
-          CheckpointDirectory.open(CheckpointStore.resolve(uri))) {
+      try (LocalCheckpoint files =
+              manifestSha256.isPresent()
+                  ? checkpoints.open(uri, manifestSha256.get())
+                  : checkpoints.open(uri);
+          CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
         current = new Loaded(uri, ModelWeights.rewardModel(backend, checkpoint));
       }
       loaded.put(objective, current);

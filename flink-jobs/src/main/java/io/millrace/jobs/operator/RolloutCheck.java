@@ -1,9 +1,10 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.flink.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointOutline;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Rollout;
 import java.io.IOException;
@@ -23,10 +24,10 @@ public final class RolloutCheck implements RecordCheck<Rollout> {
 
   @Override
   public void open() throws IOException {
-    try (CheckpointDirectory checkpoint =
-        CheckpointDirectory.open(CheckpointStore.resolve(settings.config().model().initial()))) {
-      vocabSize = checkpoint.config().vocabSize();
-      maxPositions = checkpoint.config().maxPositions();
+    try (LocalCheckpoint initial = settings.describeInitial()) {
+      LlamaConfig model = CheckpointOutline.read(initial.directory()).config();
+      vocabSize = model.vocabSize();
+      maxPositions = model.maxPositions();
     }
   }
 

@@ -1,9 +1,10 @@
 package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RolloutSection;
-import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
@@ -19,7 +20,6 @@ import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -95,14 +95,15 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     backend = settings.backend();
     codec = SingleObject.of(Prompt.class);
     String initialUri = settings.config().model().initial();
-    Path directory = CheckpointStore.resolve(initialUri);
-    tokenizer = Tokenizer.load(directory);
-    template = ChatTemplate.of(tokenizer);
-    try (CheckpointDirectory initial = CheckpointDirectory.open(directory)) {
-      stopTokens = template.stopTokens(initial.config().eosTokens());
+    try (LocalCheckpoint initial = settings.describeInitial()) {
+      tokenizer = Tokenizer.load(initial.directory());
+      template = ChatTemplate.of(tokenizer);
+      stopTokens =
+          template.stopTokens(CheckpointOutline.read(initial.directory()).config().eosTokens());
     }
     inFlight = new TreeMap<>();
-    sampler = new PolicySampler(backend, section(), capacity(), false, initialUri);
+    sampler = new PolicySampler(
+            backend, settings.checkpoints(), section(), capacity(), false, initialUri);
     outbox = new ConcurrentLinkedQueue<>();
     keys = new ConcurrentHashMap<>();
   }

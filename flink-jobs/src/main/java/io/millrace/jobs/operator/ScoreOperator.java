@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -67,9 +68,9 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   @Override
   protected void openModels() throws IOException {
     backend = settings.backend();
-    reference = PolicyModel.load(backend, settings.config().model().initial());
+    reference = settings.initialPolicy(backend);
     classifier = SafetyClassifiers.of(section());
-    rewardModels = new RewardModels(backend);
+    rewardModels = new RewardModels(backend, settings.checkpoints());
     rolloutCodec = SingleObject.of(Rollout.class);
     checkpointCodec = SingleObject.of(RewardCheckpoint.class);
     waiting = new ArrayList<>();
@@ -153,7 +154,9 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   }
 
   private ScalarModel model(Objective objective) throws IOException {
-    return rewardModels.of(objective, announced.get(objective).getUri());
+    RewardCheckpoint wanted = announced.get(objective);
+    return rewardModels.of(
+        objective, wanted.getUri(), Optional.of(wanted.getManifestSha256()));
   }
 
   private static int[] ints(List<Integer> values) {

@@ -68,7 +68,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     MillraceConfig config = settings.config();
     SupervisedSection section = config.supervised();
     backend = settings.backend();
-    policy = PolicyModel.load(backend, config.model().initial());
+    policy = settings.initialPolicy(backend);
     policy.model().useMemory(settings.memory());
     trainer =
         new SupervisedTrainer(

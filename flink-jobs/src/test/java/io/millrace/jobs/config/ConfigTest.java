@@ -21,6 +21,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.flink.configuration.MemorySize;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -37,9 +38,20 @@ class ConfigTest {
     MillraceConfig expected =
         new MillraceConfig(
             new KafkaSection("localhost:9092", "millrace.", Map.of()),
-            new CheckpointSection("millrace-data/checkpoints", 0, 0, Duration.ofDays(1)),
+            new CheckpointSection(
+                "millrace-data/checkpoints",
+                0,
+                0,
+                Duration.ofDays(1),
+                "millrace-data/cache",
+                MemorySize.parse("20gb")),
             new FlinkSection(
-                "millrace-data/flink", Duration.ofSeconds(5), 1, 30, Duration.ofSeconds(1)),
+                "millrace-data/flink",
+                Duration.ofSeconds(5),
+                1,
+                30,
+                Duration.ofSeconds(1),
+                Map.of()),
             new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
             new ComputeSection(BackendKind.CPU, 0, 4096, false),
             new DedupSection(Duration.ofDays(1)),
@@ -178,6 +190,41 @@ class ConfigTest {
         e.problems().getFirst().contains("kafka.properties.a refers to the environment variable"),
         e.getMessage());
     assertTrue(e.problems().getLast().contains("kafka.properties.b refers to the file"));
+  }
+
+  @Test
+  void flinkPropertiesArePassedThroughAndNeverTold(@TempDir Path directory) throws Exception {
+    Path file = Files.writeString(directory.resolve("key"), "s3cret\n");
+    MillraceConfig config =
+        load(
+            "flink.properties.s3.endpoint=http://localhost:9000",
+            "flink.properties.s3.secret-key=${file:" + file + "}",
+            "checkpoints.directory=s3://bucket/checkpoints",
+            "flink.state-directory=s3://bucket/flink",
+            "checkpoints.cache-size=3gb");
+    assertEquals(
+        Map.of("s3.endpoint", "http://localhost:9000", "s3.secret-key", "s3cret"),
+        config.flink().properties());
+    assertFalse(config.toString().contains("s3cret"), config.toString());
+    assertTrue(config.toString().contains("s3.secret-key"), config.toString());
+    assertEquals(Map.of(), config.withoutFlinkProperties().flink().properties());
+    MillraceConfig absolute = config.withAbsolutePaths();
+    assertEquals("s3://bucket/checkpoints", absolute.checkpoints().directory());
+    assertEquals("s3://bucket/flink", absolute.flink().stateDirectory());
+    assertTrue(Path.of(absolute.checkpoints().cacheDirectory()).isAbsolute());
+    assertEquals(3L << 30, config.checkpoints().cacheSize().getBytes());
+
+    ConfigException e =
+        assertThrows(
+            ConfigException.class,
+            () ->
+                load(
+                    "flink.properties.execution.checkpointing.dir=s3://bucket/x",
+                    "checkpoints.cache-directory=s3://bucket/cache",
+                    "checkpoints.cache-size=much"));
+    assertEquals(2, e.problems().size(), e.problems().toString());
+    assertTrue(e.getMessage().contains("is what flink.state-directory is for"), e.getMessage());
+    assertTrue(e.getMessage().contains("cache-size must be a size"), e.getMessage());
   }
 
   @Test

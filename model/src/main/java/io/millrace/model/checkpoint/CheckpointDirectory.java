@@ -4,7 +4,6 @@ import io.millrace.model.checkpoint.CheckpointManifest.FileEntry;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -14,7 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.function.Supplier;
 
 /**
  * A model checkpoint on disk, in the form that transformers, vLLM and others read: {@code
@@ -31,21 +29,12 @@ public final class CheckpointDirectory implements AutoCloseable {
   public static final long DEFAULT_MAX_FILE_BYTES = 5_000_000_000L;
 
   private final Path path;
-  private final CheckpointKind kind;
-  private final LlamaConfig config;
-  private final CheckpointManifest manifest;
+  private final CheckpointOutline outline;
   private final CheckpointTensors tensors;
 
-  private CheckpointDirectory(
-      Path path,
-      CheckpointKind kind,
-      LlamaConfig config,
-      CheckpointManifest manifest,
-      CheckpointTensors tensors) {
+  private CheckpointDirectory(Path path, CheckpointOutline outline, CheckpointTensors tensors) {
     this.path = path;
-    this.kind = kind;
-    this.config = config;
-    this.manifest = manifest;
+    this.outline = outline;
     this.tensors = tensors;
   }
 
@@ -118,7 +107,7 @@ public final class CheckpointDirectory implements AutoCloseable {
    */
   public void export(Path out, TokenizerFiles tokenizer, DType dtype, long maxFileBytes) {
     Map<String, TensorSource> sources = new LinkedHashMap<>();
-    for (ParameterSpec spec : kind.parameters(config)) {
+    for (ParameterSpec spec : kind().parameters(config())) {
       sources.put(spec.name(), tensors.source(spec.name(), spec.shape()));
     }
     try {
@@ -131,7 +120,7 @@ public final class CheckpointDirectory implements AutoCloseable {
       Files.createDirectories(parent);
       Path staging = Files.createTempDirectory(parent, ".export");
       try {
-        writePlain(staging, kind, config, sources, tokenizer, dtype, maxFileBytes);
+        writePlain(staging, kind(), config(), sources, tokenizer, dtype, maxFileBytes);
         for (String name : CheckpointVerifier.fileNames(staging)) {
           FileTools.force(staging.resolve(name));
         }
@@ -210,7 +199,7 @@ public final class CheckpointDirectory implements AutoCloseable {
   public static CheckpointDirectory open(Path dir) {
     CheckpointDirectory opened = openUnchecked(dir);
     try {
-      failIfAny(dir, ParameterCheck.problems(opened.config, opened.kind, opened.tensors));
+      failIfAny(dir, ParameterCheck.problems(opened.config(), opened.kind(), opened.tensors));
       return opened;
     } catch (RuntimeException e) {
       opened.close();
@@ -220,38 +209,7 @@ public final class CheckpointDirectory implements AutoCloseable {
 
   /** As {@link #open}, without comparing config and tensors. */
   static CheckpointDirectory openUnchecked(Path dir) {
-    if (!Files.isDirectory(dir)) {
-      throw CheckpointException.of(dir, "no such directory");
-    }
-    Path configFile = dir.resolve(CONFIG);
-    CheckpointKind kind = CheckpointKind.read(configFile);
-    LlamaConfig config = checked(configFile, () -> LlamaConfig.fromJson(configFile));
-    Path generation = dir.resolve(GENERATION_CONFIG);
-    if (Files.exists(generation)) {
-      LlamaConfig own = config;
-      config = checked(generation, () -> own.withGenerationConfig(generation));
-    }
-    CheckpointManifest manifest = null;
-    Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
-    if (Files.exists(manifestFile)) {
-      manifest = CheckpointManifest.read(manifestFile);
-      if (manifest.kind() != kind) {
-        throw CheckpointException.of(
-            manifestFile, "kind is " + manifest.kind() + " but config.json describes a " + kind);
-      }
-    }
-    return new CheckpointDirectory(dir, kind, config, manifest, CheckpointTensors.open(dir));
-  }
-
-  private static LlamaConfig checked(Path file, Supplier<LlamaConfig> read) {
-    try {
-      return read.get();
-    } catch (IllegalArgumentException | UncheckedIOException e) {
-      String message = e.getMessage();
-      String prefix = file + ": ";
-      throw CheckpointException.of(
-          file, message.startsWith(prefix) ? message.substring(prefix.length()) : message, e);
-    }
+    return new CheckpointDirectory(dir, CheckpointOutline.read(dir), CheckpointTensors.open(dir));
   }
 
   private static void failIfAny(Path dir, List<String> problems) {
@@ -291,17 +249,17 @@ public final class CheckpointDirectory implements AutoCloseable {
 
   /** Policy or reward model, as {@code config.json} says. */
   public CheckpointKind kind() {
-    return kind;
+    return outline.kind();
   }
 
   /** The model's shape. */
   public LlamaConfig config() {
-    return config;
+    return outline.config();
   }
 
   /** The manifest, which directories of other origin do not have. */
   public Optional<CheckpointManifest> manifest() {
-    return Optional.ofNullable(manifest);
+    return outline.manifest();
   }
 
   /** The tensors by name; closed with this. */
