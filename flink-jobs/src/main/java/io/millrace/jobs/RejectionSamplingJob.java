@@ -1,6 +1,7 @@
 package io.millrace.jobs;
 
 import io.millrace.connectors.checkpoint.CheckpointSink;
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.flink.Streams;
@@ -17,6 +18,7 @@ import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.RejectionSamplingOperator;
 import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
+import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
@@ -112,15 +114,20 @@ final class RejectionSamplingJob {
   private static void requireUsable(MillraceConfig config) {
     SafetyClassifier _ = SafetyClassifiers.of(config.ppo());
     RejectionSamplingSection section = config.rejectionSampling();
-    try {
-      if (section.hasStudent()) {
-        Students.requireUsable(section.student(), config.model().initial());
-      }
-      if (!section.bag().isBlank()) {
-        BagFile.read(Path.of(section.bag()));
-      }
+    String initial = config.model().initial();
+    if (section.hasStudent()) {
+      Students.requireUsable(section.student(), initial);
+    }
+    if (section.bag().isBlank()) {
+      return;
+    }
+    try (CheckpointDirectory model = CheckpointDirectory.open(CheckpointStore.localPath(initial))) {
+      BagFile.requireFits(BagFile.read(Path.of(section.bag())), model.config());
     } catch (IOException e) {
       throw new UncheckedIOException("rejection-sampling.bag cannot be read: " + e.getMessage(), e);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "rejection-sampling.bag %s: %s".formatted(section.bag(), e.getMessage()), e);
     }
   }
 }
