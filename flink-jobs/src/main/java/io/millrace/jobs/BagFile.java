@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RejectionSamplingSection;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tokenizer.Message;
 import io.millrace.model.tokenizer.Role;
 import io.millrace.model.train.RejectionBag.Entry;
@@ -22,6 +23,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -137,6 +139,28 @@ public final class BagFile {
       }
     }
     return entries;
+  }
+
+  /**
+   * Checks that a model takes what is in a bag.
+   *
+   * @throws IllegalArgumentException naming the entry that it does not
+   */
+  static void requireFits(List<Entry> entries, LlamaConfig model) {
+    for (Entry entry : entries) {
+      int[] tokens = entry.tokens();
+      int highest = Arrays.stream(tokens).max().orElse(0);
+      if (tokens.length > model.maxPositions() || highest >= model.vocabSize()) {
+        throw new IllegalArgumentException(
+            "the response to prompt %s has %d tokens up to id %d, the model %d positions and a vocabulary of %d: it is another model's bag"
+                .formatted(
+                    entry.promptId(),
+                    tokens.length,
+                    highest,
+                    model.maxPositions(),
+                    model.vocabSize()));
+      }
+    }
   }
 
   private static Entry entry(JsonNode line) {

@@ -1,6 +1,7 @@
 package io.millrace.jobs;
 
 import io.millrace.connectors.checkpoint.CheckpointSink;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.flink.Streams;
@@ -17,6 +18,7 @@ import io.millrace.jobs.operator.Outputs;
 import io.millrace.jobs.operator.RejectionSamplingOperator;
 import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
@@ -111,16 +113,31 @@ final class RejectionSamplingJob {
   private static void requireUsable(MillraceConfig config) {
     SafetyClassifier _ = SafetyClassifiers.of(config.ppo());
     RejectionSamplingSection section = config.rejectionSampling();
-    try {
-      if (section.hasStudent()) {
+    if (section.hasStudent()) {
+      try {
         Students.requireUsable(
             section.student(), config.model().initial(), JobSettings.cache(config));
+      } catch (IOException e) {
+        throw new UncheckedIOException(
+            "rejection-sampling.student cannot be read: " + e.getMessage(), e);
       }
-      if (!section.bag().isBlank()) {
-        BagFile.read(section.bag());
-      }
+    }
+    if (!section.bag().isBlank()) {
+      requireBagFits(config);
+    }
+  }
+
+  private static void requireBagFits(MillraceConfig config) {
+    String bag = config.rejectionSampling().bag();
+    try (LocalCheckpoint model =
+        JobSettings.cache(config).openDescription(config.model().initial())) {
+      BagFile.requireFits(
+          BagFile.read(bag), CheckpointOutline.read(model.directory()).config());
     } catch (IOException e) {
       throw new UncheckedIOException("rejection-sampling.bag cannot be read: " + e.getMessage(), e);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "rejection-sampling.bag %s: %s".formatted(bag, e.getMessage()), e);
     }
   }
 }

@@ -20,6 +20,7 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.tokenizer.Message;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.train.RejectionBag;
 import io.millrace.schemas.DeadLetter;
@@ -402,6 +403,30 @@ class RejectionSamplingJobTest {
         assertThrows(UncheckedIOException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))
             .getMessage();
     assertTrue(message.contains(file + ":1"), message);
+  }
+
+  @Test
+  void anotherModelsBagIsRefusedWithTheEntryThatDoesNotFit() throws Exception {
+    Path file = directory.resolve("strange-bag.jsonl");
+    BagFile.write(
+        file,
+        List.of(
+            new RejectionBag.Entry(
+                "p1",
+                List.of(Message.user("Hi")),
+                false,
+                new int[] {1, 2},
+                new int[] {99_999},
+                "Hello",
+                1,
+                1,
+                new RejectionBag.Scores(0, 0, 1, 1))));
+    MillraceConfig config = Run.of("strange-bag", "rejection-sampling.bag=" + file).config();
+    String message =
+        assertThrows(
+                IllegalArgumentException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))
+            .getMessage();
+    assertTrue(message.contains("prompt p1 has 3 tokens up to id 99999"), message);
   }
 
   @Test

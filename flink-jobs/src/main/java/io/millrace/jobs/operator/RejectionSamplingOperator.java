@@ -234,15 +234,17 @@ public final class RejectionSamplingOperator
     bag.evict();
     List<Entry> selected = bag.select();
     lastFigures = versionFigures(selected);
-    if (selected.isEmpty()) {
-      LOG.warn("None of the responses to {} prompts can be learned from", sincePublished);
-      finishVersion();
-      return;
-    }
     String start = startUri();
     startVersion = versionOf(start, name());
     fineTuning = new FineTuning(settings, backend, start, selected, nextVersion());
-    phase = Phase.LEARNING;
+    lastFigures.put("bag/too-long", (double) fineTuning.tooLong());
+    lastFigures.put("examples", (double) fineTuning.examples());
+    if (fineTuning.examples() > 0) {
+      phase = Phase.LEARNING;
+    } else {
+      LOG.warn("None of the responses to {} prompts can be learned from", sincePublished);
+      finishVersion();
+    }
   }
 
   private String startUri() {
@@ -303,8 +305,6 @@ public final class RejectionSamplingOperator
   }
 
   private void publish() throws IOException {
-    lastFigures.put("bag/too-long", (double) fineTuning.tooLong());
-    lastFigures.put("examples", (double) fineTuning.examples());
     lastFigures.put("updates", (double) fineTuning.updates());
     lastFigures.put("loss", fineTuning.loss());
     lastFigures.values().removeIf(figure -> !Double.isFinite(figure));
@@ -340,12 +340,12 @@ public final class RejectionSamplingOperator
                     .setMetrics(metrics)
                     .setTime(Instant.now())
                     .build()));
-    fineTuning.close();
-    fineTuning = null;
     finishVersion();
   }
 
   private void finishVersion() {
+    fineTuning.close();
+    fineTuning = null;
     phase = Phase.COLLECTING;
     figures = newFigures();
     sincePublished = 0;
@@ -355,10 +355,10 @@ public final class RejectionSamplingOperator
         Outputs.METRICS, Outputs.metrics(JOB, version, Map.copyOf(lastFigures), Instant.now()));
   }
 
-  /** What came since the last version becomes one; a bag alone does too. */
+  /** What came since the last version becomes one; without a prompt the bag alone does. */
   @Override
   protected void finishInput() throws Exception {
-    boolean bagAlone = versions == 0 && bag.size() > 0;
+    boolean bagAlone = prompts == 0 && versions == 0 && bag.size() > 0;
     if (phase == Phase.COLLECTING && (sincePublished > 0 || bagAlone)) {
       phase = Phase.SCORING;
     }

@@ -24,6 +24,8 @@ import java.util.Optional;
 import org.apache.flink.configuration.MemorySize;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class ConfigTest {
 
@@ -257,6 +259,43 @@ class ConfigTest {
     assertEquals(1e-4, section.schedule(Objective.SAFETY).at(100));
     assertEquals(1e-4 / 5, section.schedule(Objective.SAFETY).at(20), 1e-20);
     assertEquals(1e-5, section.schedule(Objective.SAFETY).at(1000), 1e-20);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "samples-per-prompt=0 | samples-per-prompt must be from 1.0 to 256.0, not 0.0",
+        "samples-per-prompt=257 | samples-per-prompt must be from 1.0 to 256.0, not 257.0",
+        "samples-per-prompt=2 | temperatures must be 1 to samples-per-prompt (2), not 3",
+        "temperatures=1, 0 | temperatures must be above 0, not 0.0",
+        "temperatures=1, 1.0 | temperatures name one twice: [1.0, 1.0]",
+        "top-share=0 | top-share must be from",
+        "top-share=1.5 | top-share must be from",
+        "bag-capacity=0 | bag-capacity must be at least 1, not 0",
+        "warmup-fraction=2 | warmup-fraction must be from 0.0 to 1.0, not 2.0",
+        "versions=some | versions must be one of all, last, not 'some'",
+        "student=small | student 'small' and student-name '' need each other",
+        "student-name=small | student '' and student-name 'small' need each other"
+      })
+  void rejectionSamplingRefusesWhatCannotBe(String setting, String problem) {
+    String message =
+        assertThrows(ConfigException.class, () -> load("rejection-sampling." + setting))
+            .getMessage();
+    assertTrue(message.contains("rejection-sampling." + problem), message);
+  }
+
+  @Test
+  void aStudentIsNotPublishedUnderTheSamplersName() {
+    String message =
+        assertThrows(
+                ConfigException.class,
+                () ->
+                    load(
+                        "rejection-sampling.student=small",
+                        "rejection-sampling.student-name=policy"))
+            .getMessage();
+    assertTrue(message.contains("must be another than model.name"), message);
   }
 
   @Test

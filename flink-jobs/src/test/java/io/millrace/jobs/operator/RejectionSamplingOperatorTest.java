@@ -256,6 +256,15 @@ class RejectionSamplingOperatorTest {
     }
   }
 
+  @Test
+  void whereAllIsTooLongNothingIsPublished() throws Exception {
+    try (Run run = new Run(config("all-long", "rejection-sampling.sequence-length=2"), null)) {
+      run.feed(candidates(PER_VERSION)).end();
+      assertEquals(Map.of(), run.published);
+      assertEquals(run.figure("bag/selected"), run.figure("bag/too-long"));
+    }
+  }
+
   /** Everything there can be in a state: an inbox, a bag, figures, a fine-tuning under way. */
   private static OperatorSubtaskState someState() throws Exception {
     try (Run run = new Run(config("golden-writer"), null)) {

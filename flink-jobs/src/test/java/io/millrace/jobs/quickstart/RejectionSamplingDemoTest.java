@@ -36,11 +36,11 @@ class RejectionSamplingDemoTest {
 
   private static final long SEED = Long.getLong("millrace.rejection.seed", 1);
   private static final int DEMONSTRATIONS =
-      Integer.getInteger("millrace.rejection.demonstrations", 1500);
-  private static final int ARCHIVE = Integer.getInteger("millrace.rejection.archive", 600);
-  private static final int PROMPTS = Integer.getInteger("millrace.rejection.prompts", 240);
+      Integer.getInteger("millrace.rejection.demonstrations", 2400);
+  private static final int ARCHIVE = Integer.getInteger("millrace.rejection.archive", 1024);
+  private static final int PROMPTS = Integer.getInteger("millrace.rejection.prompts", 256);
   private static final int SAMPLES = Integer.getInteger("millrace.rejection.samples", 8);
-  private static final int HELD_OUT = Integer.getInteger("millrace.rejection.held-out", 120);
+  private static final int HELD_OUT = Integer.getInteger("millrace.rejection.held-out", 100);
   private static final int EPOCHS = 3;
   private static final int MAX_TOKENS = 40;
 
@@ -79,6 +79,11 @@ class RejectionSamplingDemoTest {
         "rejection-sampling.epochs=" + System.getProperty("millrace.rejection.epochs", "3"),
         "rejection-sampling.learning-rate="
             + System.getProperty("millrace.rejection.learning-rate", "1e-3"));
+  }
+
+  /** By how much the best of k samples is better than the median one. */
+  private static double gain(Map<String, Double> figures, int k) {
+    return figures.get("rejection/all/max/k=" + k) - figures.get("rejection/all/median/k=" + k);
   }
 
   private static void tell(String what, long start) {
@@ -123,16 +128,18 @@ class RejectionSamplingDemoTest {
           Summaries.of(
               cluster.await(cluster.submit(Job.REJECTION_SAMPLING.graph(config, true))),
               "rejection-sampling");
-      tell("rejection sampling " + new java.util.TreeMap<>(figures), start);
+      tell("rejection sampling", start);
       Path second = JobSettings.store(config).directory("policy", 2);
       Evaluator evaluator = new Evaluator(world, HELD_OUT, MAX_TOKENS, SEED);
       Measured before = evaluator.measure(first, first);
       Measured after = evaluator.measure(second, first);
-      tell("before " + before + "\n after " + after, start);
-      assertTrue(
-          after.goldHelpfulness() > before.goldHelpfulness()
-              && after.goldSafety() > before.goldSafety(),
-          before + "\n" + after + "\n" + figures);
+      String told = "seed %d\n%s\n%s\n%s".formatted(SEED, before, after, figures);
+      tell(told, start);
+      assertTrue(after.goldHelpfulness() > before.goldHelpfulness(), told);
+      assertTrue(after.goldSafety() > before.goldSafety(), told);
+      for (int k = 2; k <= SAMPLES; k++) {
+        assertTrue(gain(figures, k) > gain(figures, k - 1), "at " + k + ", " + told);
+      }
     }
   }
 }
