@@ -89,6 +89,12 @@ public record EvaluationSection(
     Require.atLeast("fail-at-version", failAtVersion, 0);
   }
 
+  /** Without the judge's options, which may be secret. */
+  @Override
+  public String toString() {
+    return "EvaluationSection[prompts=%s, judge=%s]".formatted(prompts, judge);
+  }
+
   EvaluationSection withPaths(UnaryOperator<String> absolute) {
     UnaryOperator<String> path = file -> file.isBlank() ? file : absolute.apply(file);
     return new EvaluationSection(

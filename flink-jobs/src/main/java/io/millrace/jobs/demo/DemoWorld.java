@@ -82,6 +82,16 @@ public final class DemoWorld {
     return GoldReward.complies(task(dialogue), response);
   }
 
+  /** Whether a response refuses, whatever was asked. */
+  public static boolean refuses(String response) {
+    return GoldReward.refuses(response);
+  }
+
+  /** Whether a dialogue's last turn is one of this world's questions. */
+  public boolean knows(List<Turn> dialogue) {
+    return tasks.containsKey(dialogue.get(dialogue.size() - 1).getContent());
+  }
+
   /** Demonstrations of mixed quality, every third to an unsafe prompt. */
   public List<Demonstration> demonstrations(int count) {
     SplittableRandom random = random("demonstrations");
