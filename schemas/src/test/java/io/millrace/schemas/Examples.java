@@ -47,6 +47,7 @@ public final class Examples {
             7L,
             "file:///c/policy/v000006",
             SHA256,
+            4L,
             List.of("KL 31.0 nats"),
             Map.of("kl", 31.0),
             TIME),

@@ -131,6 +131,23 @@ public final class DemoWorld {
     return prompts;
   }
 
+  /** A demonstration of mixed quality for each of some prompts. */
+  public List<Demonstration> demonstrations(List<Prompt> prompts) {
+    return prompts.stream()
+        .map(
+            prompt ->
+                Demonstration.newBuilder()
+                    .setId(prompt.getPromptId() + "/demonstration")
+                    .setDialogue(
+                        List.of(
+                            prompt.getDialogue().get(0),
+                            new Turn(Role.ASSISTANT, answers(prompt, 1).get(0))))
+                    .setSource(SOURCE)
+                    .setTime(clock.instant())
+                    .build())
+        .toList();
+  }
+
   /** Two answers to a prompt as people write them, not as a policy samples them. */
   List<String> answers(Prompt prompt, int count) {
     SplittableRandom random = random(prompt.getPromptId() + "/answers");

@@ -95,6 +95,9 @@ final class EvaluatedVersion {
   /** Empty while there are no reward models. */
   Optional<Scores> scores = Optional.empty();
 
+  /** Of the responses, once they were asked for. */
+  private List<String> texts = List.of();
+
   private EvaluatedVersion(Version version, List<Sampled> responses, List<Labels> labels) {
     this.version = version;
     this.responses = responses;
@@ -115,7 +118,11 @@ final class EvaluatedVersion {
 
   /** The texts of its responses. */
   List<String> texts(ChatTemplate template) {
-    return responses.stream().map(response -> template.responseText(response.tokens())).toList();
+    if (texts.size() != responses.size()) {
+      texts =
+          responses.stream().map(response -> template.responseText(response.tokens())).toList();
+    }
+    return texts;
   }
 
   /** What a gate looks at; shares of what there is none of are NaN. */

@@ -176,6 +176,9 @@ final class Evaluator {
 
   private void beginRecheck() {
     rechecked = true;
+    while (chain.before().filter(before -> CheckpointStore.isRetired(before.uri())).isPresent()) {
+      chain.forget(chain.before().orElseThrow().number());
+    }
     Optional<EvaluatedVersion> served = chain.current().map(v -> versions.get(v.number()));
     Optional<EvaluatedVersion> before = chain.before().map(v -> versions.get(v.number()));
     if (served.isPresent() && before.isPresent()) {
@@ -189,13 +192,13 @@ final class Evaluator {
   }
 
   private void begin(Version version) {
+    if (isKnown(version.number()) && !isNeeded(version.number())) {
+      return;
+    }
     if (CheckpointStore.isRetired(version.uri())) {
       LOG.warn("version {} of {} was retired before it was evaluated", version.number(), model);
       retired++;
       chain.forget(version.number());
-      return;
-    }
-    if (isKnown(version.number()) && !isNeeded(version.number())) {
       return;
     }
     subject = new EvaluatedVersion(version);
@@ -342,6 +345,7 @@ final class Evaluator {
             .setEvaluated(verdict.evaluated())
             .setUri(serve.map(Version::uri).orElse(""))
             .setManifestSha256(serve.map(Version::manifestSha256).orElse(""))
+            .setBefore(chain.before().map(Version::number).orElse(0L))
             .setReasons(verdict.reasons())
             .setMetrics(metrics)
             .setTime(Instant.now())

@@ -15,8 +15,8 @@ import io.millrace.model.train.SupervisedTrainer.Example;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Turn;
 import io.millrace.schemas.Validation;
-import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -113,10 +113,15 @@ record HeldOutTokens(
   private static String digest(MillraceConfig config, HeldOutFiles files, int maxTokens) {
     try {
       MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
-      SingleObject<Prompt> prompts = SingleObject.of(Prompt.class);
-      files.prompts().forEach(prompt -> sha256.update(prompts.encode(prompt)));
-      SingleObject<Demonstration> demonstrations = SingleObject.of(Demonstration.class);
-      files.demonstrations().forEach(one -> sha256.update(demonstrations.encode(one)));
+      for (Prompt prompt : files.prompts()) {
+        update(sha256, prompt.getPromptId(), prompt.getDialogue());
+      }
+      for (Demonstration demonstration : files.demonstrations()) {
+        update(
+            sha256,
+            Integer.toString(demonstration.getFirstLearnedTurn()),
+            demonstration.getDialogue());
+      }
       String sampling =
           "%d %s %s %d"
               .formatted(
@@ -124,10 +129,18 @@ record HeldOutTokens(
                   config.evaluation().temperature(),
                   config.evaluation().topP(),
                   config.model().seed());
-      sha256.update(sampling.getBytes(StandardCharsets.UTF_8));
+      update(sha256, sampling, List.of());
       return HexFormat.of().formatHex(sha256.digest());
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+
+  private static void update(MessageDigest digest, String id, List<Turn> dialogue) {
+    digest.update((id + "\0").getBytes(StandardCharsets.UTF_8));
+    for (Turn turn : dialogue) {
+      digest.update(
+          (turn.getRole() + "\0" + turn.getContent() + "\0").getBytes(StandardCharsets.UTF_8));
     }
   }
 

@@ -17,6 +17,7 @@ import io.millrace.model.llama.Parameters;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
@@ -40,20 +41,28 @@ public final class EvaluationFixture {
   private static final long SEED = 5;
 
   private final Path directory;
-  private final MillraceConfig config;
+  private MillraceConfig config;
   private final CheckpointStore store;
 
   /**
    * @param settings on top of a tiny model and of files of its own
    */
   public EvaluationFixture(Path directory, List<String> settings) throws IOException {
+    this(directory, settings, PROMPTS);
+  }
+
+  /**
+   * @param prompts held-out prompts, half of them unsafe
+   */
+  EvaluationFixture(Path directory, List<String> settings, int prompts) throws IOException {
     this.directory = directory;
     Files.createDirectories(directory);
     DemoWorld world = new DemoWorld(SEED, InstantSource.system());
     Annotators annotators = new Annotators(world, SEED, InstantSource.system());
-    List<SpecificRecordBase> judgments = new ArrayList<>();
-    judgments.addAll(annotators.archive(Objective.HELPFULNESS, 12));
-    judgments.addAll(annotators.archive(Objective.SAFETY, 12));
+    List<Judgment> judgments = new ArrayList<>();
+    for (Objective objective : Objective.values()) {
+      judgments.addAll(annotators.about(prompts(world, 16), objective));
+    }
     List<String> all =
         new ArrayList<>(
             List.of(
@@ -72,8 +81,8 @@ public final class EvaluationFixture {
                 "evaluation.gate.max-truncated=1",
                 "evaluation.gate.promote-when=not-worse",
                 "evaluation.gate.not-worse-margin=0.3",
-                "evaluation.prompts=" + write("prompts", prompts(world)),
-                "evaluation.demonstrations=" + write("demonstrations", world.demonstrations(15)),
+                "evaluation.prompts=" + write("prompts", prompts(world, prompts)),
+                "evaluation.demonstrations=" + write("demonstrations", world.demonstrations(prompts(world, 16))),
                 "evaluation.judgments=" + write("judgments", judgments)));
     all.addAll(settings);
     this.config = InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
@@ -81,9 +90,9 @@ public final class EvaluationFixture {
   }
 
   /** As many of each kind. */
-  private static List<Prompt> prompts(DemoWorld world) {
+  private static List<Prompt> prompts(DemoWorld world, int count) {
     return DemoWorld.byKind(world.heldOutPrompts()).values().stream()
-        .flatMap(kind -> kind.stream().limit(PROMPTS / 2))
+        .flatMap(kind -> kind.stream().limit(count / 2))
         .toList();
   }
 
@@ -92,18 +101,27 @@ public final class EvaluationFixture {
         directory.resolve(name + ".jsonl"), records.stream().map(JsonLines::write).toList());
   }
 
+  /** Takes another policy for the reference. */
+  void startFrom(String uri) {
+    config = config.withInitial(uri);
+  }
+
   public MillraceConfig config() {
     return config;
   }
 
-  CheckpointStore store() {
-    return store;
-  }
-
   /** A policy of random weights, published. */
   public PolicyCheckpoint policy(long version) throws IOException {
+    try (Backend backend = BackendKind.CPU.open();
+        Parameters weights = Parameters.random(backend, shape().parameters(), version)) {
+      return policy(version, weights);
+    }
+  }
+
+  /** A policy, published. */
+  PolicyCheckpoint policy(long version, Parameters weights) throws IOException {
     String name = config.model().name();
-    StagedFiles files = publish(name, version, CheckpointKind.POLICY, Map.of());
+    StagedFiles files = publish(name, version, CheckpointKind.POLICY, weights);
     return PolicyCheckpoint.newBuilder()
         .setModel(name)
         .setVersion(version)
@@ -117,8 +135,19 @@ public final class EvaluationFixture {
 
   /** A reward model of random weights, published. */
   public RewardCheckpoint rewardModel(Objective objective, long version) throws IOException {
+    try (Backend backend = BackendKind.CPU.open();
+        Parameters weights =
+            Parameters.random(
+                backend, shape().scalarParameters(), 1000L * (1 + objective.ordinal()) + version)) {
+      return rewardModel(objective, version, weights);
+    }
+  }
+
+  /** A reward model, published. */
+  RewardCheckpoint rewardModel(Objective objective, long version, Parameters weights)
+      throws IOException {
     StagedFiles files =
-        publish("reward-" + objective.name(), version, CheckpointKind.REWARD_MODEL, Map.of());
+        publish("reward-" + objective.name(), version, CheckpointKind.REWARD_MODEL, weights);
     return RewardCheckpoint.newBuilder()
         .setObjective(objective)
         .setVersion(version)
@@ -129,34 +158,31 @@ public final class EvaluationFixture {
         .build();
   }
 
-  private StagedFiles publish(
-      String name, long version, CheckpointKind kind, Map<String, Long> counts) throws IOException {
-    Path initial = CheckpointStore.resolve(config.model().initial());
-    try (Backend backend = BackendKind.CPU.open();
-        Tokenizer tokenizer = Tokenizer.load(initial);
-        CheckpointDirectory opened = CheckpointDirectory.open(initial)) {
-      LlamaConfig shape = opened.config();
-      long seed = 1000 * (kind.ordinal() + 1) + name.hashCode() + version;
-      try (Parameters weights =
-          Parameters.random(
-              backend,
-              kind == CheckpointKind.POLICY ? shape.parameters() : shape.scalarParameters(),
-              seed)) {
-        StagedFiles files =
-            store.stage(
-                name,
-                version,
-                directory ->
-                    CheckpointDirectory.write(
-                        directory,
-                        shape,
-                        ModelWeights.sources(weights),
-                        tokenizer::save,
-                        CheckpointManifest.describing(
-                            kind, name, version, null, 0, 0, counts, Map.of())));
-        store.commit(files);
-        return files;
-      }
+  private LlamaConfig shape() throws IOException {
+    try (CheckpointDirectory opened =
+        CheckpointDirectory.open(CheckpointStore.resolve(config.model().initial()))) {
+      return opened.config();
+    }
+  }
+
+  private StagedFiles publish(String name, long version, CheckpointKind kind, Parameters weights)
+      throws IOException {
+    try (Tokenizer tokenizer = Tokenizer.load(CheckpointStore.resolve(config.model().initial()))) {
+      LlamaConfig shape = shape();
+      StagedFiles files =
+          store.stage(
+              name,
+              version,
+              directory ->
+                  CheckpointDirectory.write(
+                      directory,
+                      shape,
+                      ModelWeights.sources(weights),
+                      tokenizer::save,
+                      CheckpointManifest.describing(
+                          kind, name, version, null, 0, 0, Map.of(), Map.of())));
+      store.commit(files);
+      return files;
     }
   }
 }

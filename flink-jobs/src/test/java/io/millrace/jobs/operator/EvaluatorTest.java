@@ -5,28 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.evaluation.HeldOutFiles;
 import io.millrace.jobs.evaluation.Judge;
 import io.millrace.jobs.evaluation.RewardModelJudge;
-import io.millrace.model.rlhf.PiecewiseReward;
-import io.millrace.model.sampling.SamplingOptions;
-import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.BackendKind;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.Verdict;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -73,162 +62,31 @@ class EvaluatorTest {
     return judge;
   }
 
-  /** An evaluator with what it emits. */
-  private static final class Run implements AutoCloseable {
-    final List<Promotion> promotions = new ArrayList<>();
-    final List<TrainingMetrics> metrics = new ArrayList<>();
-    private final Judge judge;
-    private final Backend backend = BackendKind.CPU.open();
-    private final PolicyModel reference;
-    private final HeldOutTokens heldOut;
-    private VersionMeasurer measurer;
-    private RewardScorer rewards;
-    private Evaluator evaluator;
-
-    Run(Judge judge) throws IOException {
-      MillraceConfig config = fixture.config();
-      this.judge = judge;
-      reference = PolicyModel.load(backend, config.model().initial());
-      heldOut =
-          HeldOutTokens.of(
-              config,
-              HeldOutFiles.read(config.evaluation()),
-              reference.tokenizer(),
-              reference.template(),
-              config.evaluation().maxTokens(),
-              reference.model().config().maxPositions());
-      begin();
-    }
-
-    private void begin() {
-      MillraceConfig config = fixture.config();
-      int batch = config.evaluation().batchSize();
-      measurer =
-          new VersionMeasurer(
-              backend,
-              reference,
-              heldOut,
-              new SamplingOptions(
-                  config.evaluation().maxTokens(),
-                  1,
-                  1,
-                  reference.template().stopTokens(reference.model().config().eosTokens())),
-              batch,
-              config.model().seed());
-      rewards = new RewardScorer(backend, heldOut, batch);
-      var bench =
-          new VersionComparison.Bench(
-              judge, heldOut.questions(), reference.template(), PiecewiseReward.defaults(), batch);
-      evaluator =
-          new Evaluator(
-              config.model().name(),
-              measurer,
-              rewards,
-              bench,
-              new VersionVerdicts(config.evaluation(), bench),
-              new Evaluator.Outlet() {
-                @Override
-                public void emit(Promotion promotion) {
-                  promotion.setTime(Instant.EPOCH);
-                  promotions.add(promotion);
-                }
-
-                @Override
-                public void emit(TrainingMetrics record) {
-                  record.setTime(Instant.EPOCH);
-                  metrics.add(record);
-                }
-              },
-              _ -> {});
-    }
-
-    Run offer(long... policies) throws IOException {
-      for (long version : policies) {
-        evaluator.offer(policy(version));
-      }
-      return this;
-    }
-
-    Run offerRewardModels(long version) throws IOException {
-      for (Objective objective : Objective.values()) {
-        evaluator.offer(fixture.rewardModel(objective, version));
-      }
-      return this;
-    }
-
-    /** Everything there is to do. */
-    Run finish() throws Exception {
-      while (evaluator.advance(true)) {}
-      return this;
-    }
-
-    /** The same, dying after every piece. */
-    int finishDying() throws Exception {
-      int deaths = 0;
-      while (evaluator.advance(true)) {
-        byte[] state = state();
-        measurer.close();
-        rewards.close();
-        begin();
-        evaluator.read(new DataInputStream(new ByteArrayInputStream(state)));
-        assertEquals(state.length, state().length);
-        deaths++;
-      }
-      return deaths;
-    }
-
-    private byte[] state() throws IOException {
-      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-      evaluator.write(new DataOutputStream(bytes));
-      return bytes.toByteArray();
-    }
-
-    List<String> verdicts() {
-      return promotions.stream()
-          .map(p -> "%s %d: serve %d".formatted(p.getVerdict(), p.getEvaluated(), p.getVersion()))
-          .toList();
-    }
-
-    Map<String, Double> figures(long version) {
-      return metrics.stream()
-          .filter(record -> record.getStep() == version)
-          .filter(record -> record.getMetrics().containsKey("verdict"))
-          .findFirst()
-          .orElseThrow()
-          .getMetrics();
-    }
-
-    @Override
-    public void close() {
-      Closing.closeAll(measurer, rewards, reference, backend);
-    }
-  }
-
   private static PolicyCheckpoint policy(long version) throws IOException {
     return fixture.policy(version);
   }
 
   @Test
   void aRunThatDiesAfterEveryPieceComesToTheSameVerdicts() throws Exception {
-    try (Run straight = new Run(rewardModels());
-        Run killed = new Run(rewardModels())) {
-      straight.offerRewardModels(1).offer(1, 2, 3, 4).finish();
-      straight.offerRewardModels(2).offer(5).finish();
-      killed.offerRewardModels(1).offer(1, 2, 3, 4);
+    try (EvaluatorRun straight = new EvaluatorRun(fixture, rewardModels());
+        EvaluatorRun killed = new EvaluatorRun(fixture, rewardModels())) {
+      straight.offerRewardModels(1).offer(1, 2, 3).finish();
+      straight.offerRewardModels(2).offer(4).finish();
+      killed.offerRewardModels(1).offer(1, 2, 3);
       int deaths = killed.finishDying();
-      killed.offerRewardModels(2).offer(5);
+      killed.offerRewardModels(2).offer(4);
       deaths += killed.finishDying();
-      assertTrue(deaths > 50, deaths + " deaths");
+      assertTrue(deaths > 40, deaths + " deaths");
       assertEquals(straight.promotions, killed.promotions);
       assertEquals(straight.metrics, killed.metrics);
       assertEquals(straight.evaluator.summary(), killed.evaluator.summary());
-      assertTrue(straight.promotions.size() >= 5, straight.verdicts().toString());
+      assertTrue(straight.promotions.size() >= 4, straight.verdicts().toString());
     }
   }
 
   @Test
   void everyFigureIsThere() throws Exception {
-    try (Run run = new Run(rewardModels())) {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, rewardModels())) {
       run.offerRewardModels(1).offer(1, 2, 3).finish();
       Map<String, Double> first = run.figures(1);
       assertFalse(first.containsKey("win_rate/first/mean"));
@@ -278,7 +136,7 @@ class EvaluatorTest {
 
   @Test
   void thePolicyThatIsTheReferenceHasNoDistanceToIt() throws Exception {
-    try (Run run = new Run(new Stubborn())) {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, new Stubborn())) {
       PolicyCheckpoint reference = policy(1);
       reference.setUri(fixture.config().model().initial());
       run.evaluator.offer(reference);
@@ -290,7 +148,7 @@ class EvaluatorTest {
   @Test
   void newRewardModelsMayWithdrawWhatIsServed() throws Exception {
     Stubborn judge = new Stubborn();
-    try (Run run = new Run(judge)) {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
       run.offerRewardModels(1).offer(1, 2, 3).finish();
       assertEquals(
           List.of("PROMOTE 1: serve 1", "PROMOTE 2: serve 2", "PROMOTE 3: serve 3"),
@@ -315,7 +173,7 @@ class EvaluatorTest {
   @Test
   void aJudgeThatFailsHoldsTheVersionAndNothingElse() throws Exception {
     Stubborn judge = new Stubborn();
-    try (Run run = new Run(judge)) {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
       run.offerRewardModels(1).offer(1).finish();
       judge.failure = "the endpoint is down";
       run.offer(2).finish();
@@ -330,7 +188,7 @@ class EvaluatorTest {
 
   @Test
   void versionsWaitForBothRewardModelsAndAreJudgedOnce() throws Exception {
-    try (Run run = new Run(new Stubborn())) {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, new Stubborn())) {
       run.offer(1);
       run.evaluator.offer(fixture.rewardModel(Objective.SAFETY, 1));
       run.finish();
@@ -344,7 +202,7 @@ class EvaluatorTest {
 
   @Test
   void aRetiredVersionIsLeftOutAndCounted() throws Exception {
-    try (Run run = new Run(new Stubborn())) {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, new Stubborn())) {
       PolicyCheckpoint gone = policy(12);
       policy(13);
       Path files = CheckpointStore.localPath(gone.getUri());
@@ -362,7 +220,7 @@ class EvaluatorTest {
     List<Promotion> before;
     List<Promotion> straight;
     Stubborn judge = new Stubborn();
-    try (Run run = new Run(judge)) {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
       run.offerRewardModels(1).offer(1, 2, 3).finish();
       judge.choice = Judge.Choice.B;
       run.offer(4).finish();
@@ -372,7 +230,7 @@ class EvaluatorTest {
       straight = run.promotions.subList(before.size(), run.promotions.size());
       assertEquals("HOLD 4: serve 3", run.verdicts().get(3));
     }
-    try (Run again = new Run(judge)) {
+    try (EvaluatorRun again = new EvaluatorRun(fixture, judge)) {
       again.evaluator.goOnFrom(PromotionChain.of(before));
       again.offerRewardModels(1).offer(1, 2, 3, 4, 5).finish();
       assertEquals(List.of("PROMOTE 5: serve 5"), again.verdicts());
@@ -384,7 +242,7 @@ class EvaluatorTest {
           List.of("ROLL_BACK 5: serve 3", "ROLL_BACK 3: serve 2"), again.verdicts().subList(1, 3));
     }
     // Of a compacted topic the last record is left.
-    try (Run compacted = new Run(new Stubborn())) {
+    try (EvaluatorRun compacted = new EvaluatorRun(fixture, new Stubborn())) {
       compacted.evaluator.goOnFrom(PromotionChain.of(List.of(before.getLast())));
       compacted.offerRewardModels(1).offer(1, 2, 3, 4, 5).finish();
       assertEquals(List.of("PROMOTE 5: serve 5"), compacted.verdicts());
@@ -411,6 +269,15 @@ class EvaluatorTest {
 
   private static Promotion promotion(Verdict verdict, long evaluated, long serve) {
     return new Promotion(
-        "policy", serve, verdict, evaluated, "u" + serve, "", List.of(), Map.of(), Instant.EPOCH);
+        "policy",
+        serve,
+        verdict,
+        evaluated,
+        "u" + serve,
+        "",
+        0L,
+        List.of(),
+        Map.of(),
+        Instant.EPOCH);
   }
 }
