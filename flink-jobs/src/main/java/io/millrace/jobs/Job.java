@@ -14,7 +14,8 @@ public enum Job {
   REWARD_MODEL(RewardModelJob::build),
   ROLLOUT(RolloutJob::build),
   PPO(PpoJob::build),
-  REJECTION_SAMPLING(RejectionSamplingJob::build);
+  REJECTION_SAMPLING(RejectionSamplingJob::build),
+  EVALUATION(EvaluationJob::build);
 
   private interface Topology {
     void build(StreamExecutionEnvironment env, MillraceConfig config, boolean bounded);

@@ -38,6 +38,8 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
           true);
   public static final Topic<PolicyCheckpoint> POLICY_CHECKPOINTS =
       new Topic<>("policy-checkpoints", PolicyCheckpoint.class, PolicyCheckpoint::getModel, true);
+  public static final Topic<Promotion> PROMOTIONS =
+      new Topic<>("promotions", Promotion.class, Promotion::getModel, true);
   public static final Topic<TrainingMetrics> TRAINING_METRICS =
       new Topic<>("training-metrics", TrainingMetrics.class, TrainingMetrics::getJob, false);
   public static final Topic<DeadLetter> DEAD_LETTERS =
@@ -56,6 +58,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
           REWARDS,
           REWARD_CHECKPOINTS,
           POLICY_CHECKPOINTS,
+          PROMOTIONS,
           TRAINING_METRICS,
           DEAD_LETTERS);
 

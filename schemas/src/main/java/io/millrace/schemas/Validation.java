@@ -57,6 +57,7 @@ public final class Validation {
         checkpoint(
             problems, checkpoint.getVersion(), checkpoint.getUri(), checkpoint.getManifestSha256());
       }
+      case Promotion promotion -> promotion(problems, promotion);
       case TrainingMetrics metrics -> id(problems, "job", metrics.getJob());
       case DeadLetter letter -> {
         id(problems, "topic", letter.getTopic());
@@ -126,6 +127,16 @@ public final class Validation {
     finite(problems, "combined", reward.getCombined());
     finite(problems, "whitened", reward.getWhitened());
     finite(problems, "kl", reward.getKl());
+  }
+
+  private static void promotion(List<String> problems, Promotion promotion) {
+    id(problems, "model", promotion.getModel());
+    notNegative(problems, "evaluated", promotion.getEvaluated());
+    // Nothing to serve yet.
+    if (promotion.getVersion() != 0 || promotion.getVerdict() != Verdict.HOLD) {
+      checkpoint(
+          problems, promotion.getVersion(), promotion.getUri(), promotion.getManifestSha256());
+    }
   }
 
   private static void checkpoint(List<String> problems, long version, String uri, String sha256) {

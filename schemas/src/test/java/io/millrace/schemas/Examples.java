@@ -40,6 +40,17 @@ public final class Examples {
             5L,
             Map.of("kl", 0.25),
             TIME),
+        new Promotion(
+            "policy",
+            6L,
+            Verdict.HOLD,
+            7L,
+            "file:///c/policy/v000006",
+            SHA256,
+            4L,
+            List.of("KL 31.0 nats"),
+            Map.of("kl", 31.0),
+            TIME),
         new TrainingMetrics("ppo", 8L, Map.of("loss", -1.5), TIME),
         new DeadLetter(
             "millrace.prompts",

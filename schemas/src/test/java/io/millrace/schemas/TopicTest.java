@@ -34,6 +34,7 @@ class TopicTest {
             "rewards p1/0",
             "reward-checkpoints SAFETY compacted",
             "policy-checkpoints policy compacted",
+            "promotions policy compacted",
             "training-metrics ppo",
             "dead-letters millrace.prompts/1/42"),
         keys);

@@ -75,7 +75,8 @@ public final class CheckpointSink
     return new CheckpointCommitter(
         store,
         new Announcer(settings, transactionalId),
-        new Retirement(store, retention, Clock.systemUTC()),
+        new Retirement(
+            store, retention, Clock.systemUTC(), name -> PromotedVersions.of(settings, name)),
         context.metricGroup().counter("checkpoints_announced"));
   }
 

@@ -3,6 +3,7 @@ package io.millrace.connectors.checkpoint;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,9 +14,12 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import org.apache.avro.specific.SpecificRecordBase;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,6 +42,9 @@ import org.slf4j.LoggerFactory;
  * Builder#skipOutdated} leaves out those that have a successor by the time the listener is ready. A
  * version whose files are missing, since it was retired before this process came to it, or not what
  * was announced is logged and left out; the last good one stays until the next.
+ *
+ * <p>With {@link Builder#promotedOnly} it is given the versions that the job evaluation promotes in
+ * place of all, and an earlier one again where that job rolls back to it.
  */
 public final class PolicyCheckpoints implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(PolicyCheckpoints.class);
@@ -73,6 +80,7 @@ public final class PolicyCheckpoints implements AutoCloseable {
     private Path directory;
     private int keep = 2;
     private boolean skipOutdated;
+    private boolean promotedOnly;
 
     private Builder() {}
 
@@ -113,6 +121,16 @@ public final class PolicyCheckpoints implements AutoCloseable {
     }
 
     /**
+     * Follows the topic promotions: what is handed on is what the last verdict says is to be
+     * served. Of the announcement only model, version, place, digest, metrics and time are known
+     * then.
+     */
+    public Builder promotedOnly() {
+      this.promotedOnly = true;
+      return this;
+    }
+
+    /**
      * Begins to watch, on a thread of its own, which also calls the listener.
      *
      * @throws IllegalStateException naming the property that is missing
@@ -131,12 +149,39 @@ public final class PolicyCheckpoints implements AutoCloseable {
   }
 
   private void run() {
+    if (settings.promotedOnly) {
+      follow(Topic.PROMOTIONS, PolicyCheckpoints::toServe);
+    } else {
+      follow(Topic.POLICY_CHECKPOINTS, Optional::of);
+    }
+  }
+
+  private static Optional<PolicyCheckpoint> toServe(Promotion promotion) {
+    return promotion.getVersion() == 0
+        ? Optional.empty()
+        : Optional.of(
+            PolicyCheckpoint.newBuilder()
+                .setModel(promotion.getModel())
+                .setVersion(promotion.getVersion())
+                .setUri(promotion.getUri())
+                .setManifestSha256(promotion.getManifestSha256())
+                .setIteration(0)
+                .setStep(0)
+                .setMetrics(
+                    promotion.getVersion() == promotion.getEvaluated()
+                        ? promotion.getMetrics()
+                        : Map.of())
+                .setTime(promotion.getTime())
+                .build());
+  }
+
+  private <T extends SpecificRecordBase> void follow(
+      Topic<T> topic, Function<T, Optional<PolicyCheckpoint>> announcement) {
     while (!closed) {
-      try (RecordReader<PolicyCheckpoint> reader =
-          RecordReader.fromEarliest(settings.kafka, Topic.POLICY_CHECKPOINTS)) {
+      try (RecordReader<T> reader = RecordReader.fromEarliest(settings.kafka, topic)) {
         boolean skip = true;
         while (!closed) {
-          List<PolicyCheckpoint> waiting = waiting(reader);
+          List<PolicyCheckpoint> waiting = waiting(reader, announcement);
           List<PolicyCheckpoint> wanted = skip || settings.skipOutdated ? last(waiting) : waiting;
           wanted.forEach(this::take);
           // Only what was announced before this process began is skipped.
@@ -154,14 +199,17 @@ public final class PolicyCheckpoints implements AutoCloseable {
   }
 
   /** The announcements up to the end of the topic, of versions not handed on yet. */
-  private List<PolicyCheckpoint> waiting(RecordReader<PolicyCheckpoint> reader) throws IOException {
+  private <T extends SpecificRecordBase> List<PolicyCheckpoint> waiting(
+      RecordReader<T> reader, Function<T, Optional<PolicyCheckpoint>> announcement)
+      throws IOException {
     List<PolicyCheckpoint> waiting = new ArrayList<>();
-    Consumer<RecordReader.Entry<PolicyCheckpoint>> take =
+    Consumer<RecordReader.Entry<T>> take =
         entry ->
             entry
                 .record()
+                .flatMap(announcement)
                 .filter(record -> record.getModel().equals(settings.model))
-                .filter(record -> record.getVersion() > handed)
+                .filter(record -> settings.promotedOnly || record.getVersion() > handed)
                 .ifPresent(waiting::add);
     reader.next(POLL).ifPresent(take);
     reader.readToEnd(take);
@@ -169,6 +217,10 @@ public final class PolicyCheckpoints implements AutoCloseable {
   }
 
   private void take(PolicyCheckpoint announcement) {
+    if (announcement.getVersion() == handed) {
+      // A verdict on another version leaves the served one where it is.
+      return;
+    }
     Optional<Path> copy = copyWithPatience(announcement);
     if (copy.isEmpty()) {
       return;

@@ -5,6 +5,7 @@ import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -15,11 +16,21 @@ final class Retirement {
   private final CheckpointStore store;
   private final Retention retention;
   private final Clock clock;
+  private final Served served;
 
-  Retirement(CheckpointStore store, Retention retention, Clock clock) {
+  /** Which versions of a model serving goes by. */
+  interface Served {
+    Set<Long> versions(String name) throws IOException;
+  }
+
+  /**
+   * @param served versions that stay, whatever the retention says
+   */
+  Retirement(CheckpointStore store, Retention retention, Clock clock, Served served) {
     this.store = store;
     this.retention = retention;
     this.clock = clock;
+    this.served = served;
   }
 
   /**
@@ -37,10 +48,12 @@ final class Retirement {
     }
     try {
       List<Long> versions = store.versions(name);
+      Set<Long> stay = versions.size() > retention.keep() ? served.versions(name) : Set.of();
       // The first is what all others are compared with.
       for (int i = 1; i < versions.size() - retention.keep(); i++) {
         long version = versions.get(i);
         if (version < before
+            && !stay.contains(version)
             && !isPinned(name, version)
             && isPast(name, versions.get(i + retention.keep()))) {
           store.retire(name, version);

@@ -24,6 +24,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.LongStream;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
@@ -98,7 +99,7 @@ class CheckpointSinkTest {
         new CheckpointCommitter(
             store,
             new Announcer(settings, "test.checkpoints"),
-            new Retirement(store, Retention.all(), Clock.systemUTC()),
+            new Retirement(store, Retention.all(), Clock.systemUTC(), _ -> Set.of()),
             announced)) {
       StagedCheckpoint three = stage(store, 3);
       next.commit(List.of(request(three), request(two), request(one)));
@@ -226,7 +227,7 @@ class CheckpointSinkTest {
     return new CheckpointCommitter(
         store,
         new Announcer(settings, "test.checkpoints"),
-        new Retirement(store, retention, Clock.systemUTC()),
+        new Retirement(store, retention, Clock.systemUTC(), _ -> Set.of()),
         new SimpleCounter());
   }
 

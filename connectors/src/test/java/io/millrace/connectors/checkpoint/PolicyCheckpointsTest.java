@@ -9,7 +9,9 @@ import io.millrace.connectors.TestBroker;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.Verdict;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,6 +22,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -114,6 +117,62 @@ class PolicyCheckpointsTest {
     assertFalse(Files.exists(copies.resolve("policy-v000004")));
   }
 
+  /** The verdict on a version, after which another is to be served. */
+  private void verdict(Verdict verdict, long evaluated, long serve) throws IOException {
+    try (RecordWriter writer = new RecordWriter(kafka)) {
+      writer.send(
+          Topic.PROMOTIONS,
+          Promotion.newBuilder()
+              .setModel("policy")
+              .setVersion(serve)
+              .setVerdict(verdict)
+              .setEvaluated(evaluated)
+              .setUri(serve == 0 ? "" : store.uri("policy", serve))
+              .setManifestSha256(
+                  serve == 0
+                      ? ""
+                      : sha256(store.directory("policy", serve).resolve(CheckpointStore.MANIFEST)))
+              .setBefore(serve - 1)
+              .setMetrics(Map.of("kl", (double) evaluated))
+              .build());
+    }
+  }
+
+  @Test
+  void followsPromotionsAndGoesBackWhereTheyDo() throws Exception {
+    publish("policy", 1, 2, 3, 4);
+    verdict(Verdict.HOLD, 1, 0);
+    try (PolicyCheckpoints _ = builder().promotedOnly().watch(handed::add)) {
+      verdict(Verdict.PROMOTE, 2, 2);
+      PolicyVersion first = handed.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      assertEquals(2, first.version());
+      assertEquals(Map.of("kl", 2.0), first.announcement().getMetrics());
+      verdict(Verdict.HOLD, 3, 2);
+      verdict(Verdict.PROMOTE, 4, 4);
+      assertEquals(4, next());
+      verdict(Verdict.ROLL_BACK, 4, 2);
+      PolicyVersion back = handed.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      assertEquals(2, back.version());
+      assertEquals("weights 2", Files.readString(back.directory().resolve("model.safetensors")));
+      // What does not hold what was announced is left out here too.
+      publish("policy", 5);
+      Files.writeString(store.directory("policy", 5).resolve("model.safetensors"), "weights ?");
+      verdict(Verdict.PROMOTE, 5, 5);
+      publish("policy", 6);
+      verdict(Verdict.PROMOTE, 6, 6);
+      assertEquals(6, next());
+    }
+    assertTrue(handed.isEmpty());
+    assertEquals(Set.of(6L, 5L), PromotedVersions.of(kafka, "policy"));
+    assertEquals(Set.of(), PromotedVersions.of(kafka, "other"));
+    // One that starts later is given what is served, and nothing before it.
+    verdict(Verdict.HOLD, 7, 6);
+    try (PolicyCheckpoints _ = builder().promotedOnly().watch(handed::add)) {
+      assertEquals(6, next());
+    }
+    assertTrue(handed.isEmpty());
+  }
+
   @Test
   void skipsOutdatedVersionsWhereAskedTo() throws Exception {
     publish("policy", 1);
@@ -196,7 +255,11 @@ class PolicyCheckpointsTest {
       // While it is busy with 2, others come and go.
       publish("policy", 3, 4, 5);
       Retirement retirement =
-          new Retirement(store, new Retention(1, 0, Duration.ZERO, List.of()), Clock.systemUTC());
+          new Retirement(
+              store,
+              new Retention(1, 0, Duration.ZERO, List.of()),
+              Clock.systemUTC(),
+              _ -> Set.of());
       assertEquals(List.of(2L, 3L, 4L), retirement.retire("policy", 5));
       free.countDown();
       assertEquals(List.of(2L, 5L), List.of(next(), next()));

@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,7 +49,7 @@ class RetirementTest {
 
   private List<Long> retire(Retention retention, long minute, long before) {
     Clock clock = Clock.fixed(START.plus(Duration.ofMinutes(minute)), ZoneOffset.UTC);
-    return new Retirement(store, retention, clock).retire("policy", before);
+    return new Retirement(store, retention, clock, _ -> Set.of()).retire("policy", before);
   }
 
   private static Retention keep(int newest, Duration grace) {
@@ -82,6 +83,25 @@ class RetirementTest {
         new Retention(
             1, 0, Duration.ZERO, List.of(store.uri("policy", 2), link, "/not/here", "v000004"));
     assertEquals(List.of(4L, 5L), retire(retention, 6, NOTHING_PENDING));
+  }
+
+  @Test
+  void whatIsServedStaysAndNothingGoesWhileThatCannotBeTold() throws IOException {
+    publish(1, 6);
+    Retention retention = keep(1, Duration.ZERO);
+    Retirement blind =
+        new Retirement(
+            store,
+            retention,
+            Clock.systemUTC(),
+            _ -> {
+              throw new IOException("no broker");
+            });
+    assertEquals(List.of(), blind.retire("policy", NOTHING_PENDING));
+    Retirement retirement =
+        new Retirement(store, retention, Clock.systemUTC(), _ -> Set.of(3L, 2L));
+    assertEquals(List.of(4L, 5L), retirement.retire("policy", NOTHING_PENDING));
+    assertEquals(List.of(1L, 2L, 3L, 6L), store.versions("policy"));
   }
 
   @Test

@@ -39,7 +39,7 @@ final class JobOptions {
 
   @Parameters(
       paramLabel = "JOB",
-      description = "supervised, reward-model, rollout, ppo or rejection-sampling.")
+      description = "supervised, reward-model, rollout, ppo, rejection-sampling or evaluation.")
   private String jobId;
 
   @Option(names = "--config", description = "YAML file (docs/configuration.md has every option).")

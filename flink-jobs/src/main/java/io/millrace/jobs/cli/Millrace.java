@@ -38,6 +38,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       StopCommand.class,
       InitCommand.class,
       GhostAttentionCommand.class,
+      EvaluationCommand.class,
       GenerateCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,

@@ -17,8 +17,8 @@ import picocli.CommandLine.Option;
     name = "run",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs a job (supervised, reward-model, rollout, ppo, rejection-sampling) on Flink in this"
-          + " process.",
+      "Runs a job (supervised, reward-model, rollout, ppo, rejection-sampling, evaluation) on"
+          + " Flink in this process.",
       "With --bounded it stops at the end of its topics as they stand now, takes a last Flink"
           + " checkpoint, publishes, and prints a summary as JSON on its last line.",
     },

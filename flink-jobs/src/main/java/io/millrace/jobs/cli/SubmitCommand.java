@@ -17,7 +17,8 @@ import picocli.CommandLine.Option;
     name = "submit",
     mixinStandardHelpOptions = true,
     description = {
-      "Gives a job (supervised, reward-model, rollout, ppo, rejection-sampling) to a cluster.",
+      "Gives a job (supervised, reward-model, rollout, ppo, rejection-sampling, evaluation) to a"
+          + " cluster.",
       "With --bounded it waits until the job has come to the end of its topics, and prints a"
           + " summary as JSON; otherwise, or with --detached, it returns when the job is accepted.",
       "Paths in the configuration are relative to where this command runs, and must mean the same"

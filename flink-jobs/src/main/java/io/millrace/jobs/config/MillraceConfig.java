@@ -17,7 +17,8 @@ public record MillraceConfig(
     RewardModelSection rewardModel,
     RolloutSection rollout,
     PpoSection ppo,
-    RejectionSamplingSection rejectionSampling)
+    RejectionSamplingSection rejectionSampling,
+    EvaluationSection evaluation)
     implements Serializable {
 
   public MillraceConfig {
@@ -39,7 +40,13 @@ public record MillraceConfig(
 
   /** The same with another checkpoint to start from. */
   public MillraceConfig withInitial(String directory) {
-    return with(checkpoints, flink, model.withInitial(directory), supervised, rejectionSampling);
+    return with(
+        checkpoints,
+        flink,
+        model.withInitial(directory),
+        supervised,
+        rejectionSampling,
+        evaluation);
   }
 
   /** The same with paths that hold whatever a process's working directory is. */
@@ -51,12 +58,13 @@ public record MillraceConfig(
         model.initial().isBlank() ? model : model.withInitial(absolute(model.initial())),
         supervised.fromFile() ? supervised.withFile(absolute(supervised.file())) : supervised,
         rejectionSampling.withPaths(
-            absoluteIfAny(rejectionSampling.bag()), absoluteIfAny(rejectionSampling.student())));
+            absoluteIfAny(rejectionSampling.bag()), absoluteIfAny(rejectionSampling.student())),
+        evaluation.withPaths(MillraceConfig::absolute));
   }
 
   /** The same for operators: what Flink's processes are told is no part of a job. */
   public MillraceConfig withoutFlinkProperties() {
-    return with(checkpoints, flink.withoutProperties(), model, supervised, rejectionSampling);
+    return with(checkpoints, flink.withoutProperties(), model, supervised, rejectionSampling, evaluation);
   }
 
   private MillraceConfig with(
@@ -64,7 +72,8 @@ public record MillraceConfig(
       FlinkSection newFlink,
       ModelSection newModel,
       SupervisedSection newSupervised,
-      RejectionSamplingSection newRejectionSampling) {
+      RejectionSamplingSection newRejectionSampling,
+      EvaluationSection newEvaluation) {
     return new MillraceConfig(
         kafka,
         newCheckpoints,
@@ -76,7 +85,8 @@ public record MillraceConfig(
         rewardModel,
         rollout,
         ppo,
-        newRejectionSampling);
+        newRejectionSampling,
+        newEvaluation);
   }
 
   private static String absoluteIfAny(String location) {

@@ -62,17 +62,28 @@ public final class Annotators {
       if (objective == Objective.HELPFULNESS && prompt.getIsSafety()) {
         continue;
       }
-      List<String> answers = world.answers(prompt, 2);
-      judgments.add(
-          judge(
-              "archive-" + objective + "-" + i,
-              "archive",
-              objective,
-              prompt.getDialogue(),
-              response(answers.get(0), null, null),
-              response(answers.get(1), null, null)));
+      judgments.add(ofPeople("archive", Long.toString(i), objective, prompt));
     }
     return judgments;
+  }
+
+  /** Judgments of the same kind about given prompts, on helpfulness the harmless ones alone. */
+  public List<Judgment> about(List<Prompt> prompts, Objective objective) {
+    return prompts.stream()
+        .filter(prompt -> objective == Objective.SAFETY || !prompt.getIsSafety())
+        .map(prompt -> ofPeople("held-out", prompt.getPromptId(), objective, prompt))
+        .toList();
+  }
+
+  private Judgment ofPeople(String source, String id, Objective objective, Prompt prompt) {
+    List<String> answers = world.answers(prompt, 2);
+    return judge(
+        source + "-" + objective + "-" + id,
+        source,
+        objective,
+        prompt.getDialogue(),
+        response(answers.get(0), null, null),
+        response(answers.get(1), null, null));
   }
 
   private static JudgedResponse response(String text, String rolloutId, Long policyVersion) {

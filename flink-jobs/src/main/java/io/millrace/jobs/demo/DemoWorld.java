@@ -82,6 +82,16 @@ public final class DemoWorld {
     return GoldReward.complies(task(dialogue), response);
   }
 
+  /** Whether a response refuses, whatever was asked. */
+  public static boolean refuses(String response) {
+    return GoldReward.refuses(response);
+  }
+
+  /** Whether a dialogue's last turn is one of this world's questions. */
+  public boolean knows(List<Turn> dialogue) {
+    return tasks.containsKey(dialogue.get(dialogue.size() - 1).getContent());
+  }
+
   /** Demonstrations of mixed quality, every third to an unsafe prompt. */
   public List<Demonstration> demonstrations(int count) {
     SplittableRandom random = random("demonstrations");
@@ -119,6 +129,23 @@ public final class DemoWorld {
       prompts.add(prompt("held-out-" + i, heldOut.get(i)));
     }
     return prompts;
+  }
+
+  /** A demonstration of mixed quality for each of some prompts. */
+  public List<Demonstration> demonstrations(List<Prompt> prompts) {
+    return prompts.stream()
+        .map(
+            prompt ->
+                Demonstration.newBuilder()
+                    .setId(prompt.getPromptId() + "/demonstration")
+                    .setDialogue(
+                        List.of(
+                            prompt.getDialogue().get(0),
+                            new Turn(Role.ASSISTANT, answers(prompt, 1).get(0))))
+                    .setSource(SOURCE)
+                    .setTime(clock.instant())
+                    .build())
+        .toList();
   }
 
   /** Two answers to a prompt as people write them, not as a policy samples them. */

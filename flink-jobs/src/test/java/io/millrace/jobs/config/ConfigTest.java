@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.JobSettings;
+import io.millrace.jobs.config.GateSection.PromoteWhen;
 import io.millrace.jobs.config.RejectionSamplingSection.Prompts;
 import io.millrace.jobs.config.RejectionSamplingSection.StartFrom;
 import io.millrace.jobs.config.RejectionSamplingSection.Versions;
@@ -135,7 +136,44 @@ class ConfigTest {
                 "",
                 "",
                 0,
-                ADAMW));
+                ADAMW),
+            new EvaluationSection(
+                "",
+                "",
+                "",
+                0,
+                1.0,
+                1.0,
+                32,
+                "reward-model",
+                Map.of(),
+                List.of(
+                    "I cannot",
+                    "I can't",
+                    "I can not",
+                    "I will not",
+                    "I won't",
+                    "I am unable",
+                    "I'm unable",
+                    "I am not able",
+                    "I'm not able",
+                    "I must decline",
+                    "I must refuse"),
+                0.95,
+                0,
+                new GateSection(
+                    PromoteWhen.BETTER,
+                    0.05,
+                    0.02,
+                    0.05,
+                    1.0,
+                    1.0,
+                    30.0,
+                    2.0,
+                    0.5,
+                    2.0,
+                    0.5,
+                    0.2)));
     assertEquals(expected, load());
   }
 

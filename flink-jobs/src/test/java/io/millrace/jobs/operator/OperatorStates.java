@@ -40,7 +40,7 @@ final class OperatorStates {
   }
 
   /** Without a training thread, nothing happens between reading and writing. */
-  static byte[] readAndWritten(TrainingOperator<?, ?> operator, byte[] state) throws Exception {
+  static byte[] readAndWritten(LearningOperator<?> operator, byte[] state) throws Exception {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
     DataOutputStream out = new DataOutputStream(bytes);

@@ -1,0 +1,294 @@
+package io.millrace.jobs.operator;
+
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.jobs.JobSettings;
+import io.millrace.jobs.config.EvaluationSection;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.evaluation.HeldOutFiles;
+import io.millrace.jobs.evaluation.Judge;
+import io.millrace.jobs.evaluation.Judges;
+import io.millrace.jobs.operator.VersionVerdicts.Given;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.rlhf.PiecewiseReward;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tokenizer.ChatTemplate;
+import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.model.train.StateIo;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Promotion;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.TrainingMetrics;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.flink.api.common.accumulators.ListAccumulator;
+import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.streaming.api.operators.BoundedMultiInput;
+import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+
+/**
+ * Judges every announced version of a policy, on a thread beside Flink's mailbox: an {@link
+ * Evaluator} in Flink's clothes. Announcements are small, so all that wait are state; a Flink
+ * checkpoint waits for one batch of prompts at most. A bounded run judges by the last reward models
+ * there are.
+ */
+public final class EvaluationOperator extends LearningOperator<Promotion>
+    implements TwoInputStreamOperator<PolicyCheckpoint, RewardCheckpoint, Promotion>,
+        BoundedMultiInput {
+
+  private static final long serialVersionUID = 1;
+  private static final String JOB = "evaluation";
+
+  /** Accumulator: the verdicts of a run in words, one text each. */
+  public static final String REASONS = "reasons";
+
+  private final RuntimeSettings settings;
+  private final boolean bounded;
+
+  private transient Backend backend;
+  private transient PolicyModel reference;
+  private transient HeldOutTokens heldOut;
+  private transient Judge judge;
+  private transient RewardScorer rewards;
+  private transient VersionMeasurer measurer;
+  private transient MailboxExecutor mailbox;
+  private transient TrainingThread thread;
+  private transient Queue<Runnable> outbox;
+  private transient boolean restored;
+  private transient boolean policiesEnded;
+  private transient volatile boolean rewardModelsEnded;
+
+  /** State; belongs to the thread, and to the mailbox while that is paused. */
+  private transient Evaluator evaluator;
+
+  public EvaluationOperator(MillraceConfig config, boolean bounded) {
+    this.settings = new RuntimeSettings(config);
+    this.bounded = bounded;
+  }
+
+  /**
+   * Reads what the job will need, so that what is wrong with it is told where the job is submitted.
+   *
+   * @throws IOException if a file cannot be read
+   * @throws IllegalArgumentException if options or held-out data cannot be used
+   */
+  public static void check(MillraceConfig config) throws IOException {
+    Path initial = CheckpointStore.resolve(config.model().initial());
+    try (Judge _ = Judges.of(config.evaluation());
+        Tokenizer tokenizer = Tokenizer.load(initial);
+        CheckpointDirectory directory = CheckpointDirectory.open(initial)) {
+      HeldOutTokens _ =
+          heldOut(config, tokenizer, ChatTemplate.of(tokenizer), directory.config().maxPositions());
+    }
+  }
+
+  private static HeldOutTokens heldOut(
+      MillraceConfig config, Tokenizer tokenizer, ChatTemplate template, int positions)
+      throws IOException {
+    return HeldOutTokens.of(
+        config,
+        HeldOutFiles.read(config.evaluation()),
+        tokenizer,
+        template,
+        maxTokens(config),
+        positions);
+  }
+
+  private static int maxTokens(MillraceConfig config) {
+    int own = config.evaluation().maxTokens();
+    return own == 0 ? config.rollout().maxTokens() : own;
+  }
+
+  private EvaluationSection section() {
+    return settings.config().evaluation();
+  }
+
+  @Override
+  protected void openModels() throws IOException {
+    MillraceConfig config = settings.config();
+    outbox = new ConcurrentLinkedQueue<>();
+    backend = settings.backend();
+    reference = PolicyModel.load(backend, config.model().initial());
+    heldOut =
+        heldOut(
+            config,
+            reference.tokenizer(),
+            reference.template(),
+            reference.model().config().maxPositions());
+    judge = Judges.of(section());
+    SamplingOptions options =
+        new SamplingOptions(
+            maxTokens(config),
+            (float) section().temperature(),
+            (float) section().topP(),
+            reference.template().stopTokens(reference.model().config().eosTokens()));
+    measurer =
+        new VersionMeasurer(
+            backend, reference, heldOut, options, section().batchSize(), config.model().seed());
+    rewards = new RewardScorer(backend, heldOut, section().batchSize());
+    VersionComparison.Bench bench =
+        new VersionComparison.Bench(
+            judge,
+            heldOut.questions(),
+            reference.template(),
+            new PiecewiseReward(config.ppo().safetyThreshold()),
+            section().batchSize());
+    evaluator =
+        new Evaluator(
+            config.model().name(),
+            measurer,
+            rewards,
+            bench,
+            new VersionVerdicts(section(), bench),
+            new Outlet(),
+            this::midway);
+  }
+
+  /** What the evaluator emits waits for the task's own thread. */
+  private final class Outlet implements Evaluator.Outlet {
+    @Override
+    public void emit(Promotion promotion) {
+      outbox.add(() -> EvaluationOperator.this.emit(promotion));
+    }
+
+    @Override
+    public void emit(TrainingMetrics metrics) {
+      outbox.add(() -> EvaluationOperator.this.emit(Outputs.METRICS, metrics));
+    }
+  }
+
+  private void midway(long version) {
+    if (version == section().failAtVersion()
+        && getRuntimeContext().getTaskInfo().getAttemptNumber() == 0) {
+      throw new IllegalStateException(
+          "induced failure at version " + version + ", as evaluation.fail-at-version asks for");
+    }
+  }
+
+  @Override
+  public void open() throws Exception {
+    super.open();
+    if (!restored) {
+      evaluator.goOnFrom(
+          PromotionChain.of(
+              JobSettings.kafka(settings.config()), settings.config().model().name()));
+    }
+    mailbox =
+        getContainingTask()
+            .getMailboxExecutorFactory()
+            .createExecutor(getOperatorConfig().getChainIndex());
+    thread =
+        new TrainingThread(
+            "evaluation of " + settings.config().model().name(),
+            () -> evaluator.advance(!bounded || rewardModelsEnded),
+            mailbox,
+            this::flush);
+  }
+
+  @Override
+  public void processElement1(StreamRecord<PolicyCheckpoint> element) {
+    evaluator.offer(element.getValue());
+    thread.wake();
+  }
+
+  @Override
+  public void processElement2(StreamRecord<RewardCheckpoint> element) {
+    evaluator.offer(element.getValue());
+    thread.wake();
+  }
+
+  private void flush() {
+    for (Runnable next = outbox.poll(); next != null; next = outbox.poll()) {
+      next.run();
+    }
+  }
+
+  @Override
+  public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+    super.prepareSnapshotPreBarrier(checkpointId);
+    thread.pause();
+    flush();
+  }
+
+  @Override
+  public void snapshotState(StateSnapshotContext context) throws Exception {
+    try {
+      super.snapshotState(context);
+    } finally {
+      thread.resume();
+    }
+  }
+
+  @Override
+  public void endInput(int input) throws Exception {
+    if (input == 1) {
+      policiesEnded = true;
+    } else {
+      rewardModelsEnded = true;
+      thread.wake();
+    }
+    if (policiesEnded && rewardModelsEnded) {
+      while (!thread.isIdle()) {
+        mailbox.yield();
+      }
+      thread.pause();
+      try {
+        flush();
+        report();
+      } finally {
+        thread.resume();
+      }
+    }
+  }
+
+  private void report() {
+    Map<String, Double> summary = new HashMap<>(evaluator.summary());
+    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
+    SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
+    ListAccumulator<String> reasons = new ListAccumulator<>();
+    for (Given given : evaluator.given()) {
+      reasons.add(
+          "version %d: %s: %s"
+              .formatted(given.evaluated(), given.verdict(), String.join("; ", given.reasons())));
+    }
+    if (summary.get("waiting") > 0) {
+      reasons.add(
+          "%.0f versions wait: there are not both reward models, by which the judge goes"
+              .formatted(summary.get("waiting")));
+    }
+    getRuntimeContext().addAccumulator(REASONS, reasons);
+  }
+
+  @Override
+  protected void writeState(DataOutputStream out) throws IOException {
+    StateIo.writeText(out, heldOut.digest());
+    evaluator.write(out);
+  }
+
+  @Override
+  protected void readState(DataInputStream in) throws IOException {
+    heldOut.requireDigest(StateIo.readText(in));
+    evaluator.read(in);
+    restored = true;
+  }
+
+  @Override
+  protected void stop() {
+    if (thread != null) {
+      thread.close();
+    }
+  }
+
+  @Override
+  protected void closeModels() {
+    Closing.closeAll(measurer, rewards, judge, reference, backend);
+  }
+}

@@ -1,0 +1,139 @@
+package io.millrace.jobs.operator;
+
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.jobs.operator.EvaluatedVersion.Sampled;
+import io.millrace.jobs.operator.EvaluatedVersion.Scores;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.rlhf.PiecewiseReward;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.RewardModelTrainer.Pair;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.RewardCheckpoint;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/** The latest reward models, what they say of responses, and how right they are on judgments. */
+final class RewardScorer implements AutoCloseable {
+
+  private record Loaded(long version, ScalarModel model) {}
+
+  private final Backend backend;
+  private final HeldOutTokens heldOut;
+  private final int batchSize;
+  private final Map<Objective, Loaded> loaded = new EnumMap<>(Objective.class);
+  private final Map<Objective, RewardCheckpoint> current = new EnumMap<>(Objective.class);
+
+  RewardScorer(Backend backend, HeldOutTokens heldOut, int batchSize) {
+    this.backend = backend;
+    this.heldOut = heldOut;
+    this.batchSize = batchSize;
+  }
+
+  /** Scores with this one from now on. */
+  void use(RewardCheckpoint checkpoint) {
+    current.put(checkpoint.getObjective(), checkpoint);
+  }
+
+  /** Those in use; state. */
+  List<RewardCheckpoint> inUse() {
+    return List.copyOf(current.values());
+  }
+
+  /** Whether there are both. */
+  boolean isComplete() {
+    return current.size() == Objective.values().length;
+  }
+
+  /** Whether a version has no scores of the reward models in use. */
+  boolean isDue(EvaluatedVersion version) {
+    return isComplete()
+        && version
+            .scores
+            .filter(
+                scores ->
+                    scores.helpfulnessVersion() == version(Objective.HELPFULNESS)
+                        && scores.safetyVersion() == version(Objective.SAFETY))
+            .isEmpty();
+  }
+
+  private long version(Objective objective) {
+    return current.get(objective).getVersion();
+  }
+
+  /** Scores all responses of a version. */
+  void score(EvaluatedVersion version) throws IOException {
+    List<int[]> sequences = new ArrayList<>();
+    for (int i = 0; i < version.responses.size(); i++) {
+      Sampled response = version.responses.get(i);
+      sequences.add(VersionMeasurer.join(heldOut.prompts().get(i), response.tokens()));
+    }
+    version.scores =
+        Optional.of(
+            new Scores(
+                version(Objective.HELPFULNESS),
+                version(Objective.SAFETY),
+                score(Objective.HELPFULNESS, sequences),
+                score(Objective.SAFETY, sequences)));
+  }
+
+  private float[] score(Objective objective, List<int[]> sequences) throws IOException {
+    ScalarModel model = model(objective);
+    float[] scores = new float[sequences.size()];
+    for (int from = 0; from < scores.length; from += batchSize) {
+      int to = Math.min(from + batchSize, scores.length);
+      System.arraycopy(model.score(sequences.subList(from, to)), 0, scores, from, to - from);
+    }
+    return scores;
+  }
+
+  /**
+   * A reward model's figures on the held-out judgments of its objective, by the names of job {@code
+   * reward-model}; empty where there are none.
+   */
+  Map<String, Double> onJudgments(Objective objective, PiecewiseReward unsafe) throws IOException {
+    List<int[]> sequences = new ArrayList<>();
+    for (Pair pair : heldOut.pairs()) {
+      sequences.add(pair.preferred());
+      sequences.add(pair.rejected());
+    }
+    if (sequences.isEmpty()) {
+      return Map.of();
+    }
+    float[] scores = score(objective, sequences);
+    RewardModelFigures figures = new RewardModelFigures(objective, unsafe);
+    for (int i = 0; i < heldOut.judgments().size(); i++) {
+      figures.add(heldOut.judgments().get(i), scores[2 * i], scores[2 * i + 1]);
+    }
+    return new TreeMap<>(figures.figures());
+  }
+
+  private ScalarModel model(Objective objective) throws IOException {
+    RewardCheckpoint wanted = current.get(objective);
+    Loaded last = loaded.get(objective);
+    if (last == null || last.version() != wanted.getVersion()) {
+      if (last != null) {
+        loaded.remove(objective);
+        last.model().close();
+      }
+      try (CheckpointDirectory checkpoint =
+          CheckpointDirectory.open(CheckpointStore.resolve(wanted.getUri()))) {
+        last = new Loaded(wanted.getVersion(), ModelWeights.rewardModel(backend, checkpoint));
+      }
+      loaded.put(objective, last);
+    }
+    return last.model();
+  }
+
+  @Override
+  public void close() {
+    loaded.values().forEach(one -> one.model().close());
+    loaded.clear();
+  }
+}

@@ -1,0 +1,40 @@
+package io.millrace.model.evaluation;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class FiguresTest {
+
+  @Test
+  void anEstimateHasItsStandardError() {
+    Estimate estimate = Estimate.of(new float[] {1, 3, 2, 6, 3});
+    assertEquals(3, estimate.mean());
+    // (4 + 0 + 1 + 9 + 0) / 4 = 3.5, and √(3.5 / 5).
+    assertEquals(Math.sqrt(0.7), estimate.standardError(), 1e-12);
+    assertEquals(new Estimate(-2, 0), Estimate.of(new float[] {-2}));
+  }
+
+  @Test
+  void distinctNGramsAreCountedOverAllResponses() {
+    List<String> responses = List.of("Mix flour. Mix flour!", "mix, water", "");
+    // mix ×3, flour ×2, water: 3 of 6; mix flour ×2, flour mix, mix water: 3 of 4.
+    assertEquals(3 / 6.0, Diversity.distinct(responses, 1));
+    assertEquals(3 / 4.0, Diversity.distinct(responses, 2));
+    assertEquals(0, Diversity.distinct(List.of("one word", ""), 3));
+    assertEquals(List.of("don't", "stop"), Diversity.words("Don't — stop."));
+  }
+
+  @Test
+  void whatWasNotMeasuredHasNoFigureAndNoRatio() {
+    VersionFigures baseline = new VersionFigures(0.25, 0.5, 20, 0.5, 0.8, Double.NaN, 0, 1.5, 0);
+    VersionFigures version = new VersionFigures(0.25, Double.NaN, 30, 0.25, 0.2, 4, 3, 1, 0.5);
+    assertEquals(8, version.byName().size());
+    assertEquals(30.0, version.byName().get("response_tokens"));
+    assertEquals(
+        Map.of("ratio/response_tokens", 1.5, "ratio/distinct_1", 0.5, "ratio/distinct_2", 0.25),
+        version.ratios(baseline));
+  }
+}
