@@ -218,7 +218,8 @@ final class RemoteFiles {
   private static String message(Exception e) {
     for (Throwable cause = e; cause != null; cause = cause.getCause()) {
       if (String.valueOf(cause.getMessage()).contains("getSubject is not supported")) {
-        return "this file system is built on a Hadoop that does not run on Java 24 and later; for S3 take flink-s3-fs-native";
+        return "this file system is built on a Hadoop that does not run on Java 24 and later; for"
+                   + " S3 take flink-s3-fs-native";
       }
     }
     return e.getMessage() == null ? e.toString() : e.getMessage();

@@ -126,7 +126,8 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
       temperatures[k] = grid.get(k % grid.size()).floatValue();
     }
     classifier = SafetyClassifiers.of(config.ppo());
-    sampler = new PolicySampler(
+    sampler =
+        new PolicySampler(
             backend, settings.checkpoints(), config.rollout(), capacity(), true, initialUri);
     rewardModels = new RewardModels(backend, settings.checkpoints());
     outbox = new ConcurrentLinkedQueue<>();

@@ -1,8 +1,8 @@
 package io.millrace.jobs.operator;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.BagFile;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.RejectionSamplingSection;

@@ -102,7 +102,8 @@ public final class RolloutOperator extends LearningOperator<Rollout>
           template.stopTokens(CheckpointOutline.read(initial.directory()).config().eosTokens());
     }
     inFlight = new TreeMap<>();
-    sampler = new PolicySampler(
+    sampler =
+        new PolicySampler(
             backend, settings.checkpoints(), section(), capacity(), false, initialUri);
     outbox = new ConcurrentLinkedQueue<>();
     keys = new ConcurrentHashMap<>();

@@ -155,8 +155,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
 
   private ScalarModel model(Objective objective) throws IOException {
     RewardCheckpoint wanted = announced.get(objective);
-    return rewardModels.of(
-        objective, wanted.getUri(), Optional.of(wanted.getManifestSha256()));
+    return rewardModels.of(objective, wanted.getUri(), Optional.of(wanted.getManifestSha256()));
   }
 
   private static int[] ints(List<Integer> values) {

@@ -19,10 +19,10 @@ import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
+import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.RewardCheckpoint;
-import io.millrace.schemas.Objective;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -154,8 +154,7 @@ class FarCheckpointsTest {
     assertTrue(e.getMessage().contains("is a POLICY"), e.getMessage());
 
     // The weights are missing: that is seen, too.
-    Path weights =
-        directory.resolve("far/policy/v000001/model.safetensors");
+    Path weights = directory.resolve("far/policy/v000001/model.safetensors");
     Files.delete(weights);
     AnnouncementCheck<PolicyCheckpoint> later = AnnouncementCheck.policies(fresh());
     later.open();
@@ -166,8 +165,7 @@ class FarCheckpointsTest {
   private MillraceConfig fresh() {
     MillraceConfig loaded =
         ConfigLoader.load(
-            Optional.empty(),
-            List.of("checkpoints.cache-directory=" + directory.resolve("fresh")));
+            Optional.empty(), List.of("checkpoints.cache-directory=" + directory.resolve("fresh")));
     return loaded.withInitial(config.model().initial());
   }
 
@@ -195,8 +193,7 @@ class FarCheckpointsTest {
     String state = config.flink().stateDirectory();
     CheckpointStore.requireWritable(state);
     FarFileSystem.setReachable(false);
-    IOException e =
-        assertThrows(IOException.class, () -> CheckpointStore.requireWritable(state));
+    IOException e = assertThrows(IOException.class, () -> CheckpointStore.requireWritable(state));
     assertTrue(e.getMessage().contains("no route to host"), e.getMessage());
   }
 }

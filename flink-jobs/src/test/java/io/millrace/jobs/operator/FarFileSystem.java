@@ -87,9 +87,7 @@ public final class FarFileSystem extends FileSystem {
   @Override
   public FileStatus[] listStatus(Path path) throws IOException {
     FileStatus[] found = files.listStatus(near(path));
-    return found == null
-        ? null
-        : Arrays.stream(found).map(Far::of).toArray(FileStatus[]::new);
+    return found == null ? null : Arrays.stream(found).map(Far::of).toArray(FileStatus[]::new);
   }
 
   @Override

@@ -109,8 +109,7 @@ class ObjectStoreTest {
     CheckpointStore.requireWritable(root);
     CheckpointStore store = new CheckpointStore(root, directory.resolve("scratch").toString());
     assertEquals(0, store.latestVersion("policy"));
-    KafkaSettings kafka =
-        new KafkaSettings(broker.bootstrapServers(), factory + ".", Map.of());
+    KafkaSettings kafka = new KafkaSettings(broker.bootstrapServers(), factory + ".", Map.of());
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, 1);
     }
@@ -258,7 +257,8 @@ class ObjectStoreTest {
   private static String millrace(List<String> settings, String... arguments) throws Exception {
     Path log = directory.resolve("millrace.log");
     List<String> command =
-        new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+        new ArrayList<>(
+            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
     command.addAll(JvmFlags.required());
     command.addAll(
         List.of(
@@ -279,7 +279,8 @@ class ObjectStoreTest {
     assertEquals(0, status, String.join(" ", arguments) + "\n" + told);
     assertFalse(told.contains(ObjectStoreServer.SECRET), told);
     if (Files.exists(log)) {
-      assertFalse(Files.readString(log).contains(ObjectStoreServer.SECRET), "the secret is in " + log);
+      assertFalse(
+          Files.readString(log).contains(ObjectStoreServer.SECRET), "the secret is in " + log);
     }
     return said.strip();
   }
