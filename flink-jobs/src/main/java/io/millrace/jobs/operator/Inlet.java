@@ -59,7 +59,7 @@ final class Inlet {
       if (arrival.isDone()) {
         return true;
       }
-      if (watched[i] != arrival) {
+      if (!arrival.equals(watched[i])) {
         watched[i] = arrival;
         CompletableFuture<?> _ = arrival.thenRun(this::wake);
       }
