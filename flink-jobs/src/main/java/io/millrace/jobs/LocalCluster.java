@@ -120,6 +120,12 @@ public final class LocalCluster implements AutoCloseable {
     return await(job);
   }
 
+  /** Ends a job where it stands. */
+  public void cancel(JobID job) throws ExecutionException, InterruptedException {
+    cluster.cancelJob(job).get();
+    cluster.requestJobResult(job).get();
+  }
+
   @Override
   public void close() {
     cluster.closeAsync().join();

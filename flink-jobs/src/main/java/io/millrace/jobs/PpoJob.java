@@ -46,8 +46,10 @@ final class PpoJob {
             AnnouncementCheck.rewardModels(config));
 
     DataStream<ScoredRollout> scored =
-        rollouts
-            .connect(rewardModels.broadcast())
+        Edges.toAny(rollouts)
+            .connect(
+                Edges.toAll(
+                    rewardModels, config.flink().parallelism(), Topic.REWARD_CHECKPOINTS.name()))
             .transform(
                 "score",
                 TypeInformation.of(ScoredRollout.class),
@@ -55,7 +57,8 @@ final class PpoJob {
             .uid("score");
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
-        InducedFailure.insert(scored, config.ppo().failAtRollout(), "ppo.fail-at-rollout")
+        Edges.toOne(
+                InducedFailure.insert(scored, config.ppo().failAtRollout(), "ppo.fail-at-rollout"))
             .transform(
                 "ppo updater", TypeInformation.of(StagedCheckpoint.class), new PpoOperator(config))
             .uid("ppo-updater")

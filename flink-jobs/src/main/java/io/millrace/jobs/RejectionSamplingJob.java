@@ -49,8 +49,12 @@ final class RejectionSamplingJob {
             bounded);
 
     DataStream<Candidates> candidates =
-        prompts
-            .connect(announcements(env, config, bounded).broadcast())
+        Edges.toAny(prompts)
+            .connect(
+                Edges.toAll(
+                    announcements(env, config, bounded),
+                    config.flink().parallelism(),
+                    "announcements"))
             .transform(
                 "candidates",
                 TypeInformation.of(Candidates.class),
@@ -58,8 +62,9 @@ final class RejectionSamplingJob {
             .uid("candidates");
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
-        InducedFailure.insert(
-                candidates, section.failAtPrompt(), "rejection-sampling.fail-at-prompt")
+        Edges.toOne(
+                InducedFailure.insert(
+                    candidates, section.failAtPrompt(), "rejection-sampling.fail-at-prompt"))
             .transform(
                 "rejection sampling trainer",
                 TypeInformation.of(StagedCheckpoint.class),

@@ -37,13 +37,12 @@ final class RewardModelJob {
       JudgmentSources sources =
           new JudgmentSources(objective, config.rewardModel().of(objective).ratios());
       SingleOutputStreamOperator<StagedCheckpoint> trained =
-          judgments
+          // A task of its own: one reward model that trains must not keep the other waiting.
+          Edges.toOne(judgments)
               .filter(judgment -> sources.keyOf(judgment).isPresent())
               .name(name + " judgments")
               .uid(name + "-judgments")
               .setParallelism(1)
-              // A task of its own: one reward model that trains must not keep the other waiting.
-              .startNewChain()
               .transform(
                   name + " trainer",
                   TypeInformation.of(StagedCheckpoint.class),

@@ -36,8 +36,10 @@ final class RolloutJob {
             AnnouncementCheck.policies(config));
 
     DataStream<Rollout> rollouts =
-        prompts
-            .connect(policies.broadcast())
+        Edges.toAny(prompts)
+            .connect(
+                Edges.toAll(
+                    policies, config.flink().parallelism(), Topic.POLICY_CHECKPOINTS.name()))
             .transform(
                 "rollout", new AvroTypeInfo<>(Rollout.class), new RolloutOperator(config, bounded))
             .uid("rollout");

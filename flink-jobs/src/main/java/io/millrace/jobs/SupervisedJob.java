@@ -33,10 +33,11 @@ final class SupervisedJob {
     KafkaSettings kafka = JobSettings.kafka(config);
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
-        InducedFailure.insert(
-                demonstrations(env, config, kafka, bounded),
-                config.supervised().failAtDemonstration(),
-                "supervised.fail-at-demonstration")
+        Edges.toOne(
+                InducedFailure.insert(
+                    demonstrations(env, config, kafka, bounded),
+                    config.supervised().failAtDemonstration(),
+                    "supervised.fail-at-demonstration"))
             .transform(
                 "supervised trainer",
                 TypeInformation.of(StagedCheckpoint.class),

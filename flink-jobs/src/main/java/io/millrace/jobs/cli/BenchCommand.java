@@ -15,11 +15,11 @@ import picocli.CommandLine.Option;
     name = "bench",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "CASE",
-    subcommands = BenchGenerateCommand.class,
+    subcommands = {BenchGenerateCommand.class, BenchStreamCommand.class},
     description =
-        "Measures the training step, scoring and sampling here; each case prints one line of JSON."
-            + " How many threads compute is set by --threads, or for every command by"
-            + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N.",
+        "Measures the training step, scoring, sampling and the whole stream here; each case prints"
+            + " one line of JSON. How many threads compute is set by --threads, or for every"
+            + " command by MILLRACE_JAVA_OPTS=-Dmillrace.threads=N.",
     footer = {
       "",
       "Example:",

@@ -4,6 +4,8 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tensor.cpu.CpuBackend;
+import java.util.List;
+import java.util.Locale;
 import picocli.CommandLine.Option;
 
 /** The shape of a benchmark's model, and what runs it. */
@@ -75,6 +77,21 @@ final class ShapeOptions {
         true,
         1,
         2);
+  }
+
+  /** The same as settings of a job, which makes such a model. */
+  List<String> settings(int maxPositions) {
+    LlamaConfig config = config(maxPositions);
+    return List.of(
+        "model.hidden-size=" + config.hiddenSize(),
+        "model.layers=" + config.layers(),
+        "model.heads=" + config.heads(),
+        "model.kv-heads=" + config.kvHeads(),
+        "model.ffn-size=" + config.ffnSize(),
+        "model.vocab-size=" + config.vocabSize(),
+        "model.max-positions=" + config.maxPositions(),
+        "compute.backend=" + backend.name().toLowerCase(Locale.ROOT),
+        "compute.threads=" + (threads == null ? 0 : require("--threads", threads)));
   }
 
   /** A count from the command line. */

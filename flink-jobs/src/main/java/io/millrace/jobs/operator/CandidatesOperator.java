@@ -67,6 +67,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   private transient SamplingOptions options;
   private transient float[] temperatures;
   private transient MailboxExecutor mailbox;
+  private transient Inlet inlet;
   private transient TrainingThread sampling;
   private transient boolean promptsEnded;
   private transient boolean toldOfWaiting;
@@ -144,6 +145,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
         getContainingTask()
             .getMailboxExecutorFactory()
             .createExecutor(getOperatorConfig().getChainIndex());
+    inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
     inFlight.forEach(this::submit);
     sampling =
         new TrainingThread(
@@ -166,9 +168,8 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   @Override
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
     // Waiting for room while models are still to be announced would keep them from being read.
-    while (isReady() && inFlight.size() * section().samplesPerPrompt() >= capacity()) {
-      mailbox.yield();
-    }
+    inlet.await(
+        () -> !isReady() || inFlight.size() * section().samplesPerPrompt() < capacity());
     if (!bounded && !isReady()) {
       tellOfWaiting();
     }
@@ -400,7 +401,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   }
 
   @Override
-  protected void readState(DataInputStream in) throws IOException {
+  protected void readState(DataInputStream in, int format) throws IOException {
     sampler.use(StateIo.readText(in));
     for (Announcement rewardModel : StateIo.readList(in, Announcement::read)) {
       // Of a state that is older than what the store keeps: prompts wait for a later one.

@@ -274,7 +274,7 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
   }
 
   @Override
-  protected void readState(DataInputStream in) throws IOException {
+  protected void readState(DataInputStream in, int format) throws IOException {
     heldOut.requireDigest(StateIo.readText(in));
     evaluator.read(in);
     restored = true;

@@ -26,7 +26,6 @@ import org.apache.flink.util.OutputTag;
 abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
 
   private static final long serialVersionUID = 1;
-  private static final int STATE_FORMAT = 1;
   private static final int BUFFER = 1 << 16;
 
   private transient boolean timerSet;
@@ -37,7 +36,17 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
 
   protected abstract void writeState(DataOutputStream out) throws IOException;
 
-  protected abstract void readState(DataInputStream in) throws IOException;
+  /**
+   * Adds what {@link #writeState} wrote; after a change of parallelism it may come in several.
+   *
+   * @param format that it was written in, at most {@link #stateFormat}
+   */
+  protected abstract void readState(DataInputStream in, int format) throws IOException;
+
+  /** The format that {@link #writeState} writes. */
+  protected int stateFormat() {
+    return 1;
+  }
 
   /** Ends what runs beside the mailbox, before the models are closed. */
   protected void stop() {}
@@ -54,12 +63,12 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
       DataInputStream in =
           new DataInputStream(new BufferedInputStream(partition.getStream(), BUFFER));
       int format = in.readInt();
-      if (format != STATE_FORMAT) {
+      if (format < 1 || format > stateFormat()) {
         throw new IOException(
-            "state of %s has format %d, this version reads %d"
-                .formatted(getClass().getSimpleName(), format, STATE_FORMAT));
+            "state of %s has format %d, this version reads up to %d"
+                .formatted(getClass().getSimpleName(), format, stateFormat()));
       }
-      readState(in);
+      readState(in, format);
     }
   }
 
@@ -69,7 +78,7 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
     OperatorStateCheckpointOutputStream stream = context.getRawOperatorStateOutput();
     stream.startNewPartition();
     DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, BUFFER));
-    out.writeInt(STATE_FORMAT);
+    out.writeInt(stateFormat());
     writeState(out);
     out.flush();
   }

@@ -10,20 +10,12 @@ import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.rlhf.AdaptiveKl;
-import io.millrace.model.rlhf.Advantages;
 import io.millrace.model.rlhf.EarlyStop;
-import io.millrace.model.rlhf.ImportanceWeight;
-import io.millrace.model.rlhf.KlController;
-import io.millrace.model.rlhf.KlPenalty;
 import io.millrace.model.rlhf.PiecewiseReward;
-import io.millrace.model.rlhf.PpoObjective;
 import io.millrace.model.rlhf.RewardHackingMonitor;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.DivergedException;
-import io.millrace.model.train.LearningRate;
 import io.millrace.model.train.PpoIteration;
-import io.millrace.model.train.PpoSettings;
 import io.millrace.model.train.PpoTrainer;
 import io.millrace.model.train.StateIo;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -246,31 +238,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   }
 
   private PpoTrainer trainer(ScalarModel critic) {
-    PpoSection section = section();
-    policy.model().useMemory(settings.memory());
-    critic.useMemory(settings.memory());
-    return new PpoTrainer(
-        backend,
-        policy.model(),
-        critic,
-        new PpoSettings(
-            section.miniBatchSize(),
-            section.epochs(),
-            piecewise(),
-            new KlPenalty(section.klEstimator(), section.truncationPenalty()),
-            new Advantages(section.gamma(), section.lambda()),
-            new PpoObjective(section.clip(), section.valueClip()),
-            section.decoupled() ? new ImportanceWeight(section.maxImportanceWeight()) : null,
-            section.maxSkippedUpdates(),
-            (float) settings.config().rollout().temperature(),
-            settings.config().model().seed(),
-            section.optimizer().adamW(),
-            LearningRate.constant(section.learningRate()),
-            LearningRate.constant(section.criticLearningRate())),
-        section.klTarget() > 0
-            ? KlController.adaptive(
-                new AdaptiveKl.Settings(section.kl(), section.klTarget(), section.klHorizon()))
-            : KlController.fixed(section.kl()));
+    return PpoTrainers.of(settings, backend, policy.model(), critic);
   }
 
   private static Reward reward(ScoredRollout rollout, PpoIteration iteration, int i) {

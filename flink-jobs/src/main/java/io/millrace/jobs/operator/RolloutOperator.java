@@ -63,6 +63,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   private transient ChatTemplate template;
   private transient int[] stopTokens;
   private transient MailboxExecutor mailbox;
+  private transient Inlet inlet;
   private transient TrainingThread sampling;
   private transient boolean promptsEnded;
   private transient long nextKey;
@@ -116,6 +117,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
         getContainingTask()
             .getMailboxExecutorFactory()
             .createExecutor(getOperatorConfig().getChainIndex());
+    inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
     inFlight.forEach(this::submit);
     sampling =
         new TrainingThread(
@@ -129,9 +131,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
     // A bounded run samples with the last policy there is, so prompts wait for the announcements'
     // end; waiting for room before it would keep them from being read.
-    while (responsesInFlight >= capacity() && !(bounded && !announcementsEnded)) {
-      mailbox.yield();
-    }
+    inlet.await(() -> responsesInFlight < capacity() || (bounded && !announcementsEnded));
     long key = nextKey++;
     InFlight taken = new InFlight(element.getValue(), new BitSet());
     inFlight.put(key, taken);
@@ -282,7 +282,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   @Override
-  protected void readState(DataInputStream in) throws IOException {
+  protected void readState(DataInputStream in, int format) throws IOException {
     sampler.use(StateIo.readText(in));
     sampled += in.readLong();
     promptsTaken += in.readLong();

@@ -3,58 +3,77 @@ package io.millrace.jobs.operator;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.PpoSection;
-import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
-import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.StateIo;
-import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.wire.SingleObject;
+import java.io.DataInput;
 import java.io.DataInputStream;
+import java.io.DataOutput;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.runtime.execution.Environment;
+import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
  * Scores rollouts with the latest announced reward models and takes their log-probs under the
- * reference policy. Until both reward models are announced rollouts wait, as state.
+ * reference policy, on a thread beside Flink's mailbox. Until both reward models are announced
+ * rollouts wait, as state and without bound: to stop reading them would be to stop reading the
+ * announcements. From then on as many are held as make two batches.
  *
  * <p>Batches are formed by count and never by time: the last bits of a score depend on what else is
  * in its batch, and a run that is killed must end in the same bits as one that is not. Waiting
- * costs nothing, since PPO waits for its own, larger batch.
+ * costs nothing, since PPO waits for its own, larger batch. Which reward models score a batch is
+ * settled when its last rollout comes, whenever it is scored.
  */
 public final class ScoreOperator extends LearningOperator<ScoredRollout>
     implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>, BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
 
+  /** 1 had no batches and nothing scored in it. */
+  private static final int STATE_FORMAT = 2;
+
   private final RuntimeSettings settings;
   private final boolean bounded;
 
   private transient Backend backend;
   private transient PolicyModel reference;
-  private transient RewardModels rewardModels;
+  private transient RolloutScorer scorer;
   private transient SingleObject<Rollout> rolloutCodec;
   private transient SingleObject<RewardCheckpoint> checkpointCodec;
-  private transient SafetyClassifier classifier;
+  private transient MailboxExecutor mailbox;
+  private transient Inlet inlet;
+  private transient Outlet outlet;
+  private transient TrainingThread scoring;
   private transient boolean announcementsEnded;
   private transient boolean rolloutsEnded;
 
-  // State.
+  /** Rollouts taken in and not emitted. */
+  private transient int held;
+
+  // State of the mailbox alone.
   private transient List<Rollout> waiting;
   private transient Map<Objective, RewardCheckpoint> announced;
+
+  // State: from the mailbox to the scoring thread, which takes a batch out when it has scored it,
+  // and back.
+  private transient Queue<RolloutScorer.Batch> batches;
+  private transient Queue<ScoredRollout> outbox;
 
   public ScoreOperator(MillraceConfig config, boolean bounded) {
     this.settings = new RuntimeSettings(config);
@@ -69,27 +88,56 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   protected void openModels() throws IOException {
     backend = settings.backend();
     reference = settings.initialPolicy(backend);
-    classifier = SafetyClassifiers.of(section());
-    rewardModels = new RewardModels(backend, settings.checkpoints());
+    scorer =
+        new RolloutScorer(
+            new RewardModels(backend, settings.checkpoints()),
+            reference,
+            SafetyClassifiers.of(section()),
+            (float) settings.config().rollout().temperature());
     rolloutCodec = SingleObject.of(Rollout.class);
     checkpointCodec = SingleObject.of(RewardCheckpoint.class);
     waiting = new ArrayList<>();
     announced = new EnumMap<>(Objective.class);
+    batches = new ConcurrentLinkedQueue<>();
+    outbox = new ConcurrentLinkedQueue<>();
   }
 
   @Override
-  public void processElement1(StreamRecord<Rollout> element) throws IOException {
+  public void open() throws Exception {
+    super.open();
+    mailbox =
+        getContainingTask()
+            .getMailboxExecutorFactory()
+            .createExecutor(getOperatorConfig().getChainIndex());
+    Environment environment = getContainingTask().getEnvironment();
+    inlet = new Inlet(environment.getAllInputGates(), mailbox);
+    outlet = new Outlet(environment.getAllWriters(), mailbox, this::flush);
+    formBatches();
+    scoring =
+        new TrainingThread(
+            "scoring of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
+            this::advance,
+            mailbox,
+            this::flush);
+  }
+
+  @Override
+  public void processElement1(StreamRecord<Rollout> element) throws Exception {
+    inlet.await(() -> !ready() || held < 2 * section().scoreBatchSize());
     waiting.add(element.getValue());
-    scoreFullBatches();
+    held++;
+    formBatches();
+    scoring.wake();
   }
 
   @Override
-  public void processElement2(StreamRecord<RewardCheckpoint> element) throws IOException {
+  public void processElement2(StreamRecord<RewardCheckpoint> element) {
     RewardCheckpoint checkpoint = element.getValue();
     if (!CheckpointStore.isRetired(checkpoint.getUri())) {
       announced.put(checkpoint.getObjective(), checkpoint);
     }
-    scoreFullBatches();
+    formBatches();
+    scoring.wake();
   }
 
   private boolean ready() {
@@ -97,118 +145,160 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
     return announced.size() == Objective.values().length && (!bounded || announcementsEnded);
   }
 
-  private void scoreFullBatches() throws IOException {
+  private void formBatches() {
     while (ready() && waiting.size() >= section().scoreBatchSize()) {
-      score(waiting.subList(0, section().scoreBatchSize()));
+      formBatch(section().scoreBatchSize());
     }
   }
 
-  /** Scores and removes the rollouts. */
-  private void score(List<Rollout> rollouts) throws IOException {
-    List<int[]> sequences = new ArrayList<>();
-    int[] from = new int[rollouts.size()];
-    for (int i = 0; i < from.length; i++) {
-      int[] prompt = ints(rollouts.get(i).getPromptTokens());
-      int[] response = ints(rollouts.get(i).getResponseTokens());
-      int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
-      System.arraycopy(response, 0, tokens, prompt.length, response.length);
-      sequences.add(tokens);
-      from[i] = prompt.length;
-    }
-    float[] helpfulness = model(Objective.HELPFULNESS).score(sequences);
-    float[] safety = model(Objective.SAFETY).score(sequences);
-    // Log-probs at the temperature that sampled them; one for all, as the job's check ensures.
-    float[] referenceLogProbs =
-        reference
-            .model()
-            .infer(
-                sequences,
-                Targets.from(sequences, from),
-                (float) settings.config().rollout().temperature())
-            .logProbs();
-    int at = 0;
-    for (int i = 0; i < from.length; i++) {
-      Rollout rollout = rollouts.get(i);
-      int length = rollout.getResponseTokens().size();
-      ScoredRollout scored = new ScoredRollout();
-      scored.rolloutId = rollout.getRolloutId();
-      scored.promptId = rollout.getPromptId();
-      scored.prompt = Arrays.copyOf(sequences.get(i), from[i]);
-      scored.response = Arrays.copyOfRange(sequences.get(i), from[i], sequences.get(i).length);
-      scored.logProbs = floats(rollout.getLogProbs());
-      scored.referenceLogProbs = Arrays.copyOfRange(referenceLogProbs, at, at + length);
-      scored.helpfulnessScore = helpfulness[i];
-      scored.safetyScore = safety[i];
-      scored.helpfulnessVersion = announced.get(Objective.HELPFULNESS).getVersion();
-      scored.safetyVersion = announced.get(Objective.SAFETY).getVersion();
-      scored.helpfulnessUri = announced.get(Objective.HELPFULNESS).getUri();
-      scored.isSafety =
-          rollout.getIsSafety() || classifier.isSafety(Dialogues.messages(rollout.getDialogue()));
-      scored.truncated = rollout.getFinishReason() == FinishReason.LENGTH;
-      scored.policyVersion = rollout.getPolicyVersion();
-      scored.temperature = rollout.getTemperature();
-      at += length;
-      emit(scored);
-    }
-    rollouts.clear();
+  private void formBatch(int size) {
+    List<Rollout> next = waiting.subList(0, size);
+    batches.add(new RolloutScorer.Batch(next, announced));
+    next.clear();
   }
 
-  private ScalarModel model(Objective objective) throws IOException {
-    RewardCheckpoint wanted = announced.get(objective);
-    return rewardModels.of(objective, wanted.getUri(), Optional.of(wanted.getManifestSha256()));
-  }
-
-  private static int[] ints(List<Integer> values) {
-    return values.stream().mapToInt(Integer::intValue).toArray();
-  }
-
-  private static float[] floats(List<Float> values) {
-    float[] floats = new float[values.size()];
-    for (int i = 0; i < floats.length; i++) {
-      floats[i] = values.get(i);
+  /** One pass of one model over a batch, on the scoring thread. */
+  private boolean advance() throws IOException {
+    if (!scorer.busy()) {
+      RolloutScorer.Batch next = batches.peek();
+      if (next == null) {
+        return false;
+      }
+      scorer.begin(next);
     }
-    return floats;
+    Optional<List<ScoredRollout>> scored = scorer.advance();
+    if (scored.isPresent()) {
+      batches.remove();
+      outbox.addAll(scored.get());
+    }
+    return true;
+  }
+
+  /** Emits what has been scored, as far as it is taken, on the task's own thread. */
+  private void flush() {
+    while (!outbox.isEmpty() && outlet.isOpen()) {
+      emit(outbox.remove());
+      held--;
+    }
   }
 
   @Override
-  public void endInput(int input) throws IOException {
+  public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+    super.prepareSnapshotPreBarrier(checkpointId);
+    scoring.pause();
+    flush();
+  }
+
+  @Override
+  public void snapshotState(StateSnapshotContext context) throws Exception {
+    try {
+      super.snapshotState(context);
+    } finally {
+      scoring.resume();
+    }
+  }
+
+  @Override
+  public void endInput(int input) throws Exception {
     if (input == 1) {
       rolloutsEnded = true;
     } else {
       announcementsEnded = true;
-      scoreFullBatches();
+      formBatches();
     }
-    if (rolloutsEnded && announcementsEnded && ready() && !waiting.isEmpty()) {
-      score(waiting);
+    if (rolloutsEnded && announcementsEnded && ready()) {
+      if (!waiting.isEmpty()) {
+        formBatch(waiting.size());
+      }
+      scoring.wake();
+      while (held > 0) {
+        mailbox.yield();
+      }
     }
+    scoring.wake();
+  }
+
+  @Override
+  protected int stateFormat() {
+    return STATE_FORMAT;
   }
 
   @Override
   protected void writeState(DataOutputStream out) throws IOException {
     StateIo.writeList(
         out,
-        waiting,
-        (stream, rollout) -> StateIo.writeBytes(stream, rolloutCodec.encode(rollout)));
-    StateIo.writeList(
-        out,
-        List.copyOf(announced.values()),
-        (stream, checkpoint) -> StateIo.writeBytes(stream, checkpointCodec.encode(checkpoint)));
+        new ArrayList<>(batches),
+        (stream, batch) -> {
+          StateIo.writeList(stream, batch.rollouts(), this::write);
+          StateIo.writeList(stream, List.copyOf(batch.models().values()), this::write);
+        });
+    StateIo.writeList(out, new ArrayList<>(outbox), ScoredRollout::write);
+    StateIo.writeList(out, waiting, this::write);
+    StateIo.writeList(out, List.copyOf(announced.values()), this::write);
   }
 
   @Override
-  protected void readState(DataInputStream in) throws IOException {
-    waiting.addAll(StateIo.readList(in, stream -> rolloutCodec.decode(StateIo.readBytes(stream))));
-    for (RewardCheckpoint checkpoint :
-        StateIo.readList(in, stream -> checkpointCodec.decode(StateIo.readBytes(stream)))) {
+  protected void readState(DataInputStream in, int format) throws IOException {
+    if (format >= STATE_FORMAT) {
+      StateIo.readList(in, this::readBatch).forEach(this::restore);
+      outbox.addAll(StateIo.readList(in, ScoredRollout::read));
+    }
+    waiting.addAll(StateIo.readList(in, this::readRollout));
+    for (RewardCheckpoint checkpoint : StateIo.readList(in, this::readCheckpoint)) {
       announced.put(checkpoint.getObjective(), checkpoint);
     }
     // Of a state that is older than what the store keeps: rollouts wait for the announcements that
     // follow.
     announced.values().removeIf(checkpoint -> CheckpointStore.isRetired(checkpoint.getUri()));
+    held =
+        batches.stream().mapToInt(batch -> batch.rollouts().size()).sum()
+            + outbox.size()
+            + waiting.size();
+  }
+
+  /** Rollouts of a batch as it was formed, and the reward models that were to score it. */
+  private record SavedBatch(List<Rollout> rollouts, List<RewardCheckpoint> models) {}
+
+  private void restore(SavedBatch saved) {
+    if (saved.models().stream().anyMatch(model -> CheckpointStore.isRetired(model.getUri()))) {
+      waiting.addAll(saved.rollouts());
+      return;
+    }
+    Map<Objective, RewardCheckpoint> models = new EnumMap<>(Objective.class);
+    saved.models().forEach(model -> models.put(model.getObjective(), model));
+    batches.add(new RolloutScorer.Batch(saved.rollouts(), models));
+  }
+
+  private SavedBatch readBatch(DataInput in) throws IOException {
+    return new SavedBatch(
+        StateIo.readList(in, this::readRollout), StateIo.readList(in, this::readCheckpoint));
+  }
+
+  private Rollout readRollout(DataInput in) throws IOException {
+    return rolloutCodec.decode(StateIo.readBytes(in));
+  }
+
+  private RewardCheckpoint readCheckpoint(DataInput in) throws IOException {
+    return checkpointCodec.decode(StateIo.readBytes(in));
+  }
+
+  private void write(DataOutput out, Rollout rollout) throws IOException {
+    StateIo.writeBytes(out, rolloutCodec.encode(rollout));
+  }
+
+  private void write(DataOutput out, RewardCheckpoint checkpoint) throws IOException {
+    StateIo.writeBytes(out, checkpointCodec.encode(checkpoint));
+  }
+
+  @Override
+  protected void stop() {
+    if (scoring != null) {
+      scoring.close();
+    }
   }
 
   @Override
   protected void closeModels() {
-    Closing.closeAll(rewardModels, reference, backend);
+    Closing.closeAll(scorer, reference, backend);
   }
 }

@@ -19,10 +19,11 @@ import org.apache.flink.util.OutputTag;
  * A learning operator that trains beside Flink's mailbox, on a {@link TrainingThread}.
  *
  * <p>Records wait in a bounded inbox; when it is full the task takes no more of them, and Flink's
- * back-pressure does the rest. What training emits waits in an outbox for the task's own thread.
- * Before a barrier passes, training pauses between two pieces of work and the outbox is emptied, so
- * that state and output are of the same moment; the state holds the inbox too. What is learned
- * depends on the order of the records only, never on which thread was faster.
+ * back-pressure does the rest; a barrier that comes meanwhile does not wait ({@link Inlet}). What
+ * training emits waits in an outbox for the task's own thread. Before a barrier passes, training
+ * pauses between two pieces of work and the outbox is emptied, so that state and output are of the
+ * same moment; the state holds the inbox too. What is learned depends on the order of the records
+ * only, never on which thread was faster.
  */
 abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
     implements OneInputStreamOperator<IN, OUT>, BoundedOneInput {
@@ -35,6 +36,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
   }
 
   private transient MailboxExecutor mailbox;
+  private transient Inlet inlet;
   private transient TrainingThread training;
   private transient Queue<Emission> outbox;
 
@@ -44,7 +46,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
   /** Records taken in and not yet learned from. */
   private transient AtomicInteger held;
 
-  /** Records that may be held; more wait outside. */
+  /** Records that may be held, but for one more with each barrier; the rest waits outside. */
   protected abstract int capacity();
 
   /**
@@ -86,6 +88,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
         getContainingTask()
             .getMailboxExecutorFactory()
             .createExecutor(getOperatorConfig().getChainIndex());
+    inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
     training =
         new TrainingThread(
             "training of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
@@ -96,9 +99,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
 
   @Override
   public final void processElement(StreamRecord<IN> element) throws Exception {
-    while (held.get() >= capacity()) {
-      mailbox.yield();
-    }
+    inlet.await(() -> held.get() < capacity());
     held.incrementAndGet();
     inbox.add(element.getValue());
     training.wake();
@@ -179,7 +180,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
   }
 
   @Override
-  protected final void readState(DataInputStream in) throws IOException {
+  protected final void readState(DataInputStream in, int format) throws IOException {
     int waiting = in.readInt();
     for (int i = 0; i < waiting; i++) {
       inbox.add(readRecord(in));

@@ -46,8 +46,9 @@ final class OperatorStates {
     DataOutputStream out = new DataOutputStream(bytes);
     operator.openModels();
     try {
-      out.writeInt(in.readInt());
-      operator.readState(in);
+      int format = in.readInt();
+      out.writeInt(format);
+      operator.readState(in, format);
       assertEquals(-1, in.read(), "all of it is read");
       operator.writeState(out);
     } finally {

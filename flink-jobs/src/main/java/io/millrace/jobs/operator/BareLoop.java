@@ -1,0 +1,92 @@
+package io.millrace.jobs.operator;
+
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.safety.SafetyClassifiers;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.train.PpoIteration;
+import io.millrace.model.train.PpoRollout;
+import io.millrace.model.train.PpoTrainer;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.Rollout;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The arithmetic of the PPO job and nothing else: scoring and updates one after the other, with no
+ * stream around them. What the job's speed is measured against.
+ */
+public final class BareLoop implements AutoCloseable {
+
+  private final MillraceConfig config;
+  private final Map<Objective, RewardCheckpoint> models;
+  private final Backend scoringBackend;
+  private final Backend backend;
+  private final PolicyModel reference;
+  private final PolicyModel policy;
+  private final RolloutScorer scorer;
+  private final PpoTrainer trainer;
+
+  /**
+   * Loads the models; the critic starts from the helpfulness reward model.
+   *
+   * @param models that score, one of each objective
+   */
+  public BareLoop(MillraceConfig config, Map<Objective, RewardCheckpoint> models)
+      throws IOException {
+    this.config = config;
+    this.models = models;
+    RuntimeSettings settings = new RuntimeSettings(config);
+    scoringBackend = settings.backend();
+    backend = settings.backend();
+    reference = settings.initialPolicy(scoringBackend);
+    policy = settings.initialPolicy(backend);
+    scorer =
+        new RolloutScorer(
+            new RewardModels(scoringBackend, settings.checkpoints()),
+            reference,
+            SafetyClassifiers.of(config.ppo()),
+            (float) config.rollout().temperature());
+    trainer = PpoTrainers.of(settings, backend, policy.model(), critic());
+  }
+
+  private ScalarModel critic() throws IOException {
+    try (CheckpointDirectory checkpoint =
+        CheckpointDirectory.open(
+            CheckpointStore.resolve(models.get(Objective.HELPFULNESS).getUri()))) {
+      return ModelWeights.rewardModel(backend, checkpoint);
+    }
+  }
+
+  /**
+   * One iteration on rollouts of the current policy.
+   *
+   * @param batch as many as {@code ppo.batch-size}
+   */
+  public PpoIteration learn(List<Rollout> batch) throws IOException {
+    List<PpoRollout> scored = new ArrayList<>();
+    int size = config.ppo().scoreBatchSize();
+    for (int from = 0; from < batch.size(); from += size) {
+      List<Rollout> part = batch.subList(from, Math.min(batch.size(), from + size));
+      scorer.begin(new RolloutScorer.Batch(part, models));
+      Optional<List<ScoredRollout>> done = Optional.empty();
+      while (done.isEmpty()) {
+        done = scorer.advance();
+      }
+      done.get().forEach(rollout -> scored.add(rollout.toPpo(rollout.policyVersion)));
+    }
+    return trainer.iterate(scored);
+  }
+
+  @Override
+  public void close() {
+    Closing.closeAll(scorer, trainer, reference, policy.tokenizer(), scoringBackend, backend);
+  }
+}
