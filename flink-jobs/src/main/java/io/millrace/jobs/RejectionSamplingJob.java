@@ -136,8 +136,7 @@ final class RejectionSamplingJob {
     String bag = config.rejectionSampling().bag();
     try (LocalCheckpoint model =
         JobSettings.cache(config).openDescription(config.model().initial())) {
-      BagFile.requireFits(
-          BagFile.read(bag), CheckpointOutline.read(model.directory()).config());
+      BagFile.requireFits(BagFile.read(bag), CheckpointOutline.read(model.directory()).config());
     } catch (IOException e) {
       throw new UncheckedIOException("rejection-sampling.bag cannot be read: " + e.getMessage(), e);
     } catch (IllegalArgumentException e) {

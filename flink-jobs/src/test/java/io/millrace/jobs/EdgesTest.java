@@ -34,7 +34,9 @@ class EdgesTest {
           Job.REWARD_MODEL,
               Set.of("reward-model-helpfulness trainer", "reward-model-safety trainer"),
           Job.ROLLOUT, Set.of("rollout"),
-          Job.PPO, Set.of("score", "ppo updater"));
+          Job.PPO, Set.of("score", "ppo updater"),
+          Job.REJECTION_SAMPLING, Set.of("candidates", "rejection sampling trainer"),
+          Job.EVALUATION, Set.of("evaluator"));
 
   @TempDir private static Path directory;
   private static MillraceConfig initial;
@@ -76,9 +78,10 @@ class EdgesTest {
       Map<Job, Set<String>> found = new HashMap<>();
       for (Job job : Job.values()) {
         StreamGraph graph = graph(job, parallelism, window);
+        found.put(job, new TreeSet<>());
         for (StreamNode node : graph.getStreamNodes()) {
           if (LEARNING.get(job).contains(node.getOperatorName())) {
-            found.computeIfAbsent(job, _ -> new TreeSet<>()).add(node.getOperatorName());
+            found.get(job).add(node.getOperatorName());
             List<StreamEdge> edges = edgesIntoTask(graph, node);
             assertTrue(edges.size() > 0, node + " is chained to a source");
             edges.forEach(edge -> assertTrue(edge.supportsUnalignedCheckpoints(), edge.toString()));

@@ -219,7 +219,7 @@ final class RemoteFiles {
     for (Throwable cause = e; cause != null; cause = cause.getCause()) {
       if (String.valueOf(cause.getMessage()).contains("getSubject is not supported")) {
         return "this file system is built on a Hadoop that does not run on Java 24 and later; for"
-                   + " S3 take flink-s3-fs-native";
+            + " S3 take flink-s3-fs-native";
       }
     }
     return e.getMessage() == null ? e.toString() : e.getMessage();

@@ -23,6 +23,11 @@ final class Retirement {
     Set<Long> versions(String name) throws IOException;
   }
 
+  /** Where serving goes by no verdicts. */
+  Retirement(CheckpointStore store, Retention retention, Clock clock) {
+    this(store, retention, clock, _ -> Set.of());
+  }
+
   /**
    * @param served versions that stay, whatever the retention says
    */

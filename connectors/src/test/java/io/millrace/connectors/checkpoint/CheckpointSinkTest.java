@@ -24,7 +24,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.stream.LongStream;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
@@ -99,7 +98,7 @@ class CheckpointSinkTest {
         new CheckpointCommitter(
             store,
             new Announcer(settings, "test.checkpoints"),
-            new Retirement(store, Retention.all(), Clock.systemUTC(), _ -> Set.of()),
+            new Retirement(store, Retention.all(), Clock.systemUTC()),
             announced)) {
       StagedCheckpoint three = stage(store, 3);
       next.commit(List.of(request(three), request(two), request(one)));
@@ -227,7 +226,7 @@ class CheckpointSinkTest {
     return new CheckpointCommitter(
         store,
         new Announcer(settings, "test.checkpoints"),
-        new Retirement(store, retention, Clock.systemUTC(), _ -> Set.of()),
+        new Retirement(store, retention, Clock.systemUTC()),
         new SimpleCounter());
   }
 

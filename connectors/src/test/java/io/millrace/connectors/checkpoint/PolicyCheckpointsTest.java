@@ -255,11 +255,7 @@ class PolicyCheckpointsTest {
       // While it is busy with 2, others come and go.
       publish("policy", 3, 4, 5);
       Retirement retirement =
-          new Retirement(
-              store,
-              new Retention(1, 0, Duration.ZERO, List.of()),
-              Clock.systemUTC(),
-              _ -> Set.of());
+          new Retirement(store, new Retention(1, 0, Duration.ZERO, List.of()), Clock.systemUTC());
       assertEquals(List.of(2L, 3L, 4L), retirement.retire("policy", 5));
       free.countDown();
       assertEquals(List.of(2L, 5L), List.of(next(), next()));

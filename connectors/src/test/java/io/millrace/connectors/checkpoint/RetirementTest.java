@@ -49,7 +49,7 @@ class RetirementTest {
 
   private List<Long> retire(Retention retention, long minute, long before) {
     Clock clock = Clock.fixed(START.plus(Duration.ofMinutes(minute)), ZoneOffset.UTC);
-    return new Retirement(store, retention, clock, _ -> Set.of()).retire("policy", before);
+    return new Retirement(store, retention, clock).retire("policy", before);
   }
 
   private static Retention keep(int newest, Duration grace) {

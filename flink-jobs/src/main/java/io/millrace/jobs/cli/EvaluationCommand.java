@@ -73,8 +73,7 @@ final class EvaluationCommand {
       return 0;
     }
 
-    private void write(String name, List<? extends SpecificRecordBase> records)
-        throws IOException {
+    private void write(String name, List<? extends SpecificRecordBase> records) throws IOException {
       Files.write(out.resolve(name), records.stream().map(JsonLines::write).toList());
     }
   }

@@ -64,7 +64,8 @@ public record MillraceConfig(
 
   /** The same for operators: what Flink's processes are told is no part of a job. */
   public MillraceConfig withoutFlinkProperties() {
-    return with(checkpoints, flink.withoutProperties(), model, supervised, rejectionSampling, evaluation);
+    return with(
+        checkpoints, flink.withoutProperties(), model, supervised, rejectionSampling, evaluation);
   }
 
   private MillraceConfig with(

@@ -1,5 +1,6 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.importer.DemonstrationLine;
 import io.millrace.jobs.config.EvaluationSection;
 import io.millrace.schemas.Demonstration;
@@ -8,9 +9,10 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
+import java.io.BufferedReader;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -69,8 +71,11 @@ public record HeldOutFiles(
     }
     List<String> problems = new ArrayList<>();
     List<String> lines;
-    try {
-      lines = Files.readAllLines(Path.of(file));
+    try (BufferedReader reader =
+        new BufferedReader(
+            new InputStreamReader(
+                CheckpointStore.read(file), StandardCharsets.UTF_8.newDecoder()))) {
+      lines = reader.readAllLines();
     } catch (IOException e) {
       throw new IOException("%s %s cannot be read: %s".formatted(option, file, e), e);
     }

@@ -168,8 +168,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   @Override
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
     // Waiting for room while models are still to be announced would keep them from being read.
-    inlet.await(
-        () -> !isReady() || inFlight.size() * section().samplesPerPrompt() < capacity());
+    inlet.await(() -> !isReady() || inFlight.size() * section().samplesPerPrompt() < capacity());
     if (!bounded && !isReady()) {
       tellOfWaiting();
     }

@@ -119,8 +119,7 @@ final class EvaluatedVersion {
   /** The texts of its responses. */
   List<String> texts(ChatTemplate template) {
     if (texts.size() != responses.size()) {
-      texts =
-          responses.stream().map(response -> template.responseText(response.tokens())).toList();
+      texts = responses.stream().map(response -> template.responseText(response.tokens())).toList();
     }
     return texts;
   }

@@ -1,6 +1,6 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.JobSettings;
 import io.millrace.jobs.config.EvaluationSection;
 import io.millrace.jobs.config.MillraceConfig;
@@ -8,7 +8,7 @@ import io.millrace.jobs.evaluation.HeldOutFiles;
 import io.millrace.jobs.evaluation.Judge;
 import io.millrace.jobs.evaluation.Judges;
 import io.millrace.jobs.operator.VersionVerdicts.Given;
-import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.tensor.Backend;
@@ -22,7 +22,6 @@ import io.millrace.schemas.TrainingMetrics;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Queue;
@@ -81,12 +80,11 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
    * @throws IllegalArgumentException if options or held-out data cannot be used
    */
   public static void check(MillraceConfig config) throws IOException {
-    Path initial = CheckpointStore.resolve(config.model().initial());
     try (Judge _ = Judges.of(config.evaluation());
-        Tokenizer tokenizer = Tokenizer.load(initial);
-        CheckpointDirectory directory = CheckpointDirectory.open(initial)) {
-      HeldOutTokens _ =
-          heldOut(config, tokenizer, ChatTemplate.of(tokenizer), directory.config().maxPositions());
+        LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
+        Tokenizer tokenizer = Tokenizer.load(initial.directory())) {
+      int positions = CheckpointOutline.read(initial.directory()).config().maxPositions();
+      HeldOutTokens _ = heldOut(config, tokenizer, ChatTemplate.of(tokenizer), positions);
     }
   }
 
@@ -116,7 +114,7 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
     MillraceConfig config = settings.config();
     outbox = new ConcurrentLinkedQueue<>();
     backend = settings.backend();
-    reference = PolicyModel.load(backend, config.model().initial());
+    reference = settings.initialPolicy(backend);
     heldOut =
         heldOut(
             config,
@@ -132,8 +130,16 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
             reference.template().stopTokens(reference.model().config().eosTokens()));
     measurer =
         new VersionMeasurer(
-            backend, reference, heldOut, options, section().batchSize(), config.model().seed());
-    rewards = new RewardScorer(backend, heldOut, section().batchSize());
+            backend,
+            settings.checkpoints(),
+            reference,
+            heldOut,
+            options,
+            section().batchSize(),
+            config.model().seed());
+    rewards =
+        new RewardScorer(
+            new RewardModels(backend, settings.checkpoints()), heldOut, section().batchSize());
     VersionComparison.Bench bench =
         new VersionComparison.Bench(
             judge,
@@ -195,13 +201,13 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
 
   @Override
   public void processElement1(StreamRecord<PolicyCheckpoint> element) {
-    evaluator.offer(element.getValue());
+    evaluator.queue().offer(element.getValue());
     thread.wake();
   }
 
   @Override
   public void processElement2(StreamRecord<RewardCheckpoint> element) {
-    evaluator.offer(element.getValue());
+    evaluator.queue().offer(element.getValue());
     thread.wake();
   }
 

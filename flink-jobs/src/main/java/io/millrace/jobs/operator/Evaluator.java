@@ -6,11 +6,9 @@ import io.millrace.jobs.operator.VersionVerdicts.Given;
 import io.millrace.model.evaluation.WinRate;
 import io.millrace.model.train.StateIo;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.TrainingMetrics;
-import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -19,16 +17,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Queue;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Evaluates one version after another, in pieces. Announcements wait in queues, which another
- * thread fills; all else belongs to the thread that calls {@link #advance}.
+ * Evaluates one version after another, in pieces. Announcements wait in an {@link EvaluationQueue},
+ * which another thread fills; all else belongs to the thread that calls {@link #advance}.
  *
  * <p>Reward models change between two evaluations only. When they have, what is served is compared
  * once more with what was served before it.
@@ -51,24 +47,19 @@ final class Evaluator {
   }
 
   private final String model;
+  private final EvaluationQueue queue;
   private final VersionMeasurer measurer;
   private final RewardScorer rewards;
   private final VersionComparison.Bench bench;
   private final VersionVerdicts verdicts;
   private final Outlet outlet;
   private final Midway midway;
-  private final SingleObject<RewardCheckpoint> codec = SingleObject.of(RewardCheckpoint.class);
 
   // State.
-  private final Queue<Version> waiting = new ConcurrentLinkedQueue<>();
-  private final Queue<RewardCheckpoint> rewardModels = new ConcurrentLinkedQueue<>();
-  private final TreeSet<Long> taken = new TreeSet<>();
   private final TreeMap<Long, EvaluatedVersion> versions = new TreeMap<>();
   private final TreeMap<Long, Given> given = new TreeMap<>();
   private PromotionChain chain = PromotionChain.empty();
-  private volatile long firstAnnounced;
   private long retired;
-  private long duplicates;
 
   /** Whether the served version was compared with the one before by the reward models in use. */
   private boolean rechecked = true;
@@ -89,6 +80,7 @@ final class Evaluator {
       Outlet outlet,
       Midway midway) {
     this.model = model;
+    this.queue = new EvaluationQueue(model);
     this.measurer = measurer;
     this.rewards = rewards;
     this.bench = bench;
@@ -97,31 +89,15 @@ final class Evaluator {
     this.midway = midway;
   }
 
+  /** Where announcements are taken in. */
+  EvaluationQueue queue() {
+    return queue;
+  }
+
   /** Goes on from what earlier runs said: their versions are measured, and not judged again. */
   void goOnFrom(PromotionChain before) {
     chain = before;
-    before.versions().forEach(this::take);
-  }
-
-  /** A version was announced; called by the task's own thread. */
-  void offer(PolicyCheckpoint announced) {
-    if (announced.getModel().equals(model)) {
-      firstAnnounced = firstAnnounced == 0 ? announced.getVersion() : firstAnnounced;
-      take(new Version(announced.getVersion(), announced.getUri(), announced.getManifestSha256()));
-    }
-  }
-
-  private void take(Version version) {
-    if (taken.add(version.number())) {
-      waiting.add(version);
-    } else if (version.number() > chain.judged()) {
-      duplicates++;
-    }
-  }
-
-  /** A reward model was announced; called by the task's own thread. */
-  void offer(RewardCheckpoint announced) {
-    rewardModels.add(announced);
+    before.versions().forEach(queue::add);
   }
 
   /**
@@ -131,15 +107,16 @@ final class Evaluator {
    * @return false, having done nothing, where there is nothing to do
    */
   boolean advance(boolean mayBegin) throws IOException, InterruptedException {
-    if (subject != null) {
+    boolean ready = rewards.isComplete() || !bench.judge().needsRewardModels();
+    if (subject != null && ready) {
       step();
       return true;
     }
-    if (!rewardModels.isEmpty()) {
-      use(rewardModels.remove());
+    Optional<RewardCheckpoint> rewardModel = queue.nextRewardModel();
+    if (rewardModel.isPresent()) {
+      use(rewardModel.get());
       return true;
     }
-    boolean ready = rewards.isComplete() || !bench.judge().needsRewardModels();
     if (!mayBegin || !ready) {
       return false;
     }
@@ -147,11 +124,9 @@ final class Evaluator {
       beginRecheck();
       return true;
     }
-    if (waiting.isEmpty()) {
-      return false;
-    }
-    begin(waiting.remove());
-    return true;
+    Optional<Version> version = queue.nextVersion();
+    version.ifPresent(this::begin);
+    return version.isPresent();
   }
 
   private void use(RewardCheckpoint announced) throws IOException {
@@ -212,7 +187,7 @@ final class Evaluator {
 
   /** Whether later versions are compared with it. */
   private boolean isNeeded(long version) {
-    return version == firstAnnounced || version == chain.judged() || chain.contains(version);
+    return version == queue.first() || version == chain.judged() || chain.contains(version);
   }
 
   private void step() throws IOException, InterruptedException {
@@ -246,8 +221,8 @@ final class Evaluator {
 
   /** The version that all others are compared with: the first, unless it is gone. */
   private long first() {
-    return versions.isEmpty() || versions.containsKey(firstAnnounced)
-        ? firstAnnounced
+    return versions.isEmpty() || versions.containsKey(queue.first())
+        ? queue.first()
         : versions.firstKey();
   }
 
@@ -374,24 +349,20 @@ final class Evaluator {
     summary.put("evaluated", (double) given.size());
     summary.put("promoted_version", (double) chain.current().map(Version::number).orElse(0L));
     summary.put("retired", (double) retired);
-    summary.put("duplicates", (double) duplicates);
-    summary.put("waiting", (double) waiting.size());
+    summary.put("duplicates", (double) queue.duplicates());
+    summary.put("waiting", (double) queue.waiting());
     given.forEach(
         (version, verdict) -> summary.put("verdicts/" + version, VersionVerdicts.code(verdict)));
     return summary;
   }
 
   void write(DataOutput out) throws IOException {
-    StateIo.writeList(out, List.copyOf(waiting), (stream, version) -> version.write(stream));
-    writeRewardModels(out, List.copyOf(rewardModels));
-    writeRewardModels(out, rewards.inUse());
-    StateIo.writeList(out, List.copyOf(taken), DataOutput::writeLong);
+    queue.write(out);
+    EvaluationQueue.writeRewardModels(out, rewards.inUse());
     StateIo.writeList(out, List.copyOf(versions.values()), (stream, one) -> one.write(stream));
     StateIo.writeList(out, List.copyOf(given.values()), (stream, one) -> one.write(stream));
     chain.write(out);
-    out.writeLong(firstAnnounced);
     out.writeLong(retired);
-    out.writeLong(duplicates);
     out.writeBoolean(rechecked);
     out.writeBoolean(recheck);
     out.writeBoolean(subject != null);
@@ -404,19 +375,15 @@ final class Evaluator {
 
   /** Restores what {@link #write} wrote. */
   void read(DataInput in) throws IOException {
-    waiting.addAll(StateIo.readList(in, Version::read));
-    rewardModels.addAll(readRewardModels(in));
+    queue.read(in);
     // A reward model of a state that is older than what the store keeps: a later one comes.
-    readRewardModels(in).stream()
+    EvaluationQueue.readRewardModels(in).stream()
         .filter(one -> !CheckpointStore.isRetired(one.getUri()))
         .forEach(rewards::use);
-    taken.addAll(StateIo.readList(in, DataInput::readLong));
     StateIo.readList(in, EvaluatedVersion::read).forEach(one -> versions.put(one.number(), one));
     StateIo.readList(in, Given::read).forEach(one -> given.put(one.evaluated(), one));
     chain = PromotionChain.read(in);
-    firstAnnounced = in.readLong();
     retired = in.readLong();
-    duplicates = in.readLong();
     rechecked = in.readBoolean();
     recheck = in.readBoolean();
     if (in.readBoolean()) {
@@ -426,13 +393,5 @@ final class Evaluator {
     }
     comparisons = StateIo.readList(in, VersionComparison::read);
     judgeFailure = StateIo.readText(in);
-  }
-
-  private void writeRewardModels(DataOutput out, List<RewardCheckpoint> list) throws IOException {
-    StateIo.writeList(out, list, (stream, one) -> StateIo.writeBytes(stream, codec.encode(one)));
-  }
-
-  private List<RewardCheckpoint> readRewardModels(DataInput in) throws IOException {
-    return StateIo.readList(in, stream -> codec.decode(StateIo.readBytes(stream)));
   }
 }

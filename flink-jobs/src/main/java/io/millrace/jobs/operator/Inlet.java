@@ -53,13 +53,14 @@ final class Inlet {
   }
 
   /** Whether a barrier has come; where none has, one that comes wakes the mailbox. */
+  @SuppressWarnings("ReferenceEquality") // Each priority event has a future of its own.
   private boolean barrierComes() {
     for (int i = 0; i < gates.length; i++) {
       CompletableFuture<?> arrival = gates[i].getPriorityEventAvailableFuture();
       if (arrival.isDone()) {
         return true;
       }
-      if (!arrival.equals(watched[i])) {
+      if (arrival != watched[i]) {
         watched[i] = arrival;
         CompletableFuture<?> _ = arrival.thenRun(this::wake);
       }

@@ -1,13 +1,9 @@
 package io.millrace.jobs.operator;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.operator.EvaluatedVersion.Sampled;
 import io.millrace.jobs.operator.EvaluatedVersion.Scores;
-import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.PiecewiseReward;
-import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.RewardModelTrainer.Pair;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
@@ -22,16 +18,14 @@ import java.util.TreeMap;
 /** The latest reward models, what they say of responses, and how right they are on judgments. */
 final class RewardScorer implements AutoCloseable {
 
-  private record Loaded(long version, ScalarModel model) {}
-
-  private final Backend backend;
+  private final RewardModels models;
   private final HeldOutTokens heldOut;
   private final int batchSize;
-  private final Map<Objective, Loaded> loaded = new EnumMap<>(Objective.class);
   private final Map<Objective, RewardCheckpoint> current = new EnumMap<>(Objective.class);
 
-  RewardScorer(Backend backend, HeldOutTokens heldOut, int batchSize) {
-    this.backend = backend;
+  /** Takes the models over: they are closed with it. */
+  RewardScorer(RewardModels models, HeldOutTokens heldOut, int batchSize) {
+    this.models = models;
     this.heldOut = heldOut;
     this.batchSize = batchSize;
   }
@@ -116,24 +110,11 @@ final class RewardScorer implements AutoCloseable {
 
   private ScalarModel model(Objective objective) throws IOException {
     RewardCheckpoint wanted = current.get(objective);
-    Loaded last = loaded.get(objective);
-    if (last == null || last.version() != wanted.getVersion()) {
-      if (last != null) {
-        loaded.remove(objective);
-        last.model().close();
-      }
-      try (CheckpointDirectory checkpoint =
-          CheckpointDirectory.open(CheckpointStore.resolve(wanted.getUri()))) {
-        last = new Loaded(wanted.getVersion(), ModelWeights.rewardModel(backend, checkpoint));
-      }
-      loaded.put(objective, last);
-    }
-    return last.model();
+    return models.of(objective, wanted.getUri(), Optional.of(wanted.getManifestSha256()));
   }
 
   @Override
   public void close() {
-    loaded.values().forEach(one -> one.model().close());
-    loaded.clear();
+    models.close();
   }
 }

@@ -1,5 +1,6 @@
 package io.millrace.jobs.operator;
 
+import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.jobs.operator.EvaluatedVersion.Sampled;
 import io.millrace.model.llama.LanguageModel.TokenLogProbs;
 import io.millrace.model.llama.Targets;
@@ -24,6 +25,7 @@ import java.util.List;
 final class VersionMeasurer implements AutoCloseable {
 
   private final Backend backend;
+  private final CheckpointCache checkpoints;
   private final PolicyModel reference;
   private final HeldOutTokens heldOut;
   private final SamplingOptions options;
@@ -40,12 +42,14 @@ final class VersionMeasurer implements AutoCloseable {
    */
   VersionMeasurer(
       Backend backend,
+      CheckpointCache checkpoints,
       PolicyModel reference,
       HeldOutTokens heldOut,
       SamplingOptions options,
       int batchSize,
       long seed) {
     this.backend = backend;
+    this.checkpoints = checkpoints;
     this.reference = reference;
     this.heldOut = heldOut;
     this.options = options;
@@ -74,7 +78,7 @@ final class VersionMeasurer implements AutoCloseable {
       return;
     }
     close();
-    policy = PolicyModel.load(backend, version.version().uri());
+    policy = PolicyModel.load(backend, checkpoints, version.version().uri());
     int longest = heldOut.prompts().stream().mapToInt(prompt -> prompt.length).max().orElse(0);
     engine =
         new SamplingEngine(

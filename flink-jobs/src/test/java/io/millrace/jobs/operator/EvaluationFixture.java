@@ -82,7 +82,8 @@ public final class EvaluationFixture {
                 "evaluation.gate.promote-when=not-worse",
                 "evaluation.gate.not-worse-margin=0.3",
                 "evaluation.prompts=" + write("prompts", prompts(world, prompts)),
-                "evaluation.demonstrations=" + write("demonstrations", world.demonstrations(prompts(world, 16))),
+                "evaluation.demonstrations="
+                    + write("demonstrations", world.demonstrations(prompts(world, 16))),
                 "evaluation.judgments=" + write("judgments", judgments)));
     all.addAll(settings);
     this.config = InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));

@@ -40,7 +40,8 @@ final class EvaluatorRun implements AutoCloseable {
     this.fixture = fixture;
     MillraceConfig config = fixture.config();
     this.judge = judge;
-    reference = PolicyModel.load(backend, config.model().initial());
+    RuntimeSettings settings = new RuntimeSettings(config);
+    reference = settings.initialPolicy(backend);
     heldOut =
         HeldOutTokens.of(
             config,
@@ -54,10 +55,12 @@ final class EvaluatorRun implements AutoCloseable {
 
   private void begin() {
     MillraceConfig config = fixture.config();
+    RuntimeSettings settings = new RuntimeSettings(config);
     int batch = config.evaluation().batchSize();
     measurer =
         new VersionMeasurer(
             backend,
+            settings.checkpoints(),
             reference,
             heldOut,
             new SamplingOptions(
@@ -67,7 +70,7 @@ final class EvaluatorRun implements AutoCloseable {
                 reference.template().stopTokens(reference.model().config().eosTokens())),
             batch,
             config.model().seed());
-    rewards = new RewardScorer(backend, heldOut, batch);
+    rewards = new RewardScorer(new RewardModels(backend, settings.checkpoints()), heldOut, batch);
     var bench =
         new VersionComparison.Bench(
             judge, heldOut.questions(), reference.template(), PiecewiseReward.defaults(), batch);
@@ -96,14 +99,14 @@ final class EvaluatorRun implements AutoCloseable {
 
   EvaluatorRun offer(long... policies) throws IOException {
     for (long version : policies) {
-      evaluator.offer(fixture.policy(version));
+      evaluator.queue().offer(fixture.policy(version));
     }
     return this;
   }
 
   EvaluatorRun offerRewardModels(long version) throws IOException {
     for (Objective objective : Objective.values()) {
-      evaluator.offer(fixture.rewardModel(objective, version));
+      evaluator.queue().offer(fixture.rewardModel(objective, version));
     }
     return this;
   }

@@ -139,7 +139,7 @@ class EvaluatorTest {
     try (EvaluatorRun run = new EvaluatorRun(fixture, new Stubborn())) {
       PolicyCheckpoint reference = policy(1);
       reference.setUri(fixture.config().model().initial());
-      run.evaluator.offer(reference);
+      run.evaluator.queue().offer(reference);
       run.offerRewardModels(1).finish();
       assertEquals(0, run.figures(1).get("kl"));
     }
@@ -190,7 +190,7 @@ class EvaluatorTest {
   void versionsWaitForBothRewardModelsAndAreJudgedOnce() throws Exception {
     try (EvaluatorRun run = new EvaluatorRun(fixture, new Stubborn())) {
       run.offer(1);
-      run.evaluator.offer(fixture.rewardModel(Objective.SAFETY, 1));
+      run.evaluator.queue().offer(fixture.rewardModel(Objective.SAFETY, 1));
       run.finish();
       assertEquals(List.of(), run.verdicts());
       assertEquals(1, run.evaluator.summary().get("waiting"));
@@ -207,7 +207,7 @@ class EvaluatorTest {
       policy(13);
       Path files = CheckpointStore.localPath(gone.getUri());
       Files.move(files, files.resolveSibling("elsewhere"));
-      run.evaluator.offer(gone);
+      run.evaluator.queue().offer(gone);
       run.offerRewardModels(1).offer(13).finish();
       Files.move(files.resolveSibling("elsewhere"), files);
       assertEquals(List.of("PROMOTE 13: serve 13"), run.verdicts());

@@ -134,12 +134,13 @@ class RewardHackingGateTest {
       throws Exception {
     judge.configure(Map.of());
     try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
-      run.evaluator.offer(
-          fixture.rewardModel(Objective.HELPFULNESS, ++published, helpfulness.weights()));
-      run.evaluator.offer(fixture.rewardModel(Objective.SAFETY, 1, safety.weights()));
-      run.evaluator.offer(fixture.policy(1, imitator.weights()));
+      run.evaluator
+          .queue()
+          .offer(fixture.rewardModel(Objective.HELPFULNESS, ++published, helpfulness.weights()));
+      run.evaluator.queue().offer(fixture.rewardModel(Objective.SAFETY, 1, safety.weights()));
+      run.evaluator.queue().offer(fixture.policy(1, imitator.weights()));
       run.finish();
-      run.evaluator.offer(fixture.policy(++published, policy.weights()));
+      run.evaluator.queue().offer(fixture.policy(++published, policy.weights()));
       run.finish();
       run.promotions.forEach(
           p -> System.err.println("PROM " + p.getVerdict() + p.getReasons() + p.getMetrics()));
@@ -159,7 +160,7 @@ class RewardHackingGateTest {
           training.ppo(imitator, exploitable, safety, prompts(512), 40, 64, 0, 1e-3)) {
         Promotion byRewardModel = judged(new RewardModelJudge(), exploitable, hacked);
         Promotion byGold = judged(new GoldJudge(), exploitable, hacked);
-            assertEquals(Verdict.HOLD, byRewardModel.getVerdict());
+        assertEquals(Verdict.HOLD, byRewardModel.getVerdict());
         assertEquals(Verdict.HOLD, byGold.getVerdict());
         // The reward model itself is fooled.
         assertTrue(byRewardModel.getMetrics().get("win_rate/promoted/low") > 0.5);
@@ -177,7 +178,7 @@ class RewardHackingGateTest {
                 training.best(imitator, prompts(300), 8, candidate -> candidate.gold(WORLD)),
                 4,
                 2e-3)) {
-        Promotion byRewardModel = judged(new RewardModelJudge(), helpfulness, honest);
+      Promotion byRewardModel = judged(new RewardModelJudge(), helpfulness, honest);
       Promotion byGold = judged(new GoldJudge(), helpfulness, honest);
       assertEquals(Verdict.PROMOTE, byRewardModel.getVerdict(), byRewardModel.toString());
       assertEquals(Verdict.PROMOTE, byGold.getVerdict(), byGold.toString());

@@ -25,7 +25,6 @@ import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
-import io.millrace.tests.store.ObjectStoreServer.Factory;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -103,7 +102,7 @@ class ObjectStoreTest {
 
   @ParameterizedTest
   @EnumSource
-  void publishesReadsAndIsWatched(Factory factory) throws Exception {
+  void publishesReadsAndIsWatched(ObjectStoreServer.Factory factory) throws Exception {
     FileSystems.initialize(server.properties(factory));
     String root = "s3://" + ObjectStoreServer.BUCKET + "/" + factory + "/checkpoints";
     CheckpointStore.requireWritable(root);
@@ -164,7 +163,7 @@ class ObjectStoreTest {
   /** The jobs as they are run by hand, with everything that outlives them in the store. */
   @Test
   void jobsLearnResumePublishRetireAndSampleFromTheStore() throws Exception {
-    Factory factory = Factory.NATIVE;
+    ObjectStoreServer.Factory factory = Factory.NATIVE;
     String root = "s3://" + ObjectStoreServer.BUCKET + "/jobs/checkpoints";
     List<String> settings = new ArrayList<>(server.settings(factory));
     settings.addAll(
