@@ -163,7 +163,7 @@ class ObjectStoreTest {
   /** The jobs as they are run by hand, with everything that outlives them in the store. */
   @Test
   void jobsLearnResumePublishRetireAndSampleFromTheStore() throws Exception {
-    ObjectStoreServer.Factory factory = Factory.NATIVE;
+    ObjectStoreServer.Factory factory = ObjectStoreServer.Factory.NATIVE;
     String root = "s3://" + ObjectStoreServer.BUCKET + "/jobs/checkpoints";
     List<String> settings = new ArrayList<>(server.settings(factory));
     settings.addAll(
