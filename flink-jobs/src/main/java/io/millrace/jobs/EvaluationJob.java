@@ -41,7 +41,7 @@ final class EvaluationJob {
             JOB,
             Start.EARLIEST,
             JobSettings.bound(bounded),
-            AnnouncementCheck.policies(config.model().name(), config.model().initial()));
+            AnnouncementCheck.policies(config));
     DataStream<RewardCheckpoint> rewardModels =
         Streams.read(
             env,
@@ -50,7 +50,7 @@ final class EvaluationJob {
             JOB,
             Start.EARLIEST,
             JobSettings.bound(bounded),
-            AnnouncementCheck.rewardModels(config.model().initial()));
+            AnnouncementCheck.rewardModels(config));
 
     SingleOutputStreamOperator<Promotion> promotions =
         policies

@@ -8,14 +8,12 @@ import io.millrace.jobs.BagFile;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.JobSettings;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.local.GoldEvaluator;
 import io.millrace.jobs.local.MetricsFollower;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -61,12 +59,11 @@ final class BagComparisonStage extends JobStage {
     }
     PolicyCheckpoint lastOnly = CampaignContext.announcedPolicy(config).orElseThrow();
     CheckpointRef last = CheckpointRef.of(lastOnly).as(ROLE);
-    GoldEvaluator evaluator = GoldStage.evaluator(context, people);
-    Path chat = context.directory(record.chat());
     Map<String, Double> figures = new TreeMap<>();
-    figures.putAll(GoldStage.figures("bag/all/", evaluator.measure(context.directory(all), chat)));
     figures.putAll(
-        GoldStage.figures("bag/last/", evaluator.measure(context.directory(last), chat)));
+        GoldStage.figures("bag/all/", GoldStage.measure(context, people, all, record.chat())));
+    figures.putAll(
+        GoldStage.figures("bag/last/", GoldStage.measure(context, people, last, record.chat())));
     for (String name : List.of("bag/entries", "bag/selected", "bag/selected-reward")) {
       figures.put(
           name.replace("bag/", "bag/last/"), lastOnly.getMetrics().getOrDefault(name, Double.NaN));
@@ -89,11 +86,11 @@ final class BagComparisonStage extends JobStage {
   private List<String> settings(CheckpointRef sampler, CheckpointRef all) throws IOException {
     MillraceConfig config = context.config();
     return List.of(
-        "model.initial=" + context.directory(sampler),
+        "model.initial=" + CampaignContext.location(sampler),
         "model.name=" + config.model().name() + "-" + NAME,
         "kafka.topic-prefix=" + config.kafka().topicPrefix() + NAME + ".",
         // What the version's own run left: no prompt is sampled anew.
-        "rejection-sampling.bag=" + BagFile.of(config, all.version()),
+        "rejection-sampling.bag=" + BagFile.location(config, all.version()),
         "rejection-sampling.versions=last",
         "rejection-sampling.start-from=initial");
   }

@@ -8,6 +8,7 @@ import io.millrace.jobs.config.CampaignSection;
 import io.millrace.jobs.config.ConfigTree;
 import io.millrace.jobs.config.ConfigValues;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.demo.HeldOutWriter;
 import io.millrace.jobs.local.Progress;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -16,6 +17,7 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,6 +40,9 @@ public final class Campaign {
           "flink.",
           "compute.",
           "campaign.directory",
+          "evaluation.prompts",
+          "evaluation.demonstrations",
+          "evaluation.judgments",
           "campaign.versions",
           "campaign.compare-bags",
           "model.initial",
@@ -82,6 +87,9 @@ public final class Campaign {
       if (!section.demo()) {
         return run(tree, known);
       }
+      var _ =
+          new HeldOutWriter(config.model().seed(), InstantSource.fixed(Instant.EPOCH))
+              .write(DemoDefaults.heldOut(directory), section.heldOut());
       try (EmbeddedBroker broker = EmbeddedBroker.start(directory.resolve("kafka"), 0)) {
         return run(
             tree.with(List.of("kafka.bootstrap-servers=" + broker.bootstrapServers())), known);

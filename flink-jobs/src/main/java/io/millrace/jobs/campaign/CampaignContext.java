@@ -1,6 +1,7 @@
 package io.millrace.jobs.campaign;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.TopicAdmin;
@@ -65,19 +66,27 @@ final class CampaignContext {
     return JobSettings.kafka(base);
   }
 
-  CheckpointStore store() {
-    return JobSettings.store(base);
-  }
-
   Path directory() {
     return Path.of(base.campaign().directory());
   }
 
-  /** The directory of a checkpoint, which holds what was announced. */
-  Path directory(CheckpointRef checkpoint) throws IOException {
+  /** Where jobs find a checkpoint; on this machine it must hold what was announced. */
+  static String location(CheckpointRef checkpoint) throws IOException {
+    if (!CheckpointStore.isLocal(checkpoint.uri())) {
+      return checkpoint.uri();
+    }
+    Path directory =
+        checkpoint.manifestSha256().isEmpty()
+            ? CheckpointStore.resolve(checkpoint.uri())
+            : CheckpointStore.resolve(checkpoint.uri(), checkpoint.manifestSha256());
+    return directory.toString();
+  }
+
+  /** A checkpoint of any place as a directory of this machine. */
+  LocalCheckpoint open(CheckpointRef checkpoint) throws IOException {
     return checkpoint.manifestSha256().isEmpty()
-        ? CheckpointStore.resolve(checkpoint.uri())
-        : CheckpointStore.resolve(checkpoint.uri(), checkpoint.manifestSha256());
+        ? JobSettings.cache(base).open(checkpoint.uri())
+        : JobSettings.cache(base).open(checkpoint.uri(), checkpoint.manifestSha256());
   }
 
   /** A job of a stage, with a directory for its Flink checkpoints that no other job has. */

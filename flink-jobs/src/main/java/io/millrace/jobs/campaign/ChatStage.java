@@ -1,7 +1,10 @@
 package io.millrace.jobs.campaign;
 
-import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.jobs.JobSettings;
 import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -40,9 +43,9 @@ final class ChatStage implements Stage {
 
   @Override
   public Result run(CampaignRecord record, Map<String, Long> start) throws Exception {
-    Path directory = Path.of(context.config().model().initial());
-    try (CheckpointDirectory checkpoint = CheckpointDirectory.open(directory)) {
-      Path manifest = directory.resolve(CheckpointManifest.FILE_NAME);
+    String initial = context.config().model().initial();
+    try (LocalCheckpoint files = JobSettings.cache(context.config()).openDescription(initial)) {
+      Path manifest = files.directory().resolve(CheckpointManifest.FILE_NAME);
       String digest =
           Files.exists(manifest)
               ? HexFormat.of()
@@ -53,8 +56,11 @@ final class ChatStage implements Stage {
           new CheckpointRef(
               CheckpointRef.POLICY,
               context.config().model().name(),
-              checkpoint.manifest().map(CheckpointManifest::version).orElse(0L),
-              directory.toUri().toString(),
+              CheckpointOutline.read(files.directory())
+                  .manifest()
+                  .map(CheckpointManifest::version)
+                  .orElse(0L),
+              CheckpointStore.isLocal(initial) ? Path.of(initial).toUri().toString() : initial,
               digest);
       return Result.of(Map.of(), Map.of(), List.of(chat), Map.of());
     }

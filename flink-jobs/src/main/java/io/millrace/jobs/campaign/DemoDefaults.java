@@ -3,6 +3,7 @@ package io.millrace.jobs.campaign;
 import io.millrace.jobs.config.CampaignSection;
 import io.millrace.jobs.config.ConfigTree;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.demo.HeldOutWriter;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -20,6 +21,11 @@ final class DemoDefaults {
 
   private DemoDefaults() {}
 
+  /** Where a campaign puts the demo world's held-out data. */
+  static Path heldOut(Path directory) {
+    return directory.resolve("held-out");
+  }
+
   /** The configuration with these values where it has none. */
   static ConfigTree in(ConfigTree tree) {
     MillraceConfig given = tree.config(List.of()).withAbsolutePaths();
@@ -29,6 +35,9 @@ final class DemoDefaults {
         (long) section.demonstrations() * EPOCHS / (SUPERVISED_BATCH * DEMONSTRATIONS_PER_SEQUENCE);
     return tree.withDefaults(
         List.of(
+            "evaluation.prompts=" + heldOut(directory).resolve(HeldOutWriter.PROMPTS),
+            "evaluation.demonstrations=" + heldOut(directory).resolve(HeldOutWriter.DEMONSTRATIONS),
+            "evaluation.judgments=" + heldOut(directory).resolve(HeldOutWriter.JUDGMENTS),
             "checkpoints.directory=" + directory.resolve("checkpoints"),
             "flink.state-directory=" + directory.resolve("flink"),
             "flink.checkpoint-interval=500ms",

@@ -71,7 +71,7 @@ final class EvaluationStage extends JobStage {
             this,
             Job.EVALUATION,
             List.of(
-                "model.initial=" + context.directory(record.chat()),
+                "model.initial=" + CampaignContext.location(record.chat()),
                 "kafka.topic-prefix=" + prefix()));
     if (job.isInterrupted() || verdict(topics, policy) == null) {
       var _ = job.runToEnd(metrics::poll);

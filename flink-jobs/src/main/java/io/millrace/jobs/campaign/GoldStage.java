@@ -1,7 +1,9 @@
 package io.millrace.jobs.campaign;
 
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.local.GoldEvaluator;
 import io.millrace.jobs.local.Measured;
+import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -42,10 +44,7 @@ final class GoldStage implements Stage {
   @Override
   public Result run(CampaignRecord record, Map<String, Long> start) throws Exception {
     Measured measured =
-        evaluator(context, people)
-            .measure(
-                context.directory(record.latest(CheckpointRef.POLICY)),
-                context.directory(record.chat()));
+        measure(context, people, record.latest(CheckpointRef.POLICY), record.chat());
     return new Result(
         Map.of("prompts", 2L * measured.prompts()),
         Map.of(),
@@ -55,12 +54,24 @@ final class GoldStage implements Stage {
         measured.examples());
   }
 
-  static GoldEvaluator evaluator(CampaignContext context, DemoPeople people) {
-    return new GoldEvaluator(
-        people.world(),
-        context.config().campaign().heldOut(),
-        context.config().rollout().maxTokens(),
-        context.config().model().seed());
+  /**
+   * A policy by gold reward.
+   *
+   * @param chat that its KL is taken to
+   */
+  static Measured measure(
+      CampaignContext context, DemoPeople people, CheckpointRef policy, CheckpointRef chat)
+      throws IOException {
+    GoldEvaluator evaluator =
+        new GoldEvaluator(
+            people.world(),
+            context.config().campaign().heldOut(),
+            context.config().rollout().maxTokens(),
+            context.config().model().seed());
+    try (LocalCheckpoint files = context.open(policy);
+        LocalCheckpoint reference = context.open(chat)) {
+      return evaluator.measure(files.directory(), reference.directory());
+    }
   }
 
   /** What was measured, by name. */

@@ -85,7 +85,7 @@ final class JudgmentStage extends JobStage {
 
   private List<String> settings(CheckpointRef policy) throws IOException {
     List<String> settings = new ArrayList<>();
-    settings.add("model.initial=" + context.directory(policy));
+    settings.add("model.initial=" + CampaignContext.location(policy));
     if (people != null) {
       settings.add("rollout.samples-per-prompt=" + PAIR);
     }

@@ -61,7 +61,7 @@ final class PpoStage extends JobStage {
   Result work(CampaignRecord record, Map<String, Long> start, MetricsFollower metrics)
       throws Exception {
     CheckpointRef policy = record.latest(CheckpointRef.POLICY);
-    List<String> settings = List.of("model.initial=" + context.directory(policy));
+    List<String> settings = List.of("model.initial=" + CampaignContext.location(policy));
     StageJob rollout = context.job(this, Job.ROLLOUT, settings);
     StageJob ppo = context.job(this, Job.PPO, settings);
     metrics.readToEnd();

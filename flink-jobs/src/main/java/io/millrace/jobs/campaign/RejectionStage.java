@@ -73,14 +73,15 @@ final class RejectionStage extends JobStage {
       CampaignContext context, CampaignRecord record, int version, CheckpointRef policy)
       throws IOException {
     List<String> settings = new ArrayList<>();
-    settings.add("model.initial=" + context.directory(policy));
+    settings.add("model.initial=" + CampaignContext.location(policy));
     settings.add("rejection-sampling.prompts=new");
     settings.add("rejection-sampling.prompts-per-version" + NEVER);
     for (int before = version - 1; before > 0; before--) {
       var stage = record.stage(id(before, NAME));
       if (stage.isPresent()) {
         CheckpointRef published = stage.get().checkpoint(CheckpointRef.POLICY).orElseThrow();
-        settings.add("rejection-sampling.bag=" + BagFile.of(context.config(), published.version()));
+        settings.add(
+            "rejection-sampling.bag=" + BagFile.location(context.config(), published.version()));
         break;
       }
     }

@@ -51,7 +51,7 @@ final class RewardModelStage extends JobStage {
   Result work(CampaignRecord record, Map<String, Long> start, MetricsFollower metrics)
       throws Exception {
     List<String> settings = new ArrayList<>();
-    settings.add("model.initial=" + context.directory(record.chat()));
+    settings.add("model.initial=" + CampaignContext.location(record.chat()));
     settings.add("reward-model.publish-every" + NEVER);
     settings.add("reward-model.objectives=helpfulness,safety");
     for (Objective objective : Objective.values()) {
