@@ -48,6 +48,14 @@ public final class BagFile {
         .resolve(path(config, version));
   }
 
+  /** The same wherever the store is, as {@code rejection-sampling.bag} names it. */
+  public static String location(MillraceConfig config, long version) {
+    String directory = config.checkpoints().directory();
+    return CheckpointStore.isLocal(directory)
+        ? of(config, version).toString()
+        : directory.replaceFirst("/+$", "") + "/" + path(config, version);
+  }
+
   /** Below the checkpoint directory. */
   private static String path(MillraceConfig config, long version) {
     RejectionSamplingSection section = config.rejectionSampling();

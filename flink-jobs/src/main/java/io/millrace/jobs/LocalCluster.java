@@ -112,18 +112,28 @@ public final class LocalCluster implements AutoCloseable {
     return cluster.getJobStatus(job).get();
   }
 
+  /** Throws with the reason where one of the jobs ended before its time. */
+  public void requireAlive(JobID... jobs) throws Exception {
+    for (JobID job : jobs) {
+      JobStatus status = status(job);
+      if (status.isGloballyTerminalState() && status != JobStatus.FINISHED) {
+        var _ = await(job);
+      }
+    }
+  }
+
+  /** Stops a job where it is; its last Flink checkpoint stays. */
+  public void cancel(JobID job) throws Exception {
+    cluster.cancelJob(job).get();
+    var _ = cluster.requestJobResult(job).get();
+  }
+
   /** Lets a job finish what it has, publish, take a savepoint and end. */
   public JobExecutionResult drain(JobID job, Path savepoints) throws Exception {
     cluster
         .stopWithSavepoint(job, savepoints.toUri().toString(), true, SavepointFormatType.CANONICAL)
         .get();
     return await(job);
-  }
-
-  /** Ends a job where it stands. */
-  public void cancel(JobID job) throws ExecutionException, InterruptedException {
-    cluster.cancelJob(job).get();
-    cluster.requestJobResult(job).get();
   }
 
   @Override

@@ -3,7 +3,7 @@ package io.millrace.tests;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.jobs.quickstart.Progress;
+import io.millrace.jobs.local.Progress;
 import io.millrace.jobs.quickstart.Quickstart;
 import io.millrace.jobs.quickstart.QuickstartReport;
 import io.millrace.jobs.quickstart.QuickstartSettings;

@@ -19,6 +19,7 @@ import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
@@ -177,6 +178,26 @@ public final class TopicAdmin implements AutoCloseable {
   /** The topic as it stands, or empty when it does not exist. */
   public Optional<State> describe(Topic<?> topic) throws IOException {
     return describe().stream().filter(state -> state.topic().equals(topic)).findFirst();
+  }
+
+  /**
+   * Sets where a consumer group begins that no consumer is subscribed in, such as that of a job
+   * that does not run.
+   *
+   * @param offsets of the next records to be read, by partition
+   */
+  public void moveGroup(String group, Topic<?> topic, Map<Integer, Long> offsets)
+      throws IOException {
+    Map<TopicPartition, OffsetAndMetadata> positions = new HashMap<>();
+    offsets.forEach(
+        (partition, offset) ->
+            positions.put(
+                new TopicPartition(settings.nameOf(topic), partition),
+                new OffsetAndMetadata(offset)));
+    Void _ =
+        get(
+            admin.alterConsumerGroupOffsets(group, positions).all(),
+            "move consumer group " + group + " on " + settings.nameOf(topic));
   }
 
   @Override

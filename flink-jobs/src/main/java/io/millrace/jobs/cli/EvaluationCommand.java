@@ -1,19 +1,10 @@
 package io.millrace.jobs.cli;
 
-import io.millrace.jobs.demo.Annotators;
-import io.millrace.jobs.demo.DemoWorld;
-import io.millrace.schemas.Judgment;
-import io.millrace.schemas.Objective;
-import io.millrace.schemas.Prompt;
-import io.millrace.schemas.wire.JsonLines;
+import io.millrace.jobs.demo.HeldOutWriter;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.Callable;
-import org.apache.avro.specific.SpecificRecordBase;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -52,29 +43,12 @@ final class EvaluationCommand {
       if (count < 1) {
         throw new UserException("--prompts must be at least 1, not " + count);
       }
-      InstantSource clock = InstantSource.system();
-      DemoWorld world = new DemoWorld(seed, clock);
-      Annotators annotators = new Annotators(world, seed, clock);
-      List<Prompt> prompts =
-          DemoWorld.byKind(world.heldOutPrompts()).values().stream()
-              .flatMap(kind -> kind.stream().limit(count))
-              .toList();
-      List<Judgment> judgments = new ArrayList<>();
-      for (Objective objective : Objective.values()) {
-        judgments.addAll(annotators.about(prompts, objective));
-      }
-      Files.createDirectories(out);
-      write("prompts.jsonl", prompts);
-      write("demonstrations.jsonl", world.demonstrations(prompts));
-      write("judgments.jsonl", judgments);
+      HeldOutWriter.Written written =
+          new HeldOutWriter(seed, InstantSource.system()).write(out, count);
       System.out.printf(
           "wrote %d prompts, %d demonstrations and %d judgments to %s%n",
-          prompts.size(), prompts.size(), judgments.size(), out);
+          written.prompts(), written.demonstrations(), written.judgments(), out);
       return 0;
-    }
-
-    private void write(String name, List<? extends SpecificRecordBase> records) throws IOException {
-      Files.write(out.resolve(name), records.stream().map(JsonLines::write).toList());
     }
   }
 }

@@ -149,7 +149,7 @@ final class JobOptions {
     return new Ready(job, InitialModel.ensure(configured));
   }
 
-  private static void requireInitial(MillraceConfig config) throws IOException {
+  static void requireInitial(MillraceConfig config) throws IOException {
     String initial = config.model().initial();
     if (!initial.isBlank()) {
       // Told here, in one line, rather than by a job that fails and restarts.
@@ -182,7 +182,7 @@ final class JobOptions {
   }
 
   /** Told here rather than by a job that has learned and cannot publish. */
-  private static void requireWritable(String option, String location) {
+  static void requireWritable(String option, String location) {
     try {
       CheckpointStore.requireWritable(location);
     } catch (IOException e) {

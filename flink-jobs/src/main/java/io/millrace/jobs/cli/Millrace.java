@@ -25,6 +25,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
     version = "Millrace 0.1.0",
     subcommands = {
       QuickstartCommand.class,
+      CampaignCommand.class,
+      ReportCommand.class,
       BrokerCommand.class,
       TopicsCommand.class,
       ProduceCommand.class,

@@ -1,6 +1,6 @@
 package io.millrace.jobs.cli;
 
-import io.millrace.jobs.quickstart.Progress;
+import io.millrace.jobs.local.Progress;
 import io.millrace.jobs.quickstart.Quickstart;
 import io.millrace.jobs.quickstart.QuickstartSettings;
 import io.millrace.jobs.quickstart.Reports;

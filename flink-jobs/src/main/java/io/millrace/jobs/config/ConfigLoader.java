@@ -41,7 +41,20 @@ public final class ConfigLoader {
    */
   public static MillraceConfig load(
       Optional<Path> file, List<String> settings, Optional<String> bootstrapServers) {
-    ObjectNode root = file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode);
+    ConfigTree tree = tree(file);
+    if (bootstrapServers.isPresent()) {
+      tree = tree.withDefaults(List.of("kafka.bootstrap-servers=" + bootstrapServers.get()));
+    }
+    return tree.config(settings);
+  }
+
+  /** What a file says, before settings go on top of it. */
+  public static ConfigTree tree(Optional<Path> file) {
+    return new ConfigTree(file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode));
+  }
+
+  /** The configuration of a tree with settings on top. */
+  static MillraceConfig bind(ObjectNode root, List<String> settings) {
     List<String> problems = new ArrayList<>();
     for (String setting : settings) {
       try {
@@ -49,9 +62,6 @@ public final class ConfigLoader {
       } catch (ConfigException e) {
         problems.addAll(e.problems());
       }
-    }
-    if (bootstrapServers.isPresent() && root.at("/kafka/bootstrap-servers").isMissingNode()) {
-      set(root, "kafka.bootstrap-servers=" + bootstrapServers.get());
     }
     try {
       MillraceConfig config =
@@ -93,7 +103,7 @@ public final class ConfigLoader {
     }
   }
 
-  private static void set(ObjectNode root, String setting) {
+  static void set(ObjectNode root, String setting) {
     int equals = setting.indexOf('=');
     if (equals < 1) {
       throw new ConfigException(List.of("--set takes section.key=value, not '" + setting + "'"));

@@ -18,7 +18,8 @@ public record MillraceConfig(
     RolloutSection rollout,
     PpoSection ppo,
     RejectionSamplingSection rejectionSampling,
-    EvaluationSection evaluation)
+    EvaluationSection evaluation,
+    CampaignSection campaign)
     implements Serializable {
 
   public MillraceConfig {
@@ -46,7 +47,8 @@ public record MillraceConfig(
         model.withInitial(directory),
         supervised,
         rejectionSampling,
-        evaluation);
+        evaluation,
+        campaign);
   }
 
   /** The same with paths that hold whatever a process's working directory is. */
@@ -59,13 +61,20 @@ public record MillraceConfig(
         supervised.fromFile() ? supervised.withFile(absolute(supervised.file())) : supervised,
         rejectionSampling.withPaths(
             absoluteIfAny(rejectionSampling.bag()), absoluteIfAny(rejectionSampling.student())),
-        evaluation.withPaths(MillraceConfig::absolute));
+        evaluation.withPaths(MillraceConfig::absolute),
+        campaign.withDirectory(absolute(campaign.directory())));
   }
 
   /** The same for operators: what Flink's processes are told is no part of a job. */
   public MillraceConfig withoutFlinkProperties() {
     return with(
-        checkpoints, flink.withoutProperties(), model, supervised, rejectionSampling, evaluation);
+        checkpoints,
+        flink.withoutProperties(),
+        model,
+        supervised,
+        rejectionSampling,
+        evaluation,
+        campaign);
   }
 
   private MillraceConfig with(
@@ -74,7 +83,8 @@ public record MillraceConfig(
       ModelSection newModel,
       SupervisedSection newSupervised,
       RejectionSamplingSection newRejectionSampling,
-      EvaluationSection newEvaluation) {
+      EvaluationSection newEvaluation,
+      CampaignSection newCampaign) {
     return new MillraceConfig(
         kafka,
         newCheckpoints,
@@ -87,7 +97,8 @@ public record MillraceConfig(
         rollout,
         ppo,
         newRejectionSampling,
-        newEvaluation);
+        newEvaluation,
+        newCampaign);
   }
 
   private static String absoluteIfAny(String location) {

@@ -138,13 +138,19 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     } else if (earlyStop.stopped()) {
       afterStop++;
       release(1);
-    } else if (version - rollout.policyVersion > section().maxStaleness()) {
+    } else if (isStale(rollout)) {
       droppedStale++;
       stale.inc();
       release(1);
     } else {
       batch.add(rollout);
     }
+  }
+
+  /** Too many versions old, or from before the policy that this job started from: another run's. */
+  private boolean isStale(ScoredRollout rollout) {
+    return version - rollout.policyVersion > section().maxStaleness()
+        || rollout.policyVersion < policy.version();
   }
 
   private void learn() {

@@ -13,13 +13,19 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.demo.Annotators;
 import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.jobs.local.AnnotatorService;
+import io.millrace.jobs.local.GoldEvaluator;
+import io.millrace.jobs.local.Measured;
+import io.millrace.jobs.local.MetricsFollower;
+import io.millrace.jobs.local.Patience;
+import io.millrace.jobs.local.Progress;
+import io.millrace.jobs.local.PromptFeeder;
+import io.millrace.jobs.local.Summaries;
 import io.millrace.jobs.operator.RewardModelOperator;
 import io.millrace.jobs.quickstart.QuickstartReport.Counts;
-import io.millrace.jobs.quickstart.QuickstartReport.Measured;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
@@ -63,6 +69,7 @@ public final class Quickstart {
   private final QuickstartSettings settings;
   private final Progress progress;
   private final DemoWorld world;
+  private final Patience patience = new Patience(STALL);
   private final InstantSource clock = InstantSource.system();
 
   public Quickstart(QuickstartSettings settings, Progress progress) {
@@ -157,7 +164,7 @@ public final class Quickstart {
       writer.flush();
       JobID supervised = cluster.submit(Job.SUPERVISED.graph(InitialModel.ensure(blank), true));
       while (cluster.status(supervised) != JobStatus.FINISHED) {
-        requireAlive(cluster, supervised);
+        cluster.requireAlive(supervised);
         metrics.poll();
         metrics.latest("supervised").ifPresent(progress::supervised);
       }
@@ -171,9 +178,9 @@ public final class Quickstart {
       long archived = sendArchive(writer, annotators);
       progress.stage("2/4 reward models: %d judgments of the archive".formatted(archived));
       JobID rewardModels = cluster.submit(Job.REWARD_MODEL.graph(config, false));
-      await(
+      patience.await(
           () -> {
-            requireAlive(cluster, rewardModels);
+            cluster.requireAlive(rewardModels);
             metrics.poll();
             progress.rewardModels(rewardFigures(metrics));
             return metrics.sumOf("judgments", rewardJobs());
@@ -192,10 +199,11 @@ public final class Quickstart {
       long judged;
       try (AnnotatorService service = new AnnotatorService(kafka, annotators)) {
         service.start();
-        PromptFeeder feeder = new PromptFeeder(world, writer, BATCH / SAMPLES_PER_PROMPT, prompts);
-        await(
+        PromptFeeder feeder =
+            new PromptFeeder(world, writer, 0, BATCH / SAMPLES_PER_PROMPT, prompts, 0);
+        patience.await(
             () -> {
-              requireAlive(cluster, rewardModels, rollout, ppo);
+              cluster.requireAlive(rewardModels, rollout, ppo);
               metrics.poll();
               long iterations = metrics.latest("ppo").map(m -> m.getStep()).orElse(0L);
               feeder.feedUpTo(iterations + 1 + settings.versionsBehind());
@@ -204,13 +212,13 @@ public final class Quickstart {
             },
             settings.iterations(),
             "PPO iterations");
-        await(service::rolloutsSeen, rollouts, "rollouts judged");
+        patience.await(service::rolloutsSeen, rollouts, "rollouts judged");
         judged = service.judgmentsMade();
       }
       long judgments = archived + judged;
-      await(
+      patience.await(
           () -> {
-            requireAlive(cluster, rewardModels);
+            cluster.requireAlive(rewardModels);
             metrics.poll();
             return metrics.sumOf("judgments", rewardJobs());
           },
@@ -236,7 +244,8 @@ public final class Quickstart {
                 Summaries.section(figures, "accuracy/")));
       }
       Path last = directory(config, config.model().name(), trained.get("version").longValue());
-      Evaluator evaluator = new Evaluator(world, settings.heldOut(), MAX_TOKENS, settings.seed());
+      GoldEvaluator evaluator =
+          new GoldEvaluator(world, settings.heldOut(), MAX_TOKENS, settings.seed());
       Measured before = evaluator.measure(first, first);
       Measured after = evaluator.measure(last, first);
       return new QuickstartReport(
@@ -279,7 +288,10 @@ public final class Quickstart {
                     metrics.getStep(),
                     metrics.getMetrics().get("objective/scores"),
                     metrics.getMetrics().get("objective/kl"),
-                    metrics.getMetrics().get("stream/policy_lag_versions")))
+                    metrics.getMetrics().get("stream/policy_lag_versions"),
+                    metrics.getMetrics().get("objective/entropy"),
+                    metrics.getMetrics().get("policy/clipfrac_avg"),
+                    metrics.getMetrics().get("val/response_tokens")))
         .toList();
   }
 
@@ -317,67 +329,5 @@ public final class Quickstart {
   private static Path directory(MillraceConfig config, String name, long version)
       throws IOException {
     return JobSettings.store(config).directory(name, version);
-  }
-
-  private interface Figure {
-    long get() throws Exception;
-  }
-
-  /** Waits until a figure gets there; a figure that stands still for long is an error. */
-  private static void await(Figure figure, long target, String what) throws Exception {
-    long best = -1;
-    long since = System.nanoTime();
-    while (true) {
-      long now = figure.get();
-      if (now >= target) {
-        return;
-      }
-      if (now > best) {
-        best = now;
-        since = System.nanoTime();
-      } else if (System.nanoTime() - since > STALL.toNanos()) {
-        throw new IOException(
-            "%d of %d %s, and no more for %d minutes; the log has the reason"
-                .formatted(now, target, what, STALL.toMinutes()));
-      }
-      Thread.sleep(20);
-    }
-  }
-
-  private static void requireAlive(LocalCluster cluster, JobID... jobs) throws Exception {
-    for (JobID job : jobs) {
-      if (cluster.status(job).isGloballyTerminalState()
-          && cluster.status(job) != JobStatus.FINISHED) {
-        // Throws with the reason.
-        cluster.await(job);
-      }
-    }
-  }
-
-  /** Prompts for the loop, in batches. */
-  private static final class PromptFeeder {
-    private final DemoWorld world;
-    private final RecordWriter writer;
-    private final int batch;
-    private final long total;
-    private long sent;
-
-    PromptFeeder(DemoWorld world, RecordWriter writer, int batch, long total) {
-      this.world = world;
-      this.writer = writer;
-      this.batch = batch;
-      this.total = total;
-    }
-
-    void feedUpTo(long batches) throws IOException {
-      long target = Math.min(total, batches * batch);
-      if (sent < target) {
-        for (Prompt prompt : world.prompts(sent, (int) (target - sent))) {
-          writer.send(Topic.PROMPTS, prompt);
-        }
-        writer.flush();
-        sent = target;
-      }
-    }
   }
 }

@@ -1,6 +1,7 @@
 package io.millrace.jobs.quickstart;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import io.millrace.jobs.local.Measured;
 import java.util.List;
 import java.util.Map;
 
@@ -20,29 +21,6 @@ public record QuickstartReport(
   public record Policies(Measured first, Measured last) {}
 
   /**
-   * A policy on held-out prompts.
-   *
-   * @param goldHelpfulness mean over harmless prompts, from 0 to 1
-   * @param unsafeCompliance share of unsafe prompts complied with
-   * @param goldSafety mean over unsafe prompts, from 0 to 1
-   * @param kl mean over prompts of log π − log π_0, summed over the response, in nats
-   * @param prompts of each kind
-   * @param examples prompts and responses, to be read
-   */
-  public record Measured(
-      long version,
-      @JsonProperty("gold_helpfulness") double goldHelpfulness,
-      @JsonProperty("unsafe_compliance") double unsafeCompliance,
-      @JsonProperty("gold_safety") double goldSafety,
-      double kl,
-      @JsonProperty("response_tokens") double responseTokens,
-      int prompts,
-      List<Example> examples) {}
-
-  /** A prompt and a policy's response. */
-  public record Example(String prompt, String response) {}
-
-  /**
    * A reward model.
    *
    * @param accuracy by rating, and of "all"; each judgment was scored before it was learned from
@@ -55,8 +33,18 @@ public record QuickstartReport(
    * @param score mean of the piecewise reward before whitening, without the KL penalty
    * @param kl mean over rollouts of log π − log π_0, in nats
    * @param lag mean number of versions between the policy that sampled and the one that learned
+   * @param entropy nats a token
+   * @param clipFraction share of the tokens whose ratio was clipped
+   * @param responseTokens mean length of the rollouts' responses
    */
-  public record Iteration(long step, double score, double kl, double lag) {}
+  public record Iteration(
+      long step,
+      double score,
+      double kl,
+      double lag,
+      Double entropy,
+      @JsonProperty("clip_fraction") Double clipFraction,
+      @JsonProperty("response_tokens") Double responseTokens) {}
 
   /** Records, exact also after failures. */
   public record Counts(long prompts, long judgments, long rollouts) {}

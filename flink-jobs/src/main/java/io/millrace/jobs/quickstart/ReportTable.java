@@ -1,7 +1,7 @@
 package io.millrace.jobs.quickstart;
 
-import io.millrace.jobs.quickstart.QuickstartReport.Example;
-import io.millrace.jobs.quickstart.QuickstartReport.Measured;
+import io.millrace.jobs.local.Measured;
+import io.millrace.jobs.local.Measured.Example;
 import io.millrace.jobs.quickstart.QuickstartReport.RewardModel;
 import io.millrace.schemas.Rating;
 import java.util.ArrayList;

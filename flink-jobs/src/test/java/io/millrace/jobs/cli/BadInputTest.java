@@ -45,6 +45,8 @@ class BadInputTest {
   @ValueSource(
       strings = {
         "quickstart",
+        "campaign",
+        "report",
         "broker",
         "topics",
         "produce",
@@ -210,5 +212,36 @@ class BadInputTest {
         "0",
         "--metrics-port",
         "0");
+  }
+
+  @Test
+  void campaignsAndReportsTellWhatIsWrongBeforeAnyWork() throws Exception {
+    String missing = directory.resolve("missing").toString();
+    String out = directory.resolve("r.html").toString();
+    assertRefused(
+        "campaign.versions must be at least 1", "campaign", "--set", "campaign.versions=0");
+    assertRefused("did you mean campaign.versions?", "campaign", "--set", "campaign.version=3");
+    assertRefused("demo, external", "campaign", "--set", "campaign.annotators=people");
+    assertRefused("--seed", "campaign", "--seed", "x");
+    assertRefused(missing, "campaign", "--config", missing);
+    assertRefused(missing, "campaign", "--set", "model.initial=" + missing);
+    Path notDirectory = Files.writeString(directory.resolve("file"), "");
+    assertRefused("campaign.directory", "campaign", "--set", "campaign.directory=" + notDirectory);
+    Path record = directory.resolve("campaign.json");
+    Files.writeString(record, "{\"format\": 7}");
+    assertRefused("format", "campaign", "--set", "campaign.directory=" + directory);
+    assertEquals("{\"format\": 7}", Files.readString(record));
+
+    assertRefused("--out", "report", "--campaign", missing);
+    assertRefused("give one of", "report", "--out", out);
+    assertRefused(
+        "give one of", "report", "--campaign", missing, "--quickstart", missing, "--out", out);
+    assertRefused("there is no campaign", "report", "--campaign", missing, "--out", out);
+    assertRefused(missing, "report", "--quickstart", missing, "--out", out);
+    assertRefused(
+        "cannot write", "report", "--quickstart", record.toString(), "--out", missing + "/r.html");
+    assertRefused("no report", "report", "--quickstart", record.toString(), "--out", out);
+    assertRefused("host:port", "report", "--bootstrap-servers", "nonsense", "--out", out);
+    assertFalse(Files.exists(Path.of(out)));
   }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.JobSettings;
+import io.millrace.jobs.config.CampaignSection.AnnotatedBy;
 import io.millrace.jobs.config.GateSection.PromoteWhen;
 import io.millrace.jobs.config.RejectionSamplingSection.Prompts;
 import io.millrace.jobs.config.RejectionSamplingSection.StartFrom;
@@ -162,18 +163,19 @@ class ConfigTest {
                 0.95,
                 0,
                 new GateSection(
-                    PromoteWhen.BETTER,
-                    0.05,
-                    0.02,
-                    0.05,
-                    1.0,
-                    1.0,
-                    30.0,
-                    2.0,
-                    0.5,
-                    2.0,
-                    0.5,
-                    0.2)));
+                    PromoteWhen.BETTER, 0.05, 0.02, 0.05, 1.0, 1.0, 30.0, 2.0, 0.5, 2.0, 0.5, 0.2)),
+            new CampaignSection(
+                "millrace-data/campaign",
+                AnnotatedBy.DEMO,
+                5,
+                4,
+                256,
+                20,
+                512,
+                3200,
+                1024,
+                200,
+                true));
     assertEquals(expected, load());
   }
 

@@ -1,9 +1,10 @@
-package io.millrace.jobs.quickstart;
+package io.millrace.jobs.local;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.jobs.demo.Annotators;
+import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
@@ -12,18 +13,25 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 
 /**
  * Annotators at work: takes rollouts from their topic in pairs, one pair a prompt, and sends
  * judgments. An application like any other: it knows Kafka, not Flink.
  */
-final class AnnotatorService implements AutoCloseable {
+public final class AnnotatorService implements AutoCloseable {
 
-  /** Every so many harmless pairs one is judged on safety too: harmless answers are safe ones. */
+  /**
+   * One in so many harmless pairs, chosen by the prompt, is judged on safety too: harmless answers
+   * are safe ones.
+   */
   private static final int SAFETY_EVERY = 4;
 
   private final Annotators annotators;
+  private final Predicate<Rollout> which;
+  private final Set<String> judged;
   private final RecordReader<Rollout> rollouts;
   private final RecordWriter judgments;
   private final Map<String, Rollout> unpaired = new HashMap<>();
@@ -32,16 +40,31 @@ final class AnnotatorService implements AutoCloseable {
   private volatile IOException failure;
   private final AtomicLong rolloutsSeen = new AtomicLong();
   private final AtomicLong judgmentsMade = new AtomicLong();
-  private long harmlessPairs;
 
-  AnnotatorService(KafkaSettings settings, Annotators annotators) throws IOException {
+  /** Annotators who judge all rollouts. */
+  public AnnotatorService(KafkaSettings settings, Annotators annotators) throws IOException {
+    this(settings, annotators, rollout -> true, Set.of());
+  }
+
+  /**
+   * Annotators who judge some of the rollouts.
+   *
+   * @param which they are shown; of other rollouts they do not know
+   * @param judged ids of judgments that are made already
+   */
+  public AnnotatorService(
+      KafkaSettings settings, Annotators annotators, Predicate<Rollout> which, Set<String> judged)
+      throws IOException {
     this.annotators = annotators;
+    this.which = which;
+    this.judged = Set.copyOf(judged);
     this.rollouts = RecordReader.fromEarliest(settings, Topic.ROLLOUTS);
     this.judgments = new RecordWriter(settings);
     thread.setDaemon(true);
   }
 
-  void start() {
+  /** They begin. */
+  public void start() {
     thread.start();
   }
 
@@ -50,7 +73,10 @@ final class AnnotatorService implements AutoCloseable {
       while (!closed) {
         Optional<RecordReader.Entry<Rollout>> next = rollouts.next(Duration.ofMillis(100));
         if (next.isPresent()) {
-          take(next.get().record().orElseThrow());
+          Rollout rollout = next.get().record().orElseThrow();
+          if (which.test(rollout)) {
+            take(rollout);
+          }
         }
       }
     } catch (IOException | RuntimeException e) {
@@ -71,7 +97,7 @@ final class AnnotatorService implements AutoCloseable {
         send(Objective.SAFETY, other, rollout);
       } else {
         send(Objective.HELPFULNESS, other, rollout);
-        if (harmlessPairs++ % SAFETY_EVERY == 0) {
+        if (Math.floorMod(rollout.getPromptId().hashCode(), SAFETY_EVERY) == 0) {
           send(Objective.SAFETY, other, rollout);
         }
       }
@@ -80,19 +106,23 @@ final class AnnotatorService implements AutoCloseable {
   }
 
   private void send(Objective objective, Rollout a, Rollout b) throws IOException {
-    judgments.send(Topic.JUDGMENTS, annotators.judge(objective, a, b));
-    judgmentsMade.incrementAndGet();
+    Judgment judgment = annotators.judge(objective, a, b);
+    if (!judged.contains(judgment.getJudgmentId())) {
+      judgments.send(Topic.JUDGMENTS, judgment);
+      judgmentsMade.incrementAndGet();
+    }
   }
 
   /** Rollouts judged or skipped so far. */
-  long rolloutsSeen() throws IOException {
+  public long rolloutsSeen() throws IOException {
     if (failure != null) {
       throw failure;
     }
     return rolloutsSeen.get();
   }
 
-  long judgmentsMade() {
+  /** Judgments sent so far. */
+  public long judgmentsMade() {
     return judgmentsMade.get();
   }
 

@@ -1,4 +1,4 @@
-package io.millrace.jobs.quickstart;
+package io.millrace.jobs.local;
 
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.TrainingMetrics;
@@ -23,13 +23,14 @@ public final class Progress {
   }
 
   /** A stage begins. */
-  void stage(String text) {
+  public void stage(String text) {
     print(text);
     last = 0;
     lastStep = -1;
   }
 
-  void supervised(TrainingMetrics metrics) {
+  /** An update of the job supervised. */
+  public void supervised(TrainingMetrics metrics) {
     if (!due(metrics.getStep())) {
       return;
     }
@@ -51,13 +52,39 @@ public final class Progress {
     }
   }
 
-  void rewardModels(Map<Objective, Double> accuracies) {
+  /** Held-out accuracies of the reward models so far. */
+  public void rewardModels(Map<Objective, Double> accuracies) {
     if (!accuracies.isEmpty() && due(0)) {
       print("    held-out accuracy so far" + accuracies(accuracies));
     }
   }
 
-  void ppo(TrainingMetrics metrics, Map<Objective, Double> accuracies) {
+  /** An update of rejection sampling's fine-tuning. */
+  public void rejectionSampling(TrainingMetrics metrics) {
+    if (due(metrics.getStep()) && metrics.getStep() != lastStep) {
+      lastStep = metrics.getStep();
+      print(
+          String.format(
+              Locale.ROOT,
+              "    update %d  examples %.0f  loss %.3f",
+              metrics.getStep(),
+              metrics.getMetrics().get("examples"),
+              metrics.getMetrics().get("loss")));
+    }
+  }
+
+  /** Judgments that are waited for. */
+  public void judgments(long policyVersion, long judgments, long wanted) {
+    if (judgments != lastStep && due(judgments)) {
+      lastStep = judgments;
+      print(
+          "    %d of %d judgments of samples of policy version %d"
+              .formatted(judgments, wanted, policyVersion));
+    }
+  }
+
+  /** An iteration of PPO, and the accuracies of the reward models. */
+  public void ppo(TrainingMetrics metrics, Map<Objective, Double> accuracies) {
     if (due(metrics.getStep()) && metrics.getStep() != lastStep) {
       lastStep = metrics.getStep();
       Map<String, Double> figures = metrics.getMetrics();
@@ -65,7 +92,7 @@ public final class Progress {
           String.format(
               Locale.ROOT,
               "    iteration %d  version %.0f  rollouts %.0f  reward %+.2f  KL %.2f  entropy %.2f"
-                  + "  lag %.1f  accuracy%s",
+                  + "  lag %.1f%s",
               metrics.getStep(),
               figures.get("version"),
               figures.get("rollouts"),
@@ -73,7 +100,7 @@ public final class Progress {
               figures.get("objective/kl"),
               figures.get("objective/entropy"),
               figures.get("stream/policy_lag_versions"),
-              accuracies(accuracies)));
+              accuracies.isEmpty() ? "" : "  accuracy" + accuracies(accuracies)));
     }
   }
 

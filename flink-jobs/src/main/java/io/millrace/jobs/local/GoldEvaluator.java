@@ -1,9 +1,8 @@
-package io.millrace.jobs.quickstart;
+package io.millrace.jobs.local;
 
 import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.jobs.local.Measured.Example;
 import io.millrace.jobs.operator.Dialogues;
-import io.millrace.jobs.quickstart.QuickstartReport.Example;
-import io.millrace.jobs.quickstart.QuickstartReport.Measured;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
@@ -26,7 +25,7 @@ import java.util.List;
 import java.util.Map;
 
 /** Measures published policies by gold reward on prompts that nothing was trained on. */
-final class Evaluator {
+public final class GoldEvaluator {
 
   private static final int BATCH = 64;
   private static final int EXAMPLES = 3;
@@ -37,7 +36,13 @@ final class Evaluator {
   private final int maxTokens;
   private final long seed;
 
-  Evaluator(DemoWorld world, int perKind, int maxTokens, long seed) {
+  /**
+   * An evaluator.
+   *
+   * @param perKind held-out prompts of each kind
+   * @param seed of the sampled responses
+   */
+  public GoldEvaluator(DemoWorld world, int perKind, int maxTokens, long seed) {
     this.world = world;
     this.perKind = perKind;
     this.maxTokens = maxTokens;
@@ -54,7 +59,7 @@ final class Evaluator {
   }
 
   /** The policy in a directory, its KL against the reference policy in another. */
-  Measured measure(Path policyDirectory, Path referenceDirectory) {
+  public Measured measure(Path policyDirectory, Path referenceDirectory) {
     try (Backend backend = BackendKind.CPU.open();
         CheckpointDirectory policyFiles = CheckpointDirectory.open(policyDirectory);
         CheckpointDirectory referenceFiles = CheckpointDirectory.open(referenceDirectory);
@@ -89,8 +94,10 @@ final class Evaluator {
       return new Measured(
           policyFiles.manifest().map(CheckpointManifest::version).orElse(0L),
           sums.helpfulness / perKind,
+          error(sums.helpfulness, sums.helpfulnessSquares),
           (double) sums.complied / perKind,
           sums.safety / perKind,
+          error(sums.safety, sums.safetySquares),
           sums.kl / prompts.size(),
           (double) sums.tokens / prompts.size(),
           perKind,
@@ -98,9 +105,19 @@ final class Evaluator {
     }
   }
 
+  /** The standard error of a mean over the prompts of a kind. */
+  private double error(double sum, double squares) {
+    double mean = sum / perKind;
+    return perKind < 2
+        ? 0
+        : Math.sqrt(Math.max(0, squares / perKind - mean * mean) / (perKind - 1));
+  }
+
   private final class Sums {
     private double helpfulness;
+    private double helpfulnessSquares;
     private double safety;
+    private double safetySquares;
     private long complied;
     private double kl;
     private long tokens;
@@ -108,10 +125,14 @@ final class Evaluator {
 
     void add(Prompt prompt, String response) {
       if (prompt.getIsSafety()) {
-        safety += world.safety(prompt.getDialogue(), response);
+        double gold = world.safety(prompt.getDialogue(), response);
+        safety += gold;
+        safetySquares += gold * gold;
         complied += world.complies(prompt.getDialogue(), response) ? 1 : 0;
       } else {
-        helpfulness += world.helpfulness(prompt.getDialogue(), response);
+        double gold = world.helpfulness(prompt.getDialogue(), response);
+        helpfulness += gold;
+        helpfulnessSquares += gold * gold;
       }
       long shown = examples.size();
       if (prompt.getIsSafety() ? shown < 2 * EXAMPLES : shown < EXAMPLES) {

@@ -1,15 +1,16 @@
-package io.millrace.jobs.quickstart;
+package io.millrace.jobs.local;
 
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.flink.api.common.JobExecutionResult;
 
 /** Jobs' closing figures. */
-final class Summaries {
+public final class Summaries {
 
   private Summaries() {}
 
-  static Map<String, Double> of(JobExecutionResult result, String name) {
+  /** A job's figures under a name. */
+  public static Map<String, Double> of(JobExecutionResult result, String name) {
     Map<String, Double> figures = result.getAccumulatorResult(name);
     if (figures == null) {
       throw new IllegalStateException("the job ended without a summary of " + name);
@@ -18,7 +19,7 @@ final class Summaries {
   }
 
   /** The figures below a prefix, without it. */
-  static Map<String, Double> section(Map<String, Double> figures, String prefix) {
+  public static Map<String, Double> section(Map<String, Double> figures, String prefix) {
     Map<String, Double> section = new TreeMap<>();
     figures.forEach(
         (name, value) -> {

@@ -1,0 +1,134 @@
+package io.millrace.jobs.campaign;
+
+import io.millrace.jobs.Job;
+import io.millrace.jobs.local.AnnotatorService;
+import io.millrace.jobs.local.MetricsFollower;
+import io.millrace.jobs.local.Patience;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.flink.api.common.JobID;
+
+/**
+ * New judgments of the latest policy's samples: the job rollout answers prompts, and annotators,
+ * those of the demo world or real ones, choose.
+ */
+final class JudgmentStage extends JobStage {
+
+  static final String NAME = "judgments";
+
+  private static final int PAIR = 2;
+  private static final Duration STALL = Duration.ofMinutes(4);
+
+  private final DemoPeople people;
+
+  /**
+   * The stage.
+   *
+   * @param people who judge; null waits for those who judge elsewhere
+   */
+  JudgmentStage(CampaignContext context, int version, DemoPeople people) {
+    super(context, version, NAME);
+    this.people = people;
+  }
+
+  @Override
+  public String title() {
+    return "judgments of the latest policy's samples";
+  }
+
+  @Override
+  Map<String, Long> starting(CampaignRecord record) throws Exception {
+    Map<String, Long> start = new TreeMap<>(context.offsets(Topic.PROMPTS));
+    start.put("policy", record.latest(CheckpointRef.POLICY).version());
+    return start;
+  }
+
+  @Override
+  Result work(CampaignRecord record, Map<String, Long> start, MetricsFollower metrics)
+      throws Exception {
+    CheckpointRef policy = record.latest(CheckpointRef.POLICY);
+    StageJob rollout = context.job(this, Job.ROLLOUT, settings(policy));
+    try (JudgmentCount count = new JudgmentCount(context.kafka(), policy.version())) {
+      if (people != null) {
+        if (!rollout.isInterrupted()) {
+          context.startAt(context.kafka(), Job.ROLLOUT, Topic.PROMPTS, start);
+        }
+        people.sendPrompts(version());
+        JobID job = rollout.submit(false);
+        judgeAll(job, policy);
+        requireEnough(count);
+        var _ = rollout.drain(job);
+      } else if (count.ofPolicy() < wanted()) {
+        JobID job = rollout.submit(false);
+        waitFor(job, count, policy);
+        var _ = rollout.drain(job);
+      }
+      Map<String, Long> produced = new TreeMap<>();
+      for (Objective objective : Objective.values()) {
+        produced.put(
+            "judgments/" + objective.name().toLowerCase(Locale.ROOT), count.ofPolicy(objective));
+      }
+      return Result.of(
+          people == null ? Map.of() : Map.of("prompts", (long) prompts()),
+          produced,
+          List.of(),
+          Map.of());
+    }
+  }
+
+  private List<String> settings(CheckpointRef policy) throws IOException {
+    List<String> settings = new ArrayList<>();
+    settings.add("model.initial=" + CampaignContext.location(policy));
+    if (people != null) {
+      settings.add("rollout.samples-per-prompt=" + PAIR);
+    }
+    return settings;
+  }
+
+  private int prompts() {
+    return context.config().campaign().prompts();
+  }
+
+  private long wanted() {
+    return context.config().campaign().judgments();
+  }
+
+  private void judgeAll(JobID job, CheckpointRef policy) throws Exception {
+    try (AnnotatorService service = people.annotators(version(), policy.version())) {
+      service.start();
+      new Patience(STALL)
+          .await(
+              () -> {
+                context.cluster().requireAlive(job);
+                return service.rolloutsSeen();
+              },
+              (long) PAIR * prompts(),
+              "rollouts judged");
+    }
+  }
+
+  private void requireEnough(JudgmentCount count) throws IOException {
+    count.catchUp();
+    if (count.ofPolicy() < wanted()) {
+      throw new IOException(
+          "the annotators made %d judgments of the samples of %d prompts, campaign.judgments asks for %d; raise campaign.prompts"
+              .formatted(count.ofPolicy(), prompts(), wanted()));
+    }
+  }
+
+  /** People take as long as they take. */
+  private void waitFor(JobID job, JudgmentCount count, CheckpointRef policy) throws Exception {
+    while (count.ofPolicy() < wanted()) {
+      context.cluster().requireAlive(job);
+      context.progress().judgments(policy.version(), count.ofPolicy(), wanted());
+      count.poll();
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package io.millrace.jobs.campaign;
+
+import io.millrace.jobs.BagFile;
+import io.millrace.jobs.Job;
+import io.millrace.jobs.local.MetricsFollower;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Fine-tuning on the best of K samples of the latest policy, and of the bag of all versions before
+ * (Llama 2, section 3.2.3), on the prompts that came since the version began.
+ */
+final class RejectionStage extends JobStage {
+
+  static final String NAME = "rejection-sampling";
+
+  RejectionStage(CampaignContext context, int version) {
+    super(context, version, NAME);
+  }
+
+  @Override
+  public String title() {
+    return "rejection sampling, fine-tuning on the bag";
+  }
+
+  @Override
+  Map<String, Long> starting(CampaignRecord record) throws Exception {
+    return Map.of("policy", record.latest(CheckpointRef.POLICY).version());
+  }
+
+  @Override
+  Result work(CampaignRecord record, Map<String, Long> start, MetricsFollower metrics)
+      throws Exception {
+    StageJob job =
+        context.job(
+            this,
+            Job.REJECTION_SAMPLING,
+            settings(context, record, version(), record.latest(CheckpointRef.POLICY)));
+    if (job.isInterrupted() || context.policyVersion() <= start.get("policy")) {
+      if (!job.isInterrupted()) {
+        context.startAt(
+            context.kafka(), Job.REJECTION_SAMPLING, Topic.PROMPTS, prompts(record, version()));
+      }
+      var _ =
+          job.runToEnd(
+              () -> {
+                metrics.poll();
+                metrics
+                    .latest("rejection-sampling-update")
+                    .ifPresent(context.progress()::rejectionSampling);
+              });
+    }
+    PolicyCheckpoint policy = context.announcedPolicy().orElseThrow();
+    return result(policy, start.get("policy"));
+  }
+
+  /** Where the prompts of a version begin. */
+  static Map<String, Long> prompts(CampaignRecord record, int version) {
+    return record.stage(id(version, JudgmentStage.NAME)).orElseThrow().start();
+  }
+
+  /**
+   * What the job is told.
+   *
+   * @param policy that samples, and is fine-tuned
+   */
+  static List<String> settings(
+      CampaignContext context, CampaignRecord record, int version, CheckpointRef policy)
+      throws IOException {
+    List<String> settings = new ArrayList<>();
+    settings.add("model.initial=" + CampaignContext.location(policy));
+    settings.add("rejection-sampling.prompts=new");
+    settings.add("rejection-sampling.prompts-per-version" + NEVER);
+    for (int before = version - 1; before > 0; before--) {
+      var stage = record.stage(id(before, NAME));
+      if (stage.isPresent()) {
+        CheckpointRef published = stage.get().checkpoint(CheckpointRef.POLICY).orElseThrow();
+        settings.add(
+            "rejection-sampling.bag=" + BagFile.location(context.config(), published.version()));
+        break;
+      }
+    }
+    return settings;
+  }
+
+  private static Result result(PolicyCheckpoint policy, long before) {
+    Map<String, Double> figures = new TreeMap<>(policy.getMetrics());
+    long prompts = figures.getOrDefault("rejection/all/prompts", 0.0).longValue();
+    return Result.of(
+        Map.of("prompts", prompts),
+        Map.of("policies", policy.getVersion() - before),
+        List.of(CheckpointRef.of(policy)),
+        figures);
+  }
+}

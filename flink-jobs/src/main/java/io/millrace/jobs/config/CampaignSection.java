@@ -1,0 +1,95 @@
+package io.millrace.jobs.config;
+
+import java.io.Serializable;
+
+/**
+ * Versions of a policy one after the other (Llama 2, section 3.2), by {@code millrace campaign}.
+ */
+public record CampaignSection(
+    @Option(
+            value = "millrace-data/campaign",
+            help =
+                "Directory of campaign.json and, in the demo world, of all else. A campaign that is"
+                    + " started again on its directory goes on where it was.")
+        String directory,
+    @Option(
+            value = "demo",
+            help =
+                "demo: everything in this process, on the demo world, with simulated annotators;"
+                    + " external: on your own Kafka, waiting for your annotators' judgments.")
+        AnnotatedBy annotators,
+    @Option(value = "5", help = "How many versions follow the chat checkpoint.") int versions,
+    @Option(value = "4", help = "From this version on PPO follows rejection sampling.")
+        int ppoFromVersion,
+    @Option(
+            value = "256",
+            help =
+                "Judgments that a version waits for, of samples of the latest policy; judgments of"
+                    + " two of its samples, or of one beside another policy's.")
+        long judgments,
+    @Option(value = "20", help = "PPO iterations of a version.") long ppoIterations,
+    @Option(
+            value = "512",
+            help =
+                "Demo world: prompts of a version, each answered twice for the annotators, and K"
+                    + " times by rejection sampling. External: what came to the topic prompts since"
+                    + " the version began.")
+        int prompts,
+    @Option(value = "3200", help = "Demo world: demonstrations that the chat checkpoint imitates.")
+        int demonstrations,
+    @Option(
+            value = "1024",
+            help =
+                "Demo world: helpfulness judgments between responses that people wrote, there"
+                    + " before the first version; half as many on safety. 0: none.")
+        int archive,
+    @Option(
+            value = "200",
+            help = "Demo world: held-out prompts of each kind that gold reward is taken on.")
+        int heldOut,
+    @Option(
+            value = "true",
+            help =
+                "Demo world: at the last version a second policy learns from the last version's"
+                    + " samples only, to be compared with the one that learned from all.")
+        boolean compareBags)
+    implements Serializable {
+
+  /** Whose judgments a campaign goes by. */
+  public enum AnnotatedBy {
+    DEMO,
+    EXTERNAL
+  }
+
+  public CampaignSection {
+    Require.present("directory", directory);
+    Require.atLeast("versions", versions, 1);
+    Require.atLeast("ppo-from-version", ppoFromVersion, 1);
+    Require.atLeast("judgments", judgments, 1);
+    Require.atLeast("ppo-iterations", ppoIterations, 1);
+    Require.atLeast("prompts", prompts, 1);
+    Require.atLeast("demonstrations", demonstrations, 1);
+    Require.atLeast("archive", archive, 0);
+    Require.atLeast("held-out", heldOut, 1);
+  }
+
+  /** Whether the whole world is simulated. */
+  public boolean demo() {
+    return annotators == AnnotatedBy.DEMO;
+  }
+
+  CampaignSection withDirectory(String newDirectory) {
+    return new CampaignSection(
+        newDirectory,
+        annotators,
+        versions,
+        ppoFromVersion,
+        judgments,
+        ppoIterations,
+        prompts,
+        demonstrations,
+        archive,
+        heldOut,
+        compareBags);
+  }
+}
