@@ -142,8 +142,6 @@ class RewardHackingGateTest {
       run.finish();
       run.evaluator.queue().offer(fixture.policy(++published, policy.weights()));
       run.finish();
-      run.promotions.forEach(
-          p -> System.err.println("PROM " + p.getVerdict() + p.getReasons() + p.getMetrics()));
       assertEquals(Verdict.PROMOTE, run.promotions.get(0).getVerdict());
       return run.promotions.get(1);
     }
