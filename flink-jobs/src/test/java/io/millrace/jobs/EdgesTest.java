@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -43,6 +44,9 @@ class EdgesTest {
 
   @BeforeAll
   static void makeModel() throws Exception {
+    Files.writeString(
+        directory.resolve("held-out.jsonl"),
+        "{\"promptId\":\"p1\",\"dialogue\":[{\"role\":\"USER\",\"content\":\"Hi\"}]}\n");
     initial = InitialModel.ensure(config(1, "1d"));
   }
 
@@ -54,6 +58,7 @@ class EdgesTest {
             "model.hidden-size=16",
             "model.layers=1",
             "model.ffn-size=24",
+            "evaluation.prompts=" + directory.resolve("held-out.jsonl"),
             "dedup.window=" + window,
             "flink.parallelism=" + parallelism));
   }
