@@ -19,10 +19,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Versions one after the other, small, on a real broker and cluster, in two lives. */
+@Tag("slow")
+@EnabledIfSystemProperty(
+    named = "millrace.long",
+    matches = "true",
+    disabledReason = "takes many minutes: run by hand with -Pslow -Dmillrace.long=true")
 class CampaignTest {
 
   private static Campaign campaign(Path directory, int versions, String... more) {
@@ -43,6 +50,7 @@ class CampaignTest {
             "v1-judgments",
             "v1-reward-models",
             "v1-rejection-sampling",
+            "v1-evaluation",
             "v1-gold"),
         first.stages().stream().map(StageRecord::id).toList());
 
