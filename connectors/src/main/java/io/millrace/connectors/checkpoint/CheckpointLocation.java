@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -85,6 +86,24 @@ final class CheckpointLocation {
           "checkpoint location %s: a directory of this machine is needed".formatted(text));
     }
     return Path.of(text);
+  }
+
+  /** What it is in, however that was spelled. */
+  String parent() {
+    String whole = whole();
+    return whole.substring(0, Math.max(0, whole.lastIndexOf('/')));
+  }
+
+  /** Its own name in there. */
+  String name() {
+    String whole = whole();
+    return whole.substring(whole.lastIndexOf('/') + 1);
+  }
+
+  private String whole() {
+    return isLocal()
+        ? path().toAbsolutePath().normalize().toString().replace(File.separatorChar, '/')
+        : text;
   }
 
   /** The URI of something below; not for local ones. */

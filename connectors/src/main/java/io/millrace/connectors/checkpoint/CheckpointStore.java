@@ -204,6 +204,21 @@ public final class CheckpointStore implements Serializable {
     }
   }
 
+  /**
+   * Whether a version is an earlier one of the same model in the same store. Versions of different
+   * stores or models have no order, nor have directories that are no versions.
+   */
+  public static boolean isEarlier(String uri, String than) {
+    CheckpointLocation one = CheckpointLocation.of(uri);
+    CheckpointLocation other = CheckpointLocation.of(than);
+    OptionalLong version = versionOf(one.name());
+    OptionalLong later = versionOf(other.name());
+    return version.isPresent()
+        && later.isPresent()
+        && version.getAsLong() < later.getAsLong()
+        && one.parent().equals(other.parent());
+  }
+
   /** Whether a location is a path of this machine or a {@code file:} URI. */
   public static boolean isLocal(String pathOrUri) {
     return CheckpointLocation.of(pathOrUri).isLocal();

@@ -84,6 +84,23 @@ class CheckpointStoreTest {
   }
 
   @Test
+  void versionsOfOneModelInOneStoreHaveAnOrder() {
+    String two = store.uri("policy", 2);
+    String ten = store.uri("policy", 10);
+    assertTrue(CheckpointStore.isEarlier(two, ten));
+    assertFalse(CheckpointStore.isEarlier(ten, two));
+    assertFalse(CheckpointStore.isEarlier(two, two));
+    // However they are spelled.
+    assertTrue(CheckpointStore.isEarlier(root + "/policy/../policy/v2", ten));
+    assertTrue(CheckpointStore.isEarlier("s3://bucket/policy/v000002", "s3://bucket/policy/v3/"));
+
+    assertFalse(CheckpointStore.isEarlier(store.uri("other", 2), ten));
+    assertFalse(CheckpointStore.isEarlier("s3://bucket/policy/v000002", ten));
+    assertFalse(CheckpointStore.isEarlier("/models/chat", ten));
+    assertFalse(CheckpointStore.isEarlier(two, "/models/chat"));
+  }
+
+  @Test
   void refusesNamesAndPlacesThatItCannotServe() {
     for (String name : new String[] {"", "..", "a/b", ".hidden", "a b"}) {
       assertThrows(IllegalArgumentException.class, () -> store.uri(name, 1), name);

@@ -74,9 +74,15 @@ final class PolicySampler implements AutoCloseable {
     questions.add(question);
   }
 
-  /** Tells of a policy: responses that begin from now on are its own. */
+  /**
+   * Tells of a policy: responses that begin from now on are its own. An earlier version than the
+   * one told of before changes nothing: a job that starts from a later one reads the announcements
+   * from their beginning.
+   */
   void use(String uri) {
-    latestUri = uri;
+    if (!CheckpointStore.isEarlier(uri, latestUri)) {
+      latestUri = uri;
+    }
   }
 
   /** The policy that was told of last. */

@@ -59,6 +59,9 @@ class RolloutOperatorTest {
   /** A checkpoint of the same tokenizer and shape with other weights, as version 7. */
   private static Path other;
 
+  /** One of the same store, as version 3. */
+  private static Path earlier;
+
   @BeforeAll
   static void makePolicies() throws IOException {
     config =
@@ -74,18 +77,25 @@ class RolloutOperatorTest {
                     "rollout.batch-size=" + BATCH,
                     "rollout.max-prompt-tokens=64",
                     "rollout.max-tokens=24")));
-    other = directory.resolve("other");
+    other = writePolicy(7, 99);
+    earlier = writePolicy(3, 98);
+  }
+
+  private static Path writePolicy(long version, long seed) throws IOException {
+    Path policy = directory.resolve("policy/v%06d".formatted(version));
     try (Backend backend = BackendKind.CPU.open();
         PolicyModel first = PolicyModel.load(backend, config.model().initial());
-        Parameters weights = Parameters.random(backend, first.model().config().parameters(), 99)) {
+        Parameters weights =
+            Parameters.random(backend, first.model().config().parameters(), seed)) {
       CheckpointDirectory.write(
-          other,
+          policy,
           first.model().config(),
           ModelWeights.sources(weights),
           first.tokenizer()::save,
           CheckpointManifest.describing(
-              CheckpointKind.POLICY, "policy", 7, null, 0, 0, Map.of(), Map.of()));
+              CheckpointKind.POLICY, "policy", version, null, 0, 0, Map.of(), Map.of()));
     }
+    return policy;
   }
 
   private static TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness(
@@ -103,11 +113,15 @@ class RolloutOperatorTest {
   }
 
   private static PolicyCheckpoint announcement() {
+    return announcement(7, other);
+  }
+
+  private static PolicyCheckpoint announcement(long version, Path policy) {
     return PolicyCheckpoint.newBuilder()
         .setModel(config.model().name())
-        .setVersion(7)
-        .setUri(other.toString())
-        .setManifestSha256(CheckpointDirectory.manifestDigest(other))
+        .setVersion(version)
+        .setUri(policy.toString())
+        .setManifestSha256(CheckpointDirectory.manifestDigest(policy))
         .setIteration(0)
         .setStep(0)
         .setRollouts(0)
@@ -265,6 +279,21 @@ class RolloutOperatorTest {
       harness.endInput2();
       List<Rollout> rollouts = harness.extractOutputValues();
       assertOnceEach(20, rollouts);
+      rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+    }
+  }
+
+  /** A job that starts from a later version reads the announcements from their beginning. */
+  @Test
+  void anEarlierVersionChangesNothing() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      harness.processElement2(announcement(), 0);
+      harness.processElement2(announcement(3, earlier), 0);
+      feed(harness, 0, 8);
+      end(harness);
+      List<Rollout> rollouts = harness.extractOutputValues();
+      assertOnceEach(8, rollouts);
       rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
     }
   }
