@@ -5,10 +5,14 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** Texts as words and sentences. */
 final class Words {
+
+  private static final Pattern BETWEEN_WORDS = Pattern.compile("[^\\p{L}\\p{N}']+");
+  private static final Pattern BETWEEN_SENTENCES = Pattern.compile("(?<=[.!?])\\s+");
 
   private static final Set<String> LEXICON = lexicon();
 
@@ -16,7 +20,8 @@ final class Words {
 
   /** Lower-case words, without punctuation. */
   static List<String> of(String text) {
-    return Stream.of(text.toLowerCase(Locale.ROOT).split("[^\\p{L}\\p{N}']+"))
+    return BETWEEN_WORDS
+        .splitAsStream(text.toLowerCase(Locale.ROOT))
         .filter(word -> !word.isEmpty())
         .toList();
   }
@@ -24,12 +29,18 @@ final class Words {
   /** Sentences with their marks. */
   static List<String> sentences(String text) {
     List<String> sentences = new ArrayList<>();
-    for (String sentence : text.strip().split("(?<=[.!?])\\s+")) {
+    for (String sentence : BETWEEN_SENTENCES.split(text.strip())) {
       if (!sentence.isBlank()) {
         sentences.add(sentence.strip());
       }
     }
     return sentences;
+  }
+
+  /** Whether the last sentence has its mark. */
+  static boolean endsSentence(String text) {
+    String stripped = text.strip();
+    return !stripped.isEmpty() && ".!?".indexOf(stripped.charAt(stripped.length() - 1)) >= 0;
   }
 
   /** Share of the clause's words that a sentence has. */
