@@ -200,6 +200,21 @@ public final class TopicAdmin implements AutoCloseable {
             "move consumer group " + group + " on " + settings.nameOf(topic));
   }
 
+  /** The next records that a consumer group reads, by partition; none where it never read. */
+  public Map<Integer, Long> groupPositions(String group, Topic<?> topic) throws IOException {
+    Map<Integer, Long> positions = new HashMap<>();
+    get(
+            admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata(),
+            "list the offsets of consumer group " + group)
+        .forEach(
+            (partition, offset) -> {
+              if (offset != null && partition.topic().equals(settings.nameOf(topic))) {
+                positions.put(partition.partition(), offset.offset());
+              }
+            });
+    return positions;
+  }
+
   @Override
   public void close() {
     admin.close(Duration.ofSeconds(5));

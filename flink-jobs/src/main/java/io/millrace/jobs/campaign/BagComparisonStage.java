@@ -50,7 +50,8 @@ final class BagComparisonStage extends JobStage {
       throws Exception {
     StageRecord sampling = record.stage(id(version(), RejectionStage.NAME)).orElseThrow();
     CheckpointRef all = sampling.checkpoint(CheckpointRef.POLICY).orElseThrow();
-    List<String> settings = settings(sampler(record, sampling), all);
+    List<String> settings =
+        settings(RejectionStage.start(context, record, sampler(record, sampling)), all);
     MillraceConfig config = context.config(settings);
     prepare(JobSettings.kafka(config));
     StageJob job = context.job(this, Job.REJECTION_SAMPLING, settings);
@@ -83,10 +84,10 @@ final class BagComparisonStage extends JobStage {
     return sampler;
   }
 
-  private List<String> settings(CheckpointRef sampler, CheckpointRef all) throws IOException {
+  private List<String> settings(CheckpointRef start, CheckpointRef all) throws IOException {
     MillraceConfig config = context.config();
     return List.of(
-        "model.initial=" + CampaignContext.location(sampler),
+        "model.initial=" + CampaignContext.location(start),
         "model.name=" + config.model().name() + "-" + NAME,
         "kafka.topic-prefix=" + config.kafka().topicPrefix() + NAME + ".",
         // What the version's own run left: no prompt is sampled anew.

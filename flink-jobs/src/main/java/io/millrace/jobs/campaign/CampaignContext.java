@@ -121,6 +121,24 @@ final class CampaignContext {
     }
   }
 
+  /** Where a job goes on reading a topic, by "topic/partition": at its beginning to begin with. */
+  Map<String, Long> positions(Job job, Topic<?> topic) throws IOException {
+    try (TopicAdmin admin = new TopicAdmin(kafka())) {
+      Map<Integer, Long> read = admin.groupPositions(group(kafka(), job), topic);
+      Map<String, Long> positions = new TreeMap<>(offsets(topic));
+      partitions(positions, topic)
+          .keySet()
+          .forEach(
+              partition ->
+                  positions.put(topic.name() + "/" + partition, read.getOrDefault(partition, 0L)));
+      return positions;
+    }
+  }
+
+  private static String group(KafkaSettings settings, Job job) {
+    return settings.topicPrefix() + job.id();
+  }
+
   /** What {@link #offsets} said of a topic, by partition. */
   static Map<Integer, Long> partitions(Map<String, Long> offsets, Topic<?> topic) {
     String prefix = topic.name() + "/";
@@ -168,7 +186,7 @@ final class CampaignContext {
   void startAt(KafkaSettings settings, Job job, Topic<?> topic, Map<String, Long> offsets)
       throws IOException {
     try (TopicAdmin admin = new TopicAdmin(settings)) {
-      admin.moveGroup(settings.topicPrefix() + job.id(), topic, partitions(offsets, topic));
+      admin.moveGroup(group(settings, job), topic, partitions(offsets, topic));
     }
   }
 

@@ -45,7 +45,11 @@ final class JudgmentStage extends JobStage {
 
   @Override
   Map<String, Long> starting(CampaignRecord record) throws Exception {
-    Map<String, Long> start = new TreeMap<>(context.offsets(Topic.PROMPTS));
+    // The demo world's people send a version's prompts; those of applications may be there already.
+    Map<String, Long> start =
+        people != null
+            ? new TreeMap<>(context.offsets(Topic.PROMPTS))
+            : new TreeMap<>(context.positions(Job.ROLLOUT, Topic.PROMPTS));
     start.put("policy", record.latest(CheckpointRef.POLICY).version());
     return start;
   }

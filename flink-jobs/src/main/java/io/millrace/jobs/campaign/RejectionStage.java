@@ -2,6 +2,7 @@ package io.millrace.jobs.campaign;
 
 import io.millrace.jobs.BagFile;
 import io.millrace.jobs.Job;
+import io.millrace.jobs.config.RejectionSamplingSection.StartFrom;
 import io.millrace.jobs.local.MetricsFollower;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Topic;
@@ -64,16 +65,23 @@ final class RejectionStage extends JobStage {
     return record.stage(id(version, JudgmentStage.NAME)).orElseThrow().start();
   }
 
+  /** What fine-tuning starts from: the policy that samples, or the chat checkpoint. */
+  static CheckpointRef start(CampaignContext context, CampaignRecord record, CheckpointRef policy) {
+    return context.config().rejectionSampling().startFrom() == StartFrom.INITIAL
+        ? record.chat()
+        : policy;
+  }
+
   /**
    * What the job is told.
    *
-   * @param policy that samples, and is fine-tuned
+   * @param policy that samples
    */
   static List<String> settings(
       CampaignContext context, CampaignRecord record, int version, CheckpointRef policy)
       throws IOException {
     List<String> settings = new ArrayList<>();
-    settings.add("model.initial=" + CampaignContext.location(policy));
+    settings.add("model.initial=" + CampaignContext.location(start(context, record, policy)));
     settings.add("rejection-sampling.prompts=new");
     settings.add("rejection-sampling.prompts-per-version" + NEVER);
     for (int before = version - 1; before > 0; before--) {

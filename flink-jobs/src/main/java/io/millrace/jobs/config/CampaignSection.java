@@ -32,8 +32,8 @@ public record CampaignSection(
             value = "512",
             help =
                 "Demo world: prompts of a version, each answered twice for the annotators, and K"
-                    + " times by rejection sampling. External: what came to the topic prompts since"
-                    + " the version began.")
+                    + " times by rejection sampling. External: those that the job rollout answers"
+                    + " while judgments are waited for.")
         int prompts,
     @Option(value = "3200", help = "Demo world: demonstrations that the chat checkpoint imitates.")
         int demonstrations,

@@ -67,9 +67,10 @@ class CampaignTest {
             "v2-reward-models",
             "v2-rejection-sampling",
             "v2-ppo",
+            "v2-evaluation",
             "v2-gold",
             "v2-last-samples-only"),
-        record.stages().stream().map(StageRecord::id).toList().subList(7, 13));
+        record.stages().stream().map(StageRecord::id).toList().subList(8, 15));
 
     // Policies: chat 1, rejection sampling 2 and 3, then one of each PPO iteration.
     List<Long> policies =
