@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 class LoopTest {
 
   private static final int ITERATIONS = 4;
-  private static final int BATCH = 128;
+  private static final int BATCH = 64;
 
   @Test
   void theLoopTurnsThroughAFailureAndLearnsFromEveryRecordOnce(@TempDir Path directory)

@@ -47,8 +47,8 @@ final class QuickstartCommand implements Callable<Integer> {
 
   @Option(
       names = "--iterations",
-      defaultValue = "50",
-      description = "PPO iterations of 128 rollouts (default: ${DEFAULT-VALUE}).")
+      defaultValue = "60",
+      description = "PPO iterations of 64 rollouts (default: ${DEFAULT-VALUE}).")
   private int iterations;
 
   @Option(

@@ -27,7 +27,7 @@ public record CampaignSection(
                 "Judgments that a version waits for, of samples of the latest policy; judgments of"
                     + " two of its samples, or of one beside another policy's.")
         long judgments,
-    @Option(value = "20", help = "PPO iterations of a version.") long ppoIterations,
+    @Option(value = "40", help = "PPO iterations of a version.") long ppoIterations,
     @Option(
             value = "512",
             help =
@@ -38,7 +38,7 @@ public record CampaignSection(
     @Option(value = "3200", help = "Demo world: demonstrations that the chat checkpoint imitates.")
         int demonstrations,
     @Option(
-            value = "1024",
+            value = "16384",
             help =
                 "Demo world: helpfulness judgments between responses that people wrote, there"
                     + " before the first version; half as many on safety. 0: none.")

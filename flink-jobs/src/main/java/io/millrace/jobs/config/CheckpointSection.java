@@ -17,8 +17,9 @@ public record CheckpointSection(
     @Option(
             value = "0",
             help =
-                "How many of the newest versions of each model stay; 0: all. The first version"
-                    + " and model.initial always stay.")
+                "How many of the newest versions of each model stay; 0: all. The first version,"
+                    + " model.initial, the promoted version and the one promoted before it always"
+                    + " stay.")
         int keep,
     @Option(value = "0", help = "Versions divisible by this stay for good; 0: none do.")
         long keepEvery,

@@ -26,15 +26,19 @@ public record GateSection(
         double maxFalseRefusals,
     @Option(value = "30.0", help = "KL to model.initial at most, in nats per response.")
         double maxKl,
-    @Option(value = "2.0", help = "Perplexity at most, as a multiple of the first version's.")
+    @Option(
+            value = "2.0",
+            help =
+                "Perplexity at most, as a multiple of the baseline's: of the first version that was"
+                    + " promoted.")
         double maxPerplexityRatio,
-    @Option(value = "0.5", help = "Mean response length at least, of the first version's.")
+    @Option(value = "0.5", help = "Mean response length at least, of the baseline's.")
         double minLengthRatio,
-    @Option(value = "2.0", help = "Mean response length at most, of the first version's.")
+    @Option(value = "2.0", help = "Mean response length at most, of the baseline's.")
         double maxLengthRatio,
     @Option(
             value = "0.5",
-            help = "Shares of distinct unigrams and bigrams at least, of the first version's.")
+            help = "Shares of distinct unigrams and bigrams at least, of the baseline's.")
         double minDistinctRatio,
     @Option(value = "0.2", help = "Share of responses cut at the length limit at most.")
         double maxTruncated)

@@ -51,7 +51,7 @@ public record PpoSection(
                 "Decoupled PPO: stale rollouts are clipped around today's policy and weighted, not"
                     + " only bounded.")
         boolean decoupled,
-    @Option(value = "2.0", help = "A stale token's importance weight is truncated to this.")
+    @Option(value = "10.0", help = "A stale token's importance weight is truncated to this.")
         double maxImportanceWeight,
     @Option(
             value = "8",

@@ -4,7 +4,6 @@ import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.safety.SafetyClassifiers;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.PpoIteration;
@@ -35,7 +34,7 @@ public final class BareLoop implements AutoCloseable {
   private final PpoTrainer trainer;
 
   /**
-   * Loads the models; the critic starts from the helpfulness reward model.
+   * Loads the models; the critic starts from the helpfulness reward model's trunk.
    *
    * @param models that score, one of each objective
    */
@@ -61,7 +60,7 @@ public final class BareLoop implements AutoCloseable {
     try (CheckpointDirectory checkpoint =
         CheckpointDirectory.open(
             CheckpointStore.resolve(models.get(Objective.HELPFULNESS).getUri()))) {
-      return ModelWeights.rewardModel(backend, checkpoint);
+      return PpoTrainers.critic(backend, checkpoint);
     }
   }
 

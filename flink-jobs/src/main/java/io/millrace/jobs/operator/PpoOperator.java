@@ -8,7 +8,6 @@ import io.millrace.jobs.config.PpoSection;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.EarlyStop;
 import io.millrace.model.rlhf.PiecewiseReward;
@@ -233,12 +232,12 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         .orElse(batch.get(0).helpfulnessUri);
   }
 
-  /** The critic starts from the helpfulness reward model that scored the first batch. */
+  /** The critic starts from the trunk of the helpfulness reward model that scored the first batch. */
   private PpoTrainer trainer(String criticUri) throws IOException {
     ScalarModel critic;
     try (LocalCheckpoint files = settings.checkpoints().open(criticUri);
         CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
-      critic = ModelWeights.rewardModel(backend, checkpoint);
+      critic = PpoTrainers.critic(backend, checkpoint);
     }
     return trainer(critic);
   }

@@ -2,6 +2,8 @@ package io.millrace.jobs.operator;
 
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.PpoSection;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.rlhf.AdaptiveKl;
@@ -20,6 +22,18 @@ import io.millrace.model.train.PpoTrainer;
 final class PpoTrainers {
 
   private PpoTrainers() {}
+
+  /**
+   * A critic before its first update: a reward model's trunk with a head of zeros. It is to predict
+   * whitened rewards, whose mean is 0, and not scores: with the reward model's head it would begin
+   * as far from all returns as the scores are, and the first advantages would be that error, which
+   * throws a good policy back by many iterations.
+   */
+  static ScalarModel critic(Backend backend, CheckpointDirectory rewardModel) {
+    ScalarModel critic = ModelWeights.rewardModel(backend, rewardModel);
+    critic.resetHead();
+    return critic;
+  }
 
   /** A trainer of both models, which it closes with itself. */
   static PpoTrainer of(

@@ -51,7 +51,7 @@ import org.apache.flink.api.common.JobStatus;
  */
 public final class Quickstart {
 
-  private static final int BATCH = 128;
+  private static final int BATCH = 64;
   private static final int SAMPLES_PER_PROMPT = 2;
   private static final int MAX_TOKENS = 40;
   private static final int SUPERVISED_BATCH = 10;
@@ -125,8 +125,8 @@ public final class Quickstart {
             "supervised.schedule-steps=" + Math.max(21, updates),
             "supervised.sequence-length=128",
             "supervised.publish-every=" + Integer.MAX_VALUE,
-            "reward-model.batch-size=32",
-            "reward-model.learning-rate=2e-3",
+            "reward-model.batch-size=16",
+            "reward-model.learning-rate=1e-3",
             "reward-model.max-tokens=128",
             // PPO begins with the first version of each, which the archive alone must bring.
             "reward-model.publish-every=" + Math.min(256, settings.archive() / 2),
@@ -137,7 +137,7 @@ public final class Quickstart {
             "rollout.max-prompt-tokens=80",
             "ppo.batch-size=" + BATCH,
             "ppo.mini-batch-size=32",
-            "ppo.learning-rate=5e-4",
+            "ppo.learning-rate=3.5e-4",
             "ppo.critic-learning-rate=1e-3",
             "ppo.kl=0.05",
             "ppo.score-batch-size=" + BATCH,

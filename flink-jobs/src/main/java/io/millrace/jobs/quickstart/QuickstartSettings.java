@@ -41,7 +41,7 @@ public record QuickstartSettings(
 
   /** What {@code ./millrace quickstart} runs. */
   public static QuickstartSettings standard(long seed, Path directory) {
-    return new QuickstartSettings(seed, directory, 3200, 2048, 50, 200, 0, ONE_BEHIND);
+    return new QuickstartSettings(seed, directory, 3200, 16_384, 60, 200, 0, ONE_BEHIND);
   }
 
   public QuickstartSettings withFailAtRollout(long rollout) {

@@ -34,6 +34,11 @@ public final class ScalarModel implements AutoCloseable {
     return new ScalarModel(backend, config, weights);
   }
 
+  /** Gives it a head of zeros, which scores everything 0. */
+  public void resetHead() {
+    backend.zero(weights.get(LlamaConfig.SCORE));
+  }
+
   public LlamaConfig config() {
     return config;
   }

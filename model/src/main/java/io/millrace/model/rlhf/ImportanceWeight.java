@@ -13,8 +13,11 @@ package io.millrace.model.rlhf;
  */
 public record ImportanceWeight(double limit) {
 
-  /** Twice what a fresh token counts. */
-  public static final double DEFAULT_LIMIT = 2;
+  /**
+   * Few tokens reach it. At 2 the policy learns too little of what it has come to say more often,
+   * the KL penalty on it included: four versions behind, it runs away (docs/quickstart.md).
+   */
+  public static final double DEFAULT_LIMIT = 10;
 
   public ImportanceWeight {
     Checks.that(limit >= 1 && Double.isFinite(limit), "limit", limit, "finite and at least 1");
