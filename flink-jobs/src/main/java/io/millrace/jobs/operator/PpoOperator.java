@@ -232,7 +232,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         .orElse(batch.get(0).helpfulnessUri);
   }
 
-  /** The critic starts from the trunk of the helpfulness reward model that scored the first batch. */
+  /**
+   * The critic starts from the trunk of the helpfulness reward model that scored the first batch.
+   */
   private PpoTrainer trainer(String criticUri) throws IOException {
     ScalarModel critic;
     try (LocalCheckpoint files = settings.checkpoints().open(criticUri);

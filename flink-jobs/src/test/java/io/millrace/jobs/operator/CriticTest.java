@@ -13,6 +13,7 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -22,7 +23,8 @@ import org.junit.jupiter.api.io.TempDir;
 class CriticTest {
 
   @Test
-  void expectsNothingAtFirstAndSeesWhatTheRewardModelSees(@TempDir Path directory) {
+  void expectsNothingAtFirstAndSeesWhatTheRewardModelSees(@TempDir Path directory)
+      throws IOException {
     MillraceConfig config =
         InitialModel.ensure(
             ConfigLoader.load(

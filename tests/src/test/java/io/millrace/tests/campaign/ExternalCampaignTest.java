@@ -22,6 +22,7 @@ import io.millrace.jobs.local.Progress;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -41,8 +42,7 @@ class ExternalCampaignTest {
   private static final int JUDGMENTS = 12;
 
   @Test
-  void whatWasThereBeforeTheCampaignIsAnsweredAndSampled(@TempDir Path directory)
-      throws Exception {
+  void whatWasThereBeforeTheCampaignIsAnsweredAndSampled(@TempDir Path directory) throws Exception {
     try (EmbeddedBroker broker = EmbeddedBroker.start(directory.resolve("kafka"), 0)) {
       KafkaSettings kafka = KafkaSettings.of(broker.bootstrapServers());
       try (TopicAdmin admin = new TopicAdmin(kafka)) {
@@ -69,14 +69,15 @@ class ExternalCampaignTest {
           judgments.produced().values().stream().mapToLong(n -> n).sum() >= JUDGMENTS,
           judgments.toString());
       StageRecord sampling = record.stages().get(3);
-      assertEquals(PROMPTS, sampling.consumed().get("prompts"), "prompts from before were left out");
+      assertEquals(
+          PROMPTS, sampling.consumed().get("prompts"), "prompts from before were left out");
       assertEquals(1, sampling.checkpoint(CheckpointRef.POLICY).orElseThrow().version());
       assertEquals(idsOf(prompts), sentPrompts(kafka), "the campaign sends no prompts");
       assertTrue(judgedBy(kafka).stream().allMatch(name -> name.startsWith("annotator-")));
     }
   }
 
-  private static ConfigTree tree(Path directory, String bootstrapServers) {
+  private static ConfigTree tree(Path directory, String bootstrapServers) throws IOException {
     List<String> settings =
         new ArrayList<>(SmallCampaign.settings(directory.resolve("campaign"), 1));
     settings.addAll(
