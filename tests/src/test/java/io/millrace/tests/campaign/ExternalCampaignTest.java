@@ -32,10 +32,12 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A campaign on a Kafka of one's own, with annotators of one's own. */
 @Tag("slow")
+@Timeout(300) // For judgments that never come.
 class ExternalCampaignTest {
 
   private static final int PROMPTS = 24;
@@ -90,7 +92,8 @@ class ExternalCampaignTest {
             "reward-model.batch-size=8",
             "rejection-sampling.batch-size=4",
             "rejection-sampling.sequence-length=128",
-            "rollout.batch-size=16"));
+            "rollout.batch-size=16",
+            "rollout.samples-per-prompt=2"));
     ConfigTree tree = ConfigLoader.tree(Optional.empty()).with(settings);
     String chat = InitialModel.ensure(tree.config(List.of())).model().initial();
     return tree.with(List.of("model.initial=" + chat));
