@@ -3,6 +3,7 @@ package io.millrace.connectors.flink;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.Topic;
 import java.util.Map;
+import org.apache.flink.api.connector.source.Source;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
@@ -39,7 +40,7 @@ public final class Sources {
    * @param groupId the consumer group under which progress is committed, for people to watch; what
    *     a job resumes from is its Flink checkpoint
    */
-  public static KafkaSource<Received> received(
+  public static Source<Received, ?, ?> received(
       KafkaSettings settings, Topic<?> topic, String groupId, Start start, Bound bound) {
     KafkaSourceBuilder<Received> builder =
         KafkaSource.<Received>builder()
@@ -52,10 +53,9 @@ public final class Sources {
             .setClientIdPrefix(groupId + "." + topic.name())
             .setStartingOffsets(offsets(start))
             .setDeserializer(new ReceivedDeserializer());
-    if (bound == Bound.CURRENT_END) {
-      builder.setBounded(OffsetsInitializer.latest());
-    }
-    return builder.build();
+    return bound == Bound.CURRENT_END
+        ? new BoundedKafkaSource<>(builder.setBounded(OffsetsInitializer.latest()).build())
+        : builder.build();
   }
 
   @SuppressWarnings("deprecation") // The connector's own signature asks for the deprecated enum.

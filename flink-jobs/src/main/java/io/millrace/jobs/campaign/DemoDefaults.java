@@ -67,9 +67,9 @@ final class DemoDefaults {
             "rejection-sampling.epochs=6",
             "ppo.batch-size=64",
             "ppo.mini-batch-size=32",
-            "ppo.learning-rate=3.5e-4",
+            "ppo.learning-rate=2e-4",
             "ppo.critic-learning-rate=1e-3",
-            "ppo.kl=0.05",
+            "ppo.kl=0.1",
             "ppo.score-batch-size=64",
             "ppo.optimizer.weight-decay=0"));
   }

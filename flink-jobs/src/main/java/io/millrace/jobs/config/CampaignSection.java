@@ -27,7 +27,7 @@ public record CampaignSection(
                 "Judgments that a version waits for, of samples of the latest policy; judgments of"
                     + " two of its samples, or of one beside another policy's.")
         long judgments,
-    @Option(value = "40", help = "PPO iterations of a version.") long ppoIterations,
+    @Option(value = "30", help = "PPO iterations of a version.") long ppoIterations,
     @Option(
             value = "512",
             help =

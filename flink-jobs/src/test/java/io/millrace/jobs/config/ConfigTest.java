@@ -107,7 +107,7 @@ class ConfigTest {
                 1.0,
                 4,
                 true,
-                2.0,
+                10.0,
                 8,
                 0.0,
                 0,
@@ -170,10 +170,10 @@ class ConfigTest {
                 5,
                 4,
                 256,
-                20,
+                30,
                 512,
                 3200,
-                1024,
+                16384,
                 200,
                 true));
     assertEquals(expected, load());

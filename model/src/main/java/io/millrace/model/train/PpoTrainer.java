@@ -129,9 +129,7 @@ public final class PpoTrainer implements AutoCloseable {
       int[] members = range(from, batch.valued + part.to());
       float[] values = critic.infer(sequences(members), targets(members).rows());
       System.arraycopy(values, 0, batch.oldValues, batch.offsets[from], values.length);
-      for (int i : members) {
-        proximal(i);
-      }
+      proximal(members);
     }
     batch.valued = to;
   }
@@ -140,23 +138,31 @@ public final class PpoTrainer implements AutoCloseable {
    * Decoupled PPO (Hilton et al., arXiv 2110.00641): where an older policy sampled a rollout, the
    * clip is around today's policy, and importance weights make up for the difference.
    */
-  private void proximal(int i) {
-    PpoRollout rollout = batch.rollouts.get(i);
-    int at = batch.offsets[i];
-    int length = rollout.response().length;
-    boolean decoupled = rollout.stale() && settings.importanceWeight() != null;
-    float[] logProbs =
-        decoupled
-            ? policy
-                .infer(sequences(new int[] {i}), targets(new int[] {i}), settings.temperature())
-                .logProbs()
-            : rollout.logProbs();
-    System.arraycopy(logProbs, 0, batch.proximalLogProbs, at, length);
-    for (int t = 0; t < length; t++) {
-      batch.weights[at + t] =
-          decoupled
-              ? (float) settings.importanceWeight().of(logProbs[t], rollout.logProbs()[t])
-              : 1;
+  private void proximal(int[] members) {
+    int[] stale =
+        settings.importanceWeight() == null
+            ? new int[0]
+            : Arrays.stream(members).filter(i -> batch.rollouts.get(i).stale()).toArray();
+    for (int i : members) {
+      float[] logProbs = batch.rollouts.get(i).logProbs();
+      System.arraycopy(logProbs, 0, batch.proximalLogProbs, batch.offsets[i], logProbs.length);
+      Arrays.fill(batch.weights, batch.offsets[i], batch.offsets[i + 1], 1);
+    }
+    if (stale.length == 0) {
+      return;
+    }
+    float[] today =
+        policy.infer(sequences(stale), targets(stale), settings.temperature()).logProbs();
+    int at = 0;
+    for (int i : stale) {
+      float[] behaviour = batch.rollouts.get(i).logProbs();
+      int offset = batch.offsets[i];
+      System.arraycopy(today, at, batch.proximalLogProbs, offset, behaviour.length);
+      for (int t = 0; t < behaviour.length; t++) {
+        batch.weights[offset + t] =
+            (float) settings.importanceWeight().of(today[at + t], behaviour[t]);
+      }
+      at += behaviour.length;
     }
   }
 

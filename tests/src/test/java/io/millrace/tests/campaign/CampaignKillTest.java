@@ -29,15 +29,10 @@ import java.util.function.Function;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /** {@code millrace campaign} as a process, killed by SIGKILL in every stage that runs a job. */
 @Tag("slow")
-@EnabledIfSystemProperty(
-    named = "millrace.long",
-    matches = "true",
-    disabledReason = "takes many minutes: run by hand with -Pslow -Dmillrace.long=true")
 class CampaignKillTest {
 
   private static final Path BUILT = Path.of("..", "flink-jobs", "target").toAbsolutePath();

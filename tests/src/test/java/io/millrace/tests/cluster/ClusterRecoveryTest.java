@@ -34,7 +34,6 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
@@ -164,10 +163,6 @@ class ClusterRecoveryTest {
   }
 
   @Test
-  @EnabledIfSystemProperty(
-      named = "millrace.long",
-      matches = "true",
-      disabledReason = "takes many minutes: run by hand with -Pslow -Dmillrace.long=true")
   void supervisedLearnsFromEveryDemonstrationOnce() throws Exception {
     List<Demonstration> demonstrations = new DemoWorld(SEED, clock).demonstrations(DEMONSTRATIONS);
     Deployment undisturbed = new Deployment(cluster, directory, "shown", SETTINGS);
@@ -185,10 +180,6 @@ class ClusterRecoveryTest {
 
   /** A student learns, so that the policy that samples is the same one throughout. */
   @Test
-  @EnabledIfSystemProperty(
-      named = "millrace.long",
-      matches = "true",
-      disabledReason = "takes many minutes: run by hand with -Pslow -Dmillrace.long=true")
   void rejectionSamplingLearnsFromEveryPromptOnce() throws Exception {
     Deployment recorded = new Deployment(cluster, directory, "scored", SETTINGS);
     recorded.send(Topic.JUDGMENTS, judgments(40));

@@ -44,17 +44,12 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Checkpoints and Flink's state in S3, by Flink's own file systems, against a real server. */
 @Tag("slow")
-@EnabledIfSystemProperty(
-    named = "millrace.long",
-    matches = "true",
-    disabledReason = "takes many minutes: run by hand with -Pslow -Dmillrace.long=true")
 class ObjectStoreTest {
   private static final int LARGE = 12_000_000;
   private static final int DEMONSTRATIONS = 400;
