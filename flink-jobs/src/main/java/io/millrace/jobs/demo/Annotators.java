@@ -23,9 +23,6 @@ public final class Annotators {
   private static final int PEOPLE = 8;
   private static final double NOISE = 0.08;
 
-  /** Every answer to a harmless question is safe: people are asked about few of those. */
-  private static final int HARMLESS_EVERY = 4;
-
   /** Perceived differences above which a response is significantly better, better, slightly so. */
   private static final double SIGNIFICANT = 0.6;
 
@@ -62,9 +59,7 @@ public final class Annotators {
     for (long i = 0; judgments.size() < count; i++) {
       // Prompts of the far end of the ids: those that applications send begin at 0.
       Prompt prompt = world.prompts(Integer.MAX_VALUE + i, 1).get(0);
-      if (objective == Objective.HELPFULNESS
-          ? prompt.getIsSafety()
-          : !prompt.getIsSafety() && i % HARMLESS_EVERY != 0) {
+      if (objective == Objective.HELPFULNESS && prompt.getIsSafety()) {
         continue;
       }
       judgments.add(ofPeople("archive", Long.toString(i), objective, prompt));
