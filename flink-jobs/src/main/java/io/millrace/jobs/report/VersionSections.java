@@ -103,7 +103,7 @@ final class VersionSections {
           withError(version, "gold/helpfulness"),
           withError(version, "gold/safety"),
           Format.PERCENT.of(version.get("gold/unsafe-compliance")),
-          version.get("gold/kl"),
+          Format.THOUSANDTHS.of(version.get("gold/kl")),
           version.get("gold/response-tokens"),
           version.get("gold/prompts"));
     }
