@@ -18,7 +18,6 @@ import java.util.SplittableRandom;
 public final class GenerateBench {
 
   private static final long SEED = 1;
-  private static final int WARM_UP = 3;
 
   private final Backend backend;
   private final LanguageModel model;
@@ -56,14 +55,16 @@ public final class GenerateBench {
     double[] seconds = new double[iterations];
     try (SamplingEngine engine =
         new SamplingEngine(model, EngineSettings.of(batch, promptLength + maxTokens))) {
-      for (int i = -WARM_UP; i < iterations; i++) {
+      WarmUp warmUp = new WarmUp();
+      for (int i = 0; i < iterations; ) {
+        boolean counts = !warmUp.goesOn();
         long start = System.nanoTime();
         int sampled = 0;
         for (SampledResponse response : engine.sampleAll(requests)) {
           sampled += response.tokens().length;
         }
-        if (i >= 0) {
-          seconds[i] = (System.nanoTime() - start) / 1e9;
+        if (counts) {
+          seconds[i++] = (System.nanoTime() - start) / 1e9;
         }
         if (sampled != batch * maxTokens) {
           throw new IllegalStateException(sampled + " tokens were sampled");

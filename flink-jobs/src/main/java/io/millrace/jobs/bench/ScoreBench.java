@@ -15,7 +15,6 @@ import java.util.SplittableRandom;
 public final class ScoreBench {
 
   private static final long SEED = 1;
-  private static final int WARM_UP = 3;
 
   private final Backend backend;
   private final LlamaConfig config;
@@ -51,7 +50,9 @@ public final class ScoreBench {
     try (LanguageModel reference = LanguageModel.random(backend, config, SEED);
         ScalarModel helpfulness = ScalarModel.onTrunkOf(backend, config, reference.weights());
         ScalarModel safety = ScalarModel.onTrunkOf(backend, config, reference.weights())) {
-      for (int i = -WARM_UP; i < iterations; i++) {
+      WarmUp warmUp = new WarmUp();
+      for (int i = 0; i < iterations; ) {
+        boolean counts = !warmUp.goesOn();
         long start = System.nanoTime();
         float[] scores = helpfulness.score(sequences);
         scores[0] += safety.score(sequences)[0];
@@ -59,8 +60,8 @@ public final class ScoreBench {
         if (!Float.isFinite(scores[0])) {
           throw new IllegalStateException("a score is not finite");
         }
-        if (i >= 0) {
-          seconds[i] = (System.nanoTime() - start) / 1e9;
+        if (counts) {
+          seconds[i++] = (System.nanoTime() - start) / 1e9;
         }
       }
     }

@@ -28,7 +28,6 @@ import java.util.SplittableRandom;
 public final class UpdateBench {
 
   private static final long SEED = 1;
-  private static final int WARM_UP = 3;
 
   private final Backend backend;
   private final LlamaConfig config;
@@ -65,20 +64,22 @@ public final class UpdateBench {
     List<PpoRollout> rollouts = rollouts();
     double[] seconds = new double[iterations];
     try (PpoTrainer trainer = trainer()) {
-      for (int i = -WARM_UP; i < iterations; i++) {
+      WarmUp warmUp = new WarmUp();
+      for (int i = 0; i < iterations; ) {
+        boolean counts = !warmUp.goesOn();
         trainer.begin(rollouts);
         if (trainer.advance().isPresent()) {
           throw new IllegalStateException("old values come before the update");
         }
-        if (i >= 0) {
+        if (counts) {
           times.resume();
         }
         long start = System.nanoTime();
         if (trainer.advance().isEmpty()) {
           throw new IllegalStateException("the batch is one mini-batch");
         }
-        if (i >= 0) {
-          seconds[i] = (System.nanoTime() - start) / 1e9;
+        if (counts) {
+          seconds[i++] = (System.nanoTime() - start) / 1e9;
           times.pause();
         }
       }
