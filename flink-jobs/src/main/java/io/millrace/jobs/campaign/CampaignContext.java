@@ -123,16 +123,14 @@ final class CampaignContext {
 
   /** Where a job goes on reading a topic, by "topic/partition": at its beginning to begin with. */
   Map<String, Long> positions(Job job, Topic<?> topic) throws IOException {
+    Map<String, Long> positions = offsets(topic);
+    positions.replaceAll((partition, end) -> 0L);
     try (TopicAdmin admin = new TopicAdmin(kafka())) {
-      Map<Integer, Long> read = admin.groupPositions(group(kafka(), job), topic);
-      Map<String, Long> positions = new TreeMap<>(offsets(topic));
-      partitions(positions, topic)
-          .keySet()
-          .forEach(
-              partition ->
-                  positions.put(topic.name() + "/" + partition, read.getOrDefault(partition, 0L)));
-      return positions;
+      admin
+          .groupPositions(group(kafka(), job), topic)
+          .forEach((partition, next) -> positions.put(topic.name() + "/" + partition, next));
     }
+    return positions;
   }
 
   private static String group(KafkaSettings settings, Job job) {

@@ -48,8 +48,8 @@ final class JudgmentStage extends JobStage {
     // The demo world's people send a version's prompts; those of applications may be there already.
     Map<String, Long> start =
         people != null
-            ? new TreeMap<>(context.offsets(Topic.PROMPTS))
-            : new TreeMap<>(context.positions(Job.ROLLOUT, Topic.PROMPTS));
+            ? context.offsets(Topic.PROMPTS)
+            : context.positions(Job.ROLLOUT, Topic.PROMPTS);
     start.put("policy", record.latest(CheckpointRef.POLICY).version());
     return start;
   }

@@ -141,10 +141,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox =
-        getContainingTask()
-            .getMailboxExecutorFactory()
-            .createExecutor(getOperatorConfig().getChainIndex());
+    mailbox = createMailbox();
     inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
     inFlight.forEach(this::submit);
     sampling =

@@ -187,10 +187,7 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
           PromotionChain.of(
               JobSettings.kafka(settings.config()), settings.config().model().name()));
     }
-    mailbox =
-        getContainingTask()
-            .getMailboxExecutorFactory()
-            .createExecutor(getOperatorConfig().getChainIndex());
+    mailbox = createMailbox();
     thread =
         new TrainingThread(
             "evaluation of " + settings.config().model().name(),

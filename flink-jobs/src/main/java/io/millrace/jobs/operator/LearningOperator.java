@@ -8,6 +8,7 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.ScheduledFuture;
+import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.runtime.state.OperatorStateCheckpointOutputStream;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StatePartitionStreamProvider;
@@ -88,6 +89,13 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
     stop();
     closeModels();
     super.close();
+  }
+
+  /** A mailbox of this operator, whose mails the task's own thread runs. */
+  protected final MailboxExecutor createMailbox() {
+    return getContainingTask()
+        .getMailboxExecutorFactory()
+        .createExecutor(getOperatorConfig().getChainIndex());
   }
 
   /** What a timer does, in the task's own thread. */

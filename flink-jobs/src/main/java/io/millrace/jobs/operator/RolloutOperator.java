@@ -113,10 +113,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox =
-        getContainingTask()
-            .getMailboxExecutorFactory()
-            .createExecutor(getOperatorConfig().getChainIndex());
+    mailbox = createMailbox();
     inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
     inFlight.forEach(this::submit);
     sampling =

@@ -105,10 +105,7 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox =
-        getContainingTask()
-            .getMailboxExecutorFactory()
-            .createExecutor(getOperatorConfig().getChainIndex());
+    mailbox = createMailbox();
     Environment environment = getContainingTask().getEnvironment();
     inlet = new Inlet(environment.getAllInputGates(), mailbox);
     outlet = new Outlet(environment.getAllWriters(), mailbox, this::flush);

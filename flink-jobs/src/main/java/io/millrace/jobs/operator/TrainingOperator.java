@@ -84,10 +84,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox =
-        getContainingTask()
-            .getMailboxExecutorFactory()
-            .createExecutor(getOperatorConfig().getChainIndex());
+    mailbox = createMailbox();
     inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
     training =
         new TrainingThread(
