@@ -51,9 +51,15 @@ import org.slf4j.LoggerFactory;
  * reward models are announced prompts wait.
  */
 public final class CandidatesOperator extends LearningOperator<Candidates>
-    implements TwoInputStreamOperator<Prompt, Announcement, Candidates>, BoundedMultiInput {
+    implements TwoInputStreamOperator<Prompt, Announcement, Candidates>,
+        BoundedMultiInput,
+        Following {
 
   private static final long serialVersionUID = 1;
+
+  /** 1 had the policy and the reward models in it. */
+  private static final int STATE_FORMAT = 2;
+
   private static final Logger LOG = LoggerFactory.getLogger(CandidatesOperator.class);
 
   private final RuntimeSettings settings;
@@ -200,21 +206,25 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   @Override
   public void processElement2(StreamRecord<Announcement> element) {
     Announcement announcement = element.getValue();
-    if (CheckpointStore.isRetired(announcement.uri)) {
-      return;
-    }
-    if (announcement.isPolicy()) {
-      sampler.use(announcement.uri);
-    } else {
+    if (!announcement.isPolicy()) {
       take(announcement);
+    } else if (!CheckpointStore.isRetired(announcement.uri)) {
+      sampler.use(announcement.uri);
     }
     sampling.wake();
   }
 
+  /** The later of two reward models of an objective counts, where the store has it still. */
   private void take(Announcement rewardModel) {
+    if (CheckpointStore.isRetired(rewardModel.uri)) {
+      return;
+    }
     Map<Objective, Announcement> more = new EnumMap<>(Objective.class);
     more.putAll(announced);
-    more.put(rewardModel.rewardModel(), rewardModel);
+    more.merge(
+        rewardModel.rewardModel(),
+        rewardModel,
+        (known, next) -> CheckpointStore.isEarlier(next.uri, known.uri) ? known : next);
     announced = more;
   }
 
@@ -387,9 +397,25 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   }
 
   @Override
-  protected void writeState(DataOutputStream out) throws IOException {
+  protected int stateFormat() {
+    return STATE_FORMAT;
+  }
+
+  @Override
+  public void writeAnnounced(DataOutputStream out) throws IOException {
     StateIo.writeText(out, sampler.policyUri());
     StateIo.writeList(out, List.copyOf(announced.values()), Announcement::write);
+  }
+
+  @Override
+  public void readAnnounced(DataInputStream in) throws IOException {
+    sampler.use(StateIo.readText(in));
+    // Of a state that is older than what the store keeps: prompts wait for later reward models.
+    StateIo.readList(in, Announcement::read).forEach(this::take);
+  }
+
+  @Override
+  protected void writeState(DataOutputStream out) throws IOException {
     StateIo.writeList(
         out,
         List.copyOf(inFlight.values()),
@@ -398,12 +424,8 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
 
   @Override
   protected void readState(DataInputStream in, int format) throws IOException {
-    sampler.use(StateIo.readText(in));
-    for (Announcement rewardModel : StateIo.readList(in, Announcement::read)) {
-      // Of a state that is older than what the store keeps: prompts wait for a later one.
-      if (!CheckpointStore.isRetired(rewardModel.uri)) {
-        take(rewardModel);
-      }
+    if (format == 1) {
+      readAnnounced(in);
     }
     StateIo.readList(in, stream -> codec.decode(StateIo.readBytes(stream)))
         .forEach(prompt -> inFlight.put(nextKey++, prompt));

@@ -3,12 +3,18 @@ package io.millrace.jobs.operator;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.ScheduledFuture;
 import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
 import org.apache.flink.runtime.state.OperatorStateCheckpointOutputStream;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StatePartitionStreamProvider;
@@ -22,7 +28,8 @@ import org.apache.flink.util.OutputTag;
  *
  * <p>Its state goes to Flink's raw operator state as one stream: a model of many megabytes is then
  * written and read piece by piece, with no second copy on the heap. The stream begins with a format
- * number, so that a later version can read what an earlier one wrote.
+ * number, so that a later version can read what an earlier one wrote. What all subtasks were told
+ * alike is beside it, as union state ({@link Following}).
  */
 abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
 
@@ -31,6 +38,9 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
 
   private transient boolean timerSet;
   private transient FigureGauges gauges;
+
+  /** Of one that is {@link Following}: an entry of each subtask. */
+  private transient ListState<byte[]> announced;
 
   /** Opens models and buffers; called once per attempt, before any state is restored. */
   protected abstract void openModels() throws Exception;
@@ -71,11 +81,26 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
       }
       readState(in, format);
     }
+    if (this instanceof Following following) {
+      announced =
+          context
+              .getOperatorStateStore()
+              .getUnionListState(
+                  new ListStateDescriptor<>("announced", BytePrimitiveArraySerializer.INSTANCE));
+      for (byte[] told : announced.get()) {
+        following.readAnnounced(new DataInputStream(new ByteArrayInputStream(told)));
+      }
+    }
   }
 
   @Override
   public void snapshotState(StateSnapshotContext context) throws Exception {
     super.snapshotState(context);
+    if (this instanceof Following following) {
+      ByteArrayOutputStream told = new ByteArrayOutputStream();
+      following.writeAnnounced(new DataOutputStream(told));
+      announced.update(List.of(told.toByteArray()));
+    }
     OperatorStateCheckpointOutputStream stream = context.getRawOperatorStateOutput();
     stream.startNewPartition();
     DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, BUFFER));

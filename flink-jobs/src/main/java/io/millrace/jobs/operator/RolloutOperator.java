@@ -48,9 +48,14 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  * they began with, while new ones begin with the new weights in the places that become free.
  */
 public final class RolloutOperator extends LearningOperator<Rollout>
-    implements TwoInputStreamOperator<Prompt, PolicyCheckpoint, Rollout>, BoundedMultiInput {
+    implements TwoInputStreamOperator<Prompt, PolicyCheckpoint, Rollout>,
+        BoundedMultiInput,
+        Following {
 
   private static final long serialVersionUID = 1;
+
+  /** 1 had the policy in it. */
+  private static final int STATE_FORMAT = 2;
 
   /** A prompt whose rollouts are not all emitted. */
   private record InFlight(Prompt prompt, BitSet emitted) {}
@@ -265,8 +270,22 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   @Override
-  protected void writeState(DataOutputStream out) throws IOException {
+  protected int stateFormat() {
+    return STATE_FORMAT;
+  }
+
+  @Override
+  public void writeAnnounced(DataOutputStream out) throws IOException {
     StateIo.writeText(out, sampler.policyUri());
+  }
+
+  @Override
+  public void readAnnounced(DataInputStream in) throws IOException {
+    sampler.use(StateIo.readText(in));
+  }
+
+  @Override
+  protected void writeState(DataOutputStream out) throws IOException {
     out.writeLong(sampled);
     out.writeLong(promptsTaken);
     StateIo.writeList(
@@ -280,7 +299,9 @@ public final class RolloutOperator extends LearningOperator<Rollout>
 
   @Override
   protected void readState(DataInputStream in, int format) throws IOException {
-    sampler.use(StateIo.readText(in));
+    if (format == 1) {
+      readAnnounced(in);
+    }
     sampled += in.readLong();
     promptsTaken += in.readLong();
     StateIo.readList(

@@ -41,12 +41,14 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  * settled when its last rollout comes, whenever it is scored.
  */
 public final class ScoreOperator extends LearningOperator<ScoredRollout>
-    implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>, BoundedMultiInput {
+    implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>,
+        BoundedMultiInput,
+        Following {
 
   private static final long serialVersionUID = 1;
 
-  /** 1 had no batches and nothing scored in it. */
-  private static final int STATE_FORMAT = 2;
+  /** 1 had no batches and nothing scored in it; 1 and 2 had what was announced. */
+  private static final int STATE_FORMAT = 3;
 
   private final RuntimeSettings settings;
   private final boolean bounded;
@@ -129,12 +131,20 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
 
   @Override
   public void processElement2(StreamRecord<RewardCheckpoint> element) {
-    RewardCheckpoint checkpoint = element.getValue();
-    if (!CheckpointStore.isRetired(checkpoint.getUri())) {
-      announced.put(checkpoint.getObjective(), checkpoint);
-    }
+    take(element.getValue());
     formBatches();
     scoring.wake();
+  }
+
+  /** The later of two reward models of an objective counts, where the store has it still. */
+  private void take(RewardCheckpoint checkpoint) {
+    if (CheckpointStore.isRetired(checkpoint.getUri())) {
+      return;
+    }
+    announced.merge(
+        checkpoint.getObjective(),
+        checkpoint,
+        (known, next) -> CheckpointStore.isEarlier(next.getUri(), known.getUri()) ? known : next);
   }
 
   private boolean ready() {
@@ -231,22 +241,30 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
         });
     StateIo.writeList(out, new ArrayList<>(outbox), ScoredRollout::write);
     StateIo.writeList(out, waiting, this::write);
+  }
+
+  @Override
+  public void writeAnnounced(DataOutputStream out) throws IOException {
     StateIo.writeList(out, List.copyOf(announced.values()), this::write);
   }
 
   @Override
+  public void readAnnounced(DataInputStream in) throws IOException {
+    // Of a state that is older than what the store keeps: rollouts wait for the announcements that
+    // follow.
+    StateIo.readList(in, this::readCheckpoint).forEach(this::take);
+  }
+
+  @Override
   protected void readState(DataInputStream in, int format) throws IOException {
-    if (format >= STATE_FORMAT) {
+    if (format >= 2) {
       StateIo.readList(in, this::readBatch).forEach(this::restore);
       outbox.addAll(StateIo.readList(in, ScoredRollout::read));
     }
     waiting.addAll(StateIo.readList(in, this::readRollout));
-    for (RewardCheckpoint checkpoint : StateIo.readList(in, this::readCheckpoint)) {
-      announced.put(checkpoint.getObjective(), checkpoint);
+    if (format <= 2) {
+      readAnnounced(in);
     }
-    // Of a state that is older than what the store keeps: rollouts wait for the announcements that
-    // follow.
-    announced.values().removeIf(checkpoint -> CheckpointStore.isRetired(checkpoint.getUri()));
     held =
         batches.stream().mapToInt(batch -> batch.rollouts().size()).sum()
             + outbox.size()

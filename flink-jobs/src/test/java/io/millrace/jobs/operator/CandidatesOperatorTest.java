@@ -20,12 +20,16 @@ import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.wire.SingleObject;
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -312,6 +316,56 @@ class CandidatesOperatorTest {
       harness.endInput2();
       List<Candidates> candidates = harness.extractOutputValues();
       assertInOrder(15, candidates);
+      candidates.forEach(c -> assertEquals(7, c.policyVersion));
+      assertWhatTheModelsSay(candidates);
+    }
+  }
+
+  @Test
+  void aSubtaskThatARescaleAddsHasTheLatestModels() throws Exception {
+    OperatorSubtaskState state;
+    try (var harness = harness(false)) {
+      harness.open();
+      announceRewardModels(harness);
+      harness.processElement2(policy(), 0);
+      state = harness.snapshot(1, 1);
+    }
+    for (int subtask = 0; subtask < 2; subtask++) {
+      try (var harness =
+          new TwoInputStreamOperatorTestHarness<>(
+              new CandidatesOperator(config, false), 2, 2, subtask)) {
+        harness.initializeState(OperatorStates.rescaled(state, 2, subtask));
+        harness.open();
+        feed(harness, 0, 3);
+        end(harness);
+        List<Candidates> candidates = harness.extractOutputValues();
+        assertInOrder(3, candidates);
+        candidates.forEach(c -> assertEquals(7, c.policyVersion));
+        assertWhatTheModelsSay(candidates);
+      }
+    }
+  }
+
+  /** Format 1: the policy, the reward models, and the prompts in flight. */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    out.writeInt(1);
+    StateIo.writeText(out, other.toString());
+    StateIo.writeList(
+        out,
+        List.of(rewardModelOf(Objective.HELPFULNESS), rewardModelOf(Objective.SAFETY)),
+        Announcement::write);
+    out.writeInt(1);
+    StateIo.writeBytes(out, SingleObject.of(Prompt.class).encode(prompt(0)));
+    try (var harness = harness(false)) {
+      harness.initializeState(OperatorStates.of(bytes.toByteArray()));
+      harness.open();
+      feed(harness, 1, 3);
+      end(harness);
+      List<Candidates> candidates = harness.extractOutputValues();
+      assertInOrder(3, candidates);
       candidates.forEach(c -> assertEquals(7, c.policyVersion));
       assertWhatTheModelsSay(candidates);
     }

@@ -14,6 +14,7 @@ import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
 import org.apache.flink.runtime.state.OperatorStateHandle;
 import org.apache.flink.runtime.state.OperatorStreamStateHandle;
 import org.apache.flink.runtime.state.memory.ByteStreamStateHandle;
+import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
 
 /** An operator's raw state as bytes, and back. */
 final class OperatorStates {
@@ -37,6 +38,12 @@ final class OperatorStates {
                         new long[] {0}, OperatorStateHandle.Mode.SPLIT_DISTRIBUTE)),
                 new ByteStreamStateHandle("golden", bytes)))
         .build();
+  }
+
+  /** A subtask's part of what one subtask alone had. */
+  static OperatorSubtaskState rescaled(OperatorSubtaskState state, int parallelism, int subtask) {
+    return AbstractStreamOperatorTestHarness.repartitionOperatorState(
+        state, parallelism, 1, parallelism, subtask);
   }
 
   /** Without a training thread, nothing happens between reading and writing. */

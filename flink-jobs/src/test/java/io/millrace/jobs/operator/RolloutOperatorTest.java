@@ -19,15 +19,20 @@ import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.train.StateIo;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.wire.SingleObject;
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -101,6 +106,12 @@ class RolloutOperatorTest {
   private static TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness(
       boolean bounded) throws Exception {
     return new TwoInputStreamOperatorTestHarness<>(new RolloutOperator(config, bounded), 1, 1, 0);
+  }
+
+  /** One of two subtasks. */
+  private static TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> subtask(
+      int index) throws Exception {
+    return new TwoInputStreamOperatorTestHarness<>(new RolloutOperator(config, false), 2, 2, index);
   }
 
   private static Prompt prompt(int i) {
@@ -295,6 +306,52 @@ class RolloutOperatorTest {
       List<Rollout> rollouts = harness.extractOutputValues();
       assertOnceEach(8, rollouts);
       rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+    }
+  }
+
+  @Test
+  void aSubtaskThatARescaleAddsSamplesWithTheLatestPolicy() throws Exception {
+    OperatorSubtaskState state;
+    try (var harness = harness(false)) {
+      harness.open();
+      harness.processElement2(announcement(), 0);
+      state = harness.snapshot(1, 1);
+    }
+    List<Rollout> rollouts = new ArrayList<>();
+    for (int subtask = 0; subtask < 2; subtask++) {
+      try (var harness = subtask(subtask)) {
+        harness.initializeState(OperatorStates.rescaled(state, 2, subtask));
+        harness.open();
+        feed(harness, 4 * subtask, 4 * subtask + 4);
+        end(harness);
+        rollouts.addAll(harness.extractOutputValues());
+      }
+    }
+    assertOnceEach(8, rollouts);
+    rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+  }
+
+  /** Format 1: the policy, two counts, and the prompts in flight. */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    out.writeInt(1);
+    StateIo.writeText(out, other.toString());
+    out.writeLong(2);
+    out.writeLong(1);
+    out.writeInt(1);
+    StateIo.writeBytes(out, SingleObject.of(Prompt.class).encode(prompt(0)));
+    BitSet emitted = new BitSet();
+    emitted.set(0, 2);
+    StateIo.writeBytes(out, emitted.toByteArray());
+    try (var harness = harness(false)) {
+      harness.initializeState(OperatorStates.of(bytes.toByteArray()));
+      harness.open();
+      end(harness);
+      Rollout rollout = harness.extractOutputValues().getFirst();
+      assertEquals("p0/2", rollout.getRolloutId());
+      assertEquals(7, rollout.getPolicyVersion());
     }
   }
 }

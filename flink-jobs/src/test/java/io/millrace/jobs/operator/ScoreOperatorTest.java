@@ -73,7 +73,7 @@ class ScoreOperatorTest {
 
   private static RewardCheckpoint rewardModel(Objective objective, long version)
       throws IOException {
-    Path path = directory.resolve(objective + "-" + version);
+    Path path = directory.resolve("%s/v%06d".formatted(objective, version));
     try (Backend backend = BackendKind.CPU.open();
         PolicyModel policy = PolicyModel.load(backend, config.model().initial());
         Parameters weights =
@@ -136,19 +136,29 @@ class ScoreOperatorTest {
   private static final class Run implements AutoCloseable {
     private final List<String> emitted = new ArrayList<>();
     private final boolean bounded;
+    private final int parallelism;
+    private final int subtask;
     private TwoInputStreamOperatorTestHarness<Rollout, RewardCheckpoint, ScoredRollout> harness;
     private ScoreOperator operator;
     private Output output;
     private long snapshots;
 
     Run(boolean bounded, OperatorSubtaskState state) throws Exception {
+      this(bounded, state, 1, 0);
+    }
+
+    Run(boolean bounded, OperatorSubtaskState state, int parallelism, int subtask)
+        throws Exception {
       this.bounded = bounded;
+      this.parallelism = parallelism;
+      this.subtask = subtask;
       begin(state);
     }
 
     private void begin(OperatorSubtaskState state) throws Exception {
       operator = new ScoreOperator(config, bounded);
-      harness = new TwoInputStreamOperatorTestHarness<>(operator, 1, 1, 0);
+      harness =
+          new TwoInputStreamOperatorTestHarness<>(operator, parallelism, parallelism, subtask);
       output = new Output();
       harness.getEnvironment().addOutputs(List.of(output));
       harness.setup();
@@ -295,26 +305,91 @@ class ScoreOperatorTest {
     }
   }
 
+  @Test
+  void aSubtaskThatARescaleAddsHasTheRewardModels() throws Exception {
+    OperatorSubtaskState state;
+    List<String> emitted = new ArrayList<>();
+    try (Run alone = new Run(false, null)) {
+      state = alone.announce(FIRST).announce(SECOND).feed(0, 3).snapshot();
+      alone.collect();
+      emitted.addAll(alone.emitted);
+    }
+    for (int subtask = 0; subtask < 2; subtask++) {
+      OperatorSubtaskState part = OperatorStates.rescaled(state, 2, subtask);
+      try (Run run = new Run(false, part, 2, subtask)) {
+        int from = 3 + 5 * subtask;
+        run.feed(from, from + 5).end();
+        emitted.addAll(run.emitted);
+      }
+    }
+    try (Run straight = new Run(false, null);
+        Run added = new Run(false, null)) {
+      straight.announce(SECOND).feed(0, 8).end();
+      added.announce(SECOND).feed(8, 13).end();
+      List<String> expected = new ArrayList<>(straight.emitted);
+      expected.addAll(added.emitted);
+      assertEquals(expected, emitted);
+    }
+  }
+
+  /** One that starts late reads the announcements from their beginning. */
+  @Test
+  void anEarlierRewardModelChangesNothing() throws Exception {
+    try (Run run = new Run(false, null);
+        Run straight = new Run(false, null)) {
+      run.announce(SECOND).announce(FIRST).feed(0, 9).end();
+      straight.announce(SECOND).feed(0, 9).end();
+      assertEquals(straight.emitted, run.emitted);
+    }
+  }
+
   /** Format 1: rollouts that wait, and announcements. */
   @Test
   void readsTheStateOfItsFirstFormat() throws Exception {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     DataOutputStream out = new DataOutputStream(bytes);
     out.writeInt(1);
-    StateIo.writeList(
-        out,
-        List.of(rollout(0), rollout(1), rollout(2)),
-        (stream, rollout) ->
-            StateIo.writeBytes(stream, SingleObject.of(Rollout.class).encode(rollout)));
-    StateIo.writeList(
-        out,
-        FIRST,
-        (stream, checkpoint) ->
-            StateIo.writeBytes(stream, SingleObject.of(RewardCheckpoint.class).encode(checkpoint)));
-    try (Run resumed = new Run(false, OperatorStates.of(bytes.toByteArray()));
+    writeRollouts(out, 0, 3);
+    writeAnnouncements(out, FIRST);
+    assertGoesOn(bytes.toByteArray(), 3);
+  }
+
+  /** Format 2: batches with their reward models, what is scored, what waits, and announcements. */
+  @Test
+  void readsTheStateOfItsSecondFormat() throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    out.writeInt(2);
+    out.writeInt(1);
+    writeRollouts(out, 0, 4);
+    writeAnnouncements(out, FIRST);
+    out.writeInt(0);
+    writeRollouts(out, 4, 5);
+    writeAnnouncements(out, FIRST);
+    assertGoesOn(bytes.toByteArray(), 5);
+  }
+
+  private static void writeRollouts(DataOutputStream out, int from, int to) throws IOException {
+    out.writeInt(to - from);
+    for (int i = from; i < to; i++) {
+      StateIo.writeBytes(out, SingleObject.of(Rollout.class).encode(rollout(i)));
+    }
+  }
+
+  private static void writeAnnouncements(DataOutputStream out, List<RewardCheckpoint> checkpoints)
+      throws IOException {
+    out.writeInt(checkpoints.size());
+    for (RewardCheckpoint checkpoint : checkpoints) {
+      StateIo.writeBytes(out, SingleObject.of(RewardCheckpoint.class).encode(checkpoint));
+    }
+  }
+
+  /** That a state with the first reward models and some rollouts ends as if it had never been. */
+  private static void assertGoesOn(byte[] state, int taken) throws Exception {
+    try (Run resumed = new Run(false, OperatorStates.of(state));
         Run straight = new Run(false, null)) {
-      resumed.feed(3, 6).end();
-      straight.announce(FIRST).feed(0, 6).end();
+      resumed.feed(taken, 9).end();
+      straight.announce(FIRST).feed(0, 9).end();
       assertEquals(straight.emitted, resumed.emitted);
     }
   }
