@@ -15,6 +15,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.flink.configuration.CheckpointingOptions;
+import org.apache.flink.runtime.OperatorIDPair;
+import org.apache.flink.runtime.jobgraph.JobVertex;
+import org.apache.flink.runtime.jobgraph.OperatorID;
 import org.apache.flink.streaming.api.graph.StreamEdge;
 import org.apache.flink.streaming.api.graph.StreamGraph;
 import org.apache.flink.streaming.api.graph.StreamNode;
@@ -94,6 +97,27 @@ class EdgesTest {
         }
       }
       assertEquals(LEARNING, found);
+    }
+  }
+
+  /** A task that holds an operator of one subtask for ever takes all operators in it along. */
+  @Test
+  void aSavepointGoesOnAtAnotherParallelism() throws Exception {
+    for (Job job : Job.values()) {
+      Map<OperatorID, Integer> most = new HashMap<>();
+      for (JobVertex task : graph(job, 1, "1d").getJobGraph().getVertices()) {
+        for (OperatorIDPair operator : task.getOperatorIDs()) {
+          most.put(operator.getGeneratedOperatorID(), task.getMaxParallelism());
+        }
+      }
+      for (JobVertex task : graph(job, 2, "1d").getJobGraph().getVertices()) {
+        for (OperatorIDPair operator : task.getOperatorIDs()) {
+          int limit = most.getOrDefault(operator.getGeneratedOperatorID(), -1);
+          assertTrue(
+              limit < 0 || task.getParallelism() <= limit,
+              () -> "%s of %s: at most %d".formatted(task, job, limit));
+        }
+      }
     }
   }
 

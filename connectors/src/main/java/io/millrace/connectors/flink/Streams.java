@@ -106,12 +106,16 @@ public final class Streams {
     return records;
   }
 
-  /** Writes a stream to its topic, exactly once. */
+  /**
+   * Writes a stream to its topic, exactly once; with the parallelism of what makes the records, so
+   * that what follows a trainer stays with it when the rest of a job is rescaled.
+   */
   public static <T extends SpecificRecordBase> void write(
       DataStream<T> records, KafkaSettings settings, Topic<T> topic, String job) {
     String transactionalIdPrefix = settings.topicPrefix() + job + "." + topic.name();
     records
         .sinkTo(Sinks.exactlyOnce(settings, topic, transactionalIdPrefix))
+        .setParallelism(records.getParallelism())
         .name("write " + topic.name())
         .uid("write-" + topic.name());
   }

@@ -77,6 +77,11 @@ final class Deployment {
     cluster.run("stop", jobName(job), "--drain");
   }
 
+  /** Ends a job with a savepoint; returns where that lies. */
+  String stop(Job job) throws IOException, InterruptedException {
+    return cluster.run("stop", jobName(job)).lines().toList().getLast();
+  }
+
   <T extends SpecificRecordBase> void send(Topic<T> topic, List<T> records) throws IOException {
     try (RecordWriter writer = new RecordWriter(kafka)) {
       for (T record : records) {
