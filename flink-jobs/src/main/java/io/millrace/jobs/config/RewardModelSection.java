@@ -37,6 +37,13 @@ public record RewardModelSection(
                     + " Waiting keeps a run reproducible bit for bit.")
         Duration maxWait,
     @Option(
+            value = "0",
+            help =
+                "Judgments of an objective that are kept back, to be learned from in random order:"
+                    + " for archives, which are in an order of their own. In an endless stream each"
+                    + " waits until about as many more have come.")
+        int shuffleBuffer,
+    @Option(
             value = "1024",
             help =
                 "Judgments kept of each mixed source, to fill up batches that it brings too little"
@@ -57,6 +64,7 @@ public record RewardModelSection(
     Require.between("label-weight", labelWeight, 0, Double.MAX_VALUE);
     Require.atLeast("max-tokens", maxTokens, 2);
     Require.atLeast("publish-every", publishEvery, 1);
+    Require.atLeast("shuffle-buffer", shuffleBuffer, 0);
     Require.atLeast("replay-capacity", replayCapacity, 0);
     requireRoom("helpfulness", helpfulness, batchSize);
     requireRoom("safety", safety, batchSize);

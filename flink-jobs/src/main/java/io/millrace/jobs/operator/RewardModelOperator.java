@@ -10,6 +10,7 @@ import io.millrace.model.rlhf.PiecewiseReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.train.MixedBatches;
 import io.millrace.model.train.RewardModelTrainer;
+import io.millrace.model.train.ShuffleBuffer;
 import io.millrace.model.train.StateIo;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
@@ -45,7 +46,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   /** Accumulator: what a run's summary shall warn of, one text each. */
   public static final String WARNINGS = "warnings";
 
-  private static final int STATE_FORMAT = 1;
+  /** 1 had no shuffle buffer. */
+  private static final int STATE_FORMAT = 2;
 
   private final RuntimeSettings settings;
   private final Objective objective;
@@ -63,7 +65,11 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   /** Whether what waits for its batch has waited for long enough. */
   private transient volatile boolean overdue;
 
+  /** Whether nothing is kept back any more. */
+  private transient volatile boolean inputEnded;
+
   // State.
+  private transient ShuffleBuffer<Judgment> shuffle;
   private transient MixedBatches<Judgment> batches;
   private transient RewardModelFigures figures;
   private transient long consumed;
@@ -117,6 +123,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     publisher = settings.publisher();
     codec = SingleObject.of(Judgment.class);
     version = publisher.latestVersion(job(objective), Topic.REWARD_CHECKPOINTS, objective.name());
+    shuffle = new ShuffleBuffer<>(section().shuffleBuffer(), config.model().seed());
     batches =
         new MixedBatches<>(
             sources.ratios(),
@@ -140,17 +147,28 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     }
     boolean took = false;
     while (!batches.isDue()) {
-      Judgment judgment = poll();
-      if (judgment == null) {
+      // Asked before the inbox is: what is in it then is the rest of the input.
+      boolean ended = inputEnded;
+      Judgment judgment = shuffle.isDue() ? null : poll();
+      if (judgment != null) {
+        shuffle.add(judgment);
+        consumed++;
+        release(1);
+        took = true;
+      } else if (shuffle.isDue() || (ended && shuffle.waiting() > 0)) {
+        Judgment next = shuffle.take();
+        batches.add(sources.keyOfAny(next), next);
+      } else {
         return stepWhereOverdue() || took;
       }
-      batches.add(sources.keyOfAny(judgment), judgment);
-      consumed++;
-      release(1);
-      took = true;
     }
     step();
     return true;
+  }
+
+  @Override
+  protected void inputEnds() {
+    inputEnded = true;
   }
 
   /** Learns from an incomplete batch where it has waited for long enough. */
@@ -322,6 +340,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     out.writeLong(version);
     out.writeDouble(lastLoss);
     figures.write(out);
+    shuffle.write(out, this::writeJudgment);
     batches.write(out, this::writeJudgment);
     trainer.write(out);
   }
@@ -329,9 +348,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   @Override
   protected int readTraining(DataInputStream in) throws IOException {
     int format = in.readInt();
-    if (format != STATE_FORMAT) {
+    if (format < 1 || format > STATE_FORMAT) {
       throw new IOException(
-          "state of %s has format %d, this version reads %d"
+          "state of %s has format %d, this version reads up to %d"
               .formatted(job(objective), format, STATE_FORMAT));
     }
     consumed = in.readLong();
@@ -341,6 +360,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     version = in.readLong();
     lastLoss = in.readDouble();
     figures = RewardModelFigures.read(in, objective, unsafe());
+    if (format > 1) {
+      shuffle.read(in, this::readJudgment);
+    }
     batches.read(in, this::readJudgment);
     trainer.read(in);
     return 0;

@@ -57,6 +57,9 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
    */
   protected abstract boolean advance() throws Exception;
 
+  /** Says that all input is in the inbox: what is kept back for more is now due. */
+  protected void inputEnds() {}
+
   /** What is left to do when all input has been learned from; the training thread stands still. */
   protected abstract void finishInput() throws Exception;
 
@@ -154,6 +157,8 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
 
   @Override
   public final void endInput() throws Exception {
+    inputEnds();
+    training.wake();
     while (!training.isIdle()) {
       mailbox.yield();
     }

@@ -82,6 +82,7 @@ class ConfigTest {
                 4096,
                 1024,
                 Duration.ZERO,
+                0,
                 1024,
                 ADAMW,
                 new ObjectiveSection(Map.of(), 0),

@@ -3,6 +3,7 @@ package io.millrace.jobs.operator;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
@@ -21,6 +22,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,6 +33,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The operator in Flink's harness, on a tiny model. */
 @SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
@@ -40,8 +44,10 @@ class RewardModelOperatorTest {
   private static final Duration LATENCY = Duration.ofMillis(1500);
   private static final Clock CLOCK = Clock.fixed(TestJudgments.TIME.plus(LATENCY), ZoneOffset.UTC);
 
-  /** Written once, when its format was new; a later format gets a file of its own. */
-  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/reward-model-1.bin");
+  /** Each written once, when its format was new. */
+  private static final Path FIRST = Path.of("src/test/resources/golden-state/reward-model-1.bin");
+
+  private static final Path SECOND = Path.of("src/test/resources/golden-state/reward-model-2.bin");
 
   @TempDir private static Path directory;
   private static EmbeddedBroker broker;
@@ -82,6 +88,13 @@ class RewardModelOperatorTest {
     "reward-model.safety.schedule-judgments=300",
   };
 
+  /** Mixed, and kept back in a shuffle buffer of that size. */
+  private static String[] shuffled(int buffer) {
+    String[] settings = Arrays.copyOf(MIXED, MIXED.length + 1);
+    settings[MIXED.length] = "reward-model.shuffle-buffer=" + buffer;
+    return settings;
+  }
+
   private static final class Run extends OperatorRun<Judgment> {
     private final Objective objective;
 
@@ -119,11 +132,13 @@ class RewardModelOperatorTest {
         .toList();
   }
 
-  @Test
-  void aRunThatDiesAndResumesEndsInTheSameBits() throws Exception {
+  @ParameterizedTest
+  @ValueSource(ints = {0, 40, 1000})
+  void aRunThatDiesAndResumesEndsInTheSameBits(int buffer) throws Exception {
     List<Judgment> all = judgments(330, Objective.SAFETY, true);
-    try (Run straight = new Run(config("straight", MIXED), Objective.SAFETY);
-        Run killed = new Run(config("killed", MIXED), Objective.SAFETY)) {
+    String[] settings = shuffled(buffer);
+    try (Run straight = new Run(config("straight-" + buffer, settings), Objective.SAFETY);
+        Run killed = new Run(config("killed-" + buffer, settings), Objective.SAFETY)) {
       straight.feed(all).end();
       int from = 0;
       for (int to : new int[] {3, 101, 240}) {
@@ -135,6 +150,23 @@ class RewardModelOperatorTest {
       assertEquals(straight.summary(), killed.summary());
       assertEquals(List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L), List.copyOf(straight.published.keySet()));
       assertEquals(330, straight.summary().get("learned"));
+    }
+  }
+
+  @Test
+  void aShuffleBufferKeepsJudgmentsBackUntilTheInputEnds() throws Exception {
+    try (Run run = new Run(config("shuffled", shuffled(30)), Objective.SAFETY);
+        Run ordered = new Run(config("ordered", MIXED), Objective.SAFETY)) {
+      List<Judgment> all = judgments(100, Objective.SAFETY, true);
+      run.feed(all.subList(0, 30));
+      run.dieAfter(List.of());
+      assertEquals(List.of(), run.metrics, "there is room for all of them");
+      run.feed(all.subList(30, 100)).end();
+      ordered.feed(all).end();
+      assertEquals(100, run.summary().get("learned"));
+      assertEquals(100, run.summary().get("judgments"));
+      assertEquals(ordered.published.keySet(), run.published.keySet());
+      assertNotEquals(ordered.published, run.published, "in another order");
     }
   }
 
@@ -302,11 +334,20 @@ class RewardModelOperatorTest {
     }
   }
 
-  /** Everything there can be in a state: an inbox, queues, replay buffers, labels. */
+  /** Everything there can be in a state: an inbox, buffers, queues, labels. */
   private static OperatorSubtaskState someState() throws Exception {
-    try (Run run = new Run(config("golden-writer", MIXED), Objective.SAFETY)) {
+    try (Run run = new Run(config("golden-writer", shuffled(20)), Objective.SAFETY)) {
       run.feed(judgments(101, Objective.SAFETY, true));
       return run.snapshot();
+    }
+  }
+
+  private static void assertGoesOn(String store, String[] settings, byte[] state) throws Exception {
+    try (Run run = new Run(config(store, settings), Objective.SAFETY, OperatorStates.of(state))) {
+      run.end();
+      assertEquals(101, run.summary().get("learned"));
+      assertEquals(202, run.summary().get("safety_labels/count"));
+      assertEquals(run.summary().get("version"), run.published.lastKey().doubleValue());
     }
   }
 
@@ -315,23 +356,19 @@ class RewardModelOperatorTest {
    * -Dmillrace.write-docs=true}; one that is there is never written again.
    */
   @Test
-  void readsTheStateOfItsFirstFormat() throws Exception {
-    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
-      Files.write(GOLDEN, OperatorStates.bytes(someState()));
+  void readsTheStatesOfItsFormats() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(SECOND)) {
+      Files.write(SECOND, OperatorStates.bytes(someState()));
     }
-    byte[] golden = Files.readAllBytes(GOLDEN);
-    try (Run run = new Run(config("golden", MIXED), Objective.SAFETY, OperatorStates.of(golden))) {
-      run.end();
-      assertEquals(101, run.summary().get("learned"));
-      assertEquals(202, run.summary().get("safety_labels/count"));
-      assertEquals(run.summary().get("version"), run.published.lastKey().doubleValue());
-    }
+    assertGoesOn("first", MIXED, Files.readAllBytes(FIRST));
+    byte[] second = Files.readAllBytes(SECOND);
+    assertGoesOn("second", shuffled(20), second);
     // While this is still the format that is written.
     assertArrayEquals(
-        golden,
+        second,
         OperatorStates.readAndWritten(
             new RewardModelOperator(
-                InitialModel.ensure(config("again", MIXED)), Objective.SAFETY, CLOCK),
-            golden));
+                InitialModel.ensure(config("again", shuffled(20))), Objective.SAFETY, CLOCK),
+            second));
   }
 }
