@@ -33,7 +33,6 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
@@ -72,9 +71,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   private transient SafetyClassifier classifier;
   private transient SamplingOptions options;
   private transient float[] temperatures;
-  private transient MailboxExecutor mailbox;
   private transient Inlet inlet;
-  private transient TrainingThread sampling;
   private transient boolean promptsEnded;
   private transient boolean toldOfWaiting;
   private transient long nextKey;
@@ -147,15 +144,20 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox = createMailbox();
-    inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
+    inlet = createInlet();
     inFlight.forEach(this::submit);
-    sampling =
-        new TrainingThread(
-            "candidates of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
-            this::advance,
-            mailbox,
-            this::flush);
+    wake();
+  }
+
+  @Override
+  protected String activity() {
+    return "sampling";
+  }
+
+  /** The prompts in flight are state, and the mailbox's alone. */
+  @Override
+  protected boolean pausesForSnapshots() {
+    return false;
   }
 
   /** Responses in flight that keep every place of the engine taken while the oldest prompt ends. */
@@ -178,7 +180,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
     long key = nextKey++;
     inFlight.put(key, element.getValue());
     submit(key, element.getValue());
-    sampling.wake();
+    wake();
   }
 
   private void tellOfWaiting() {
@@ -211,7 +213,7 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
     } else if (!CheckpointStore.isRetired(announcement.uri)) {
       sampler.use(announcement.uri);
     }
-    sampling.wake();
+    wake();
   }
 
   /** The later of two reward models of an objective counts, where the store has it still. */
@@ -283,7 +285,8 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   }
 
   /** One step of the engine, on the sampling thread, and the scores of what is complete. */
-  private boolean advance() throws IOException {
+  @Override
+  protected boolean advance() throws IOException {
     if (!isReady()) {
       return false;
     }
@@ -352,7 +355,8 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
   }
 
   /** Emits what is finished and has nothing unfinished before it, on the task's own thread. */
-  private void flush() {
+  @Override
+  protected void flush() {
     for (Finished next = outbox.poll(); next != null; next = outbox.poll()) {
       finished.put(next.key(), next.candidates());
     }
@@ -367,13 +371,11 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
       promptsEnded = true;
     } else {
       announcementsEnded = true;
-      sampling.wake();
+      wake();
     }
     if (promptsEnded && announcementsEnded) {
       requireModels();
-      while (!inFlight.isEmpty()) {
-        mailbox.yield();
-      }
+      flushUntil(inFlight::isEmpty);
     }
   }
 
@@ -429,13 +431,6 @@ public final class CandidatesOperator extends LearningOperator<Candidates>
     }
     StateIo.readList(in, stream -> codec.decode(StateIo.readBytes(stream)))
         .forEach(prompt -> inFlight.put(nextKey++, prompt));
-  }
-
-  @Override
-  protected void stop() {
-    if (sampling != null) {
-      sampling.close();
-    }
   }
 
   @Override

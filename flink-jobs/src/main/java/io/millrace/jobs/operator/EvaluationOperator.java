@@ -27,8 +27,6 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
-import org.apache.flink.api.common.operators.MailboxExecutor;
-import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -58,8 +56,6 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
   private transient Judge judge;
   private transient RewardScorer rewards;
   private transient VersionMeasurer measurer;
-  private transient MailboxExecutor mailbox;
-  private transient TrainingThread thread;
   private transient Queue<Runnable> outbox;
   private transient boolean restored;
   private transient boolean policiesEnded;
@@ -154,12 +150,12 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
             rewards,
             bench,
             new VersionVerdicts(section(), bench),
-            new Outlet(),
+            new Emissions(),
             this::midway);
   }
 
   /** What the evaluator emits waits for the task's own thread. */
-  private final class Outlet implements Evaluator.Outlet {
+  private final class Emissions implements Evaluator.Outlet {
     @Override
     public void emit(Promotion promotion) {
       outbox.add(() -> EvaluationOperator.this.emit(promotion));
@@ -181,52 +177,40 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
 
   @Override
   public void open() throws Exception {
-    super.open();
     if (!restored) {
       evaluator.goOnFrom(
           PromotionChain.of(
               JobSettings.kafka(settings.config()), settings.config().model().name()));
     }
-    mailbox = createMailbox();
-    thread =
-        new TrainingThread(
-            "evaluation of " + settings.config().model().name(),
-            () -> evaluator.advance(!bounded || rewardModelsEnded),
-            mailbox,
-            this::flush);
+    super.open();
+  }
+
+  @Override
+  protected String activity() {
+    return "evaluation";
+  }
+
+  @Override
+  protected boolean advance() throws Exception {
+    return evaluator.advance(!bounded || rewardModelsEnded);
   }
 
   @Override
   public void processElement1(StreamRecord<PolicyCheckpoint> element) {
     evaluator.queue().offer(element.getValue());
-    thread.wake();
+    wake();
   }
 
   @Override
   public void processElement2(StreamRecord<RewardCheckpoint> element) {
     evaluator.queue().offer(element.getValue());
-    thread.wake();
+    wake();
   }
 
-  private void flush() {
+  @Override
+  protected void flush() {
     for (Runnable next = outbox.poll(); next != null; next = outbox.poll()) {
       next.run();
-    }
-  }
-
-  @Override
-  public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
-    super.prepareSnapshotPreBarrier(checkpointId);
-    thread.pause();
-    flush();
-  }
-
-  @Override
-  public void snapshotState(StateSnapshotContext context) throws Exception {
-    try {
-      super.snapshotState(context);
-    } finally {
-      thread.resume();
     }
   }
 
@@ -236,19 +220,10 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
       policiesEnded = true;
     } else {
       rewardModelsEnded = true;
-      thread.wake();
+      wake();
     }
     if (policiesEnded && rewardModelsEnded) {
-      while (!thread.isIdle()) {
-        mailbox.yield();
-      }
-      thread.pause();
-      try {
-        flush();
-        report();
-      } finally {
-        thread.resume();
-      }
+      afterAllWork(this::report);
     }
   }
 
@@ -281,13 +256,6 @@ public final class EvaluationOperator extends LearningOperator<Promotion>
     heldOut.requireDigest(StateIo.readText(in));
     evaluator.read(in);
     restored = true;
-  }
-
-  @Override
-  protected void stop() {
-    if (thread != null) {
-      thread.close();
-    }
   }
 
   @Override

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ScheduledFuture;
+import java.util.function.BooleanSupplier;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
@@ -24,7 +25,9 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.OutputTag;
 
 /**
- * An operator around a model that learns or samples.
+ * An operator around a model that learns or samples, on a {@link TrainingThread} beside Flink's
+ * mailbox: the task's own thread goes on taking records and answering barriers, and emits what the
+ * thread has made.
  *
  * <p>Its state goes to Flink's raw operator state as one stream: a model of many megabytes is then
  * written and read piece by piece, with no second copy on the heap. The stream begins with a format
@@ -36,6 +39,8 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   private static final long serialVersionUID = 1;
   private static final int BUFFER = 1 << 16;
 
+  private transient MailboxExecutor mailbox;
+  private transient TrainingThread thread;
   private transient boolean timerSet;
   private transient FigureGauges gauges;
 
@@ -59,8 +64,26 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
     return 1;
   }
 
-  /** Ends what runs beside the mailbox, before the models are closed. */
-  protected void stop() {}
+  /** What the thread does, for its name: "training". */
+  protected abstract String activity();
+
+  /**
+   * The next piece of work, on the thread.
+   *
+   * @return false, having done nothing, where there is nothing to do
+   */
+  protected abstract boolean advance() throws Exception;
+
+  /** Emits what the work has made, in the task's own thread; called after each piece of it. */
+  protected abstract void flush();
+
+  /**
+   * Whether what the thread touches is state, so that it stands still between a barrier's coming
+   * and its passing on, with everything emitted that it has made.
+   */
+  protected boolean pausesForSnapshots() {
+    return true;
+  }
 
   /** Frees native memory; may be called when {@link #openModels} failed half-way. */
   protected abstract void closeModels();
@@ -94,8 +117,40 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   }
 
   @Override
-  public void snapshotState(StateSnapshotContext context) throws Exception {
-    super.snapshotState(context);
+  public void open() throws Exception {
+    super.open();
+    mailbox =
+        getContainingTask()
+            .getMailboxExecutorFactory()
+            .createExecutor(getOperatorConfig().getChainIndex());
+    thread =
+        new TrainingThread(
+            activity() + " of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
+            this::advance,
+            mailbox,
+            this::flush);
+  }
+
+  @Override
+  public final void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+    super.prepareSnapshotPreBarrier(checkpointId);
+    if (pausesForSnapshots()) {
+      thread.pause();
+      flush();
+    }
+  }
+
+  @Override
+  public final void snapshotState(StateSnapshotContext context) throws Exception {
+    try {
+      super.snapshotState(context);
+      writeSnapshot(context);
+    } finally {
+      thread.resume();
+    }
+  }
+
+  private void writeSnapshot(StateSnapshotContext context) throws Exception {
     if (this instanceof Following following) {
       ByteArrayOutputStream told = new ByteArrayOutputStream();
       following.writeAnnounced(new DataOutputStream(told));
@@ -111,19 +166,48 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
 
   @Override
   public final void close() throws Exception {
-    stop();
+    if (thread != null) {
+      thread.close();
+    }
     closeModels();
     super.close();
   }
 
-  /** A mailbox of this operator, whose mails the task's own thread runs. */
-  protected final MailboxExecutor createMailbox() {
-    return getContainingTask()
-        .getMailboxExecutorFactory()
-        .createExecutor(getOperatorConfig().getChainIndex());
+  /** Where records wait for room. */
+  protected final Inlet createInlet() {
+    return new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
   }
 
-  /** What a timer does, in the task's own thread. */
+  /** What tells whether a record can be emitted without waiting. */
+  protected final Outlet createOutlet() {
+    return new Outlet(getContainingTask().getEnvironment().getAllWriters(), mailbox, this::flush);
+  }
+
+  /** Has the thread look for work again. */
+  protected final void wake() {
+    thread.wake();
+  }
+
+  /** Emits what is made, piece by piece, until a condition holds; in the task's own thread. */
+  protected final void flushUntil(BooleanSupplier condition) throws InterruptedException {
+    while (!condition.getAsBoolean()) {
+      mailbox.yield();
+    }
+  }
+
+  /** Lets the thread do all there is to do, then something else while it stands still. */
+  protected final void afterAllWork(Timed ending) throws Exception {
+    flushUntil(thread::isIdle);
+    thread.pause();
+    try {
+      ending.run();
+      flush();
+    } finally {
+      thread.resume();
+    }
+  }
+
+  /** What is done later, in the task's own thread. */
   protected interface Timed {
     void run() throws Exception;
   }

@@ -30,7 +30,6 @@ import java.util.Queue;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -67,9 +66,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   private transient Tokenizer tokenizer;
   private transient ChatTemplate template;
   private transient int[] stopTokens;
-  private transient MailboxExecutor mailbox;
   private transient Inlet inlet;
-  private transient TrainingThread sampling;
   private transient boolean promptsEnded;
   private transient long nextKey;
   private transient int responsesInFlight;
@@ -118,15 +115,20 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox = createMailbox();
-    inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
+    inlet = createInlet();
     inFlight.forEach(this::submit);
-    sampling =
-        new TrainingThread(
-            "sampling of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
-            this::advance,
-            mailbox,
-            this::flush);
+    wake();
+  }
+
+  @Override
+  protected String activity() {
+    return "sampling";
+  }
+
+  /** The prompts in flight are state, and the mailbox's alone. */
+  @Override
+  protected boolean pausesForSnapshots() {
+    return false;
   }
 
   @Override
@@ -139,7 +141,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     inFlight.put(key, taken);
     promptsTaken++;
     submit(key, taken);
-    sampling.wake();
+    wake();
   }
 
   /** Responses in flight that keep every place of the engine taken. */
@@ -153,7 +155,7 @@ public final class RolloutOperator extends LearningOperator<Rollout>
     if (announced.getModel().equals(settings.config().model().name())
         && !CheckpointStore.isRetired(announced.getUri())) {
       sampler.use(announced.getUri());
-      sampling.wake();
+      wake();
     }
   }
 
@@ -182,7 +184,8 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   /** One step of the engine, on the sampling thread. */
-  private boolean advance() throws IOException {
+  @Override
+  protected boolean advance() throws IOException {
     if (bounded && !announcementsEnded) {
       return false;
     }
@@ -193,7 +196,8 @@ public final class RolloutOperator extends LearningOperator<Rollout>
   }
 
   /** Emits what has been sampled, on the task's own thread. */
-  private void flush() {
+  @Override
+  protected void flush() {
     for (SampledResponse next = outbox.poll(); next != null; next = outbox.poll()) {
       long key = keys.get(next.request());
       InFlight taken = inFlight.get(key);
@@ -256,12 +260,10 @@ public final class RolloutOperator extends LearningOperator<Rollout>
       promptsEnded = true;
     } else {
       announcementsEnded = true;
-      sampling.wake();
+      wake();
     }
     if (promptsEnded && announcementsEnded) {
-      while (!inFlight.isEmpty()) {
-        mailbox.yield();
-      }
+      flushUntil(inFlight::isEmpty);
       Map<String, Double> summary = new HashMap<>();
       summary.put("prompts", (double) promptsTaken);
       summary.put("rollouts", (double) sampled);
@@ -311,13 +313,6 @@ public final class RolloutOperator extends LearningOperator<Rollout>
                     codec.decode(StateIo.readBytes(stream)),
                     BitSet.valueOf(StateIo.readBytes(stream))))
         .forEach(taken -> inFlight.put(nextKey++, taken));
-  }
-
-  @Override
-  protected void stop() {
-    if (sampling != null) {
-      sampling.close();
-    }
   }
 
   @Override

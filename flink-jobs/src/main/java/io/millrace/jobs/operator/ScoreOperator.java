@@ -22,9 +22,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import org.apache.flink.api.common.operators.MailboxExecutor;
-import org.apache.flink.runtime.execution.Environment;
-import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -58,10 +55,8 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   private transient RolloutScorer scorer;
   private transient SingleObject<Rollout> rolloutCodec;
   private transient SingleObject<RewardCheckpoint> checkpointCodec;
-  private transient MailboxExecutor mailbox;
   private transient Inlet inlet;
   private transient Outlet outlet;
-  private transient TrainingThread scoring;
   private transient boolean announcementsEnded;
   private transient boolean rolloutsEnded;
 
@@ -107,17 +102,15 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox = createMailbox();
-    Environment environment = getContainingTask().getEnvironment();
-    inlet = new Inlet(environment.getAllInputGates(), mailbox);
-    outlet = new Outlet(environment.getAllWriters(), mailbox, this::flush);
+    inlet = createInlet();
+    outlet = createOutlet();
     formBatches();
-    scoring =
-        new TrainingThread(
-            "scoring of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
-            this::advance,
-            mailbox,
-            this::flush);
+    wake();
+  }
+
+  @Override
+  protected String activity() {
+    return "scoring";
   }
 
   @Override
@@ -126,14 +119,14 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
     waiting.add(element.getValue());
     held++;
     formBatches();
-    scoring.wake();
+    wake();
   }
 
   @Override
   public void processElement2(StreamRecord<RewardCheckpoint> element) {
     take(element.getValue());
     formBatches();
-    scoring.wake();
+    wake();
   }
 
   /** The later of two reward models of an objective counts, where the store has it still. */
@@ -164,8 +157,9 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
     next.clear();
   }
 
-  /** One pass of one model over a batch, on the scoring thread. */
-  private boolean advance() throws IOException {
+  /** One pass of one model over a batch. */
+  @Override
+  protected boolean advance() throws IOException {
     if (!scorer.busy()) {
       RolloutScorer.Batch next = batches.peek();
       if (next == null) {
@@ -181,27 +175,12 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
     return true;
   }
 
-  /** Emits what has been scored, as far as it is taken, on the task's own thread. */
-  private void flush() {
+  /** Emits what has been scored, as far as it is taken. */
+  @Override
+  protected void flush() {
     while (!outbox.isEmpty() && outlet.isOpen()) {
       emit(outbox.remove());
       held--;
-    }
-  }
-
-  @Override
-  public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
-    super.prepareSnapshotPreBarrier(checkpointId);
-    scoring.pause();
-    flush();
-  }
-
-  @Override
-  public void snapshotState(StateSnapshotContext context) throws Exception {
-    try {
-      super.snapshotState(context);
-    } finally {
-      scoring.resume();
     }
   }
 
@@ -217,12 +196,10 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
       if (!waiting.isEmpty()) {
         formBatch(waiting.size());
       }
-      scoring.wake();
-      while (held > 0) {
-        mailbox.yield();
-      }
+      wake();
+      flushUntil(() -> held == 0);
     }
-    scoring.wake();
+    wake();
   }
 
   @Override
@@ -303,13 +280,6 @@ public final class ScoreOperator extends LearningOperator<ScoredRollout>
 
   private void write(DataOutput out, RewardCheckpoint checkpoint) throws IOException {
     StateIo.writeBytes(out, checkpointCodec.encode(checkpoint));
-  }
-
-  @Override
-  protected void stop() {
-    if (scoring != null) {
-      scoring.close();
-    }
   }
 
   @Override

@@ -8,15 +8,13 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.apache.flink.api.common.operators.MailboxExecutor;
-import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.OutputTag;
 
 /**
- * A learning operator that trains beside Flink's mailbox, on a {@link TrainingThread}.
+ * A learning operator that trains on one stream of records.
  *
  * <p>Records wait in a bounded inbox; when it is full the task takes no more of them, and Flink's
  * back-pressure does the rest; a barrier that comes meanwhile does not wait ({@link Inlet}). What
@@ -35,9 +33,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
     void run();
   }
 
-  private transient MailboxExecutor mailbox;
   private transient Inlet inlet;
-  private transient TrainingThread training;
   private transient Queue<Emission> outbox;
 
   /** State, with what the subclass holds. */
@@ -50,11 +46,10 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
   protected abstract int capacity();
 
   /**
-   * The next piece of training, on the training thread: takes records by {@link #poll}, says by
-   * {@link #release} which it has done with, and emits by {@link #emitLater}.
-   *
-   * @return false, having done nothing, where there is nothing to do
+   * The next piece of training: takes records by {@link #poll}, says by {@link #release} which it
+   * has done with, and emits by {@link #emitLater}.
    */
+  @Override
   protected abstract boolean advance() throws Exception;
 
   /** Says that all input is in the inbox: what is kept back for more is now due. */
@@ -87,14 +82,12 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
   @Override
   public void open() throws Exception {
     super.open();
-    mailbox = createMailbox();
-    inlet = new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
-    training =
-        new TrainingThread(
-            "training of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
-            this::advance,
-            mailbox,
-            this::flush);
+    inlet = createInlet();
+  }
+
+  @Override
+  protected final String activity() {
+    return "training";
   }
 
   @Override
@@ -102,7 +95,7 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
     inlet.await(() -> held.get() < capacity());
     held.incrementAndGet();
     inbox.add(element.getValue());
-    training.wake();
+    wake();
   }
 
   /** The next record, or null where there is none. */
@@ -128,47 +121,18 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
     outbox.add(action::run);
   }
 
-  /** Looks for work again: something other than a record may have brought it. */
-  protected final void wake() {
-    training.wake();
-  }
-
-  private void flush() {
+  @Override
+  protected final void flush() {
     for (Emission next = outbox.poll(); next != null; next = outbox.poll()) {
       next.run();
     }
   }
 
   @Override
-  public final void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
-    super.prepareSnapshotPreBarrier(checkpointId);
-    training.pause();
-    flush();
-  }
-
-  @Override
-  public final void snapshotState(StateSnapshotContext context) throws Exception {
-    try {
-      super.snapshotState(context);
-    } finally {
-      training.resume();
-    }
-  }
-
-  @Override
   public final void endInput() throws Exception {
     inputEnds();
-    training.wake();
-    while (!training.isIdle()) {
-      mailbox.yield();
-    }
-    training.pause();
-    try {
-      finishInput();
-      flush();
-    } finally {
-      training.resume();
-    }
+    wake();
+    afterAllWork(this::finishInput);
   }
 
   @Override
@@ -188,12 +152,5 @@ abstract class TrainingOperator<IN, OUT> extends LearningOperator<OUT>
       inbox.add(readRecord(in));
     }
     held.set(waiting + readTraining(in));
-  }
-
-  @Override
-  protected final void stop() {
-    if (training != null) {
-      training.close();
-    }
   }
 }
