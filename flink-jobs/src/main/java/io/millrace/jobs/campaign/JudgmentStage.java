@@ -23,7 +23,6 @@ final class JudgmentStage extends JobStage {
 
   static final String NAME = "judgments";
 
-  private static final int PAIR = 2;
   private static final Duration STALL = Duration.ofMinutes(4);
 
   private final DemoPeople people;
@@ -91,13 +90,18 @@ final class JudgmentStage extends JobStage {
     List<String> settings = new ArrayList<>();
     settings.add("model.initial=" + CampaignContext.location(policy));
     if (people != null) {
-      settings.add("rollout.samples-per-prompt=" + PAIR);
+      settings.add("rollout.samples-per-prompt=" + samples());
     }
     return settings;
   }
 
   private int prompts() {
     return context.config().campaign().prompts();
+  }
+
+  /** Of each prompt of the demo world. */
+  private int samples() {
+    return 2 * context.config().campaign().pairs();
   }
 
   private long wanted() {
@@ -113,7 +117,7 @@ final class JudgmentStage extends JobStage {
                 context.cluster().requireAlive(job);
                 return service.rolloutsSeen();
               },
-              (long) PAIR * prompts(),
+              (long) samples() * prompts(),
               "rollouts judged");
     }
   }

@@ -29,12 +29,18 @@ public record CampaignSection(
         long judgments,
     @Option(value = "30", help = "PPO iterations of a version.") long ppoIterations,
     @Option(
-            value = "512",
+            value = "256",
             help =
-                "Demo world: prompts of a version, each answered twice for the annotators, and K"
-                    + " times by rejection sampling. External: those that the job rollout answers"
-                    + " while judgments are waited for.")
+                "Demo world: prompts of a version, answered for the annotators, and K times by"
+                    + " rejection sampling. External: those that the job rollout answers while"
+                    + " judgments are waited for.")
         int prompts,
+    @Option(
+            value = "8",
+            help =
+                "Demo world: pairs of the latest policy's samples, of each prompt, that the"
+                    + " annotators judge.")
+        int pairs,
     @Option(value = "3200", help = "Demo world: demonstrations that the chat checkpoint imitates.")
         int demonstrations,
     @Option(
@@ -68,6 +74,7 @@ public record CampaignSection(
     Require.atLeast("judgments", judgments, 1);
     Require.atLeast("ppo-iterations", ppoIterations, 1);
     Require.atLeast("prompts", prompts, 1);
+    Require.atLeast("pairs", pairs, 1);
     Require.atLeast("demonstrations", demonstrations, 1);
     Require.atLeast("archive", archive, 0);
     Require.atLeast("held-out", heldOut, 1);
@@ -87,6 +94,7 @@ public record CampaignSection(
         judgments,
         ppoIterations,
         prompts,
+        pairs,
         demonstrations,
         archive,
         heldOut,

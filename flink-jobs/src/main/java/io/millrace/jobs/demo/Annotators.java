@@ -39,10 +39,19 @@ public final class Annotators {
     this.clock = clock;
   }
 
-  /** A judgment between two of a policy's own responses to one prompt. */
+  /**
+   * Which of its prompt's pairs a rollout is in: the prompt's id for the first two samples, with a
+   * number behind it for the next.
+   */
+  public static String pair(Rollout rollout) {
+    int sample = Integer.parseInt(rollout.getRolloutId().replaceFirst(".*/", ""));
+    return rollout.getPromptId() + (sample < 2 ? "" : "/" + sample / 2);
+  }
+
+  /** A judgment between two of a policy's own responses to one prompt: a {@link #pair}. */
   public Judgment judge(Objective objective, Rollout a, Rollout b) {
     return judge(
-        a.getPromptId() + "/" + objective,
+        pair(a) + "/" + objective,
         "policy",
         objective,
         a.getDialogue(),

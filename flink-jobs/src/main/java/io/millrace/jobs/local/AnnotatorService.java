@@ -18,8 +18,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
 
 /**
- * Annotators at work: takes rollouts from their topic in pairs, one pair a prompt, and sends
- * judgments. An application like any other: it knows Kafka, not Flink.
+ * Annotators at work: takes rollouts from their topic in pairs, a prompt's first two samples, its
+ * next two, and so on, and sends judgments. An application like any other: it knows Kafka, not Flink.
  */
 public final class AnnotatorService implements AutoCloseable {
 
@@ -85,9 +85,10 @@ public final class AnnotatorService implements AutoCloseable {
   }
 
   private void take(Rollout rollout) throws IOException {
-    Rollout other = unpaired.remove(rollout.getPromptId());
+    String pair = Annotators.pair(rollout);
+    Rollout other = unpaired.remove(pair);
     if (other == null) {
-      unpaired.put(rollout.getPromptId(), rollout);
+      unpaired.put(pair, rollout);
     } else if (rollout.getResponseText().isBlank() || other.getResponseText().isBlank()) {
       // Nothing to compare: an annotator would skip it.
       rolloutsSeen.addAndGet(2);

@@ -196,7 +196,7 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   }
 
   /** Lets the thread do all there is to do, then something else while it stands still. */
-  protected final void afterAllWork(Timed ending) throws Exception {
+  protected final void afterAllWork(Action ending) throws Exception {
     flushUntil(thread::isIdle);
     thread.pause();
     try {
@@ -208,12 +208,12 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
   }
 
   /** What is done later, in the task's own thread. */
-  protected interface Timed {
+  protected interface Action {
     void run() throws Exception;
   }
 
   /** Runs something in a while; nothing is set while an earlier timer is still to come. */
-  protected final void after(Duration delay, Timed timed) {
+  protected final void after(Duration delay, Action action) {
     if (timerSet) {
       return;
     }
@@ -225,7 +225,7 @@ abstract class LearningOperator<OUT> extends AbstractStreamOperator<OUT> {
                 at,
                 _ -> {
                   timerSet = false;
-                  timed.run();
+                  action.run();
                 });
   }
 

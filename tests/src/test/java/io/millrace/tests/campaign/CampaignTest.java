@@ -83,6 +83,7 @@ class CampaignTest {
     long judged =
         stage(record, "v1-judgments").produced().values().stream().mapToLong(n -> n).sum()
             + stage(record, "v2-judgments").produced().values().stream().mapToLong(n -> n).sum();
+    assertTrue(judged >= 2 * 30, judged + " judgments of two pairs of 24 prompts");
     assertEquals(
         archive + judged,
         stage(record, "v2-reward-models").consumed().values().stream().mapToLong(n -> n).sum());

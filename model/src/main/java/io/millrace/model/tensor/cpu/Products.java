@@ -27,8 +27,12 @@ final class Products {
   }
 
   private int parts(int rows, long work) {
+    return parts(rows, work, pool.budget());
+  }
+
+  private static int parts(int rows, long work, int threads) {
     long parts = Math.min(Math.max(1, work / WORTHWHILE), Math.max(1, rows / LEAST_ROWS));
-    return (int) Math.min(pool.budget(), parts);
+    return (int) Math.min(threads, parts);
   }
 
   private static int bound(int rows, int part, int parts) {
@@ -78,14 +82,19 @@ final class Products {
         });
   }
 
-  /** dx [n, i] += dout [n, o] · w; dw [o, i] += doutᵀ · x: both at once, by rows of each. */
+  /**
+   * dx [n, i] += dout [n, o] · w; dw [o, i] += doutᵀ · x: as much arithmetic each, so that each has
+   * half of the threads. Every part of dw copies all of x into sgemm's own order: no more parts
+   * than there must be.
+   */
   void linearBackward(CpuTensor dx, CpuTensor dw, CpuTensor dout, CpuTensor x, CpuTensor w) {
     int n = x.rows();
     int i = x.columns();
     int o = w.rows();
     long work = (long) n * i * o;
-    int rowParts = parts(n, work);
-    int weightParts = parts(o, work);
+    int half = Math.ceilDiv(pool.budget(), 2);
+    int rowParts = parts(n, work, half);
+    int weightParts = parts(o, work, half);
     pool.run(
         rowParts + weightParts,
         (part, worker) -> {
