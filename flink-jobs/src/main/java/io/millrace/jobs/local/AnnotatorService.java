@@ -19,7 +19,8 @@ import java.util.function.Predicate;
 
 /**
  * Annotators at work: takes rollouts from their topic in pairs, a prompt's first two samples, its
- * next two, and so on, and sends judgments. An application like any other: it knows Kafka, not Flink.
+ * next two, and so on, and sends judgments. An application like any other: it knows Kafka, not
+ * Flink.
  */
 public final class AnnotatorService implements AutoCloseable {
 
