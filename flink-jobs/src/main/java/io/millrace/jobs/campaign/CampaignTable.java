@@ -59,7 +59,9 @@ public final class CampaignTable {
     int most = samples(sampled.getFirst().figures());
     List<Integer> ks = IntStream.of(1, 2, 4, 8, 16, 32).filter(k -> k < most).boxed().toList();
     lines.add("");
-    lines.add("Rejection sampling: best of K samples above their median, in reward (logit)");
+    lines.add(
+        "Rejection sampling: best of K samples above the median of %d, in reward (logit)"
+            .formatted(most));
     List<String> header = new ArrayList<>(List.of("version"));
     ks.forEach(k -> header.add("K=" + k));
     header.add("K=" + most);
@@ -71,7 +73,8 @@ public final class CampaignTable {
       all.add(most);
       for (int k : all) {
         Double max = version.figures().get("rejection/all/max/k=" + k);
-        Double median = version.figures().get("rejection/all/median/k=" + k);
+        // That of few samples is no median: of one or two it is their mean.
+        Double median = version.figures().get("rejection/all/median/k=" + most);
         cells.add(max == null || median == null ? "-" : number(max - median, 2));
       }
       cells.add(number(version.figures().get("rejection/best-temperature"), 2));

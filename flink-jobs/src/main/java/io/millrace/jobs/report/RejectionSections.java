@@ -81,16 +81,16 @@ final class RejectionSections {
   private static String gap(RunData run) {
     LineChart chart =
         new LineChart(
-                "What sampling can gain: best above median",
+                "What sampling can gain: best of k above the median of all",
                 "k, samples of a prompt",
                 "difference of rewards")
             .logarithmicX()
             .ordered();
     for (Labelled version : run.rejection) {
       List<Point> points = new ArrayList<>();
+      List<Point> medians = points(version, "all", "median");
       for (Point max : points(version, "all", "max")) {
-        double median = version.get("rejection/all/median/k=" + (int) max.x());
-        points.add(Point.of(max.x(), max.y() - median));
+        points.add(Point.of(max.x(), max.y() - medians.getLast().y()));
       }
       chart.add(Series.of(version.label(), points));
     }
