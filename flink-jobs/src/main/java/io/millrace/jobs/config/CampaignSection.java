@@ -44,7 +44,7 @@ public record CampaignSection(
     @Option(value = "3200", help = "Demo world: demonstrations that the chat checkpoint imitates.")
         int demonstrations,
     @Option(
-            value = "16384",
+            value = "32768",
             help =
                 "Demo world: helpfulness judgments between responses that people wrote, there"
                     + " before the first version; half as many on safety. 0: none.")

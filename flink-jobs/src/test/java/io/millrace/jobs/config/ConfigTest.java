@@ -175,7 +175,7 @@ class ConfigTest {
                 256,
                 8,
                 3200,
-                16384,
+                32768,
                 200,
                 true));
     assertEquals(expected, load());
