@@ -29,14 +29,14 @@ public record CampaignSection(
         long judgments,
     @Option(value = "30", help = "PPO iterations of a version.") long ppoIterations,
     @Option(
-            value = "256",
+            value = "128",
             help =
                 "Demo world: prompts of a version, answered for the annotators, and K times by"
                     + " rejection sampling. External: those that the job rollout answers while"
                     + " judgments are waited for.")
         int prompts,
     @Option(
-            value = "8",
+            value = "16",
             help =
                 "Demo world: pairs of the latest policy's samples, of each prompt, that the"
                     + " annotators judge.")

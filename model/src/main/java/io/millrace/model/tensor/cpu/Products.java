@@ -1,9 +1,12 @@
 package io.millrace.model.tensor.cpu;
 
+import static io.millrace.model.tensor.cpu.Lanes.FOUR;
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
 import static io.millrace.model.tensor.cpu.Lanes.load;
 import static io.millrace.model.tensor.cpu.Lanes.rest;
+import static io.millrace.model.tensor.cpu.Lanes.store;
 import static io.millrace.model.tensor.cpu.Lanes.sum;
+import static io.millrace.model.tensor.cpu.Lanes.sums;
 import static io.millrace.model.tensor.cpu.Lanes.zero;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
@@ -270,9 +273,6 @@ final class Products {
 
   private static void put(
       MemorySegment out, long at, FloatVector v0, FloatVector v1, FloatVector v2, FloatVector v3) {
-    out.setAtIndex(JAVA_FLOAT, at, sum(v0));
-    out.setAtIndex(JAVA_FLOAT, at + 1, sum(v1));
-    out.setAtIndex(JAVA_FLOAT, at + 2, sum(v2));
-    out.setAtIndex(JAVA_FLOAT, at + 3, sum(v3));
+    store(sums(v0, v1, v2, v3), out, at, FOUR);
   }
 }

@@ -3,6 +3,7 @@ package io.millrace.model.tensor.cpu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.SplittableRandom;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 
@@ -54,6 +55,25 @@ class LanesTest {
       powers[i] = 1 << i;
     }
     assertEquals((1 << Lanes.WIDTH) - 1, Lanes.sum(FloatVector.fromArray(Lanes.F, powers, 0)));
+  }
+
+  @Test
+  void fourSumsAreThoseOfEachToTheLastBit() {
+    SplittableRandom random = new SplittableRandom(7);
+    FloatVector[] vectors = new FloatVector[4];
+    for (int round = 0; round < 1000; round++) {
+      for (int v = 0; v < vectors.length; v++) {
+        float[] lanes = new float[Lanes.WIDTH];
+        for (int i = 0; i < lanes.length; i++) {
+          lanes[i] = (float) random.nextGaussian();
+        }
+        vectors[v] = FloatVector.fromArray(Lanes.F, lanes, 0);
+      }
+      FloatVector sums = Lanes.sums(vectors[0], vectors[1], vectors[2], vectors[3]);
+      for (int v = 0; v < vectors.length; v++) {
+        assertEquals(Lanes.sum(vectors[v]), sums.lane(v), "sum " + v + " of round " + round);
+      }
+    }
   }
 
   @Test
