@@ -71,10 +71,10 @@ public final class CampaignTable {
       List<String> cells = new ArrayList<>(List.of(version.name()));
       List<Integer> all = new ArrayList<>(ks);
       all.add(most);
+      // That of few samples is no median: of one or two it is their mean.
+      Double median = version.figures().get("rejection/all/median/k=" + most);
       for (int k : all) {
         Double max = version.figures().get("rejection/all/max/k=" + k);
-        // That of few samples is no median: of one or two it is their mean.
-        Double median = version.figures().get("rejection/all/median/k=" + most);
         cells.add(max == null || median == null ? "-" : number(max - median, 2));
       }
       cells.add(number(version.figures().get("rejection/best-temperature"), 2));

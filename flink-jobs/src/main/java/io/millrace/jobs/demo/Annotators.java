@@ -44,7 +44,8 @@ public final class Annotators {
    * number behind it for the next.
    */
   public static String pair(Rollout rollout) {
-    int sample = Integer.parseInt(rollout.getRolloutId().replaceFirst(".*/", ""));
+    String id = rollout.getRolloutId();
+    int sample = Integer.parseInt(id.substring(id.lastIndexOf('/') + 1));
     return rollout.getPromptId() + (sample < 2 ? "" : "/" + sample / 2);
   }
 

@@ -226,6 +226,13 @@ class CandidatesOperatorTest {
     }
   }
 
+  private static void assertOfTheLatestModels(int prompts, List<Candidates> candidates)
+      throws IOException {
+    assertInOrder(prompts, candidates);
+    candidates.forEach(c -> assertEquals(7, c.policyVersion));
+    assertWhatTheModelsSay(candidates);
+  }
+
   @Test
   void everyPromptGivesItsCandidatesInTheOrderInWhichPromptsCame() throws Exception {
     try (var harness = harness(false)) {
@@ -314,10 +321,7 @@ class CandidatesOperatorTest {
       assertEquals(List.of(), harness.extractOutputValues());
       harness.processElement2(policy(), 0);
       harness.endInput2();
-      List<Candidates> candidates = harness.extractOutputValues();
-      assertInOrder(15, candidates);
-      candidates.forEach(c -> assertEquals(7, c.policyVersion));
-      assertWhatTheModelsSay(candidates);
+      assertOfTheLatestModels(15, harness.extractOutputValues());
     }
   }
 
@@ -338,10 +342,7 @@ class CandidatesOperatorTest {
         harness.open();
         feed(harness, 0, 3);
         end(harness);
-        List<Candidates> candidates = harness.extractOutputValues();
-        assertInOrder(3, candidates);
-        candidates.forEach(c -> assertEquals(7, c.policyVersion));
-        assertWhatTheModelsSay(candidates);
+        assertOfTheLatestModels(3, harness.extractOutputValues());
       }
     }
   }
@@ -364,10 +365,7 @@ class CandidatesOperatorTest {
       harness.open();
       feed(harness, 1, 3);
       end(harness);
-      List<Candidates> candidates = harness.extractOutputValues();
-      assertInOrder(3, candidates);
-      candidates.forEach(c -> assertEquals(7, c.policyVersion));
-      assertWhatTheModelsSay(candidates);
+      assertOfTheLatestModels(3, harness.extractOutputValues());
     }
   }
 }

@@ -117,7 +117,7 @@ public final class MixedBatches<T> {
     if (waiting() == 0) {
       throw new IllegalStateException("no record waits to be learned from");
     }
-    SplittableRandom random = new SplittableRandom(seed ^ batches * 0x9E3779B97F4A7C15L);
+    SplittableRandom random = RandomStream.of(seed, batches);
     Map<String, Integer> wanted = hasQuota() ? quotas : partial();
     List<T> fresh = new ArrayList<>();
     List<T> replayed = new ArrayList<>();

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.NoSuchElementException;
-import java.util.SplittableRandom;
 
 /**
  * Puts records in random order in bounded memory: one leaves, drawn at random, for each that comes
@@ -62,10 +61,9 @@ public final class ShuffleBuffer<T> {
     if (kept.isEmpty()) {
       throw new NoSuchElementException("no record waits in the shuffle buffer");
     }
-    SplittableRandom random = new SplittableRandom(seed ^ drawn * 0x9E3779B97F4A7C15L);
+    int place = RandomStream.of(seed, drawn).nextInt(kept.size());
     drawn++;
     T last = kept.removeLast();
-    int place = random.nextInt(kept.size() + 1);
     return place == kept.size() ? last : kept.set(place, last);
   }
 
