@@ -16,9 +16,7 @@ import static io.millrace.model.tensor.cpu.Lanes.ROUND;
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
 import static io.millrace.model.tensor.cpu.Native.ALL;
 import static io.millrace.model.tensor.cpu.Native.ORDER;
-import static io.millrace.model.tensor.cpu.Native.get;
 import static io.millrace.model.tensor.cpu.Native.put;
-import static io.millrace.model.tensor.cpu.Tiles.PANEL;
 
 import io.millrace.model.tensor.Queries;
 import jdk.incubator.vector.FloatVector;
@@ -26,27 +24,27 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Causal grouped-query attention over packed sequences, a block of {@link #QUERIES} queries at a
- * time.
+ * Causal grouped-query attention over packed sequences, a block of queries at a time: as many as a
+ * tile has columns.
  *
- * <p>No matrix of tokens × tokens is ever stored: a block's scores [keys, QUERIES] live in scratch
+ * <p>No matrix of tokens × tokens is ever stored: a block's scores [keys, queries] live in scratch
  * memory that grows with the longest sequence alone, and the backward pass computes them again (Dao
  * et al., arXiv 2205.14135, section 3.1; with whole columns of scores at hand the softmax needs no
  * running maximum, and the backward pass neither its result nor the output). Scores lie with a
  * query a lane, so that nothing is ever summed across lanes, and end with the block's last key.
  *
- * <p>Work is split by sequence and key head, each of which owns its part of every result.
+ * <p>Work is split by sequence and key head, each of which owns its part of every result. Products
+ * read heads where they lie, between other heads; only where a head is no whole number of vectors
+ * it is copied to rows that are.
  */
 final class Attention {
 
-  private static final int QUERIES = Tiles.COLUMNS;
-
-  private static final long ELEMENT = Float.BYTES;
+  private static final long ELEMENT = Matrix.ELEMENT;
   private static final long VECTOR = ELEMENT * WIDTH;
-  private static final long ROW = ELEMENT * QUERIES;
 
   private final WorkPool pool;
   private final Workspace workspace;
+  private final Tiles tiles;
   private final Queries queries;
   private final int[] positions;
   private final int kvHeads;
@@ -56,13 +54,25 @@ final class Attention {
   private final int kvColumns;
   private final float scale;
 
-  /** headDim in whole tiles; what lies beyond it is 0. */
+  /** Queries of a block, and a row of scores in bytes. */
+  private final int block;
+
+  private final long row;
+
+  /** headDim in whole vectors. */
   private final int columns;
 
   Attention(
-      WorkPool pool, Workspace workspace, Queries queries, int heads, int kvHeads, int headDim) {
+      WorkPool pool,
+      Workspace workspace,
+      Tiles tiles,
+      Queries queries,
+      int heads,
+      int kvHeads,
+      int headDim) {
     this.pool = pool;
     this.workspace = workspace;
+    this.tiles = tiles;
     this.queries = queries;
     this.positions = queries.positions();
     this.kvHeads = kvHeads;
@@ -71,65 +81,140 @@ final class Attention {
     this.queryColumns = heads * headDim;
     this.kvColumns = kvHeads * headDim;
     this.scale = (float) (1 / Math.sqrt(headDim));
-    this.columns = Math.ceilDiv(headDim, Tiles.COLUMNS) * Tiles.COLUMNS;
+    this.block = tiles.columns();
+    this.row = ELEMENT * block;
+    this.columns = Math.ceilDiv(headDim, WIDTH) * WIDTH;
   }
 
   /** A worker's memory for one sequence and key head: addresses of matrices, by their shapes. */
   private final class Scratch {
-    /** [⌈length/PANEL⌉, headDim, PANEL] each. */
-    final long keyPanels;
-
-    final long valuePanels;
-
-    /** [length, columns] each: what scores are multiplied with, and gradients. */
-    final long right;
-
-    final long dkeys;
-    final long dvalues;
-
-    /** [length, QUERIES] each. */
+    /** [length, block] each. */
     final long scores;
 
     final long dscores;
 
-    /** [headDim, QUERIES], a query a column. */
+    /** [headDim, block], a query a column. */
     final long transposed;
 
-    /** [QUERIES], of each column's token. */
+    /** [block], of each column's token. */
     final long positions;
 
-    /** [QUERIES, columns] each. */
-    final long q;
+    /** [length, columns] each. */
+    final Matrix dkeys;
 
-    final long dout;
-    final long result;
+    final Matrix dvalues;
 
-    /** [headDim, QUERIES], where a few rows are transposed, and [headDim], one of them. */
-    final float[] block;
+    /** [length, columns] each, where heads are copied. */
+    private final long keyRows;
+
+    private final long valueRows;
+
+    /** [block, columns] each, where heads are copied. */
+    private final long queryRows;
+
+    private final long doutRows;
+    private final long resultRows;
 
     Scratch(int worker, int length) {
-      // In whole tiles of either kind.
-      long rows = Math.ceilDiv(length, 12) * 12L;
-      long ofPanels = rows * headDim;
-      long ofRows = rows * columns;
-      long ofScores = rows * QUERIES;
-      long ofBlock = (long) QUERIES * columns;
+      long ofScores = (long) length * block;
+      long ofKeys = (long) length * columns;
+      long ofQueries = (long) block * columns;
+      boolean copies = copies();
       CpuTensor memory =
-          workspace.of(worker, 2 * ofPanels + 3 * ofRows + 2 * ofScores + 4 * ofBlock + QUERIES);
-      keyPanels = memory.address(0);
-      valuePanels = keyPanels + ELEMENT * ofPanels;
-      right = valuePanels + ELEMENT * ofPanels;
-      dkeys = right + ELEMENT * ofRows;
-      dvalues = dkeys + ELEMENT * ofRows;
-      scores = dvalues + ELEMENT * ofRows;
+          workspace.of(
+              worker,
+              2 * ofScores
+                  + (long) headDim * block
+                  + block
+                  + (copies ? 4 : 2) * ofKeys
+                  + (copies ? 3 * ofQueries : 0));
+      long at = memory.address(0);
+      scores = at;
       dscores = scores + ELEMENT * ofScores;
       transposed = dscores + ELEMENT * ofScores;
-      q = transposed + ELEMENT * ofBlock;
-      dout = q + ELEMENT * ofBlock;
-      result = dout + ELEMENT * ofBlock;
-      positions = result + ELEMENT * ofBlock;
-      block = workspace.array(worker, headDim * (QUERIES + 1));
+      positions = transposed + ELEMENT * headDim * block;
+      dkeys = rows(positions + ELEMENT * block);
+      dvalues = rows(dkeys.address() + ELEMENT * ofKeys);
+      keyRows = dvalues.address() + ELEMENT * ofKeys;
+      valueRows = keyRows + ELEMENT * ofKeys;
+      queryRows = valueRows + ELEMENT * ofKeys;
+      doutRows = queryRows + ELEMENT * ofQueries;
+      resultRows = doutRows + ELEMENT * ofQueries;
     }
+
+    private Matrix rows(long at) {
+      return new Matrix(at, ELEMENT * columns, ELEMENT);
+    }
+
+    /** A head's rows as the right side of a product: in place, or copied and 0 beyond. */
+    private Matrix right(Matrix head, int count, long to) {
+      if (!copies()) {
+        return head;
+      }
+      Native.zero(to, (long) count * columns);
+      for (int i = 0; i < count; i++) {
+        Native.copy(head.at(i, 0), to + ELEMENT * i * columns, headDim);
+      }
+      return rows(to);
+    }
+
+    /** c = or += a · b, with b [k, columns] and c [m, columns] by rows. */
+    private void multiply(int m, int k, Matrix a, Matrix b, boolean add, Matrix c) {
+      for (int j = 0; j < columns; j += block) {
+        tiles.multiplyRows(
+            m,
+            Math.min(Tiles.VECTORS, (columns - j) / WIDTH),
+            add,
+            a.address(),
+            a.rowStride(),
+            a.columnStride(),
+            b.at(0, j),
+            b.rowStride(),
+            c.at(0, j),
+            c.rowStride(),
+            k);
+      }
+    }
+
+    /** A head's rows = a · b: by way of scratch memory where rows are copied. */
+    private void result(int m, int k, Matrix a, Matrix b, Matrix head) {
+      Matrix result = copies() ? rows(resultRows) : head;
+      multiply(m, k, a, b, false, result);
+      if (copies()) {
+        copyOut(result, m, head);
+      }
+    }
+
+    private void copyOut(Matrix from, int count, Matrix head) {
+      for (int i = 0; i < count; i++) {
+        Native.copy(from.at(i, 0), head.at(i, 0), headDim);
+      }
+    }
+
+    /** scores [seen, block] = a head's rows · rowsᵀ, with as many columns as there are rows. */
+    private void scores(int seen, Matrix head, Matrix rows, int count, long to) {
+      if (count < block) {
+        Native.zero(transposed, (long) headDim * block);
+      }
+      tiles.transposeMatrix(count, headDim, rows.address(), rows.rowStride(), transposed, row);
+      tiles.multiplyRows(
+          seen,
+          Tiles.VECTORS,
+          false,
+          head.address(),
+          head.rowStride(),
+          ELEMENT,
+          transposed,
+          row,
+          to,
+          row,
+          headDim);
+    }
+  }
+
+  /** Whether heads are copied to rows of whole vectors. */
+  private boolean copies() {
+    return columns != headDim;
   }
 
   /** One sequence and key head: its first key's row, how many there are, and its queries. */
@@ -154,24 +239,24 @@ final class Attention {
   void forward(CpuTensor out, CpuTensor q, CpuTensor k, CpuTensor v) {
     units(
         (scratch, start, length, kvHead, from, to) -> {
-          panels(scratch, scratch.keyPanels, k.address(key(start, kvHead)), length);
-          copyIn(scratch.right, length, v.address(key(start, kvHead)), kvColumns, length);
+          Matrix keys = keys(k, start, kvHead);
+          Matrix values = scratch.right(keys(v, start, kvHead), length, scratch.valueRows);
           for (int member = 0; member < group; member++) {
-            for (int first = from; first < to; first += QUERIES) {
-              int rows = Math.min(QUERIES, to - first);
-              long at = query(first, kvHead, member);
-              int seen = probabilities(scratch, q.address(at), first, rows);
+            for (int first = from; first < to; first += block) {
+              int rows = Math.min(block, to - first);
+              int head = kvHead * group + member;
+              int seen = probabilities(scratch, keys, queries(q, first, head), first, rows);
               // out = Pᵀ·v
-              Tiles.ofColumns(seen, columns, scratch.scores, scratch.right, scratch.result);
-              copyOut(out.address(at), queryColumns, scratch.result, rows, 1);
+              Matrix transposed = new Matrix(scratch.scores, ELEMENT, row);
+              scratch.result(rows, seen, transposed, values, queries(out, first, head));
             }
           }
         });
   }
 
   /**
-   * With P as in the forward pass: dv = Σ P·dout; dP = v·doutᵀ; dS = P∘(dP − Σ P∘dP), sums over
-   * keys; dq = dSᵀ·k/√d; dk = Σ dS·q/√d.
+   * With P as in the forward pass: dv = Σ P·dout; dP = v·doutᵀ; dS = P∘(dP − Σ P∘dP)/√d, sums over
+   * keys; dq = dSᵀ·k; dk = Σ dS·q. dq, dk and dv may be in place of q, k and v.
    */
   void backward(
       CpuTensor dq,
@@ -183,89 +268,84 @@ final class Attention {
       CpuTensor v) {
     units(
         (scratch, start, length, kvHead, from, to) -> {
-          long keys = key(start, kvHead);
-          panels(scratch, scratch.keyPanels, k.address(keys), length);
-          panels(scratch, scratch.valuePanels, v.address(keys), length);
-          copyIn(scratch.right, length, k.address(keys), kvColumns, length);
-          Native.zero(scratch.dkeys, (long) length * columns);
-          Native.zero(scratch.dvalues, (long) length * columns);
+          Matrix keys = keys(k, start, kvHead);
+          Matrix values = keys(v, start, kvHead);
+          Matrix rightKeys = scratch.right(keys, length, scratch.keyRows);
+          Native.zero(scratch.dkeys.address(), (long) length * columns);
+          Native.zero(scratch.dvalues.address(), (long) length * columns);
           for (int member = 0; member < group; member++) {
-            for (int first = from; first < to; first += QUERIES) {
-              int rows = Math.min(QUERIES, to - first);
-              long at = query(first, kvHead, member);
-              block(scratch, q.address(at), dout.address(at), first, rows);
-              copyOut(dq.address(at), queryColumns, scratch.result, rows, scale);
+            for (int first = from; first < to; first += block) {
+              int rows = Math.min(block, to - first);
+              int head = kvHead * group + member;
+              Matrix query = queries(q, first, head);
+              Matrix gradient = queries(dout, first, head);
+              int seen = probabilities(scratch, keys, query, first, rows);
+              Matrix p = new Matrix(scratch.scores, row, ELEMENT);
+              Matrix ds = new Matrix(scratch.dscores, row, ELEMENT);
+              // dv += P·dout
+              Matrix right = scratch.right(gradient, rows, scratch.doutRows);
+              scratch.multiply(seen, rows, p, right, true, scratch.dvalues);
+              // dP = v·doutᵀ
+              scratch.scores(seen, values, gradient, rows, scratch.dscores);
+              for (long lane = 0; lane < row; lane += VECTOR) {
+                softmaxBackward(scratch.dscores + lane, scratch.scores + lane, row, seen, scale);
+              }
+              // dk += dS·q
+              right = scratch.right(query, rows, scratch.queryRows);
+              scratch.multiply(seen, rows, ds, right, true, scratch.dkeys);
+              // dq = dSᵀ·k
+              scratch.result(rows, seen, ds.transposed(), rightKeys, queries(dq, first, head));
             }
           }
-          copyOut(dk.address(keys), kvColumns, scratch.dkeys, length, scale);
-          copyOut(dv.address(keys), kvColumns, scratch.dvalues, length, 1);
+          scratch.copyOut(scratch.dkeys, length, keys(dk, start, kvHead));
+          scratch.copyOut(scratch.dvalues, length, keys(dv, start, kvHead));
         });
   }
 
-  /** The backward pass of a block of queries, whose dq·√d is left in scratch.result. */
-  private void block(Scratch scratch, long q, long dout, int first, int rows) {
-    int seen = probabilities(scratch, q, first, rows);
-    copyIn(scratch.q, QUERIES, q, queryColumns, rows);
-    copyIn(scratch.dout, QUERIES, dout, queryColumns, rows);
-    // dv += P·dout
-    Tiles.addOfRows(seen, rows, columns, scratch.scores, scratch.dout, scratch.dvalues);
-    // dP = v·doutᵀ
-    transposed(scratch, dout, rows, 1);
-    Tiles.ofPanels(seen, headDim, scratch.valuePanels, scratch.transposed, scratch.dscores);
-    clearTile(scratch.dscores, seen);
-    softmaxBackward(scratch.dscores, scratch.scores, seen);
-    softmaxBackward(scratch.dscores + VECTOR, scratch.scores + VECTOR, seen);
-    // dq·√d = dSᵀ·k
-    Tiles.ofColumns(seen, columns, scratch.dscores, scratch.right, scratch.result);
-    // dk·√d += dS·q
-    Tiles.addOfRows(seen, rows, columns, scratch.dscores, scratch.q, scratch.dkeys);
+  /** A query head's rows, from a query on. */
+  private Matrix queries(CpuTensor x, int query, int head) {
+    return new Matrix(
+        x.address((long) query * queryColumns + (long) head * headDim),
+        ELEMENT * queryColumns,
+        ELEMENT);
   }
 
-  /** Where a query head's elements begin. */
-  private long query(int query, int kvHead, int member) {
-    return (long) query * queryColumns + (long) (kvHead * group + member) * headDim;
-  }
-
-  /** Where a key head's elements of a token begin. */
-  private long key(int token, int kvHead) {
-    return (long) token * kvColumns + (long) kvHead * headDim;
+  /** A key head's rows, from a token on. */
+  private Matrix keys(CpuTensor x, int token, int kvHead) {
+    return new Matrix(
+        x.address((long) token * kvColumns + (long) kvHead * headDim),
+        ELEMENT * kvColumns,
+        ELEMENT);
   }
 
   /**
-   * scores [seen, QUERIES] = softmax(k·qᵀ/√d), each column over the tokens up to its own, 0 beyond.
+   * scores [seen, block] = softmax(k·qᵀ/√d), each column over the tokens up to its own, 0 beyond.
    * Columns that stand for no query hold something finite.
    *
    * @return how many keys the last of the queries sees
    */
-  private int probabilities(Scratch scratch, long q, int first, int rows) {
+  private int probabilities(Scratch scratch, Matrix keys, Matrix query, int first, int rows) {
     int seen = positions[first + rows - 1] + 1;
-    for (int i = 0; i < QUERIES; i++) {
+    for (int i = 0; i < block; i++) {
       put(scratch.positions + ELEMENT * i, positions[first + Math.min(i, rows - 1)]);
     }
-    transposed(scratch, q, rows, scale);
-    Tiles.ofPanels(seen, headDim, scratch.keyPanels, scratch.transposed, scratch.scores);
+    scratch.scores(seen, keys, query, rows, scratch.scores);
     later(scratch, positions[first], seen, Float.NEGATIVE_INFINITY);
-    softmax(scratch.scores, seen);
-    softmax(scratch.scores + VECTOR, seen);
+    for (long lane = 0; lane < row; lane += VECTOR) {
+      softmax(scratch.scores + lane, row, seen, scale);
+    }
     later(scratch, positions[first], seen, 0);
-    clearTile(scratch.scores, seen);
     return seen;
   }
 
-  /** Zeroes what a last tile of rows reads beyond the keys seen, so that it adds nothing there. */
-  private static void clearTile(long scores, int seen) {
-    int rows = Math.ceilDiv(seen, Tiles.ROWS) * Tiles.ROWS;
-    Native.zero(scores + ROW * seen, (long) (rows - seen) * QUERIES);
-  }
-
   /** Overwrites the scores of keys that come later than a column's token. */
-  private static void later(Scratch scratch, int earliest, int seen, float value) {
+  private void later(Scratch scratch, int earliest, int seen, float value) {
     FloatVector values = FloatVector.broadcast(F, value);
-    for (long lane = 0; lane < ROW; lane += VECTOR) {
+    for (long lane = 0; lane < row; lane += VECTOR) {
       FloatVector positions =
           FloatVector.fromMemorySegment(F, ALL, scratch.positions + lane, ORDER);
       for (int key = earliest + 1; key < seen; key++) {
-        long at = scratch.scores + ROW * key + lane;
+        long at = scratch.scores + row * key + lane;
         FloatVector.fromMemorySegment(F, ALL, at, ORDER)
             .blend(values, positions.compare(VectorOperators.LT, key))
             .intoMemorySegment(ALL, at, ORDER);
@@ -274,18 +354,20 @@ final class Attention {
   }
 
   /**
-   * The softmax of a vector's worth of columns. {@link Lanes#exp} is written out: the compiler may
-   * be past what it inlines when it comes to this.
+   * The softmax of a vector's worth of columns, of α · scores. {@link Lanes#exp} is written out:
+   * the compiler may be past what it inlines when it comes to this.
    */
-  private static void softmax(long scores, int seen) {
-    long end = scores + ROW * seen;
+  private static void softmax(long scores, long row, int seen, float alpha) {
+    long end = scores + row * seen;
     FloatVector highest = FloatVector.fromMemorySegment(F, ALL, scores, ORDER);
-    for (long at = scores; at < end; at += ROW) {
+    for (long at = scores; at < end; at += row) {
       highest = highest.max(FloatVector.fromMemorySegment(F, ALL, at, ORDER));
     }
+    FloatVector scale = FloatVector.broadcast(F, alpha);
     FloatVector sums = FloatVector.zero(F);
-    for (long at = scores; at < end; at += ROW) {
-      FloatVector x = FloatVector.fromMemorySegment(F, ALL, at, ORDER).sub(highest).max(LOWEST);
+    for (long at = scores; at < end; at += row) {
+      FloatVector x =
+          FloatVector.fromMemorySegment(F, ALL, at, ORDER).sub(highest).mul(scale).max(LOWEST);
       FloatVector shifted = x.fma(LOG2_E, ROUND);
       FloatVector n = shifted.sub(ROUND);
       FloatVector r = n.fma(LN2_LOW, n.fma(LN2_HIGH, x));
@@ -297,87 +379,28 @@ final class Attention {
       sums = sums.add(e);
     }
     FloatVector inverse = ONE.div(sums);
-    for (long at = scores; at < end; at += ROW) {
+    for (long at = scores; at < end; at += row) {
       FloatVector.fromMemorySegment(F, ALL, at, ORDER)
           .mul(inverse)
           .intoMemorySegment(ALL, at, ORDER);
     }
   }
 
-  /** dP of a vector's worth of columns becomes P∘(dP − Σ P∘dP). */
-  private static void softmaxBackward(long dscores, long scores, int seen) {
-    long length = ROW * seen;
+  /** dP of a vector's worth of columns becomes α·P∘(dP − Σ P∘dP). */
+  private static void softmaxBackward(long dscores, long scores, long row, int seen, float alpha) {
+    long length = row * seen;
     FloatVector products = FloatVector.zero(F);
-    for (long at = 0; at < length; at += ROW) {
+    for (long at = 0; at < length; at += row) {
       FloatVector p = FloatVector.fromMemorySegment(F, ALL, scores + at, ORDER);
       products = FloatVector.fromMemorySegment(F, ALL, dscores + at, ORDER).fma(p, products);
     }
-    for (long at = 0; at < length; at += ROW) {
+    FloatVector scale = FloatVector.broadcast(F, alpha);
+    for (long at = 0; at < length; at += row) {
       FloatVector p = FloatVector.fromMemorySegment(F, ALL, scores + at, ORDER);
       FloatVector.fromMemorySegment(F, ALL, dscores + at, ORDER)
           .sub(products)
-          .mul(p)
+          .mul(p.mul(scale))
           .intoMemorySegment(ALL, dscores + at, ORDER);
-    }
-  }
-
-  /** The rows of a key head, six by six, each six transposed. */
-  private void panels(Scratch scratch, long panels, long from, int length) {
-    float[] block = scratch.block;
-    for (int first = 0; first < length; first += PANEL) {
-      int rows = Math.min(PANEL, length - first);
-      transpose(scratch, from + ELEMENT * first * kvColumns, kvColumns, rows, PANEL, 1);
-      Native.copy(block, headDim * PANEL, panels + ELEMENT * first * headDim);
-    }
-  }
-
-  /** transposed [headDim, QUERIES] = α · rows of a query head, each a column; 0 beyond. */
-  private void transposed(Scratch scratch, long from, int rows, float alpha) {
-    transpose(scratch, from, queryColumns, rows, QUERIES, alpha);
-    Native.copy(scratch.block, headDim * QUERIES, scratch.transposed);
-  }
-
-  /** scratch.block [headDim, width] = α · rows of a head, each a column; 0 beyond. */
-  private void transpose(Scratch scratch, long from, int stride, int rows, int width, float alpha) {
-    float[] block = scratch.block;
-    int line = headDim * QUERIES;
-    for (int row = 0; row < rows; row++) {
-      Native.copy(from + ELEMENT * row * stride, block, line, headDim);
-      for (int j = 0; j < headDim; j++) {
-        block[j * width + row] = block[line + j] * alpha;
-      }
-    }
-    for (int row = rows; row < width; row++) {
-      for (int j = 0; j < headDim; j++) {
-        block[j * width + row] = 0;
-      }
-    }
-  }
-
-  /** to [count, columns] = the first rows of a head, and 0 beyond. */
-  private void copyIn(long to, int count, long from, int stride, int rows) {
-    if (rows < count || headDim < columns) {
-      Native.zero(to, (long) count * columns);
-    }
-    for (int row = 0; row < rows; row++) {
-      Native.copy(from + ELEMENT * row * stride, to + ELEMENT * row * columns, headDim);
-    }
-  }
-
-  /** Rows of a head = α · those of a matrix [rows, columns]. */
-  private void copyOut(long to, int stride, long from, int rows, float alpha) {
-    for (int row = 0; row < rows; row++) {
-      long target = to + ELEMENT * row * stride;
-      long source = from + ELEMENT * row * columns;
-      int j = 0;
-      for (; j <= headDim - WIDTH; j += WIDTH) {
-        FloatVector.fromMemorySegment(F, ALL, source + ELEMENT * j, ORDER)
-            .mul(alpha)
-            .intoMemorySegment(ALL, target + ELEMENT * j, ORDER);
-      }
-      for (; j < headDim; j++) {
-        put(target + ELEMENT * j, get(source + ELEMENT * j) * alpha);
-      }
     }
   }
 }

@@ -15,14 +15,15 @@ import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.global.openblas_nolapack;
 
 /**
- * OpenBLAS's sgemm on raw pointers. The library is the one that ND4J runs on; JavaCPP unpacks and
- * loads it, and Java's foreign-function interface calls it: some 20 ns a call, and no garbage.
+ * OpenBLAS's sgemm on raw pointers, where {@link TiledGemm} has no machine code. The library is the
+ * one that ND4J runs on; JavaCPP unpacks and loads it, and Java's foreign-function interface calls
+ * it: some 20 ns a call, and no garbage.
  *
  * <p>It computes on the calling thread alone. What runs side by side is {@link WorkPool}'s affair,
  * so that matrix products and all other kernels live on one budget of threads.
  */
 @SuppressWarnings("restricted") // Native code is what it is for.
-final class Blas {
+final class Blas implements Gemm {
 
   private static final int ROW_MAJOR = 101;
   private static final int NO_TRANSPOSE = 111;
@@ -70,81 +71,43 @@ final class Blas {
     }
   }
 
-  private Blas() {}
-
   private static MethodHandle function(
       SymbolLookup symbols, String name, MemoryLayout... arguments) {
     return Linker.nativeLinker()
         .downcallHandle(symbols.findOrThrow(name), FunctionDescriptor.ofVoid(arguments));
   }
 
-  /** c [m, n] = α · a [m, k] · bᵀ + β · c, with b [n, k]. */
-  static void timesTransposed(
-      int m,
-      int n,
-      int k,
-      float alpha,
-      long a,
-      int lda,
-      long b,
-      int ldb,
-      float beta,
-      long c,
-      int ldc) {
-    gemm(NO_TRANSPOSE, TRANSPOSE, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  }
-
-  /** c [m, n] = α · a [m, k] · b [k, n] + β · c. */
-  static void times(
-      int m,
-      int n,
-      int k,
-      float alpha,
-      long a,
-      int lda,
-      long b,
-      int ldb,
-      float beta,
-      long c,
-      int ldc) {
-    gemm(NO_TRANSPOSE, NO_TRANSPOSE, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  }
-
-  /** c [m, n] = α · aᵀ · b [k, n] + β · c, with a [k, m]. */
-  static void transposedTimes(
-      int m,
-      int n,
-      int k,
-      float alpha,
-      long a,
-      int lda,
-      long b,
-      int ldb,
-      float beta,
-      long c,
-      int ldc) {
-    gemm(TRANSPOSE, NO_TRANSPOSE, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  }
-
-  private static void gemm(
-      int transposeA,
-      int transposeB,
-      int m,
-      int n,
-      int k,
-      float alpha,
-      long a,
-      int lda,
-      long b,
-      int ldb,
-      float beta,
-      long c,
-      int ldc) {
+  /** Strides tell which operands are transposed. */
+  @Override
+  public void multiply(int worker, int m, int n, int k, Matrix a, Matrix b, boolean add, Matrix c) {
     try {
       SGEMM.invokeExact(
-          ROW_MAJOR, transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+          ROW_MAJOR,
+          transposition(a),
+          transposition(b),
+          m,
+          n,
+          k,
+          1f,
+          a.address(),
+          leading(a, m, k),
+          b.address(),
+          leading(b, k, n),
+          add ? 1f : 0f,
+          c.address(),
+          leading(c, m, n));
     } catch (Throwable e) {
       throw new IllegalStateException("sgemm failed", e);
     }
+  }
+
+  private static int transposition(Matrix matrix) {
+    return matrix.isByRows() ? NO_TRANSPOSE : TRANSPOSE;
+  }
+
+  /** The distance of rows, or of columns where they are what lies together; no less than one's. */
+  private static int leading(Matrix matrix, int rows, int columns) {
+    long stride = matrix.isByRows() ? matrix.rowStride() : matrix.columnStride();
+    return Math.max((int) (stride / Matrix.ELEMENT), matrix.isByRows() ? columns : rows);
   }
 }

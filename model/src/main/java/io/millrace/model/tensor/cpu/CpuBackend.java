@@ -22,6 +22,8 @@ public final class CpuBackend implements Backend {
 
   private final WorkPool pool;
   private final Workspace workspace;
+  private final Workspace panels;
+  private final Tiles tiles;
   private final Elements elements;
   private final RmsNorm rmsNorm;
   private final Products products;
@@ -33,11 +35,20 @@ public final class CpuBackend implements Backend {
   }
 
   CpuBackend(WorkPool pool) {
+    this(pool, Tiles.ofThisMachine());
+  }
+
+  CpuBackend(WorkPool pool, Tiles tiles) {
     this.pool = pool;
+    this.tiles = tiles;
     this.workspace = new Workspace(pool.budget());
+    // Of its own: logits lie in the other one while they are computed.
+    this.panels = new Workspace(pool.budget());
     this.elements = new Elements(pool);
     this.rmsNorm = new RmsNorm(pool, workspace);
-    this.products = new Products(pool);
+    this.products =
+        new Products(
+            pool, tiles instanceof MachineTiles ? new TiledGemm(tiles, panels) : new Blas());
   }
 
   /**
@@ -171,7 +182,7 @@ public final class CpuBackend implements Backend {
       Tensor out, Tensor q, Tensor k, Tensor v, Queries queries, int heads, int kvHeads) {
     Arguments.attention("attention", q, k, v, queries, heads, kvHeads);
     Arguments.requireSameRows("attention", q, out);
-    new Attention(pool, workspace, queries, heads, kvHeads, q.columns() / heads)
+    new Attention(pool, workspace, tiles, queries, heads, kvHeads, q.columns() / heads)
         .forward(CpuTensor.of(out), CpuTensor.of(q), CpuTensor.of(k), CpuTensor.of(v));
   }
 
@@ -190,7 +201,7 @@ public final class CpuBackend implements Backend {
     Arguments.attention("attentionBackward", q, k, v, queries, heads, kvHeads);
     Arguments.requireSameRows("attentionBackward", q, dout, dq);
     Arguments.requireSameRows("attentionBackward", k, dk, dv);
-    new Attention(pool, workspace, queries, heads, kvHeads, q.columns() / heads)
+    new Attention(pool, workspace, tiles, queries, heads, kvHeads, q.columns() / heads)
         .backward(
             CpuTensor.of(dq),
             CpuTensor.of(dk),
@@ -321,6 +332,7 @@ public final class CpuBackend implements Backend {
     rotations.values().forEach(Rotation::close);
     rotations.clear();
     workspace.close();
+    panels.close();
   }
 
   private static MemorySegment memory(Tensor tensor) {

@@ -20,13 +20,15 @@ final class Products {
   /** Multiply-adds below which a second thread costs more than it brings. */
   private static final long WORTHWHILE = 128 * 1024;
 
-  /** A part of fewer rows leaves sgemm's kernel half empty. */
+  /** A part of fewer rows leaves tiles half empty. */
   private static final int LEAST_ROWS = 16;
 
   private final WorkPool pool;
+  private final Gemm gemm;
 
-  Products(WorkPool pool) {
+  Products(WorkPool pool, Gemm gemm) {
     this.pool = pool;
+    this.gemm = gemm;
   }
 
   private int parts(int rows, long work) {
@@ -39,7 +41,7 @@ final class Products {
   }
 
   private static int bound(int rows, int part, int parts) {
-    // In whole tiles of sgemm's kernel, but for the last.
+    // Parts begin on cache lines, whatever is split.
     int tiles = Math.ceilDiv(rows, LEAST_ROWS);
     return Math.min(rows, (int) ((long) tiles * part / parts) * LEAST_ROWS);
   }
@@ -50,6 +52,9 @@ final class Products {
     int i = x.columns();
     int o = w.rows();
     long work = (long) n * i * o;
+    Matrix ofX = Matrix.of(x);
+    Matrix transposed = Matrix.of(w).transposed();
+    Matrix ofOut = Matrix.of(out);
     // Few rows are split by columns, so that each thread reads its own part of the weights.
     if (n < pool.budget() * LEAST_ROWS) {
       int parts = parts(o, work);
@@ -58,9 +63,8 @@ final class Products {
           (part, worker) -> {
             int from = bound(o, part, parts);
             int size = bound(o, part + 1, parts) - from;
-            long weights = w.address((long) from * i);
-            Blas.timesTransposed(
-                n, size, i, 1, x.address(0), i, weights, i, 0, out.address(from), o);
+            gemm.multiply(
+                worker, n, size, i, ofX, transposed.from(0, from), false, ofOut.from(0, from));
           });
       return;
     }
@@ -70,25 +74,14 @@ final class Products {
         (part, worker) -> {
           int from = bound(n, part, parts);
           int rows = bound(n, part + 1, parts) - from;
-          Blas.timesTransposed(
-              rows,
-              o,
-              i,
-              1,
-              x.address((long) from * i),
-              i,
-              w.address(0),
-              i,
-              0,
-              out.address((long) from * o),
-              o);
+          gemm.multiply(
+              worker, rows, o, i, ofX.from(from, 0), transposed, false, ofOut.from(from, 0));
         });
   }
 
   /**
    * dx [n, i] += dout [n, o] · w; dw [o, i] += doutᵀ · x: as much arithmetic each, so that each has
-   * half of the threads. Every part of dw copies all of x into sgemm's own order: no more parts
-   * than there must be.
+   * half of the threads.
    */
   void linearBackward(CpuTensor dx, CpuTensor dw, CpuTensor dout, CpuTensor x, CpuTensor w) {
     int n = x.rows();
@@ -98,39 +91,34 @@ final class Products {
     int half = Math.ceilDiv(pool.budget(), 2);
     int rowParts = parts(n, work, half);
     int weightParts = parts(o, work, half);
+    Matrix ofDout = Matrix.of(dout);
     pool.run(
         rowParts + weightParts,
         (part, worker) -> {
           if (part < rowParts) {
             int from = bound(n, part, rowParts);
             int rows = bound(n, part + 1, rowParts) - from;
-            Blas.times(
+            gemm.multiply(
+                worker,
                 rows,
                 i,
                 o,
-                1,
-                dout.address((long) from * o),
-                o,
-                w.address(0),
-                i,
-                1,
-                dx.address((long) from * i),
-                i);
+                ofDout.from(from, 0),
+                Matrix.of(w),
+                true,
+                Matrix.of(dx).from(from, 0));
           } else {
             int from = bound(o, part - rowParts, weightParts);
             int rows = bound(o, part - rowParts + 1, weightParts) - from;
-            Blas.transposedTimes(
+            gemm.multiply(
+                worker,
                 rows,
                 i,
                 n,
-                1,
-                dout.address(from),
-                o,
-                x.address(0),
-                i,
-                1,
-                dw.address((long) from * i),
-                i);
+                ofDout.from(0, from).transposed(),
+                Matrix.of(x),
+                true,
+                Matrix.of(dw).from(from, 0));
           }
         });
   }

@@ -1,0 +1,106 @@
+package io.millrace.model.tensor.cpu;
+
+import static io.millrace.model.tensor.cpu.Lanes.all;
+import static io.millrace.model.tensor.cpu.Lanes.zero;
+import static io.millrace.model.tensor.cpu.Native.get;
+import static io.millrace.model.tensor.cpu.Native.load;
+import static io.millrace.model.tensor.cpu.Native.put;
+import static io.millrace.model.tensor.cpu.Native.store;
+
+import jdk.incubator.vector.FloatVector;
+
+/** Tiles by the Vector API, for every machine. */
+final class VectorTiles implements Tiles {
+
+  private static final int ROWS = 4;
+
+  private static final long VECTOR = (long) Float.BYTES * Lanes.WIDTH;
+
+  @Override
+  public int rows() {
+    return ROWS;
+  }
+
+  @Override
+  public void multiply(
+      int rows,
+      int vectors,
+      boolean add,
+      long a,
+      long rowStride,
+      long kStride,
+      long b,
+      long bStride,
+      long c,
+      long cStride,
+      int k,
+      int count,
+      long aStep,
+      long bStep,
+      long cStep) {
+    for (int tile = 0; tile < count; tile++) {
+      for (int v = 0; v < vectors; v++) {
+        long ofB = b + tile * bStep + v * VECTOR;
+        long ofC = c + tile * cStep + v * VECTOR;
+        long ofA = a + tile * aStep;
+        if (rows == ROWS) {
+          four(add, ofA, rowStride, kStride, ofB, bStride, ofC, cStride, k);
+        } else {
+          for (int row = 0; row < rows; row++) {
+            one(add, ofA + row * rowStride, kStride, ofB, bStride, ofC + row * cStride, k);
+          }
+        }
+      }
+    }
+  }
+
+  private static void four(
+      boolean add,
+      long a,
+      long rowStride,
+      long kStride,
+      long b,
+      long bStride,
+      long c,
+      long cStride,
+      int k) {
+    FloatVector c0 = add ? load(c) : zero();
+    FloatVector c1 = add ? load(c + cStride) : zero();
+    FloatVector c2 = add ? load(c + 2 * cStride) : zero();
+    FloatVector c3 = add ? load(c + 3 * cStride) : zero();
+    for (int p = 0; p < k; p++) {
+      FloatVector x = load(b + p * bStride);
+      long at = a + p * kStride;
+      c0 = all(get(at)).fma(x, c0);
+      c1 = all(get(at + rowStride)).fma(x, c1);
+      c2 = all(get(at + 2 * rowStride)).fma(x, c2);
+      c3 = all(get(at + 3 * rowStride)).fma(x, c3);
+    }
+    store(c0, c);
+    store(c1, c + cStride);
+    store(c2, c + 2 * cStride);
+    store(c3, c + 3 * cStride);
+  }
+
+  private static void one(boolean add, long a, long kStride, long b, long bStride, long c, int k) {
+    FloatVector sum = add ? load(c) : zero();
+    for (int p = 0; p < k; p++) {
+      sum = all(get(a + p * kStride)).fma(load(b + p * bStride), sum);
+    }
+    store(sum, c);
+  }
+
+  @Override
+  public void transpose(
+      long from, long fromStride, long to, long toStride, int count, long fromStep, long toStep) {
+    for (int square = 0; square < count; square++) {
+      for (int i = 0; i < SQUARE; i++) {
+        for (int j = 0; j < SQUARE; j++) {
+          long column = (long) Float.BYTES * j;
+          float value = get(from + square * fromStep + i * fromStride + column);
+          put(to + square * toStep + j * toStride + (long) Float.BYTES * i, value);
+        }
+      }
+    }
+  }
+}
