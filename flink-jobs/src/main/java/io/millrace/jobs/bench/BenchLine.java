@@ -16,6 +16,7 @@ import java.util.Map;
 /**
  * What a benchmark prints: one line of JSON a case.
  *
+ * @param kernels what the matrix products of {@code cpu} are made of
  * @param shape of the model
  * @param lengths batch and token counts of the case
  * @param medianSeconds of one repetition
@@ -27,10 +28,11 @@ import java.util.Map;
  * @param peakMemoryMib resident memory of the process at its highest; 0 where the system does not
  *     say
  */
-@JsonPropertyOrder({"case", "backend", "threads", "shape", "lengths", "iterations"})
+@JsonPropertyOrder({"case", "backend", "kernels", "threads", "shape", "lengths", "iterations"})
 public record BenchLine(
     @JsonProperty("case") String name,
     @JsonProperty("backend") String backend,
+    @JsonProperty("kernels") String kernels,
     @JsonProperty("threads") int threads,
     @JsonProperty("shape") Map<String, Integer> shape,
     @JsonProperty("lengths") Map<String, Integer> lengths,
@@ -68,6 +70,7 @@ public record BenchLine(
     return new BenchLine(
         name,
         backend,
+        CpuBackend.kernels(),
         CpuBackend.threads(),
         shapeOf(config),
         lengths,

@@ -3,6 +3,7 @@ package io.millrace.jobs.cli;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendKind;
 import io.millrace.model.tensor.Tensor;
+import io.millrace.model.tensor.cpu.CpuBackend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -100,7 +101,7 @@ final class DoctorCommand implements Callable<Integer> {
         throw new UserException(
             "backend " + backend.name() + " computes 2·5 + 3·7 as " + product + ", not 31");
       }
-      return "backend " + backend.name() + " works";
+      return "backend %s works, with kernels of %s".formatted(backend.name(), CpuBackend.kernels());
     }
   }
 }

@@ -17,7 +17,7 @@ public record ComputeSection(
                     + " all cores. The first job of a process decides.")
         int threads,
     @Option(
-            value = "4096",
+            value = "1024",
             help =
                 "A batch of more tokens is learned from in parts of at most as many, whose"
                     + " gradients add up; activations take memory for one part.")

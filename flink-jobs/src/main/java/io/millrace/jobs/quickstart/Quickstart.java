@@ -113,7 +113,7 @@ public final class Quickstart {
             "kafka.bootstrap-servers=" + bootstrapServers,
             "checkpoints.directory=" + directory.resolve("checkpoints"),
             "flink.state-directory=" + directory.resolve("flink"),
-            "flink.checkpoint-interval=500ms",
+            "flink.checkpoint-interval=250ms",
             "flink.restart-delay=200ms",
             "model.seed=" + settings.seed(),
             "model.max-positions=128",

@@ -14,7 +14,7 @@ package io.millrace.model.llama;
  */
 public record ActivationMemory(int microBatchTokens, boolean recompute) {
 
-  public static final int DEFAULT_MICRO_BATCH_TOKENS = 4096;
+  public static final int DEFAULT_MICRO_BATCH_TOKENS = 1024;
 
   public ActivationMemory {
     if (microBatchTokens < 1) {

@@ -15,8 +15,9 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * All cores: matrix products by OpenBLAS, everything else in fused kernels of the Vector API on the
- * same native memory, all on the threads of one {@link WorkPool}.
+ * All cores: matrix products and attention by {@link Tiles} of machine code, everything else in
+ * fused kernels of the Vector API on the same native memory, all on the threads of one {@link
+ * WorkPool}. Where there is no machine code for a processor, matrix products are OpenBLAS's.
  */
 public final class CpuBackend implements Backend {
 
@@ -62,6 +63,11 @@ public final class CpuBackend implements Backend {
   /** How many threads compute at once in this process. */
   public static int threads() {
     return WorkPool.shared().budget();
+  }
+
+  /** What matrix products are made of on this machine. */
+  public static String kernels() {
+    return Tiles.ofThisMachine().toString();
   }
 
   /** Bytes that all tensors of this process held together at most, scratch memory included. */

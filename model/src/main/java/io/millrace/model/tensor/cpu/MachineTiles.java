@@ -142,6 +142,11 @@ final class MachineTiles implements Tiles {
   }
 
   @Override
+  public String toString() {
+    return code.lanes() == 16 ? "AVX-512" : "AVX2";
+  }
+
+  @Override
   public int rows() {
     return code.rows();
   }

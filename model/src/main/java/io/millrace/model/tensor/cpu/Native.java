@@ -9,7 +9,7 @@ import jdk.incubator.vector.FloatVector;
 /**
  * Native memory by address, unchecked: for kernels whose innermost loop reads several rows at once,
  * where checks of bounds cost a third of the time. Whoever calls answers for the addresses, as with
- * {@link Blas}; all else uses the checked accesses of {@link Lanes}.
+ * {@link Gemm}; all else uses the checked accesses of {@link Lanes}.
  */
 @SuppressWarnings("restricted") // Raw memory is what it is for.
 final class Native {

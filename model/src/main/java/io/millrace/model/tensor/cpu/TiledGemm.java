@@ -40,7 +40,12 @@ final class TiledGemm implements Gemm {
   private final int panel;
   private final long panelRow;
 
+  /** With tiles whose vectors are the Vector API's, which copies for them. */
   TiledGemm(Tiles tiles, Workspace workspace) {
+    if (tiles.lanes() != Lanes.WIDTH) {
+      throw new IllegalArgumentException(
+          "tiles of %d lanes, copies of %d".formatted(tiles.lanes(), Lanes.WIDTH));
+    }
     this.tiles = tiles;
     this.workspace = workspace;
     this.panel = tiles.columns();

@@ -17,11 +17,23 @@ interface Tiles {
 
   /**
    * The fastest that this machine runs: machine code on x86-64 with AVX2, unless the system
-   * property {@code millrace.machine-code} is false or the system forbids it; else the Vector API.
+   * property {@value MachineTiles#ALLOWED} is false or the system forbids it; else the Vector API.
    */
   static Tiles ofThisMachine() {
-    return MachineTiles.ifSupported().map(Tiles.class::cast).orElseGet(VectorTiles::new);
+    return ThisMachine.TILES;
   }
+
+  /** Made when it is first asked for. */
+  final class ThisMachine {
+    private static final Tiles TILES =
+        MachineTiles.ifSupported().map(Tiles.class::cast).orElseGet(VectorTiles::new);
+
+    private ThisMachine() {}
+  }
+
+  /** What they are made of. */
+  @Override
+  String toString();
 
   /** Rows of a tile at most. */
   int rows();

@@ -17,6 +17,11 @@ final class VectorTiles implements Tiles {
   private static final long VECTOR = (long) Float.BYTES * Lanes.WIDTH;
 
   @Override
+  public String toString() {
+    return "Vector API and OpenBLAS";
+  }
+
+  @Override
   public int rows() {
     return ROWS;
   }

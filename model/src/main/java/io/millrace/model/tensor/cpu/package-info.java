@@ -1,2 +1,2 @@
-/** The default backend: all cores, native memory, OpenBLAS and the Vector API. */
+/** The default backend: all cores, native memory, machine code and the Vector API. */
 package io.millrace.model.tensor.cpu;
