@@ -17,10 +17,11 @@ public record ComputeSection(
                     + " all cores. The first job of a process decides.")
         int threads,
     @Option(
-            value = "1024",
+            value = "0",
             help =
                 "A batch of more tokens is learned from in parts of at most as many, whose"
-                    + " gradients add up; activations take memory for one part.")
+                    + " gradients add up; activations take memory for one part. 0: 512, or twice"
+                    + " the hidden size where that is more.")
         int microBatchTokens,
     @Option(
             value = "false",
@@ -32,7 +33,7 @@ public record ComputeSection(
 
   public ComputeSection {
     Require.atLeast("threads", threads, 0);
-    Require.atLeast("micro-batch-tokens", microBatchTokens, 1);
+    Require.atLeast("micro-batch-tokens", microBatchTokens, 0);
   }
 
   /** A new backend, for one thread at a time. */

@@ -57,7 +57,7 @@ class ConfigTest {
                 Duration.ofSeconds(1),
                 Map.of()),
             new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
-            new ComputeSection(BackendKind.CPU, 0, 1024, false),
+            new ComputeSection(BackendKind.CPU, 0, 0, false),
             new DedupSection(Duration.ofDays(1)),
             new SupervisedSection(
                 "",

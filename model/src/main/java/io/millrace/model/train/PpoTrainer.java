@@ -2,6 +2,7 @@ package io.millrace.model.train;
 
 import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.rlhf.Advantages;
@@ -124,7 +125,8 @@ public final class PpoTrainer implements AutoCloseable {
   /** Values and proximal log-probs of the next mini-batch of rollouts, before any update. */
   private void value() {
     int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
-    for (MicroBatches.Part part : microBatches(range(batch.valued, to), critic.memory())) {
+    for (MicroBatches.Part part :
+        microBatches(range(batch.valued, to), critic.memory(), critic.config())) {
       int from = batch.valued + part.from();
       int[] members = range(from, batch.valued + part.to());
       float[] values = critic.infer(sequences(members), targets(members).rows());
@@ -252,7 +254,7 @@ public final class PpoTrainer implements AutoCloseable {
 
     @Override
     public void run() {
-      for (MicroBatches.Part part : microBatches(members, policy.memory())) {
+      for (MicroBatches.Part part : microBatches(members, policy.memory(), policy.config())) {
         int[] some = Arrays.copyOfRange(members, part.from(), part.to());
         LanguageModel.TokenLogProbs now =
             policy.forward(sequences(some), targets(some), settings.temperature());
@@ -298,7 +300,7 @@ public final class PpoTrainer implements AutoCloseable {
 
     @Override
     public void run() {
-      for (MicroBatches.Part part : microBatches(members, critic.memory())) {
+      for (MicroBatches.Part part : microBatches(members, critic.memory(), critic.config())) {
         int[] some = Arrays.copyOfRange(members, part.from(), part.to());
         float[] values = critic.forward(sequences(some), targets(some).rows());
         finite = areFinite(values);
@@ -323,8 +325,9 @@ public final class PpoTrainer implements AutoCloseable {
     }
   }
 
-  private List<MicroBatches.Part> microBatches(int[] members, ActivationMemory memory) {
-    return MicroBatches.of(sequences(members), 1, memory.microBatchTokens());
+  private List<MicroBatches.Part> microBatches(
+      int[] members, ActivationMemory memory, LlamaConfig config) {
+    return MicroBatches.of(sequences(members), 1, memory.partTokens(config));
   }
 
   private void skip(double policyNorm, double criticNorm) {

@@ -101,6 +101,14 @@ class MicroBatchesTest {
   }
 
   @Test
+  void partsGrowWithTheModelUnlessTheirSizeIsGiven() {
+    LlamaConfig wide = new LlamaConfig(512, 1024, 1, 8, 8, 128, 64, 64, 1e-5f, 1e4, true, 1, 2);
+    assertEquals(512, ActivationMemory.defaults().partTokens(CONFIG));
+    assertEquals(2048, ActivationMemory.defaults().partTokens(wide));
+    assertEquals(30, new ActivationMemory(30, false).partTokens(wide));
+  }
+
+  @Test
   void ppoLearnsTheSameFromParts() {
     float[][] whole = afterPpo(ActivationMemory.defaults());
     for (int tokens : new int[] {1, 25, 60}) {
