@@ -6,7 +6,7 @@ import java.util.function.Supplier;
 
 /** The backends there are, by the names they are configured by. */
 public enum BackendKind {
-  /** All cores: OpenBLAS and fused kernels on native memory. The default. */
+  /** All cores: kernels of our own on native memory. The default. */
   CPU(CpuBackend::new),
   /** The readable reference, in ND4J operations alone. */
   ND4J(Nd4jBackend::new);

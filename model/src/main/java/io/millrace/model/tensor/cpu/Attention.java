@@ -161,18 +161,8 @@ final class Attention {
     /** c = or += a · b, with b [k, columns] and c [m, columns] by rows. */
     private void multiply(int m, int k, Matrix a, Matrix b, boolean add, Matrix c) {
       for (int j = 0; j < columns; j += block) {
-        tiles.multiplyRows(
-            m,
-            Math.min(Tiles.VECTORS, (columns - j) / WIDTH),
-            add,
-            a.address(),
-            a.rowStride(),
-            a.columnStride(),
-            b.at(0, j),
-            b.rowStride(),
-            c.at(0, j),
-            c.rowStride(),
-            k);
+        int vectors = Math.min(Tiles.VECTORS, (columns - j) / WIDTH);
+        tiles.multiplyRows(m, vectors, add, a, b.from(0, j), c.from(0, j), k);
       }
     }
 
@@ -197,18 +187,9 @@ final class Attention {
         Native.zero(transposed, (long) headDim * block);
       }
       tiles.transposeMatrix(count, headDim, rows.address(), rows.rowStride(), transposed, row);
-      tiles.multiplyRows(
-          seen,
-          Tiles.VECTORS,
-          false,
-          head.address(),
-          head.rowStride(),
-          ELEMENT,
-          transposed,
-          row,
-          to,
-          row,
-          headDim);
+      Matrix right = new Matrix(transposed, row, ELEMENT);
+      Matrix result = new Matrix(to, row, ELEMENT);
+      tiles.multiplyRows(seen, Tiles.VECTORS, false, head, right, result, headDim);
     }
   }
 

@@ -61,15 +61,13 @@ final class TileCode {
    * are at least 1.
    */
   byte[] multiply(int rows, int vectors, boolean accumulate) {
-    Assembler code = new Assembler(wide);
-    for (int register : SAVED) {
-      code.push(register);
-    }
-    int stack = Long.BYTES * (SAVED.length + 1);
-    code.move(R14, Memory.at(RSP, stack));
+    // rdi a, rsi rowStride, r13 three of them, rdx kStride; rcx b, r8 bStride; r9 c, r14 cStride,
+    // r15 three of them; rbp tiles left; r10 a row of b, r11 rows of it left.
+    Assembler code = begun(wide);
+    code.move(R14, argument(0));
     code.address(R15, new Memory(R14, R14, 2, 0));
     code.address(R13, new Memory(RSI, RSI, 2, 0));
-    code.move(RBP, Memory.at(RSP, stack + 2 * Long.BYTES));
+    code.move(RBP, argument(2));
 
     int nextTile = code.here();
     if (accumulate) {
@@ -86,7 +84,7 @@ final class TileCode {
     }
     // The next tile's lines of c are on their way while this tile is computed.
     code.move(R10, R9);
-    code.add(R10, Memory.at(RSP, stack + 5 * Long.BYTES));
+    code.add(R10, argument(5));
     pointers(code, rows, R10, R14);
     for (int row = 0; row < rows; row++) {
       for (int v = 0; v < vectors; v += CACHE_LINE / vectorBytes()) {
@@ -95,7 +93,7 @@ final class TileCode {
     }
     pointers(code, rows, RDI, RSI);
     code.move(R10, RCX);
-    code.move(R11, Memory.at(RSP, stack + Long.BYTES));
+    code.move(R11, argument(1));
 
     int nextK = code.here();
     int b = rows() * 2;
@@ -129,17 +127,34 @@ final class TileCode {
         code.store(row * vectors + v, element(row, R14, R15, v));
       }
     }
-    code.add(RDI, Memory.at(RSP, stack + 3 * Long.BYTES));
-    code.add(RCX, Memory.at(RSP, stack + 4 * Long.BYTES));
-    code.add(R9, Memory.at(RSP, stack + 5 * Long.BYTES));
+    code.add(RDI, argument(3));
+    code.add(RCX, argument(4));
+    code.add(R9, argument(5));
     code.decrement(RBP);
     code.jumpUnlessZero(nextTile);
+    return ended(code);
+  }
+
+  private static Assembler begun(boolean wide) {
+    Assembler code = new Assembler(wide);
+    for (int register : SAVED) {
+      code.push(register);
+    }
+    return code;
+  }
+
+  private static byte[] ended(Assembler code) {
     code.zeroUpper();
     for (int i = SAVED.length - 1; i >= 0; i--) {
       code.pop(SAVED[i]);
     }
     code.ret();
     return code.code();
+  }
+
+  /** Those beyond six lie on the stack, above the saved registers and the address of return. */
+  private static Memory argument(int index) {
+    return Memory.at(RSP, Long.BYTES * (SAVED.length + 1 + index));
   }
 
   private int vectorBytes() {
@@ -171,12 +186,7 @@ final class TileCode {
    * AVX-512.
    */
   static byte[] transpose() {
-    Assembler code = new Assembler(false);
-    int stack = Long.BYTES;
-    for (int register : SAVED) {
-      code.push(register);
-      stack += Long.BYTES;
-    }
+    Assembler code = begun(false);
     code.address(R13, new Memory(RSI, RSI, 2, 0));
     code.address(R15, new Memory(RCX, RCX, 2, 0));
     TileCode narrow = new TileCode(false);
@@ -205,14 +215,9 @@ final class TileCode {
       code.store(8 + row, narrow.element(row, RCX, R15, 0));
     }
     code.add(RDI, R9);
-    code.add(RDX, Memory.at(RSP, stack));
+    code.add(RDX, argument(0));
     code.decrement(R8);
     code.jumpUnlessZero(next);
-    code.zeroUpper();
-    for (int i = SAVED.length - 1; i >= 0; i--) {
-      code.pop(SAVED[i]);
-    }
-    code.ret();
-    return code.code();
+    return ended(code);
   }
 }

@@ -112,7 +112,8 @@ final class TiledGemm implements Gemm {
         }
         int whole = columns / panel;
         long step = panelRow * ks;
-        allRows(fromK, ks, from, columns, block, panelRow, step, block + whole * step);
+        Matrix panels = new Matrix(block, panelRow, ELEMENT);
+        allRows(fromK, ks, from, columns, panels, step, block + whole * step);
       }
     }
 
@@ -122,7 +123,7 @@ final class TiledGemm implements Gemm {
       if (rest > 0) {
         copyPanel(fromK, ks, n - rest, rest, block);
       }
-      allRows(fromK, ks, 0, n, b.at(fromK, 0), b.rowStride(), panelRow, block);
+      allRows(fromK, ks, 0, n, b.from(fromK, 0), panelRow, block);
     }
 
     /** to [ks, panel] = a part of b, and 0 beyond. */
@@ -151,11 +152,11 @@ final class TiledGemm implements Gemm {
     /**
      * Columns of c, tile after tile.
      *
-     * @param panels where b's whole panels begin, {@code step} apart
+     * @param panels b's whole panels, {@code step} apart
      * @param last where the panel begins that is not whole
      */
     private void allRows(
-        int fromK, int ks, int from, int columns, long panels, long row, long step, long last) {
+        int fromK, int ks, int from, int columns, Matrix panels, long step, long last) {
       int whole = columns / panel;
       int rest = columns % panel;
       boolean sum = add || fromK > 0;
@@ -166,27 +167,12 @@ final class TiledGemm implements Gemm {
         if (copiesRows && i + tiles.lanes() <= m) {
           part = copyRows(part, ks);
         }
-        long to = c.at(i, from);
+        Matrix to = c.from(i, from);
         if (whole > 0) {
-          tiles.multiply(
-              count,
-              Tiles.VECTORS,
-              sum,
-              part.address(),
-              part.rowStride(),
-              part.columnStride(),
-              panels,
-              row,
-              to,
-              c.rowStride(),
-              ks,
-              whole,
-              0,
-              step,
-              panelRow);
+          tiles.multiply(count, Tiles.VECTORS, sum, part, panels, to, ks, whole, 0, step, panelRow);
         }
         if (rest > 0) {
-          edge(count, rest, sum, part, ks, last, to + whole * panelRow);
+          edge(count, rest, sum, part, last, to.from(0, whole * panel), ks);
         }
       }
     }
@@ -205,36 +191,23 @@ final class TiledGemm implements Gemm {
 
     /** A tile of fewer columns than a panel, by way of a whole one unless vectors are whole. */
     private void edge(
-        int count, int columns, boolean sum, Matrix part, int ks, long last, long to) {
+        int count, int columns, boolean sum, Matrix part, long last, Matrix to, int ks) {
       int vectors = Math.ceilDiv(columns, tiles.lanes());
       boolean direct = columns == vectors * tiles.lanes();
-      long target = direct ? to : edge;
-      long targetRow = direct ? c.rowStride() : panelRow;
+      Matrix target = direct ? to : new Matrix(edge, panelRow, ELEMENT);
       if (!direct && sum) {
-        for (int i = 0; i < count; i++) {
-          Native.copy(to + i * c.rowStride(), edge + i * panelRow, columns);
-        }
+        copyTile(to, target, count, columns);
       }
-      tiles.multiply(
-          count,
-          vectors,
-          sum,
-          part.address(),
-          part.rowStride(),
-          part.columnStride(),
-          last,
-          panelRow,
-          target,
-          targetRow,
-          ks,
-          1,
-          0,
-          0,
-          0);
+      Matrix panelOfB = new Matrix(last, panelRow, ELEMENT);
+      tiles.multiply(count, vectors, sum, part, panelOfB, target, ks, 1, 0, 0, 0);
       if (!direct) {
-        for (int i = 0; i < count; i++) {
-          Native.copy(edge + i * panelRow, to + i * c.rowStride(), columns);
-        }
+        copyTile(target, to, count, columns);
+      }
+    }
+
+    private static void copyTile(Matrix from, Matrix to, int count, int columns) {
+      for (int i = 0; i < count; i++) {
+        Native.copy(from.at(i, 0), to.at(i, 0), columns);
       }
     }
   }

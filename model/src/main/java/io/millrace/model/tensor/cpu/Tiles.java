@@ -49,16 +49,14 @@ interface Tiles {
   }
 
   /**
-   * c [rows, vectors · lanes] = or += Σ a [rows, k] · b [k, vectors · lanes], and so on for {@code
+   * c [rows, vectors · lanes] = or += a [rows, k] · b [k, vectors · lanes], and so on for {@code
    * count} such tiles.
    *
    * @param rows 1 to {@link #rows}
    * @param vectors 1 to {@link #VECTORS}
    * @param add whether c is added to, not overwritten
-   * @param rowStride from a number of a to that of the next row
-   * @param kStride from a number of a to the next in its row
-   * @param bStride from a row of b to the next
-   * @param cStride from a row of c to the next
+   * @param a with any strides
+   * @param b by rows, like c
    * @param k at least 1
    * @param count at least 1
    * @param aStep from a tile's a to the next tile's; bStep and cStep likewise
@@ -67,61 +65,27 @@ interface Tiles {
       int rows,
       int vectors,
       boolean add,
-      long a,
-      long rowStride,
-      long kStride,
-      long b,
-      long bStride,
-      long c,
-      long cStride,
+      Matrix a,
+      Matrix b,
+      Matrix c,
       int k,
       int count,
       long aStep,
       long bStep,
       long cStep);
 
-  /**
-   * c [m, vectors · lanes] = or += a · b for any number of rows: {@link #multiply} by whole tiles
-   * and what is left.
-   */
-  default void multiplyRows(
-      int m,
-      int vectors,
-      boolean add,
-      long a,
-      long rowStride,
-      long kStride,
-      long b,
-      long bStride,
-      long c,
-      long cStride,
-      int k) {
+  /** The same for any number of rows: whole tiles and what is left. */
+  default void multiplyRows(int m, int vectors, boolean add, Matrix a, Matrix b, Matrix c, int k) {
     int whole = m / rows();
-    long aStep = rows() * rowStride;
-    long cStep = rows() * cStride;
-    if (whole > 0) {
-      multiply(
-          rows(), vectors, add, a, rowStride, kStride, b, bStride, c, cStride, k, whole, aStep, 0,
-          cStep);
-    }
     int rest = m % rows();
+    if (whole > 0) {
+      long aStep = rows() * a.rowStride();
+      long cStep = rows() * c.rowStride();
+      multiply(rows(), vectors, add, a, b, c, k, whole, aStep, 0, cStep);
+    }
     if (rest > 0) {
-      multiply(
-          rest,
-          vectors,
-          add,
-          a + whole * aStep,
-          rowStride,
-          kStride,
-          b,
-          bStride,
-          c + whole * cStep,
-          cStride,
-          k,
-          1,
-          0,
-          0,
-          0);
+      int done = whole * rows();
+      multiply(rest, vectors, add, a.from(done, 0), b, c.from(done, 0), k, 1, 0, 0, 0);
     }
   }
 

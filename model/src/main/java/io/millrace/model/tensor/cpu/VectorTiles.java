@@ -31,13 +31,9 @@ final class VectorTiles implements Tiles {
       int rows,
       int vectors,
       boolean add,
-      long a,
-      long rowStride,
-      long kStride,
-      long b,
-      long bStride,
-      long c,
-      long cStride,
+      Matrix a,
+      Matrix b,
+      Matrix c,
       int k,
       int count,
       long aStep,
@@ -45,14 +41,15 @@ final class VectorTiles implements Tiles {
       long cStep) {
     for (int tile = 0; tile < count; tile++) {
       for (int v = 0; v < vectors; v++) {
-        long ofB = b + tile * bStep + v * VECTOR;
-        long ofC = c + tile * cStep + v * VECTOR;
-        long ofA = a + tile * aStep;
+        long ofA = a.address() + tile * aStep;
+        long ofB = b.address() + tile * bStep + v * VECTOR;
+        long ofC = c.address() + tile * cStep + v * VECTOR;
         if (rows == ROWS) {
-          four(add, ofA, rowStride, kStride, ofB, bStride, ofC, cStride, k);
+          four(add, a, ofA, ofB, b.rowStride(), ofC, c.rowStride(), k);
         } else {
           for (int row = 0; row < rows; row++) {
-            one(add, ofA + row * rowStride, kStride, ofB, bStride, ofC + row * cStride, k);
+            long rowOfA = ofA + row * a.rowStride();
+            one(add, a, rowOfA, ofB, b.rowStride(), ofC + row * c.rowStride(), k);
           }
         }
       }
@@ -60,22 +57,15 @@ final class VectorTiles implements Tiles {
   }
 
   private static void four(
-      boolean add,
-      long a,
-      long rowStride,
-      long kStride,
-      long b,
-      long bStride,
-      long c,
-      long cStride,
-      int k) {
+      boolean add, Matrix strides, long a, long b, long bStride, long c, long cStride, int k) {
+    long rowStride = strides.rowStride();
     FloatVector c0 = add ? load(c) : zero();
     FloatVector c1 = add ? load(c + cStride) : zero();
     FloatVector c2 = add ? load(c + 2 * cStride) : zero();
     FloatVector c3 = add ? load(c + 3 * cStride) : zero();
     for (int p = 0; p < k; p++) {
       FloatVector x = load(b + p * bStride);
-      long at = a + p * kStride;
+      long at = a + p * strides.columnStride();
       c0 = all(get(at)).fma(x, c0);
       c1 = all(get(at + rowStride)).fma(x, c1);
       c2 = all(get(at + 2 * rowStride)).fma(x, c2);
@@ -87,10 +77,12 @@ final class VectorTiles implements Tiles {
     store(c3, c + 3 * cStride);
   }
 
-  private static void one(boolean add, long a, long kStride, long b, long bStride, long c, int k) {
+  private static void one(
+      boolean add, Matrix strides, long a, long b, long bStride, long c, int k) {
     FloatVector sum = add ? load(c) : zero();
     for (int p = 0; p < k; p++) {
-      sum = all(get(a + p * kStride)).fma(load(b + p * bStride), sum);
+      float number = get(a + p * strides.columnStride());
+      sum = all(number).fma(load(b + p * bStride), sum);
     }
     store(sum, c);
   }
