@@ -36,14 +36,6 @@ final class Native {
     ALL.set(JAVA_FLOAT, address, value);
   }
 
-  static void copy(long from, float[] to, int at, int count) {
-    MemorySegment.copy(ALL, JAVA_FLOAT, from, to, at, count);
-  }
-
-  static void copy(float[] from, int count, long to) {
-    MemorySegment.copy(from, 0, ALL, JAVA_FLOAT, to, count);
-  }
-
   static void copy(long from, long to, long count) {
     MemorySegment.copy(ALL, from, ALL, to, count * Float.BYTES);
   }

@@ -6,11 +6,9 @@ import java.util.Arrays;
 final class Workspace implements AutoCloseable {
 
   private final CpuTensor[] pieces;
-  private final float[][] arrays;
 
   Workspace(int workers) {
     pieces = new CpuTensor[workers];
-    arrays = new float[workers][0];
   }
 
   /** At least {@code size} elements with whatever they held before, for one worker. */
@@ -24,14 +22,6 @@ final class Workspace implements AutoCloseable {
       pieces[worker] = piece;
     }
     return piece;
-  }
-
-  /** The same on the heap, where single elements are cheaper to reach. */
-  float[] array(int worker, int size) {
-    if (arrays[worker].length < size) {
-      arrays[worker] = new float[size];
-    }
-    return arrays[worker];
   }
 
   @Override
