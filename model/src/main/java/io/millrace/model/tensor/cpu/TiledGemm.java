@@ -55,12 +55,11 @@ final class TiledGemm implements Gemm {
   @Override
   public void multiply(int worker, int m, int n, int k, Matrix a, Matrix b, boolean add, Matrix c) {
     Product product = new Product(worker, m, n, a, b, add, c);
-    boolean inPlace = !a.isByRows() && b.isByRows();
-    int parts = Math.ceilDiv(k, inPlace ? MOST_K_IN_PLACE : MOST_K);
+    int parts = Math.ceilDiv(k, product.inPlace ? MOST_K_IN_PLACE : MOST_K);
     int most = Math.ceilDiv(Math.ceilDiv(k, parts), Tiles.SQUARE) * Tiles.SQUARE;
     for (int from = 0; from < k; from += most) {
       int ks = Math.min(most, k - from);
-      if (inPlace) {
+      if (product.inPlace) {
         product.inPlace(from, ks);
       } else {
         product.byBlocks(from, ks);
@@ -76,9 +75,10 @@ final class TiledGemm implements Gemm {
     final boolean add;
     final Matrix c;
     final int height;
+    final boolean inPlace;
     final boolean copiesRows;
 
-    /** Scratch memory: panels of b; rows of a; a tile. */
+    /** Scratch memory: panels of b; rows of a, where b is read in place; a tile. */
     final long block;
 
     final long rows;
@@ -93,7 +93,8 @@ final class TiledGemm implements Gemm {
       this.c = c;
       boolean aliased = a.isByRows() && a.rowStride() % ALIAS == 0;
       height = aliased ? Math.min(MOST_ALIASED_ROWS, tiles.rows()) : tiles.rows();
-      copiesRows = !a.isByRows() && tiles.rows() < FEW_ROWS && n >= COPIED_FROM_COLUMNS;
+      inPlace = !a.isByRows() && b.isByRows();
+      copiesRows = inPlace && tiles.rows() < FEW_ROWS && n >= COPIED_FROM_COLUMNS;
       int ofEdge = tiles.rows() * panel;
       int ofRows = MOST_K_IN_PLACE * tiles.rows() + tiles.lanes();
       CpuTensor memory = workspace.of(worker, BLOCK + ofEdge + ofRows);
