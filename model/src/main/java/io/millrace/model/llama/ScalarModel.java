@@ -47,9 +47,9 @@ public final class ScalarModel implements AutoCloseable {
     return weights;
   }
 
-  /** What training passes keep. */
-  public ActivationMemory memory() {
-    return memory;
+  /** How many tokens of a batch are learned from at a time. */
+  public int partTokens() {
+    return memory.partTokens(config);
   }
 
   /** Sets what training passes keep, from the next on. */

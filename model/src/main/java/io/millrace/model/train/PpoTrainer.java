@@ -1,8 +1,6 @@
 package io.millrace.model.train;
 
-import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.llama.LanguageModel;
-import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.rlhf.Advantages;
@@ -125,8 +123,7 @@ public final class PpoTrainer implements AutoCloseable {
   /** Values and proximal log-probs of the next mini-batch of rollouts, before any update. */
   private void value() {
     int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
-    for (MicroBatches.Part part :
-        microBatches(range(batch.valued, to), critic.memory(), critic.config())) {
+    for (MicroBatches.Part part : microBatches(range(batch.valued, to), critic.partTokens())) {
       int from = batch.valued + part.from();
       int[] members = range(from, batch.valued + part.to());
       float[] values = critic.infer(sequences(members), targets(members).rows());
@@ -254,7 +251,7 @@ public final class PpoTrainer implements AutoCloseable {
 
     @Override
     public void run() {
-      for (MicroBatches.Part part : microBatches(members, policy.memory(), policy.config())) {
+      for (MicroBatches.Part part : microBatches(members, policy.partTokens())) {
         int[] some = Arrays.copyOfRange(members, part.from(), part.to());
         LanguageModel.TokenLogProbs now =
             policy.forward(sequences(some), targets(some), settings.temperature());
@@ -300,7 +297,7 @@ public final class PpoTrainer implements AutoCloseable {
 
     @Override
     public void run() {
-      for (MicroBatches.Part part : microBatches(members, critic.memory(), critic.config())) {
+      for (MicroBatches.Part part : microBatches(members, critic.partTokens())) {
         int[] some = Arrays.copyOfRange(members, part.from(), part.to());
         float[] values = critic.forward(sequences(some), targets(some).rows());
         finite = areFinite(values);
@@ -325,9 +322,8 @@ public final class PpoTrainer implements AutoCloseable {
     }
   }
 
-  private List<MicroBatches.Part> microBatches(
-      int[] members, ActivationMemory memory, LlamaConfig config) {
-    return MicroBatches.of(sequences(members), 1, memory.partTokens(config));
+  private List<MicroBatches.Part> microBatches(int[] members, int tokens) {
+    return MicroBatches.of(sequences(members), 1, tokens);
   }
 
   private void skip(double policyNorm, double criticNorm) {

@@ -88,7 +88,7 @@ public final class RewardModelTrainer implements AutoCloseable {
     float[] rejectedScores = new float[batch.size()];
     double loss = 0;
     double labelLoss = 0;
-    for (Part part : MicroBatches.of(sequences, 2, model.memory().partTokens(model.config()))) {
+    for (Part part : MicroBatches.of(sequences, 2, model.partTokens())) {
       List<int[]> partSequences = sequences.subList(2 * part.from(), 2 * part.to());
       float[] scores = model.forward(partSequences, lastRows(partSequences));
       float[] dScores = new float[scores.length];

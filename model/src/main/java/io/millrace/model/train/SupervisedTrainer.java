@@ -79,7 +79,7 @@ public final class SupervisedTrainer implements AutoCloseable {
           "no token of this batch of " + batch.size() + " is to be learned");
     }
     double loss = 0;
-    for (Part part : MicroBatches.of(sequences, 1, model.memory().partTokens(model.config()))) {
+    for (Part part : MicroBatches.of(sequences, 1, model.partTokens())) {
       List<int[]> some = sequences.subList(part.from(), part.to());
       Targets targets = Targets.masked(some, masks.subList(part.from(), part.to()));
       for (float logProb : model.forward(some, targets, 1).logProbs()) {

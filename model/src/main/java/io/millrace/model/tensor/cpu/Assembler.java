@@ -158,11 +158,11 @@ final class Assembler {
   }
 
   void load(int target, Memory source) {
-    vector(Opcode.LOAD, target, 0, source, bytes());
+    vector(Opcode.LOAD, target, source);
   }
 
   void store(int source, Memory target) {
-    vector(Opcode.STORE, source, 0, target, bytes());
+    vector(Opcode.STORE, source, target);
   }
 
   void clear(int target) {
@@ -208,16 +208,12 @@ final class Assembler {
     emit(selection);
   }
 
-  private int bytes() {
-    return wide ? 64 : 32;
-  }
-
-  private void vector(Opcode opcode, int reg, int first, Memory m, int unit) {
+  private void vector(Opcode opcode, int reg, Memory m) {
     if (wide) {
-      evex(opcode, reg, first, m.index >> 3, m.base >> 3, false);
-      operand(reg, m, unit);
+      evex(opcode, reg, 0, m.index >> 3, m.base >> 3, false);
+      operand(reg, m, 64);
     } else {
-      vex(opcode, reg, first, m.index >> 3, m.base >> 3);
+      vex(opcode, reg, 0, m.index >> 3, m.base >> 3);
       operand(reg, m, 1);
     }
   }

@@ -14,6 +14,7 @@ import static io.millrace.model.tensor.cpu.Lanes.LOWEST;
 import static io.millrace.model.tensor.cpu.Lanes.ONE;
 import static io.millrace.model.tensor.cpu.Lanes.ROUND;
 import static io.millrace.model.tensor.cpu.Lanes.WIDTH;
+import static io.millrace.model.tensor.cpu.Matrix.ELEMENT;
 import static io.millrace.model.tensor.cpu.Native.ALL;
 import static io.millrace.model.tensor.cpu.Native.ORDER;
 import static io.millrace.model.tensor.cpu.Native.put;
@@ -39,7 +40,6 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class Attention {
 
-  private static final long ELEMENT = Matrix.ELEMENT;
   private static final long VECTOR = ELEMENT * WIDTH;
 
   private final WorkPool pool;
@@ -50,8 +50,6 @@ final class Attention {
   private final int kvHeads;
   private final int group;
   private final int headDim;
-  private final int queryColumns;
-  private final int kvColumns;
   private final float scale;
 
   /** Queries of a block, and a row of scores in bytes. */
@@ -78,8 +76,6 @@ final class Attention {
     this.kvHeads = kvHeads;
     this.group = heads / kvHeads;
     this.headDim = headDim;
-    this.queryColumns = heads * headDim;
-    this.kvColumns = kvHeads * headDim;
     this.scale = (float) (1 / Math.sqrt(headDim));
     this.block = tiles.columns();
     this.row = ELEMENT * block;
@@ -152,10 +148,9 @@ final class Attention {
         return head;
       }
       Native.zero(to, (long) count * columns);
-      for (int i = 0; i < count; i++) {
-        Native.copy(head.at(i, 0), to + ELEMENT * i * columns, headDim);
-      }
-      return rows(to);
+      Matrix copy = rows(to);
+      head.copyTo(copy, count, headDim);
+      return copy;
     }
 
     /** c = or += a · b, with b [k, columns] and c [m, columns] by rows. */
@@ -171,13 +166,7 @@ final class Attention {
       Matrix result = copies() ? rows(resultRows) : head;
       multiply(m, k, a, b, false, result);
       if (copies()) {
-        copyOut(result, m, head);
-      }
-    }
-
-    private void copyOut(Matrix from, int count, Matrix head) {
-      for (int i = 0; i < count; i++) {
-        Native.copy(from.at(i, 0), head.at(i, 0), headDim);
+        result.copyTo(head, m, headDim);
       }
     }
 
@@ -186,8 +175,8 @@ final class Attention {
       if (count < block) {
         Native.zero(transposed, (long) headDim * block);
       }
-      tiles.transposeMatrix(count, headDim, rows.address(), rows.rowStride(), transposed, row);
       Matrix right = new Matrix(transposed, row, ELEMENT);
+      tiles.transposeMatrix(count, headDim, rows, right);
       Matrix result = new Matrix(to, row, ELEMENT);
       tiles.multiplyRows(seen, Tiles.VECTORS, false, head, right, result, headDim);
     }
@@ -220,16 +209,16 @@ final class Attention {
   void forward(CpuTensor out, CpuTensor q, CpuTensor k, CpuTensor v) {
     units(
         (scratch, start, length, kvHead, from, to) -> {
-          Matrix keys = keys(k, start, kvHead);
-          Matrix values = scratch.right(keys(v, start, kvHead), length, scratch.valueRows);
+          Matrix keys = head(k, start, kvHead);
+          Matrix values = scratch.right(head(v, start, kvHead), length, scratch.valueRows);
           for (int member = 0; member < group; member++) {
             for (int first = from; first < to; first += block) {
               int rows = Math.min(block, to - first);
               int head = kvHead * group + member;
-              int seen = probabilities(scratch, keys, queries(q, first, head), first, rows);
+              int seen = probabilities(scratch, keys, head(q, first, head), first, rows);
               // out = Pᵀ·v
               Matrix transposed = new Matrix(scratch.scores, ELEMENT, row);
-              scratch.result(rows, seen, transposed, values, queries(out, first, head));
+              scratch.result(rows, seen, transposed, values, head(out, first, head));
             }
           }
         });
@@ -249,8 +238,8 @@ final class Attention {
       CpuTensor v) {
     units(
         (scratch, start, length, kvHead, from, to) -> {
-          Matrix keys = keys(k, start, kvHead);
-          Matrix values = keys(v, start, kvHead);
+          Matrix keys = head(k, start, kvHead);
+          Matrix values = head(v, start, kvHead);
           Matrix rightKeys = scratch.right(keys, length, scratch.keyRows);
           Native.zero(scratch.dkeys.address(), (long) length * columns);
           Native.zero(scratch.dvalues.address(), (long) length * columns);
@@ -258,8 +247,8 @@ final class Attention {
             for (int first = from; first < to; first += block) {
               int rows = Math.min(block, to - first);
               int head = kvHead * group + member;
-              Matrix query = queries(q, first, head);
-              Matrix gradient = queries(dout, first, head);
+              Matrix query = head(q, first, head);
+              Matrix gradient = head(dout, first, head);
               int seen = probabilities(scratch, keys, query, first, rows);
               Matrix p = new Matrix(scratch.scores, row, ELEMENT);
               Matrix ds = new Matrix(scratch.dscores, row, ELEMENT);
@@ -275,28 +264,17 @@ final class Attention {
               right = scratch.right(query, rows, scratch.queryRows);
               scratch.multiply(seen, rows, ds, right, true, scratch.dkeys);
               // dq = dSᵀ·k
-              scratch.result(rows, seen, ds.transposed(), rightKeys, queries(dq, first, head));
+              scratch.result(rows, seen, ds.transposed(), rightKeys, head(dq, first, head));
             }
           }
-          scratch.copyOut(scratch.dkeys, length, keys(dk, start, kvHead));
-          scratch.copyOut(scratch.dvalues, length, keys(dv, start, kvHead));
+          scratch.dkeys.copyTo(head(dk, start, kvHead), length, headDim);
+          scratch.dvalues.copyTo(head(dv, start, kvHead), length, headDim);
         });
   }
 
-  /** A query head's rows, from a query on. */
-  private Matrix queries(CpuTensor x, int query, int head) {
-    return new Matrix(
-        x.address((long) query * queryColumns + (long) head * headDim),
-        ELEMENT * queryColumns,
-        ELEMENT);
-  }
-
-  /** A key head's rows, from a token on. */
-  private Matrix keys(CpuTensor x, int token, int kvHead) {
-    return new Matrix(
-        x.address((long) token * kvColumns + (long) kvHead * headDim),
-        ELEMENT * kvColumns,
-        ELEMENT);
+  /** A head's elements of all rows, from one on. */
+  private Matrix head(CpuTensor x, int row, int head) {
+    return Matrix.of(x).from(row, head * headDim);
   }
 
   /**

@@ -63,7 +63,7 @@ final class MachineTiles implements Tiles {
         functions.add(code.multiply(rows, vectors, true));
       }
     }
-    functions.add(TileCode.transpose());
+    functions.add(new TileCode(false).transpose());
     MemorySegment[] loaded = load(functions);
     multiply = Arrays.copyOf(loaded, loaded.length - 1);
     transpose = loaded[loaded.length - 1];

@@ -26,6 +26,13 @@ record Matrix(long address, long rowStride, long columnStride) {
     return address + row * rowStride + column * columnStride;
   }
 
+  /** Copies the first rows and columns to the same of a target; both by rows. */
+  void copyTo(Matrix target, int rows, int columns) {
+    for (int i = 0; i < rows; i++) {
+      Native.copy(at(i, 0), target.at(i, 0), columns);
+    }
+  }
+
   /** Whether a row's elements lie together. */
   boolean isByRows() {
     return columnStride == ELEMENT;

@@ -182,19 +182,17 @@ final class TileCode {
 
   /**
    * void (from, fromStride, to, toStride, count, fromStep, toStep): count squares of 8 × 8, each
-   * transposed, all of it in bytes but for count, which is at least 1. In AVX2, also where there is
-   * AVX-512.
+   * transposed, all of it in bytes but for count, which is at least 1. Of AVX2's code alone.
    */
-  static byte[] transpose() {
-    Assembler code = begun(false);
+  byte[] transpose() {
+    Assembler code = begun(wide);
     code.address(R13, new Memory(RSI, RSI, 2, 0));
     code.address(R15, new Memory(RCX, RCX, 2, 0));
-    TileCode narrow = new TileCode(false);
 
     int next = code.here();
     pointers(code, 8, RDI, RSI);
     for (int row = 0; row < 8; row++) {
-      code.load(row, narrow.element(row, RSI, R13, 0));
+      code.load(row, element(row, RSI, R13, 0));
     }
     for (int i = 0; i < 8; i += 2) {
       code.unpackLow(8 + i, i, i + 1);
@@ -212,7 +210,7 @@ final class TileCode {
     }
     pointers(code, 8, RDX, RCX);
     for (int row = 0; row < 8; row++) {
-      code.store(8 + row, narrow.element(row, RCX, R15, 0));
+      code.store(8 + row, element(row, RCX, R15, 0));
     }
     code.add(RDI, R9);
     code.add(RDX, argument(0));

@@ -113,8 +113,7 @@ final class TiledGemm implements Gemm {
         }
         int whole = columns / panel;
         long step = panelRow * ks;
-        Matrix panels = new Matrix(block, panelRow, ELEMENT);
-        allRows(fromK, ks, from, columns, panels, step, block + whole * step);
+        allRows(fromK, ks, from, columns, panelRows(block), step, block + whole * step);
       }
     }
 
@@ -127,27 +126,28 @@ final class TiledGemm implements Gemm {
       allRows(fromK, ks, 0, n, b.from(fromK, 0), panelRow, block);
     }
 
-    /** to [ks, panel] = a part of b, and 0 beyond. */
-    private void copyPanel(int fromK, int ks, int from, int columns, long to) {
+    /** A panel [ks, panel] = a part of b, and 0 beyond. */
+    private void copyPanel(int fromK, int ks, int from, int columns, long at) {
+      Matrix source = b.from(fromK, from);
+      Matrix target = panelRows(at);
       if (columns < panel) {
-        Native.zero(to, (long) ks * panel);
+        Native.zero(at, (long) ks * panel);
       }
-      long source = b.at(fromK, from);
       if (!b.isByRows()) {
-        tiles.transposeMatrix(columns, ks, source, b.columnStride(), to, panelRow);
+        tiles.transposeMatrix(columns, ks, source.transposed(), target);
       } else if (columns < panel) {
-        for (int p = 0; p < ks; p++) {
-          Native.copy(source + p * b.rowStride(), to + p * panelRow, columns);
-        }
+        source.copyTo(target, ks, columns);
       } else {
-        long second = panelRow / Tiles.VECTORS;
         for (int p = 0; p < ks; p++) {
-          store(load(source), to);
-          store(load(source + second), to + second);
-          source += b.rowStride();
-          to += panelRow;
+          store(load(source.at(p, 0)), target.at(p, 0));
+          store(load(source.at(p, tiles.lanes())), target.at(p, tiles.lanes()));
         }
       }
+    }
+
+    /** Scratch memory whose rows are as wide as a panel. */
+    private Matrix panelRows(long at) {
+      return new Matrix(at, panelRow, ELEMENT);
     }
 
     /**
@@ -195,20 +195,13 @@ final class TiledGemm implements Gemm {
         int count, int columns, boolean sum, Matrix part, long last, Matrix to, int ks) {
       int vectors = Math.ceilDiv(columns, tiles.lanes());
       boolean direct = columns == vectors * tiles.lanes();
-      Matrix target = direct ? to : new Matrix(edge, panelRow, ELEMENT);
+      Matrix target = direct ? to : panelRows(edge);
       if (!direct && sum) {
-        copyTile(to, target, count, columns);
+        to.copyTo(target, count, columns);
       }
-      Matrix panelOfB = new Matrix(last, panelRow, ELEMENT);
-      tiles.multiply(count, vectors, sum, part, panelOfB, target, ks, 1, 0, 0, 0);
+      tiles.multiply(count, vectors, sum, part, panelRows(last), target, ks, 1, 0, 0, 0);
       if (!direct) {
-        copyTile(target, to, count, columns);
-      }
-    }
-
-    private static void copyTile(Matrix from, Matrix to, int count, int columns) {
-      for (int i = 0; i < count; i++) {
-        Native.copy(from.at(i, 0), to.at(i, 0), columns);
+        target.copyTo(to, count, columns);
       }
     }
   }

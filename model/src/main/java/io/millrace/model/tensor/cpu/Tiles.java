@@ -93,23 +93,25 @@ interface Tiles {
   void transpose(
       long from, long fromStride, long to, long toStride, int count, long fromStep, long toStep);
 
-  /** to [columns, rows] = from [rows, columns], transposed. */
-  default void transposeMatrix(
-      int rows, int columns, long from, long fromStride, long to, long toStride) {
+  /** to [columns, rows] = from [rows, columns], transposed; both by rows. */
+  default void transposeMatrix(int rows, int columns, Matrix from, Matrix to) {
     int squares = columns / SQUARE;
     for (int row = 0; row < rows; row += SQUARE) {
-      long source = from + row * fromStride;
-      long target = to + (long) Float.BYTES * row;
       int done = 0;
       if (squares > 0 && row + SQUARE <= rows) {
-        long step = (long) Float.BYTES * SQUARE;
-        transpose(source, fromStride, target, toStride, squares, step, toStride * SQUARE);
+        transpose(
+            from.at(row, 0),
+            from.rowStride(),
+            to.at(0, row),
+            to.rowStride(),
+            squares,
+            Matrix.ELEMENT * SQUARE,
+            to.rowStride() * SQUARE);
         done = squares * SQUARE;
       }
-      for (int i = 0; i < Math.min(SQUARE, rows - row); i++) {
+      for (int i = row; i < Math.min(row + SQUARE, rows); i++) {
         for (int j = done; j < columns; j++) {
-          float value = Native.get(source + i * fromStride + (long) Float.BYTES * j);
-          Native.put(target + j * toStride + (long) Float.BYTES * i, value);
+          Native.put(to.at(j, i), Native.get(from.at(i, j)));
         }
       }
     }

@@ -148,10 +148,8 @@ class TilesTest {
           tiles.transposeMatrix(
               rows,
               columns,
-              source.address(0),
-              ELEMENT * fromRow,
-              target.address(0),
-              ELEMENT * toRow);
+              new Matrix(source.address(0), ELEMENT * fromRow, ELEMENT),
+              new Matrix(target.address(0), ELEMENT * toRow, ELEMENT));
           assertSame(tiles + ": " + rows + " × " + columns, expected, target);
         }
       }
