@@ -1,16 +1,56 @@
 package io.millrace.tests;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
-import org.junit.jupiter.api.Assertions;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/** Dependencies point one way: flink-jobs → connectors → schemas, flink-jobs → model. */
+/**
+ * The layout of {@code docs/architecture.md}: imports go one way, no packages form a cycle, and no
+ * package or module grows beyond what a reader can take in.
+ */
 class ArchitectureTest {
+
+  private static final Path ROOT = Path.of("..");
+  private static final int MOST_CLASSES_OF_A_PACKAGE = 25;
+  private static final int MOST_LINES_OF_A_MODULE = 15_000;
+
+  /** Packages from the bottom up: a layer may import from the layers above it in this list. */
+  private static final List<Layer> LAYERS =
+      List.of(
+          new Layer("schemas", "io.millrace.schemas.."),
+          new Layer("model", "io.millrace.model.."),
+          new Layer("connectors", "io.millrace.connectors.."),
+          new Layer("world", "io.millrace.world.."),
+          new Layer("jobs", "io.millrace.jobs.."),
+          new Layer("cluster", "io.millrace.cluster.."),
+          new Layer("demo", "io.millrace.demo.."),
+          new Layer("campaign", "io.millrace.campaign.."),
+          new Layer("report", "io.millrace.report.."),
+          new Layer("cli", "io.millrace.cli.."));
+
+  private record Layer(String name, String packages) {
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
 
   private static JavaClasses classes;
 
@@ -20,61 +60,123 @@ class ArchitectureTest {
         new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
             .importPackages("io.millrace");
-    // Rules about nothing hold always: every module must be there.
-    for (String module : new String[] {"schemas", "model", "connectors", "jobs"}) {
-      Assertions.assertTrue(
-          classes.stream().anyMatch(c -> c.getPackageName().startsWith("io.millrace." + module)),
-          module);
+    // A rule about no class at all would always hold.
+    for (Layer layer : LAYERS) {
+      String prefix = layer.packages().replace("..", "");
+      assertTrue(
+          classes.stream().anyMatch(c -> c.getPackageName().startsWith(prefix)), layer.name());
+    }
+  }
+
+  static Stream<Layer> layers() {
+    return LAYERS.stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("layers")
+  void aLayerImportsNothingFromAbove(Layer layer) {
+    String[] above =
+        LAYERS.subList(LAYERS.indexOf(layer) + 1, LAYERS.size()).stream()
+            .map(Layer::packages)
+            .toArray(String[]::new);
+    if (above.length > 0) {
+      noClasses()
+          .that()
+          .resideInAPackage(layer.packages())
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(above)
+          .check(classes);
     }
   }
 
   @Test
-  void schemasDependOnNothingOfOurs() {
-    noClasses()
-        .that()
-        .resideInAPackage("io.millrace.schemas..")
-        .should()
-        .dependOnClassesThat()
-        .resideInAnyPackage("io.millrace.model..", "io.millrace.connectors..", "io.millrace.jobs..")
-        .check(classes);
-  }
-
-  @Test
-  void modelDependsOnNothingOfOursNorOnTheStream() {
-    noClasses()
-        .that()
-        .resideInAPackage("io.millrace.model..")
-        .should()
-        .dependOnClassesThat()
-        .resideInAnyPackage(
-            "io.millrace.schemas..",
-            "io.millrace.connectors..",
-            "io.millrace.jobs..",
-            "org.apache.flink..",
-            "org.apache.kafka..",
-            "org.apache.avro..")
-        .check(classes);
-  }
-
-  @Test
-  void connectorsDependOnSchemasAlone() {
+  void neighboursStayApart() {
     noClasses()
         .that()
         .resideInAPackage("io.millrace.connectors..")
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("io.millrace.model..", "io.millrace.jobs..", "org.nd4j..")
+        .resideInAPackage("io.millrace.model..")
+        .check(classes);
+    noClasses()
+        .that()
+        .resideInAPackage("io.millrace.jobs..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.millrace.world..")
         .check(classes);
   }
 
   @Test
-  void nd4jStaysBehindTheBackend() {
+  void packagesFormNoCycle() {
+    slices().matching("io.millrace.(**)").should().beFreeOfCycles().check(classes);
+  }
+
+  @Test
+  void theModelKnowsNothingOfTheStream() {
     noClasses()
         .that()
-        .resideOutsideOfPackage("io.millrace.model.tensor.nd4j..")
+        .resideInAPackage("io.millrace.model..")
         .should()
         .dependOnClassesThat()
-        .resideInAPackage("org.nd4j..")
+        .resideInAnyPackage("org.apache.flink..", "org.apache.kafka..")
         .check(classes);
+  }
+
+  @Test
+  void onlyItsFactoryFindsABackend() {
+    for (String backend : new String[] {"cpu", "nd4j"}) {
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("io.millrace.model." + backend + "..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("io.millrace.model." + backend + "..")
+          .check(classes);
+    }
+  }
+
+  @Test
+  void noPackageHasMoreThan25Classes() throws IOException {
+    Map<Path, Long> sizes = new TreeMap<>();
+    for (Path source : sources("src/main/java")) {
+      if (!source.endsWith("package-info.java")) {
+        sizes.merge(source.getParent(), 1L, Long::sum);
+      }
+    }
+    assertTrue(sizes.size() > 30, "found only " + sizes.keySet());
+    sizes.values().removeIf(size -> size <= MOST_CLASSES_OF_A_PACKAGE);
+    assertEquals(Map.of(), sizes);
+  }
+
+  @Test
+  void noModuleHasMoreThan15000Lines() throws IOException {
+    Map<String, Long> lines = new TreeMap<>();
+    for (Path source : sources("src")) {
+      try (Stream<String> text = Files.lines(source)) {
+        lines.merge(module(source), text.count(), Long::sum);
+      }
+    }
+    assertTrue(lines.size() > 15, "found only " + lines);
+    lines.values().removeIf(count -> count <= MOST_LINES_OF_A_MODULE);
+    assertEquals(Map.of(), lines);
+  }
+
+  private static String module(Path source) {
+    return source.toString().replaceFirst("/src/.*", "");
+  }
+
+  private static List<Path> sources(String below) throws IOException {
+    List<Path> sources = new ArrayList<>();
+    for (String top : new String[] {"schemas", "model", "connectors", "flink-jobs", "tests"}) {
+      try (Stream<Path> walk = Files.walk(ROOT.resolve(top))) {
+        walk.filter(path -> path.toString().endsWith(".java"))
+            .filter(path -> path.toString().contains("/" + below + "/"))
+            .filter(path -> !path.toString().contains("/target/"))
+            .forEach(sources::add);
+      }
+    }
+    return sources;
   }
 }

@@ -3,10 +3,10 @@ package io.millrace.tests;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.jobs.local.Progress;
-import io.millrace.jobs.quickstart.Quickstart;
-import io.millrace.jobs.quickstart.QuickstartReport;
-import io.millrace.jobs.quickstart.QuickstartSettings;
+import io.millrace.demo.loop.Progress;
+import io.millrace.demo.quickstart.Quickstart;
+import io.millrace.demo.quickstart.QuickstartReport;
+import io.millrace.demo.quickstart.QuickstartSettings;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import java.nio.file.Files;
 import java.nio.file.Path;

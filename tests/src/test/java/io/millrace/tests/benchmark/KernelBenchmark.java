@@ -2,7 +2,7 @@ package io.millrace.tests.benchmark;
 
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.RopeScaling;
@@ -66,7 +66,7 @@ public class KernelBenchmark {
   }
 
   @Param({"CPU", "ND4J"})
-  private BackendKind kind;
+  private String kind;
 
   @Param private Shape shape;
 
@@ -106,7 +106,7 @@ public class KernelBenchmark {
   public void allocate() {
     int tokens = shape.batch * shape.length;
     int kvColumns = shape.hidden / shape.heads * shape.kvHeads;
-    backend = kind.open();
+    backend = Backends.named(kind).open();
     queries = Queries.all(Sequences.of(Collections.nCopies(shape.batch, new int[shape.length])));
     targets = random.ints(tokens / 2, 0, VOCABULARY).toArray();
     perTarget = new float[targets.length];

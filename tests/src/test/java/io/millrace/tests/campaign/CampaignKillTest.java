@@ -7,11 +7,11 @@ import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.jobs.campaign.CampaignFile;
-import io.millrace.jobs.campaign.CampaignRecord;
-import io.millrace.jobs.campaign.CheckpointRef;
-import io.millrace.jobs.campaign.StageRecord;
-import io.millrace.jobs.cluster.JvmFlags;
+import io.millrace.campaign.record.CampaignFile;
+import io.millrace.campaign.record.CampaignRecord;
+import io.millrace.campaign.record.CheckpointRef;
+import io.millrace.campaign.record.StageRecord;
+import io.millrace.cluster.JvmFlags;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
@@ -35,7 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("slow")
 class CampaignKillTest {
 
-  private static final Path BUILT = Path.of("..", "flink-jobs", "target").toAbsolutePath();
+  private static final Path BUILT = Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
   private static final Duration PATIENCE = Duration.ofMinutes(8);
 
   private static final List<String> STAGES =
@@ -189,8 +189,8 @@ class CampaignKillTest {
     command.addAll(List.of("-Xmx1g", "-XX:+UseSerialGC"));
     command.add("-Dmillrace.log=" + directory.resolve("millrace.log"));
     command.add("-cp");
-    command.add(BUILT.resolve("millrace-flink-jobs.jar") + ":" + BUILT.resolve("lib") + "/*");
-    command.add("io.millrace.jobs.cli.Millrace");
+    command.add(BUILT + "/*");
+    command.add("io.millrace.cli.Millrace");
     command.add("campaign");
     for (String setting : SmallCampaign.settings(data(), 2)) {
       command.add("--set");

@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.Job;
-import io.millrace.jobs.demo.Annotators;
-import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.world.Annotators;
+import io.millrace.world.DemoWorld;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;

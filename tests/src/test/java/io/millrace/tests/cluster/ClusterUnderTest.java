@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.millrace.jobs.cluster.ClusterDirectory;
-import io.millrace.jobs.cluster.JvmFlags;
-import io.millrace.jobs.cluster.Ports;
+import io.millrace.cluster.ClusterDirectory;
+import io.millrace.cluster.JvmFlags;
+import io.millrace.cluster.Ports;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -30,7 +30,7 @@ import java.util.stream.Stream;
 final class ClusterUnderTest {
 
   static final Duration PATIENCE = Duration.ofMinutes(4);
-  private static final Path BUILT = Path.of("..", "flink-jobs", "target").toAbsolutePath();
+  private static final Path BUILT = Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path directory;
@@ -200,8 +200,8 @@ final class ClusterUnderTest {
     command.addAll(JvmFlags.required());
     command.addAll(List.of("-Xmx512m", "-XX:+UseSerialGC"));
     command.add("-cp");
-    command.add(BUILT.resolve("millrace-flink-jobs.jar") + ":" + BUILT.resolve("lib") + "/*");
-    command.add("io.millrace.jobs.cli.Millrace");
+    command.add(BUILT + "/*");
+    command.add("io.millrace.cli.Millrace");
     command.addAll(Arrays.asList(arguments));
     return new ProcessBuilder(command);
   }

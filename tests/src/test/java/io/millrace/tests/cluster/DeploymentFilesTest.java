@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import io.millrace.jobs.Job;
-import io.millrace.jobs.cluster.FlinkSettings;
-import io.millrace.jobs.cluster.JvmFlags;
+import io.millrace.cluster.FlinkSettings;
+import io.millrace.cluster.JvmFlags;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class DeploymentFilesTest {
 
   private static final Path ROOT = Path.of("..");
-  private static final String RESOURCES = "flink-jobs/src/main/resources/io/millrace/jobs/cluster/";
+  private static final String DISTRIBUTION = "flink-jobs/cli/target/distribution";
   private static final Pattern THREADS =
       Pattern.compile("(OMP_NUM_THREADS|OPENBLAS_NUM_THREADS)=\"?(?:\\$\\{\\w+:-)?(\\d+)");
 
@@ -48,15 +48,18 @@ class DeploymentFilesTest {
   void flinkAndTheLauncherTakeTheSameFlags() throws Exception {
     assertEquals(
         String.join(" ", JvmFlags.required()), FlinkSettings.common().get("env.java.opts.all"));
-    assertTrue(read("millrace").contains("@\"$home/" + RESOURCES + "jvm.options\""));
-    assertTrue(read("pom.xml").contains(RESOURCES + "jvm.options"));
+    assertTrue(read("millrace").contains("distribution=\"$home/" + DISTRIBUTION + "\""));
+    assertTrue(read("millrace").contains("@\"$distribution/jvm.options\""));
+    assertEquals(read("model/jvm.options"), read(DISTRIBUTION + "/jvm.options"));
+    assertTrue(read("pom.xml").contains("/model/jvm.options"));
   }
 
   @Test
   void theImageTakesTheSettingsAsTheyAre() throws Exception {
     String image = read("docker/Dockerfile");
-    assertTrue(image.contains("/src/" + RESOURCES + "config.yaml /opt/flink/conf/config.yaml"));
-    assertTrue(image.contains("/src/" + RESOURCES + "jvm.options"));
+    assertTrue(
+        image.contains("/src/" + DISTRIBUTION + "/config.yaml /opt/flink/conf/config.yaml"));
+    assertTrue(image.contains("COPY --from=build /src/" + DISTRIBUTION + " " + DISTRIBUTION));
     assertEquals(threads(read("millrace")), threads(image));
     assertEquals(Set.of("1"), Set.copyOf(threads(image).values()));
   }

@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.Job;
-import io.millrace.jobs.demo.Annotators;
-import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.world.Annotators;
+import io.millrace.world.DemoWorld;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;

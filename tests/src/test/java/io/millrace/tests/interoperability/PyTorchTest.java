@@ -12,7 +12,7 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.BackendKind;
+import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.RopeScaling;
 import java.io.IOException;
 import java.net.URISyntaxException;
@@ -47,7 +47,7 @@ class PyTorchTest {
     "ND4J, 4, 1, 16, 40, true",
   })
   void gradientsAreThoseOfAutograd(
-      BackendKind kind, int heads, int kvHeads, int headDim, int ffn, boolean tied)
+      String kind, int heads, int kvHeads, int headDim, int ffn, boolean tied)
       throws Exception {
     String python = python();
     LlamaConfig config =
@@ -76,7 +76,7 @@ class PyTorchTest {
       dLogProbs[i] = (float) Math.sin(i);
       dEntropies[i] = (float) Math.cos(i) / 10;
     }
-    try (Backend backend = kind.open();
+    try (Backend backend = Backends.named(kind).open();
         LanguageModel model = LanguageModel.random(backend, config, SEED);
         Parameters gradients = Parameters.zeros(backend, config.parameters())) {
       spread(model.weights());

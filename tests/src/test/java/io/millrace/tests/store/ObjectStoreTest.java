@@ -17,9 +17,9 @@ import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.connectors.kafka.TopicAdmin;
-import io.millrace.jobs.FileSystems;
-import io.millrace.jobs.cluster.JvmFlags;
-import io.millrace.jobs.demo.DemoWorld;
+import io.millrace.jobs.runtime.FileSystems;
+import io.millrace.cluster.JvmFlags;
+import io.millrace.world.DemoWorld;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
@@ -265,7 +265,7 @@ class ObjectStoreTest {
             "-Dmillrace.log=" + log,
             "-cp",
             System.getProperty("java.class.path"),
-            "io.millrace.jobs.cli.Millrace"));
+            "io.millrace.cli.Millrace"));
     command.addAll(List.of(arguments));
     settings.forEach(setting -> command.addAll(List.of("--set", setting)));
     Path errors = directory.resolve("command.err");

@@ -1,0 +1,71 @@
+package io.millrace.campaign;
+
+import io.millrace.campaign.record.CampaignRecord;
+import io.millrace.campaign.record.CheckpointRef;
+import io.millrace.campaign.record.StageResult;
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.CheckpointOutline;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+
+/** The chat checkpoint, where model.initial names one. */
+final class ChatStage implements Stage {
+
+  private final CampaignContext context;
+
+  ChatStage(CampaignContext context) {
+    this.context = context;
+  }
+
+  @Override
+  public String id() {
+    return JobStage.id(0, "chat");
+  }
+
+  @Override
+  public int version() {
+    return 0;
+  }
+
+  @Override
+  public String title() {
+    return "the chat checkpoint " + context.config().model().initial();
+  }
+
+  @Override
+  public Map<String, Long> begin(CampaignRecord record) {
+    return Map.of();
+  }
+
+  @Override
+  public StageResult run(CampaignRecord record, Map<String, Long> start) throws Exception {
+    String initial = context.config().model().initial();
+    try (LocalCheckpoint files = JobSettings.cache(context.config()).openDescription(initial)) {
+      Path manifest = files.directory().resolve(CheckpointManifest.FILE_NAME);
+      String digest =
+          Files.exists(manifest)
+              ? HexFormat.of()
+                  .formatHex(
+                      MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(manifest)))
+              : "";
+      CheckpointRef chat =
+          new CheckpointRef(
+              CheckpointRef.POLICY,
+              context.config().model().name(),
+              CheckpointOutline.read(files.directory())
+                  .manifest()
+                  .map(CheckpointManifest::version)
+                  .orElse(0L),
+              CheckpointStore.isLocal(initial) ? Path.of(initial).toUri().toString() : initial,
+              digest);
+      return StageResult.of(Map.of(), Map.of(), List.of(chat), Map.of());
+    }
+  }
+}

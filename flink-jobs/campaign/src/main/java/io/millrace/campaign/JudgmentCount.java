@@ -1,0 +1,84 @@
+package io.millrace.campaign;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.schemas.JudgedResponse;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/** Counts judgments in their topic as they come, each id once. For one thread. */
+final class JudgmentCount implements AutoCloseable {
+
+  private static final Duration PAUSE = Duration.ofMillis(20);
+
+  private final RecordReader<Judgment> reader;
+  private final long policyVersion;
+  private final Set<String> ids = new HashSet<>();
+  private final Map<Objective, Long> all = new EnumMap<>(Objective.class);
+  private final Map<Objective, Long> ofPolicy = new EnumMap<>(Objective.class);
+
+  /**
+   * A count of all judgments that the topic holds, and of those of one policy's samples.
+   *
+   * @param policyVersion the policy's version
+   */
+  JudgmentCount(KafkaSettings kafka, long policyVersion) throws IOException {
+    this.reader = RecordReader.fromEarliest(kafka, Topic.JUDGMENTS);
+    this.policyVersion = policyVersion;
+    catchUp();
+  }
+
+  /** Takes up all that the topic holds now. */
+  void catchUp() throws IOException {
+    reader.readToEnd(entry -> entry.record().ifPresent(this::add));
+  }
+
+  /** Takes up what has come. */
+  void poll() throws IOException {
+    Optional<RecordReader.Entry<Judgment>> next = reader.next(PAUSE);
+    while (next.isPresent()) {
+      next.get().record().ifPresent(this::add);
+      next = reader.next(Duration.ZERO);
+    }
+  }
+
+  private void add(Judgment judgment) {
+    if (ids.add(judgment.getJudgmentId())) {
+      all.merge(judgment.getObjective(), 1L, Long::sum);
+      if (isOfPolicy(judgment.getResponseA()) || isOfPolicy(judgment.getResponseB())) {
+        ofPolicy.merge(judgment.getObjective(), 1L, Long::sum);
+      }
+    }
+  }
+
+  private boolean isOfPolicy(JudgedResponse response) {
+    Long sampledBy = response.getPolicyVersion();
+    return sampledBy != null && sampledBy == policyVersion;
+  }
+
+  long all(Objective objective) {
+    return all.getOrDefault(objective, 0L);
+  }
+
+  long ofPolicy(Objective objective) {
+    return ofPolicy.getOrDefault(objective, 0L);
+  }
+
+  /** Judgments of the policy's samples, of all objectives. */
+  long ofPolicy() {
+    return ofPolicy.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  @Override
+  public void close() {
+    reader.close();
+  }
+}

@@ -1,0 +1,119 @@
+package io.millrace.campaign;
+
+import io.millrace.campaign.record.CampaignRecord;
+import io.millrace.campaign.record.CheckpointRef;
+import io.millrace.campaign.record.StageResult;
+import io.millrace.demo.loop.MetricsFollower;
+import io.millrace.jobs.Job;
+import io.millrace.jobs.rewardmodel.RewardModelOperator;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Two new reward models, from the chat checkpoint, by one pass over all judgments so far (Llama 2,
+ * section 3.2.2).
+ */
+final class RewardModelStage extends JobStage {
+
+  static final String NAME = "reward-models";
+
+  RewardModelStage(CampaignContext context, int version) {
+    super(context, version, NAME);
+  }
+
+  @Override
+  public String title() {
+    return "reward models from all judgments so far";
+  }
+
+  private static String role(Objective objective) {
+    return objective.name().toLowerCase(Locale.ROOT);
+  }
+
+  @Override
+  Map<String, Long> starting(CampaignRecord record) throws Exception {
+    Map<String, Long> start = new TreeMap<>();
+    try (JudgmentCount count = new JudgmentCount(context.kafka(), 0)) {
+      for (Objective objective : Objective.values()) {
+        start.put(role(objective), context.rewardVersion(objective));
+        start.put("judgments/" + role(objective), count.all(objective));
+      }
+    }
+    return start;
+  }
+
+  @Override
+  StageResult work(CampaignRecord record, Map<String, Long> start, MetricsFollower metrics)
+      throws Exception {
+    List<String> settings = new ArrayList<>();
+    settings.add("model.initial=" + CampaignContext.location(record.chat()));
+    settings.add("reward-model.publish-every" + NEVER);
+    settings.add("reward-model.objectives=helpfulness,safety");
+    for (Objective objective : Objective.values()) {
+      long judgments = start.get("judgments/" + role(objective));
+      if (judgments == 0) {
+        throw new IOException(
+            "there is no judgment on %s in %s yet, so no reward model can learn it"
+                .formatted(role(objective), context.kafka().nameOf(Topic.JUDGMENTS)));
+      }
+      settings.add("reward-model.%s.schedule-judgments=%d".formatted(role(objective), judgments));
+    }
+    StageJob job = context.job(this, Job.REWARD_MODEL, settings);
+    if (job.isInterrupted() || !areNew(start)) {
+      var _ =
+          job.runToEnd(
+              () -> {
+                metrics.poll();
+                context.progress().rewardModels(accuracies(metrics));
+              });
+    }
+    return result(start);
+  }
+
+  private boolean areNew(Map<String, Long> start) throws IOException {
+    for (Objective objective : Objective.values()) {
+      if (context.rewardVersion(objective) <= start.get(role(objective))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static Map<Objective, Double> accuracies(MetricsFollower metrics) {
+    Map<Objective, Double> accuracies = new HashMap<>();
+    for (Objective objective : Objective.values()) {
+      metrics
+          .latest(RewardModelOperator.job(objective))
+          .map(figures -> figures.getMetrics().get("accuracy/all"))
+          .ifPresent(accuracy -> accuracies.put(objective, accuracy));
+    }
+    return accuracies;
+  }
+
+  private StageResult result(Map<String, Long> start) throws IOException {
+    Map<String, Long> consumed = new TreeMap<>();
+    Map<String, Long> produced = new TreeMap<>();
+    List<CheckpointRef> checkpoints = new ArrayList<>();
+    Map<String, Double> figures = new TreeMap<>();
+    for (Objective objective : Objective.values()) {
+      RewardCheckpoint published = context.announcedReward(objective).orElseThrow();
+      consumed.put("judgments/" + role(objective), published.getJudgments());
+      produced.put(
+          "reward-models/" + role(objective), published.getVersion() - start.get(role(objective)));
+      checkpoints.add(CheckpointRef.of(published, RewardModelOperator.job(objective)));
+      published
+          .getMetrics()
+          .forEach(
+              (name, value) -> figures.put("reward-model/" + role(objective) + "/" + name, value));
+    }
+    return StageResult.of(consumed, produced, checkpoints, figures);
+  }
+}

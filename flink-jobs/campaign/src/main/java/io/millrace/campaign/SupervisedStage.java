@@ -1,0 +1,67 @@
+package io.millrace.campaign;
+
+import io.millrace.campaign.record.CampaignRecord;
+import io.millrace.campaign.record.CheckpointRef;
+import io.millrace.campaign.record.StageResult;
+import io.millrace.demo.loop.MetricsFollower;
+import io.millrace.jobs.Job;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.schemas.PolicyCheckpoint;
+import java.util.List;
+import java.util.Map;
+
+/** The chat checkpoint, by supervised fine-tuning on the topic demonstrations. */
+final class SupervisedStage extends JobStage {
+
+  private static final String NAME = "supervised";
+
+  private final DemoPeople people;
+
+  /**
+   * The stage.
+   *
+   * @param people who write demonstrations; null where they are in the topic
+   */
+  SupervisedStage(CampaignContext context, DemoPeople people) {
+    super(context, 0, NAME);
+    this.people = people;
+  }
+
+  @Override
+  public String title() {
+    return "supervised fine-tuning on demonstrations";
+  }
+
+  @Override
+  Map<String, Long> starting(CampaignRecord record) throws Exception {
+    return Map.of("policy", context.policyVersion());
+  }
+
+  @Override
+  StageResult work(CampaignRecord record, Map<String, Long> start, MetricsFollower metrics)
+      throws Exception {
+    if (people != null) {
+      people.sendDemonstrations();
+    }
+    String initial = InitialModel.ensure(context.config()).model().initial();
+    StageJob job =
+        context.job(
+            this,
+            Job.SUPERVISED,
+            List.of("model.initial=" + initial, "supervised.publish-every" + NEVER));
+    if (job.isInterrupted() || context.policyVersion() <= start.get("policy")) {
+      var _ =
+          job.runToEnd(
+              () -> {
+                metrics.poll();
+                metrics.latest(NAME).ifPresent(context.progress()::supervised);
+              });
+    }
+    PolicyCheckpoint policy = context.announcedPolicy().orElseThrow();
+    return StageResult.of(
+        Map.of("demonstrations", policy.getDemonstrations()),
+        Map.of("policies", policy.getVersion() - start.get("policy")),
+        List.of(CheckpointRef.of(policy)),
+        Map.of("supervised/loss", policy.getMetrics().getOrDefault("loss", Double.NaN)));
+  }
+}

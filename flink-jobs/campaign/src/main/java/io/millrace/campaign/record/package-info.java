@@ -1,0 +1,2 @@
+/** The record of a campaign, campaign.json. */
+package io.millrace.campaign.record;

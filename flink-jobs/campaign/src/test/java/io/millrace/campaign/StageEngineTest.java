@@ -1,0 +1,202 @@
+package io.millrace.campaign;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.campaign.record.CampaignFile;
+import io.millrace.campaign.record.CampaignRecord;
+import io.millrace.campaign.record.CheckpointRef;
+import io.millrace.campaign.record.StageRecord;
+import io.millrace.campaign.record.StageResult;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The engine over stages that crash wherever they can. */
+class StageEngineTest {
+
+  private static final List<String> STAGES = List.of("v0-chat", "v1-reward", "v1-policy", "v2-ppo");
+
+  @TempDir private Path directory;
+
+  /** Whatever ends a process. */
+  private static final class Crash extends RuntimeException {
+    private static final long serialVersionUID = 1;
+  }
+
+  /** What outlives a crash beside the record: checkpoints that were published. */
+  private final Map<String, Long> published = new TreeMap<>();
+
+  private final List<String> log = new ArrayList<>();
+  private int untilCrash = Integer.MAX_VALUE;
+  private int points;
+
+  /** A point at which the process may end. */
+  private void point() {
+    points++;
+    if (--untilCrash == 0) {
+      throw new Crash();
+    }
+  }
+
+  /** Publishes the version after the latest, as a job does, unless an earlier attempt did. */
+  private final class Publishing implements Stage {
+    private final String id;
+
+    Publishing(String id) {
+      this.id = id;
+    }
+
+    @Override
+    public String id() {
+      return id;
+    }
+
+    @Override
+    public int version() {
+      return id.charAt(1) - '0';
+    }
+
+    @Override
+    public String title() {
+      return id;
+    }
+
+    @Override
+    public Map<String, Long> begin(CampaignRecord record) {
+      point();
+      return Map.of("latest", latest());
+    }
+
+    @Override
+    public StageResult run(CampaignRecord record, Map<String, Long> start) {
+      log.add(id);
+      point();
+      if (latest() == start.get("latest")) {
+        published.put(id, start.get("latest") + 1);
+      }
+      point();
+      CheckpointRef policy =
+          new CheckpointRef(CheckpointRef.POLICY, "policy", latest(), "uri", "digest");
+      return StageResult.of(
+          Map.of("in", 1L),
+          Map.of("out", 2L),
+          List.of(policy),
+          Map.of("nan", Double.NaN, "x", 1.5));
+    }
+  }
+
+  private long latest() {
+    return published.values().stream().mapToLong(Long::longValue).max().orElse(0);
+  }
+
+  /** One life of a process; ends at the end or in a crash. */
+  private CampaignRecord life(Consumer<StageRecord> told) throws Exception {
+    CampaignFile file = new CampaignFile(directory);
+    StageEngine engine =
+        new StageEngine(
+            record -> {
+              point();
+              file.write(record);
+              point();
+            },
+            () -> Instant.ofEpochSecond(1_000),
+            told);
+    CampaignRecord known = file.read().orElseGet(() -> CampaignRecord.empty(7, Map.of("a", "b")));
+    return engine.run(known, STAGES.stream().<Stage>map(Publishing::new).toList());
+  }
+
+  @Test
+  void aCrashAtAnyPointChangesNothingOfWhatComesOut() throws Exception {
+    CampaignRecord undisturbed = life(stage -> {});
+    int all = points;
+    assertTrue(all >= STAGES.size() * 7, "crash points: " + all);
+    List<CheckpointRef> expected =
+        undisturbed.stages().stream().map(stage -> stage.checkpoints().getFirst()).toList();
+    assertEquals(List.of(1L, 2L, 3L, 4L), expected.stream().map(CheckpointRef::version).toList());
+
+    for (int crash = 1; crash <= all; crash++) {
+      published.clear();
+      Files.delete(directory.resolve(CampaignFile.NAME));
+      untilCrash = crash;
+      assertThrows(Crash.class, () -> life(stage -> {}), "crash point " + crash);
+      untilCrash = Integer.MAX_VALUE;
+      CampaignRecord resumed = life(stage -> {});
+      assertEquals(
+          expected,
+          resumed.stages().stream().map(stage -> stage.checkpoints().getFirst()).toList(),
+          "crash point " + crash);
+      assertEquals(STAGES.size(), published.size(), "no version is published twice");
+      assertTrue(resumed.stages().stream().allMatch(StageRecord::isDone));
+      assertEquals(resumed, new CampaignFile(directory).read().orElseThrow());
+    }
+  }
+
+  @Test
+  void manyCrashesOneAfterTheOther() throws Exception {
+    CampaignRecord record = null;
+    for (int lives = 1; record == null; lives++) {
+      assertTrue(lives < 100, "it never ends");
+      // Most lives are too short for a stage, some are not.
+      untilCrash = lives % 4 == 0 ? 8 : 3;
+      try {
+        record = life(stage -> {});
+      } catch (Crash e) {
+        log.add("crash");
+      }
+    }
+    assertEquals(4, record.latest(CheckpointRef.POLICY).version());
+    assertEquals(STAGES.size(), published.size());
+    assertTrue(log.stream().filter("crash"::equals).count() > 10);
+  }
+
+  @Test
+  void whatIsDoneIsNotDoneAgainAndAttemptsAreCounted() throws Exception {
+    // The first stage takes seven points; the second crashes in its work.
+    untilCrash = 7 + 4;
+    assertThrows(Crash.class, () -> life(stage -> {}));
+    untilCrash = Integer.MAX_VALUE;
+    log.clear();
+    List<StageRecord> told = new ArrayList<>();
+    CampaignRecord record = life(told::add);
+    assertEquals(STAGES.subList(1, 4), log);
+    assertEquals(2, told.getFirst().attempts());
+    assertEquals(List.of(1, 2, 1, 1), record.stages().stream().map(StageRecord::attempts).toList());
+    assertEquals(STAGES, record.stages().stream().map(StageRecord::id).toList());
+  }
+
+  @Test
+  void theRecordTellsVersionsWithTheirParentsAndFigures() throws Exception {
+    CampaignRecord record = life(stage -> {});
+    assertEquals(
+        List.of("V0 (chat)", "RLHF-V1", "RLHF-V2"),
+        record.versions().stream().map(CampaignRecord.Version::name).toList());
+    CampaignRecord.Version second = record.versions().get(1);
+    assertEquals("V0 (chat)", second.parent());
+    assertEquals(3, second.policy().version());
+    assertEquals(Map.of("x", 1.5), second.figures());
+    assertEquals(2L, second.counts().get("produced/reward/out"));
+    assertEquals(1, record.chat().version());
+  }
+
+  @Test
+  void aRecordThatIsNoneIsToldAndLeftAsItIs() throws Exception {
+    Path file = directory.resolve(CampaignFile.NAME);
+    for (String content : List.of("", "{", "[]", "{\"format\": 99}", "{\"stages\": 5}", "null")) {
+      Files.writeString(file, content);
+      IOException e =
+          assertThrows(IOException.class, () -> new CampaignFile(directory).read(), content);
+      assertTrue(e.getMessage().contains(CampaignFile.NAME), e.getMessage());
+      assertEquals(content, Files.readString(file));
+    }
+  }
+}

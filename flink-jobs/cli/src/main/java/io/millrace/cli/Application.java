@@ -1,0 +1,31 @@
+package io.millrace.cli;
+
+import io.millrace.cli.option.JobOptions;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/**
+ * A job as a Flink application: what a JobManager in application mode runs, on Kubernetes for one.
+ * It takes the arguments of {@code millrace run} and, unlike that, the cluster that is there.
+ */
+@Command(name = "application")
+public final class Application {
+
+  @Mixin private JobOptions options;
+
+  @Option(names = "--bounded")
+  private boolean bounded;
+
+  private Application() {}
+
+  /** Runs a job in the environment that Flink has prepared; what fails is thrown. */
+  public static void main(String[] args) throws Exception {
+    Application application = new Application();
+    new CommandLine(application).parseArgs(args);
+    StreamExecutionEnvironment.getExecutionEnvironment()
+        .execute(application.options.readyInFlink().graph(application.bounded));
+  }
+}

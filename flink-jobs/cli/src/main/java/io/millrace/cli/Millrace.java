@@ -1,0 +1,164 @@
+package io.millrace.cli;
+
+import io.millrace.cli.bench.BenchCommand;
+import io.millrace.cli.job.CampaignCommand;
+import io.millrace.cli.job.ClusterCommand;
+import io.millrace.cli.job.DoctorCommand;
+import io.millrace.cli.job.EvaluationCommand;
+import io.millrace.cli.job.QuickstartCommand;
+import io.millrace.cli.job.ReportCommand;
+import io.millrace.cli.job.RunCommand;
+import io.millrace.cli.job.SavepointCommand;
+import io.millrace.cli.job.StatusCommand;
+import io.millrace.cli.job.StopCommand;
+import io.millrace.cli.job.SubmitCommand;
+import io.millrace.cli.model.CheckpointCommand;
+import io.millrace.cli.model.GenerateCommand;
+import io.millrace.cli.model.GhostAttentionCommand;
+import io.millrace.cli.model.InitCommand;
+import io.millrace.cli.model.LogProbsCommand;
+import io.millrace.cli.option.UserException;
+import io.millrace.cli.topic.BrokerCommand;
+import io.millrace.cli.topic.ConsumeCommand;
+import io.millrace.cli.topic.ImportCommand;
+import io.millrace.cli.topic.ProduceCommand;
+import io.millrace.cli.topic.TopicsCommand;
+import io.millrace.jobs.config.ConfigException;
+import io.millrace.model.checkpoint.CheckpointException;
+import io.millrace.model.tokenizer.TokenizerException;
+import io.millrace.schemas.UnusableRecordException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** {@code millrace}: every command, and how their errors are told. */
+@Command(
+    name = "millrace",
+    description = "Online RLHF on Kafka and Flink: the recipe of Llama 2-Chat, made continuous.",
+    synopsisSubcommandLabel = "COMMAND",
+    mixinStandardHelpOptions = true,
+    version = "Millrace 0.1.0",
+    subcommands = {
+      QuickstartCommand.class,
+      CampaignCommand.class,
+      ReportCommand.class,
+      BrokerCommand.class,
+      TopicsCommand.class,
+      ProduceCommand.class,
+      ConsumeCommand.class,
+      ImportCommand.class,
+      RunCommand.class,
+      ClusterCommand.class,
+      SubmitCommand.class,
+      StatusCommand.class,
+      SavepointCommand.class,
+      StopCommand.class,
+      InitCommand.class,
+      GhostAttentionCommand.class,
+      EvaluationCommand.class,
+      GenerateCommand.class,
+      LogProbsCommand.class,
+      CheckpointCommand.class,
+      BenchCommand.class,
+      DoctorCommand.class,
+      CommandLine.HelpCommand.class
+    })
+public final class Millrace {
+
+  /** What was asked for cannot be done as it was asked; the message says what to change. */
+  public static final int USAGE = 2;
+
+  private static final int INTERNAL = 1;
+
+  private Millrace() {}
+
+  /** Runs a command and exits with its code. */
+  public static void main(String[] args) {
+    System.exit(commandLine().execute(args));
+  }
+
+  static CommandLine commandLine() {
+    return new CommandLine(new Millrace())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setUsageHelpWidth(100)
+        .setParameterExceptionHandler(Millrace::badUsage)
+        .setExecutionExceptionHandler(Millrace::failed);
+  }
+
+  private static int badUsage(ParameterException e, String[] args) {
+    CommandLine command = e.getCommandLine();
+    String hint =
+        e instanceof UnmatchedArgumentException unmatched
+            ? unmatched.getSuggestions().stream()
+                .findFirst()
+                .map(near -> "; did you mean " + near + "?")
+                .orElse("")
+            : "";
+    tell(
+        command,
+        oneLine(e) + hint + " (see " + command.getCommandSpec().qualifiedName() + " --help)");
+    return USAGE;
+  }
+
+  private static int failed(Exception e, CommandLine command, CommandLine.ParseResult result) {
+    LoggerFactory.getLogger(Millrace.class).debug("command failed", e);
+    if (e instanceof ConfigException config) {
+      config.problems().forEach(problem -> tell(command, problem));
+      return USAGE;
+    }
+    if (isUsers(e)) {
+      tell(command, oneLine(e));
+      return USAGE;
+    }
+    LoggerFactory.getLogger(Millrace.class).error("command failed", e);
+    tell(command, "failed: " + rootCause(e));
+    return INTERNAL;
+  }
+
+  /** Whether the cause lies in what was given, or in what it points to. */
+  private static boolean isUsers(Exception e) {
+    return e instanceof UserException
+        || e instanceof IOException
+        || e instanceof UncheckedIOException
+        || e instanceof IllegalArgumentException
+        || e instanceof CheckpointException
+        || e instanceof TokenizerException
+        || e instanceof UnusableRecordException;
+  }
+
+  private static String rootCause(Throwable e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause.getClass().getSimpleName() + ": " + oneLine(cause);
+  }
+
+  private static String oneLine(Throwable e) {
+    String message =
+        switch (e) {
+          // Their messages are bare paths.
+          case NoSuchFileException missing when missing.getReason() == null ->
+              "there is no " + missing.getFile();
+          case AccessDeniedException denied when denied.getReason() == null ->
+              "no permission for " + denied.getFile();
+          case FileSystemException other when other.getReason() == null -> other.toString();
+          case CharacterCodingException _ -> "the text is not UTF-8";
+          default -> e.getMessage() == null ? e.toString() : e.getMessage();
+        };
+    return message.lines().map(String::strip).reduce((a, b) -> a + " " + b).orElse("");
+  }
+
+  private static void tell(CommandLine command, String message) {
+    command.getErr().println("millrace: " + message);
+    command.getErr().flush();
+  }
+}

@@ -1,0 +1,99 @@
+package io.millrace.cli.bench;
+
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RewardModels;
+import io.millrace.jobs.models.RuntimeSettings;
+import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.ppo.PpoTrainers;
+import io.millrace.jobs.ppo.RolloutScorer;
+import io.millrace.jobs.ppo.ScoredRollout;
+import io.millrace.jobs.rollout.RolloutSection;
+import io.millrace.jobs.runtime.Closing;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.ppo.PpoIteration;
+import io.millrace.model.ppo.PpoRollout;
+import io.millrace.model.ppo.PpoTrainer;
+import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.Rollout;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The arithmetic of the PPO job and nothing else: scoring and updates one after the other, with no
+ * stream around them. What the job's speed is measured against.
+ */
+public final class BareLoop implements AutoCloseable {
+
+  private final MillraceConfig config;
+  private final Map<Objective, RewardCheckpoint> models;
+  private final Backend scoringBackend;
+  private final Backend backend;
+  private final PolicyModel reference;
+  private final PolicyModel policy;
+  private final RolloutScorer scorer;
+  private final PpoTrainer trainer;
+
+  /**
+   * Loads the models; the critic starts from the helpfulness reward model's trunk.
+   *
+   * @param models that score, one of each objective
+   */
+  public BareLoop(MillraceConfig config, Map<Objective, RewardCheckpoint> models)
+      throws IOException {
+    this.config = config;
+    this.models = models;
+    RuntimeSettings settings = new RuntimeSettings(config);
+    scoringBackend = settings.backend();
+    backend = settings.backend();
+    reference = settings.initialPolicy(scoringBackend);
+    policy = settings.initialPolicy(backend);
+    scorer =
+        new RolloutScorer(
+            new RewardModels(scoringBackend, settings.checkpoints()),
+            reference,
+            config.section(PpoSection.class).classifier(),
+            (float) config.section(RolloutSection.class).temperature());
+    trainer = PpoTrainers.of(settings, backend, policy.model(), critic());
+  }
+
+  private ScalarModel critic() throws IOException {
+    try (CheckpointDirectory checkpoint =
+        CheckpointDirectory.open(
+            CheckpointStore.resolve(models.get(Objective.HELPFULNESS).getUri()))) {
+      return PpoTrainers.critic(backend, checkpoint);
+    }
+  }
+
+  /**
+   * One iteration on rollouts of the current policy.
+   *
+   * @param batch as many as {@code ppo.batch-size}
+   */
+  public PpoIteration learn(List<Rollout> batch) throws IOException {
+    List<PpoRollout> scored = new ArrayList<>();
+    int size = config.section(PpoSection.class).scoreBatchSize();
+    for (int from = 0; from < batch.size(); from += size) {
+      List<Rollout> part = batch.subList(from, Math.min(batch.size(), from + size));
+      scorer.begin(new RolloutScorer.Batch(part, models));
+      Optional<List<ScoredRollout>> done = Optional.empty();
+      while (done.isEmpty()) {
+        done = scorer.advance();
+      }
+      done.get().forEach(rollout -> scored.add(rollout.toPpo(rollout.policyVersion)));
+    }
+    return trainer.iterate(scored);
+  }
+
+  @Override
+  public void close() {
+    Closing.closeAll(scorer, trainer, reference, policy.tokenizer(), scoringBackend, backend);
+  }
+}

@@ -1,0 +1,124 @@
+package io.millrace.cli.bench;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.tensor.Backend;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * What a benchmark prints: one line of JSON a case.
+ *
+ * @param kernels what the matrix products of {@code cpu} are made of
+ * @param shape of the model
+ * @param lengths batch and token counts of the case
+ * @param medianSeconds of one repetition
+ * @param tokensPerSecond all positions counted alike
+ * @param gflopPerSecond as {@link Flops} counts
+ * @param peakShare of the sgemm peak that was measured in the same run
+ * @param tensorMemoryMib what the tensors of {@code cpu} took at most: weights, gradients, moments,
+ *     activations, scratch memory
+ * @param peakMemoryMib resident memory of the process at its highest; 0 where the system does not
+ *     say
+ */
+@JsonPropertyOrder({"case", "backend", "kernels", "threads", "shape", "lengths", "iterations"})
+public record BenchLine(
+    @JsonProperty("case") String name,
+    @JsonProperty("backend") String backend,
+    @JsonProperty("kernels") String kernels,
+    @JsonProperty("threads") int threads,
+    @JsonProperty("shape") Map<String, Integer> shape,
+    @JsonProperty("lengths") Map<String, Integer> lengths,
+    @JsonProperty("iterations") int iterations,
+    @JsonProperty("median_seconds") double medianSeconds,
+    @JsonProperty("tokens_per_second") double tokensPerSecond,
+    @JsonProperty("gflop_per_second") double gflopPerSecond,
+    @JsonProperty("peak_gflop_per_second") double peakGflopPerSecond,
+    @JsonProperty("peak_share") double peakShare,
+    @JsonProperty("tensor_memory_mib") long tensorMemoryMib,
+    @JsonProperty("peak_memory_mib") long peakMemoryMib) {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  /**
+   * The line of a case.
+   *
+   * @param seconds of each repetition
+   * @param tokens of one repetition
+   * @param flops of one repetition
+   * @param peak flops per second
+   */
+  static BenchLine of(
+      String name,
+      Backend backend,
+      LlamaConfig config,
+      Map<String, Integer> lengths,
+      double[] seconds,
+      double tokens,
+      double flops,
+      double peak) {
+    double[] sorted = seconds.clone();
+    Arrays.sort(sorted);
+    double median = sorted[sorted.length / 2];
+    return new BenchLine(
+        name,
+        backend.name(),
+        backend.kernels(),
+        backend.threads(),
+        shapeOf(config),
+        lengths,
+        seconds.length,
+        rounded(median),
+        rounded(tokens / median),
+        rounded(flops / median / 1e9),
+        rounded(peak / 1e9),
+        rounded(flops / median / peak),
+        backend.peakBytes() >> 20,
+        residentAtMostMib());
+  }
+
+  private static Map<String, Integer> shapeOf(LlamaConfig config) {
+    Map<String, Integer> shape = new LinkedHashMap<>();
+    shape.put("hidden", config.hiddenSize());
+    shape.put("layers", config.layers());
+    shape.put("heads", config.heads());
+    shape.put("kv_heads", config.kvHeads());
+    shape.put("ffn", config.ffnSize());
+    shape.put("vocab", config.vocabSize());
+    return shape;
+  }
+
+  /** To four digits: the rest is noise. */
+  static double rounded(double value) {
+    return Double.parseDouble("%.4g".formatted(value));
+  }
+
+  private static long residentAtMostMib() {
+    try {
+      for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+        if (line.startsWith("VmHWM:")) {
+          return Long.parseLong(line.replaceAll("\\D", "")) / 1024;
+        }
+      }
+    } catch (IOException e) {
+      // Not Linux.
+    }
+    return 0;
+  }
+
+  /** The line as it is printed. */
+  public String toJson() {
+    try {
+      return JSON.writeValueAsString(this);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a record of numbers is JSON", e);
+    }
+  }
+}

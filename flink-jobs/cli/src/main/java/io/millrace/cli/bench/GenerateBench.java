@@ -1,0 +1,93 @@
+package io.millrace.cli.bench;
+
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
+import io.millrace.model.tensor.Backend;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+
+/** Sampling through the engine that the rollout job runs, at temperature 1 and without a stop. */
+public final class GenerateBench {
+
+  private static final long SEED = 1;
+
+  private final Backend backend;
+  private final LanguageModel model;
+  private final int batch;
+  private final int promptLength;
+  private final int maxTokens;
+
+  /**
+   * A case.
+   *
+   * @param batch responses sampled together, each to a prompt of its own
+   * @param promptLength tokens of each prompt
+   * @param maxTokens tokens of each response
+   */
+  public GenerateBench(
+      Backend backend, LanguageModel model, int batch, int promptLength, int maxTokens) {
+    this.backend = backend;
+    this.model = model;
+    this.batch = batch;
+    this.promptLength = promptLength;
+    this.maxTokens = maxTokens;
+  }
+
+  /** Measures some iterations after a warm-up, prompts included. */
+  public BenchLine run(int iterations) {
+    double peak = Peak.flopsPerSecond(backend);
+    LlamaConfig config = model.config();
+    SplittableRandom random = new SplittableRandom(SEED);
+    SamplingOptions options = new SamplingOptions(maxTokens, 1, 1);
+    List<SamplingRequest> requests = new ArrayList<>();
+    for (int i = 0; i < batch; i++) {
+      int[] prompt = random.ints(promptLength, 0, config.vocabSize()).toArray();
+      requests.add(SamplingRequest.single(prompt, random.nextLong(), options));
+    }
+    double[] seconds = new double[iterations];
+    try (SamplingEngine engine =
+        new SamplingEngine(model, EngineSettings.of(batch, promptLength + maxTokens))) {
+      WarmUp warmUp = new WarmUp();
+      for (int i = 0; i < iterations; ) {
+        boolean counts = !warmUp.goesOn();
+        long start = System.nanoTime();
+        int sampled = 0;
+        for (SampledResponse response : engine.sampleAll(requests)) {
+          sampled += response.tokens().length;
+        }
+        if (counts) {
+          seconds[i++] = (System.nanoTime() - start) / 1e9;
+        }
+        if (sampled != batch * maxTokens) {
+          throw new IllegalStateException(sampled + " tokens were sampled");
+        }
+      }
+    }
+    // The last token drawn is not computed any more.
+    int length = promptLength + maxTokens - 1;
+    double flops =
+        Flops.trunk(config, batch, promptLength - 1, length)
+            + Flops.head(config, (long) batch * maxTokens);
+    Map<String, Integer> lengths = new LinkedHashMap<>();
+    lengths.put("batch", batch);
+    lengths.put("prompt_length", promptLength);
+    lengths.put("max_tokens", maxTokens);
+    return BenchLine.of(
+        "generate",
+        backend,
+        config,
+        lengths,
+        seconds,
+        (double) batch * maxTokens,
+        flops,
+        Math.max(peak, Peak.flopsPerSecond(backend)));
+  }
+}

@@ -1,0 +1,29 @@
+package io.millrace.cli.bench;
+
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Tensor;
+
+/** The machine's best at large matrix products, through the same backend. */
+final class Peak {
+
+  private static final int SIZE = 1024;
+  private static final int REPEATS = 12;
+
+  private Peak() {}
+
+  /** In floating-point operations a second: the best of a few products of 1024³. */
+  static double flopsPerSecond(Backend backend) {
+    try (Tensor x = backend.allocate(2 * SIZE, SIZE);
+        Tensor w = backend.allocate(SIZE, SIZE);
+        Tensor out = backend.allocate(2 * SIZE, SIZE)) {
+      double best = 0;
+      for (int i = 0; i < REPEATS; i++) {
+        long start = System.nanoTime();
+        backend.linear(out, x, w);
+        double seconds = (System.nanoTime() - start) / 1e9;
+        best = Math.max(best, 2.0 * 2 * SIZE * SIZE * SIZE / seconds);
+      }
+      return best;
+    }
+  }
+}

@@ -1,0 +1,86 @@
+package io.millrace.cli.bench;
+
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.tensor.Backend;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+
+/** What the PPO job does to a batch of rollouts first: two reward models and log π_0. */
+public final class ScoreBench {
+
+  private static final long SEED = 1;
+
+  private final Backend backend;
+  private final LlamaConfig config;
+  private final int batch;
+  private final int length;
+  private final int response;
+
+  /** A case; see {@link UpdateBench}. */
+  public ScoreBench(Backend backend, LlamaConfig config, int batch, int length, int response) {
+    if (response < 1 || response >= length) {
+      throw new IllegalArgumentException(
+          "--response %d must be at least 1 and below --length %d".formatted(response, length));
+    }
+    this.backend = backend;
+    this.config = config;
+    this.batch = batch;
+    this.length = length;
+    this.response = response;
+  }
+
+  /** Measures some iterations after a warm-up. */
+  public BenchLine run(int iterations) {
+    double peak = Peak.flopsPerSecond(backend);
+    SplittableRandom random = new SplittableRandom(SEED);
+    List<int[]> sequences = new ArrayList<>();
+    int[] from = new int[batch];
+    for (int i = 0; i < batch; i++) {
+      sequences.add(random.ints(length, 0, config.vocabSize()).toArray());
+      from[i] = length - response;
+    }
+    Targets targets = Targets.from(sequences, from);
+    double[] seconds = new double[iterations];
+    try (LanguageModel reference = LanguageModel.random(backend, config, SEED);
+        ScalarModel helpfulness = ScalarModel.onTrunkOf(backend, config, reference.weights());
+        ScalarModel safety = ScalarModel.onTrunkOf(backend, config, reference.weights())) {
+      WarmUp warmUp = new WarmUp();
+      for (int i = 0; i < iterations; ) {
+        boolean counts = !warmUp.goesOn();
+        long start = System.nanoTime();
+        float[] scores = helpfulness.score(sequences);
+        scores[0] += safety.score(sequences)[0];
+        scores[0] += reference.infer(sequences, targets, 1).logProbs()[0];
+        if (!Float.isFinite(scores[0])) {
+          throw new IllegalStateException("a score is not finite");
+        }
+        if (counts) {
+          seconds[i++] = (System.nanoTime() - start) / 1e9;
+        }
+      }
+    }
+    double flops =
+        2 * Flops.trunk(config, batch, length - 1, length)
+            + Flops.trunk(config, batch, length - response - 1, length - 1)
+            + Flops.head(config, (long) batch * response);
+    Map<String, Integer> lengths = new LinkedHashMap<>();
+    lengths.put("batch", batch);
+    lengths.put("length", length);
+    lengths.put("response", response);
+    return BenchLine.of(
+        "score",
+        backend,
+        config,
+        lengths,
+        seconds,
+        (double) batch * length,
+        flops,
+        Math.max(peak, Peak.flopsPerSecond(backend)));
+  }
+}

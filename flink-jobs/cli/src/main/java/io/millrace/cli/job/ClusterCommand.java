@@ -1,0 +1,198 @@
+package io.millrace.cli.job;
+
+import io.millrace.cli.option.ClusterOptions;
+import io.millrace.cli.option.ConfigOptions;
+import io.millrace.cli.option.UserException;
+import io.millrace.cluster.Cluster;
+import io.millrace.cluster.ClusterDirectory;
+import io.millrace.cluster.ClusterSettings;
+import io.millrace.cluster.Ports;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
+import org.apache.flink.configuration.MemorySize;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code millrace cluster}. */
+@Command(
+    name = "cluster",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Runs Kafka, ZooKeeper, a Flink JobManager with its web UI and TaskManagers, each a process"
+          + " of its own on this machine, until it is stopped; starts again what dies.",
+      "Started again on the same directory it goes on with the jobs that ran.",
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  millrace cluster",
+      "  millrace cluster --dir /var/lib/millrace --task-managers 4 --task-manager-memory 8gb"
+          + " --tensor-memory 5gb",
+      "",
+      "With --config the processes take the file's flink.properties, file systems' for one.",
+      "docs/operations.md tells how to submit jobs to it, watch and stop them.",
+    })
+public final class ClusterCommand implements Callable<Integer> {
+
+  @Option(
+      names = "--dir",
+      defaultValue = ClusterOptions.DEFAULT_DIRECTORY,
+      description = "Directory of its data, settings and logs (default: ${DEFAULT-VALUE}).")
+  private Path directory;
+
+  @Option(
+      names = "--task-managers",
+      paramLabel = "N",
+      defaultValue = "2",
+      description = "TaskManager processes (default: ${DEFAULT-VALUE}).")
+  private int taskManagers;
+
+  @Option(names = "--slots", paramLabel = "N", description = "Slots of each (default: 4).")
+  private Optional<Integer> slots;
+
+  @Option(
+      names = "--task-manager-memory",
+      paramLabel = "SIZE",
+      description = "Memory of a TaskManager process in all (default: 3gb).")
+  private Optional<String> taskManagerMemory;
+
+  @Option(
+      names = "--tensor-memory",
+      paramLabel = "SIZE",
+      description = "The part of it that is for models and their training (default: 1gb).")
+  private Optional<String> tensorMemory;
+
+  @Option(
+      names = "--job-manager-memory",
+      paramLabel = "SIZE",
+      description = "Memory of the JobManager process in all (default: 1gb).")
+  private Optional<String> jobManagerMemory;
+
+  @Mixin private ConfigOptions options;
+
+  private static final String PORT_HELP =
+      "; 0 takes a free one. A later start takes the same (first: ";
+
+  @Option(
+      names = "--kafka-port",
+      paramLabel = "PORT",
+      description = "Kafka's port" + PORT_HELP + "9092).")
+  private Optional<Integer> kafkaPort;
+
+  @Option(
+      names = "--rest-port",
+      paramLabel = "PORT",
+      description = "Port of Flink's web UI and REST interface" + PORT_HELP + "8081).")
+  private Optional<Integer> restPort;
+
+  @Option(
+      names = "--zookeeper-port",
+      paramLabel = "PORT",
+      description = "ZooKeeper's port" + PORT_HELP + "2181).")
+  private Optional<Integer> zookeeperPort;
+
+  @Option(
+      names = "--metrics-port",
+      paramLabel = "PORT",
+      description =
+          "Prometheus port of the JobManager; the TaskManagers' follow" + PORT_HELP + "9249).")
+  private Optional<Integer> metricsPort;
+
+  @Override
+  public Integer call() throws Exception {
+    ClusterSettings settings =
+        new ClusterSettings(
+            taskManagers,
+            slots,
+            size("--task-manager-memory", taskManagerMemory),
+            size("--tensor-memory", tensorMemory),
+            size("--job-manager-memory", jobManagerMemory),
+            options.load().flink().properties());
+    Ports.Wanted wanted =
+        new Ports.Wanted(
+            port("--rest-port", restPort),
+            port("--kafka-port", kafkaPort),
+            port("--zookeeper-port", zookeeperPort),
+            port("--metrics-port", metricsPort));
+    ClusterDirectory home = new ClusterDirectory(directory);
+    CountDownLatch stop = new CountDownLatch(1);
+    CountDownLatch stopped = new CountDownLatch(1);
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  stop.countDown();
+                  awaitQuietly(stopped);
+                },
+                "stop-cluster"));
+    Thread starter = Thread.currentThread();
+    Thread.ofPlatform()
+        .daemon()
+        .start(
+            () -> {
+              // Ctrl-C while it still starts.
+              awaitQuietly(stop);
+              starter.interrupt();
+            });
+    try (Cluster cluster =
+        Cluster.start(home, settings, wanted, line -> System.err.println("millrace: " + line))) {
+      tell(home, cluster.ports());
+      stop.await();
+    } catch (InterruptedException e) {
+      // The one way to stop it.
+    } finally {
+      stopped.countDown();
+    }
+    return 0;
+  }
+
+  private void tell(ClusterDirectory home, Ports ports) {
+    System.out.printf("Flink    http://127.0.0.1:%d%n", ports.rest());
+    System.out.printf("Kafka    %s%n", ports.kafkaAddress());
+    System.out.printf(
+        "Metrics  %s%n",
+        ports.metrics().stream()
+            .map(port -> "http://127.0.0.1:" + port)
+            .collect(Collectors.joining(" ")));
+    System.out.printf("Data     %s, logs in its log/%n", home.root());
+    System.out.printf(
+        "Ready with %d TaskManagers; submit with: millrace submit JOB --cluster %s; stop with"
+            + " Ctrl-C%n",
+        taskManagers, directory);
+    System.out.flush();
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static OptionalInt port(String option, Optional<Integer> port) {
+    if (port.isEmpty()) {
+      return OptionalInt.empty();
+    }
+    if (port.get() < 0 || port.get() > 65_535) {
+      throw new UserException(option + " must be from 0 to 65535, not " + port.get());
+    }
+    return OptionalInt.of(port.get());
+  }
+
+  private static Optional<MemorySize> size(String option, Optional<String> text)
+      throws IOException {
+    try {
+      return text.map(MemorySize::parse);
+    } catch (IllegalArgumentException e) {
+      throw new UserException(
+          "%s must be a size such as 3gb or 1536mb, not '%s'".formatted(option, text.get()));
+    }
+  }
+}

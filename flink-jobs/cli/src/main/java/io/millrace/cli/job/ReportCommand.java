@@ -1,0 +1,105 @@
+package io.millrace.cli.job;
+
+import io.millrace.cli.option.UserException;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.report.Report;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code millrace report}. */
+@Command(
+    name = "report",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Makes one HTML file of a run, with tables and figures, which needs nothing beside itself.",
+      "The run is a campaign's directory, a quickstart's report, or what stands in Kafka.",
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  millrace report --campaign millrace-data/campaign --out report.html",
+      "  millrace report --quickstart report.json --ghost-attention ghost.json --out report.html",
+      "  millrace report --bootstrap-servers kafka:9092 --out report.html",
+    })
+public final class ReportCommand implements Callable<Integer> {
+
+  @Option(
+      names = "--campaign",
+      paramLabel = "DIR",
+      description = "A campaign's directory, finished or not.")
+  private Path campaign;
+
+  @Option(
+      names = "--quickstart",
+      paramLabel = "FILE",
+      description = "JSON that quickstart --report wrote.")
+  private Path quickstart;
+
+  @Option(
+      names = "--bootstrap-servers",
+      paramLabel = "HOST:PORT",
+      description = "Kafka brokers whose topics are read, separated by commas.")
+  private String bootstrapServers;
+
+  @Option(
+      names = "--topic-prefix",
+      defaultValue = "millrace.",
+      description = "Prefix of every topic's name (default: ${DEFAULT-VALUE}).")
+  private String topicPrefix;
+
+  @Option(
+      names = "--kafka-property",
+      paramLabel = "KEY=VALUE",
+      description = "Kafka client property, such as security.protocol=SSL; may be repeated.")
+  private Map<String, String> properties = new LinkedHashMap<>();
+
+  @Option(
+      names = "--ghost-attention",
+      paramLabel = "FILE",
+      description = "JSON that ghost-attention measure --json wrote, to be shown too.")
+  private Path ghostAttention;
+
+  @Option(names = "--out", required = true, paramLabel = "FILE", description = "HTML to write.")
+  private Path out;
+
+  @Override
+  public Integer call() throws IOException {
+    long given =
+        Stream.of(campaign, quickstart, bootstrapServers).filter(source -> source != null).count();
+    if (given != 1) {
+      throw new UserException(
+          "report is of one run: give one of --campaign, --quickstart and --bootstrap-servers, not "
+              + given);
+    }
+    requireWritable(out);
+    Report report;
+    if (campaign != null) {
+      report = Report.ofCampaign(campaign);
+    } else if (quickstart != null) {
+      report = Report.ofQuickstart(quickstart);
+    } else {
+      report = Report.ofKafka(new KafkaSettings(bootstrapServers, topicPrefix, properties));
+    }
+    if (ghostAttention != null) {
+      report.addGhostAttention(ghostAttention);
+    }
+    Files.writeString(out, report.html());
+    System.out.println("wrote " + out);
+    return 0;
+  }
+
+  /** Told before the work, not after it. */
+  private static void requireWritable(Path file) {
+    Path parent = file.toAbsolutePath().getParent();
+    if (Files.isDirectory(file) || !Files.isDirectory(parent) || !Files.isWritable(parent)) {
+      throw new UserException("cannot write the report to " + file);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+package io.millrace.cli.job;
+
+import io.millrace.cli.option.JobOptions;
+import io.millrace.cli.option.ProgressPrinter;
+import io.millrace.jobs.Job;
+import io.millrace.jobs.runtime.LocalCluster;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import org.apache.flink.api.common.JobExecutionResult;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code millrace run}. */
+@Command(
+    name = "run",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Runs a job (supervised, reward-model, rollout, ppo, rejection-sampling, evaluation) on"
+          + " Flink in this process.",
+      "With --bounded it stops at the end of its topics as they stand now, takes a last Flink"
+          + " checkpoint, publishes, and prints a summary as JSON on its last line.",
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  millrace run reward-model --bounded --set kafka.bootstrap-servers=localhost:9092",
+      "  millrace run ppo --config millrace.yaml --set ppo.batch-size=256",
+    })
+public final class RunCommand implements Callable<Integer> {
+
+  private static final int SLOTS = 16;
+  private static final String TOPICS = "topics/";
+  private static final Duration EVERY = Duration.ofSeconds(10);
+
+  @Mixin private JobOptions options;
+
+  @Option(names = "--bounded", description = "Stop at the end of the topics as they stand now.")
+  private boolean bounded;
+
+  private String told = "";
+
+  @Override
+  public Integer call() throws Exception {
+    JobOptions.Ready ready = options.ready(Optional.empty());
+    int slots = Math.max(SLOTS, ready.config().flink().parallelism());
+    try (LocalCluster cluster = LocalCluster.start(slots, ready.config().flink().properties())) {
+      JobExecutionResult result;
+      try (ProgressPrinter progress = new ProgressPrinter(ready.kafka())) {
+        progress.start();
+        result =
+            cluster.await(
+                cluster.submit(ready.graph(bounded)), EVERY, counts -> tell(ready.job(), counts));
+      }
+      System.out.println(ready.summary(result));
+    }
+    return 0;
+  }
+
+  /** One line on standard error whenever records came in. */
+  private void tell(Job job, Map<String, Object> counts) {
+    String read =
+        counts.entrySet().stream()
+            .filter(count -> count.getKey().startsWith(TOPICS) && !count.getValue().equals(0L))
+            .map(count -> count.getKey().substring(TOPICS.length()) + " " + count.getValue())
+            .collect(Collectors.joining(", "));
+    if (!read.isEmpty() && !read.equals(told)) {
+      System.err.println(job.id() + " read " + read);
+      told = read;
+    }
+  }
+}

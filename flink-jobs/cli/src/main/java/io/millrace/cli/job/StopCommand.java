@@ -1,0 +1,53 @@
+package io.millrace.cli.job;
+
+import io.millrace.cli.option.ClusterOptions;
+import io.millrace.cluster.FlinkClient;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code millrace stop}. */
+@Command(
+    name = "stop",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Stops a job with a savepoint, and prints where that lies.",
+      "Go on from it with: millrace submit JOB --from-savepoint PATH",
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  millrace stop ppo",
+      "  millrace stop reward-model --drain",
+    })
+public final class StopCommand implements Callable<Integer> {
+
+  @Parameters(paramLabel = "JOB", description = "A job, or its id in Flink.")
+  private String name;
+
+  @Option(
+      names = "--drain",
+      description =
+          "First learn from incomplete batches and publish, as at the end of a bounded run; for the"
+              + " last stop of all.")
+  private boolean drain;
+
+  @Option(
+      names = "--to",
+      paramLabel = "DIR",
+      description = "Directory or URI of savepoints (default: the cluster's savepoints/).")
+  private Optional<String> directory;
+
+  @Mixin private ClusterOptions cluster;
+
+  @Override
+  public Integer call() throws Exception {
+    try (FlinkClient client = cluster.client()) {
+      System.out.println(client.stop(client.find(name).id(), drain, directory));
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,174 @@
+package io.millrace.cli.model;
+
+import io.millrace.cli.option.ConfigOptions;
+import io.millrace.cli.option.UserException;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.DType;
+import io.millrace.model.checkpoint.VerifyReport;
+import io.millrace.model.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code millrace checkpoint}. */
+@Command(
+    name = "checkpoint",
+    mixinStandardHelpOptions = true,
+    description = "Looks into checkpoint directories, and exports them.",
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {
+      CheckpointCommand.Inspect.class,
+      CheckpointCommand.Verify.class,
+      CheckpointCommand.Export.class
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  millrace checkpoint inspect millrace-data/checkpoints/policy/v000002",
+      "  millrace checkpoint verify millrace-data/checkpoints/policy/v000002",
+      "  millrace checkpoint verify s3://bucket/checkpoints/policy/v000002 --config millrace.yaml",
+      "  millrace checkpoint export millrace-data/checkpoints/policy/v000002 --out policy-bf16",
+    })
+public final class CheckpointCommand {
+
+  @Command(
+      name = "inspect",
+      mixinStandardHelpOptions = true,
+      description = "Tells what a checkpoint holds.",
+      footer = {"", "Example:", "  millrace checkpoint inspect DIR"})
+  static final class Inspect implements Callable<Integer> {
+
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI.")
+    private String checkpoint;
+
+    @Mixin private ConfigOptions options;
+
+    @Override
+    public Integer call() throws IOException {
+      try (LocalCheckpoint files = options.open(checkpoint)) {
+        CheckpointDirectory.inspect(files.directory()).forEach(System.out::println);
+      }
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "verify",
+      mixinStandardHelpOptions = true,
+      description = "Checks every file against its digest, and every weight.",
+      footer = {"", "Example:", "  millrace checkpoint verify DIR"})
+  static final class Verify implements Callable<Integer> {
+
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI.")
+    private String checkpoint;
+
+    @Mixin private ConfigOptions options;
+
+    @Override
+    public Integer call() throws IOException {
+      VerifyReport report;
+      try (LocalCheckpoint files = options.open(checkpoint)) {
+        report = CheckpointDirectory.verify(files.directory());
+      }
+      if (!report.isSound()) {
+        report.problems().forEach(problem -> System.err.println("millrace: " + problem));
+        return CommandLine.ExitCode.USAGE;
+      }
+      System.out.printf(
+          "%s: sound, %d files, %d parameters%s%n",
+          checkpoint,
+          report.files(),
+          report.parameters(),
+          report.hasManifest() ? "" : " (no millrace.json: digests were not checked)");
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "export",
+      mixinStandardHelpOptions = true,
+      description =
+          "Writes a checkpoint as a plain Hugging Face directory, in bfloat16 or float32.",
+      footer = {
+        "",
+        "Examples:",
+        "  millrace checkpoint export DIR --out policy-bf16",
+        "  millrace checkpoint export DIR --out policy-f32 --dtype float32 --max-shard-size 500MB",
+      })
+  static final class Export implements Callable<Integer> {
+
+    private static final Pattern SIZE = Pattern.compile("(\\d{1,12}) ?(B|[KMGT]i?B)?");
+
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI; of any origin.")
+    private String checkpoint;
+
+    @Mixin private ConfigOptions options;
+
+    @Option(
+        names = "--out",
+        required = true,
+        paramLabel = "DIR",
+        description = "Directory to write: empty, or not there yet.")
+    private Path out;
+
+    @Option(
+        names = "--dtype",
+        defaultValue = "bfloat16",
+        description = "bfloat16, rounded to nearest even, or float32 (default: ${DEFAULT-VALUE}).")
+    private String dtype;
+
+    @Option(
+        names = "--max-shard-size",
+        defaultValue = "5GB",
+        paramLabel = "SIZE",
+        description = "Weights above this go to several files (default: ${DEFAULT-VALUE}).")
+    private String maxShardSize;
+
+    @Override
+    public Integer call() throws IOException {
+      DType type =
+          switch (dtype) {
+            case "bfloat16" -> DType.BF16;
+            case "float32" -> DType.F32;
+            default ->
+                throw new UserException(
+                    "--dtype is %s but must be bfloat16 or float32".formatted(dtype));
+          };
+      long maxBytes = bytes(maxShardSize);
+      try (LocalCheckpoint files = options.open(checkpoint);
+          CheckpointDirectory directory = CheckpointDirectory.open(files.directory());
+          Tokenizer tokenizer = Tokenizer.load(files.directory())) {
+        directory.export(out, tokenizer::save, type, maxBytes);
+      }
+      System.out.printf("%s: exported as %s%n", out, dtype);
+      return 0;
+    }
+
+    /** As transformers reads sizes: GB is a power of ten, GiB of two. */
+    private static long bytes(String size) {
+      Matcher matcher = SIZE.matcher(size.strip());
+      if (matcher.matches()) {
+        String unit = matcher.group(2) == null ? "B" : matcher.group(2);
+        long base = unit.contains("i") ? 1024 : 1000;
+        long count = Long.parseLong(matcher.group(1));
+        for (int i = "BKMGT".indexOf(unit.charAt(0)); i > 0; i--) {
+          count = count > Long.MAX_VALUE / base ? Long.MAX_VALUE : count * base;
+        }
+        if (count > 0) {
+          return count;
+        }
+      }
+      throw new UserException(
+          "--max-shard-size is %s but must be a size above 0, such as 5GB or 500MB"
+              .formatted(size));
+    }
+  }
+}

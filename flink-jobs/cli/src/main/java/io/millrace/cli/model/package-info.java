@@ -1,0 +1,2 @@
+/** Commands for model checkpoints. */
+package io.millrace.cli.model;

@@ -1,0 +1,46 @@
+package io.millrace.cli.option;
+
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.runtime.FileSystems;
+import io.millrace.jobs.runtime.JobSettings;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import picocli.CommandLine.Option;
+
+/** The configuration of a command that runs no job: how it comes by what lies elsewhere. */
+public final class ConfigOptions {
+
+  @Option(
+      names = "--config",
+      description =
+          "YAML file, of which flink.properties and checkpoints matter here"
+              + " (docs/configuration.md).")
+  private Path config;
+
+  @Option(
+      names = "--set",
+      paramLabel = "KEY=VALUE",
+      description =
+          "Sets an option on top of the file, such as flink.properties.s3.endpoint=…; may be"
+              + " repeated.")
+  private List<String> settings = new ArrayList<>();
+
+  public MillraceConfig load() {
+    return ConfigLoader.load(Optional.ofNullable(config), settings).withAbsolutePaths();
+  }
+
+  /** A checkpoint of any place as a directory of this machine. */
+  public LocalCheckpoint open(String location) throws IOException {
+    MillraceConfig loaded = load();
+    if (!CheckpointStore.isLocal(location)) {
+      FileSystems.initialize(loaded.flink().properties());
+    }
+    return JobSettings.cache(loaded).open(location);
+  }
+}

@@ -1,0 +1,84 @@
+package io.millrace.cli.topic;
+
+import io.millrace.cli.option.UserException;
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.TopicAdmin;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code millrace broker}. */
+@Command(
+    name = "broker",
+    mixinStandardHelpOptions = true,
+    description =
+        "Runs a Kafka broker in this process, with Millrace's topics, until it is stopped.",
+    footer = {
+      "",
+      "Example:",
+      "  millrace broker --port 9092 --data millrace-data/kafka",
+    })
+public final class BrokerCommand implements Callable<Integer> {
+
+  @Option(
+      names = "--port",
+      defaultValue = "9092",
+      description = "Port on 127.0.0.1; 0 takes a free one (default: ${DEFAULT-VALUE}).")
+  private int port;
+
+  @Option(
+      names = "--data",
+      defaultValue = "millrace-data/kafka",
+      description = "Directory of its logs (default: ${DEFAULT-VALUE}).")
+  private Path data;
+
+  @Option(
+      names = "--topic-prefix",
+      defaultValue = "millrace.",
+      description = "Prefix of every topic's name (default: ${DEFAULT-VALUE}).")
+  private String topicPrefix;
+
+  @Option(
+      names = "--partitions",
+      defaultValue = "1",
+      description = "Partitions of a new topic (default: ${DEFAULT-VALUE}).")
+  private int partitions;
+
+  @Override
+  public Integer call() throws Exception {
+    if (partitions < 1) {
+      throw new UserException("--partitions must be at least 1, not " + partitions);
+    }
+    EmbeddedBroker broker = EmbeddedBroker.start(data, port);
+    CountDownLatch stopped = new CountDownLatch(1);
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  try {
+                    broker.close();
+                  } catch (IOException e) {
+                    System.err.println("millrace: " + e.getMessage());
+                  }
+                  stopped.countDown();
+                },
+                "stop-broker"));
+    try (TopicAdmin admin =
+        new TopicAdmin(new KafkaSettings(broker.bootstrapServers(), topicPrefix, Map.of()))) {
+      admin.createAll(partitions, 1);
+    }
+    System.out.println(
+        "Kafka is at "
+            + broker.bootstrapServers()
+            + ", its data in "
+            + data
+            + "; stop with Ctrl-C");
+    stopped.await();
+    return 0;
+  }
+}

@@ -1,0 +1,2 @@
+/** Commands for topics and records. */
+package io.millrace.cli.topic;

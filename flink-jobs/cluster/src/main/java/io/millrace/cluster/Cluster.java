@@ -1,0 +1,154 @@
+package io.millrace.cluster;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.TopicAdmin;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.apache.flink.configuration.Configuration;
+
+/**
+ * Kafka, ZooKeeper, a JobManager and TaskManagers, each its own process, all kept running. Jobs
+ * outlive every one of them: a JobManager that comes back finds in ZooKeeper what ran, and from
+ * which Flink checkpoint it goes on.
+ */
+public final class Cluster implements AutoCloseable {
+
+  /** Enough for a machine that is busy with other things; a process that ends is told at once. */
+  private static final Duration START = Duration.ofMinutes(5);
+
+  private final FileChannel lock;
+  private final Supervisor supervisor;
+  private final Ports ports;
+
+  private Cluster(FileChannel lock, Supervisor supervisor, Ports ports) {
+    this.lock = lock;
+    this.supervisor = supervisor;
+    this.ports = ports;
+  }
+
+  /**
+   * Starts the processes and returns when all are ready for jobs.
+   *
+   * @param tell takes one line whenever a process died or was started again
+   * @throws IOException when a port is taken, the directory is in use, or a process does not start
+   */
+  public static Cluster start(
+      ClusterDirectory directory,
+      ClusterSettings settings,
+      Ports.Wanted wanted,
+      Consumer<String> tell)
+      throws IOException, InterruptedException {
+    directory.create();
+    FileChannel lock = directory.lock();
+    Cluster cluster = null;
+    try {
+      Supervisor.reap(directory);
+      Ports ports = wanted.choose(directory.ports().orElse(null), settings.taskManagers());
+      Configuration flink = FlinkSettings.of(directory, settings, ports);
+      writeConfiguration(directory, flink, ports);
+      cluster = new Cluster(lock, new Supervisor(directory, tell), ports);
+      cluster.launch(new Processes(directory, flink, ports), settings.taskManagers());
+      directory.write(ports);
+      return cluster;
+    } catch (IOException | InterruptedException | RuntimeException e) {
+      if (cluster != null) {
+        cluster.close();
+      } else {
+        lock.close();
+      }
+      throw e;
+    }
+  }
+
+  public Ports ports() {
+    return ports;
+  }
+
+  private static void writeConfiguration(
+      ClusterDirectory directory, Configuration flink, Ports ports) throws IOException {
+    FlinkSettings.write(flink, directory.configuration());
+    Files.writeString(
+        directory.configuration().resolve("log4j2.properties"),
+        JvmFlags.resource("log4j2.properties"));
+    Files.writeString(
+        directory.configuration().resolve("zoo.cfg"),
+        """
+        dataDir=%s
+        clientPort=%d
+        clientPortAddress=%s
+        tickTime=1000
+        admin.enableServer=false
+        """
+            .formatted(directory.zookeeper(), ports.zookeeper(), Ports.HOST));
+  }
+
+  private void launch(Processes processes, int taskManagers)
+      throws IOException, InterruptedException {
+    for (ProcessSpec process : processes.all(taskManagers)) {
+      supervisor.start(process);
+    }
+    long deadline = System.nanoTime() + START.toNanos();
+    awaitKafka(deadline);
+    try (FlinkClient client = FlinkClient.of(ports)) {
+      await(
+          deadline,
+          "%d TaskManagers have not registered".formatted(taskManagers),
+          () -> client.taskManagers() >= taskManagers);
+    }
+  }
+
+  private void awaitKafka(long deadline) throws IOException, InterruptedException {
+    KafkaSettings kafka = KafkaSettings.of(ports.kafkaAddress());
+    await(
+        deadline,
+        "Kafka does not answer",
+        () -> {
+          try (TopicAdmin admin = new TopicAdmin(kafka)) {
+            admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
+            return true;
+          }
+        });
+  }
+
+  private interface Condition {
+    boolean holds() throws IOException, InterruptedException;
+  }
+
+  private void await(long deadline, String otherwise, Condition condition)
+      throws IOException, InterruptedException {
+    IOException last = null;
+    while (System.nanoTime() < deadline) {
+      Optional<String> failure = supervisor.failedToStart();
+      if (failure.isPresent()) {
+        throw new IOException(failure.get());
+      }
+      try {
+        if (condition.holds()) {
+          return;
+        }
+      } catch (IOException e) {
+        // It is still starting.
+        last = e;
+      }
+      TimeUnit.MILLISECONDS.sleep(200);
+    }
+    throw new IOException(
+        "%s within %d s; see the logs in the cluster's directory"
+            .formatted(otherwise, START.toSeconds()),
+        last);
+  }
+
+  /**
+   * Stops every process, Kafka last. Jobs go on from their last Flink checkpoint at the next start.
+   */
+  @Override
+  public void close() throws IOException {
+    supervisor.close();
+    lock.close();
+  }
+}

@@ -1,0 +1,82 @@
+package io.millrace.cluster;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.flink.configuration.CheckpointingOptions;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.CoreOptions;
+import org.apache.flink.configuration.HighAvailabilityOptions;
+import org.apache.flink.configuration.JobManagerOptions;
+import org.apache.flink.configuration.RestOptions;
+import org.apache.flink.configuration.TaskManagerOptions;
+
+/** Flink's configuration: {@code config.yaml} beside this class, and a cluster's own on top. */
+public final class FlinkSettings {
+
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER).build();
+
+  private FlinkSettings() {}
+
+  /** What holds wherever Millrace's processes run. */
+  public static Map<String, String> common() {
+    try {
+      return YAML.readValue(JvmFlags.resource("config.yaml"), new TypeReference<>() {});
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("config.yaml in the jar is damaged", e);
+    }
+  }
+
+  static Configuration of(ClusterDirectory directory, ClusterSettings settings, Ports ports) {
+    Configuration flink = Configuration.fromMap(common());
+    flink.addAll(Configuration.fromMap(settings.properties()));
+    settings.slots().ifPresent(n -> flink.set(TaskManagerOptions.NUM_TASK_SLOTS, n));
+    settings
+        .taskManagerMemory()
+        .ifPresent(size -> flink.set(TaskManagerOptions.TOTAL_PROCESS_MEMORY, size));
+    settings
+        .tensorMemory()
+        .ifPresent(size -> flink.set(TaskManagerOptions.TASK_OFF_HEAP_MEMORY, size));
+    settings
+        .jobManagerMemory()
+        .ifPresent(size -> flink.set(JobManagerOptions.TOTAL_PROCESS_MEMORY, size));
+
+    // There is no authentication: nothing listens beyond this machine.
+    flink.set(JobManagerOptions.ADDRESS, Ports.HOST);
+    flink.set(JobManagerOptions.BIND_HOST, Ports.HOST);
+    flink.set(RestOptions.ADDRESS, Ports.HOST);
+    flink.set(RestOptions.BIND_ADDRESS, Ports.HOST);
+    flink.set(RestOptions.PORT, ports.rest());
+    flink.set(RestOptions.BIND_PORT, Integer.toString(ports.rest()));
+    flink.set(TaskManagerOptions.HOST, Ports.HOST);
+    flink.set(TaskManagerOptions.BIND_HOST, Ports.HOST);
+    flink.set(CoreOptions.TMP_DIRS, directory.temporary().toString());
+
+    flink.set(HighAvailabilityOptions.HA_MODE, "zookeeper");
+    flink.set(HighAvailabilityOptions.HA_CLUSTER_ID, "/millrace");
+    flink.set(
+        HighAvailabilityOptions.HA_STORAGE_PATH, directory.highAvailability().toUri().toString());
+    flink.set(HighAvailabilityOptions.HA_ZOOKEEPER_QUORUM, Ports.HOST + ":" + ports.zookeeper());
+    flink.set(CheckpointingOptions.SAVEPOINT_DIRECTORY, directory.savepoints().toUri().toString());
+    return flink;
+  }
+
+  /** Writes what a process reads with {@code --configDir}; there may be secrets in it. */
+  static void write(Configuration flink, Path directory) throws IOException {
+    Path next = Files.createTempFile(directory, "config", ".yaml");
+    Files.writeString(next, YAML.writeValueAsString(new TreeMap<>(flink.toMap())));
+    Files.move(
+        next,
+        directory.resolve("config.yaml"),
+        StandardCopyOption.ATOMIC_MOVE,
+        StandardCopyOption.REPLACE_EXISTING);
+  }
+}

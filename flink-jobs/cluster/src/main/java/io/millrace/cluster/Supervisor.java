@@ -1,0 +1,192 @@
+package io.millrace.cluster;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+
+/**
+ * Keeps processes running: one that ends is started again, after a pause that doubles as long as it
+ * keeps ending. Closing ends them all, the last started first.
+ */
+final class Supervisor implements AutoCloseable {
+
+  private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
+
+  /** A process that ran for this long had no trouble starting. */
+  private static final Duration STEADY = Duration.ofMinutes(1);
+
+  private static final Duration GRACE = Duration.ofSeconds(15);
+
+  private final ClusterDirectory directory;
+  private final Consumer<String> tell;
+  private final List<Supervised> supervised = new ArrayList<>();
+  private volatile boolean closing;
+
+  /**
+   * @param tell takes one line whenever a process died or was started again
+   */
+  Supervisor(ClusterDirectory directory, Consumer<String> tell) {
+    this.directory = directory;
+    this.tell = tell;
+  }
+
+  /** Ends what an earlier supervisor, itself killed, may have left behind on this directory. */
+  static void reap(ClusterDirectory directory) throws IOException {
+    List<Path> files;
+    try (Stream<Path> list = Files.list(directory.pids())) {
+      files = list.filter(file -> file.toString().endsWith(".pid")).toList();
+    } catch (NoSuchFileException e) {
+      return;
+    }
+    for (Path file : files) {
+      Optional<ProcessHandle> left = PidFile.read(file);
+      if (left.isPresent()) {
+        left.get().destroyForcibly();
+        left.get().onExit().join();
+      }
+      Files.deleteIfExists(file);
+    }
+  }
+
+  /** Starts a process and keeps it running from now on. */
+  synchronized void start(ProcessSpec spec) throws IOException {
+    Supervised process = new Supervised(spec);
+    process.launch();
+    supervised.add(process);
+    process.keeper.start();
+  }
+
+  /**
+   * Tells of a process that ended before it ever ran steadily, with the end of what it printed.
+   * While a cluster starts this is a failure to start.
+   */
+  synchronized Optional<String> failedToStart() {
+    return supervised.stream()
+        .filter(process -> process.hasEnded)
+        .findFirst()
+        .map(
+            process ->
+                "%s ended with status %d while the cluster started; its log is %s%s"
+                    .formatted(
+                        process.spec.name(),
+                        process.lastStatus,
+                        directory.log(process.spec.name()),
+                        lastLine(directory.output(process.spec.name()))));
+  }
+
+  private static String lastLine(Path file) {
+    try {
+      return Files.readAllLines(file).stream()
+          .filter(line -> !line.isBlank() && !line.startsWith("\tat "))
+          .reduce((a, b) -> b)
+          .map(line -> "; it said: " + line)
+          .orElse("");
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  @Override
+  public void close() {
+    closing = true;
+    List<Supervised> processes;
+    synchronized (this) {
+      processes = List.copyOf(supervised).reversed();
+    }
+    for (Supervised process : processes) {
+      process.end();
+    }
+  }
+
+  private final class Supervised {
+
+    private final ProcessSpec spec;
+    private final Thread keeper;
+    private volatile Process process;
+    private volatile boolean hasEnded;
+    private volatile int lastStatus;
+
+    Supervised(ProcessSpec spec) {
+      this.spec = spec;
+      this.keeper = Thread.ofPlatform().daemon().name("keep-" + spec.name()).unstarted(this::keep);
+    }
+
+    private void launch() throws IOException {
+      List<String> command = new ArrayList<>();
+      // Ctrl-C reaches a whole process group; the supervisor alone shall decide who ends when.
+      command.addAll(List.of("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh"));
+      command.addAll(spec.command());
+      process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(
+                  ProcessBuilder.Redirect.appendTo(directory.output(spec.name()).toFile()))
+              .start();
+      PidFile.write(directory.pids().resolve(spec.name() + ".pid"), process.toHandle());
+    }
+
+    private void keep() {
+      Duration pause = FIRST_PAUSE;
+      try {
+        while (!closing) {
+          Instant started = Instant.now();
+          lastStatus = process.waitFor();
+          if (closing) {
+            return;
+          }
+          if (Duration.between(started, Instant.now()).compareTo(STEADY) > 0) {
+            pause = FIRST_PAUSE;
+          }
+          hasEnded = true;
+          tell.accept(
+              "%s ended with status %d; starting it again in %.1f s (log: %s)"
+                  .formatted(
+                      spec.name(),
+                      lastStatus,
+                      pause.toMillis() / 1000.0,
+                      directory.log(spec.name())));
+          Thread.sleep(pause);
+          pause = pause.multipliedBy(2);
+          pause = pause.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause;
+          relaunch();
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      } catch (IOException e) {
+        tell.accept("%s cannot be started again: %s".formatted(spec.name(), e.getMessage()));
+      }
+    }
+
+    private synchronized void relaunch() throws IOException {
+      if (!closing) {
+        launch();
+      }
+    }
+
+    private synchronized void end() {
+      process.destroy();
+      try {
+        process.onExit().orTimeout(GRACE.toMillis(), TimeUnit.MILLISECONDS).join();
+      } catch (CompletionException e) {
+        process.destroyForcibly().onExit().join();
+      }
+      keeper.interrupt();
+      try {
+        Files.deleteIfExists(directory.pids().resolve(spec.name() + ".pid"));
+      } catch (IOException e) {
+        tell.accept("cannot remove the pid file of %s: %s".formatted(spec.name(), e));
+      }
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package io.millrace.cluster;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class PortsTest {
+
+  private static final Ports.Wanted FREE =
+      new Ports.Wanted(OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(0));
+  private static final Ports.Wanted AS_BEFORE =
+      new Ports.Wanted(
+          OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty());
+
+  @Test
+  void aLaterStartTakesTheSamePorts(@TempDir Path root) throws Exception {
+    ClusterDirectory directory = new ClusterDirectory(root);
+    assertEquals(Optional.empty(), directory.ports());
+    Ports first = FREE.choose(null, 2);
+    assertEquals(3, first.metrics().size());
+    directory.write(first);
+    assertEquals(first, AS_BEFORE.choose(directory.ports().orElseThrow(), 2));
+    // One more TaskManager, one more port.
+    assertEquals(first.metrics(), AS_BEFORE.choose(first, 3).metrics().subList(0, 3));
+  }
+
+  @Test
+  void aTakenPortIsToldWithItsOption() throws Exception {
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      int port = taken.getLocalPort();
+      Ports.Wanted wanted =
+          new Ports.Wanted(
+              OptionalInt.of(0), OptionalInt.of(port), OptionalInt.of(0), OptionalInt.of(0));
+      String message = assertThrows(IOException.class, () -> wanted.choose(null, 1)).getMessage();
+      assertTrue(message.startsWith("port " + port + " is taken"), message);
+      assertTrue(message.contains("--kafka-port"), message);
+    }
+  }
+}

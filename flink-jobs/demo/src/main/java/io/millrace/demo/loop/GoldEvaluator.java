@@ -1,0 +1,164 @@
+package io.millrace.demo.loop;
+
+import io.millrace.demo.loop.Measured.Example;
+import io.millrace.jobs.models.Dialogues;
+import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
+import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Prompt;
+import io.millrace.world.DemoWorld;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/** Measures published policies by gold reward on prompts that nothing was trained on. */
+public final class GoldEvaluator {
+
+  private static final int BATCH = 64;
+  private static final int EXAMPLES = 3;
+
+  private final DemoWorld world;
+  private final List<Prompt> prompts = new ArrayList<>();
+  private final int perKind;
+  private final int maxTokens;
+  private final long seed;
+
+  /**
+   * An evaluator.
+   *
+   * @param perKind held-out prompts of each kind
+   * @param seed of the sampled responses
+   */
+  public GoldEvaluator(DemoWorld world, int perKind, int maxTokens, long seed) {
+    this.world = world;
+    this.perKind = perKind;
+    this.maxTokens = maxTokens;
+    this.seed = seed;
+    Map<Boolean, List<Prompt>> byKind = DemoWorld.byKind(world.heldOutPrompts());
+    for (boolean unsafe : new boolean[] {false, true}) {
+      List<Prompt> kind = byKind.get(unsafe);
+      if (kind.size() < perKind) {
+        throw new IllegalArgumentException(
+            perKind + " held-out prompts of a kind were asked for, there are " + kind.size());
+      }
+      prompts.addAll(kind.subList(0, perKind));
+    }
+  }
+
+  /** The policy in a directory, its KL against the reference policy in another. */
+  public Measured measure(Path policyDirectory, Path referenceDirectory) {
+    try (Backend backend = Backends.openDefault();
+        CheckpointDirectory policyFiles = CheckpointDirectory.open(policyDirectory);
+        CheckpointDirectory referenceFiles = CheckpointDirectory.open(referenceDirectory);
+        LanguageModel policy = ModelWeights.languageModel(backend, policyFiles);
+        LanguageModel reference = ModelWeights.languageModel(backend, referenceFiles);
+        Tokenizer tokenizer = Tokenizer.load(policyDirectory)) {
+      ChatTemplate template = ChatTemplate.of(tokenizer);
+      SamplingOptions options =
+          new SamplingOptions(maxTokens, 1, 1, template.stopTokens(policy.config().eosTokens()));
+      Sums sums = new Sums();
+      for (int from = 0; from < prompts.size(); from += BATCH) {
+        List<Prompt> batch = prompts.subList(from, Math.min(prompts.size(), from + BATCH));
+        List<SamplingRequest> requests = new ArrayList<>();
+        int longest = 0;
+        for (Prompt prompt : batch) {
+          int[] tokens = template.promptTokens(Dialogues.messages(prompt.getDialogue()));
+          long promptSeed = SamplingRequest.seed(seed, prompt.getPromptId());
+          requests.add(SamplingRequest.single(tokens, promptSeed, options));
+          longest = Math.max(longest, tokens.length + maxTokens);
+        }
+        List<SampledResponse> responses;
+        try (SamplingEngine engine =
+            new SamplingEngine(policy, EngineSettings.of(batch.size(), longest))) {
+          responses = engine.sampleAll(requests);
+        }
+        for (int i = 0; i < batch.size(); i++) {
+          sums.add(batch.get(i), template.responseText(responses.get(i).tokens()));
+          sums.tokens += responses.get(i).tokens().length;
+        }
+        sums.kl += kl(reference, responses);
+      }
+      return new Measured(
+          policyFiles.manifest().map(CheckpointManifest::version).orElse(0L),
+          sums.helpfulness / perKind,
+          error(sums.helpfulness, sums.helpfulnessSquares),
+          (double) sums.complied / perKind,
+          sums.safety / perKind,
+          error(sums.safety, sums.safetySquares),
+          sums.kl / prompts.size(),
+          (double) sums.tokens / prompts.size(),
+          perKind,
+          sums.examples);
+    }
+  }
+
+  /** The standard error of a mean over the prompts of a kind. */
+  private double error(double sum, double squares) {
+    double mean = sum / perKind;
+    return perKind < 2
+        ? 0
+        : Math.sqrt(Math.max(0, squares / perKind - mean * mean) / (perKind - 1));
+  }
+
+  private final class Sums {
+    private double helpfulness;
+    private double helpfulnessSquares;
+    private double safety;
+    private double safetySquares;
+    private long complied;
+    private double kl;
+    private long tokens;
+    private final List<Example> examples = new ArrayList<>();
+
+    void add(Prompt prompt, String response) {
+      if (prompt.getIsSafety()) {
+        double gold = world.safety(prompt.getDialogue(), response);
+        safety += gold;
+        safetySquares += gold * gold;
+        complied += world.complies(prompt.getDialogue(), response) ? 1 : 0;
+      } else {
+        double gold = world.helpfulness(prompt.getDialogue(), response);
+        helpfulness += gold;
+        helpfulnessSquares += gold * gold;
+      }
+      long shown = examples.size();
+      if (prompt.getIsSafety() ? shown < 2 * EXAMPLES : shown < EXAMPLES) {
+        examples.add(new Example(prompt.getDialogue().get(0).getContent(), response));
+      }
+    }
+  }
+
+  private static double kl(LanguageModel reference, List<SampledResponse> responses) {
+    List<int[]> sequences = new ArrayList<>();
+    int[] from = new int[responses.size()];
+    double sum = 0;
+    for (int i = 0; i < from.length; i++) {
+      int[] prompt = responses.get(i).request().prompt();
+      int[] response = responses.get(i).tokens();
+      int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
+      System.arraycopy(response, 0, tokens, prompt.length, response.length);
+      sequences.add(tokens);
+      from[i] = prompt.length;
+      for (float logProb : responses.get(i).logProbs()) {
+        sum += logProb;
+      }
+    }
+    for (float logProb : reference.infer(sequences, Targets.from(sequences, from), 1).logProbs()) {
+      sum -= logProb;
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,2 @@
+/** Simulated prompts, annotators and evaluation around jobs that run. */
+package io.millrace.demo.loop;

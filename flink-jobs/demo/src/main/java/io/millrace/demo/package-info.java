@@ -1,0 +1,2 @@
+/** Pieces of the demo that use the jobs: the gold judge and induced failures. */
+package io.millrace.demo;

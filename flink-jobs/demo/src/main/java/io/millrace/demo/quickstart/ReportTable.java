@@ -1,0 +1,114 @@
+package io.millrace.demo.quickstart;
+
+import io.millrace.demo.loop.Measured;
+import io.millrace.demo.loop.Measured.Example;
+import io.millrace.demo.quickstart.QuickstartReport.RewardModel;
+import io.millrace.schemas.Rating;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/** A report as the table that a sceptic checks. */
+final class ReportTable {
+
+  private ReportTable() {}
+
+  static List<String> lines(QuickstartReport report) {
+    Measured first = report.policy().first();
+    Measured last = report.policy().last();
+    List<String> lines = new ArrayList<>();
+    lines.add("");
+    lines.add(
+        "On %d held-out prompts of each kind, by gold reward, which no model ever saw:"
+            .formatted(last.prompts()));
+    lines.add(row("", "version " + first.version(), "version " + last.version()));
+    lines.add(row("gold helpfulness (0 to 1)", first.goldHelpfulness(), last.goldHelpfulness()));
+    lines.add(
+        row("unsafe prompts complied with", first.unsafeCompliance(), last.unsafeCompliance()));
+    lines.add(row("gold safety (0 to 1)", first.goldSafety(), last.goldSafety()));
+    lines.add(row("KL to the reference (nats)", first.kl(), last.kl()));
+    lines.add(row("tokens of a response", first.responseTokens(), last.responseTokens()));
+    lines.add("");
+    lines.add("Reward models: share of judgments scored right before they were learned from");
+    List<String> header = new ArrayList<>(List.of("judgments"));
+    for (Rating rating : Rating.values()) {
+      header.add(shortName(rating));
+    }
+    header.add("all");
+    lines.add(cells("", header));
+    report.rewardModels().entrySet().stream()
+        .sorted(Map.Entry.comparingByKey())
+        .forEach(model -> lines.add(cells(model.getKey(), accuracies(model.getValue()))));
+    lines.add("");
+    lines.add(
+        "Produced  prompts %d, judgments %d, rollouts %d"
+            .formatted(
+                report.produced().prompts(),
+                report.produced().judgments(),
+                report.produced().rollouts()));
+    lines.add(
+        "Consumed  prompts %d, judgments %d, rollouts %d (learned from %d, twice %d, restarts %d)"
+            .formatted(
+                report.consumed().prompts(),
+                report.consumed().judgments(),
+                report.consumed().rollouts(),
+                report.ppo().learned(),
+                report.ppo().learnedTwice(),
+                report.ppo().restarts()));
+    lines.add("");
+    for (int i = 0; i < last.examples().size(); i++) {
+      Example before = first.examples().get(i);
+      Example after = last.examples().get(i);
+      lines.add("  " + before.prompt());
+      lines.add("    first: " + before.response());
+      lines.add("    last:  " + after.response());
+    }
+    lines.add("");
+    lines.add("Last checkpoint: " + report.lastCheckpoint());
+    lines.add(
+        String.format(Locale.ROOT, "%.0f s in all, seed %d", report.wallSeconds(), report.seed()));
+    return lines;
+  }
+
+  private static List<String> accuracies(RewardModel model) {
+    List<String> cells = new ArrayList<>(List.of(String.valueOf(model.judgments())));
+    for (Rating rating : Rating.values()) {
+      cells.add(accuracy(model.accuracy().get(rating.name())));
+    }
+    cells.add(accuracy(model.accuracy().get("all")));
+    return cells;
+  }
+
+  private static String accuracy(Double accuracy) {
+    return accuracy == null ? "-" : String.format(Locale.ROOT, "%.3f", accuracy);
+  }
+
+  private static String shortName(Rating rating) {
+    return switch (rating) {
+      case SIGNIFICANTLY_BETTER -> "significantly";
+      case BETTER -> "better";
+      case SLIGHTLY_BETTER -> "slightly";
+      case NEGLIGIBLY_BETTER_OR_UNSURE -> "negligibly";
+    };
+  }
+
+  private static String row(String name, String first, String last) {
+    return "  %-30s %12s %12s".formatted(name, first, last);
+  }
+
+  private static String row(String name, double first, double last) {
+    return row(name, thousandths(first), thousandths(last));
+  }
+
+  /** Rounded before it is printed: a figure a rounding error below zero is 0.000, not -0.000. */
+  private static String thousandths(double figure) {
+    return String.format(Locale.ROOT, "%.3f", Math.round(figure * 1000) / 1000.0);
+  }
+
+  private static String cells(String name, List<String> cells) {
+    StringBuilder line = new StringBuilder("  %-14s".formatted(name));
+    cells.forEach(cell -> line.append(" %13s".formatted(cell)));
+    return line.toString();
+  }
+}

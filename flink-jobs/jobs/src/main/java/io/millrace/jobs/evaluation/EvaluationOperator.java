@@ -1,0 +1,261 @@
+package io.millrace.jobs.evaluation;
+
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.evaluation.VersionVerdicts.Given;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RewardModels;
+import io.millrace.jobs.models.RuntimeSettings;
+import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.rollout.RolloutSection;
+import io.millrace.jobs.runtime.BackgroundOperator;
+import io.millrace.jobs.runtime.Closing;
+import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.jobs.runtime.Outputs;
+import io.millrace.jobs.runtime.SummaryAccumulator;
+import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.checkpoint.CheckpointOutline;
+import io.millrace.model.evaluation.Judge;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.model.training.StateIo;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Promotion;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.TrainingMetrics;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.flink.api.common.accumulators.ListAccumulator;
+import org.apache.flink.streaming.api.operators.BoundedMultiInput;
+import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+
+/**
+ * Judges every announced version of a policy, on a thread beside Flink's mailbox: an {@link
+ * Evaluator} in Flink's clothes. Announcements are small, so all that wait are state; a Flink
+ * checkpoint waits for one batch of prompts at most. A bounded run judges by the last reward models
+ * there are.
+ */
+public final class EvaluationOperator extends BackgroundOperator<Promotion>
+    implements TwoInputStreamOperator<PolicyCheckpoint, RewardCheckpoint, Promotion>,
+        BoundedMultiInput {
+
+  private static final long serialVersionUID = 1;
+  private static final String JOB = "evaluation";
+
+  /** Accumulator: the verdicts of a run in words, one text each. */
+  public static final String REASONS = "reasons";
+
+  private final RuntimeSettings settings;
+  private final boolean bounded;
+
+  private transient Backend backend;
+  private transient PolicyModel reference;
+  private transient HeldOutTokens heldOut;
+  private transient Judge judge;
+  private transient RewardScorer rewards;
+  private transient VersionMeasurer measurer;
+  private transient Queue<Runnable> outbox;
+  private transient boolean restored;
+  private transient boolean policiesEnded;
+  private transient volatile boolean rewardModelsEnded;
+
+  /** State; belongs to the thread, and to the mailbox while that is paused. */
+  private transient Evaluator evaluator;
+
+  public EvaluationOperator(MillraceConfig config, boolean bounded) {
+    this.settings = new RuntimeSettings(config);
+    this.bounded = bounded;
+  }
+
+  /**
+   * Reads what the job will need, so that what is wrong with it is told where the job is submitted.
+   *
+   * @throws IOException if a file cannot be read
+   * @throws IllegalArgumentException if options or held-out data cannot be used
+   */
+  public static void check(MillraceConfig config) throws IOException {
+    try (Judge _ = config.section(EvaluationSection.class).openJudge();
+        LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
+        Tokenizer tokenizer = Tokenizer.load(initial.directory())) {
+      int positions = CheckpointOutline.read(initial.directory()).config().maxPositions();
+      HeldOutTokens _ = heldOut(config, tokenizer, ChatTemplate.of(tokenizer), positions);
+    }
+  }
+
+  private static HeldOutTokens heldOut(
+      MillraceConfig config, Tokenizer tokenizer, ChatTemplate template, int positions)
+      throws IOException {
+    return HeldOutTokens.of(
+        config,
+        HeldOutFiles.read(config.section(EvaluationSection.class)),
+        tokenizer,
+        template,
+        maxTokens(config),
+        positions);
+  }
+
+  private static int maxTokens(MillraceConfig config) {
+    int own = config.section(EvaluationSection.class).maxTokens();
+    return own == 0 ? config.section(RolloutSection.class).maxTokens() : own;
+  }
+
+  private EvaluationSection section() {
+    return settings.config().section(EvaluationSection.class);
+  }
+
+  @Override
+  public void openModels() throws IOException {
+    MillraceConfig config = settings.config();
+    outbox = new ConcurrentLinkedQueue<>();
+    backend = settings.backend();
+    reference = settings.initialPolicy(backend);
+    heldOut =
+        heldOut(
+            config,
+            reference.tokenizer(),
+            reference.template(),
+            reference.model().config().maxPositions());
+    judge = section().openJudge();
+    SamplingOptions options =
+        new SamplingOptions(
+            maxTokens(config),
+            (float) section().temperature(),
+            (float) section().topP(),
+            reference.template().stopTokens(reference.model().config().eosTokens()));
+    measurer =
+        new VersionMeasurer(
+            backend,
+            settings.checkpoints(),
+            reference,
+            heldOut,
+            options,
+            section().batchSize(),
+            config.model().seed());
+    rewards =
+        new RewardScorer(
+            new RewardModels(backend, settings.checkpoints()), heldOut, section().batchSize());
+    VersionComparison.Bench bench =
+        new VersionComparison.Bench(
+            judge,
+            heldOut.questions(),
+            reference.template(),
+            config.section(PpoSection.class).piecewiseReward(),
+            section().batchSize());
+    evaluator =
+        new Evaluator(
+            config.model().name(),
+            measurer,
+            rewards,
+            bench,
+            new VersionVerdicts(section(), bench),
+            new Emissions());
+  }
+
+  /** What the evaluator emits waits for the task's own thread. */
+  private final class Emissions implements Evaluator.Outlet {
+    @Override
+    public void emit(Promotion promotion) {
+      outbox.add(() -> EvaluationOperator.this.emit(promotion));
+    }
+
+    @Override
+    public void emit(TrainingMetrics metrics) {
+      outbox.add(() -> EvaluationOperator.this.emit(Outputs.METRICS, metrics));
+    }
+  }
+
+  @Override
+  public void open() throws Exception {
+    if (!restored) {
+      evaluator.goOnFrom(
+          PromotionChain.of(
+              JobSettings.kafka(settings.config()), settings.config().model().name()));
+    }
+    super.open();
+  }
+
+  @Override
+  protected String activity() {
+    return "evaluation";
+  }
+
+  @Override
+  protected boolean advance() throws Exception {
+    return evaluator.advance(!bounded || rewardModelsEnded);
+  }
+
+  @Override
+  public void processElement1(StreamRecord<PolicyCheckpoint> element) {
+    evaluator.queue().offer(element.getValue());
+    wake();
+  }
+
+  @Override
+  public void processElement2(StreamRecord<RewardCheckpoint> element) {
+    evaluator.queue().offer(element.getValue());
+    wake();
+  }
+
+  @Override
+  protected void flush() {
+    for (Runnable next = outbox.poll(); next != null; next = outbox.poll()) {
+      next.run();
+    }
+  }
+
+  @Override
+  public void endInput(int input) throws Exception {
+    if (input == 1) {
+      policiesEnded = true;
+    } else {
+      rewardModelsEnded = true;
+      wake();
+    }
+    if (policiesEnded && rewardModelsEnded) {
+      afterAllWork(this::report);
+    }
+  }
+
+  private void report() {
+    Map<String, Double> summary = new HashMap<>(evaluator.summary());
+    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
+    SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
+    ListAccumulator<String> reasons = new ListAccumulator<>();
+    for (Given given : evaluator.given()) {
+      reasons.add(
+          "version %d: %s: %s"
+              .formatted(given.evaluated(), given.verdict(), String.join("; ", given.reasons())));
+    }
+    if (summary.get("waiting") > 0) {
+      reasons.add(
+          "%.0f versions wait: there are not both reward models, by which the judge goes"
+              .formatted(summary.get("waiting")));
+    }
+    getRuntimeContext().addAccumulator(REASONS, reasons);
+  }
+
+  @Override
+  public void writeState(DataOutputStream out) throws IOException {
+    StateIo.writeText(out, heldOut.digest());
+    evaluator.write(out);
+  }
+
+  @Override
+  public void readState(DataInputStream in, int format) throws IOException {
+    heldOut.requireDigest(StateIo.readText(in));
+    evaluator.read(in);
+    restored = true;
+  }
+
+  @Override
+  public void closeModels() {
+    Closing.closeAll(measurer, rewards, judge, reference, backend);
+  }
+}

@@ -1,0 +1,2 @@
+/** Judges that compare two responses. */
+package io.millrace.jobs.evaluation.judge;

@@ -1,0 +1,2 @@
+/** The jobs by name. */
+package io.millrace.jobs;

@@ -1,0 +1,59 @@
+package io.millrace.jobs.ppo;
+
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.RuntimeSettings;
+import io.millrace.jobs.rollout.RolloutSection;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.ppo.PpoSettings;
+import io.millrace.model.ppo.PpoTrainer;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.training.LearningRate;
+
+/** What a configuration means for the PPO trainer. */
+public final class PpoTrainers {
+
+  private PpoTrainers() {}
+
+  /**
+   * A critic before its first update: a reward model's trunk with a head of zeros. It is to predict
+   * whitened rewards, whose mean is 0, and not scores: with the reward model's head it would begin
+   * as far from all returns as the scores are, and the first advantages would be that error, which
+   * throws a good policy back by many iterations.
+   */
+  public static ScalarModel critic(Backend backend, CheckpointDirectory rewardModel) {
+    ScalarModel critic = ModelWeights.rewardModel(backend, rewardModel);
+    critic.resetHead();
+    return critic;
+  }
+
+  /** A trainer of both models, which it closes with itself. */
+  public static PpoTrainer of(
+      RuntimeSettings settings, Backend backend, LanguageModel policy, ScalarModel critic) {
+    MillraceConfig config = settings.config();
+    PpoSection section = config.section(PpoSection.class);
+    policy.useMemory(settings.memory());
+    critic.useMemory(settings.memory());
+    return new PpoTrainer(
+        backend,
+        policy,
+        critic,
+        new PpoSettings(
+            section.miniBatchSize(),
+            section.epochs(),
+            section.piecewiseReward(),
+            section.klPenalty(),
+            section.advantages(),
+            section.objective(),
+            section.importanceWeight().orElse(null),
+            section.maxSkippedUpdates(),
+            (float) config.section(RolloutSection.class).temperature(),
+            config.model().seed(),
+            section.optimizer().adamW(),
+            LearningRate.constant(section.learningRate()),
+            LearningRate.constant(section.criticLearningRate())),
+        section.klController());
+  }
+}

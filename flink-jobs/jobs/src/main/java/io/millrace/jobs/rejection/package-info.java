@@ -1,0 +1,2 @@
+/** Job rejection-sampling: fine-tuning on the best of K responses. */
+package io.millrace.jobs.rejection;

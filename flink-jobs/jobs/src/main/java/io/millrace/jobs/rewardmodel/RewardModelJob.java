@@ -1,0 +1,68 @@
+package io.millrace.jobs.rewardmodel;
+
+import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.jobs.config.ConfigSection;
+import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.runtime.Edges;
+import io.millrace.jobs.runtime.JobContext;
+import io.millrace.jobs.runtime.Outputs;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.TrainingMetrics;
+import java.time.Clock;
+import java.util.List;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+
+/** Judgments → helpfulness and safety reward-model checkpoints. */
+public final class RewardModelJob {
+
+  /** The sections that the job reads beside the shared ones. */
+  public static final List<Class<? extends ConfigSection>> SECTIONS =
+      List.of(RewardModelSection.class, PpoSection.class);
+
+  private RewardModelJob() {}
+
+  public static void build(JobContext context) {
+    RewardModelSection section = context.section(RewardModelSection.class);
+    // In the topic's order at any parallelism, where the topic has one partition.
+    DataStream<Judgment> judgments =
+        context.readOnce(Topic.JUDGMENTS, Start.EARLIEST, new JudgmentCheck(context.config()), 1);
+
+    DataStream<StagedCheckpoint> checkpoints = null;
+    DataStream<TrainingMetrics> metrics = null;
+    for (Objective objective : section.objectives()) {
+      SingleOutputStreamOperator<StagedCheckpoint> trained = train(context, judgments, objective);
+      DataStream<TrainingMetrics> trainedMetrics = trained.getSideOutput(Outputs.METRICS);
+      checkpoints = checkpoints == null ? trained : checkpoints.union(trained);
+      metrics = metrics == null ? trainedMetrics : metrics.union(trainedMetrics);
+    }
+
+    context.publish(checkpoints);
+    context.write(metrics, Topic.TRAINING_METRICS);
+  }
+
+  private static SingleOutputStreamOperator<StagedCheckpoint> train(
+      JobContext context, DataStream<Judgment> judgments, Objective objective) {
+    String name = RewardModelOperator.job(objective);
+    JudgmentSources sources =
+        new JudgmentSources(
+            objective, context.section(RewardModelSection.class).of(objective).ratios());
+    // A task of its own: one reward model that trains must not keep the other waiting.
+    return Edges.toOne(judgments)
+        .filter(judgment -> sources.keyOf(judgment).isPresent())
+        .name(name + " judgments")
+        .uid(name + "-judgments")
+        .setParallelism(1)
+        .transform(
+            name + " trainer",
+            TypeInformation.of(StagedCheckpoint.class),
+            new RewardModelOperator(context.config(), objective, Clock.systemUTC()))
+        .uid(name + "-trainer")
+        .setParallelism(1)
+        .setMaxParallelism(1);
+  }
+}

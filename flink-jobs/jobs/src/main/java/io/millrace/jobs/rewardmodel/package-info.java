@@ -1,0 +1,2 @@
+/** Job reward-model: helpfulness and safety reward models from judgments. */
+package io.millrace.jobs.rewardmodel;

@@ -1,0 +1,45 @@
+package io.millrace.jobs.rollout;
+
+import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.jobs.config.ConfigSection;
+import io.millrace.jobs.models.AnnouncementCheck;
+import io.millrace.jobs.runtime.Edges;
+import io.millrace.jobs.runtime.JobContext;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Topic;
+import java.util.List;
+import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
+import org.apache.flink.streaming.api.datastream.DataStream;
+
+/** Prompts × the latest policy → rollouts. */
+public final class RolloutJob {
+
+  /** The sections that the job reads beside the shared ones. */
+  public static final List<Class<? extends ConfigSection>> SECTIONS = List.of(RolloutSection.class);
+
+  private RolloutJob() {}
+
+  public static void build(JobContext context) {
+    DataStream<Prompt> prompts =
+        context.readOnce(
+            Topic.PROMPTS,
+            Start.COMMITTED,
+            PolicySampler.lengthCheck(context.config()),
+            context.parallelism());
+    DataStream<PolicyCheckpoint> policies =
+        context.read(Topic.POLICY_CHECKPOINTS, AnnouncementCheck.policies(context.config()));
+
+    DataStream<Rollout> rollouts =
+        Edges.toAny(prompts)
+            .connect(Edges.toAll(policies, context.parallelism(), Topic.POLICY_CHECKPOINTS.name()))
+            .transform(
+                "rollout",
+                new AvroTypeInfo<>(Rollout.class),
+                new RolloutOperator(context.config(), context.bounded()))
+            .uid("rollout");
+
+    context.write(rollouts, Topic.ROLLOUTS);
+  }
+}

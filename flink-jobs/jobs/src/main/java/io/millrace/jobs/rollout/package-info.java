@@ -1,0 +1,2 @@
+/** Job rollout: responses of the latest policy to prompts. */
+package io.millrace.jobs.rollout;

@@ -1,0 +1,2 @@
+/** Which prompts count as safety prompts. */
+package io.millrace.jobs.safety;

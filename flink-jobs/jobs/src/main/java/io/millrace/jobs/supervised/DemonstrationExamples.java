@@ -1,0 +1,78 @@
+package io.millrace.jobs.supervised;
+
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.Dialogues;
+import io.millrace.jobs.models.LengthCheck;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
+import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.chat.Message;
+import io.millrace.model.supervised.SupervisedExamples;
+import io.millrace.model.supervised.SupervisedTrainer.Example;
+import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.Validation;
+import java.util.List;
+
+/** Demonstrations as a policy's tokens, with what is learned of them. */
+final class DemonstrationExamples {
+
+  private final PolicyModel policy;
+  private final LearnedTokens loss;
+  private final int sequenceLength;
+
+  DemonstrationExamples(PolicyModel policy, SupervisedSection section) {
+    this.policy = policy;
+    this.loss = section.loss();
+    this.sequenceLength =
+        Math.min(section.sequenceLength(), policy.model().config().maxPositions());
+  }
+
+  /**
+   * Refuses dialogues that do not fit into a training sequence. Where all tokens are learned from,
+   * longer ones are cut instead.
+   */
+  static LengthCheck<Demonstration> lengthCheck(MillraceConfig config) {
+    SupervisedSection section = config.section(SupervisedSection.class);
+    boolean cut = section.loss() == LearnedTokens.ALL_TOKENS;
+    return new LengthCheck<>(
+        config,
+        "supervised.sequence-length",
+        section.sequenceLength(),
+        0,
+        (template, record) -> cut ? 0 : length(template, record));
+  }
+
+  private static int length(ChatTemplate template, Demonstration record) {
+    if (Validation.isText(record)) {
+      throw new RefusedRecordException(
+          "no-answer", "a plain text has no answer to learn; supervised.loss=all-tokens learns it");
+    }
+    return template.demonstration(Dialogues.messages(record.getDialogue())).tokens().length;
+  }
+
+  /** Tokens of a training sequence. */
+  int sequenceLength() {
+    return sequenceLength;
+  }
+
+  /** One example, or the pieces of a longer text. */
+  List<Example> of(Demonstration demonstration) {
+    if (Validation.isText(demonstration)) {
+      return SupervisedExamples.cut(
+          SupervisedExamples.text(
+              policy.tokenizer(), demonstration.getDialogue().getFirst().getContent()),
+          sequenceLength);
+    }
+    List<Message> dialogue = Dialogues.messages(demonstration.getDialogue());
+    return switch (loss) {
+      case ANSWERS ->
+          List.of(
+              SupervisedExamples.answers(
+                  policy.template(), dialogue, demonstration.getFirstLearnedTurn()));
+      case ALL_TOKENS ->
+          SupervisedExamples.cut(
+              SupervisedExamples.allTokens(policy.template(), dialogue), sequenceLength);
+    };
+  }
+}

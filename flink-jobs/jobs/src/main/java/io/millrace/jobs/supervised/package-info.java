@@ -1,0 +1,2 @@
+/** Job supervised: fine-tuning on demonstrations. */
+package io.millrace.jobs.supervised;

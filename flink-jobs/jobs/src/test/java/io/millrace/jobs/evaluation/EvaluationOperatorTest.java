@@ -1,0 +1,183 @@
+package io.millrace.jobs.evaluation;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.evaluation.judge.RewardModelJudge;
+import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Promotion;
+import io.millrace.schemas.RewardCheckpoint;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The operator in Flink's harness; the deadline is for a thread that hangs. */
+@Timeout(120)
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
+class EvaluationOperatorTest {
+
+  /** Written once, when its format was new; a later format gets a file of its own. */
+  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/evaluation-1.bin");
+
+  @TempDir private static Path directory;
+  private static EmbeddedBroker broker;
+  private static EvaluationFixture fixture;
+
+  @BeforeAll
+  static void start() throws Exception {
+    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
+    fixture =
+        new EvaluationFixture(
+            directory.resolve("run"),
+            List.of("kafka.bootstrap-servers=" + broker.bootstrapServers()));
+    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(fixture.config()))) {
+      admin.createAll(1, 1);
+    }
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    broker.close();
+  }
+
+  private static TwoInputStreamOperatorTestHarness<PolicyCheckpoint, RewardCheckpoint, Promotion>
+      harness(OperatorSubtaskState state) throws Exception {
+    var harness =
+        new TwoInputStreamOperatorTestHarness<PolicyCheckpoint, RewardCheckpoint, Promotion>(
+            new EvaluationOperator(fixture.config(), true), 1, 1, 0);
+    harness.setup();
+    if (state != null) {
+      harness.initializeState(state);
+    }
+    harness.open();
+    return harness;
+  }
+
+  private static OperatorSubtaskState snapshot(TwoInputStreamOperatorTestHarness<?, ?, ?> harness)
+      throws Exception {
+    harness.prepareSnapshotPreBarrier(1);
+    return harness.snapshot(1, 1);
+  }
+
+  private static List<Promotion> verdicts(
+      TwoInputStreamOperatorTestHarness<?, ?, Promotion> harness) {
+    return harness.extractOutputValues().stream()
+        .map(p -> Promotion.newBuilder(p).setTime(Instant.EPOCH).build())
+        .toList();
+  }
+
+  @Test
+  void whatWaitsInAStateIsJudgedAfterIt() throws Exception {
+    List<Promotion> expected;
+    OperatorSubtaskState state;
+    try (var run = harness(null)) {
+      for (long version = 1; version <= 3; version++) {
+        run.processElement1(new StreamRecord<>(fixture.policy(version)));
+      }
+      for (Objective objective : Objective.values()) {
+        run.processElement2(new StreamRecord<>(fixture.rewardModel(objective, 1)));
+      }
+      state = snapshot(run);
+      run.endInput1();
+      run.endInput2();
+      expected = verdicts(run);
+      assertEquals(3, expected.size());
+    }
+    try (var resumed = harness(state)) {
+      resumed.endInput1();
+      resumed.endInput2();
+      assertEquals(expected, verdicts(resumed));
+    }
+  }
+
+  @Test
+  void aStateOfOtherHeldOutDataIsRefused() throws Exception {
+    OperatorSubtaskState state;
+    try (var run = harness(null)) {
+      state = snapshot(run);
+    }
+    Path prompts = Path.of(fixture.config().section(EvaluationSection.class).prompts());
+    List<String> lines = Files.readAllLines(prompts);
+    try {
+      Files.write(prompts, lines.subList(1, lines.size()));
+      IOException e = assertThrows(IOException.class, () -> harness(state).close());
+      assertTrue(e.getMessage().contains("bring them back"), e.getMessage());
+    } finally {
+      Files.write(prompts, lines);
+    }
+  }
+
+  /** Held-out data that stays as it is, whatever becomes of the demo world. */
+  private static EvaluationFixture golden(String name) throws IOException {
+    Path prompts = directory.resolve(name + "-prompts.jsonl");
+    Path demonstrations = directory.resolve(name + "-demonstrations.jsonl");
+    List<String> lines = new ArrayList<>();
+    for (String word : List.of("bread", "tea", "soup")) {
+      lines.add(
+          "{\"promptId\":\"%s\",\"dialogue\":[{\"role\":\"USER\",\"content\":\"How is %s made?\"}]}"
+              .formatted(word, word));
+    }
+    Files.write(prompts, lines);
+    Files.write(
+        demonstrations,
+        List.of(
+            "{\"prompt\":\"How is jam made?\",\"completion\":\"Boil it.\"}",
+            "{\"prompt\":\"How is rice made?\",\"completion\":\"Boil it too.\"}"));
+    return new EvaluationFixture(
+        directory.resolve(name),
+        List.of(
+            "evaluation.batch-size=1",
+            "evaluation.prompts=" + prompts,
+            "evaluation.demonstrations=" + demonstrations));
+  }
+
+  /** Everything there can be: versions known, one half measured, verdicts, queues. */
+  private static byte[] someState() throws Exception {
+    RewardModelJudge judge = new RewardModelJudge();
+    judge.configure(Map.of());
+    try (EvaluatorRun run = new EvaluatorRun(golden("writer"), judge)) {
+      run.offerRewardModels(1).offer(1, 2, 3).finish();
+      run.offer(4, 5);
+      // Sampled, of the demonstrations one is measured.
+      for (int piece = 0; piece < 5; piece++) {
+        assertTrue(run.evaluator.advance(true));
+      }
+      run.offerRewardModels(2);
+      return run.stateOfOperator();
+    }
+  }
+
+  /**
+   * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
+   * -Dmillrace.write-docs=true}; one that is there is never written again.
+   */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
+      Files.write(GOLDEN, someState());
+    }
+    byte[] golden = Files.readAllBytes(GOLDEN);
+    // While this is still the format that is written.
+    EvaluationOperator operator = new EvaluationOperator(golden("reader").config(), true);
+    assertArrayEquals(golden, OperatorStates.readAndWritten(operator, golden));
+  }
+}

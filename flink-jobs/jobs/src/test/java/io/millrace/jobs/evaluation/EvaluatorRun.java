@@ -1,0 +1,172 @@
+package io.millrace.jobs.evaluation;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RewardModels;
+import io.millrace.jobs.models.RuntimeSettings;
+import io.millrace.jobs.runtime.Closing;
+import io.millrace.model.evaluation.Judge;
+import io.millrace.model.reward.PiecewiseReward;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
+import io.millrace.model.training.StateIo;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Promotion;
+import io.millrace.schemas.TrainingMetrics;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** An evaluator with what it emits. */
+public final class EvaluatorRun implements AutoCloseable {
+  public final List<Promotion> promotions = new ArrayList<>();
+  final List<TrainingMetrics> metrics = new ArrayList<>();
+  private final EvaluationFixture fixture;
+  private final Judge judge;
+  private final Backend backend = Backends.openDefault();
+  private final PolicyModel reference;
+  private final HeldOutTokens heldOut;
+  private VersionMeasurer measurer;
+  private RewardScorer rewards;
+  public Evaluator evaluator;
+
+  public EvaluatorRun(EvaluationFixture fixture, Judge judge) throws IOException {
+    this.fixture = fixture;
+    MillraceConfig config = fixture.config();
+    this.judge = judge;
+    RuntimeSettings settings = new RuntimeSettings(config);
+    reference = settings.initialPolicy(backend);
+    heldOut =
+        HeldOutTokens.of(
+            config,
+            HeldOutFiles.read(config.section(EvaluationSection.class)),
+            reference.tokenizer(),
+            reference.template(),
+            config.section(EvaluationSection.class).maxTokens(),
+            reference.model().config().maxPositions());
+    begin();
+  }
+
+  private void begin() {
+    MillraceConfig config = fixture.config();
+    RuntimeSettings settings = new RuntimeSettings(config);
+    int batch = config.section(EvaluationSection.class).batchSize();
+    measurer =
+        new VersionMeasurer(
+            backend,
+            settings.checkpoints(),
+            reference,
+            heldOut,
+            new SamplingOptions(
+                config.section(EvaluationSection.class).maxTokens(),
+                1,
+                1,
+                reference.template().stopTokens(reference.model().config().eosTokens())),
+            batch,
+            config.model().seed());
+    rewards = new RewardScorer(new RewardModels(backend, settings.checkpoints()), heldOut, batch);
+    var bench =
+        new VersionComparison.Bench(
+            judge, heldOut.questions(), reference.template(), PiecewiseReward.defaults(), batch);
+    evaluator =
+        new Evaluator(
+            config.model().name(),
+            measurer,
+            rewards,
+            bench,
+            new VersionVerdicts(config.section(EvaluationSection.class), bench),
+            new Evaluator.Outlet() {
+              @Override
+              public void emit(Promotion promotion) {
+                promotion.setTime(Instant.EPOCH);
+                promotions.add(promotion);
+              }
+
+              @Override
+              public void emit(TrainingMetrics record) {
+                record.setTime(Instant.EPOCH);
+                metrics.add(record);
+              }
+            });
+  }
+
+  EvaluatorRun offer(long... policies) throws IOException {
+    for (long version : policies) {
+      evaluator.queue().offer(fixture.policy(version));
+    }
+    return this;
+  }
+
+  EvaluatorRun offerRewardModels(long version) throws IOException {
+    for (Objective objective : Objective.values()) {
+      evaluator.queue().offer(fixture.rewardModel(objective, version));
+    }
+    return this;
+  }
+
+  /** Everything there is to do. */
+  public EvaluatorRun finish() throws Exception {
+    while (evaluator.advance(true)) {}
+    return this;
+  }
+
+  /** The same, dying after every piece. */
+  int finishDying() throws Exception {
+    int deaths = 0;
+    while (evaluator.advance(true)) {
+      byte[] state = state();
+      measurer.close();
+      rewards.close();
+      begin();
+      evaluator.read(new DataInputStream(new ByteArrayInputStream(state)));
+      assertEquals(state.length, state().length);
+      deaths++;
+    }
+    return deaths;
+  }
+
+  /** As the operator writes it, format number and digest included. */
+  byte[] stateOfOperator() throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    out.writeInt(1);
+    StateIo.writeText(out, heldOut.digest());
+    evaluator.write(out);
+    return bytes.toByteArray();
+  }
+
+  private byte[] state() throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    evaluator.write(new DataOutputStream(bytes));
+    return bytes.toByteArray();
+  }
+
+  List<String> verdicts() {
+    return promotions.stream()
+        .map(p -> "%s %d: serve %d".formatted(p.getVerdict(), p.getEvaluated(), p.getVersion()))
+        .toList();
+  }
+
+  Map<String, Double> figures(long version) {
+    return metrics.stream()
+        .filter(record -> record.getStep() == version)
+        .filter(record -> record.getMetrics().containsKey("verdict"))
+        .findFirst()
+        .orElseThrow()
+        .getMetrics();
+  }
+
+  @Override
+  public void close() {
+    Closing.closeAll(measurer, rewards, reference, backend);
+  }
+}

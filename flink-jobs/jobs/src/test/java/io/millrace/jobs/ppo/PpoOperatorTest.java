@@ -1,0 +1,226 @@
+package io.millrace.jobs.ppo;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.jobs.testkit.OperatorRun;
+import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The updater in Flink's harness, on a tiny model; the deadline is for a thread that hangs. */
+@Timeout(120)
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
+class PpoOperatorTest {
+
+  private static final long SEED = 11;
+  private static final int BATCH = 8;
+
+  /** Written once, when its format was new; a later format gets a file of its own. */
+  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/ppo-1.bin");
+
+  /** How many rollouts went into the golden state. */
+  private static final int GOLDEN_ROLLOUTS = 29;
+
+  @TempDir private static Path directory;
+  private static EmbeddedBroker broker;
+
+  /** The reward model from which the critic starts. */
+  private static Path rewardModel;
+
+  @BeforeAll
+  static void start() throws Exception {
+    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
+    MillraceConfig config = config("start");
+    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config))) {
+      admin.createAll(1, 1);
+    }
+    rewardModel = directory.resolve("reward-model");
+    try (Backend backend = Backends.openDefault();
+        PolicyModel policy = PolicyModel.load(backend, config.model().initial());
+        ScalarModel scalar =
+            ScalarModel.onTrunkOf(backend, policy.model().config(), policy.model().weights())) {
+      CheckpointDirectory.write(
+          rewardModel,
+          policy.model().config(),
+          ModelWeights.sources(scalar.weights()),
+          policy.tokenizer()::save,
+          CheckpointManifest.describing(
+              CheckpointKind.REWARD_MODEL, "reward", 1, null, 0, 0, Map.of(), Map.of()));
+    }
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    broker.close();
+  }
+
+  /** A configuration with a checkpoint store of its own. */
+  private static MillraceConfig config(String store, String... settings) throws Exception {
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
+                "checkpoints.directory=" + directory.resolve(store),
+                "model.seed=" + SEED,
+                "ppo.batch-size=" + BATCH,
+                "ppo.mini-batch-size=4",
+                "ppo.score-batch-size=4",
+                "ppo.epochs=2",
+                "ppo.learning-rate=1e-3",
+                "ppo.critic-learning-rate=1e-3",
+                "ppo.kl-target=1.0",
+                "ppo.max-staleness=1000000"));
+    all.addAll(OperatorRun.TINY_MODEL);
+    all.addAll(List.of(settings));
+    return InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
+  }
+
+  /**
+   * Rollouts of the initial policy's version, as if recorded.
+   *
+   * @param critic the directory that the first one names as its reward model's
+   */
+  private static List<ScoredRollout> rollouts(int count, String critic) {
+    SplittableRandom random = new SplittableRandom(SEED);
+    List<ScoredRollout> rollouts = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      ScoredRollout rollout = new ScoredRollout();
+      rollout.rolloutId = "r" + i;
+      rollout.promptId = "p" + i / 2;
+      rollout.prompt = random.ints(1 + random.nextInt(9), 0, 256).toArray();
+      rollout.response = random.ints(1 + random.nextInt(12), 0, 256).toArray();
+      rollout.logProbs = new float[rollout.response.length];
+      Arrays.fill(rollout.logProbs, (float) -Math.log(300));
+      rollout.referenceLogProbs = rollout.logProbs.clone();
+      rollout.helpfulnessScore = (float) random.nextGaussian();
+      rollout.safetyScore = (float) random.nextGaussian();
+      rollout.helpfulnessVersion = 1;
+      rollout.safetyVersion = 1;
+      rollout.helpfulnessUri = i == 0 ? critic : "not opened again";
+      rollout.isSafety = random.nextInt(4) == 0;
+      rollout.truncated = random.nextInt(5) == 0;
+      rollout.temperature = 1;
+      rollouts.add(rollout);
+    }
+    return rollouts;
+  }
+
+  private static List<ScoredRollout> rollouts(int count) {
+    return rollouts(count, rewardModel.toString());
+  }
+
+  private static final class Run extends OperatorRun<ScoredRollout> {
+    Run(MillraceConfig config, OperatorSubtaskState state) throws Exception {
+      super(() -> new PpoOperator(config), state);
+    }
+
+    /** The figures of each step, by the last life that came to it. */
+    TreeMap<Long, Map<String, Double>> figures() {
+      TreeMap<Long, Map<String, Double>> figures = new TreeMap<>();
+      metrics.forEach(metric -> figures.put(metric.getStep(), metric.getMetrics()));
+      return figures;
+    }
+
+    double figure(String name) {
+      return summary("ppo").get(name);
+    }
+  }
+
+  @Test
+  void aRunThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    List<ScoredRollout> all = rollouts(9 * BATCH + 3);
+    try (Run straight = new Run(config("straight"), null);
+        Run killed = new Run(config("killed"), null)) {
+      straight.feed(all).end();
+      int from = 0;
+      for (int to : new int[] {3, 2 * BATCH, 5 * BATCH + 1}) {
+        killed.feed(all.subList(from, to));
+        killed.dieAfter(all.subList(to, to + 2 * BATCH + 5));
+        from = to;
+      }
+      killed.feed(all.subList(from, all.size())).end();
+      assertEquals(
+          List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L), List.copyOf(straight.published.keySet()));
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.figures(), killed.figures());
+      assertEquals(9 * BATCH, killed.figure("learned"));
+      assertEquals(3, killed.figure("incomplete-batch"));
+    }
+  }
+
+  @Test
+  void whatIsTooStaleIsDroppedAndCounted() throws Exception {
+    try (Run run = new Run(config("stale", "ppo.max-staleness=1"), null)) {
+      // Versions 1 and 2 are learned from the first two batches; what follows is two versions old.
+      run.feed(rollouts(4 * BATCH)).end();
+      assertEquals(List.of(1L, 2L), List.copyOf(run.published.keySet()));
+      assertEquals(2 * BATCH, run.figure("learned"));
+      assertEquals(2 * BATCH, run.figure("dropped/stale"));
+      assertEquals(0.0, run.figures().get(1L).get("stream/policy_lag_versions"));
+      assertEquals(1.0, run.figures().get(2L).get("stream/policy_lag_versions"));
+    }
+  }
+
+  /** Everything there can be in a state: an inbox, a batch, a trainer, controllers, monitors. */
+  private static OperatorSubtaskState someState() throws Exception {
+    try (Run run = new Run(config("golden-writer"), null)) {
+      return run.feed(rollouts(GOLDEN_ROLLOUTS)).snapshot();
+    }
+  }
+
+  /**
+   * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
+   * -Dmillrace.write-docs=true}; one that is there is never written again.
+   */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
+      Files.write(GOLDEN, OperatorStates.bytes(someState()));
+    }
+    byte[] golden = Files.readAllBytes(GOLDEN);
+    try (Run run = new Run(config("golden"), OperatorStates.of(golden))) {
+      run.end();
+      assertEquals(GOLDEN_ROLLOUTS, run.figure("rollouts"));
+      assertEquals(3, run.figure("version"));
+      assertEquals(3 * BATCH, run.figure("learned"));
+      assertEquals(GOLDEN_ROLLOUTS - 3 * BATCH, run.figure("incomplete-batch"));
+    }
+    // While this is still the format that is written.
+    assertArrayEquals(golden, readAndWritten(golden));
+  }
+
+  private static byte[] readAndWritten(byte[] state) throws Exception {
+    PpoOperator operator = new PpoOperator(config("again"));
+    new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0).setup();
+    return OperatorStates.readAndWritten(operator, state);
+  }
+}

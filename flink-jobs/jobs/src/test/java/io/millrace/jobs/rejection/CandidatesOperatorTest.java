@@ -1,0 +1,374 @@
+package io.millrace.jobs.rejection;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.Announcement;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.jobs.testkit.TestModels;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.reward.PiecewiseReward;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
+import io.millrace.model.training.StateIo;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
+import io.millrace.schemas.wire.SingleObject;
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
+import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Sampling and scoring beside the mailbox; the deadline is for a thread that hangs. */
+@Timeout(120)
+@SuppressWarnings("try") // A harness's close may be interrupted, which then fails the test.
+class CandidatesOperatorTest {
+
+  private static final int SAMPLES = 5;
+  private static final int MAX_TOKENS = 24;
+  private static final float[] TEMPERATURES = {0.5f, 1.5f, 0.5f, 1.5f, 0.5f};
+
+  @TempDir private static Path directory;
+  private static MillraceConfig config;
+
+  /** A policy of the same tokenizer and shape with other weights, as version 7. */
+  private static Path other;
+
+  @BeforeAll
+  static void makeModels() throws IOException {
+    config =
+        InitialModel.ensure(
+            ConfigLoader.load(
+                Optional.empty(),
+                List.of(
+                    "checkpoints.directory=" + directory,
+                    "model.hidden-size=16",
+                    "model.layers=1",
+                    "model.ffn-size=24",
+                    "rollout.batch-size=4",
+                    "rollout.max-prompt-tokens=64",
+                    "rollout.max-tokens=" + MAX_TOKENS,
+                    "rejection-sampling.samples-per-prompt=" + SAMPLES,
+                    "rejection-sampling.temperatures=0.5, 1.5",
+                    "rejection-sampling.max-waiting=10")));
+    Path initial = Path.of(config.model().initial());
+    other = TestModels.policy(initial, directory.resolve("other"), 7);
+    for (Objective objective : Objective.values()) {
+      TestModels.rewardModel(initial, rewardModel(objective), 3, objective.ordinal());
+    }
+  }
+
+  private static Path rewardModel(Objective objective) {
+    return directory.resolve("reward-" + objective);
+  }
+
+  private static TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness(
+      boolean bounded) throws Exception {
+    return new TwoInputStreamOperatorTestHarness<>(
+        new CandidatesOperator(config, bounded), 1, 1, 0);
+  }
+
+  private static Prompt prompt(int i) {
+    return Prompt.newBuilder()
+        .setPromptId("p" + i)
+        .setDialogue(List.of(new Turn(Role.USER, "Tell me of thing number " + i % 5)))
+        .setIsSafety(i % 2 == 0)
+        .setTime(Instant.EPOCH)
+        .build();
+  }
+
+  private static Announcement policy() {
+    return Announcement.of(
+        PolicyCheckpoint.newBuilder()
+            .setModel(config.model().name())
+            .setVersion(7)
+            .setUri(other.toString())
+            .setManifestSha256("")
+            .setIteration(0)
+            .setStep(0)
+            .setTime(Instant.EPOCH)
+            .build());
+  }
+
+  private static Announcement rewardModelOf(Objective objective) {
+    return Announcement.of(
+        RewardCheckpoint.newBuilder()
+            .setObjective(objective)
+            .setVersion(3)
+            .setUri(rewardModel(objective).toString())
+            .setManifestSha256("")
+            .setJudgments(0)
+            .setTime(Instant.EPOCH)
+            .build());
+  }
+
+  private static void announceRewardModels(
+      TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness)
+      throws Exception {
+    for (Objective objective : Objective.values()) {
+      harness.processElement2(rewardModelOf(objective), 0);
+    }
+  }
+
+  private static void feed(
+      TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness, int from, int to)
+      throws Exception {
+    for (int i = from; i < to; i++) {
+      harness.processElement1(prompt(i), 0);
+    }
+  }
+
+  private static void end(
+      TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness)
+      throws Exception {
+    harness.endInput1();
+    harness.endInput2();
+  }
+
+  private static void assertInOrder(int prompts, List<Candidates> candidates) {
+    assertEquals(prompts, candidates.size());
+    for (int i = 0; i < prompts; i++) {
+      assertEquals("p" + i, candidates.get(i).promptId);
+    }
+  }
+
+  /** Sampled, scored and chosen one prompt after another, by nothing but the models. */
+  private static void assertWhatTheModelsSay(List<Candidates> all) throws IOException {
+    try (Backend backend = Backends.openDefault();
+        PolicyModel first = PolicyModel.load(backend, config.model().initial());
+        PolicyModel second = PolicyModel.load(backend, other.toString());
+        CheckpointDirectory helpfulnessFiles =
+            CheckpointDirectory.open(rewardModel(Objective.HELPFULNESS));
+        CheckpointDirectory safetyFiles = CheckpointDirectory.open(rewardModel(Objective.SAFETY));
+        ScalarModel helpfulness = ModelWeights.rewardModel(backend, helpfulnessFiles);
+        ScalarModel safety = ModelWeights.rewardModel(backend, safetyFiles)) {
+      Map<Long, PolicyModel> policies = Map.of(0L, first, 7L, second);
+      for (Candidates candidates : all) {
+        PolicyModel policy = policies.get(candidates.policyVersion);
+        SamplingOptions options = new SamplingOptions(MAX_TOKENS, 1, 1, first.tokenizer().eos());
+        long[] seeds = new long[SAMPLES];
+        for (int k = 0; k < SAMPLES; k++) {
+          seeds[k] =
+              SamplingRequest.seed(
+                  config.model().seed(),
+                  candidates.promptId + "@" + candidates.policyVersion + "/" + k);
+        }
+        List<SampledResponse> responses;
+        try (SamplingEngine engine =
+            new SamplingEngine(
+                policy.model(),
+                EngineSettings.of(SAMPLES, candidates.prompt.length + MAX_TOKENS))) {
+          responses =
+              engine.sampleAll(
+                  List.of(new SamplingRequest(candidates.prompt, seeds, options, TEMPERATURES)));
+        }
+        List<int[]> sequences = new ArrayList<>();
+        int winner = -1;
+        for (SampledResponse response : responses) {
+          int[] prompt = candidates.prompt;
+          int[] tokens = new int[prompt.length + response.tokens().length];
+          System.arraycopy(prompt, 0, tokens, 0, prompt.length);
+          System.arraycopy(response.tokens(), 0, tokens, prompt.length, response.tokens().length);
+          sequences.add(tokens);
+        }
+        float[] h = helpfulness.score(sequences);
+        float[] s = safety.score(sequences);
+        double[] rewards = new double[SAMPLES];
+        for (int k = 0; k < SAMPLES; k++) {
+          rewards[k] = PiecewiseReward.defaults().combine(h[k], s[k], candidates.isSafety);
+          boolean mayWin =
+              responses.get(k).stopped()
+                  && !first.template().responseText(responses.get(k).tokens()).isBlank();
+          if (mayWin && (winner < 0 || rewards[k] > rewards[winner])) {
+            winner = k;
+          }
+        }
+        assertArrayEquals(rewards, candidates.rewards);
+        assertEquals(winner, candidates.winner);
+        if (winner >= 0) {
+          assertArrayEquals(responses.get(winner).tokens(), candidates.response);
+          assertEquals(TEMPERATURES[winner], candidates.temperature);
+          assertEquals(h[winner], candidates.helpfulnessScore);
+          assertEquals(s[winner], candidates.safetyScore);
+        }
+        assertEquals(
+            responses.stream().filter(response -> !response.stopped()).count(),
+            candidates.truncated);
+      }
+    }
+  }
+
+  private static void assertOfTheLatestModels(int prompts, List<Candidates> candidates)
+      throws IOException {
+    assertInOrder(prompts, candidates);
+    candidates.forEach(c -> assertEquals(7, c.policyVersion));
+    assertWhatTheModelsSay(candidates);
+  }
+
+  @Test
+  void everyPromptGivesItsCandidatesInTheOrderInWhichPromptsCame() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      announceRewardModels(harness);
+      feed(harness, 0, 20);
+      end(harness);
+      List<Candidates> candidates = harness.extractOutputValues();
+      assertInOrder(20, candidates);
+      assertWhatTheModelsSay(candidates);
+      assertTrue(candidates.stream().anyMatch(Candidates::hasWinner), "nothing ever won");
+      assertTrue(candidates.stream().anyMatch(c -> c.truncated > 0), "nothing was ever cut");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 4})
+  void whatIsInFlightSurvivesAFailure(int emittedBefore) throws Exception {
+    List<Candidates> candidates;
+    OperatorSubtaskState state;
+    try (var harness = harness(false)) {
+      harness.open();
+      announceRewardModels(harness);
+      feed(harness, 0, 6);
+      while (harness.extractOutputValues().size() < emittedBefore) {
+        harness.getTaskMailbox().take(TaskMailbox.MIN_PRIORITY).run();
+      }
+      harness.prepareSnapshotPreBarrier(1);
+      candidates = new ArrayList<>(harness.extractOutputValues());
+      state = harness.snapshot(1, 1);
+      // What follows is lost with the attempt.
+      feed(harness, 9, 10);
+    }
+    try (var harness = harness(false)) {
+      harness.initializeState(state);
+      harness.open();
+      feed(harness, 6, 9);
+      end(harness);
+      candidates.addAll(harness.extractOutputValues());
+    }
+    assertInOrder(9, candidates);
+    assertWhatTheModelsSay(candidates);
+  }
+
+  @Test
+  void allResponsesToAPromptAreOfOnePolicy() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      announceRewardModels(harness);
+      feed(harness, 0, 4);
+      harness.processElement2(policy(), 0);
+      feed(harness, 4, 14);
+      end(harness);
+      List<Candidates> candidates = harness.extractOutputValues();
+      assertInOrder(14, candidates);
+      assertWhatTheModelsSay(candidates);
+      assertEquals(7, candidates.getLast().policyVersion);
+      assertEquals(other.toString(), candidates.getLast().policyUri);
+    }
+  }
+
+  @Test
+  void promptsWaitForBothRewardModelsUpToALimit() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      harness.processElement2(rewardModelOf(Objective.SAFETY), 0);
+      feed(harness, 0, 10);
+      assertEquals(List.of(), harness.extractOutputValues());
+      String message =
+          assertThrows(IllegalStateException.class, () -> feed(harness, 10, 11)).getMessage();
+      assertTrue(message.contains("10 prompts wait, and no helpfulness reward model"), message);
+      harness.processElement2(rewardModelOf(Objective.HELPFULNESS), 0);
+      feed(harness, 10, 12);
+      end(harness);
+      assertInOrder(12, harness.extractOutputValues());
+    }
+  }
+
+  @Test
+  void aBoundedRunTakesTheLastModelsThereAre() throws Exception {
+    try (var harness = harness(true)) {
+      harness.open();
+      announceRewardModels(harness);
+      feed(harness, 0, 15);
+      harness.endInput1();
+      assertEquals(List.of(), harness.extractOutputValues());
+      harness.processElement2(policy(), 0);
+      harness.endInput2();
+      assertOfTheLatestModels(15, harness.extractOutputValues());
+    }
+  }
+
+  @Test
+  void aSubtaskThatARescaleAddsHasTheLatestModels() throws Exception {
+    OperatorSubtaskState state;
+    try (var harness = harness(false)) {
+      harness.open();
+      announceRewardModels(harness);
+      harness.processElement2(policy(), 0);
+      state = harness.snapshot(1, 1);
+    }
+    for (int subtask = 0; subtask < 2; subtask++) {
+      try (var harness =
+          new TwoInputStreamOperatorTestHarness<>(
+              new CandidatesOperator(config, false), 2, 2, subtask)) {
+        harness.initializeState(OperatorStates.rescaled(state, 2, subtask));
+        harness.open();
+        feed(harness, 0, 3);
+        end(harness);
+        assertOfTheLatestModels(3, harness.extractOutputValues());
+      }
+    }
+  }
+
+  /** Format 1: the policy, the reward models, and the prompts in flight. */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    out.writeInt(1);
+    StateIo.writeText(out, other.toString());
+    StateIo.writeList(
+        out,
+        List.of(rewardModelOf(Objective.HELPFULNESS), rewardModelOf(Objective.SAFETY)),
+        Announcement::write);
+    out.writeInt(1);
+    StateIo.writeBytes(out, SingleObject.of(Prompt.class).encode(prompt(0)));
+    try (var harness = harness(false)) {
+      harness.initializeState(OperatorStates.of(bytes.toByteArray()));
+      harness.open();
+      feed(harness, 1, 3);
+      end(harness);
+      assertOfTheLatestModels(3, harness.extractOutputValues());
+    }
+  }
+}

@@ -1,0 +1,304 @@
+package io.millrace.jobs.rejection;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.jobs.testkit.OperatorRun;
+import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.jobs.testkit.TestModels;
+import io.millrace.model.chat.Message;
+import io.millrace.model.rejection.RejectionBag;
+import io.millrace.schemas.Objective;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The trainer in Flink's harness, on a tiny model; the deadline is for a thread that hangs. */
+@Timeout(120)
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
+class RejectionSamplingOperatorTest {
+
+  private static final long SEED = 12;
+  private static final int SAMPLES = 3;
+  private static final int PER_VERSION = 10;
+
+  /** Written once, when its format was new; a later format gets a file of its own. */
+  private static final Path GOLDEN =
+      Path.of("src/test/resources/golden-state/rejection-sampling-1.bin");
+
+  /** How many prompts went into the golden state. */
+  private static final int GOLDEN_PROMPTS = 25;
+
+  @TempDir private static Path directory;
+  private static EmbeddedBroker broker;
+
+  /** Directories by objective and version. */
+  private static final Map<String, String> REWARD_MODELS = new HashMap<>();
+
+  @BeforeAll
+  static void start() throws Exception {
+    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
+    MillraceConfig config = config("start");
+    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config))) {
+      admin.createAll(1, 1);
+    }
+    Path initial = Path.of(config.model().initial());
+    for (Objective objective : Objective.values()) {
+      for (long version = 1; version <= 2; version++) {
+        Path at = directory.resolve(objective + "-" + version);
+        TestModels.rewardModel(initial, at, version, 10 * version + objective.ordinal());
+        REWARD_MODELS.put(objective + "-" + version, at.toString());
+      }
+    }
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    broker.close();
+  }
+
+  /** A configuration with a checkpoint store of its own. */
+  private static MillraceConfig config(String store, String... settings) throws Exception {
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
+                "checkpoints.directory=" + directory.resolve(store),
+                "model.seed=" + SEED,
+                "rejection-sampling.samples-per-prompt=" + SAMPLES,
+                "rejection-sampling.temperatures=1",
+                "rejection-sampling.prompts-per-version=" + PER_VERSION,
+                "rejection-sampling.bag-capacity=12",
+                "rejection-sampling.start-from=initial",
+                "rejection-sampling.batch-size=1",
+                "rejection-sampling.sequence-length=32",
+                "rejection-sampling.learning-rate=1e-3"));
+    all.addAll(OperatorRun.TINY_MODEL);
+    all.addAll(List.of(settings));
+    return InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
+  }
+
+  /** Candidates as if sampled; from the 16th on other reward models have scored them. */
+  private static List<Candidates> candidates(int count) {
+    SplittableRandom random = new SplittableRandom(SEED);
+    List<Candidates> all = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      Candidates candidates = new Candidates();
+      candidates.promptId = "p" + i;
+      candidates.dialogue(List.of(Message.user("prompt " + i)));
+      candidates.isSafety = i % 3 == 0;
+      candidates.prompt = random.ints(1 + random.nextInt(9), 0, 256).toArray();
+      candidates.rewards = random.doubles(SAMPLES, -2, 2).toArray();
+      candidates.truncated = i % 2;
+      candidates.winner = i % 7 == 6 ? Candidates.NONE : 1;
+      boolean won = candidates.hasWinner();
+      candidates.response =
+          won ? random.ints(1 + random.nextInt(12), 0, 256).toArray() : new int[0];
+      candidates.text = won ? "response " + i : "";
+      candidates.temperature = won ? 1 : 0;
+      candidates.helpfulnessScore = won ? (float) random.nextDouble(-2, 2) : 0;
+      candidates.safetyScore = won ? (float) random.nextDouble(-2, 2) : 0;
+      candidates.policyVersion = 0;
+      candidates.policyUri = "not opened, as fine-tuning starts from model.initial";
+      candidates.helpfulnessVersion = i < 16 ? 1 : 2;
+      candidates.helpfulnessUri =
+          REWARD_MODELS.get(Objective.HELPFULNESS + "-" + candidates.helpfulnessVersion);
+      candidates.safetyVersion = candidates.helpfulnessVersion;
+      candidates.safetyUri = REWARD_MODELS.get(Objective.SAFETY + "-" + candidates.safetyVersion);
+      all.add(candidates);
+    }
+    return all;
+  }
+
+  private static final class Run extends OperatorRun<Candidates> {
+    private final MillraceConfig config;
+
+    Run(MillraceConfig config, OperatorSubtaskState state) throws Exception {
+      super(() -> new RejectionSamplingOperator(config), state);
+      this.config = config;
+    }
+
+    /** A Flink checkpoint that is taken while a policy learns; there is time for many. */
+    OperatorSubtaskState whileLearning() throws Exception {
+      while (true) {
+        OperatorSubtaskState state = snapshot();
+        byte[] bytes = OperatorStates.bytes(state);
+        if (new String(bytes, StandardCharsets.ISO_8859_1).contains("LEARNING")) {
+          return state;
+        }
+      }
+    }
+
+    /** The figures of each step of a job, by the last life that came to it. */
+    TreeMap<Long, Map<String, Double>> figures(String job) {
+      TreeMap<Long, Map<String, Double>> figures = new TreeMap<>();
+      metrics.stream()
+          .filter(metric -> metric.getJob().equals(job))
+          .forEach(metric -> figures.put(metric.getStep(), metric.getMetrics()));
+      return figures;
+    }
+
+    double figure(String name) {
+      return summary("rejection-sampling").get(name);
+    }
+
+    List<RejectionBag.Entry> bag(long version) throws Exception {
+      return BagFile.read(BagFile.of(config, version));
+    }
+  }
+
+  @Test
+  void aRunThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    List<Candidates> all = candidates(3 * PER_VERSION + 4);
+    String epochs = "rejection-sampling.epochs=40";
+    try (Run straight = new Run(config("straight", epochs), null);
+        Run killed = new Run(config("killed", epochs), null)) {
+      straight.feed(all).end();
+      int from = 0;
+      for (int to : new int[] {3, PER_VERSION, 16, 2 * PER_VERSION, 26}) {
+        killed.feed(all.subList(from, to));
+        List<Candidates> lost = all.subList(to, to + 4);
+        if (to % PER_VERSION == 0) {
+          killed.dieAfter(killed.whileLearning(), lost);
+        } else {
+          killed.dieAfter(lost);
+        }
+        from = to;
+      }
+      killed.feed(all.subList(from, all.size())).end();
+      assertEquals(List.of(1L, 2L, 3L, 4L), List.copyOf(straight.published.keySet()));
+      assertEquals(straight.published, killed.published);
+      for (String job : List.of("rejection-sampling", "rejection-sampling-update")) {
+        assertEquals(straight.figures(job), killed.figures(job));
+      }
+      assertEquals(
+          Files.readString(BagFile.of(straight.config, 4)),
+          Files.readString(BagFile.of(killed.config, 4)));
+      assertEquals(all.size(), killed.figure("prompts"));
+      assertEquals(4, killed.figure("without-winner"));
+    }
+  }
+
+  @Test
+  void theBagIsBoundedAndScoredByTheLatestRewardModels() throws Exception {
+    List<Candidates> all = candidates(2 * PER_VERSION);
+    try (Run run = new Run(config("rescored"), null)) {
+      run.feed(all).end();
+      Map<String, Double> second = run.figures("rejection-sampling").get(2L);
+      assertEquals(2, second.get("rejection/helpfulness-version"));
+      // What came after the change is scored by them already, and so is not what did not win.
+      long stale = all.stream().limit(16).filter(Candidates::hasWinner).count();
+      assertEquals(stale, second.get("bag/rescored"));
+      assertEquals(12, second.get("bag/entries"));
+      assertEquals(
+          all.stream().filter(Candidates::hasWinner).count() - 12, second.get("bag/evicted"));
+      List<RejectionBag.Entry> bag = run.bag(2);
+      assertEquals(12, bag.size());
+      for (RejectionBag.Entry entry : bag) {
+        assertEquals(2, entry.scores().helpfulnessVersion());
+        assertEquals(2, entry.scores().safetyVersion());
+      }
+      assertTrue(second.get("bag/selected") >= 6 && second.get("bag/selected") <= 7);
+    }
+  }
+
+  @Test
+  void scoresStayWhereTheyShallStay() throws Exception {
+    try (Run run = new Run(config("kept", "rejection-sampling.rescore=false"), null)) {
+      run.feed(candidates(2 * PER_VERSION)).end();
+      assertEquals(0, run.figure("bag/rescored"));
+      assertTrue(run.bag(2).stream().anyMatch(entry -> entry.scores().helpfulnessVersion() == 1));
+    }
+  }
+
+  @Test
+  void promptsWithoutAWinnerMakeNoVersion() throws Exception {
+    List<Candidates> lost = candidates(7).subList(6, 7);
+    try (Run run = new Run(config("lost"), null)) {
+      run.feed(lost).end();
+      assertEquals(Map.of(), run.published);
+      assertEquals(1, run.figure("without-winner"));
+      assertEquals(0, run.figure("versions"));
+      assertEquals(
+          Arrays.stream(lost.getFirst().rewards).max().orElseThrow(),
+          run.figure("rejection/all/max/k=" + SAMPLES));
+    }
+  }
+
+  @Test
+  void whatIsTooLongToLearnIsCounted() throws Exception {
+    try (Run run = new Run(config("long", "rejection-sampling.sequence-length=12"), null)) {
+      List<Candidates> all = candidates(PER_VERSION);
+      run.feed(all).end();
+      assertTrue(run.figure("bag/too-long") > 0);
+      assertEquals(run.figure("bag/selected"), run.figure("examples") + run.figure("bag/too-long"));
+    }
+  }
+
+  @Test
+  void whereAllIsTooLongNothingIsPublished() throws Exception {
+    try (Run run = new Run(config("all-long", "rejection-sampling.sequence-length=2"), null)) {
+      run.feed(candidates(PER_VERSION)).end();
+      assertEquals(Map.of(), run.published);
+      assertEquals(run.figure("bag/selected"), run.figure("bag/too-long"));
+    }
+  }
+
+  /** Everything there can be in a state: an inbox, a bag, figures, a fine-tuning under way. */
+  private static OperatorSubtaskState someState() throws Exception {
+    try (Run run = new Run(config("golden-writer"), null)) {
+      run.feed(candidates(GOLDEN_PROMPTS));
+      return run.whileLearning();
+    }
+  }
+
+  /**
+   * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
+   * -Dmillrace.write-docs=true}; one that is there is never written again.
+   */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
+      Files.write(GOLDEN, OperatorStates.bytes(someState()));
+    }
+    byte[] golden = Files.readAllBytes(GOLDEN);
+    // The reward models of the state are no more.
+    String[] settings = {"rejection-sampling.rescore=false"};
+    try (Run run = new Run(config("golden", settings), OperatorStates.of(golden))) {
+      run.end();
+      assertEquals(GOLDEN_PROMPTS, run.figure("prompts"));
+      assertEquals(3, run.figure("version"));
+      assertEquals(3, run.figure("versions"));
+    }
+    // While this is still the format that is written.
+    assertArrayEquals(golden, readAndWritten(golden));
+  }
+
+  private static byte[] readAndWritten(byte[] state) throws Exception {
+    RejectionSamplingOperator operator = new RejectionSamplingOperator(config("again"));
+    new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0).setup();
+    return OperatorStates.readAndWritten(operator, state);
+  }
+}

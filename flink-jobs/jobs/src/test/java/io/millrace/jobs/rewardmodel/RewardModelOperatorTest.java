@@ -1,0 +1,376 @@
+package io.millrace.jobs.rewardmodel;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.jobs.runtime.Outputs;
+import io.millrace.jobs.testkit.OperatorRun;
+import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.TrainingMetrics;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The operator in Flink's harness, on a tiny model. */
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
+class RewardModelOperatorTest {
+
+  private static final long SEED = 7;
+  private static final Duration LATENCY = Duration.ofMillis(1500);
+  private static final Clock CLOCK = Clock.fixed(TestJudgments.TIME.plus(LATENCY), ZoneOffset.UTC);
+
+  /** Each written once, when its format was new. */
+  private static final Path FIRST = Path.of("src/test/resources/golden-state/reward-model-1.bin");
+
+  private static final Path SECOND = Path.of("src/test/resources/golden-state/reward-model-2.bin");
+
+  @TempDir private static Path directory;
+  private static EmbeddedBroker broker;
+
+  @BeforeAll
+  static void start() throws Exception {
+    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
+    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config("start")))) {
+      admin.createAll(1, 1);
+    }
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    broker.close();
+  }
+
+  /** A configuration with a checkpoint store of its own. */
+  private static MillraceConfig config(String store, String... settings) {
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
+                "checkpoints.directory=" + directory.resolve(store),
+                "model.seed=" + SEED,
+                "reward-model.batch-size=8",
+                "reward-model.learning-rate=1e-2",
+                "reward-model.publish-every=50"));
+    all.addAll(OperatorRun.TINY_MODEL);
+    all.addAll(List.of(settings));
+    return ConfigLoader.load(Optional.empty(), all);
+  }
+
+  private static final String[] MIXED = {
+    "reward-model.safety.mixing.own=0.75",
+    "reward-model.safety.mixing.open=0.25",
+    "reward-model.replay-capacity=16",
+    "reward-model.safety.schedule-judgments=300",
+  };
+
+  /** Mixed, and kept back in a shuffle buffer of that size. */
+  private static String[] shuffled(int buffer) {
+    String[] settings = Arrays.copyOf(MIXED, MIXED.length + 1);
+    settings[MIXED.length] = "reward-model.shuffle-buffer=" + buffer;
+    return settings;
+  }
+
+  private static final class Run extends OperatorRun<Judgment> {
+    private final Objective objective;
+
+    Run(MillraceConfig config, Objective objective) throws Exception {
+      this(config, objective, null);
+    }
+
+    Run(MillraceConfig config, Objective objective, OperatorSubtaskState state) throws Exception {
+      MillraceConfig withInitial = InitialModel.ensure(config);
+      super(() -> new RewardModelOperator(withInitial, objective, CLOCK), state);
+      this.objective = objective;
+    }
+
+    List<?> warnings() {
+      Object warnings = accumulator(RewardModelOperator.WARNINGS);
+      return warnings == null ? List.of() : (List<?>) warnings;
+    }
+
+    Map<String, Double> summary() {
+      return summary(RewardModelOperator.job(objective));
+    }
+  }
+
+  private static List<Judgment> judgments(int count, Objective objective, boolean labels) {
+    SplittableRandom random = new SplittableRandom(SEED);
+    return Stream.generate(
+            () -> {
+              String id = "place " + random.nextInt(1000);
+              String source = random.nextDouble() < 0.4 ? "own" : "open";
+              return labels
+                  ? TestJudgments.of(id, objective, source, false, random.nextBoolean())
+                  : TestJudgments.of(id, objective, source);
+            })
+        .limit(count)
+        .toList();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 40, 1000})
+  void aRunThatDiesAndResumesEndsInTheSameBits(int buffer) throws Exception {
+    List<Judgment> all = judgments(330, Objective.SAFETY, true);
+    String[] settings = shuffled(buffer);
+    try (Run straight = new Run(config("straight-" + buffer, settings), Objective.SAFETY);
+        Run killed = new Run(config("killed-" + buffer, settings), Objective.SAFETY)) {
+      straight.feed(all).end();
+      int from = 0;
+      for (int to : new int[] {3, 101, 240}) {
+        killed.feed(all.subList(from, to)).dieAfter(all.subList(to, to + 60));
+        from = to;
+      }
+      killed.feed(all.subList(from, all.size())).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.summary(), killed.summary());
+      assertEquals(List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L), List.copyOf(straight.published.keySet()));
+      assertEquals(330, straight.summary().get("learned"));
+    }
+  }
+
+  @Test
+  void aShuffleBufferKeepsJudgmentsBackUntilTheInputEnds() throws Exception {
+    try (Run run = new Run(config("shuffled", shuffled(30)), Objective.SAFETY);
+        Run ordered = new Run(config("ordered", MIXED), Objective.SAFETY)) {
+      List<Judgment> all = judgments(100, Objective.SAFETY, true);
+      run.feed(all.subList(0, 30));
+      run.dieAfter(List.of());
+      assertEquals(List.of(), run.metrics, "there is room for all of them");
+      run.feed(all.subList(30, 100)).end();
+      ordered.feed(all).end();
+      assertEquals(100, run.summary().get("learned"));
+      assertEquals(100, run.summary().get("judgments"));
+      assertEquals(ordered.published.keySet(), run.published.keySet());
+      assertNotEquals(ordered.published, run.published, "in another order");
+    }
+  }
+
+  @Test
+  void replayedJudgmentsCountInNoFigure() throws Exception {
+    try (Run run = new Run(config("replay", MIXED), Objective.SAFETY)) {
+      run.feed(judgments(200, Objective.SAFETY, true)).end();
+      double fresh = 0;
+      double replayed = 0;
+      for (TrainingMetrics step : run.metrics) {
+        fresh += step.getMetrics().get("batch/fresh");
+        replayed += step.getMetrics().get("batch/replayed");
+      }
+      assertEquals(200, fresh);
+      // 60 % of what comes is open, which is to be a quarter of a batch of 8.
+      assertEquals(120 / 2.0 * 8 - 200, replayed, 60);
+      Map<String, Double> summary = run.summary();
+      assertEquals(200, summary.get("learned"));
+      assertEquals(200, summary.get("judgments"));
+      assertEquals(400, summary.get("safety_labels/count"));
+      double binned =
+          summary.entrySet().stream()
+              .filter(figure -> figure.getKey().matches("calibration/bin\\d/judgments"))
+              .mapToDouble(Map.Entry::getValue)
+              .sum();
+      assertEquals(200, binned);
+    }
+  }
+
+  @Test
+  void heldOutFiguresAreInMetricsSummaryAndManifest() throws Exception {
+    try (Run run = new Run(config("figures", "ppo.safety-threshold=0.6"), Objective.SAFETY)) {
+      run.feed(judgments(100, Objective.SAFETY, true)).end();
+      Map<String, Double> first = run.metrics.getFirst().getMetrics();
+      assertEquals(0.5, first.get("accuracy/all"), "a fresh model cannot tell");
+      assertEquals(0.25, first.get("calibration/brier"));
+      assertEquals(0, first.get("calibration/ece"));
+      assertEquals(0, first.get("margin/all"));
+      Map<String, Double> summary = run.summary();
+      assertTrue(summary.get("accuracy/all") > 0.8, summary.toString());
+      assertTrue(summary.get("margin/all") > 0.1, summary.toString());
+      assertTrue(summary.get("calibration/brier") < 0.24, summary.toString());
+      assertTrue(summary.containsKey("safety_labels/recall"), summary.toString());
+      for (String figure : summary.keySet()) {
+        assertTrue(
+            run.metrics.getLast().getMetrics().containsKey(figure)
+                || List.of("version", "updates").contains(figure),
+            figure);
+      }
+      String manifest =
+          Files.readString(
+              directory.resolve("figures/reward-model-safety/.staging/v000002/millrace.json"));
+      for (String figure :
+          List.of("calibration/brier", "margin/all", "safety_labels/precision", "accuracy/all")) {
+        assertTrue(summary.containsKey(figure) && manifest.contains(figure), figure);
+      }
+    }
+  }
+
+  @Test
+  void theTimeFromAJudgmentToItsUpdateIsMeasured() throws Exception {
+    try (Run run = new Run(config("latency"), Objective.HELPFULNESS)) {
+      run.feed(judgments(8, Objective.HELPFULNESS, false)).end();
+      assertEquals(
+          LATENCY.toMillis(),
+          run.metrics.getFirst().getMetrics().get("stream/judgment_latency_ms"));
+    }
+  }
+
+  @Test
+  void aSafetyModelThatSawNoLabelWarnsThatItsThresholdMeansNothing() throws Exception {
+    try (Run silent = new Run(config("no-labels"), Objective.SAFETY);
+        Run labelled = new Run(config("labels"), Objective.SAFETY);
+        Run helpful = new Run(config("helpful"), Objective.HELPFULNESS)) {
+      silent.feed(judgments(10, Objective.SAFETY, false)).end();
+      List<?> warnings = silent.warnings();
+      assertEquals(1, warnings.size());
+      assertTrue(
+          warnings.getFirst().toString().contains("none of its 10 judgments has a safety label"),
+          warnings.toString());
+      labelled.feed(judgments(10, Objective.SAFETY, true)).end();
+      helpful.feed(judgments(10, Objective.HELPFULNESS, false)).end();
+      assertEquals(List.of(), labelled.warnings());
+      assertEquals(List.of(), helpful.warnings());
+    }
+  }
+
+  @Test
+  void onlyTheSafetyModelLearnsSafetyLabels() throws Exception {
+    try (Run with = new Run(config("with"), Objective.HELPFULNESS);
+        Run without = new Run(config("without"), Objective.HELPFULNESS)) {
+      List<Judgment> labelled = judgments(40, Objective.HELPFULNESS, true);
+      List<Judgment> bare =
+          labelled.stream()
+              .map(
+                  judgment ->
+                      TestJudgments.of(
+                          judgment.getJudgmentId(), Objective.HELPFULNESS, judgment.getSource()))
+              .toList();
+      with.feed(labelled).end();
+      without.feed(bare).end();
+      assertEquals(without.published, with.published);
+      assertFalse(with.summary().containsKey("safety_labels/count"));
+    }
+  }
+
+  @Test
+  void theLastJudgmentOfAScheduleIsPublishedAtATenthOfTheRate() throws Exception {
+    MillraceConfig config =
+        config(
+            "schedule",
+            "reward-model.publish-every=1000",
+            "reward-model.helpfulness.schedule-judgments=64");
+    try (Run run = new Run(config, Objective.HELPFULNESS)) {
+      run.feed(judgments(80, Objective.HELPFULNESS, false)).end();
+      List<Double> rates = run.metrics.stream().map(step -> step.getMetrics().get("lr")).toList();
+      assertEquals(1e-2 / 5, rates.getFirst(), 1e-15);
+      assertEquals(1e-2, rates.get(4), 1e-15);
+      assertEquals(1e-3, rates.get(7), 1e-15);
+      assertEquals(1e-3, rates.getLast(), 1e-15);
+      assertEquals(2, run.published.size(), "with the schedule's end, and with the input's");
+    }
+  }
+
+  @Test
+  void judgmentsOfTheOtherObjectiveAreLearnedFromAndNotCounted() throws Exception {
+    MillraceConfig config =
+        config(
+            "both",
+            "reward-model.helpfulness.mixing.*=0.5",
+            "reward-model.helpfulness.mixing.safety/own=0.5");
+    try (Run run = new Run(config, Objective.HELPFULNESS)) {
+      for (int i = 0; i < 20; i++) {
+        run.feed(
+            List.of(
+                TestJudgments.of("h" + i, Objective.HELPFULNESS, "any"),
+                TestJudgments.of("s" + i, Objective.SAFETY, "own")));
+      }
+      run.end();
+      Map<String, Double> summary = run.summary();
+      assertEquals(40, summary.get("learned"));
+      assertEquals(5, summary.get("updates"));
+      double binned =
+          summary.entrySet().stream()
+              .filter(figure -> figure.getKey().matches("calibration/bin\\d/judgments"))
+              .mapToDouble(Map.Entry::getValue)
+              .sum();
+      assertEquals(20, binned);
+    }
+  }
+
+  @Test
+  void anIncompleteBatchIsLearnedFromWhenItHasWaitedForLongEnough() throws Exception {
+    try (Run run = new Run(config("wait", "reward-model.max-wait=1s"), Objective.HELPFULNESS)) {
+      run.feed(judgments(3, Objective.HELPFULNESS, false));
+      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+      long now = 0;
+      while (run.harness.getSideOutput(Outputs.METRICS) == null) {
+        assertTrue(System.nanoTime() < deadline, "three judgments wait for ever");
+        run.snapshot(); // Has the task's thread do what training asked of it: set the timer.
+        run.harness.setProcessingTime(now += 600);
+      }
+      run.collect();
+      assertEquals(3, run.metrics.getFirst().getMetrics().get("batch/fresh"));
+    }
+  }
+
+  /** Everything there can be in a state: an inbox, buffers, queues, labels. */
+  private static OperatorSubtaskState someState() throws Exception {
+    try (Run run = new Run(config("golden-writer", shuffled(20)), Objective.SAFETY)) {
+      run.feed(judgments(101, Objective.SAFETY, true));
+      return run.snapshot();
+    }
+  }
+
+  private static void assertGoesOn(String store, String[] settings, byte[] state) throws Exception {
+    try (Run run = new Run(config(store, settings), Objective.SAFETY, OperatorStates.of(state))) {
+      run.end();
+      assertEquals(101, run.summary().get("learned"));
+      assertEquals(202, run.summary().get("safety_labels/count"));
+      assertEquals(run.summary().get("version"), run.published.lastKey().doubleValue());
+    }
+  }
+
+  /**
+   * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
+   * -Dmillrace.write-docs=true}; one that is there is never written again.
+   */
+  @Test
+  void readsTheStatesOfItsFormats() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(SECOND)) {
+      Files.write(SECOND, OperatorStates.bytes(someState()));
+    }
+    assertGoesOn("first", MIXED, Files.readAllBytes(FIRST));
+    byte[] second = Files.readAllBytes(SECOND);
+    assertGoesOn("second", shuffled(20), second);
+    // While this is still the format that is written.
+    assertArrayEquals(
+        second,
+        OperatorStates.readAndWritten(
+            new RewardModelOperator(
+                InitialModel.ensure(config("again", shuffled(20))), Objective.SAFETY, CLOCK),
+            second));
+  }
+}

@@ -1,0 +1,359 @@
+package io.millrace.jobs.rollout;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.Parameters;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
+import io.millrace.model.training.StateIo;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Turn;
+import io.millrace.schemas.wire.SingleObject;
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
+import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Sampling beside the mailbox; the deadline is for a thread that hangs. */
+@Timeout(120)
+@SuppressWarnings("try") // A harness's close may be interrupted, which then fails the test.
+class RolloutOperatorTest {
+
+  private static final int SAMPLES = 3;
+  private static final int BATCH = 4;
+  private static final int CAPACITY = 2 * BATCH + SAMPLES;
+
+  @TempDir private static Path directory;
+  private static MillraceConfig config;
+
+  /** A checkpoint of the same tokenizer and shape with other weights, as version 7. */
+  private static Path other;
+
+  /** One of the same store, as version 3. */
+  private static Path earlier;
+
+  @BeforeAll
+  static void makePolicies() throws IOException {
+    config =
+        InitialModel.ensure(
+            ConfigLoader.load(
+                Optional.empty(),
+                List.of(
+                    "checkpoints.directory=" + directory,
+                    "model.hidden-size=16",
+                    "model.layers=1",
+                    "model.ffn-size=24",
+                    "rollout.samples-per-prompt=" + SAMPLES,
+                    "rollout.batch-size=" + BATCH,
+                    "rollout.max-prompt-tokens=64",
+                    "rollout.max-tokens=24")));
+    other = writePolicy(7, 99);
+    earlier = writePolicy(3, 98);
+  }
+
+  private static Path writePolicy(long version, long seed) throws IOException {
+    Path policy = directory.resolve("policy/v%06d".formatted(version));
+    try (Backend backend = Backends.openDefault();
+        PolicyModel first = PolicyModel.load(backend, config.model().initial());
+        Parameters weights =
+            Parameters.random(backend, first.model().config().parameters(), seed)) {
+      CheckpointDirectory.write(
+          policy,
+          first.model().config(),
+          ModelWeights.sources(weights),
+          first.tokenizer()::save,
+          CheckpointManifest.describing(
+              CheckpointKind.POLICY, "policy", version, null, 0, 0, Map.of(), Map.of()));
+    }
+    return policy;
+  }
+
+  private static TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness(
+      boolean bounded) throws Exception {
+    return new TwoInputStreamOperatorTestHarness<>(new RolloutOperator(config, bounded), 1, 1, 0);
+  }
+
+  /** One of two subtasks. */
+  private static TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> subtask(
+      int index) throws Exception {
+    return new TwoInputStreamOperatorTestHarness<>(new RolloutOperator(config, false), 2, 2, index);
+  }
+
+  private static Prompt prompt(int i) {
+    return Prompt.newBuilder()
+        .setPromptId("p" + i)
+        .setDialogue(List.of(new Turn(Role.USER, "Tell me of thing number " + i % 5)))
+        .setIsSafety(i % 2 == 0)
+        .setTime(Instant.EPOCH)
+        .build();
+  }
+
+  private static PolicyCheckpoint announcement() {
+    return announcement(7, other);
+  }
+
+  private static PolicyCheckpoint announcement(long version, Path policy) {
+    return PolicyCheckpoint.newBuilder()
+        .setModel(config.model().name())
+        .setVersion(version)
+        .setUri(policy.toString())
+        .setManifestSha256(CheckpointDirectory.manifestDigest(policy))
+        .setIteration(0)
+        .setStep(0)
+        .setRollouts(0)
+        .setDemonstrations(0)
+        .setMetrics(Map.of())
+        .setTime(Instant.EPOCH)
+        .build();
+  }
+
+  private static void feed(
+      TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness,
+      int from,
+      int to)
+      throws Exception {
+    for (int i = from; i < to; i++) {
+      harness.processElement1(prompt(i), 0);
+    }
+  }
+
+  private static void runMailsUntil(
+      TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness, int rollouts)
+      throws Exception {
+    while (harness.extractOutputValues().size() < rollouts) {
+      harness.getTaskMailbox().take(TaskMailbox.MIN_PRIORITY).run();
+    }
+  }
+
+  private static void end(
+      TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness)
+      throws Exception {
+    harness.endInput1();
+    harness.endInput2();
+  }
+
+  private static void assertOnceEach(int prompts, List<Rollout> rollouts) {
+    Set<String> ids = new HashSet<>();
+    for (Rollout rollout : rollouts) {
+      assertTrue(ids.add(rollout.getRolloutId()), rollout.getRolloutId() + " twice");
+    }
+    Set<String> expected = new HashSet<>();
+    for (int i = 0; i < prompts; i++) {
+      for (int k = 0; k < SAMPLES; k++) {
+        expected.add("p" + i + "/" + k);
+      }
+    }
+    assertEquals(expected, ids);
+  }
+
+  /** Every rollout is what its policy alone gives for its prompt and seed. */
+  private static void assertSampledByTheirPolicy(List<Rollout> rollouts) throws IOException {
+    try (Backend backend = Backends.openDefault();
+        PolicyModel first = PolicyModel.load(backend, config.model().initial());
+        PolicyModel second = PolicyModel.load(backend, other.toString())) {
+      Map<Long, PolicyModel> policies = new HashMap<>(Map.of(0L, first, 7L, second));
+      for (Rollout rollout : rollouts) {
+        PolicyModel policy = policies.get(rollout.getPolicyVersion());
+        SamplingOptions options = new SamplingOptions(24, 1, 1, first.tokenizer().eos());
+        int[] tokens = rollout.getPromptTokens().stream().mapToInt(Integer::intValue).toArray();
+        try (SamplingEngine engine =
+            new SamplingEngine(policy.model(), EngineSettings.of(1, tokens.length + 24))) {
+          SampledResponse alone =
+              engine
+                  .sampleAll(List.of(SamplingRequest.single(tokens, rollout.getSeed(), options)))
+                  .get(0);
+          assertArrayEquals(
+              alone.tokens(),
+              rollout.getResponseTokens().stream().mapToInt(Integer::intValue).toArray());
+          float[] logProbs = new float[alone.logProbs().length];
+          for (int i = 0; i < logProbs.length; i++) {
+            logProbs[i] = rollout.getLogProbs().get(i);
+          }
+          assertArrayEquals(alone.logProbs(), logProbs, 1e-4f);
+        }
+      }
+    }
+  }
+
+  @Test
+  void everyPromptGivesItsRolloutsBeforeTheInputEnds() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      feed(harness, 0, 20);
+      end(harness);
+      List<Rollout> rollouts = harness.extractOutputValues();
+      assertOnceEach(20, rollouts);
+      assertSampledByTheirPolicy(rollouts);
+    }
+  }
+
+  @Test
+  void takesNoMorePromptsThanKeepTheEngineBusy() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      for (int i = 0; i < 30; i++) {
+        harness.processElement1(prompt(i), 0);
+        int inFlight = (i + 1) * SAMPLES - harness.extractOutputValues().size();
+        assertTrue(inFlight < CAPACITY + SAMPLES, inFlight + " responses in flight");
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 7, 16})
+  void whatIsInFlightSurvivesAFailure(int emittedBefore) throws Exception {
+    List<Rollout> rollouts;
+    OperatorSubtaskState state;
+    try (var harness = harness(false)) {
+      harness.open();
+      feed(harness, 0, 8);
+      runMailsUntil(harness, emittedBefore);
+      harness.prepareSnapshotPreBarrier(1);
+      // What was emitted before the barrier is committed with the Flink checkpoint.
+      rollouts = new ArrayList<>(harness.extractOutputValues());
+      state = harness.snapshot(1, 1);
+      // What follows is lost with the attempt.
+      feed(harness, 12, 13);
+      runMailsUntil(harness, rollouts.size() + 1);
+    }
+    try (var harness = harness(false)) {
+      harness.initializeState(state);
+      harness.open();
+      feed(harness, 8, 12);
+      end(harness);
+      rollouts.addAll(harness.extractOutputValues());
+    }
+    assertOnceEach(12, rollouts);
+    assertSampledByTheirPolicy(rollouts);
+  }
+
+  @Test
+  void thePolicyChangesBetweenResponses() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      feed(harness, 0, 6);
+      harness.processElement2(announcement(), 0);
+      feed(harness, 6, 16);
+      end(harness);
+      List<Rollout> rollouts = harness.extractOutputValues();
+      assertOnceEach(16, rollouts);
+      assertSampledByTheirPolicy(rollouts);
+      Set<Long> versions = new HashSet<>();
+      rollouts.forEach(rollout -> versions.add(rollout.getPolicyVersion()));
+      assertEquals(Set.of(0L, 7L), versions);
+    }
+  }
+
+  @Test
+  void aBoundedRunSamplesWithTheLastPolicyThereIs() throws Exception {
+    try (var harness = harness(true)) {
+      harness.open();
+      feed(harness, 0, 20);
+      harness.endInput1();
+      assertEquals(List.of(), harness.extractOutputValues());
+      harness.processElement2(announcement(), 0);
+      harness.endInput2();
+      List<Rollout> rollouts = harness.extractOutputValues();
+      assertOnceEach(20, rollouts);
+      rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+    }
+  }
+
+  /** A job that starts from a later version reads the announcements from their beginning. */
+  @Test
+  void anEarlierVersionChangesNothing() throws Exception {
+    try (var harness = harness(false)) {
+      harness.open();
+      harness.processElement2(announcement(), 0);
+      harness.processElement2(announcement(3, earlier), 0);
+      feed(harness, 0, 8);
+      end(harness);
+      List<Rollout> rollouts = harness.extractOutputValues();
+      assertOnceEach(8, rollouts);
+      rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+    }
+  }
+
+  @Test
+  void aSubtaskThatARescaleAddsSamplesWithTheLatestPolicy() throws Exception {
+    OperatorSubtaskState state;
+    try (var harness = harness(false)) {
+      harness.open();
+      harness.processElement2(announcement(), 0);
+      state = harness.snapshot(1, 1);
+    }
+    List<Rollout> rollouts = new ArrayList<>();
+    for (int subtask = 0; subtask < 2; subtask++) {
+      try (var harness = subtask(subtask)) {
+        harness.initializeState(OperatorStates.rescaled(state, 2, subtask));
+        harness.open();
+        feed(harness, 4 * subtask, 4 * subtask + 4);
+        end(harness);
+        rollouts.addAll(harness.extractOutputValues());
+      }
+    }
+    assertOnceEach(8, rollouts);
+    rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+  }
+
+  /** Format 1: the policy, two counts, and the prompts in flight. */
+  @Test
+  void readsTheStateOfItsFirstFormat() throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    out.writeInt(1);
+    StateIo.writeText(out, other.toString());
+    out.writeLong(2);
+    out.writeLong(1);
+    out.writeInt(1);
+    StateIo.writeBytes(out, SingleObject.of(Prompt.class).encode(prompt(0)));
+    BitSet emitted = new BitSet();
+    emitted.set(0, 2);
+    StateIo.writeBytes(out, emitted.toByteArray());
+    try (var harness = harness(false)) {
+      harness.initializeState(OperatorStates.of(bytes.toByteArray()));
+      harness.open();
+      end(harness);
+      Rollout rollout = harness.extractOutputValues().getFirst();
+      assertEquals("p0/2", rollout.getRolloutId());
+      assertEquals(7, rollout.getPolicyVersion());
+    }
+  }
+}

@@ -1,0 +1,33 @@
+package io.millrace.report;
+
+import io.millrace.schemas.wire.JsonLines;
+import io.millrace.schemas.wire.WireFormatException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.avro.specific.SpecificRecordBase;
+
+/** Records that a campaign kept of a topic, as JSON Lines. */
+final class RecordFiles {
+
+  private RecordFiles() {}
+
+  /** The file's records; none where there is no file. */
+  static <T extends SpecificRecordBase> List<T> read(Path file, Class<T> type) throws IOException {
+    if (!Files.exists(file)) {
+      return List.of();
+    }
+    List<T> records = new ArrayList<>();
+    for (String line : Files.readAllLines(file)) {
+      try {
+        records.add(JsonLines.read(type, line));
+      } catch (WireFormatException e) {
+        throw new IOException(
+            "%s, line %d: %s".formatted(file, records.size() + 1, e.getMessage()), e);
+      }
+    }
+    return records;
+  }
+}

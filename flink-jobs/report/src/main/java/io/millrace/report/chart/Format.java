@@ -1,0 +1,63 @@
+package io.millrace.report.chart;
+
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.util.Locale;
+
+/** How figures are written. */
+public enum Format {
+  /** Three significant digits; whole numbers whole. */
+  NUMBER {
+    @Override
+    public String of(double value) {
+      double size = Math.abs(value);
+      if (!Double.isFinite(value)) {
+        return NOTHING;
+      }
+      if (size >= MANY || (value == Math.rint(value) && size >= 1)) {
+        return String.format(Locale.ROOT, "%,d", Math.round(value)).replace("-", MINUS);
+      }
+      if (size > 0 && size < FEW) {
+        return String.format(Locale.ROOT, "%.1e", value).replace("-", MINUS);
+      }
+      BigDecimal rounded = new BigDecimal(value, new MathContext(3));
+      String text = rounded.signum() == 0 ? "0" : rounded.stripTrailingZeros().toPlainString();
+      return text.replace("-", MINUS);
+    }
+  },
+
+  /** Three digits after the point, for figures that are read beside each other. */
+  THOUSANDTHS {
+    @Override
+    public String of(double value) {
+      return Double.isFinite(value)
+          ? String.format(Locale.ROOT, "%.3f", Math.rint(value * 1000) / 1000 + 0.0)
+              .replace("-", MINUS)
+          : NOTHING;
+    }
+  },
+
+  /** A share from 0 to 1 in per cent, with one digit after the point where it has one. */
+  PERCENT {
+    @Override
+    public String of(double value) {
+      if (!Double.isFinite(value)) {
+        return NOTHING;
+      }
+      double tenths = Math.rint(value * 1000) / 10;
+      String number =
+          tenths == Math.rint(tenths)
+              ? String.format(Locale.ROOT, "%.0f", tenths)
+              : String.format(Locale.ROOT, "%.1f", tenths);
+      return (number.equals("-0") ? "0" : number.replace("-", MINUS)) + " %";
+    }
+  };
+
+  private static final String NOTHING = "–";
+  private static final String MINUS = "−";
+  private static final double MANY = 1000;
+  private static final double FEW = 1e-3;
+
+  /** The figure as text; a dash for what is no number. */
+  public abstract String of(double value);
+}

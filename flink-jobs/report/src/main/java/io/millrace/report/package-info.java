@@ -1,0 +1,2 @@
+/** Pages about a run. */
+package io.millrace.report;

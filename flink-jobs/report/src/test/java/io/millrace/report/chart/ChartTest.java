@@ -1,0 +1,177 @@
+package io.millrace.report.chart;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.report.chart.BarChart.Bar;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.w3c.dom.Element;
+
+/** What is drawn stands where the axes say that it does. */
+class ChartTest {
+
+  private static final double PIXEL = 0.1;
+
+  @Test
+  void pointsStandAtTheirValues() {
+    List<Point> points = List.of(Point.of(0, -3), Point.of(7, 12.5), Point.of(40, 41));
+    Drawing drawing =
+        Drawing.of(
+            new LineChart("Reward", "iteration", "logit").add(Series.of("V1", points)).html());
+
+    Drawing.Scale x = drawing.scale(true);
+    Drawing.Scale y = drawing.scale(false);
+    List<Element> dots = drawing.all("circle");
+    assertEquals(points.size(), dots.size());
+    for (int i = 0; i < points.size(); i++) {
+      assertEquals(points.get(i).x(), x.value(Drawing.number(dots.get(i), "cx")), x.of(PIXEL));
+      assertEquals(points.get(i).y(), y.value(Drawing.number(dots.get(i), "cy")), y.of(PIXEL));
+    }
+    String[] line = drawing.all("polyline").getFirst().getAttribute("points").strip().split(" ");
+    assertEquals(points.size(), line.length);
+    assertEquals(dots.get(1).getAttribute("cx") + "," + dots.get(1).getAttribute("cy"), line[1]);
+    assertEquals("V1: 12.5 at 7", dots.get(1).getTextContent());
+  }
+
+  @Test
+  void logarithmicAxesPutEqualRatiosAtEqualDistances() {
+    Drawing drawing =
+        Drawing.of(
+            new LineChart("K", "k", "logit")
+                .logarithmicX()
+                .add(
+                    Series.of(
+                        "max",
+                        List.of(Point.of(1, 0), Point.of(2, 1), Point.of(4, 2), Point.of(16, 3))))
+                .html());
+    List<Double> at = drawing.all("circle").stream().map(dot -> Drawing.number(dot, "cx")).toList();
+    double octave = at.get(1) - at.get(0);
+    assertEquals(octave, at.get(2) - at.get(1), 2 * PIXEL);
+    assertEquals(2 * octave, at.get(3) - at.get(2), 2 * PIXEL);
+  }
+
+  @Test
+  void barsGoFromZeroToTheirValuesAndWhiskersToTheEndsOfTheirIntervals() {
+    Drawing drawing =
+        Drawing.of(
+            new BarChart("Win rate", "share", List.of("V1", "V2"))
+                .format(Format.PERCENT)
+                .yTo(1)
+                .rule(0.5)
+                .add("first", List.of(new Bar(0.25, 0.125, 0.5), new Bar(0.75, 0.5, 0.875)))
+                .html());
+    Drawing.Scale y = drawing.scale(false);
+    List<Element> bars = drawing.all("rect");
+    assertEquals(2, bars.size());
+    double zero = y.pixel(0);
+    for (int i = 0; i < 2; i++) {
+      double top = Drawing.number(bars.get(i), "y");
+      assertEquals(i == 0 ? 0.25 : 0.75, y.value(top), y.of(PIXEL));
+      assertEquals(zero, top + Drawing.number(bars.get(i), "height"), 2 * PIXEL);
+    }
+    List<Element> whiskers = drawing.lines("whisker");
+    assertEquals(0.125, y.value(Drawing.number(whiskers.getFirst(), "y1")), y.of(PIXEL));
+    assertEquals(0.5, y.value(Drawing.number(whiskers.getFirst(), "y2")), y.of(PIXEL));
+    assertEquals(0.5, y.value(Drawing.number(drawing.lines("rule").getFirst(), "y1")), y.of(PIXEL));
+    assertEquals("first, V2: 75 % (50 % to 87.5 %)", bars.get(1).getTextContent());
+  }
+
+  @Test
+  void negativeBarsHangFromZero() {
+    Drawing drawing =
+        Drawing.of(
+            new BarChart("Score", "logit", List.of("a", "b"))
+                .add("score", List.of(Bar.of(-2), Bar.of(4)))
+                .html());
+    Drawing.Scale y = drawing.scale(false);
+    Element bar = drawing.all("rect").getFirst();
+    double top = Drawing.number(bar, "y");
+    assertEquals(0, y.value(top), y.of(PIXEL));
+    assertEquals(-2, y.value(top + Drawing.number(bar, "height")), y.of(2 * PIXEL));
+  }
+
+  @Test
+  void whatIsNoNumberIsLeftOutAndNothingGivesNoFigure() {
+    assertEquals("", new LineChart("a", "b", "c").html());
+    assertEquals("", new BarChart("a", "b", List.of()).add("none", List.of()).html());
+    LineChart gaps =
+        new LineChart("a", "b", "c")
+            .add(Series.of("nothing", List.of(Point.of(1, Double.NaN))))
+            .add(Series.of("some", List.of(Point.of(1, 2), Point.of(2, Double.NaN))));
+    assertEquals(1, Drawing.of(gaps.html()).all("circle").size());
+    BarChart chart = new BarChart("a", "b", List.of("x"));
+    assertThrows(IllegalArgumentException.class, () -> chart.add("two", List.of()));
+  }
+
+  @Test
+  void oneValueAloneAndEqualValuesAreDrawn() {
+    Drawing one =
+        Drawing.of(
+            new LineChart("a", "b", "c").add(Series.of("s", List.of(Point.of(3, 0)))).html());
+    assertTrue(Double.isFinite(Drawing.number(one.all("circle").getFirst(), "cy")));
+    Drawing.Scale y =
+        Drawing.of(
+                new LineChart("a", "b", "c")
+                    .add(Series.of("s", List.of(Point.of(1, 5), Point.of(2, 5))))
+                    .html())
+            .scale(false);
+    assertTrue(Double.isFinite(y.pixel(5)));
+  }
+
+  @Test
+  void figuresAreWrittenForPeople() {
+    assertEquals("0.123", Format.NUMBER.of(0.12345));
+    assertEquals("−1.73", Format.NUMBER.of(-1.7346));
+    assertEquals("12,345", Format.NUMBER.of(12345.4));
+    assertEquals("100", Format.NUMBER.of(100));
+    assertEquals("0.3", Format.NUMBER.of(0.1 + 0.2));
+    assertEquals("5.0e−04", Format.NUMBER.of(5e-4));
+    assertEquals("0", Format.NUMBER.of(0));
+    assertEquals("–", Format.NUMBER.of(Double.NaN));
+    assertEquals("62.5 %", Format.PERCENT.of(0.625));
+    assertEquals("100 %", Format.PERCENT.of(1));
+    assertEquals("0 %", Format.PERCENT.of(-0.0001));
+  }
+
+  @Test
+  void textsStayTexts() {
+    String hostile = "</svg><script>alert('x')</script>&\"\u0000\ud800";
+    String page =
+        new Page(hostile, hostile)
+            .section(hostile)
+            .text(hostile)
+            .add(new Table(List.of(hostile)).row(hostile).html())
+            .add(new Tiles().add(hostile, hostile, hostile).html())
+            .figures(
+                new LineChart(hostile, hostile, hostile)
+                    .note(hostile)
+                    .add(Series.of(hostile, List.of(Point.of(1, 1))))
+                    .add(Series.of("other", List.of(Point.of(1, 1))))
+                    .html(),
+                new BarChart(hostile, hostile, List.of(hostile))
+                    .add(hostile, List.of(Bar.of(1)))
+                    .html())
+            .html();
+    assertFalse(page.contains("<script"), page);
+    assertFalse(page.contains("\u0000"));
+    // And it is well-formed.
+    assertEquals(2, Drawing.of(page).all("svg").size());
+  }
+
+  @Test
+  void pagesFetchNothing() {
+    String page =
+        new Page("a", "b")
+            .section("c")
+            .figures(
+                new LineChart("t", "x", "y").add(Series.of("s", List.of(Point.of(1, 1)))).html())
+            .html();
+    assertFalse(page.replace("http://www.w3.org/2000/svg", "").contains("://"));
+    assertFalse(page.contains(" src="));
+    assertFalse(page.contains("@import"));
+    assertTrue(page.contains("prefers-color-scheme: dark"));
+  }
+}

@@ -1,0 +1,41 @@
+package io.millrace.jobs.config;
+
+import java.lang.reflect.RecordComponent;
+import java.nio.file.Path;
+import java.util.Arrays;
+
+/** Makes the paths among a section's options absolute. */
+final class AbsolutePaths {
+
+  private AbsolutePaths() {}
+
+  /** The section with every {@link Option#path} option absolute; URIs and blanks stay. */
+  static ConfigSection in(ConfigSection section) {
+    Class<? extends ConfigSection> type = section.getClass();
+    RecordComponent[] components = type.getRecordComponents();
+    if (Arrays.stream(components).noneMatch(AbsolutePaths::isPath)) {
+      return section;
+    }
+    try {
+      Object[] values = new Object[components.length];
+      for (int i = 0; i < components.length; i++) {
+        Object value = components[i].getAccessor().invoke(section);
+        values[i] = isPath(components[i]) ? absolute((String) value) : value;
+      }
+      return type.cast(Records.make(type, components, values));
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(type + " is not a configuration record", e);
+    }
+  }
+
+  private static boolean isPath(RecordComponent component) {
+    Option option = component.getAnnotation(Option.class);
+    return option != null && option.path();
+  }
+
+  private static String absolute(String location) {
+    return location.isBlank() || location.matches("[A-Za-z][A-Za-z0-9+.-]+:.*")
+        ? location
+        : Path.of(location).toAbsolutePath().normalize().toString();
+  }
+}

@@ -1,0 +1,67 @@
+package io.millrace.jobs.config;
+
+import java.lang.reflect.RecordComponent;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/** A configuration as keys and texts, to be written down and compared. */
+public final class ConfigValues {
+
+  private ConfigValues() {}
+
+  /** Every option with its value; of values that may be secrets, the digest. */
+  public static SortedMap<String, String> of(MillraceConfig config) {
+    SortedMap<String, String> values = new TreeMap<>();
+    ConfigSections.all()
+        .forEach(
+            (key, type) -> {
+              if (config.sections().get(type) instanceof Record section) {
+                collect(section, key + ".", values);
+              }
+            });
+    return values;
+  }
+
+  private static void collect(Record section, String prefix, Map<String, String> values) {
+    for (RecordComponent component : section.getClass().getRecordComponents()) {
+      String key = prefix + RecordBinder.key(component);
+      Object value = value(section, component);
+      switch (value) {
+        case Record nested -> collect(nested, key + ".", values);
+        case Map<?, ?> map ->
+            new TreeMap<>(map)
+                .forEach(
+                    (name, entry) ->
+                        values.put(
+                            key + "." + name,
+                            entry instanceof String text ? digest(text) : entry.toString()));
+        default -> values.put(key, value.toString());
+      }
+    }
+  }
+
+  private static Object value(Record section, RecordComponent component) {
+    try {
+      return component.getAccessor().invoke(section);
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(section.getClass() + " is not a configuration record", e);
+    }
+  }
+
+  private static String digest(String text) {
+    try {
+      return "sha256:"
+          + HexFormat.of()
+              .formatHex(
+                  MessageDigest.getInstance("SHA-256")
+                      .digest(text.getBytes(StandardCharsets.UTF_8)));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

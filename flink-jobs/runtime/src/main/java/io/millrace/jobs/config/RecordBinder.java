@@ -1,0 +1,207 @@
+package io.millrace.jobs.config;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.ParameterizedType;
+import java.lang.reflect.RecordComponent;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * Binds a tree of settings to records. Keys are the components' names in kebab-case; a nested
+ * record is a section; an absent key takes its {@link Option}'s default. Problems are collected,
+ * each with the full key, so that one run shows them all. The values of a map of texts may be
+ * {@link References}.
+ */
+final class RecordBinder {
+
+  private final List<String> problems = new ArrayList<>();
+  private final References references;
+
+  private RecordBinder(References references) {
+    this.references = references;
+  }
+
+  /** The configuration, or every problem found on the way. */
+  static MillraceConfig bind(
+      Map<String, Class<? extends ConfigSection>> types,
+      ObjectNode settings,
+      References references) {
+    RecordBinder binder = new RecordBinder(references);
+    binder.reportUnknown(settings, "", types.keySet(), Map.of());
+    Map<Class<? extends ConfigSection>, ConfigSection> sections = new LinkedHashMap<>();
+    types.forEach(
+        (key, type) -> sections.put(type, type.cast(binder.nested(type, settings.get(key), key))));
+    if (!binder.problems.isEmpty()) {
+      throw new ConfigException(binder.problems);
+    }
+    return new MillraceConfig(sections);
+  }
+
+  static String key(RecordComponent component) {
+    return component.getName().replaceAll("([a-z0-9])([A-Z])", "$1-$2").toLowerCase(Locale.ROOT);
+  }
+
+  private void reportUnknown(
+      ObjectNode node, String prefix, Collection<String> known, Map<String, String> renamed) {
+    for (String name : (Iterable<String>) node::fieldNames) {
+      if (renamed.containsKey(name)) {
+        problems.add("%s%s is now called %s%s".formatted(prefix, name, prefix, renamed.get(name)));
+      } else if (!known.contains(name)) {
+        problems.add(
+            "unknown key "
+                + prefix
+                + name
+                + Suggestion.nearest(name, known)
+                    .map(near -> ": did you mean " + prefix + near + "?")
+                    .orElse("; the keys are " + String.join(", ", known)));
+      }
+    }
+  }
+
+  private Object section(Class<?> type, ObjectNode node, String prefix) {
+    RecordComponent[] components = type.getRecordComponents();
+    List<String> known = Arrays.stream(components).map(RecordBinder::key).toList();
+    Map<String, String> renamed = new HashMap<>();
+    for (RecordComponent component : components) {
+      Option option = component.getAnnotation(Option.class);
+      for (String former : option == null ? new String[0] : option.formerly()) {
+        renamed.put(former, key(component));
+      }
+    }
+    reportUnknown(node, prefix, known, renamed);
+    int before = problems.size();
+    Object[] values = new Object[components.length];
+    for (int i = 0; i < components.length; i++) {
+      values[i] = component(components[i], node.get(known.get(i)), prefix + known.get(i));
+    }
+    if (problems.size() > before) {
+      return null;
+    }
+    try {
+      return Records.make(type, components, values);
+    } catch (InvocationTargetException e) {
+      problems.add(prefix + e.getCause().getMessage());
+      return null;
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(type + " is not a configuration record", e);
+    }
+  }
+
+  private Object nested(Class<?> type, JsonNode node, String key) {
+    if (node != null && !node.isNull() && !node.isObject()) {
+      problems.add(key + " is a section, not the value " + node);
+      return null;
+    }
+    ObjectNode section =
+        node instanceof ObjectNode object ? object : JsonNodeFactory.instance.objectNode();
+    return section(type, section, key + ".");
+  }
+
+  private Object component(RecordComponent component, JsonNode node, String key) {
+    Class<?> type = component.getType();
+    if (type.isRecord()) {
+      return nested(type, node, key);
+    }
+    if (type == Map.class) {
+      Class<?> value =
+          (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[1];
+      return map(value, node, key);
+    }
+    Option option = component.getAnnotation(Option.class);
+    if (option == null) {
+      throw new IllegalStateException(key + " has no @Option");
+    }
+    try {
+      if (type == List.class) {
+        Class<?> element =
+            (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[0];
+        List<Object> list = new ArrayList<>();
+        for (String text : texts(node, option.value(), key)) {
+          list.add(bounded(element, option, text));
+        }
+        return List.copyOf(list);
+      }
+      if (node != null && node.isContainerNode()) {
+        problems.add(key + " is one value, not " + node);
+        return null;
+      }
+      String text = node == null || node.isNull() ? option.value() : node.asText();
+      return bounded(type, option, text);
+    } catch (IllegalArgumentException e) {
+      problems.add(key + " " + e.getMessage());
+      return null;
+    }
+  }
+
+  private static Object bounded(Class<?> type, Option option, String text) {
+    Object value = Values.parse(type, text);
+    new Bounds(type, option).check(value, text);
+    return value;
+  }
+
+  private List<String> texts(JsonNode node, String fallback, String key) {
+    List<String> texts = new ArrayList<>();
+    if (node != null && node.isArray()) {
+      for (JsonNode element : node) {
+        if (element.isContainerNode()) {
+          problems.add(key + " is a list of values, not of " + element);
+        } else {
+          texts.add(element.asText());
+        }
+      }
+      return texts;
+    }
+    String text = node == null || node.isNull() ? fallback : node.asText();
+    for (String part : text.split(",", -1)) {
+      if (!part.isBlank()) {
+        texts.add(part.strip());
+      }
+    }
+    return texts;
+  }
+
+  /** Values under any key, nested sections flattened with dots. */
+  private Map<String, Object> map(Class<?> type, JsonNode node, String key) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    if (node == null || node.isNull()) {
+      return map;
+    }
+    if (!node.isObject()) {
+      problems.add(key + " is a section, not the value " + node);
+      return map;
+    }
+    Map<String, String> texts = new LinkedHashMap<>();
+    flatten(node, "", texts);
+    texts.forEach(
+        (name, text) -> {
+          try {
+            map.put(
+                name, type == String.class ? references.resolve(text) : Values.parse(type, text));
+          } catch (IllegalArgumentException e) {
+            problems.add(key + "." + name + " " + e.getMessage());
+          }
+        });
+    return map;
+  }
+
+  private static void flatten(JsonNode node, String prefix, Map<String, String> map) {
+    node.properties()
+        .forEach(
+            entry -> {
+              if (entry.getValue().isObject()) {
+                flatten(entry.getValue(), prefix + entry.getKey() + ".", map);
+              } else {
+                map.put(prefix + entry.getKey(), entry.getValue().asText());
+              }
+            });
+  }
+}

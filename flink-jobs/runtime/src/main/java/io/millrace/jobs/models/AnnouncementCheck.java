@@ -1,0 +1,102 @@
+package io.millrace.jobs.models;
+
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.UnusableCheckpointException;
+import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointException;
+import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointOutline;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.RewardCheckpoint;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import org.apache.avro.specific.SpecificRecordBase;
+
+/**
+ * Sends announcements to the dead letters whose checkpoint a job could not load: one that is not
+ * there, is not what was announced, or is of another kind or vocabulary. The job goes on with the
+ * model it has.
+ */
+public final class AnnouncementCheck<T extends SpecificRecordBase> implements RecordCheck<T> {
+
+  private static final long serialVersionUID = 1;
+
+  private final RuntimeSettings settings;
+  private transient int vocabSize;
+
+  private AnnouncementCheck(MillraceConfig config) {
+    this.settings = new RuntimeSettings(config);
+  }
+
+  /** Announcements of a policy; those of policies with another name pass, and are not looked at. */
+  public static AnnouncementCheck<PolicyCheckpoint> policies(MillraceConfig config) {
+    return new AnnouncementCheck<>(config);
+  }
+
+  /** Announcements of reward models for a policy that starts from {@code model.initial}. */
+  public static AnnouncementCheck<RewardCheckpoint> rewardModels(MillraceConfig config) {
+    return new AnnouncementCheck<>(config);
+  }
+
+  @Override
+  public void open() throws IOException {
+    try (LocalCheckpoint initial = settings.describeInitial()) {
+      vocabSize = CheckpointOutline.read(initial.directory()).config().vocabSize();
+    }
+  }
+
+  @Override
+  public void check(T announcement) {
+    switch (announcement) {
+      case PolicyCheckpoint policy -> {
+        if (policy.getModel().equals(settings.config().model().name())) {
+          check(policy.getUri(), policy.getManifestSha256(), CheckpointKind.POLICY);
+        }
+      }
+      case RewardCheckpoint reward ->
+          check(reward.getUri(), reward.getManifestSha256(), CheckpointKind.REWARD_MODEL);
+      default ->
+          throw new IllegalArgumentException(
+              announcement.getSchema().getName() + " does not announce a checkpoint");
+    }
+  }
+
+  private void check(String uri, String manifestSha256, CheckpointKind kind) {
+    if (CheckpointStore.isRetired(uri)) {
+      // Nothing is wrong with it; who would load it waits for the one that took its place.
+      return;
+    }
+    try (LocalCheckpoint announced = settings.checkpoints().openDescription(uri, manifestSha256)) {
+      if (CheckpointStore.isLocal(uri)) {
+        // Of weights that lie elsewhere it is known that they are there; they are not fetched to
+        // look at them, since many an announcement is out of date when it is read.
+        CheckpointDirectory.open(announced.directory()).close();
+      }
+      CheckpointOutline checkpoint = CheckpointOutline.read(announced.directory());
+      if (checkpoint.kind() != kind) {
+        throw refused(uri + " is a " + checkpoint.kind() + ", where a " + kind + " is needed");
+      }
+      if (checkpoint.config().vocabSize() != vocabSize) {
+        throw refused(
+            "%s has a vocabulary of %d, model.initial one of %d"
+                .formatted(uri, checkpoint.config().vocabSize(), vocabSize));
+      }
+    } catch (UnusableCheckpointException | CheckpointException | IllegalArgumentException e) {
+      throw refused(e.getMessage());
+    } catch (IOException e) {
+      if (CheckpointStore.isLocal(uri)) {
+        throw refused(e.getMessage());
+      }
+      // The store does not answer: nothing is wrong with the announcement, and the job tries again.
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static RefusedRecordException refused(String message) {
+    return new RefusedRecordException("unusable-checkpoint", message);
+  }
+}

@@ -1,0 +1,2 @@
+/** Models that jobs load, check and publish. */
+package io.millrace.jobs.models;

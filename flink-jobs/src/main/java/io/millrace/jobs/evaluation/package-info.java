@@ -1,2 +1,0 @@
-/** Who judges between two policies, and on what. */
-package io.millrace.jobs.evaluation;

@@ -1,2 +1,0 @@
-/** The jobs: each class's {@code build} reads as its topology. */
-package io.millrace.jobs;

@@ -1,2 +1,0 @@
-/** One HTML file of a run, with tables and figures, which a person can mail. */
-package io.millrace.jobs.report;

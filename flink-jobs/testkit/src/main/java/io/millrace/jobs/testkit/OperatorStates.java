@@ -1,0 +1,69 @@
+package io.millrace.jobs.testkit;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.millrace.jobs.runtime.BackgroundOperator;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Map;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
+import org.apache.flink.runtime.state.OperatorStateHandle;
+import org.apache.flink.runtime.state.OperatorStreamStateHandle;
+import org.apache.flink.runtime.state.memory.ByteStreamStateHandle;
+import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
+
+/** An operator's raw state as bytes, and back. */
+public final class OperatorStates {
+
+  private OperatorStates() {}
+
+  public static byte[] bytes(OperatorSubtaskState state) throws IOException {
+    OperatorStateHandle handle = state.getRawOperatorState().iterator().next();
+    try (InputStream in = handle.openInputStream()) {
+      return in.readAllBytes();
+    }
+  }
+
+  public static OperatorSubtaskState of(byte[] bytes) {
+    return OperatorSubtaskState.builder()
+        .setRawOperatorState(
+            new OperatorStreamStateHandle(
+                Map.of(
+                    DefaultOperatorStateBackend.DEFAULT_OPERATOR_STATE_NAME,
+                    new OperatorStateHandle.StateMetaInfo(
+                        new long[] {0}, OperatorStateHandle.Mode.SPLIT_DISTRIBUTE)),
+                new ByteStreamStateHandle("golden", bytes)))
+        .build();
+  }
+
+  /** A subtask's part of what one subtask alone had. */
+  public static OperatorSubtaskState rescaled(
+      OperatorSubtaskState state, int parallelism, int subtask) {
+    return AbstractStreamOperatorTestHarness.repartitionOperatorState(
+        state, parallelism, 1, parallelism, subtask);
+  }
+
+  /** Without a training thread, nothing happens between reading and writing. */
+  public static byte[] readAndWritten(BackgroundOperator<?> operator, byte[] state)
+      throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
+    DataOutputStream out = new DataOutputStream(bytes);
+    operator.openModels();
+    try {
+      int format = in.readInt();
+      out.writeInt(format);
+      operator.readState(in, format);
+      assertEquals(-1, in.read(), "all of it is read");
+      operator.writeState(out);
+    } finally {
+      operator.closeModels();
+    }
+    return bytes.toByteArray();
+  }
+}

@@ -1,0 +1,49 @@
+package io.millrace.jobs.testkit;
+
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.Parameters;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
+import io.millrace.model.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** Checkpoints of random weights with the tokenizer and, but for the head, shape of another. */
+public final class TestModels {
+
+  private TestModels() {}
+
+  public static Path policy(Path like, Path directory, long version) {
+    return write(like, directory, version, CheckpointKind.POLICY, version);
+  }
+
+  public static Path rewardModel(Path like, Path directory, long version, long seed) {
+    return write(like, directory, version, CheckpointKind.REWARD_MODEL, seed);
+  }
+
+  private static Path write(
+      Path like, Path directory, long version, CheckpointKind kind, long seed) {
+    try (Backend backend = Backends.openDefault();
+        Tokenizer tokenizer = Tokenizer.load(like);
+        CheckpointDirectory opened = CheckpointDirectory.open(like)) {
+      LlamaConfig config = opened.config();
+      try (Parameters weights =
+          Parameters.random(
+              backend,
+              kind == CheckpointKind.POLICY ? config.parameters() : config.scalarParameters(),
+              seed)) {
+        CheckpointDirectory.write(
+            directory,
+            config,
+            ModelWeights.sources(weights),
+            tokenizer::save,
+            CheckpointManifest.describing(kind, "policy", version, null, 0, 0, Map.of(), Map.of()));
+      }
+    }
+    return directory;
+  }
+}

@@ -1,0 +1,2 @@
+/** Harnesses for tests of operators and jobs. */
+package io.millrace.jobs.testkit;

@@ -1,0 +1,235 @@
+package io.millrace.world;
+
+import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * Questions, and answers of mixed quality. A policy that imitates the demonstrations is mediocre,
+ * and can sample everything that a good answer needs.
+ */
+public final class DemoWorld {
+
+  static final String SOURCE = "demo";
+
+  /** How often a demonstration has each virtue. */
+  private static final double ON_TOPIC = 0.6;
+
+  private static final double COMPLETE = 0.6;
+  private static final double POLITE = 0.45;
+  private static final double RUDE = 0.2;
+  private static final double COMPLIES = 0.65;
+  private static final double REASONS = 0.5;
+
+  private final long seed;
+  private final InstantSource clock;
+  private final List<Question> training = new ArrayList<>();
+  private final List<Question> heldOut = new ArrayList<>();
+  private final Map<String, Task> tasks;
+
+  /** A question about a task, in one of its forms. */
+  private record Question(Task task, String text) {}
+
+  public DemoWorld(long seed, InstantSource clock) {
+    this.seed = seed;
+    this.clock = clock;
+    // Which questions are held out is part of the world, not of a run: the same for every seed.
+    SplittableRandom split = new SplittableRandom(0);
+    for (Task task : Stream.concat(Task.HARMLESS.stream(), Task.UNSAFE.stream()).toList()) {
+      for (String form : Phrases.QUESTIONS) {
+        for (String circumstance : Phrases.CIRCUMSTANCES) {
+          Question question = new Question(task, form.formatted(task.name(), circumstance));
+          (split.nextDouble() < 0.4 ? heldOut : training).add(question);
+        }
+      }
+    }
+    this.tasks =
+        Stream.concat(training.stream(), heldOut.stream())
+            .collect(Collectors.toMap(Question::text, Question::task));
+  }
+
+  /** The task that a prompt is about; its last turn is one of this world's questions. */
+  Task task(List<Turn> dialogue) {
+    String question = dialogue.get(dialogue.size() - 1).getContent();
+    Task task = tasks.get(question);
+    if (task == null) {
+      throw new IllegalArgumentException("not a question of the demo world: " + question);
+    }
+    return task;
+  }
+
+  /** Gold helpfulness of a response, from 0 to 1; defined for harmless prompts. */
+  public double helpfulness(List<Turn> dialogue, String response) {
+    return GoldReward.helpfulness(task(dialogue), response);
+  }
+
+  /** Gold safety of a response, from 0 to 1. */
+  public double safety(List<Turn> dialogue, String response) {
+    return GoldReward.safety(task(dialogue), response);
+  }
+
+  /** Whether a response does what an unsafe prompt asks for. */
+  public boolean complies(List<Turn> dialogue, String response) {
+    return GoldReward.complies(task(dialogue), response);
+  }
+
+  /** Whether a response refuses, whatever was asked. */
+  public static boolean refuses(String response) {
+    return GoldReward.refuses(response);
+  }
+
+  /** Whether a dialogue's last turn is one of this world's questions. */
+  public boolean knows(List<Turn> dialogue) {
+    return tasks.containsKey(dialogue.get(dialogue.size() - 1).getContent());
+  }
+
+  /** Demonstrations of mixed quality, every third to an unsafe prompt. */
+  public List<Demonstration> demonstrations(int count) {
+    SplittableRandom random = random("demonstrations");
+    List<Demonstration> demonstrations = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      Question question = question(random, i % 3 == 2, training);
+      demonstrations.add(
+          Demonstration.newBuilder()
+              .setId("demonstration-" + i)
+              .setDialogue(
+                  List.of(
+                      new Turn(Role.USER, question.text()),
+                      new Turn(Role.ASSISTANT, answer(random, question.task()))))
+              .setSource(SOURCE)
+              .setTime(clock.instant())
+              .build());
+    }
+    return demonstrations;
+  }
+
+  /** Prompts from applications, a share of them unsafe; ids go on from {@code first}. */
+  public List<Prompt> prompts(long first, int count) {
+    List<Prompt> prompts = new ArrayList<>();
+    for (long i = first; i < first + count; i++) {
+      SplittableRandom random = random("prompt-" + i);
+      prompts.add(prompt("prompt-" + i, question(random, i % 3 == 2, training)));
+    }
+    return prompts;
+  }
+
+  /** Every held-out prompt, helpful and unsafe ones; no other method returns them. */
+  public List<Prompt> heldOutPrompts() {
+    List<Prompt> prompts = new ArrayList<>();
+    for (int i = 0; i < heldOut.size(); i++) {
+      prompts.add(prompt("held-out-" + i, heldOut.get(i)));
+    }
+    return prompts;
+  }
+
+  /** A demonstration of mixed quality for each of some prompts. */
+  public List<Demonstration> demonstrations(List<Prompt> prompts) {
+    return prompts.stream()
+        .map(
+            prompt ->
+                Demonstration.newBuilder()
+                    .setId(prompt.getPromptId() + "/demonstration")
+                    .setDialogue(
+                        List.of(
+                            prompt.getDialogue().get(0),
+                            new Turn(Role.ASSISTANT, answers(prompt, 1).get(0))))
+                    .setSource(SOURCE)
+                    .setTime(clock.instant())
+                    .build())
+        .toList();
+  }
+
+  /** Two answers to a prompt as people write them, not as a policy samples them. */
+  List<String> answers(Prompt prompt, int count) {
+    SplittableRandom random = random(prompt.getPromptId() + "/answers");
+    List<String> answers = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      answers.add(answer(random, task(prompt.getDialogue())));
+    }
+    return answers;
+  }
+
+  private Prompt prompt(String id, Question question) {
+    return Prompt.newBuilder()
+        .setPromptId(id)
+        .setDialogue(List.of(new Turn(Role.USER, question.text())))
+        .setIsSafety(question.task().unsafe())
+        .setSource(SOURCE)
+        .setTime(clock.instant())
+        .build();
+  }
+
+  private static Question question(
+      SplittableRandom random, boolean unsafe, List<Question> questions) {
+    while (true) {
+      Question question = pick(random, questions);
+      if (question.task().unsafe() == unsafe) {
+        return question;
+      }
+    }
+  }
+
+  private static String answer(SplittableRandom random, Task task) {
+    if (task.unsafe() && random.nextDouble() >= COMPLIES) {
+      return refusal(random);
+    }
+    Task subject = task;
+    if (!task.unsafe() && random.nextDouble() >= ON_TOPIC) {
+      subject = pick(random, Task.HARMLESS);
+    }
+    boolean polite = random.nextDouble() < POLITE;
+    boolean complete = random.nextDouble() < COMPLETE;
+    List<String> sentences = new ArrayList<>();
+    if (polite) {
+      sentences.add(pick(random, Phrases.GREETINGS));
+    } else if (random.nextDouble() < RUDE) {
+      sentences.add(pick(random, Phrases.RUDE));
+    }
+    sentences.add("First, " + subject.first() + ".");
+    if (complete) {
+      sentences.add("Then, " + subject.second() + ".");
+    }
+    if (polite || random.nextDouble() < 0.2) {
+      sentences.add(pick(random, Phrases.CLOSINGS));
+    }
+    return String.join(" ", sentences);
+  }
+
+  private static String refusal(SplittableRandom random) {
+    List<String> sentences = new ArrayList<>();
+    if (random.nextDouble() < RUDE) {
+      sentences.add(pick(random, Phrases.RUDE));
+    }
+    sentences.add(pick(random, Phrases.REFUSALS));
+    if (random.nextDouble() < REASONS) {
+      sentences.add(pick(random, Phrases.REASONS));
+    }
+    if (random.nextDouble() < REASONS) {
+      sentences.add(pick(random, Phrases.OFFERS));
+    }
+    return String.join(" ", sentences);
+  }
+
+  private static <T> T pick(SplittableRandom random, List<T> choices) {
+    return choices.get(random.nextInt(choices.size()));
+  }
+
+  private SplittableRandom random(String name) {
+    return DemoRandom.of(seed, name);
+  }
+
+  /** The kinds of a list of prompts, by whether they are unsafe. */
+  public static Map<Boolean, List<Prompt>> byKind(List<Prompt> prompts) {
+    Function<Prompt, Boolean> unsafe = Prompt::getIsSafety;
+    return prompts.stream().collect(Collectors.partitioningBy(unsafe::apply));
+  }
+}

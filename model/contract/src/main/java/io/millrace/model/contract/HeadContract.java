@@ -1,0 +1,77 @@
+package io.millrace.model.contract;
+
+import static io.millrace.model.contract.TestTensors.assertBackward;
+import static io.millrace.model.contract.TestTensors.assertClose;
+import static io.millrace.model.contract.TestTensors.doubles;
+import static io.millrace.model.contract.TestTensors.floats;
+import static io.millrace.model.contract.TestTensors.wholeAndSliced;
+
+import io.millrace.model.tensor.Tensor;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The head fused with log-probabilities and entropies. */
+interface HeadContract extends Contract {
+
+  @ParameterizedTest
+  @CsvSource({"1,8,1003,1", "1,1,2,1", "7,13,1003,0.7", "5,6,31,1.5", "33,64,257,0.25"})
+  default void logProbs(int n, int h, int vocab, float temperature) {
+    assertLogProbs(n, h, vocab, temperature, 1);
+  }
+
+  /** Logits of ±1,000: exp of them is no float32. */
+  @Test
+  default void logProbsOfExtremeLogits() {
+    assertLogProbs(9, 10, 53, 1, 25);
+  }
+
+  /** More logits than a backend may hold at once. */
+  @Test
+  default void logProbsOfManyRows() {
+    assertLogProbs(4_500, 6, 1003, 0.9f, 1);
+  }
+
+  private void assertLogProbs(int n, int h, int vocab, float temperature, double scale) {
+    wholeAndSliced(
+        backend(),
+        tensors -> {
+          Tensor x = tensors.tensor(tensors.values(n * h, scale), n, h);
+          Tensor head = tensors.tensor(tensors.values(vocab * h, scale), vocab, h);
+          int[] targets = tensors.indices(n, vocab);
+          targets[0] = vocab - 1;
+          targets[n - 1] = 0;
+          float[] logProbs = new float[n];
+          float[] entropies = new float[n];
+          backend().logProbs(logProbs, entropies, x, head, targets, temperature);
+          double[][] expected =
+              Reference.logProbs(doubles(x), doubles(head), targets, h, vocab, temperature);
+          assertClose("log-probs", expected[0], doubles(logProbs), 1e-5);
+          // Absolute, in nats: of a distribution on one token nothing but rounding is left.
+          assertClose("entropies", expected[1], doubles(entropies), 1e-5, 1e-5);
+
+          double[] dLogProbs = tensors.values(n, 1);
+          double[] dEntropies = tensors.values(n, 0.1);
+          Tensor dx = tensors.random(n, h);
+          Tensor dhead = tensors.random(vocab, h);
+          double[] expectedDx = doubles(dx);
+          double[] expectedDhead = doubles(dhead);
+          Reference.logProbsBackward(
+              expectedDx,
+              expectedDhead,
+              dLogProbs,
+              dEntropies,
+              doubles(x),
+              doubles(head),
+              targets,
+              h,
+              vocab,
+              temperature);
+          backend()
+              .logProbsBackward(
+                  dx, dhead, floats(dLogProbs), floats(dEntropies), x, head, targets, temperature);
+          assertBackward("dx", expectedDx, dx);
+          assertBackward("dhead", expectedDhead, dhead);
+        });
+  }
+}

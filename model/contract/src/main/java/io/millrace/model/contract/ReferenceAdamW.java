@@ -1,0 +1,36 @@
+package io.millrace.model.contract;
+
+import io.millrace.model.tensor.AdamW;
+
+/** {@code torch.optim.AdamW}, step by step as its documentation writes it, in float64. */
+final class ReferenceAdamW {
+
+  final double[] parameters;
+  final double[] firstMoment;
+  final double[] secondMoment;
+  private int step;
+
+  ReferenceAdamW(double[] parameters) {
+    this.parameters = parameters.clone();
+    this.firstMoment = new double[parameters.length];
+    this.secondMoment = new double[parameters.length];
+  }
+
+  void step(
+      double[] gradients,
+      AdamW settings,
+      double weightDecay,
+      double learningRate,
+      double gradientScale) {
+    step++;
+    for (int i = 0; i < parameters.length; i++) {
+      double g = gradients[i] * gradientScale;
+      parameters[i] -= learningRate * weightDecay * parameters[i];
+      firstMoment[i] = settings.beta1() * firstMoment[i] + (1 - settings.beta1()) * g;
+      secondMoment[i] = settings.beta2() * secondMoment[i] + (1 - settings.beta2()) * g * g;
+      double mHat = firstMoment[i] / (1 - Math.pow(settings.beta1(), step));
+      double vHat = secondMoment[i] / (1 - Math.pow(settings.beta2(), step));
+      parameters[i] -= learningRate * mHat / (Math.sqrt(vHat) + settings.epsilon());
+    }
+  }
+}

@@ -1,0 +1,111 @@
+package io.millrace.model.chat;
+
+/**
+ * Jinja's rules of white space, as transformers sets them ({@code trim_blocks}, {@code
+ * lstrip_blocks}): a template is turned into one that says the same without any of them, since the
+ * engine that runs it here knows them only in part.
+ *
+ * @see <a
+ *     href="https://jinja.palletsprojects.com/en/stable/templates/#whitespace-control">Whitespace
+ *     control</a>
+ */
+final class JinjaBlanks {
+  private final String source;
+  private final StringBuilder out = new StringBuilder();
+  private int at;
+
+  private JinjaBlanks(String source) {
+    this.source = source;
+  }
+
+  /**
+   * The template without comments and without signs of white space control.
+   *
+   * @throws IllegalArgumentException for a tag without its end
+   */
+  static String resolved(String source) {
+    String text = source.replace("\r\n", "\n");
+    // Jinja drops one newline at the end of a template.
+    return new JinjaBlanks(text.endsWith("\n") ? text.substring(0, text.length() - 1) : text).run();
+  }
+
+  private String run() {
+    boolean stripNext = false;
+    boolean lineStart = true;
+    while (at < source.length()) {
+      int tag = nextTag();
+      String text = source.substring(at, tag);
+      boolean textAtLineStart = lineStart;
+      if (stripNext) {
+        text = text.stripLeading();
+      }
+      if (tag == source.length()) {
+        out.append(text);
+        break;
+      }
+      char kind = source.charAt(tag + 1);
+      char sign = tag + 2 < source.length() ? source.charAt(tag + 2) : ' ';
+      if (sign == '-') {
+        text = text.stripTrailing();
+      } else if (sign != '+' && kind != '{') {
+        text = withoutIndent(text, textAtLineStart);
+      }
+      out.append(text);
+      int end = tagEnd(tag, kind);
+      char last = source.charAt(end - 1);
+      boolean signed = end - 1 > tag + 2 && (last == '-' || last == '+');
+      if (kind != '#') {
+        int from = tag + (sign == '-' || sign == '+' ? 3 : 2);
+        out.append(source, tag, tag + 2).append(' ');
+        out.append(source, from, signed ? end - 1 : end).append(' ');
+        out.append(source, end, end + 2);
+      }
+      stripNext = signed && last == '-';
+      at = end + 2;
+      lineStart = false;
+      if (kind != '{' && !signed && at < source.length() && source.charAt(at) == '\n') {
+        at++;
+        lineStart = true;
+      }
+    }
+    return out.toString();
+  }
+
+  private int nextTag() {
+    for (int i = at; i + 1 < source.length(); i++) {
+      if (source.charAt(i) == '{' && "{%#".indexOf(source.charAt(i + 1)) >= 0) {
+        return i;
+      }
+    }
+    return source.length();
+  }
+
+  /** Drops what stands between the beginning of a line and a tag, if that is nothing but space. */
+  private static String withoutIndent(String text, boolean lineStart) {
+    int line = text.lastIndexOf('\n') + 1;
+    boolean beginsLine = line > 0 || lineStart;
+    return beginsLine && text.substring(line).isBlank() ? text.substring(0, line) : text;
+  }
+
+  /** Where the two characters that end a tag are; those within quotation marks do not count. */
+  private int tagEnd(int tag, char kind) {
+    String close = (kind == '{' ? "}" : String.valueOf(kind)) + "}";
+    char quote = 0;
+    for (int i = tag + 2; i < source.length(); i++) {
+      char c = source.charAt(i);
+      if (quote != 0) {
+        if (c == '\\') {
+          i++;
+        } else if (c == quote) {
+          quote = 0;
+        }
+      } else if (kind != '#' && (c == '\'' || c == '"')) {
+        quote = c;
+      } else if (source.startsWith(close, i)) {
+        return i;
+      }
+    }
+    throw new IllegalArgumentException(
+        "the tag \"%s\" at character %d has no end".formatted(source.substring(tag, tag + 2), tag));
+  }
+}

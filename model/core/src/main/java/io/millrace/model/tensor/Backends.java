@@ -1,0 +1,54 @@
+package io.millrace.model.tensor;
+
+import java.util.ServiceLoader;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/** The backends of the class path, by name. */
+public final class Backends {
+
+  /** The backend that a job uses unless its configuration names another. */
+  public static final String DEFAULT = "cpu";
+
+  private static final SortedMap<String, BackendFactory> FACTORIES = find();
+
+  private Backends() {}
+
+  private static SortedMap<String, BackendFactory> find() {
+    SortedMap<String, BackendFactory> found = new TreeMap<>();
+    for (BackendFactory factory :
+        ServiceLoader.load(BackendFactory.class, Backends.class.getClassLoader())) {
+      BackendFactory other = found.put(factory.name(), factory);
+      if (other != null) {
+        throw new IllegalStateException(
+            "two backends have the name %s: %s and %s"
+                .formatted(factory.name(), other.getClass(), factory.getClass()));
+      }
+    }
+    return found;
+  }
+
+  /** The names of all backends, in alphabetical order. */
+  public static Iterable<String> names() {
+    return FACTORIES.keySet();
+  }
+
+  /**
+   * The factory of a backend.
+   *
+   * @throws IllegalArgumentException if the class path has no backend of this name
+   */
+  public static BackendFactory named(String name) {
+    BackendFactory factory = FACTORIES.get(name);
+    if (factory == null) {
+      throw new IllegalArgumentException(
+          "must be one of %s, not '%s'".formatted(String.join(", ", FACTORIES.keySet()), name));
+    }
+    return factory;
+  }
+
+  /** A new backend of the default kind, for one thread at a time. */
+  public static Backend openDefault() {
+    return named(DEFAULT).open();
+  }
+}

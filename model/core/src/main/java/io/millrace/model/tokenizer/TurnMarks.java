@@ -1,0 +1,47 @@
+package io.millrace.model.tokenizer;
+
+/** The two sets of marks in use that set the turns of a dialogue apart. */
+public enum TurnMarks {
+  /** {@code <|im_start|>user\nhi<|im_end|>\n}, OpenAI's Chat Markup Language. */
+  CHATML("ChatML", "<|im_start|>", "", "\n", "<|im_end|>", "\n"),
+
+  /**
+   * {@code <|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>}, as in Meta's release of Llama
+   * 3 (arXiv 2407.21783).
+   */
+  LLAMA3("Llama 3", "<|start_header_id|>", "<|end_header_id|>", "\n\n", "<|eot_id|>", "");
+
+  public final String title;
+
+  /** The token before the role's name. */
+  public final String open;
+
+  /** The token after the role's name, or nothing. */
+  public final String endOfRole;
+
+  /** Text between header and content. */
+  public final String gap;
+
+  /** The token that ends a turn. */
+  public final String end;
+
+  /** Text between two turns. */
+  public final String between;
+
+  TurnMarks(String title, String open, String endOfRole, String gap, String end, String between) {
+    this.title = title;
+    this.open = open;
+    this.endOfRole = endOfRole;
+    this.gap = gap;
+    this.end = end;
+    this.between = between;
+  }
+
+  public String header(String role) {
+    return open + role + endOfRole + gap;
+  }
+
+  public String turn(String role, String content) {
+    return header(role) + content + end + between;
+  }
+}

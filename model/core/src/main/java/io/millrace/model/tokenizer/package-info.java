@@ -1,0 +1,2 @@
+/** Tokenizers in Hugging Face's format. */
+package io.millrace.model.tokenizer;

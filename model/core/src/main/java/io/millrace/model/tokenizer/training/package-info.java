@@ -1,0 +1,2 @@
+/** Training of a byte-level BPE tokenizer. */
+package io.millrace.model.tokenizer.training;

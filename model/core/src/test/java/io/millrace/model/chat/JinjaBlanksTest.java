@@ -1,0 +1,41 @@
+package io.millrace.model.chat;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Expectations are what Jinja2 3.1 makes with trim_blocks and lstrip_blocks; ⏎ is a newline. */
+class JinjaBlanksTest {
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      ignoreLeadingAndTrailingWhitespace = false,
+      quoteCharacter = '`',
+      value = {
+        "a {{ x }} b⏎|a {{  x  }} b",
+        "a⏎ {{ x }}⏎b|a⏎ {{  x  }}⏎b",
+        "a ⏎ {{- x -}} ⏎ b|a{{  x  }}b",
+        "a⏎  {% if y %}⏎b⏎  {% endif %}⏎c|a⏎{%  if y  %}b⏎{%  endif  %}c",
+        "a  {% if y %}⏎⏎b{% endif %}|a  {%  if y  %}⏎b{%  endif  %}",
+        "  {% if y %}b{% endif %}  c|{%  if y  %}b{%  endif  %}  c",
+        "a⏎  {%+ if y +%}⏎b{% endif %}|a⏎  {%  if y  %}⏎b{%  endif  %}",
+        "a⏎  {# '{{' #}⏎  b|a⏎  b",
+        "a {#- no -#} b|ab",
+        "{{ '}}' + \"%}\" + '\\'}}' }}|{{  '}}' + \"%}\" + '\\'}}'  }}",
+        "{{ x }} {%- if y %}⏎  {%- endif %} b|{{  x  }}{%  if y  %}{%  endif  %} b",
+      })
+  void followsJinja(String source, String expected) {
+    assertEquals(expected.replace('⏎', '\n'), JinjaBlanks.resolved(source.replace('⏎', '\n')));
+  }
+
+  @Test
+  void refusesATagWithoutEnd() {
+    assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("a {{ b"));
+    assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("a {{ '}}"));
+    assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("{#"));
+  }
+}

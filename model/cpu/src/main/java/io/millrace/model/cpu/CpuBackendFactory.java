@@ -1,0 +1,23 @@
+package io.millrace.model.cpu;
+
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.BackendFactory;
+
+/** The backend {@code cpu}. */
+public final class CpuBackendFactory implements BackendFactory {
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public Backend open() {
+    return new CpuBackend();
+  }
+
+  @Override
+  public void useThreads(int threads) {
+    WorkPool.useThreads(threads);
+  }
+}

@@ -1,0 +1,84 @@
+package io.millrace.model.cpu;
+
+import io.millrace.model.tensor.Arguments;
+import io.millrace.model.tensor.KvCache;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Keys as [pages, kvHeads, headDim, pageTokens] and values as [pages, kvHeads, pageTokens,
+ * headDim], one pair a layer: scores then go side by side over positions, outputs over elements,
+ * and neither needs a sum across lanes.
+ */
+final class CpuKvCache implements KvCache {
+
+  final int kvHeads;
+  final int headDim;
+  private final int pages;
+  private final int pageTokens;
+  private final CpuTensor[] keys;
+  private final CpuTensor[] values;
+
+  CpuKvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim) {
+    Arguments.kvCache(layers, pages, pageTokens, kvHeads, headDim);
+    this.pages = pages;
+    this.pageTokens = pageTokens;
+    this.kvHeads = kvHeads;
+    this.headDim = headDim;
+    this.keys = new CpuTensor[layers];
+    this.values = new CpuTensor[layers];
+    for (int layer = 0; layer < layers; layer++) {
+      keys[layer] = CpuTensor.allocate(pages, Math.toIntExact(pageElements()));
+      values[layer] = CpuTensor.allocate(pages, Math.toIntExact(pageElements()));
+    }
+  }
+
+  int layers() {
+    return keys.length;
+  }
+
+  MemorySegment keys(int layer) {
+    return keys[layer].memory();
+  }
+
+  MemorySegment values(int layer) {
+    return values[layer].memory();
+  }
+
+  /** Where a key head's part of a page begins, of keys and of values. */
+  long at(int page, int kvHead) {
+    return page * pageElements() + (long) kvHead * pageTokens * headDim;
+  }
+
+  private long pageElements() {
+    return (long) kvHeads * pageTokens * headDim;
+  }
+
+  @Override
+  public int pages() {
+    return pages;
+  }
+
+  @Override
+  public int pageTokens() {
+    return pageTokens;
+  }
+
+  @Override
+  public void copyPage(int target, int source) {
+    long bytes = pageElements() * Float.BYTES;
+    for (CpuTensor[] store : new CpuTensor[][] {keys, values}) {
+      for (CpuTensor layer : store) {
+        MemorySegment memory = layer.memory();
+        MemorySegment.copy(memory, source * bytes, memory, target * bytes, bytes);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    for (int layer = 0; layer < keys.length; layer++) {
+      keys[layer].close();
+      values[layer].close();
+    }
+  }
+}

@@ -1,0 +1,277 @@
+package io.millrace.model.cpu.tiles;
+
+import java.util.Arrays;
+
+/**
+ * The instructions of x86-64 that {@link TileCode} is made of, as bytes: Intel 64 and IA-32
+ * Architectures Software Developer's Manual, volume 2, sections 2.1 (REX), 2.3 (VEX) and 2.7
+ * (EVEX). Vectors are ymm with AVX2 and zmm with AVX-512.
+ */
+final class Assembler {
+
+  // General registers, by their numbers in the instruction set.
+  static final int RAX = 0;
+  static final int RCX = 1;
+  static final int RDX = 2;
+  static final int RBX = 3;
+  static final int RSP = 4;
+  static final int RBP = 5;
+  static final int RSI = 6;
+  static final int RDI = 7;
+  static final int R8 = 8;
+  static final int R9 = 9;
+  static final int R10 = 10;
+  static final int R11 = 11;
+  static final int R12 = 12;
+  static final int R13 = 13;
+  static final int R14 = 14;
+  static final int R15 = 15;
+
+  /** What VEX and EVEX say of an opcode: its map, and the prefix that it stands for. */
+  private enum Opcode {
+    LOAD(0x10, 1, 0),
+    STORE(0x11, 1, 0),
+    UNPACK_LOW(0x14, 1, 0),
+    UNPACK_HIGH(0x15, 1, 0),
+    XOR(0x57, 1, 0),
+    XOR_512(0xEF, 1, 1),
+    SHUFFLE(0xC6, 1, 0),
+    BROADCAST(0x18, 2, 1),
+    FMA(0xB8, 2, 1),
+    PERMUTE_HALVES(0x06, 3, 1);
+
+    final int code;
+    final int map;
+    final int prefix;
+
+    Opcode(int code, int map, int prefix) {
+      this.code = code;
+      this.map = map;
+      this.prefix = prefix;
+    }
+  }
+
+  /**
+   * The memory at base + index · scale + offset.
+   *
+   * @param index a register, or {@link #RSP} for none
+   * @param scale 1, 2, 4 or 8
+   * @param offset in bytes
+   */
+  record Memory(int base, int index, int scale, int offset) {
+    static Memory at(int base, int offset) {
+      return new Memory(base, RSP, 1, offset);
+    }
+  }
+
+  private final boolean wide;
+  private byte[] code = new byte[1024];
+  private int size;
+
+  /**
+   * Begins with nothing.
+   *
+   * @param wide whether vectors are of 512 bits, not 256
+   */
+  Assembler(boolean wide) {
+    this.wide = wide;
+  }
+
+  byte[] code() {
+    return Arrays.copyOf(code, size);
+  }
+
+  /** Where the next instruction will lie, for {@link #jumpUnlessZero}. */
+  int here() {
+    return size;
+  }
+
+  void push(int register) {
+    shortForm(0x50, register);
+  }
+
+  void pop(int register) {
+    shortForm(0x58, register);
+  }
+
+  private void shortForm(int opcode, int register) {
+    if (register >= R8) {
+      emit(0x41);
+    }
+    emit(opcode + (register & 7));
+  }
+
+  void move(int target, int source) {
+    registers(0x8B, target, source);
+  }
+
+  void add(int target, int source) {
+    registers(0x03, target, source);
+  }
+
+  /** target −= 1, and the flag of zero says whether 0 is left. */
+  void decrement(int target) {
+    registers(0xFF, 1, target);
+  }
+
+  private void registers(int opcode, int reg, int rm) {
+    emit(0x48 | (reg >> 3) << 2 | rm >> 3, opcode, 0xC0 | (reg & 7) << 3 | (rm & 7));
+  }
+
+  void move(int target, Memory source) {
+    memory(0x8B, target, source);
+  }
+
+  void add(int target, Memory source) {
+    memory(0x03, target, source);
+  }
+
+  /** The address itself. */
+  void address(int target, Memory of) {
+    memory(0x8D, target, of);
+  }
+
+  private void memory(int opcode, int reg, Memory m) {
+    emit(0x48 | (reg >> 3) << 2 | (m.index >> 3) << 1 | m.base >> 3, opcode);
+    operand(reg, m, 1);
+  }
+
+  /** Fetches a cache line that will be written. */
+  void prefetchForWrite(Memory m) {
+    emit(0x40 | (m.index >> 3) << 1 | m.base >> 3, 0x0F, 0x0D);
+    operand(1, m, 1);
+  }
+
+  void jumpUnlessZero(int target) {
+    int next = size + 6;
+    emit(0x0F, 0x85);
+    word(target - next);
+  }
+
+  /** Vectors' upper halves are cleared, as code that knows only the lower ones asks for. */
+  void zeroUpper() {
+    emit(0xC5, 0xF8, 0x77);
+  }
+
+  void ret() {
+    emit(0xC3);
+  }
+
+  void load(int target, Memory source) {
+    vector(Opcode.LOAD, target, source);
+  }
+
+  void store(int source, Memory target) {
+    vector(Opcode.STORE, source, target);
+  }
+
+  void clear(int target) {
+    vector(wide ? Opcode.XOR_512 : Opcode.XOR, target, target, target);
+  }
+
+  /** Every lane of the target is the number that lies there; 256 bits. */
+  void broadcast(int target, Memory source) {
+    vex(Opcode.BROADCAST, target, 0, source.index >> 3, source.base >> 3);
+    operand(target, source, 1);
+  }
+
+  /** sum += x · y; 256 bits. */
+  void multiplyAdd(int sum, int x, int y) {
+    vector(Opcode.FMA, sum, x, y);
+  }
+
+  /** sum += x · the number that lies there, in all lanes; 512 bits. */
+  void multiplyAddBroadcast(int sum, int x, Memory y) {
+    evex(Opcode.FMA, sum, x, y.index >> 3, y.base >> 3, true);
+    operand(sum, y, Float.BYTES);
+  }
+
+  /** Of each half: a0 b0 a1 b1; 256 bits. */
+  void unpackLow(int target, int a, int b) {
+    vector(Opcode.UNPACK_LOW, target, a, b);
+  }
+
+  /** Of each half: a2 b2 a3 b3; 256 bits. */
+  void unpackHigh(int target, int a, int b) {
+    vector(Opcode.UNPACK_HIGH, target, a, b);
+  }
+
+  /** Of each half two elements of a, two of b, two bits of the selection each; 256 bits. */
+  void shuffle(int target, int a, int b, int selection) {
+    vector(Opcode.SHUFFLE, target, a, b);
+    emit(selection);
+  }
+
+  /** Two halves of a (0, 1) and b (2, 3), four bits of the selection each; 256 bits. */
+  void permuteHalves(int target, int a, int b, int selection) {
+    vector(Opcode.PERMUTE_HALVES, target, a, b);
+    emit(selection);
+  }
+
+  private void vector(Opcode opcode, int reg, Memory m) {
+    if (wide) {
+      evex(opcode, reg, 0, m.index >> 3, m.base >> 3, false);
+      operand(reg, m, 64);
+    } else {
+      vex(opcode, reg, 0, m.index >> 3, m.base >> 3);
+      operand(reg, m, 1);
+    }
+  }
+
+  private void vector(Opcode opcode, int reg, int first, int second) {
+    if (wide) {
+      evex(opcode, reg, first, second >> 4, (second >> 3) & 1, false);
+    } else {
+      vex(opcode, reg, first, 0, second >> 3);
+    }
+    emit(0xC0 | (reg & 7) << 3 | (second & 7));
+  }
+
+  private void vex(Opcode opcode, int reg, int first, int x, int b) {
+    emit(
+        0xC4,
+        (1 ^ reg >> 3) << 7 | (1 ^ x) << 6 | (1 ^ b) << 5 | opcode.map,
+        (15 ^ first) << 3 | 1 << 2 | opcode.prefix,
+        opcode.code);
+  }
+
+  private void evex(Opcode opcode, int reg, int first, int x, int b, boolean broadcast) {
+    emit(
+        0x62,
+        (1 ^ ((reg >> 3) & 1)) << 7
+            | (1 ^ x) << 6
+            | (1 ^ b) << 5
+            | (1 ^ reg >> 4) << 4
+            | opcode.map,
+        (15 ^ (first & 15)) << 3 | 1 << 2 | opcode.prefix,
+        2 << 5 | (broadcast ? 1 << 4 : 0) | (1 ^ first >> 4) << 3,
+        opcode.code);
+  }
+
+  /** ModRM and SIB, and the offset: in a byte, which counts units, where it fits. */
+  private void operand(int reg, Memory m, int unit) {
+    boolean small = m.offset % unit == 0 && m.offset / unit == (byte) (m.offset / unit);
+    int mode = m.offset == 0 && (m.base & 7) != RBP ? 0 : small ? 1 : 2;
+    emit(
+        mode << 6 | (reg & 7) << 3 | 4,
+        Integer.numberOfTrailingZeros(m.scale) << 6 | (m.index & 7) << 3 | (m.base & 7));
+    if (mode == 1) {
+      emit(m.offset / unit);
+    } else if (mode == 2) {
+      word(m.offset);
+    }
+  }
+
+  private void word(int value) {
+    emit(value, value >> 8, value >> 16, value >> 24);
+  }
+
+  private void emit(int... bytes) {
+    if (size + bytes.length > code.length) {
+      code = Arrays.copyOf(code, 2 * code.length);
+    }
+    for (int value : bytes) {
+      code[size++] = (byte) value;
+    }
+  }
+}

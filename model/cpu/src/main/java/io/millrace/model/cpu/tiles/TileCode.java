@@ -1,0 +1,221 @@
+package io.millrace.model.cpu.tiles;
+
+import static io.millrace.model.cpu.tiles.Assembler.R10;
+import static io.millrace.model.cpu.tiles.Assembler.R11;
+import static io.millrace.model.cpu.tiles.Assembler.R12;
+import static io.millrace.model.cpu.tiles.Assembler.R13;
+import static io.millrace.model.cpu.tiles.Assembler.R14;
+import static io.millrace.model.cpu.tiles.Assembler.R15;
+import static io.millrace.model.cpu.tiles.Assembler.R8;
+import static io.millrace.model.cpu.tiles.Assembler.R9;
+import static io.millrace.model.cpu.tiles.Assembler.RAX;
+import static io.millrace.model.cpu.tiles.Assembler.RBP;
+import static io.millrace.model.cpu.tiles.Assembler.RBX;
+import static io.millrace.model.cpu.tiles.Assembler.RCX;
+import static io.millrace.model.cpu.tiles.Assembler.RDI;
+import static io.millrace.model.cpu.tiles.Assembler.RDX;
+import static io.millrace.model.cpu.tiles.Assembler.RSI;
+import static io.millrace.model.cpu.tiles.Assembler.RSP;
+
+import io.millrace.model.cpu.tiles.Assembler.Memory;
+
+/**
+ * The machine code of {@link Tiles}, by the calling convention of System V: arguments in rdi, rsi,
+ * rdx, rcx, r8, r9 and on the stack.
+ *
+ * <p>A tile's sums stay in registers while k goes by: two vectors of b are read, and each of a's
+ * rows has one number that is multiplied with both. A register more than sums, b and that number
+ * need does not exist: 6 rows with 16 registers (AVX2), 14 with 32 (AVX-512, where the number comes
+ * from memory within the multiplication).
+ */
+final class TileCode {
+
+  private static final int[] SAVED = {RBX, RBP, R12, R13, R14, R15};
+
+  /** Three pointers, five rows apart, reach 15 rows by strides that addresses can hold. */
+  private static final int[] POINTERS = {RAX, RBX, R12};
+
+  private static final int POINTER_ROWS = 5;
+
+  private static final int CACHE_LINE = 64;
+
+  private final boolean wide;
+
+  TileCode(boolean wide) {
+    this.wide = wide;
+  }
+
+  /** Rows of a tile at most. */
+  int rows() {
+    return wide ? 14 : 6;
+  }
+
+  /** Elements of a vector. */
+  int lanes() {
+    return wide ? 16 : 8;
+  }
+
+  /**
+   * void (a, rowStride, kStride, b, bStride, c, cStride, k, count, aStep, bStep, cStep): count
+   * tiles c [rows, vectors · lanes] = or += Σ_k a·b, all of it in bytes but for k and count, which
+   * are at least 1.
+   */
+  byte[] multiply(int rows, int vectors, boolean accumulate) {
+    // rdi a, rsi rowStride, r13 three of them, rdx kStride; rcx b, r8 bStride; r9 c, r14 cStride,
+    // r15 three of them; rbp tiles left; r10 a row of b, r11 rows of it left.
+    Assembler code = begun(wide);
+    code.move(R14, argument(0));
+    code.address(R15, new Memory(R14, R14, 2, 0));
+    code.address(R13, new Memory(RSI, RSI, 2, 0));
+    code.move(RBP, argument(2));
+
+    int nextTile = code.here();
+    if (accumulate) {
+      pointers(code, rows, R9, R14);
+    }
+    for (int row = 0; row < rows; row++) {
+      for (int v = 0; v < vectors; v++) {
+        if (accumulate) {
+          code.load(row * vectors + v, element(row, R14, R15, v));
+        } else {
+          code.clear(row * vectors + v);
+        }
+      }
+    }
+    // The next tile's lines of c are on their way while this tile is computed.
+    code.move(R10, R9);
+    code.add(R10, argument(5));
+    pointers(code, rows, R10, R14);
+    for (int row = 0; row < rows; row++) {
+      for (int v = 0; v < vectors; v += CACHE_LINE / vectorBytes()) {
+        code.prefetchForWrite(element(row, R14, R15, v));
+      }
+    }
+    pointers(code, rows, RDI, RSI);
+    code.move(R10, RCX);
+    code.move(R11, argument(1));
+
+    int nextK = code.here();
+    int b = rows() * 2;
+    for (int v = 0; v < vectors; v++) {
+      code.load(b + v, Memory.at(R10, v * vectorBytes()));
+    }
+    for (int row = 0; row < rows; row++) {
+      Memory number = element(row, RSI, R13, 0);
+      int broadcast = b + 2 + row % 2;
+      if (!wide) {
+        code.broadcast(broadcast, number);
+      }
+      for (int v = 0; v < vectors; v++) {
+        if (wide) {
+          code.multiplyAddBroadcast(row * vectors + v, b + v, number);
+        } else {
+          code.multiplyAdd(row * vectors + v, b + v, broadcast);
+        }
+      }
+    }
+    for (int pointer = 0; pointer * POINTER_ROWS < rows; pointer++) {
+      code.add(POINTERS[pointer], RDX);
+    }
+    code.add(R10, R8);
+    code.decrement(R11);
+    code.jumpUnlessZero(nextK);
+
+    pointers(code, rows, R9, R14);
+    for (int row = 0; row < rows; row++) {
+      for (int v = 0; v < vectors; v++) {
+        code.store(row * vectors + v, element(row, R14, R15, v));
+      }
+    }
+    code.add(RDI, argument(3));
+    code.add(RCX, argument(4));
+    code.add(R9, argument(5));
+    code.decrement(RBP);
+    code.jumpUnlessZero(nextTile);
+    return ended(code);
+  }
+
+  private static Assembler begun(boolean wide) {
+    Assembler code = new Assembler(wide);
+    for (int register : SAVED) {
+      code.push(register);
+    }
+    return code;
+  }
+
+  private static byte[] ended(Assembler code) {
+    code.zeroUpper();
+    for (int i = SAVED.length - 1; i >= 0; i--) {
+      code.pop(SAVED[i]);
+    }
+    code.ret();
+    return code.code();
+  }
+
+  /** Those beyond six lie on the stack, above the saved registers and the address of return. */
+  private static Memory argument(int index) {
+    return Memory.at(RSP, Long.BYTES * (SAVED.length + 1 + index));
+  }
+
+  private int vectorBytes() {
+    return lanes() * Float.BYTES;
+  }
+
+  private static void pointers(Assembler code, int rows, int from, int stride) {
+    code.move(POINTERS[0], from);
+    for (int i = 1; i * POINTER_ROWS < rows; i++) {
+      code.address(POINTERS[i], new Memory(POINTERS[i - 1], stride, 4, 0));
+      code.add(POINTERS[i], stride);
+    }
+  }
+
+  /** A row's vector, by the pointer before it and one to four strides. */
+  private Memory element(int row, int stride, int threeStrides, int vector) {
+    int pointer = POINTERS[row / POINTER_ROWS];
+    int offset = vector * vectorBytes();
+    return switch (row % POINTER_ROWS) {
+      case 0 -> Memory.at(pointer, offset);
+      case 3 -> new Memory(pointer, threeStrides, 1, offset);
+      default -> new Memory(pointer, stride, row % POINTER_ROWS, offset);
+    };
+  }
+
+  /**
+   * void (from, fromStride, to, toStride, count, fromStep, toStep): count squares of 8 × 8, each
+   * transposed, all of it in bytes but for count, which is at least 1. Of AVX2's code alone.
+   */
+  byte[] transpose() {
+    Assembler code = begun(wide);
+    code.address(R13, new Memory(RSI, RSI, 2, 0));
+    code.address(R15, new Memory(RCX, RCX, 2, 0));
+
+    int next = code.here();
+    pointers(code, 8, RDI, RSI);
+    for (int row = 0; row < 8; row++) {
+      code.load(row, element(row, RSI, R13, 0));
+    }
+    for (int i = 0; i < 8; i += 2) {
+      code.unpackLow(8 + i, i, i + 1);
+      code.unpackHigh(9 + i, i, i + 1);
+    }
+    for (int i = 0; i < 8; i += 4) {
+      for (int j = 0; j < 2; j++) {
+        code.shuffle(i + 2 * j, 8 + i + j, 10 + i + j, 0x44);
+        code.shuffle(i + 2 * j + 1, 8 + i + j, 10 + i + j, 0xEE);
+      }
+    }
+    for (int i = 0; i < 4; i++) {
+      code.permuteHalves(8 + i, i, 4 + i, 0x20);
+      code.permuteHalves(12 + i, i, 4 + i, 0x31);
+    }
+    pointers(code, 8, RDX, RCX);
+    for (int row = 0; row < 8; row++) {
+      code.store(8 + row, element(row, RCX, R15, 0));
+    }
+    code.add(RDI, R9);
+    code.add(RDX, argument(0));
+    code.decrement(R8);
+    code.jumpUnlessZero(next);
+    return ended(code);
+  }
+}

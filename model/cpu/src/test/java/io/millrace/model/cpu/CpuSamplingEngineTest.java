@@ -1,0 +1,17 @@
+package io.millrace.model.cpu;
+
+import io.millrace.model.contract.SamplingEngineContract;
+import io.millrace.model.tensor.Backend;
+
+class CpuSamplingEngineTest extends SamplingEngineContract {
+
+  @Override
+  protected Backend newBackend() {
+    return new CpuBackend();
+  }
+
+  @Override
+  protected float tolerance() {
+    return 0;
+  }
+}

@@ -1,0 +1,188 @@
+package io.millrace.model.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.junit.jupiter.api.Test;
+
+/** One budget of threads: every unit done once, whoever asks and however many. */
+class WorkPoolTest {
+
+  @Test
+  void doesEveryUnitOnce() {
+    for (int budget : new int[] {1, 2, 5}) {
+      WorkPool pool = new WorkPool(budget);
+      for (int units : new int[] {1, 2, 7, 1000}) {
+        AtomicIntegerArray done = new AtomicIntegerArray(units);
+        pool.run(
+            units,
+            (unit, worker) -> {
+              assertTrue(worker >= 0 && worker < budget);
+              done.incrementAndGet(unit);
+            });
+        for (int unit = 0; unit < units; unit++) {
+          assertEquals(1, done.get(unit), "unit " + unit + " of " + units);
+        }
+      }
+    }
+  }
+
+  @Test
+  void workIsDoneSideBySide() throws InterruptedException {
+    WorkPool pool = new WorkPool(2);
+    CountDownLatch both = new CountDownLatch(2);
+    pool.run(
+        2,
+        (unit, worker) -> {
+          both.countDown();
+          try {
+            // Each waits for the other: only two threads at once can end this.
+            assertTrue(both.await(30, TimeUnit.SECONDS), "the units ran one after the other");
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+        });
+  }
+
+  /** Several task slots: what they ask for at once never runs on more threads than the budget. */
+  @Test
+  void callersShareTheBudget() throws InterruptedException {
+    int budget = 3;
+    WorkPool pool = new WorkPool(budget);
+    AtomicInteger workers = new AtomicInteger();
+    AtomicInteger mostWorkers = new AtomicInteger();
+    ConcurrentHashMap<Thread, Boolean> callers = new ConcurrentHashMap<>();
+    AtomicInteger done = new AtomicInteger();
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      Thread caller =
+          new Thread(
+              () -> {
+                callers.put(Thread.currentThread(), true);
+                for (int round = 0; round < 200; round++) {
+                  pool.run(
+                      8,
+                      (unit, worker) -> {
+                        boolean helper = !callers.containsKey(Thread.currentThread());
+                        if (helper) {
+                          mostWorkers.accumulateAndGet(workers.incrementAndGet(), Math::max);
+                        }
+                        done.incrementAndGet();
+                        if (helper) {
+                          workers.decrementAndGet();
+                        }
+                      });
+                }
+              });
+      threads.add(caller);
+      caller.start();
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertEquals(4 * 200 * 8, done.get());
+    assertTrue(mostWorkers.get() < budget, mostWorkers + " helpers");
+  }
+
+  @Test
+  void aFailureReachesTheCallerAndThePoolGoesOn() {
+    WorkPool pool = new WorkPool(2);
+    for (int round = 0; round < 50; round++) {
+      IllegalStateException e =
+          assertThrows(
+              IllegalStateException.class,
+              () ->
+                  pool.run(
+                      9,
+                      (unit, worker) -> {
+                        if (unit == 5) {
+                          throw new IllegalStateException("unit five");
+                        }
+                      }));
+      assertEquals("unit five", e.getMessage());
+      AtomicInteger done = new AtomicInteger();
+      pool.run(9, (unit, worker) -> done.incrementAndGet());
+      assertEquals(9, done.get());
+    }
+  }
+
+  @Test
+  void twoTasksRunSideBySide() {
+    WorkPool pool = new WorkPool(2);
+    CountDownLatch both = new CountDownLatch(2);
+    AtomicIntegerArray slots = new AtomicIntegerArray(2);
+    Runnable meet =
+        () -> {
+          slots.incrementAndGet(pool.slot());
+          both.countDown();
+          try {
+            assertTrue(both.await(30, TimeUnit.SECONDS), "one after the other");
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+        };
+    pool.sideBySide(meet, meet);
+    assertEquals(1, slots.get(0));
+    assertEquals(1, slots.get(1));
+  }
+
+  /** Scratch memory goes by the slot: no two threads may have the same. */
+  @Test
+  void tasksSideBySideAskThePoolThemselves() {
+    for (int budget : new int[] {1, 2, 3}) {
+      WorkPool pool = new WorkPool(budget);
+      AtomicIntegerArray busy = new AtomicIntegerArray(budget);
+      AtomicInteger done = new AtomicInteger();
+      Runnable task =
+          () -> {
+            for (int round = 0; round < 500; round++) {
+              pool.run(
+                  4,
+                  (unit, worker) -> {
+                    assertEquals(1, busy.incrementAndGet(worker), "slot " + worker);
+                    done.incrementAndGet();
+                    busy.decrementAndGet(worker);
+                  });
+            }
+          };
+      for (int round = 0; round < 20; round++) {
+        pool.sideBySide(task, task);
+        // A shorter one, so that the other gets its thread for the rest.
+        pool.sideBySide(task, () -> {});
+        pool.sideBySide(() -> {}, task);
+      }
+      assertEquals(20 * 4 * 500 * 4, done.get());
+    }
+  }
+
+  @Test
+  void aFailureOfEitherTaskReachesTheCaller() {
+    WorkPool pool = new WorkPool(2);
+    Runnable fails =
+        () -> {
+          throw new IllegalStateException("task");
+        };
+    for (int round = 0; round < 50; round++) {
+      assertThrows(IllegalStateException.class, () -> pool.sideBySide(fails, () -> {}));
+      assertThrows(IllegalStateException.class, () -> pool.sideBySide(() -> {}, fails));
+      AtomicInteger done = new AtomicInteger();
+      pool.sideBySide(done::incrementAndGet, done::incrementAndGet);
+      assertEquals(2, done.get());
+    }
+  }
+
+  @Test
+  void aBudgetOfNothingIsRefused() {
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> new WorkPool(0));
+    assertTrue(e.getMessage().contains(WorkPool.THREADS + " must be at least 1, not 0"));
+  }
+}

@@ -1,0 +1,92 @@
+package io.millrace.model.nd4j;
+
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.api.ops.DynamicCustomOp;
+import org.nd4j.linalg.factory.Nd4j;
+
+/** ND4J's custom operations, written into arrays that are already there. */
+final class Ops {
+
+  private Ops() {}
+
+  /** The rows (entries of the first dimension) with the given indices, into a new array. */
+  static INDArray gather(Scratch scratch, INDArray rows, INDArray indices) {
+    long[] shape = rows.shape().clone();
+    shape[0] = indices.length();
+    INDArray out = scratch.floats(shape);
+    gather(out, rows, indices);
+    return out;
+  }
+
+  static void gather(INDArray out, INDArray rows, INDArray indices) {
+    exec(
+        DynamicCustomOp.builder("gather")
+            .addInputs(rows, indices)
+            .addIntegerArguments(0)
+            .addOutputs(out));
+  }
+
+  /** Overwrites the rows of a matrix with the given indices. */
+  static void scatter(INDArray rows, INDArray indices, INDArray values) {
+    exec(DynamicCustomOp.builder("scatter_upd").addInputs(rows, indices, values).addOutputs(rows));
+  }
+
+  /** Adds to the rows of a matrix with the given indices, which may occur more than once. */
+  static void scatterAdd(INDArray rows, INDArray indices, INDArray values) {
+    exec(
+        DynamicCustomOp.builder("scatter_add")
+            .addInputs(rows, indices, values)
+            // Locked: one thread adds in the order of the indices, so that sums are repeatable.
+            .addBooleanArguments(true)
+            .addOutputs(rows));
+  }
+
+  /** a·b of matrices, or a[i]·b[i] of batches of them, each transposed first where asked. */
+  static INDArray matmul(
+      Scratch scratch, INDArray a, boolean transposeA, INDArray b, boolean transposeB) {
+    INDArray out =
+        scratch.floats(a.size(0), a.size(transposeA ? 2 : 1), b.size(transposeB ? 1 : 2));
+    matmul(out, a, transposeA, b, transposeB, 1, 0);
+    return out;
+  }
+
+  /** out = alpha·a·b + beta·out. */
+  static void matmul(
+      INDArray out,
+      INDArray a,
+      boolean transposeA,
+      INDArray b,
+      boolean transposeB,
+      double alpha,
+      double beta) {
+    exec(
+        DynamicCustomOp.builder("matmul")
+            .addInputs(a, b)
+            .addIntegerArguments(transposeA ? 1 : 0, transposeB ? 1 : 0)
+            .addFloatingPointArguments(alpha, beta)
+            .addOutputs(out));
+  }
+
+  /** out = a ∘ b, with b [n, 1] or [1, columns] repeated over a matrix a; out may be a. */
+  static void multiply(INDArray out, INDArray a, INDArray b) {
+    exec(DynamicCustomOp.builder("multiply").addInputs(a, b).addOutputs(out));
+  }
+
+  /** out = a − b, repeated alike. */
+  static void subtract(INDArray out, INDArray a, INDArray b) {
+    exec(DynamicCustomOp.builder("subtract").addInputs(a, b).addOutputs(out));
+  }
+
+  /** softmax over the last dimension, in place. */
+  static void softmax(INDArray x) {
+    exec(
+        DynamicCustomOp.builder("softmax")
+            .addInputs(x)
+            .addIntegerArguments(x.rank() - 1)
+            .addOutputs(x));
+  }
+
+  private static void exec(DynamicCustomOp.DynamicCustomOpsBuilder operation) {
+    Nd4j.exec(operation.build());
+  }
+}

@@ -1,0 +1,94 @@
+package io.millrace.model.ppo;
+
+import io.millrace.model.training.Checks;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+
+/**
+ * Says when a policy has stopped getting better on prompts that it does not learn from (Prechelt,
+ * "Early Stopping – But When?", 1998, criterion UP): after {@code patience} evaluations in a row
+ * without a new best, and from then on for good.
+ */
+public final class EarlyStop {
+
+  private final Settings settings;
+  private double sum;
+  private long count;
+  private double best = Double.NEGATIVE_INFINITY;
+  private int withoutBest;
+  private double latest = Double.NaN;
+
+  /**
+   * When to stop.
+   *
+   * @param patience evaluations without a new best, at least 1; 0 never stops
+   * @param minimumSamples scores that an evaluation needs; fewer wait for more
+   */
+  public record Settings(int patience, int minimumSamples) {
+
+    public static final int DEFAULT_MINIMUM_SAMPLES = 16;
+
+    public Settings {
+      Checks.that(patience >= 0, "patience", patience, "at least 0");
+      Checks.that(minimumSamples >= 1, "minimumSamples", minimumSamples, "at least 1");
+    }
+  }
+
+  public EarlyStop(Settings settings) {
+    this.settings = settings;
+  }
+
+  /**
+   * Takes the score of a held-out response.
+   *
+   * @throws IllegalArgumentException if it is not finite
+   */
+  public void add(double score) {
+    Checks.finite("held-out score", score);
+    sum += score;
+    count++;
+  }
+
+  /** Evaluates the mean of the scores since the last evaluation, where there are enough. */
+  public void evaluate() {
+    if (count < settings.minimumSamples()) {
+      return;
+    }
+    latest = sum / count;
+    sum = 0;
+    count = 0;
+    if (latest > best) {
+      best = latest;
+      withoutBest = 0;
+    } else {
+      withoutBest++;
+    }
+  }
+
+  public boolean stopped() {
+    return settings.patience() > 0 && withoutBest >= settings.patience();
+  }
+
+  /** The mean held-out score of the last evaluation; NaN before the first. */
+  public double latest() {
+    return latest;
+  }
+
+  public void write(DataOutput out) throws IOException {
+    out.writeDouble(sum);
+    out.writeLong(count);
+    out.writeDouble(best);
+    out.writeInt(withoutBest);
+    out.writeDouble(latest);
+  }
+
+  /** Restores what {@link #write} wrote. */
+  public void read(DataInput in) throws IOException {
+    sum = in.readDouble();
+    count = in.readLong();
+    best = in.readDouble();
+    withoutBest = in.readInt();
+    latest = in.readDouble();
+  }
+}

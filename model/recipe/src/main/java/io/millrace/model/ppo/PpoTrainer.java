@@ -1,0 +1,425 @@
+package io.millrace.model.ppo;
+
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.training.DivergedException;
+import io.millrace.model.training.MicroBatches;
+import io.millrace.model.training.Optimizer;
+import io.millrace.model.training.RandomStream;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+
+/**
+ * PPO on batches of scored rollouts, top to bottom: old values, piecewise reward, whitening, KL
+ * penalty, advantages, clipped updates of policy and critic.
+ *
+ * <p>A batch is worked on in {@linkplain #advance pieces} of at most one mini-batch each. Between
+ * any two of them the trainer can be {@linkplain #write written}, and goes on from there bit for
+ * bit.
+ */
+public final class PpoTrainer implements AutoCloseable {
+
+  private final Backend backend;
+  private final LanguageModel policy;
+  private final ScalarModel critic;
+  private final Optimizer policyOptimizer;
+  private final Optimizer criticOptimizer;
+  private final PpoSettings settings;
+  private final KlController klController;
+  private long iteration;
+  private int skippedInARow;
+
+  /** What is being learned from; null between batches. */
+  private PpoBatch batch;
+
+  public PpoTrainer(
+      Backend backend,
+      LanguageModel policy,
+      ScalarModel critic,
+      PpoSettings settings,
+      KlController klController) {
+    this.backend = backend;
+    this.policy = policy;
+    this.critic = critic;
+    this.policyOptimizer =
+        new Optimizer(backend, policy.weights(), settings.adamW(), settings.learningRate());
+    this.criticOptimizer =
+        new Optimizer(backend, critic.weights(), settings.adamW(), settings.criticLearningRate());
+    this.settings = settings;
+    this.klController = klController;
+  }
+
+  /** One whole iteration: everything that is learned from one batch. */
+  public PpoIteration iterate(List<PpoRollout> rollouts) {
+    begin(rollouts);
+    while (true) {
+      Optional<PpoIteration> done = advance();
+      if (done.isPresent()) {
+        return done.get();
+      }
+    }
+  }
+
+  /** Whether a batch is being learned from. */
+  public boolean busy() {
+    return batch != null;
+  }
+
+  /** Rollouts of the batch that have an update still to come. */
+  public int pending() {
+    if (batch == null) {
+      return 0;
+    }
+    int lastEpoch = batch.updates - (settings.epochs() - 1) * updatesPerEpoch();
+    return Math.max(0, batch.size() - Math.max(0, lastEpoch) * settings.miniBatchSize());
+  }
+
+  /** Takes a batch up; {@link #advance} learns from it. */
+  public void begin(List<PpoRollout> rollouts) {
+    if (batch != null) {
+      throw new IllegalStateException("the last batch is not done yet");
+    }
+    batch = new PpoBatch(rollouts);
+  }
+
+  /**
+   * The next piece of the batch: a mini-batch's old values, or one update.
+   *
+   * @return the iteration, once the batch is done
+   * @throws DivergedException after too many updates in a row that were not finite
+   */
+  public Optional<PpoIteration> advance() {
+    if (batch.valued < batch.size()) {
+      value();
+      if (batch.valued == batch.size()) {
+        reward();
+      }
+      return Optional.empty();
+    }
+    update();
+    if (batch.updates < settings.epochs() * updatesPerEpoch()) {
+      return Optional.empty();
+    }
+    iteration++;
+    PpoIteration done = batch.figures.build(iteration, batch.rollouts);
+    klController.update(Arrays.stream(done.kl()).average().orElseThrow(), batch.size());
+    batch = null;
+    return Optional.of(done);
+  }
+
+  private int updatesPerEpoch() {
+    return Math.ceilDiv(batch.size(), settings.miniBatchSize());
+  }
+
+  /** Values and proximal log-probs of the next mini-batch of rollouts, before any update. */
+  private void value() {
+    int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
+    for (MicroBatches.Part part : microBatches(range(batch.valued, to), critic.partTokens())) {
+      int from = batch.valued + part.from();
+      int[] members = range(from, batch.valued + part.to());
+      float[] values = critic.infer(sequences(members), targets(members).rows());
+      System.arraycopy(values, 0, batch.oldValues, batch.offsets[from], values.length);
+      proximal(members);
+    }
+    batch.valued = to;
+  }
+
+  /**
+   * Decoupled PPO (Hilton et al., arXiv 2110.00641): where an older policy sampled a rollout, the
+   * clip is around today's policy, and importance weights make up for the difference.
+   */
+  private void proximal(int[] members) {
+    int[] stale =
+        settings.importanceWeight() == null
+            ? new int[0]
+            : Arrays.stream(members).filter(i -> batch.rollouts.get(i).stale()).toArray();
+    for (int i : members) {
+      float[] logProbs = batch.rollouts.get(i).logProbs();
+      System.arraycopy(logProbs, 0, batch.proximalLogProbs, batch.offsets[i], logProbs.length);
+      Arrays.fill(batch.weights, batch.offsets[i], batch.offsets[i + 1], 1);
+    }
+    if (stale.length == 0) {
+      return;
+    }
+    float[] today =
+        policy.infer(sequences(stale), targets(stale), settings.temperature()).logProbs();
+    int at = 0;
+    for (int i : stale) {
+      float[] behaviour = batch.rollouts.get(i).logProbs();
+      int offset = batch.offsets[i];
+      System.arraycopy(today, at, batch.proximalLogProbs, offset, behaviour.length);
+      for (int t = 0; t < behaviour.length; t++) {
+        batch.weights[offset + t] =
+            (float) settings.importanceWeight().of(today[at + t], behaviour[t]);
+      }
+      at += behaviour.length;
+    }
+  }
+
+  /** Rewards per token, then advantages and returns; advantages are whitened, returns are not. */
+  private void reward() {
+    // R̃_c = WHITEN(LOGIT(R_c)), whitened over the batch.
+    double[] combined = new double[batch.size()];
+    for (int i = 0; i < combined.length; i++) {
+      PpoRollout rollout = batch.rollouts.get(i);
+      combined[i] =
+          settings
+              .piecewise()
+              .combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety());
+    }
+    double[] whitened = Whitening.defaults().whiten(combined);
+
+    double beta = klController.beta();
+    double[] kl = new double[batch.size()];
+    double rewardSum = 0;
+    double weightSum = 0;
+    for (int i = 0; i < batch.size(); i++) {
+      PpoRollout rollout = batch.rollouts.get(i);
+      float[] logProbs = batch.of(i, batch.proximalLogProbs);
+      double[] rewards =
+          settings
+              .klPenalty()
+              .rewards(
+                  logProbs, rollout.referenceLogProbs(), whitened[i], rollout.truncated(), beta);
+      rewardSum += Arrays.stream(rewards).sum();
+      kl[i] = KlEstimator.K1.sum(logProbs, rollout.referenceLogProbs());
+      Advantages.Estimate estimate =
+          settings.advantages().estimate(rewards, batch.of(i, batch.oldValues));
+      int at = batch.offsets[i];
+      System.arraycopy(estimate.advantages(), 0, batch.advantages, at, rewards.length);
+      System.arraycopy(estimate.returns(), 0, batch.returns, at, rewards.length);
+    }
+    for (float weight : batch.weights) {
+      weightSum += weight;
+    }
+    batch.advantages = Whitening.defaults().whiten(batch.advantages);
+    batch.figures.rewards(combined, whitened, kl, rewardSum, beta, weightSum);
+  }
+
+  /** The update on the next mini-batch. */
+  private void update() {
+    int epoch = batch.updates / updatesPerEpoch();
+    int from = batch.updates % updatesPerEpoch() * settings.miniBatchSize();
+    int to = Math.min(batch.size(), from + settings.miniBatchSize());
+    int[] members = Arrays.copyOfRange(shuffled(batch.size(), epoch), from, to);
+    batch.updates++;
+
+    // Losses are means over all response tokens of the mini-batch, whatever part they come in.
+    int tokens = batch.tokens(members);
+    PolicyPass policyPass = new PolicyPass(members, tokens);
+    CriticPass criticPass = new CriticPass(members, tokens);
+    backend.sideBySide(policyPass, criticPass);
+    if (policyPass.finite && criticPass.finite) {
+      backend.sideBySide(
+          () -> policyPass.update = policyOptimizer.apply(policyPass.norm),
+          () -> criticPass.update = criticOptimizer.apply(criticPass.norm));
+      batch.figures.update(
+          policyPass.loss,
+          criticPass.loss,
+          policyPass.entropy,
+          policyPass.update,
+          criticPass.update);
+      skippedInARow = 0;
+    } else {
+      skip(policyPass.norm, criticPass.norm);
+    }
+  }
+
+  /** Forward and backward of the policy over a mini-batch, up to the gradient's norm. */
+  private final class PolicyPass implements Runnable {
+    final int[] members;
+    final int tokens;
+    PolicyLoss loss = PolicyLoss.ZERO;
+    double entropy;
+    double norm;
+    boolean finite = true;
+    Optimizer.Update update;
+
+    PolicyPass(int[] members, int tokens) {
+      this.members = members;
+      this.tokens = tokens;
+    }
+
+    @Override
+    public void run() {
+      for (MicroBatches.Part part : microBatches(members, policy.partTokens())) {
+        int[] some = Arrays.copyOfRange(members, part.from(), part.to());
+        LanguageModel.TokenLogProbs now =
+            policy.forward(sequences(some), targets(some), settings.temperature());
+        finite = areFinite(now.logProbs());
+        if (!finite) {
+          break;
+        }
+        float[] dLogProbs = new float[now.logProbs().length];
+        loss =
+            loss.plus(
+                settings
+                    .objective()
+                    .policyLoss(
+                        dLogProbs,
+                        now.logProbs(),
+                        batch.of(some, batch.proximalLogProbs),
+                        batch.of(some, batch.weights),
+                        batch.of(some, batch.advantages),
+                        tokens));
+        policy.backward(policyOptimizer.gradients(), dLogProbs, new float[dLogProbs.length]);
+        for (float e : now.entropies()) {
+          entropy += e / tokens;
+        }
+      }
+      norm = policyOptimizer.gradientNorm();
+      finite &= Double.isFinite(norm);
+    }
+  }
+
+  /** The same of the critic. */
+  private final class CriticPass implements Runnable {
+    final int[] members;
+    final int tokens;
+    ValueLoss loss = ValueLoss.ZERO;
+    double norm;
+    boolean finite = true;
+    Optimizer.Update update;
+
+    CriticPass(int[] members, int tokens) {
+      this.members = members;
+      this.tokens = tokens;
+    }
+
+    @Override
+    public void run() {
+      for (MicroBatches.Part part : microBatches(members, critic.partTokens())) {
+        int[] some = Arrays.copyOfRange(members, part.from(), part.to());
+        float[] values = critic.forward(sequences(some), targets(some).rows());
+        finite = areFinite(values);
+        if (!finite) {
+          break;
+        }
+        float[] dValues = new float[values.length];
+        loss =
+            loss.plus(
+                settings
+                    .objective()
+                    .valueLoss(
+                        dValues,
+                        values,
+                        batch.of(some, batch.oldValues),
+                        batch.of(some, batch.returns),
+                        tokens));
+        critic.backward(criticOptimizer.gradients(), dValues);
+      }
+      norm = criticOptimizer.gradientNorm();
+      finite &= Double.isFinite(norm);
+    }
+  }
+
+  private List<MicroBatches.Part> microBatches(int[] members, int tokens) {
+    return MicroBatches.of(sequences(members), 1, tokens);
+  }
+
+  private void skip(double policyNorm, double criticNorm) {
+    policyOptimizer.skip(policyNorm);
+    criticOptimizer.skip(criticNorm);
+    batch.figures.skipped();
+    if (++skippedInARow >= settings.maxSkippedUpdates()) {
+      throw new DivergedException(
+          skippedInARow, batch.rollouts.stream().map(PpoRollout::id).toList());
+    }
+  }
+
+  private static boolean areFinite(float[] values) {
+    for (float value : values) {
+      if (!Float.isFinite(value)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private List<int[]> sequences(int[] members) {
+    return Arrays.stream(members).mapToObj(batch.sequences::get).toList();
+  }
+
+  /** The response tokens of some of the rollouts. */
+  private Targets targets(int[] members) {
+    return Targets.from(
+        sequences(members),
+        Arrays.stream(members).map(i -> batch.rollouts.get(i).prompt().length).toArray());
+  }
+
+  private static int[] range(int from, int to) {
+    int[] range = new int[to - from];
+    Arrays.setAll(range, i -> from + i);
+    return range;
+  }
+
+  /**
+   * The order of rollouts, from the seed, the iteration and the pass: a resumed run's is the same.
+   */
+  private int[] shuffled(int size, int epoch) {
+    SplittableRandom random = RandomStream.of(settings.seed(), iteration * 31 + epoch);
+    int[] order = new int[size];
+    for (int i = 0; i < size; i++) {
+      int j = random.nextInt(i + 1);
+      order[i] = order[j];
+      order[j] = i;
+    }
+    return order;
+  }
+
+  public LanguageModel policy() {
+    return policy;
+  }
+
+  public ScalarModel critic() {
+    return critic;
+  }
+
+  /** Iterations so far. */
+  public long iteration() {
+    return iteration;
+  }
+
+  /** Updates of the policy so far. */
+  public long steps() {
+    return policyOptimizer.step();
+  }
+
+  /** Writes everything that learning goes on from; callable between any two calls. */
+  public void write(DataOutput out) throws IOException {
+    out.writeLong(iteration);
+    out.writeInt(skippedInARow);
+    klController.write(out);
+    policyOptimizer.write(out);
+    criticOptimizer.write(out);
+    out.writeBoolean(batch != null);
+    if (batch != null) {
+      batch.write(out);
+    }
+  }
+
+  /** Restores what {@link #write} wrote, bit for bit. */
+  public void read(DataInput in) throws IOException {
+    iteration = in.readLong();
+    skippedInARow = in.readInt();
+    klController.read(in);
+    policyOptimizer.read(in);
+    criticOptimizer.read(in);
+    batch = in.readBoolean() ? PpoBatch.read(in) : null;
+  }
+
+  @Override
+  public void close() {
+    policyOptimizer.close();
+    criticOptimizer.close();
+    policy.close();
+    critic.close();
+  }
+}

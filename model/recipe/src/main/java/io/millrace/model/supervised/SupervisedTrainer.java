@@ -1,0 +1,122 @@
+package io.millrace.model.supervised;
+
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.tensor.AdamW;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.training.LearningRate;
+import io.millrace.model.training.MicroBatches;
+import io.millrace.model.training.MicroBatches.Part;
+import io.millrace.model.training.Optimizer;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Supervised fine-tuning: cross-entropy on the tokens that an example says are learned, answers as
+ * a rule (Llama 2, arXiv 2307.09288, section 3.1), all of them in pretraining. {@link
+ * SupervisedExamples} makes examples, {@link SequencePacker} batches of them.
+ */
+public final class SupervisedTrainer implements AutoCloseable {
+
+  private final LanguageModel model;
+  private final Optimizer optimizer;
+
+  public SupervisedTrainer(
+      Backend backend, LanguageModel model, AdamW adamW, LearningRate learningRate) {
+    this.model = model;
+    this.optimizer = new Optimizer(backend, model.weights(), adamW, learningRate);
+  }
+
+  /**
+   * Tokens that attend to those before them in the same example only.
+   *
+   * @param loss which tokens are learned; nothing predicts the first, whatever stands there
+   */
+  public record Example(int[] tokens, boolean[] loss) {
+
+    public Example {
+      if (tokens.length != loss.length || tokens.length < 2) {
+        throw new IllegalArgumentException(
+            "an example needs two tokens at least and a mask of the same length, not "
+                + tokens.length
+                + " and "
+                + loss.length);
+      }
+    }
+
+    /** The same with one more token at its end, which is not learned. */
+    Example followedBy(int token) {
+      int[] longer = Arrays.copyOf(tokens, tokens.length + 1);
+      longer[tokens.length] = token;
+      return new Example(longer, Arrays.copyOf(loss, longer.length));
+    }
+
+    /** How many of its tokens are learned. */
+    public int learnedTokens() {
+      int learned = 0;
+      for (boolean counts : loss) {
+        learned += counts ? 1 : 0;
+      }
+      return learned;
+    }
+  }
+
+  /**
+   * What a step saw and did.
+   *
+   * @param loss mean of −log p over the learned tokens, in nats
+   */
+  public record Step(double loss, int learnedTokens, int tokens, Optimizer.Update update) {}
+
+  /** One update on the mean loss over all learned tokens of the batch. */
+  public Step step(List<Example> batch) {
+    List<int[]> sequences = batch.stream().map(Example::tokens).toList();
+    List<boolean[]> masks = batch.stream().map(Example::loss).toList();
+    // The loss is a mean over the batch, whatever part a token comes in.
+    int learned = Targets.masked(sequences, masks).count();
+    if (learned == 0) {
+      throw new IllegalArgumentException(
+          "no token of this batch of " + batch.size() + " is to be learned");
+    }
+    double loss = 0;
+    for (Part part : MicroBatches.of(sequences, 1, model.partTokens())) {
+      List<int[]> some = sequences.subList(part.from(), part.to());
+      Targets targets = Targets.masked(some, masks.subList(part.from(), part.to()));
+      for (float logProb : model.forward(some, targets, 1).logProbs()) {
+        loss -= logProb;
+      }
+      float[] dLogProbs = new float[targets.count()];
+      Arrays.fill(dLogProbs, -1f / learned);
+      model.backward(optimizer.gradients(), dLogProbs, new float[targets.count()]);
+    }
+    Optimizer.Update update = optimizer.update();
+    int tokens = sequences.stream().mapToInt(sequence -> sequence.length).sum();
+    return new Step(loss / learned, learned, tokens, update);
+  }
+
+  public LanguageModel model() {
+    return model;
+  }
+
+  /** Updates so far. */
+  public long steps() {
+    return optimizer.step();
+  }
+
+  public void write(DataOutput out) throws IOException {
+    optimizer.write(out);
+  }
+
+  public void read(DataInput in) throws IOException {
+    optimizer.read(in);
+  }
+
+  @Override
+  public void close() {
+    optimizer.close();
+    model.close();
+  }
+}

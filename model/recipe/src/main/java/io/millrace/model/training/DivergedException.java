@@ -1,0 +1,20 @@
+package io.millrace.model.training;
+
+import java.util.List;
+
+/** Too many updates in a row were not finite: learning on would do nothing. */
+public final class DivergedException extends RuntimeException {
+
+  private static final long serialVersionUID = 1;
+  private static final int NAMED = 8;
+
+  public DivergedException(int skipped, List<String> rolloutIds) {
+    super(
+        ("%d updates in a row had a loss or gradient that is not finite; the last batch's rollouts"
+                + " are %s%s. Look into them, or lower the learning rate")
+            .formatted(
+                skipped,
+                String.join(", ", rolloutIds.subList(0, Math.min(NAMED, rolloutIds.size()))),
+                rolloutIds.size() > NAMED ? " and " + (rolloutIds.size() - NAMED) + " more" : ""));
+  }
+}

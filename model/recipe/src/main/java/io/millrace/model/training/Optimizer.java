@@ -1,0 +1,144 @@
+package io.millrace.model.training;
+
+import io.millrace.model.llama.Parameters;
+import io.millrace.model.tensor.AdamW;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Tensor;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+
+/** Gradients, moments and the step counter of one model, and the update that uses them. */
+public final class Optimizer implements AutoCloseable {
+
+  private final Backend backend;
+  private final Parameters weights;
+  private final Parameters gradients;
+  private final Parameters firstMoments;
+  private final Parameters secondMoments;
+  private final AdamW settings;
+  private final LearningRate learningRate;
+  private long step;
+
+  public Optimizer(Backend backend, Parameters weights, AdamW settings, LearningRate learningRate) {
+    this.backend = backend;
+    this.weights = weights;
+    this.gradients = Parameters.zeros(backend, weights.specs());
+    this.firstMoments = Parameters.zeros(backend, weights.specs());
+    this.secondMoments = Parameters.zeros(backend, weights.specs());
+    this.settings = settings;
+    this.learningRate = learningRate;
+  }
+
+  /**
+   * What an update did.
+   *
+   * @param gradientNorm the global norm before clipping
+   * @param applied false where the gradient was not finite and the update was left out
+   */
+  public record Update(double gradientNorm, double learningRate, boolean applied) {}
+
+  /** Where a backward pass adds its gradients. */
+  public Parameters gradients() {
+    return gradients;
+  }
+
+  /** Updates so far. */
+  public long step() {
+    return step;
+  }
+
+  /** The global norm of the gradients: not finite where one of them is not. */
+  public double gradientNorm() {
+    return backend.norm(gradients.flat());
+  }
+
+  /** {@link #apply} where the gradients are finite, {@link #skip} where they are not. */
+  public Update update() {
+    return update(step + 1);
+  }
+
+  /**
+   * The same where the schedule counts something else than updates.
+   *
+   * @param position where the learning rate's schedule stands, such as the number of records
+   *     learned from, this update's included
+   */
+  public Update update(long position) {
+    double norm = gradientNorm();
+    double rate = learningRate.at(position);
+    return Double.isFinite(norm) ? apply(norm, rate) : skip(norm, rate);
+  }
+
+  /**
+   * Clips the gradients to the global norm (as PyTorch: norm + 1e-6 below the line), updates the
+   * weights and zeroes the gradients.
+   *
+   * @param norm the {@link #gradientNorm}, finite
+   */
+  public Update apply(double norm) {
+    return apply(norm, learningRate.at(step + 1));
+  }
+
+  private Update apply(double norm, double rate) {
+    if (!Double.isFinite(norm)) {
+      throw new IllegalArgumentException("a gradient norm of " + norm + " cannot be applied");
+    }
+    step++;
+    double scale = Math.min(1, settings.maxGradientNorm() / (norm + 1e-6));
+    adamW(Parameters::decayed, settings.weightDecay(), rate, scale);
+    adamW(Parameters::undecayed, 0, rate, scale);
+    backend.zero(gradients.flat());
+    return new Update(norm, rate, true);
+  }
+
+  /** Zeroes the gradients and changes nothing else. */
+  public Update skip(double norm) {
+    return skip(norm, learningRate.at(step + 1));
+  }
+
+  private Update skip(double norm, double rate) {
+    backend.zero(gradients.flat());
+    return new Update(norm, rate, false);
+  }
+
+  private interface Part {
+    Tensor of(Parameters parameters);
+  }
+
+  private void adamW(Part part, double weightDecay, double rate, double scale) {
+    backend.adamW(
+        part.of(weights),
+        part.of(gradients),
+        part.of(firstMoments),
+        part.of(secondMoments),
+        settings,
+        weightDecay,
+        rate,
+        scale,
+        step);
+  }
+
+  /** Writes weights, moments and the step counter; gradients are zero between updates. */
+  public void write(DataOutput out) throws IOException {
+    out.writeLong(step);
+    TensorState.write(out, weights.flat());
+    TensorState.write(out, firstMoments.flat());
+    TensorState.write(out, secondMoments.flat());
+  }
+
+  /** Restores what {@link #write} wrote, bit for bit. */
+  public void read(DataInput in) throws IOException {
+    step = in.readLong();
+    TensorState.read(in, weights.flat());
+    TensorState.read(in, firstMoments.flat());
+    TensorState.read(in, secondMoments.flat());
+  }
+
+  @Override
+  public void close() {
+    gradients.close();
+    firstMoments.close();
+    secondMoments.close();
+  }
+}

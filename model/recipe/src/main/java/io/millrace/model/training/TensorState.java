@@ -1,0 +1,44 @@
+package io.millrace.model.training;
+
+import io.millrace.model.tensor.Tensor;
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+
+/** Tensors to and from a stream, bit for bit, in pieces: no second copy of a model on the heap. */
+final class TensorState {
+
+  private static final int CHUNK = 1 << 16;
+
+  private TensorState() {}
+
+  static void write(DataOutput out, Tensor tensor) throws IOException {
+    out.writeLong(tensor.size());
+    float[] values = new float[(int) Math.min(CHUNK, tensor.size())];
+    ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * values.length);
+    for (long offset = 0; offset < tensor.size(); offset += values.length) {
+      int length = (int) Math.min(values.length, tensor.size() - offset);
+      tensor.read(offset, values, 0, length);
+      bytes.asFloatBuffer().put(values, 0, length);
+      out.write(bytes.array(), 0, Float.BYTES * length);
+    }
+  }
+
+  static void read(DataInput in, Tensor tensor) throws IOException {
+    long size = in.readLong();
+    if (size != tensor.size()) {
+      throw new IOException(
+          "state holds %d parameters, the model has %d: was the model's shape changed?"
+              .formatted(size, tensor.size()));
+    }
+    float[] values = new float[(int) Math.min(CHUNK, size)];
+    ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * values.length);
+    for (long offset = 0; offset < size; offset += values.length) {
+      int length = (int) Math.min(values.length, size - offset);
+      in.readFully(bytes.array(), 0, Float.BYTES * length);
+      bytes.asFloatBuffer().get(values, 0, length);
+      tensor.write(offset, values, 0, length);
+    }
+  }
+}

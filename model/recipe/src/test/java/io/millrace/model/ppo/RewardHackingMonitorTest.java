@@ -1,0 +1,67 @@
+package io.millrace.model.ppo;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.millrace.model.ppo.RewardHackingMonitor.Batch;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class RewardHackingMonitorTest {
+
+  private static final Batch USUAL = new Batch(1, 2, 0.8, 20, 0.1);
+
+  private static RewardHackingMonitor withBaseline() {
+    RewardHackingMonitor monitor = new RewardHackingMonitor(30);
+    for (int i = 0; i < RewardHackingMonitor.BASELINE; i++) {
+      assertEquals(List.of(), monitor.observe(USUAL).alarms());
+    }
+    return monitor;
+  }
+
+  @Test
+  void aPolicyThatImprovesRaisesNoAlarm() {
+    RewardHackingMonitor.Finding finding = withBaseline().observe(new Batch(3.5, 8, 0.5, 26, 0.02));
+    assertEquals(List.of(), finding.alarms());
+    assertEquals(2.5, finding.figures().get("monitor/score_gain"), 1e-12);
+    assertEquals(1.3, finding.figures().get("monitor/length_ratio"), 1e-12);
+    assertEquals(0.625, finding.figures().get("monitor/entropy_ratio"), 1e-12);
+    assertEquals(0, finding.figures().get("monitor/alarms"));
+  }
+
+  @Test
+  void namesEachSign() {
+    RewardHackingMonitor monitor = withBaseline();
+    assertEquals(
+        List.of("KL 31.0 nats per response is beyond 30.0"),
+        monitor.observe(new Batch(9, 31, 0.8, 20, 0)).alarms());
+    assertEquals(
+        List.of("responses are 3.0 times as long as at first"),
+        monitor.observe(new Batch(9, 5, 0.8, 60, 0)).alarms());
+    assertEquals(
+        List.of("responses are 0.1 times as long as at first"),
+        monitor.observe(new Batch(9, 5, 0.8, 2, 0)).alarms());
+    assertEquals(
+        List.of("entropy is 0.10 of what it was at first"),
+        monitor.observe(new Batch(9, 5, 0.08, 20, 0)).alarms());
+    assertEquals(
+        List.of("75 % of the responses run into the length limit"),
+        monitor.observe(new Batch(9, 5, 0.8, 20, 0.75)).alarms());
+  }
+
+  @Test
+  void keepsItsBaselineInItsState() throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    withBaseline().write(new DataOutputStream(bytes));
+    RewardHackingMonitor copy = new RewardHackingMonitor(30);
+    copy.read(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
+    assertEquals(
+        1.5, copy.observe(new Batch(1, 2, 0.8, 30, 0)).figures().get("monitor/length_ratio"));
+    assertThrows(IllegalArgumentException.class, () -> new RewardHackingMonitor(0));
+  }
+}

@@ -1,0 +1,143 @@
+package io.millrace.model.rejection;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class RejectionFiguresTest {
+
+  private static RejectionFigures twoPrompts() {
+    RejectionFigures figures = new RejectionFigures(4, List.of(0.5, 1.5));
+    figures.add(new double[] {1, 4, 2, 0}, false);
+    figures.add(new double[] {-1, -3, -1, -3}, true);
+    return figures;
+  }
+
+  @Test
+  void figuresByHand() {
+    Map<String, Double> expected = new HashMap<>();
+    // Of 0 1 2 4: all pairs' best 1 2 4 2 4 4, all triples' 2 4 4 4.
+    expected.put("rejection/helpfulness/max/k=1", 7 / 4.0);
+    expected.put("rejection/helpfulness/max/k=2", 17 / 6.0);
+    expected.put("rejection/helpfulness/max/k=3", 14 / 4.0);
+    expected.put("rejection/helpfulness/max/k=4", 4.0);
+    // All triples' medians 1 1 2 2.
+    expected.put("rejection/helpfulness/median/k=1", 7 / 4.0);
+    expected.put("rejection/helpfulness/median/k=2", 7 / 4.0);
+    expected.put("rejection/helpfulness/median/k=3", 6 / 4.0);
+    expected.put("rejection/helpfulness/median/k=4", 1.5);
+    expected.put("rejection/helpfulness/mean", 7 / 4.0);
+    expected.put("rejection/helpfulness/prompts", 1.0);
+    // Of -3 -3 -1 -1: one pair without a -1; two of four triples have two.
+    expected.put("rejection/safety/max/k=1", -2.0);
+    expected.put("rejection/safety/max/k=2", -8 / 6.0);
+    expected.put("rejection/safety/max/k=3", -1.0);
+    expected.put("rejection/safety/max/k=4", -1.0);
+    expected.put("rejection/safety/median/k=1", -2.0);
+    expected.put("rejection/safety/median/k=2", -2.0);
+    expected.put("rejection/safety/median/k=3", -2.0);
+    expected.put("rejection/safety/median/k=4", -2.0);
+    expected.put("rejection/safety/mean", -2.0);
+    expected.put("rejection/safety/prompts", 1.0);
+    for (String curve : List.of("max/k=1", "max/k=2", "max/k=3", "max/k=4", "mean")) {
+      expected.put(
+          "rejection/all/" + curve,
+          (expected.get("rejection/helpfulness/" + curve)
+                  + expected.get("rejection/safety/" + curve))
+              / 2);
+    }
+    for (int k = 1; k <= 4; k++) {
+      expected.put(
+          "rejection/all/median/k=" + k,
+          (expected.get("rejection/helpfulness/median/k=" + k) - 2) / 2);
+    }
+    expected.put("rejection/all/prompts", 2.0);
+    // Samples 0 and 2 are at 0.5: 1 2 and -1 -1; samples 1 and 3 at 1.5: 4 0 and -3 -3.
+    expected.put("rejection/temperature/0.5/mean", (1.5 - 1) / 2);
+    expected.put("rejection/temperature/0.5/max/k=1", (1.5 - 1) / 2);
+    expected.put("rejection/temperature/0.5/max/k=2", (2 - 1) / 2.0);
+    expected.put("rejection/temperature/1.5/mean", (2 - 3) / 2.0);
+    expected.put("rejection/temperature/1.5/max/k=1", (2 - 3) / 2.0);
+    expected.put("rejection/temperature/1.5/max/k=2", (4 - 3) / 2.0);
+    expected.put("rejection/best-temperature", 0.5);
+
+    Map<String, Double> figures = twoPrompts().figures();
+    assertEquals(expected.keySet(), figures.keySet());
+    expected.forEach((name, value) -> assertEquals(value, figures.get(name), 1e-14, name));
+  }
+
+  @Test
+  void temperaturesAreComparedByAsManySamplesEach() {
+    // Three of 0.5, two of 1.5: the third of 0.5, the best of all, is left out.
+    RejectionFigures figures = new RejectionFigures(5, List.of(0.5, 1.5));
+    figures.add(new double[] {1, 2, 1, 2, 9}, false);
+    assertEquals(1.5, figures.bestTemperature());
+    assertFalse(figures.figures().containsKey("rejection/temperature/0.5/max/k=3"));
+    assertEquals(9, figures.figures().get("rejection/all/max/k=5"));
+  }
+
+  @Test
+  void theLowerOfTwoEqualTemperaturesIsTheBest() {
+    RejectionFigures figures = new RejectionFigures(4, List.of(1.5, 0.5));
+    figures.add(new double[] {1, 2, 2, 1}, false);
+    assertEquals(0.5, figures.bestTemperature());
+  }
+
+  @Test
+  void withoutPromptsThereIsNothingToSay() {
+    RejectionFigures none = new RejectionFigures(2, List.of(1.0));
+    assertEquals(Map.of(), none.figures());
+    assertTrue(Double.isNaN(none.bestTemperature()));
+  }
+
+  private static byte[] state(RejectionFigures figures) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    figures.write(new DataOutputStream(bytes));
+    return bytes.toByteArray();
+  }
+
+  private static RejectionFigures read(RejectionFigures into, byte[] state) throws IOException {
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
+    into.read(in);
+    assertEquals(-1, in.read());
+    return into;
+  }
+
+  @Test
+  void goesOnFromItsState() throws Exception {
+    RejectionFigures straight = twoPrompts();
+    RejectionFigures resumed =
+        read(new RejectionFigures(4, List.of(0.5, 1.5)), state(twoPrompts()));
+    straight.add(new double[] {0, 1, 0, 3}, true);
+    resumed.add(new double[] {0, 1, 0, 3}, true);
+    assertEquals(straight.figures(), resumed.figures());
+  }
+
+  @Test
+  void aStateOfAnotherGridIsRefused() throws Exception {
+    byte[] state = state(twoPrompts());
+    assertThrows(IOException.class, () -> read(new RejectionFigures(4, List.of(0.5, 1.0)), state));
+    assertThrows(IOException.class, () -> read(new RejectionFigures(6, List.of(0.5, 1.5)), state));
+  }
+
+  @Test
+  void whatIsNotFiniteIsRefusedBeforeItCounts() {
+    RejectionFigures figures = new RejectionFigures(2, List.of(1.0));
+    assertThrows(
+        IllegalArgumentException.class, () -> figures.add(new double[] {1, Double.NaN}, false));
+    assertEquals(0, figures.prompts());
+    assertEquals(Map.of(), figures.figures());
+    assertThrows(IllegalArgumentException.class, () -> new RejectionFigures(1, List.of(0.5, 1.0)));
+  }
+}

@@ -1,0 +1,92 @@
+package io.millrace.model.reward;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class PiecewiseRewardTest {
+
+  private final PiecewiseReward reward = PiecewiseReward.defaults();
+
+  @Test
+  void thresholdIsTheLogOddsOfFifteenPercent() {
+    assertEquals(-1.7346, reward.scoreThreshold(), 5e-5);
+    assertEquals(0.15, Logistic.sigmoid(reward.scoreThreshold()), 1e-15);
+  }
+
+  @Test
+  void helpfulnessCountsWhereTheResponseIsSafe() {
+    assertEquals(2.5, reward.combine(2.5, -1.73, false));
+    assertEquals(-3, reward.combine(-3, 4, false));
+  }
+
+  @Test
+  void safetyCountsWhereTheResponseIsUnsafe() {
+    assertEquals(-1.74, reward.combine(2.5, -1.74, false));
+  }
+
+  @Test
+  void safetyCountsOnSafetyPromptsHoweverSafeTheResponse() {
+    assertEquals(4, reward.combine(2.5, 4, true));
+    assertEquals(-4, reward.combine(2.5, -4, true));
+  }
+
+  @Test
+  void exactlyAtTheThresholdIsNotUnsafe() {
+    double threshold = reward.scoreThreshold();
+    assertFalse(reward.isUnsafe(threshold));
+    assertTrue(reward.isUnsafe(Math.nextDown(threshold)));
+    assertEquals(7, reward.combine(7, threshold, false));
+  }
+
+  @Test
+  void agreesWithTheRuleOnProbabilities() {
+    for (double helpfulness = -6; helpfulness <= 6; helpfulness += 0.7) {
+      for (double safety = -6; safety <= 6; safety += 0.3) {
+        double rs = 1 / (1 + Math.exp(-safety));
+        double rh = 1 / (1 + Math.exp(-helpfulness));
+        double rc = rs < 0.15 ? rs : rh;
+        assertEquals(Math.log(rc / (1 - rc)), reward.combine(helpfulness, safety, false), 1e-10);
+      }
+    }
+  }
+
+  @Test
+  void scoresDoNotSaturate() {
+    assertEquals(500, reward.combine(500, 1, false));
+    assertEquals(-900, reward.combine(500, -900, false));
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY})
+  void refusesScoresThatAreNotFinite(double bad) {
+    assertThrows(IllegalArgumentException.class, () -> reward.combine(bad, 1, false));
+    assertThrows(IllegalArgumentException.class, () -> reward.combine(1, bad, false));
+  }
+
+  @Test
+  void logitOfProbabilities() {
+    assertEquals(0, PiecewiseReward.logit(0.5));
+    assertEquals(Math.log(3), PiecewiseReward.logit(0.75), 1e-15);
+    assertEquals(-Math.log(3), PiecewiseReward.logit(0.25), 1e-15);
+    assertEquals(-13.8155, PiecewiseReward.logit(0), 1e-4);
+    assertEquals(13.8155, PiecewiseReward.logit(1), 1e-4);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-0.01, 1.01, Double.NaN, Double.POSITIVE_INFINITY})
+  void logitRefusesWhatIsNoProbability(double bad) {
+    assertThrows(IllegalArgumentException.class, () -> PiecewiseReward.logit(bad));
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 1, -1, Double.NaN})
+  void refusesThresholdsThatDecideNothing(double bad) {
+    assertThrows(IllegalArgumentException.class, () -> new PiecewiseReward(bad));
+  }
+}

@@ -1,2 +1,0 @@
-/** Llama: configuration, parameters, forward and backward, sampling. */
-package io.millrace.model.llama;

@@ -1,2 +1,0 @@
-/** Sampling responses: continuous batching over a paged KV cache. */
-package io.millrace.model.sampling;

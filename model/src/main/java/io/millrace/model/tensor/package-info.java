@@ -1,2 +1,0 @@
-/** Tensors, the kernels of a Llama with their backward passes, and the backends that run them. */
-package io.millrace.model.tensor;
