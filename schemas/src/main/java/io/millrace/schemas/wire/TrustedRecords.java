@@ -1,5 +1,6 @@
 package io.millrace.schemas.wire;
 
+import java.util.List;
 import org.apache.avro.data.TimeConversions;
 import org.apache.avro.util.ClassSecurityValidator;
 import org.apache.avro.util.ClassSecurityValidator.ClassSecurityPredicate;
@@ -15,16 +16,16 @@ import org.apache.avro.util.ClassSecurityValidator.ClassSecurityPredicate;
  * -Dorg.apache.avro.SERIALIZABLE_PACKAGES=io.millrace.schemas} do it.
  */
 public final class TrustedRecords extends TimeConversions.TimestampMillisConversion {
-  private static final String PACKAGE = "io.millrace.schemas";
+  private static final String PREFIX = "io.millrace.";
 
   static {
     ClassSecurityPredicate before = ClassSecurityValidator.getGlobal();
     ClassSecurityValidator.setGlobal(
-        ClassSecurityValidator.composite(type -> type.getPackageName().equals(PACKAGE), before));
+        ClassSecurityValidator.composite(type -> type.getName().startsWith(PREFIX) || type.equals(List.class), before));
   }
 
   /** Makes sure that the records are trusted. */
-  static void ensure() {
+  public static void ensure() {
     // The static initialiser did it.
   }
 }

@@ -2,7 +2,9 @@ package io.millrace.cli.bench;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.ppo.PpoSection;
@@ -82,12 +84,16 @@ public final class BareLoop implements AutoCloseable {
     int size = config.section(PpoSection.class).scoreBatchSize();
     for (int from = 0; from < batch.size(); from += size) {
       List<Rollout> part = batch.subList(from, Math.min(batch.size(), from + size));
-      scorer.begin(new RolloutScorer.Batch(part, models));
+      scorer.begin(new RolloutScorer.Batch(
+              part,
+              new RewardModelPair(
+                  ModelRef.of(models.get(Objective.HELPFULNESS)),
+                  ModelRef.of(models.get(Objective.SAFETY)))));
       Optional<List<ScoredRollout>> done = Optional.empty();
       while (done.isEmpty()) {
-        done = scorer.advance();
+        done = scorer.nextPass();
       }
-      done.get().forEach(rollout -> scored.add(rollout.toPpo(rollout.policyVersion)));
+      done.get().forEach(rollout -> scored.add(rollout.forPolicy(rollout.policyVersion())));
     }
     return trainer.iterate(scored);
   }

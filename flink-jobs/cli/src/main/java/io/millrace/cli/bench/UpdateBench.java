@@ -68,14 +68,14 @@ public final class UpdateBench {
       for (int i = 0; i < iterations; ) {
         boolean counts = !warmUp.goesOn();
         trainer.begin(rollouts);
-        if (trainer.advance().isPresent()) {
+        if (trainer.step().isPresent()) {
           throw new IllegalStateException("old values come before the update");
         }
         if (counts) {
           times.resume();
         }
         long start = System.nanoTime();
-        if (trainer.advance().isEmpty()) {
+        if (trainer.step().isEmpty()) {
           throw new IllegalStateException("the batch is one mini-batch");
         }
         if (counts) {

@@ -8,6 +8,7 @@ import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingEngine;
@@ -148,9 +149,7 @@ public final class GoldEvaluator {
     for (int i = 0; i < from.length; i++) {
       int[] prompt = responses.get(i).request().prompt();
       int[] response = responses.get(i).tokens();
-      int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
-      System.arraycopy(response, 0, tokens, prompt.length, response.length);
-      sequences.add(tokens);
+      sequences.add(TokenArrays.join(prompt, response));
       from[i] = prompt.length;
       for (float logProb : responses.get(i).logProbs()) {
         sum += logProb;

@@ -1,5 +1,7 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.VersionVerdicts.Given;
@@ -167,7 +169,7 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
 
     @Override
     public void emit(TrainingMetrics metrics) {
-      outbox.add(() -> EvaluationOperator.this.emit(Outputs.METRICS, metrics));
+      outbox.add(() -> emitMetrics(metrics));
     }
   }
 
@@ -187,7 +189,7 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
   }
 
   @Override
-  protected boolean advance() throws Exception {
+  protected boolean work() throws Exception {
     return evaluator.advance(!bounded || rewardModelsEnded);
   }
 
@@ -242,13 +244,15 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
   }
 
   @Override
-  public void writeState(DataOutputStream out) throws IOException {
+  public void writeState(StateWriter state) throws IOException {
+    DataOutputStream out = state.raw();
     StateIo.writeText(out, heldOut.digest());
     evaluator.write(out);
   }
 
   @Override
-  public void readState(DataInputStream in, int format) throws IOException {
+  public void readState(StateReader state) throws IOException {
+    DataInputStream in = state.raw();
     heldOut.requireDigest(StateIo.readText(in));
     evaluator.read(in);
     restored = true;

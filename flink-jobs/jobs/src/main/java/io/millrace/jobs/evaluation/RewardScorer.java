@@ -1,5 +1,7 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.jobs.models.ModelRef;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Sampled;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Scores;
 import io.millrace.jobs.models.RewardModels;
@@ -68,7 +70,7 @@ final class RewardScorer implements AutoCloseable {
     List<int[]> sequences = new ArrayList<>();
     for (int i = 0; i < version.responses.size(); i++) {
       Sampled response = version.responses.get(i);
-      sequences.add(VersionMeasurer.join(heldOut.prompts().get(i), response.tokens()));
+      sequences.add(TokenArrays.join(heldOut.prompts().get(i), response.tokens()));
     }
     version.scores =
         Optional.of(
@@ -80,11 +82,11 @@ final class RewardScorer implements AutoCloseable {
   }
 
   private float[] score(Objective objective, List<int[]> sequences) throws IOException {
-    ScalarModel model = model(objective);
+    ModelRef model = ModelRef.of(current.get(objective));
     float[] scores = new float[sequences.size()];
     for (int from = 0; from < scores.length; from += batchSize) {
       int to = Math.min(from + batchSize, scores.length);
-      System.arraycopy(model.score(sequences.subList(from, to)), 0, scores, from, to - from);
+      System.arraycopy(models.score(objective, model, sequences.subList(from, to)), 0, scores, from, to - from);
     }
     return scores;
   }
@@ -108,11 +110,6 @@ final class RewardScorer implements AutoCloseable {
       figures.add(heldOut.judgments().get(i), scores[2 * i], scores[2 * i + 1]);
     }
     return new TreeMap<>(figures.figures());
-  }
-
-  private ScalarModel model(Objective objective) throws IOException {
-    RewardCheckpoint wanted = current.get(objective);
-    return models.of(objective, wanted.getUri(), Optional.of(wanted.getManifestSha256()));
   }
 
   @Override

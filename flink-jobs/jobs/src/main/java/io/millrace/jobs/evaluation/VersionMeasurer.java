@@ -1,5 +1,6 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Sampled;
 import io.millrace.jobs.models.PolicyModel;
@@ -103,7 +104,7 @@ public final class VersionMeasurer implements AutoCloseable {
     int[] from = new int[sampled.size()];
     for (int i = 0; i < from.length; i++) {
       from[i] = heldOut.prompts().get(first + i).length;
-      sequences.add(join(heldOut.prompts().get(first + i), sampled.get(i).tokens()));
+      sequences.add(TokenArrays.join(heldOut.prompts().get(first + i), sampled.get(i).tokens()));
     }
     Targets targets = Targets.from(sequences, from);
     TokenLogProbs own = policy.model().infer(sequences, targets, 1);
@@ -134,12 +135,6 @@ public final class VersionMeasurer implements AutoCloseable {
     }
     version.exampleTokens += targets.count();
     version.examples = to;
-  }
-
-  public static int[] join(int[] prompt, int[] response) {
-    int[] joined = Arrays.copyOf(prompt, prompt.length + response.length);
-    System.arraycopy(response, 0, joined, prompt.length, response.length);
-    return joined;
   }
 
   /** Frees the policy that was measured last. */

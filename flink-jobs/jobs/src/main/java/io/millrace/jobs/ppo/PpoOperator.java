@@ -13,22 +13,16 @@ import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.CheckpointKind;
-import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.ppo.RewardHackingMonitor;
-import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergedException;
-import io.millrace.model.training.StateIo;
-import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Reward;
-import io.millrace.schemas.Topic;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -42,8 +36,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The policy and its critic: one PPO iteration for every batch of scored rollouts. Rollouts of
- * held-out prompts are looked at and not learned from.
+ * Trains the policy and its critic: one PPO iteration for every batch of scored rollouts. Rollouts
+ * of held-out prompts are measured and not learned from.
  */
 public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedCheckpoint> {
 
@@ -81,35 +75,33 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     return settings.config().section(PpoSection.class);
   }
 
+  private String name() {
+    return settings.config().model().name();
+  }
+
   @Override
   public void openModels() throws Exception {
     super.openModels();
-    MillraceConfig config = settings.config();
     backend = settings.backend();
     policy = settings.initialPolicy(backend);
     publisher = settings.publisher();
     heldOut = new HeldOut(section().heldOutShare());
-    String name = config.model().name();
-    version =
-        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
+    version = Math.max(policy.version(), publisher.latestPolicy(name()));
     batch = new ArrayList<>();
-    earlyStop =
-        new EarlyStop(
-            new EarlyStop.Settings(
-                section().earlyStopPatience(), EarlyStop.Settings.DEFAULT_MINIMUM_SAMPLES));
-    monitor = new RewardHackingMonitor(section().alarmKl());
+    earlyStop = section().earlyStop();
+    monitor = section().monitor();
     lastMetrics = new HashMap<>();
     stale = getMetricGroup().addGroup("reason", "stale").counter("rollouts_dropped");
   }
 
-  /** A batch being learned from, and the next one. */
+  /** The batch that is being learned from, and the next one. */
   @Override
   protected int capacity() {
     return 2 * section().batchSize();
   }
 
   @Override
-  protected boolean advance() throws IOException {
+  protected boolean work() throws IOException {
     if (trainer != null && trainer.busy()) {
       learn();
       return true;
@@ -128,18 +120,20 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       worked = true;
     }
     if (trainer == null) {
-      trainer = trainer(firstHelpfulnessUri());
+      trainer = newTrainer(firstCritic());
     }
-    trainer.begin(batch.stream().map(rollout -> rollout.toPpo(version)).toList());
+    trainer.begin(batch.stream().map(rollout -> rollout.forPolicy(version)).toList());
     return true;
   }
 
   private void take(ScoredRollout rollout) {
     consumed++;
-    if (heldOut.contains(rollout.promptId)) {
+    if (heldOut.contains(rollout.promptId())) {
       heldOutRollouts++;
       earlyStop.add(
-          piecewise().combine(rollout.helpfulnessScore, rollout.safetyScore, rollout.isSafety));
+          section()
+              .piecewiseReward()
+              .combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety()));
       release(1);
     } else if (earlyStop.stopped()) {
       afterStop++;
@@ -153,32 +147,33 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
   }
 
-  /** Too many versions old, or from before the policy that this job started from: another run's. */
+  /**
+   * Whether the policy that sampled a rollout is too many versions old, or older than the policy
+   * that this job started from and so another run's.
+   */
   private boolean isStale(ScoredRollout rollout) {
-    return version - rollout.policyVersion > section().maxStaleness()
-        || rollout.policyVersion < policy.version();
+    return version - rollout.policyVersion() > section().maxStaleness()
+        || rollout.policyVersion() < policy.version();
   }
 
   private void learn() {
     int pending = trainer.pending();
     Optional<PpoIteration> done;
     try {
-      done = trainer.advance();
+      done = trainer.step();
     } catch (DivergedException e) {
-      // From the last Flink checkpoint it would diverge again.
+      // A restart from the last Flink checkpoint would diverge again.
       throw new SuppressRestartsException(e);
     }
     release(pending - trainer.pending());
-    if (done.isPresent()) {
-      finish(done.get());
-    }
+    done.ifPresent(this::finish);
   }
 
   private void finish(PpoIteration iteration) {
     learned += batch.size();
     double staleness = 0;
     for (int i = 0; i < batch.size(); i++) {
-      staleness += version - batch.get(i).policyVersion;
+      staleness += version - batch.get(i).policyVersion();
       emitLater(Outputs.REWARDS, reward(batch.get(i), iteration, i));
     }
     lastMetrics = new HashMap<>(iteration.metrics());
@@ -191,14 +186,14 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     if (earlyStop.stopped()) {
       LOG.warn(
-          "No better held-out score in {} iterations: policy version {} learns no more",
+          "The held-out score has not improved in {} iterations (ppo.early-stop-patience):"
+              + " learning stops at policy version {}",
           section().earlyStopPatience(),
           version);
     }
-    lastMetrics.putAll(figures());
+    lastMetrics.putAll(counts());
     batch.clear();
-    emitLater(
-        Outputs.METRICS,
+    emitMetricsLater(
         Outputs.metrics(JOB, trainer.iteration(), Map.copyOf(lastMetrics), Instant.now()));
   }
 
@@ -212,59 +207,30 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
                 metrics.get("val/response_tokens"),
                 metrics.get("val/truncated_share")));
     finding.alarms().forEach(alarm -> LOG.warn("Iteration {}: {}", trainer.iteration(), alarm));
-    return finding.figures();
+    return finding.metrics();
   }
 
-  private Map<String, Double> figures() {
-    Map<String, Double> figures = new HashMap<>();
-    figures.put("rollouts", (double) consumed);
-    figures.put("learned", (double) learned);
-    figures.put("dropped/stale", (double) droppedStale);
-    figures.put("held-out", (double) heldOutRollouts);
-    figures.put("after-stop", (double) afterStop);
-    figures.put("version", (double) version);
-    return figures;
+  private Map<String, Double> counts() {
+    Map<String, Double> counts = new HashMap<>();
+    counts.put("rollouts", (double) consumed);
+    counts.put("learned", (double) learned);
+    counts.put("dropped/stale", (double) droppedStale);
+    counts.put("held-out", (double) heldOutRollouts);
+    counts.put("after-stop", (double) afterStop);
+    counts.put("version", (double) version);
+    return counts;
   }
 
-  private PiecewiseReward piecewise() {
-    return section().piecewiseReward();
-  }
-
-  /** That of the first rollout whose reward model the store still keeps. */
-  private String firstHelpfulnessUri() {
-    return batch.stream()
-        .map(rollout -> rollout.helpfulnessUri)
-        .filter(uri -> !CheckpointStore.isRetired(uri))
-        .findFirst()
-        .orElse(batch.get(0).helpfulnessUri);
-  }
-
-  /**
-   * The critic starts from the trunk of the helpfulness reward model that scored the first batch.
-   */
-  private PpoTrainer trainer(String criticUri) throws IOException {
-    ScalarModel critic;
-    try (LocalCheckpoint files = settings.checkpoints().open(criticUri);
-        CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
-      critic = PpoTrainers.critic(backend, checkpoint);
-    }
-    return trainer(critic);
-  }
-
-  private PpoTrainer trainer(ScalarModel critic) {
-    return PpoTrainers.of(settings, backend, policy.model(), critic);
-  }
-
-  private static Reward reward(ScoredRollout rollout, PpoIteration iteration, int i) {
+  private static Reward reward(ScoredRollout scored, PpoIteration iteration, int i) {
     return Reward.newBuilder()
-        .setRolloutId(rollout.rolloutId)
-        .setPromptId(rollout.promptId)
-        .setPolicyVersion(rollout.policyVersion)
+        .setRolloutId(scored.rollout().getRolloutId())
+        .setPromptId(scored.promptId())
+        .setPolicyVersion(scored.policyVersion())
         .setIteration(iteration.iteration())
-        .setHelpfulnessScore(rollout.helpfulnessScore)
-        .setSafetyScore(rollout.safetyScore)
-        .setHelpfulnessVersion(rollout.helpfulnessVersion)
-        .setSafetyVersion(rollout.safetyVersion)
+        .setHelpfulnessScore(scored.helpfulnessScore())
+        .setSafetyScore(scored.safetyScore())
+        .setHelpfulnessVersion(scored.rewardModels().helpfulness().version())
+        .setSafetyVersion(scored.rewardModels().safety().version())
         .setCombined((float) iteration.combined()[i])
         .setWhitened((float) iteration.whitened()[i])
         .setKl((float) iteration.kl()[i])
@@ -272,105 +238,124 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         .build();
   }
 
-  /** What is left of an incomplete batch stays unlearned, and is told so. */
+  /**
+   * The critic before its first update, from the helpfulness reward model of the first rollout whose
+   * model the store still keeps.
+   */
+  private ScalarModel firstCritic() throws IOException {
+    String uri =
+        batch.stream()
+            .map(rollout -> rollout.rewardModels().helpfulness().uri())
+            .filter(candidate -> !CheckpointStore.isRetired(candidate))
+            .findFirst()
+            .orElse(batch.getFirst().rewardModels().helpfulness().uri());
+    try (LocalCheckpoint files = settings.checkpoints().open(uri);
+        CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
+      return PpoTrainers.critic(backend, checkpoint);
+    }
+  }
+
+  private PpoTrainer newTrainer(ScalarModel critic) {
+    return PpoTrainers.of(settings, backend, policy.model(), critic);
+  }
+
+  /** An incomplete batch is discarded; the summary reports its size. */
   @Override
   protected void finishInput() throws Exception {
     if (trainer != null && trainer.iteration() > publishedIteration) {
       publish();
     }
-    Map<String, Double> summary = figures();
-    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
+    Map<String, Double> summary = counts();
+    summary.put("restarts", restarts());
     summary.put("incomplete-batch", (double) batch.size());
     summary.put("iterations", trainer == null ? 0 : (double) trainer.iteration());
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
   }
 
   private void publish() throws IOException {
-    String name = settings.config().model().name();
     long parent = version;
     version++;
     publishedIteration = trainer.iteration();
-    Map<String, Double> metrics = new HashMap<>(lastMetrics);
-    metrics.values().removeIf(value -> !Double.isFinite(value));
     emitLater(
-        publisher.stage(
-            policy.model().config(),
-            policy.model().weights(),
-            policy.tokenizer(),
-            CheckpointManifest.describing(
-                CheckpointKind.POLICY,
-                name,
+        publisher.policy(
+            new Publisher.Version(
+                name(),
                 version,
-                parent == 0 ? null : parent,
+                parent,
                 trainer.iteration(),
                 trainer.steps(),
                 Map.of("rollouts", consumed),
-                metrics),
-            Topic.POLICY_CHECKPOINTS,
-            files ->
-                PolicyCheckpoint.newBuilder()
-                    .setModel(name)
-                    .setVersion(version)
-                    .setUri(files.finalUri())
-                    .setManifestSha256(files.manifestSha256())
-                    .setIteration(trainer.iteration())
-                    .setStep(trainer.steps())
-                    .setRollouts(consumed)
-                    .setMetrics(metrics)
-                    .setTime(Instant.now())
-                    .build()));
+                lastMetrics,
+                Instant.now()),
+            policy));
   }
 
+  /**
+   * The operator's state beside its trainer.
+   *
+   * @param training whether a trainer's state follows
+   */
+  private record State(
+      List<ScoredRollout> inbox,
+      List<ScoredRollout> batch,
+      long consumed,
+      long learned,
+      long droppedStale,
+      long heldOutRollouts,
+      long afterStop,
+      long version,
+      long publishedIteration,
+      Map<String, Double> lastMetrics,
+      EarlyStop.State earlyStop,
+      RewardHackingMonitor.State monitor,
+      boolean training) {}
+
   @Override
-  protected void writeTraining(DataOutputStream out) throws IOException {
-    out.writeLong(consumed);
-    out.writeLong(learned);
-    out.writeLong(droppedStale);
-    out.writeLong(heldOutRollouts);
-    out.writeLong(afterStop);
-    out.writeLong(version);
-    out.writeLong(publishedIteration);
-    StateIo.writeFigures(out, lastMetrics);
-    earlyStop.write(out);
-    monitor.write(out);
-    StateIo.writeList(out, batch, ScoredRollout::write);
-    out.writeBoolean(trainer != null);
+  public void writeState(StateWriter out) throws IOException {
+    out.write(
+        new State(
+            inbox(),
+            batch,
+            consumed,
+            learned,
+            droppedStale,
+            heldOutRollouts,
+            afterStop,
+            version,
+            publishedIteration,
+            lastMetrics,
+            earlyStop.state(),
+            monitor.state(),
+            trainer != null));
     if (trainer != null) {
       trainer.write(out);
     }
   }
 
   @Override
-  protected int readTraining(DataInputStream in) throws IOException {
-    consumed = in.readLong();
-    learned = in.readLong();
-    droppedStale = in.readLong();
-    heldOutRollouts = in.readLong();
-    afterStop = in.readLong();
-    version = in.readLong();
-    publishedIteration = in.readLong();
-    lastMetrics.putAll(StateIo.readFigures(in));
-    earlyStop.read(in);
-    monitor.read(in);
-    batch = StateIo.readList(in, ScoredRollout::read);
-    if (in.readBoolean()) {
-      // The critic's weights are about to be read: any of the right shape will do.
+  public void readState(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    batch = new ArrayList<>(state.batch());
+    consumed = state.consumed();
+    learned = state.learned();
+    droppedStale = state.droppedStale();
+    heldOutRollouts = state.heldOutRollouts();
+    afterStop = state.afterStop();
+    version = state.version();
+    publishedIteration = state.publishedIteration();
+    lastMetrics = new HashMap<>(state.lastMetrics());
+    earlyStop.restore(state.earlyStop());
+    monitor.restore(state.monitor());
+    if (state.training()) {
+      // The critic's weights are read next: any weights of the right shape will do.
       trainer =
-          trainer(
+          newTrainer(
               ScalarModel.onTrunkOf(backend, policy.model().config(), policy.model().weights()));
       trainer.read(in);
     }
-    return trainer != null && trainer.busy() ? trainer.pending() : batch.size();
-  }
-
-  @Override
-  protected void writeRecord(DataOutputStream out, ScoredRollout rollout) throws IOException {
-    ScoredRollout.write(out, rollout);
-  }
-
-  @Override
-  protected ScoredRollout readRecord(DataInputStream in) throws IOException {
-    return ScoredRollout.read(in);
+    restoreInbox(
+        state.inbox(),
+        trainer != null && trainer.busy() ? trainer.pending() : batch.size());
   }
 
   @Override

@@ -10,11 +10,13 @@ import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
 import io.millrace.model.ppo.AdaptiveKl;
 import io.millrace.model.ppo.Advantages;
+import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.ImportanceWeight;
 import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.ppo.KlPenalty;
 import io.millrace.model.ppo.PpoObjective;
+import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.reward.PiecewiseReward;
 import java.util.Map;
 import java.util.Optional;
@@ -182,6 +184,15 @@ public record PpoSection(
 
   Optional<ImportanceWeight> importanceWeight() {
     return decoupled ? Optional.of(new ImportanceWeight(maxImportanceWeight)) : Optional.empty();
+  }
+
+  EarlyStop earlyStop() {
+    return new EarlyStop(
+        new EarlyStop.Settings(earlyStopPatience, EarlyStop.Settings.DEFAULT_MINIMUM_SAMPLES));
+  }
+
+  RewardHackingMonitor monitor() {
+    return new RewardHackingMonitor(alarmKl);
   }
 
   KlController klController() {

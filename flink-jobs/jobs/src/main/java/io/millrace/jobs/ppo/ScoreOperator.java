@@ -1,31 +1,25 @@
 package io.millrace.jobs.ppo;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.LatestRewardModels;
 import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
-import io.millrace.jobs.runtime.Following;
 import io.millrace.jobs.runtime.Inlet;
 import io.millrace.jobs.runtime.Outlet;
+import io.millrace.jobs.runtime.SharedState;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.training.StateIo;
-import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
-import io.millrace.schemas.wire.SingleObject;
-import java.io.DataInput;
-import java.io.DataInputStream;
-import java.io.DataOutput;
-import java.io.DataOutputStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -35,24 +29,19 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
  * Scores rollouts with the latest announced reward models and takes their log-probs under the
- * reference policy, on a thread beside Flink's mailbox. Until both reward models are announced
- * rollouts wait, as state and without bound: to stop reading them would be to stop reading the
- * announcements. From then on as many are held as make two batches.
+ * reference policy, on a background thread. Until both reward models are announced rollouts wait, as
+ * state and without bound: if the operator stopped reading them, it would not read the announcements
+ * either. Afterwards it holds at most two batches.
  *
- * <p>Batches are formed by count and never by time: the last bits of a score depend on what else is
- * in its batch, and a run that is killed must end in the same bits as one that is not. Waiting
- * costs nothing, since PPO waits for its own, larger batch. Which reward models score a batch is
- * settled when its last rollout comes, whenever it is scored.
+ * <p>Batches are formed by count, never by time: the last bits of a score depend on the other
+ * rollouts of the batch, and a run that is killed must end in the same bits as one that is not. The
+ * wait costs nothing, since PPO waits for its own, larger batch. A batch is scored by the reward
+ * models that were announced when its last rollout arrived.
  */
 public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
-    implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>,
-        BoundedMultiInput,
-        Following {
+    implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>, BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
-
-  /** 1 had no batches and nothing scored in it; 1 and 2 had what was announced. */
-  private static final int STATE_FORMAT = 3;
 
   private final RuntimeSettings settings;
   private final boolean bounded;
@@ -60,22 +49,20 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
   private transient Backend backend;
   private transient PolicyModel reference;
   private transient RolloutScorer scorer;
-  private transient SingleObject<Rollout> rolloutCodec;
-  private transient SingleObject<RewardCheckpoint> checkpointCodec;
   private transient Inlet inlet;
   private transient Outlet outlet;
   private transient boolean announcementsEnded;
   private transient boolean rolloutsEnded;
 
-  /** Rollouts taken in and not emitted. */
+  /** Rollouts that were taken in and not yet emitted. */
   private transient int held;
 
-  // State of the mailbox alone.
+  // State that only the task thread uses.
   private transient List<Rollout> waiting;
-  private transient Map<Objective, RewardCheckpoint> announced;
+  private transient LatestRewardModels latest;
 
-  // State: from the mailbox to the scoring thread, which takes a batch out when it has scored it,
-  // and back.
+  // State that goes from the task thread to the scoring thread and back. The scoring thread removes
+  // a batch once it is scored.
   private transient Queue<RolloutScorer.Batch> batches;
   private transient Queue<ScoredRollout> outbox;
 
@@ -98,10 +85,8 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
             reference,
             section().classifier(),
             (float) settings.config().section(RolloutSection.class).temperature());
-    rolloutCodec = SingleObject.of(Rollout.class);
-    checkpointCodec = SingleObject.of(RewardCheckpoint.class);
     waiting = new ArrayList<>();
-    announced = new EnumMap<>(Objective.class);
+    latest = new LatestRewardModels();
     batches = new ConcurrentLinkedQueue<>();
     outbox = new ConcurrentLinkedQueue<>();
   }
@@ -122,7 +107,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
 
   @Override
   public void processElement1(StreamRecord<Rollout> element) throws Exception {
-    inlet.await(() -> !ready() || held < 2 * section().scoreBatchSize());
+    inlet.await(() -> models().isEmpty() || held < 2 * section().scoreBatchSize());
     waiting.add(element.getValue());
     held++;
     formBatches();
@@ -131,42 +116,35 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
 
   @Override
   public void processElement2(StreamRecord<RewardCheckpoint> element) {
-    take(element.getValue());
+    latest.offer(element.getValue());
     formBatches();
     wake();
   }
 
-  /** The later of two reward models of an objective counts, where the store has it still. */
-  private void take(RewardCheckpoint checkpoint) {
-    if (CheckpointStore.isRetired(checkpoint.getUri())) {
-      return;
-    }
-    announced.merge(
-        checkpoint.getObjective(),
-        checkpoint,
-        (known, next) -> CheckpointStore.isEarlier(next.getUri(), known.getUri()) ? known : next);
-  }
-
-  private boolean ready() {
-    // A bounded run scores with the last reward models there are.
-    return announced.size() == Objective.values().length && (!bounded || announcementsEnded);
+  /** The models for the next batch. A bounded run waits for the last announcement. */
+  private Optional<RewardModelPair> models() {
+    return bounded && !announcementsEnded ? Optional.empty() : latest.pair();
   }
 
   private void formBatches() {
-    while (ready() && waiting.size() >= section().scoreBatchSize()) {
-      formBatch(section().scoreBatchSize());
-    }
+    models()
+        .ifPresent(
+            models -> {
+              while (waiting.size() >= section().scoreBatchSize()) {
+                formBatch(section().scoreBatchSize(), models);
+              }
+            });
   }
 
-  private void formBatch(int size) {
+  private void formBatch(int size, RewardModelPair models) {
     List<Rollout> next = waiting.subList(0, size);
-    batches.add(new RolloutScorer.Batch(next, announced));
+    batches.add(new RolloutScorer.Batch(next, models));
     next.clear();
   }
 
-  /** One pass of one model over a batch. */
+  /** Runs one pass of one model over a batch. */
   @Override
-  protected boolean advance() throws IOException {
+  protected boolean work() throws IOException {
     if (!scorer.busy()) {
       RolloutScorer.Batch next = batches.peek();
       if (next == null) {
@@ -174,7 +152,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
       }
       scorer.begin(next);
     }
-    Optional<List<ScoredRollout>> scored = scorer.advance();
+    Optional<List<ScoredRollout>> scored = scorer.nextPass();
     if (scored.isPresent()) {
       batches.remove();
       outbox.addAll(scored.get());
@@ -182,7 +160,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     return true;
   }
 
-  /** Emits what has been scored, as far as it is taken. */
+  /** Emits scored rollouts while the downstream operator takes them. */
   @Override
   protected void flush() {
     while (!outbox.isEmpty() && outlet.isOpen()) {
@@ -199,9 +177,10 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
       announcementsEnded = true;
       formBatches();
     }
-    if (rolloutsEnded && announcementsEnded && ready()) {
+    Optional<RewardModelPair> models = models();
+    if (rolloutsEnded && announcementsEnded && models.isPresent()) {
       if (!waiting.isEmpty()) {
-        formBatch(waiting.size());
+        formBatch(waiting.size(), models.get());
       }
       wake();
       flushUntil(() -> held == 0);
@@ -210,83 +189,35 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
   }
 
   @Override
-  protected int stateFormat() {
-    return STATE_FORMAT;
+  protected SharedState sharedState() {
+    return latest;
+  }
+
+  private record State(
+      List<Rollout> waiting, List<RolloutScorer.Batch> batches, List<ScoredRollout> scored) {}
+
+  @Override
+  public void writeState(StateWriter out) throws IOException {
+    out.write(new State(waiting, new ArrayList<>(batches), new ArrayList<>(outbox)));
   }
 
   @Override
-  public void writeState(DataOutputStream out) throws IOException {
-    StateIo.writeList(
-        out,
-        new ArrayList<>(batches),
-        (stream, batch) -> {
-          StateIo.writeList(stream, batch.rollouts(), this::write);
-          StateIo.writeList(stream, List.copyOf(batch.models().values()), this::write);
-        });
-    StateIo.writeList(out, new ArrayList<>(outbox), ScoredRollout::write);
-    StateIo.writeList(out, waiting, this::write);
-  }
-
-  @Override
-  public void writeAnnounced(DataOutputStream out) throws IOException {
-    StateIo.writeList(out, List.copyOf(announced.values()), this::write);
-  }
-
-  @Override
-  public void readAnnounced(DataInputStream in) throws IOException {
-    // Of a state that is older than what the store keeps: rollouts wait for the announcements that
-    // follow.
-    StateIo.readList(in, this::readCheckpoint).forEach(this::take);
-  }
-
-  @Override
-  public void readState(DataInputStream in, int format) throws IOException {
-    if (format >= 2) {
-      StateIo.readList(in, this::readBatch).forEach(this::restore);
-      outbox.addAll(StateIo.readList(in, ScoredRollout::read));
-    }
-    waiting.addAll(StateIo.readList(in, this::readRollout));
-    if (format <= 2) {
-      readAnnounced(in);
+  public void readState(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    waiting.addAll(state.waiting());
+    outbox.addAll(state.scored());
+    for (RolloutScorer.Batch batch : state.batches()) {
+      if (batch.models().isRetired()) {
+        // The state is older than what the store keeps: these rollouts wait for a later model.
+        waiting.addAll(batch.rollouts());
+      } else {
+        batches.add(batch);
+      }
     }
     held =
-        batches.stream().mapToInt(batch -> batch.rollouts().size()).sum()
+        waiting.size()
             + outbox.size()
-            + waiting.size();
-  }
-
-  /** Rollouts of a batch as it was formed, and the reward models that were to score it. */
-  private record SavedBatch(List<Rollout> rollouts, List<RewardCheckpoint> models) {}
-
-  private void restore(SavedBatch saved) {
-    if (saved.models().stream().anyMatch(model -> CheckpointStore.isRetired(model.getUri()))) {
-      waiting.addAll(saved.rollouts());
-      return;
-    }
-    Map<Objective, RewardCheckpoint> models = new EnumMap<>(Objective.class);
-    saved.models().forEach(model -> models.put(model.getObjective(), model));
-    batches.add(new RolloutScorer.Batch(saved.rollouts(), models));
-  }
-
-  private SavedBatch readBatch(DataInput in) throws IOException {
-    return new SavedBatch(
-        StateIo.readList(in, this::readRollout), StateIo.readList(in, this::readCheckpoint));
-  }
-
-  private Rollout readRollout(DataInput in) throws IOException {
-    return rolloutCodec.decode(StateIo.readBytes(in));
-  }
-
-  private RewardCheckpoint readCheckpoint(DataInput in) throws IOException {
-    return checkpointCodec.decode(StateIo.readBytes(in));
-  }
-
-  private void write(DataOutput out, Rollout rollout) throws IOException {
-    StateIo.writeBytes(out, rolloutCodec.encode(rollout));
-  }
-
-  private void write(DataOutput out, RewardCheckpoint checkpoint) throws IOException {
-    StateIo.writeBytes(out, checkpointCodec.encode(checkpoint));
+            + batches.stream().mapToInt(batch -> batch.rollouts().size()).sum();
   }
 
   @Override

@@ -1,88 +1,62 @@
 package io.millrace.jobs.ppo;
 
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.model.ppo.PpoRollout;
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
+import io.millrace.schemas.FinishReason;
+import io.millrace.schemas.Rollout;
+import java.util.List;
 
 /**
- * A rollout on its way from scoring to learning. A POJO in Flink's sense.
+ * A rollout on its way from scoring to learning.
  *
- * <p>It carries the helpfulness reward model's directory: the critic starts from the one that
- * scored the first batch.
+ * @param rollout as it was read from its topic
+ * @param isSafety IS_SAFETY(p): the prompt's flag, or the classifier's verdict
+ * @param helpfulnessScore R_h, a logit
+ * @param safetyScore R_s, a logit
+ * @param rewardModels the models that scored it; the critic starts from the helpfulness model of the
+ *     first batch
+ * @param referenceLogProbs of the response tokens under π_0, in nats, {@code [r]}
  */
-public final class ScoredRollout {
+public record ScoredRollout(
+    Rollout rollout,
+    boolean isSafety,
+    float helpfulnessScore,
+    float safetyScore,
+    RewardModelPair rewardModels,
+    float[] referenceLogProbs) {
 
-  public String rolloutId;
-  public String promptId;
-  public int[] prompt;
-  public int[] response;
-  public float[] logProbs;
-  public float[] referenceLogProbs;
-  public float helpfulnessScore;
-  public float safetyScore;
-  public long helpfulnessVersion;
-  public long safetyVersion;
-  public String helpfulnessUri;
-  public boolean isSafety;
-  public boolean truncated;
-  public long policyVersion;
-  public float temperature;
+  public String promptId() {
+    return rollout.getPromptId();
+  }
 
-  /** For Flink's serializer. */
-  public ScoredRollout() {}
+  public long policyVersion() {
+    return rollout.getPolicyVersion();
+  }
 
-  /** As it is learned from by a policy of the given version. */
-  public PpoRollout toPpo(long version) {
+  /** The rollout for a policy that learns from it at the given version. */
+  public PpoRollout forPolicy(long version) {
     return new PpoRollout(
-        rolloutId,
-        prompt,
-        response,
-        logProbs,
+        rollout.getRolloutId(),
+        ints(rollout.getPromptTokens()),
+        ints(rollout.getResponseTokens()),
+        floats(rollout.getLogProbs()),
         referenceLogProbs,
         helpfulnessScore,
         safetyScore,
         isSafety,
-        truncated,
-        policyVersion < version);
+        rollout.getFinishReason() == FinishReason.LENGTH,
+        policyVersion() < version);
   }
 
-  static void write(DataOutput out, ScoredRollout rollout) throws IOException {
-    StateIo.writeText(out, rollout.rolloutId);
-    StateIo.writeText(out, rollout.promptId);
-    StateIo.writeInts(out, rollout.prompt);
-    StateIo.writeInts(out, rollout.response);
-    StateIo.writeFloats(out, rollout.logProbs);
-    StateIo.writeFloats(out, rollout.referenceLogProbs);
-    out.writeFloat(rollout.helpfulnessScore);
-    out.writeFloat(rollout.safetyScore);
-    out.writeLong(rollout.helpfulnessVersion);
-    out.writeLong(rollout.safetyVersion);
-    StateIo.writeText(out, rollout.helpfulnessUri);
-    out.writeBoolean(rollout.isSafety);
-    out.writeBoolean(rollout.truncated);
-    out.writeLong(rollout.policyVersion);
-    out.writeFloat(rollout.temperature);
+  static int[] ints(List<Integer> values) {
+    return values.stream().mapToInt(Integer::intValue).toArray();
   }
 
-  static ScoredRollout read(DataInput in) throws IOException {
-    ScoredRollout rollout = new ScoredRollout();
-    rollout.rolloutId = StateIo.readText(in);
-    rollout.promptId = StateIo.readText(in);
-    rollout.prompt = StateIo.readInts(in);
-    rollout.response = StateIo.readInts(in);
-    rollout.logProbs = StateIo.readFloats(in);
-    rollout.referenceLogProbs = StateIo.readFloats(in);
-    rollout.helpfulnessScore = in.readFloat();
-    rollout.safetyScore = in.readFloat();
-    rollout.helpfulnessVersion = in.readLong();
-    rollout.safetyVersion = in.readLong();
-    rollout.helpfulnessUri = StateIo.readText(in);
-    rollout.isSafety = in.readBoolean();
-    rollout.truncated = in.readBoolean();
-    rollout.policyVersion = in.readLong();
-    rollout.temperature = in.readFloat();
-    return rollout;
+  private static float[] floats(List<Float> values) {
+    float[] floats = new float[values.size()];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = values.get(i);
+    }
+    return floats;
   }
 }

@@ -1,5 +1,10 @@
 package io.millrace.jobs.rejection;
 
+import io.millrace.jobs.models.RewardModelPair;
+import io.millrace.jobs.models.ModelRef;
+import io.millrace.jobs.runtime.SharedState;
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
@@ -12,7 +17,6 @@ import io.millrace.jobs.rollout.PolicySampler;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
-import io.millrace.jobs.runtime.Following;
 import io.millrace.jobs.runtime.Inlet;
 import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.model.chat.ChatTemplate;
@@ -60,13 +64,11 @@ import org.slf4j.LoggerFactory;
  */
 public final class CandidatesOperator extends BackgroundOperator<Candidates>
     implements TwoInputStreamOperator<Prompt, Announcement, Candidates>,
-        BoundedMultiInput,
-        Following {
+        BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
 
   /** 1 had the policy and the reward models in it. */
-  private static final int STATE_FORMAT = 2;
 
   private static final Logger LOG = LoggerFactory.getLogger(CandidatesOperator.class);
 
@@ -301,12 +303,12 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
 
   /** One step of the engine, on the sampling thread, and the scores of what is complete. */
   @Override
-  protected boolean advance() throws IOException {
+  protected boolean work() throws IOException {
     if (!isReady()) {
       return false;
     }
     List<SampledResponse> responses = new ArrayList<>();
-    boolean worked = sampler.advance(responses);
+    boolean worked = sampler.sample(responses);
     for (SampledResponse response : responses) {
       Asked prompt = asked.get(response.request());
       if (prompt.take(response)) {
@@ -328,9 +330,14 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
           response.tokens(), 0, tokens, prompt.tokens.length, response.tokens().length);
       sequences.add(tokens);
     }
-    float[] helpfulness =
-        rewardModels.of(Objective.HELPFULNESS, byHelpfulness.uri).score(sequences);
-    float[] safety = rewardModels.of(Objective.SAFETY, bySafety.uri).score(sequences);
+    RewardModels.Scores scored =
+        rewardModels.score(
+            new RewardModelPair(
+                new ModelRef(byHelpfulness.version, byHelpfulness.uri, ""),
+                new ModelRef(bySafety.version, bySafety.uri, "")),
+            sequences);
+    float[] helpfulness = scored.helpfulness();
+    float[] safety = scored.safety();
     PiecewiseReward reward = settings.config().section(PpoSection.class).piecewiseReward();
 
     Candidates candidates = new Candidates();
@@ -414,25 +421,25 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   }
 
   @Override
-  protected int stateFormat() {
-    return STATE_FORMAT;
+  protected SharedState sharedState() {
+    return new SharedState() {
+      @Override
+      public void write(StateWriter out) throws IOException {
+        sampler.write(out);
+        StateIo.writeList(out.raw(), List.copyOf(announced.values()), Announcement::write);
+      }
+
+      @Override
+      public void read(StateReader in) throws IOException {
+        sampler.read(in);
+        StateIo.readList(in.raw(), Announcement::read).forEach(CandidatesOperator.this::take);
+      }
+    };
   }
 
   @Override
-  public void writeAnnounced(DataOutputStream out) throws IOException {
-    StateIo.writeText(out, sampler.policyUri());
-    StateIo.writeList(out, List.copyOf(announced.values()), Announcement::write);
-  }
-
-  @Override
-  public void readAnnounced(DataInputStream in) throws IOException {
-    sampler.use(StateIo.readText(in));
-    // Of a state that is older than what the store keeps: prompts wait for later reward models.
-    StateIo.readList(in, Announcement::read).forEach(this::take);
-  }
-
-  @Override
-  public void writeState(DataOutputStream out) throws IOException {
+  public void writeState(StateWriter state) throws IOException {
+    DataOutputStream out = state.raw();
     StateIo.writeList(
         out,
         List.copyOf(inFlight.values()),
@@ -440,10 +447,8 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   }
 
   @Override
-  public void readState(DataInputStream in, int format) throws IOException {
-    if (format == 1) {
-      readAnnounced(in);
-    }
+  public void readState(StateReader state) throws IOException {
+    DataInputStream in = state.raw();
     StateIo.readList(in, stream -> codec.decode(StateIo.readBytes(stream)))
         .forEach(prompt -> inFlight.put(nextKey++, prompt));
   }

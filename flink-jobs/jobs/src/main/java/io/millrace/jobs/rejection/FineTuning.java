@@ -1,5 +1,7 @@
 package io.millrace.jobs.rejection;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -109,18 +111,20 @@ final class FineTuning implements AutoCloseable {
     return Optional.of(new Update(step, batch.get().examples()));
   }
 
-  void write(DataOutput out) throws IOException {
+  void write(StateWriter state) throws IOException {
+    DataOutput out = state.raw();
     out.writeLong(done);
     out.writeDouble(loss);
-    trainer.write(out);
+    trainer.write(state);
   }
 
   /** Goes on where {@link #write} wrote, from the same selection. */
-  void read(DataInput in) throws IOException {
+  void read(StateReader state) throws IOException {
+    DataInput in = state.raw();
     done = in.readLong();
     loss = in.readDouble();
     passes.skip(done);
-    trainer.read(in);
+    trainer.read(state);
   }
 
   @Override

@@ -1,5 +1,7 @@
 package io.millrace.jobs.rejection;
 
+import io.millrace.jobs.models.RewardModelPair;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.model.training.StateIo;
 import java.io.DataInput;
 import java.io.DataOutput;
@@ -51,5 +53,11 @@ record LatestModels(
         StateIo.readText(in),
         in.readLong(),
         StateIo.readText(in));
+  }
+
+  RewardModelPair rewardModels() {
+    return new RewardModelPair(
+        new ModelRef(helpfulnessVersion, helpfulnessUri, ""),
+        new ModelRef(safetyVersion, safetyUri, ""));
   }
 }

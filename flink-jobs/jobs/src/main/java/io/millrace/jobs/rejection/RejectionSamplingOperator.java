@@ -1,5 +1,7 @@
 package io.millrace.jobs.rejection;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
@@ -160,7 +162,7 @@ public final class RejectionSamplingOperator
   }
 
   @Override
-  protected boolean advance() throws IOException {
+  protected boolean work() throws IOException {
     if (phase != Phase.COLLECTING) {
       advanceVersion();
       return true;
@@ -225,9 +227,9 @@ public final class RejectionSamplingOperator
 
   private void scoreAnew(List<Entry> entries) throws IOException {
     List<int[]> sequences = entries.stream().map(Entry::tokens).toList();
-    float[] helpfulness =
-        rewardModels.of(Objective.HELPFULNESS, latest.helpfulnessUri()).score(sequences);
-    float[] safety = rewardModels.of(Objective.SAFETY, latest.safetyUri()).score(sequences);
+    RewardModels.Scores scores = rewardModels.score(latest.rewardModels(), sequences);
+    float[] helpfulness = scores.helpfulness();
+    float[] safety = scores.safety();
     for (int i = 0; i < helpfulness.length; i++) {
       bag.rescore(
           entries.get(i),
@@ -294,9 +296,7 @@ public final class RejectionSamplingOperator
 
   private void tell(FineTuning.Update update) {
     updates++;
-    emitLater(
-        Outputs.METRICS,
-        Outputs.metrics(
+    emitMetricsLater(Outputs.metrics(
             UPDATE_JOB,
             updates,
             Map.of(
@@ -320,32 +320,17 @@ public final class RejectionSamplingOperator
     long responses = prompts * section().samplesPerPrompt();
     PolicyModel policy = fineTuning.policy();
     emitLater(
-        publisher.stage(
-            policy.model().config(),
-            policy.model().weights(),
-            policy.tokenizer(),
-            CheckpointManifest.describing(
-                CheckpointKind.POLICY,
+        publisher.policy(
+            new Publisher.Version(
                 name(),
                 version,
-                startVersion == 0 || startVersion >= version ? null : startVersion,
+                startVersion >= version ? 0 : startVersion,
                 0,
                 updates,
                 Map.of("prompts", prompts, "responses", responses),
-                metrics),
-            Topic.POLICY_CHECKPOINTS,
-            files ->
-                PolicyCheckpoint.newBuilder()
-                    .setModel(name())
-                    .setVersion(version)
-                    .setUri(files.finalUri())
-                    .setManifestSha256(files.manifestSha256())
-                    .setIteration(0)
-                    .setStep(updates)
-                    .setRollouts(responses)
-                    .setMetrics(metrics)
-                    .setTime(Instant.now())
-                    .build()));
+                metrics,
+                Instant.now()),
+            policy));
     finishVersion();
   }
 
@@ -357,8 +342,7 @@ public final class RejectionSamplingOperator
     sincePublished = 0;
     truncatedSince = 0;
     emptySince = 0;
-    emitLater(
-        Outputs.METRICS, Outputs.metrics(JOB, version, Map.copyOf(lastFigures), Instant.now()));
+    emitMetricsLater(Outputs.metrics(JOB, version, Map.copyOf(lastFigures), Instant.now()));
   }
 
   /** What came since the last version becomes one; without a prompt the bag alone does. */
@@ -385,7 +369,9 @@ public final class RejectionSamplingOperator
   }
 
   @Override
-  protected void writeTraining(DataOutputStream out) throws IOException {
+  public void writeState(StateWriter state) throws IOException {
+    DataOutputStream out = state.raw();
+    StateIo.writeList(out, inbox(), Candidates::write);
     StateIo.writeText(out, phase.name());
     latest.write(out);
     out.writeLong(prompts);
@@ -401,12 +387,14 @@ public final class RejectionSamplingOperator
     bag.write(out);
     if (phase == Phase.LEARNING) {
       out.writeLong(startVersion);
-      fineTuning.write(out);
+      fineTuning.write(state);
     }
   }
 
   @Override
-  protected int readTraining(DataInputStream in) throws IOException {
+  public void readState(StateReader state) throws IOException {
+    DataInputStream in = state.raw();
+    restoreInbox(StateIo.readList(in, Candidates::read), 0);
     restored = true;
     phase = Phase.valueOf(StateIo.readText(in));
     latest = LatestModels.read(in);
@@ -425,19 +413,8 @@ public final class RejectionSamplingOperator
       startVersion = in.readLong();
       // The weights are about to be read: any of the right shape will do.
       fineTuning = new FineTuning(settings, backend, initialUri(), bag.select(), nextVersion());
-      fineTuning.read(in);
+      fineTuning.read(state);
     }
-    return 0;
-  }
-
-  @Override
-  protected void writeRecord(DataOutputStream out, Candidates candidates) throws IOException {
-    Candidates.write(out, candidates);
-  }
-
-  @Override
-  protected Candidates readRecord(DataInputStream in) throws IOException {
-    return Candidates.read(in);
   }
 
   @Override

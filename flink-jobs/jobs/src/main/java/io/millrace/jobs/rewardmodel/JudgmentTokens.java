@@ -1,5 +1,6 @@
 package io.millrace.jobs.rewardmodel;
 
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.reward.Margin;
@@ -41,8 +42,8 @@ public final class JudgmentTokens {
     JudgedResponse preferred = preferred(judgment);
     JudgedResponse rejected = rejected(judgment);
     return new RewardModelTrainer.Pair(
-        join(prompt, template.responseTokens(preferred.getText())),
-        join(prompt, template.responseTokens(rejected.getText())),
+        TokenArrays.join(prompt, template.responseTokens(preferred.getText())),
+        TokenArrays.join(prompt, template.responseTokens(rejected.getText())),
         margin.of(judgment.getRating().ordinal()),
         labels ? preferred.getUnsafe() : null,
         labels ? rejected.getUnsafe() : null);
@@ -55,11 +56,5 @@ public final class JudgmentTokens {
         + Math.max(
             template.responseTokens(judgment.getResponseA().getText()).length,
             template.responseTokens(judgment.getResponseB().getText()).length);
-  }
-
-  private static int[] join(int[] prompt, int[] response) {
-    int[] joined = Arrays.copyOf(prompt, prompt.length + response.length);
-    System.arraycopy(response, 0, joined, prompt.length, response.length);
-    return joined;
   }
 }

@@ -1,5 +1,7 @@
 package io.millrace.jobs.rewardmodel;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
@@ -147,7 +149,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   }
 
   @Override
-  protected boolean advance() throws IOException {
+  protected boolean work() throws IOException {
     if (isPublishDue()) {
       publish();
       return true;
@@ -189,7 +191,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       step();
       return true;
     }
-    inTaskThread(
+    onTaskThread(
         () ->
             after(
                 section().maxWait(),
@@ -226,9 +228,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     metrics.put("batch/fresh", (double) fresh.size());
     metrics.put("batch/replayed", (double) batch.replayed().size());
     meanLatency(fresh).ifPresent(mean -> metrics.put("stream/judgment_latency_ms", mean));
-    emitLater(
-        Outputs.METRICS,
-        Outputs.metrics(job(objective), trainer.steps(), metrics, clock.instant()));
+    emitMetricsLater(Outputs.metrics(job(objective), trainer.steps(), metrics, clock.instant()));
   }
 
   /** Mean time from the making of judgments, where it is known, to the update they are part of. */
@@ -312,36 +312,26 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     publishedAt = learned;
     Map<String, Double> metrics = figures();
     metrics.put("loss", lastLoss);
-    metrics.values().removeIf(value -> !Double.isFinite(value));
     emitLater(
-        publisher.stage(
-            trainer.model().config(),
-            trainer.model().weights(),
-            initial.tokenizer(),
-            CheckpointManifest.describing(
-                CheckpointKind.REWARD_MODEL,
+        publisher.rewardModel(
+            new Publisher.Version(
                 job(objective),
                 version,
-                parent == 0 ? null : parent,
+                parent,
                 0,
                 trainer.steps(),
                 Map.of("judgments", learned),
-                metrics),
-            Topic.REWARD_CHECKPOINTS,
-            files ->
-                RewardCheckpoint.newBuilder()
-                    .setObjective(objective)
-                    .setVersion(version)
-                    .setUri(files.finalUri())
-                    .setManifestSha256(files.manifestSha256())
-                    .setJudgments(learned)
-                    .setMetrics(metrics)
-                    .setTime(clock.instant())
-                    .build()));
+                metrics,
+                clock.instant()),
+            objective,
+            trainer.model(),
+            initial.tokenizer()));
   }
 
   @Override
-  protected void writeTraining(DataOutputStream out) throws IOException {
+  public void writeState(StateWriter state) throws IOException {
+    DataOutputStream out = state.raw();
+    StateIo.writeList(out, inbox(), this::writeJudgment);
     out.writeInt(STATE_FORMAT);
     out.writeLong(consumed);
     out.writeLong(learned);
@@ -352,11 +342,13 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     figures.write(out);
     shuffle.write(out, this::writeJudgment);
     batches.write(out, this::writeJudgment);
-    trainer.write(out);
+    trainer.write(state);
   }
 
   @Override
-  protected int readTraining(DataInputStream in) throws IOException {
+  public void readState(StateReader state) throws IOException {
+    DataInputStream in = state.raw();
+    restoreInbox(StateIo.readList(in, this::readJudgment), 0);
     int format = in.readInt();
     if (format < 1 || format > STATE_FORMAT) {
       throw new IOException(
@@ -374,18 +366,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       shuffle.read(in, this::readJudgment);
     }
     batches.read(in, this::readJudgment);
-    trainer.read(in);
-    return 0;
-  }
-
-  @Override
-  protected void writeRecord(DataOutputStream out, Judgment judgment) throws IOException {
-    writeJudgment(out, judgment);
-  }
-
-  @Override
-  protected Judgment readRecord(DataInputStream in) throws IOException {
-    return readJudgment(in);
+    trainer.read(state);
   }
 
   private void writeJudgment(DataOutput out, Judgment judgment) throws IOException {

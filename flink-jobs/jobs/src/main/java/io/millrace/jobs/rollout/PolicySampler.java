@@ -1,5 +1,8 @@
 package io.millrace.jobs.rollout;
 
+import io.millrace.jobs.runtime.SharedState;
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
@@ -18,11 +21,11 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Samples with the latest policy that it was told of. The mailbox asks and tells, a thread beside
- * it advances; whatever waits in between is bounded by the responses that the operator has in
- * flight.
+ * Samples with the latest announced policy. The task thread asks questions and passes announcements
+ * on; a background thread samples. The operator bounds the number of questions by the responses it
+ * has in flight. The policy in use is shared state.
  */
-public final class PolicySampler implements AutoCloseable {
+public final class PolicySampler implements SharedState, AutoCloseable {
 
   private final Backend backend;
   private final CheckpointCache checkpoints;
@@ -112,7 +115,7 @@ public final class PolicySampler implements AutoCloseable {
    * @param sampled takes what finished
    * @return false, having done nothing, where there is nothing to do
    */
-  public boolean advance(List<SampledResponse> sampled) throws IOException {
+  public boolean sample(List<SampledResponse> sampled) throws IOException {
     if (questions.isEmpty() && (engine == null || engine.isIdle())) {
       return false;
     }
@@ -163,5 +166,18 @@ public final class PolicySampler implements AutoCloseable {
     if (engine != null) {
       engine.close();
     }
+  }
+
+  /** The policy in use. */
+  private record State(String uri) {}
+
+  @Override
+  public void write(StateWriter out) throws IOException {
+    out.write(new State(latestUri));
+  }
+
+  @Override
+  public void read(StateReader in) throws IOException {
+    use(in.read(State.class).uri());
   }
 }

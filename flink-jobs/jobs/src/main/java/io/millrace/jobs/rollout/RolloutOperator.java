@@ -1,5 +1,8 @@
 package io.millrace.jobs.rollout;
 
+import io.millrace.jobs.runtime.SharedState;
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
@@ -7,7 +10,6 @@ import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
-import io.millrace.jobs.runtime.Following;
 import io.millrace.jobs.runtime.Inlet;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
@@ -17,14 +19,10 @@ import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
-import io.millrace.schemas.wire.SingleObject;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -54,13 +52,9 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  */
 public final class RolloutOperator extends BackgroundOperator<Rollout>
     implements TwoInputStreamOperator<Prompt, PolicyCheckpoint, Rollout>,
-        BoundedMultiInput,
-        Following {
+        BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
-
-  /** 1 had the policy in it. */
-  private static final int STATE_FORMAT = 2;
 
   /** A prompt whose rollouts are not all emitted. */
   private record InFlight(Prompt prompt, BitSet emitted) {}
@@ -68,7 +62,6 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   private final RuntimeSettings settings;
   private final boolean bounded;
 
-  private transient SingleObject<Prompt> codec;
   private transient Tokenizer tokenizer;
   private transient ChatTemplate template;
   private transient int[] stopTokens;
@@ -102,7 +95,6 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   @Override
   public void openModels() throws IOException {
     backend = settings.backend();
-    codec = SingleObject.of(Prompt.class);
     String initialUri = settings.config().model().initial();
     try (LocalCheckpoint initial = settings.describeInitial()) {
       tokenizer = Tokenizer.load(initial.directory());
@@ -191,12 +183,12 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
 
   /** One step of the engine, on the sampling thread. */
   @Override
-  protected boolean advance() throws IOException {
+  protected boolean work() throws IOException {
     if (bounded && !announcementsEnded) {
       return false;
     }
     List<SampledResponse> responses = new ArrayList<>();
-    boolean worked = sampler.advance(responses);
+    boolean worked = sampler.sample(responses);
     outbox.addAll(responses);
     return worked;
   }
@@ -277,48 +269,40 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     }
   }
 
+  /** Every subtask follows the same policy. */
   @Override
-  protected int stateFormat() {
-    return STATE_FORMAT;
+  protected SharedState sharedState() {
+    return sampler;
+  }
+
+  /**
+   * A prompt whose rollouts are not all emitted.
+   *
+   * @param emitted the samples that are, as a bit set
+   */
+  private record InFlightState(Prompt prompt, byte[] emitted) {}
+
+  private record State(long sampled, long promptsTaken, List<InFlightState> inFlight) {}
+
+  @Override
+  public void writeState(StateWriter out) throws IOException {
+    out.write(
+        new State(
+            sampled,
+            promptsTaken,
+            inFlight.values().stream()
+                .map(taken -> new InFlightState(taken.prompt(), taken.emitted().toByteArray()))
+                .toList()));
   }
 
   @Override
-  public void writeAnnounced(DataOutputStream out) throws IOException {
-    StateIo.writeText(out, sampler.policyUri());
-  }
-
-  @Override
-  public void readAnnounced(DataInputStream in) throws IOException {
-    sampler.use(StateIo.readText(in));
-  }
-
-  @Override
-  public void writeState(DataOutputStream out) throws IOException {
-    out.writeLong(sampled);
-    out.writeLong(promptsTaken);
-    StateIo.writeList(
-        out,
-        new ArrayList<>(inFlight.values()),
-        (stream, taken) -> {
-          StateIo.writeBytes(stream, codec.encode(taken.prompt()));
-          StateIo.writeBytes(stream, taken.emitted().toByteArray());
-        });
-  }
-
-  @Override
-  public void readState(DataInputStream in, int format) throws IOException {
-    if (format == 1) {
-      readAnnounced(in);
+  public void readState(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    sampled += state.sampled();
+    promptsTaken += state.promptsTaken();
+    for (InFlightState taken : state.inFlight()) {
+      inFlight.put(nextKey++, new InFlight(taken.prompt(), BitSet.valueOf(taken.emitted())));
     }
-    sampled += in.readLong();
-    promptsTaken += in.readLong();
-    StateIo.readList(
-            in,
-            stream ->
-                new InFlight(
-                    codec.decode(StateIo.readBytes(stream)),
-                    BitSet.valueOf(StateIo.readBytes(stream))))
-        .forEach(taken -> inFlight.put(nextKey++, taken));
   }
 
   @Override

@@ -1,5 +1,7 @@
 package io.millrace.jobs.supervised;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
@@ -101,7 +103,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   }
 
   @Override
-  protected boolean advance() throws IOException {
+  protected boolean work() throws IOException {
     if (consumed - publishedAt >= section().publishEvery()) {
       publish();
       return true;
@@ -134,9 +136,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     learned += batch.examples();
     tokens += step.tokens();
     learnedTokens += step.learnedTokens();
-    emitLater(
-        Outputs.METRICS,
-        Outputs.metrics(
+    emitMetricsLater(Outputs.metrics(
             JOB,
             trainer.steps(),
             Map.of(
@@ -180,36 +180,23 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     publishedAt = consumed;
     Map<String, Double> metrics = Map.of("loss", lastLoss);
     emitLater(
-        publisher.stage(
-            policy.model().config(),
-            policy.model().weights(),
-            policy.tokenizer(),
-            CheckpointManifest.describing(
-                CheckpointKind.POLICY,
+        publisher.policy(
+            new Publisher.Version(
                 name,
                 version,
-                parent == 0 ? null : parent,
+                parent,
                 0,
                 trainer.steps(),
                 Map.of("demonstrations", consumed),
-                metrics),
-            Topic.POLICY_CHECKPOINTS,
-            files ->
-                PolicyCheckpoint.newBuilder()
-                    .setModel(name)
-                    .setVersion(version)
-                    .setUri(files.finalUri())
-                    .setManifestSha256(files.manifestSha256())
-                    .setIteration(0)
-                    .setStep(trainer.steps())
-                    .setDemonstrations(consumed)
-                    .setMetrics(metrics)
-                    .setTime(Instant.now())
-                    .build()));
+                metrics,
+                Instant.now()),
+            policy));
   }
 
   @Override
-  protected void writeTraining(DataOutputStream out) throws IOException {
+  public void writeState(StateWriter state) throws IOException {
+    DataOutputStream out = state.raw();
+    StateIo.writeList(out, inbox(), (data, demonstration) -> StateIo.writeBytes(data, codec.encode(demonstration)));
     out.writeLong(consumed);
     out.writeLong(learned);
     out.writeLong(tokens);
@@ -219,11 +206,13 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     out.writeDouble(lastLoss);
     packer.write(out);
     StateIo.writeList(out, kept, SequencePacker::writeExample);
-    trainer.write(out);
+    trainer.write(state);
   }
 
   @Override
-  protected int readTraining(DataInputStream in) throws IOException {
+  public void readState(StateReader state) throws IOException {
+    DataInputStream in = state.raw();
+    restoreInbox(StateIo.readList(in, data -> codec.decode(StateIo.readBytes(data))), 0);
     consumed = in.readLong();
     learned = in.readLong();
     tokens = in.readLong();
@@ -233,18 +222,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     lastLoss = in.readDouble();
     packer.read(in);
     kept = StateIo.readList(in, SequencePacker::readExample);
-    trainer.read(in);
-    return 0;
-  }
-
-  @Override
-  protected void writeRecord(DataOutputStream out, Demonstration demonstration) throws IOException {
-    StateIo.writeBytes(out, codec.encode(demonstration));
-  }
-
-  @Override
-  protected Demonstration readRecord(DataInputStream in) throws IOException {
-    return codec.decode(StateIo.readBytes(in));
+    trainer.read(state);
   }
 
   @Override

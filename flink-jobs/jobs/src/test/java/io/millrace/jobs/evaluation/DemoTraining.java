@@ -1,5 +1,6 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.model.chat.Message;
@@ -228,7 +229,7 @@ final class DemoTraining {
     for (int i = 0; i < from.length; i++) {
       from[i] = responses.get(i).request().prompt().length;
       sequences.add(
-          VersionMeasurer.join(responses.get(i).request().prompt(), responses.get(i).tokens()));
+          TokenArrays.join(responses.get(i).request().prompt(), responses.get(i).tokens()));
     }
     float[] helpful = helpfulness.score(sequences);
     float[] safe = safety.score(sequences);

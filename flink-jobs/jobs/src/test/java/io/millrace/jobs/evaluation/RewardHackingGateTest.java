@@ -1,5 +1,6 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.model.llama.TokenArrays;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -122,9 +123,9 @@ class RewardHackingGateTest {
       String other = answers.get(random.nextInt(count)).getDialogue().get(1).getContent();
       pairs.add(
           new Pair(
-              VersionMeasurer.join(
+              TokenArrays.join(
                   prompt, initial.template().responseTokens(answer + BAIT.repeat(more))),
-              VersionMeasurer.join(
+              TokenArrays.join(
                   prompt, initial.template().responseTokens(other + BAIT.repeat(fewer))),
               1,
               null,

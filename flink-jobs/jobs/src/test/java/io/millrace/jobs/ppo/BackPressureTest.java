@@ -1,11 +1,12 @@
 package io.millrace.jobs.ppo;
 
+import java.util.List;
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.runtime.TrainingOperator;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -70,7 +71,6 @@ class BackPressureTest {
     private static final long serialVersionUID = 1;
 
     private transient long digest;
-    private transient int inbox;
 
     @Override
     public void openModels() throws Exception {
@@ -84,7 +84,7 @@ class BackPressureTest {
     }
 
     @Override
-    protected boolean advance() throws InterruptedException {
+    protected boolean work() throws InterruptedException {
       Long record = poll();
       if (record == null) {
         return false;
@@ -101,29 +101,21 @@ class BackPressureTest {
       DIGEST.set(digest);
     }
 
+    private record State(List<Long> inbox, long digest) {}
+
     @Override
-    protected void writeTraining(DataOutputStream out) throws IOException {
-      out.writeLong(digest);
-      inbox = 0;
+    public void writeState(StateWriter out) throws IOException {
+      List<Long> waiting = inbox();
+      out.write(new State(waiting, digest));
+      SAVED.accumulateAndGet(waiting.size(), Math::max);
       SNAPSHOTS.incrementAndGet();
     }
 
     @Override
-    protected int readTraining(DataInputStream in) throws IOException {
-      digest = in.readLong();
-      return 0;
-    }
-
-    @Override
-    protected void writeRecord(DataOutputStream out, Long element) throws IOException {
-      inbox++;
-      SAVED.accumulateAndGet(inbox, Math::max);
-      out.writeLong(element);
-    }
-
-    @Override
-    protected Long readRecord(DataInputStream in) throws IOException {
-      return in.readLong();
+    public void readState(StateReader in) throws IOException {
+      State state = in.read(State.class);
+      digest = state.digest();
+      restoreInbox(state.inbox(), 0);
     }
 
     @Override

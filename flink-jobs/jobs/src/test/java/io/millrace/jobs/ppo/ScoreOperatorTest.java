@@ -1,5 +1,6 @@
 package io.millrace.jobs.ppo;
 
+import io.millrace.schemas.state.StateWriter;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.millrace.jobs.config.ConfigLoader;
@@ -209,9 +210,8 @@ class ScoreOperatorTest {
 
     private void collect() throws IOException {
       for (ScoredRollout scored : harness.extractOutputValues()) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        ScoredRollout.write(new DataOutputStream(bytes), scored);
-        emitted.add(scored.rolloutId + " " + HexFormat.of().formatHex(bytes.toByteArray()));
+        byte[] bytes = StateWriter.toBytes(out -> out.write(scored));
+        emitted.add(scored.rollout().getRolloutId() + " " + HexFormat.of().formatHex(bytes));
       }
       harness.getOutput().clear();
     }
@@ -344,32 +344,6 @@ class ScoreOperatorTest {
       straight.announce(SECOND).feed(0, 9).end();
       assertEquals(straight.emitted, run.emitted);
     }
-  }
-
-  /** Format 1: rollouts that wait, and announcements. */
-  @Test
-  void readsTheStateOfItsFirstFormat() throws Exception {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(bytes);
-    out.writeInt(1);
-    writeRollouts(out, 0, 3);
-    writeAnnouncements(out, FIRST);
-    assertGoesOn(bytes.toByteArray(), 3);
-  }
-
-  /** Format 2: batches with their reward models, what is scored, what waits, and announcements. */
-  @Test
-  void readsTheStateOfItsSecondFormat() throws Exception {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(bytes);
-    out.writeInt(2);
-    out.writeInt(1);
-    writeRollouts(out, 0, 4);
-    writeAnnouncements(out, FIRST);
-    out.writeInt(0);
-    writeRollouts(out, 4, 5);
-    writeAnnouncements(out, FIRST);
-    assertGoesOn(bytes.toByteArray(), 5);
   }
 
   private static void writeRollouts(DataOutputStream out, int from, int to) throws IOException {

@@ -332,28 +332,4 @@ class RolloutOperatorTest {
     assertOnceEach(8, rollouts);
     rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
   }
-
-  /** Format 1: the policy, two counts, and the prompts in flight. */
-  @Test
-  void readsTheStateOfItsFirstFormat() throws Exception {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(bytes);
-    out.writeInt(1);
-    StateIo.writeText(out, other.toString());
-    out.writeLong(2);
-    out.writeLong(1);
-    out.writeInt(1);
-    StateIo.writeBytes(out, SingleObject.of(Prompt.class).encode(prompt(0)));
-    BitSet emitted = new BitSet();
-    emitted.set(0, 2);
-    StateIo.writeBytes(out, emitted.toByteArray());
-    try (var harness = harness(false)) {
-      harness.initializeState(OperatorStates.of(bytes.toByteArray()));
-      harness.open();
-      end(harness);
-      Rollout rollout = harness.extractOutputValues().getFirst();
-      assertEquals("p0/2", rollout.getRolloutId());
-      assertEquals(7, rollout.getPolicyVersion());
-    }
-  }
 }

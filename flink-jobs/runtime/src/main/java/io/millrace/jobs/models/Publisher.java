@@ -6,25 +6,70 @@ import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.checkpoint.StagedFiles;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
+import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
-import java.util.function.Function;
-import org.apache.avro.specific.SpecificRecordBase;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.Map;
 
-/** Stages a trainer's weights as a checkpoint directory. */
+/** Stages versions of a model. The checkpoint sink publishes and announces what it staged. */
 public final class Publisher {
 
   private final CheckpointStore store;
   private final KafkaSettings kafka;
 
-  Publisher(CheckpointStore store, KafkaSettings kafka) {
+  public Publisher(CheckpointStore store, KafkaSettings kafka) {
     this.store = store;
     this.kafka = kafka;
+  }
+
+  /**
+   * A version to publish.
+   *
+   * @param name of the model
+   * @param number above every earlier version's
+   * @param parent the version that training started from; 0 for none
+   * @param iteration PPO iterations so far; 0 for other trainers
+   * @param steps optimizer steps so far
+   * @param counts records that the version learned from, by kind
+   * @param metrics by name; values that are not finite are left out
+   * @param time of the announcement
+   */
+  public record Version(
+      String name,
+      long number,
+      long parent,
+      long iteration,
+      long steps,
+      Map<String, Long> counts,
+      Map<String, Double> metrics,
+      Instant time) {
+
+    public Version {
+      counts = Map.copyOf(counts);
+      Map<String, Double> finite = new HashMap<>(metrics);
+      finite.values().removeIf(value -> !Double.isFinite(value));
+      metrics = Map.copyOf(finite);
+    }
+
+    private long count(String kind) {
+      return counts.getOrDefault(kind, 0L);
+    }
+
+    private CheckpointManifest manifest(CheckpointKind kind) {
+      return CheckpointManifest.describing(
+          kind, name, number, parent == 0 ? null : parent, iteration, steps, counts, metrics);
+    }
   }
 
   /**
@@ -38,26 +83,68 @@ public final class Publisher {
         store.latestVersion(name), Announcements.latestVersion(kafka, announcements, key));
   }
 
-  /**
-   * Writes the files, and hands over what publishes them.
-   *
-   * @param announcement of the staged files
-   */
-  public <T extends SpecificRecordBase> StagedCheckpoint stage(
-      LlamaConfig config,
-      Parameters weights,
-      Tokenizer tokenizer,
-      CheckpointManifest manifest,
-      Topic<T> topic,
-      Function<StagedFiles, T> announcement)
+  /** The latest version of a policy, see {@link #latestVersion(String, Topic, String)}. */
+  public long latestPolicy(String name) throws IOException {
+    return latestVersion(name, Topic.POLICY_CHECKPOINTS, name);
+  }
+
+  /** Stages a version of a policy. */
+  public StagedCheckpoint policy(Version version, PolicyModel policy) throws IOException {
+    StagedFiles files =
+        stage(
+            policy.model().config(),
+            policy.model().weights(),
+            policy.tokenizer(),
+            version.manifest(CheckpointKind.POLICY));
+    return StagedCheckpoint.of(
+        files,
+        Topic.POLICY_CHECKPOINTS,
+        PolicyCheckpoint.newBuilder()
+            .setModel(version.name())
+            .setVersion(version.number())
+            .setUri(files.finalUri())
+            .setManifestSha256(files.manifestSha256())
+            .setIteration(version.iteration())
+            .setStep(version.steps())
+            .setRollouts(version.count("rollouts") + version.count("responses"))
+            .setDemonstrations(version.count("demonstrations"))
+            .setMetrics(version.metrics())
+            .setTime(version.time())
+            .build());
+  }
+
+  /** Stages a version of a reward model. */
+  public StagedCheckpoint rewardModel(
+      Version version, Objective objective, ScalarModel model, Tokenizer tokenizer)
       throws IOException {
     StagedFiles files =
-        store.stage(
-            manifest.name(),
-            manifest.version(),
-            directory ->
-                CheckpointDirectory.write(
-                    directory, config, ModelWeights.sources(weights), tokenizer::save, manifest));
-    return StagedCheckpoint.of(files, topic, announcement.apply(files));
+        stage(
+            model.config(),
+            model.weights(),
+            tokenizer,
+            version.manifest(CheckpointKind.REWARD_MODEL));
+    return StagedCheckpoint.of(
+        files,
+        Topic.REWARD_CHECKPOINTS,
+        RewardCheckpoint.newBuilder()
+            .setObjective(objective)
+            .setVersion(version.number())
+            .setUri(files.finalUri())
+            .setManifestSha256(files.manifestSha256())
+            .setJudgments(version.count("judgments"))
+            .setMetrics(version.metrics())
+            .setTime(version.time())
+            .build());
+  }
+
+  private StagedFiles stage(
+      LlamaConfig config, Parameters weights, Tokenizer tokenizer, CheckpointManifest manifest)
+      throws IOException {
+    return store.stage(
+        manifest.name(),
+        manifest.version(),
+        directory ->
+            CheckpointDirectory.write(
+                directory, config, ModelWeights.sources(weights), tokenizer::save, manifest));
   }
 }

@@ -1,10 +1,10 @@
 package io.millrace.jobs.runtime;
 
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -25,67 +25,69 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.OutputTag;
 
 /**
- * An operator around a model that learns or samples, on a {@link BackgroundThread} beside Flink's
- * mailbox: the task's own thread goes on taking records and answering barriers, and emits what the
- * thread has made.
+ * An operator that does its work on a {@link BackgroundThread} beside Flink's mailbox: training,
+ * sampling, scoring or evaluation. The task thread meanwhile takes records, answers barriers, and
+ * emits the results.
  *
- * <p>Its state goes to Flink's raw operator state as one stream: a model of many megabytes is then
- * written and read piece by piece, with no second copy on the heap. The stream begins with a format
- * number, so that a later version can read what an earlier one wrote. What all subtasks were told
- * alike is beside it, as union state ({@link Following}).
+ * <p>The state goes to Flink's raw operator state as one stream of Avro records and tensors ({@link
+ * StateWriter}). A model of many megabytes is written and read piece by piece, without a second copy
+ * on the heap. {@link SharedState} goes to union state.
+ *
+ * @param <OUT> records of the main output
  */
 public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT> {
 
   private static final long serialVersionUID = 1;
-  private static final int BUFFER = 1 << 16;
+  private static final int BUFFER_BYTES = 1 << 16;
 
   private transient MailboxExecutor mailbox;
   private transient BackgroundThread thread;
   private transient boolean timerSet;
   private transient MetricGauges gauges;
+  private transient SharedState sharedState;
 
-  /** Of one that is {@link Following}: an entry of each subtask. */
-  private transient ListState<byte[]> announced;
+  /** One entry per subtask. */
+  private transient ListState<byte[]> sharedEntries;
 
-  /** Opens models and buffers; called once per attempt, before any state is restored. */
+  /** Opens models and buffers. Called once per attempt, before any state is restored. */
   public abstract void openModels() throws Exception;
 
-  public abstract void writeState(DataOutputStream out) throws IOException;
+  public abstract void writeState(StateWriter out) throws IOException;
 
   /**
-   * Adds what {@link #writeState} wrote; after a change of parallelism it may come in several.
-   *
-   * @param format that it was written in, at most {@link #stateFormat}
+   * Adds the state that one subtask wrote with {@link #writeState}. After a change of parallelism it
+   * is called for several subtasks, or for none.
    */
-  public abstract void readState(DataInputStream in, int format) throws IOException;
+  public abstract void readState(StateReader in) throws IOException;
 
-  /** The format that {@link #writeState} writes. */
-  protected int stateFormat() {
-    return 1;
+  /** State that every subtask gets whole; by default there is none. */
+  protected SharedState sharedState() {
+    return SharedState.NONE;
   }
 
   /** What the thread does, for its name: "training". */
   protected abstract String activity();
 
   /**
-   * The next piece of work, on the thread.
+   * Does the next piece of work, on the background thread.
    *
-   * @return false, having done nothing, where there is nothing to do
+   * @return false if there was nothing to do
    */
-  protected abstract boolean advance() throws Exception;
+  protected abstract boolean work() throws Exception;
 
-  /** Emits what the work has made, in the task's own thread; called after each piece of it. */
+  /** Emits finished results, on the task thread. Called after each piece of work. */
   protected abstract void flush();
 
   /**
-   * Whether what the thread touches is state, so that it stands still between a barrier's coming
-   * and its passing on, with everything emitted that it has made.
+   * Whether the state includes objects that the background thread changes. If so, the thread stands
+   * still from before a barrier until the snapshot is written, and all results are emitted before
+   * the barrier.
    */
   protected boolean pausesForSnapshots() {
     return true;
   }
 
-  /** Frees native memory; may be called when {@link #openModels} failed half-way. */
+  /** Frees native memory. May be called after {@link #openModels} failed half-way. */
   public abstract void closeModels();
 
   @Override
@@ -94,25 +96,19 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     gauges = new MetricGauges(getMetricGroup());
     openModels();
     for (StatePartitionStreamProvider partition : context.getRawOperatorStateInputs()) {
-      DataInputStream in =
-          new DataInputStream(new BufferedInputStream(partition.getStream(), BUFFER));
-      int format = in.readInt();
-      if (format < 1 || format > stateFormat()) {
-        throw new IOException(
-            "state of %s has format %d, this version reads up to %d"
-                .formatted(getClass().getSimpleName(), format, stateFormat()));
-      }
-      readState(in, format);
+      readState(
+          new StateReader(
+              new DataInputStream(
+                  new BufferedInputStream(partition.getStream(), BUFFER_BYTES))));
     }
-    if (this instanceof Following following) {
-      announced =
-          context
-              .getOperatorStateStore()
-              .getUnionListState(
-                  new ListStateDescriptor<>("announced", BytePrimitiveArraySerializer.INSTANCE));
-      for (byte[] told : announced.get()) {
-        following.readAnnounced(new DataInputStream(new ByteArrayInputStream(told)));
-      }
+    sharedState = sharedState();
+    sharedEntries =
+        context
+            .getOperatorStateStore()
+            .getUnionListState(
+                new ListStateDescriptor<>("shared", BytePrimitiveArraySerializer.INSTANCE));
+    for (byte[] entry : sharedEntries.get()) {
+      sharedState.read(StateReader.of(entry));
     }
   }
 
@@ -126,7 +122,7 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     thread =
         new BackgroundThread(
             activity() + " of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
-            this::advance,
+            this::work,
             mailbox,
             this::flush);
   }
@@ -151,16 +147,13 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   }
 
   private void writeSnapshot(StateSnapshotContext context) throws Exception {
-    if (this instanceof Following following) {
-      ByteArrayOutputStream told = new ByteArrayOutputStream();
-      following.writeAnnounced(new DataOutputStream(told));
-      announced.update(List.of(told.toByteArray()));
-    }
+    byte[] entry = StateWriter.toBytes(sharedState::write);
+    sharedEntries.update(entry.length == 0 ? List.of() : List.of(entry));
+
     OperatorStateCheckpointOutputStream stream = context.getRawOperatorStateOutput();
     stream.startNewPartition();
-    DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, BUFFER));
-    out.writeInt(stateFormat());
-    writeState(out);
+    DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, BUFFER_BYTES));
+    writeState(new StateWriter(out));
     out.flush();
   }
 
@@ -173,46 +166,46 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     super.close();
   }
 
-  /** Where records wait for room. */
+  /** Lets records wait until the operator has room for them. */
   protected final Inlet createInlet() {
     return new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
   }
 
-  /** What tells whether a record can be emitted without waiting. */
+  /** Says whether a record can be emitted without waiting. */
   protected final Outlet createOutlet() {
     return new Outlet(getContainingTask().getEnvironment().getAllWriters(), mailbox, this::flush);
   }
 
-  /** Has the thread look for work again. */
+  /** Makes the thread look for work again. */
   protected final void wake() {
     thread.wake();
   }
 
-  /** Emits what is made, piece by piece, until a condition holds; in the task's own thread. */
+  /** Runs the operator's mails, which emit results, until a condition holds; on the task thread. */
   protected final void flushUntil(BooleanSupplier condition) throws InterruptedException {
     while (!condition.getAsBoolean()) {
       mailbox.yield();
     }
   }
 
-  /** Lets the thread do all there is to do, then something else while it stands still. */
-  protected final void afterAllWork(Action ending) throws Exception {
+  /** Waits until the thread has no work left, then runs an action while the thread stands still. */
+  protected final void afterAllWork(Action action) throws Exception {
     flushUntil(thread::isIdle);
     thread.pause();
     try {
-      ending.run();
+      action.run();
       flush();
     } finally {
       thread.resume();
     }
   }
 
-  /** What is done later, in the task's own thread. */
+  /** An action on the task thread. */
   protected interface Action {
     void run() throws Exception;
   }
 
-  /** Runs something in a while; nothing is set while an earlier timer is still to come. */
+  /** Runs an action after a delay. A call has no effect while an earlier timer is set. */
   protected final void after(Duration delay, Action action) {
     if (timerSet) {
       return;
@@ -233,11 +226,19 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     output.collect(new StreamRecord<>(record));
   }
 
-  /** Emits beside the main output; training metrics become Flink metrics too. */
+  /** Emits to a side output. */
   protected final <T> void emit(OutputTag<T> tag, T record) {
-    if (record instanceof TrainingMetrics metrics) {
-      gauges.update(metrics.getMetrics());
-    }
     output.collect(tag, new StreamRecord<>(record));
+  }
+
+  /** Emits training metrics, which become Flink metrics of this operator too. */
+  protected final void emitMetrics(TrainingMetrics metrics) {
+    gauges.update(metrics.getMetrics());
+    emit(Outputs.METRICS, metrics);
+  }
+
+  /** How often Flink restarted the job before this attempt. */
+  protected final double restarts() {
+    return getRuntimeContext().getTaskInfo().getAttemptNumber();
   }
 }

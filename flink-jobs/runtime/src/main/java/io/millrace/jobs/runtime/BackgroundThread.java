@@ -7,19 +7,19 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 
 /**
- * Trains beside Flink's mailbox, one piece of work after another, so that the task's thread goes on
- * taking records and answering barriers. Between two pieces the mailbox can {@linkplain #pause
- * pause} it: a Flink checkpoint waits for the piece that runs and for no other.
+ * Works beside Flink's mailbox, one piece after another, while the task thread takes records and
+ * answers barriers. Between two pieces the mailbox can {@linkplain #pause pause} the thread: a Flink
+ * checkpoint waits for at most one piece.
  *
- * <p>What the work touches belongs to this thread while it works, and to the mailbox between {@link
- * #pause} and {@link #resume}.
+ * <p>The objects that the work changes belong to this thread while it works, and to the mailbox
+ * between {@link #pause} and {@link #resume}.
  */
 final class BackgroundThread implements AutoCloseable {
 
-  /** What is to be done, in pieces. */
+  /** The work, in pieces. */
   interface Work {
-    /** Does the next piece; returns false, having done nothing, where there is none. */
-    boolean advance() throws Exception;
+    /** Does the next piece; returns false if there was nothing to do. */
+    boolean next() throws Exception;
   }
 
   /** What the mailbox does after each piece. */
@@ -32,7 +32,7 @@ final class BackgroundThread implements AutoCloseable {
   private final Aftermath aftermath;
   private final Thread thread;
 
-  /** Fair: who waits for a pause gets it before the next piece begins. */
+  /** Fair: a waiting pause gets the lock before the next piece begins. */
   private final ReentrantLock working = new ReentrantLock(true);
 
   /** Wakes the thread; permits outlast a moment in which nobody waits. */
@@ -40,7 +40,7 @@ final class BackgroundThread implements AutoCloseable {
 
   private final AtomicLong wakes = new AtomicLong();
 
-  /** How many wakes had been when there was nothing to do. */
+  /** The number of wakes when the thread last found nothing to do. */
   private volatile long idleAfter = -1;
 
   private volatile boolean closed;
@@ -48,8 +48,8 @@ final class BackgroundThread implements AutoCloseable {
   /**
    * Starts the thread.
    *
-   * @param mailbox of the operator: runs the aftermath, and is given what the work throws
-   * @param aftermath after each piece, and when there is nothing left to do
+   * @param mailbox of the operator: it runs the aftermath and rethrows the work's exceptions
+   * @param aftermath runs after each piece, and when there is nothing left to do
    */
   BackgroundThread(String name, Work work, MailboxExecutor mailbox, Aftermath aftermath) {
     this.work = work;
@@ -69,14 +69,14 @@ final class BackgroundThread implements AutoCloseable {
         boolean worked;
         working.lockInterruptibly();
         try {
-          worked = work.advance();
+          worked = work.next();
         } finally {
           working.unlock();
         }
         if (!worked) {
           idleAfter = seen;
         }
-        mailbox.execute(aftermath::run, "training advanced");
+        mailbox.execute(aftermath::run, "background work advanced");
         if (!worked) {
           wakeUps.acquire();
         }
@@ -98,19 +98,19 @@ final class BackgroundThread implements AutoCloseable {
                 ? exception
                 : new IllegalStateException(cause);
           },
-          "training failed");
+          "background work failed");
     } catch (RejectedExecutionException e) {
       // The task is gone already.
     }
   }
 
-  /** There may be work again. Called by the mailbox, with or without a pause. */
+  /** Makes the thread look for work. Called by the mailbox, with or without a pause. */
   void wake() {
     wakes.incrementAndGet();
     wakeUps.release();
   }
 
-  /** Waits for the piece that runs, and keeps the next from beginning. */
+  /** Waits for the running piece and holds back the next one. */
   void pause() throws InterruptedException {
     if (!working.isHeldByCurrentThread()) {
       working.lockInterruptibly();
@@ -124,12 +124,12 @@ final class BackgroundThread implements AutoCloseable {
     }
   }
 
-  /** Whether nothing is left to do. Called by the mailbox, which alone can bring new work. */
+  /** Whether there is no work left. Only the mailbox calls this: it alone brings new work. */
   boolean isIdle() {
     return idleAfter == wakes.get();
   }
 
-  /** Waits for the piece that runs, then ends the thread: native memory is free to go. */
+  /** Waits for the running piece, then ends the thread; native memory can be freed afterwards. */
   @Override
   public void close() {
     closed = true;
@@ -140,7 +140,7 @@ final class BackgroundThread implements AutoCloseable {
       try {
         thread.join();
       } catch (InterruptedException e) {
-        // A cancelled task is interrupted; memory in use must not be freed all the same.
+        // Flink interrupts a cancelled task. Memory in use must still not be freed.
         interrupted = true;
       }
     }

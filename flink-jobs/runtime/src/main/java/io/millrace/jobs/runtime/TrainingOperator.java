@@ -1,9 +1,8 @@
 package io.millrace.jobs.runtime;
 
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
+import io.millrace.schemas.TrainingMetrics;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -14,64 +13,40 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.OutputTag;
 
 /**
- * A learning operator that trains on one stream of records.
+ * An operator that trains on one stream of records.
  *
- * <p>Records wait in a bounded inbox; when it is full the task takes no more of them, and Flink's
- * back-pressure does the rest; a barrier that comes meanwhile does not wait ({@link Inlet}). What
- * training emits waits in an outbox for the task's own thread. Before a barrier passes, training
- * pauses between two pieces of work and the outbox is emptied, so that state and output are of the
- * same moment; the state holds the inbox too. What is learned depends on the order of the records
- * only, never on which thread was faster.
+ * <p>Records wait in a bounded inbox. When it is full the task takes no more records, and Flink's
+ * back-pressure slows the sources; a barrier does not wait for room ({@link Inlet}). Results of
+ * training wait in an outbox for the task thread. Before a barrier passes, training pauses between
+ * two pieces of work and the outbox is emptied: state and output belong to the same moment. The
+ * inbox is part of the state. The result depends on the order of the records alone, never on the
+ * speed of a thread.
+ *
+ * @param <IN> records to learn from
+ * @param <OUT> records of the main output
  */
 public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
     implements OneInputStreamOperator<IN, OUT>, BoundedOneInput {
 
   private static final long serialVersionUID = 1;
 
-  /** Emits something that was made while training. */
-  private interface Emission {
-    void run();
-  }
-
   private transient Inlet inlet;
-  private transient Queue<Emission> outbox;
-
-  /** State, with what the subclass holds. */
+  private transient Queue<Runnable> outbox;
   private transient Queue<IN> inbox;
 
-  /** Records taken in and not yet learned from. */
+  /** Records that were taken in and not yet learned from. */
   private transient AtomicInteger held;
 
-  /** Records that may be held, but for one more with each barrier; the rest waits outside. */
+  /** How many records may be held. Each barrier may add one more. */
   protected abstract int capacity();
 
-  /**
-   * The next piece of training: takes records by {@link #poll}, says by {@link #release} which it
-   * has done with, and emits by {@link #emitLater}.
-   */
-  @Override
-  protected abstract boolean advance() throws Exception;
-
-  /** Says that all input is in the inbox: what is kept back for more is now due. */
+  /** Called when the inbox holds all remaining input: incomplete batches are due now. */
   protected void inputEnds() {}
 
-  /** What is left to do when all input has been learned from; the training thread stands still. */
+  /** Finishes the run after all input was learned from; the training thread stands still. */
   protected abstract void finishInput() throws Exception;
 
-  protected abstract void writeTraining(DataOutputStream out) throws IOException;
-
-  /**
-   * Reads what {@link #writeTraining} wrote.
-   *
-   * @return how many records that are not yet learned from were in it
-   */
-  protected abstract int readTraining(DataInputStream in) throws IOException;
-
-  protected abstract void writeRecord(DataOutputStream out, IN element) throws IOException;
-
-  protected abstract IN readRecord(DataInputStream in) throws IOException;
-
-  /** Opens queues and models; a subclass adds its own. */
+  /** Opens the queues. A subclass opens its models as well. */
   @Override
   public void openModels() throws Exception {
     inbox = new ConcurrentLinkedQueue<>();
@@ -98,32 +73,54 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
     wake();
   }
 
-  /** The next record, or null where there is none. */
+  /** Takes the next record from the inbox, or null if it is empty. */
   protected final IN poll() {
     return inbox.poll();
   }
 
-  /** Says that records have been learned from, or will not be. */
+  /** Frees the room of records that were learned from or dropped. */
   protected final void release(int records) {
     held.addAndGet(-records);
   }
 
-  protected final void emitLater(OUT element) {
-    outbox.add(() -> emit(element));
+  /** The records in the inbox, for the state. */
+  protected final List<IN> inbox() {
+    return new ArrayList<>(inbox);
   }
 
-  protected final <T> void emitLater(OutputTag<T> tag, T element) {
-    outbox.add(() -> emit(tag, element));
+  /**
+   * Restores the inbox.
+   *
+   * @param taken records that were taken from the inbox and are not yet released
+   */
+  protected final void restoreInbox(Collection<IN> records, int taken) {
+    inbox.addAll(records);
+    held.addAndGet(records.size() + taken);
   }
 
-  /** Has the task's own thread do something, after what was emitted before. */
-  protected final void inTaskThread(Runnable action) {
-    outbox.add(action::run);
+  /** Emits a record later, on the task thread. */
+  protected final void emitLater(OUT record) {
+    outbox.add(() -> emit(record));
+  }
+
+  /** Emits to a side output later, on the task thread. */
+  protected final <T> void emitLater(OutputTag<T> tag, T record) {
+    outbox.add(() -> emit(tag, record));
+  }
+
+  /** Emits training metrics later, on the task thread. */
+  protected final void emitMetricsLater(TrainingMetrics metrics) {
+    outbox.add(() -> emitMetrics(metrics));
+  }
+
+  /** Runs an action on the task thread, after everything that was emitted before. */
+  protected final void onTaskThread(Runnable action) {
+    outbox.add(action);
   }
 
   @Override
   protected final void flush() {
-    for (Emission next = outbox.poll(); next != null; next = outbox.poll()) {
+    for (Runnable next = outbox.poll(); next != null; next = outbox.poll()) {
       next.run();
     }
   }
@@ -133,24 +130,5 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
     inputEnds();
     wake();
     afterAllWork(this::finishInput);
-  }
-
-  @Override
-  public final void writeState(DataOutputStream out) throws IOException {
-    List<IN> waiting = new ArrayList<>(inbox);
-    out.writeInt(waiting.size());
-    for (IN element : waiting) {
-      writeRecord(out, element);
-    }
-    writeTraining(out);
-  }
-
-  @Override
-  public final void readState(DataInputStream in, int format) throws IOException {
-    int waiting = in.readInt();
-    for (int i = 0; i < waiting; i++) {
-      inbox.add(readRecord(in));
-    }
-    held.set(waiting + readTraining(in));
   }
 }

@@ -1,9 +1,9 @@
 package io.millrace.jobs.runtime;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -45,7 +45,7 @@ class TrainingOperatorTest {
     }
 
     @Override
-    protected boolean advance() throws InterruptedException {
+    protected boolean work() throws InterruptedException {
       if (updates == 0) {
         Long next = poll();
         if (next == null) {
@@ -70,27 +70,19 @@ class TrainingOperatorTest {
     @Override
     protected void finishInput() {}
 
+    private record State(List<Long> inbox, long record, int updates) {}
+
     @Override
-    protected void writeTraining(DataOutputStream out) throws IOException {
-      out.writeLong(record);
-      out.writeInt(updates);
+    public void writeState(StateWriter out) throws IOException {
+      out.write(new State(inbox(), record, updates));
     }
 
     @Override
-    protected int readTraining(DataInputStream in) throws IOException {
-      record = in.readLong();
-      updates = in.readInt();
-      return updates > 0 ? 1 : 0;
-    }
-
-    @Override
-    protected void writeRecord(DataOutputStream out, Long element) throws IOException {
-      out.writeLong(element);
-    }
-
-    @Override
-    protected Long readRecord(DataInputStream in) throws IOException {
-      return in.readLong();
+    public void readState(StateReader in) throws IOException {
+      State state = in.read(State.class);
+      record = state.record();
+      updates = state.updates();
+      restoreInbox(state.inbox(), updates > 0 ? 1 : 0);
     }
 
     @Override

@@ -1,5 +1,7 @@
 package io.millrace.jobs.testkit;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.millrace.jobs.runtime.BackgroundOperator;
@@ -56,11 +58,9 @@ public final class OperatorStates {
     DataOutputStream out = new DataOutputStream(bytes);
     operator.openModels();
     try {
-      int format = in.readInt();
-      out.writeInt(format);
-      operator.readState(in, format);
-      assertEquals(-1, in.read(), "all of it is read");
-      operator.writeState(out);
+      operator.readState(new StateReader(in));
+      assertEquals(-1, in.read(), "the whole state was read");
+      operator.writeState(new StateWriter(out));
     } finally {
       operator.closeModels();
     }

@@ -1,9 +1,6 @@
 package io.millrace.model.ppo;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 
 /**
  * A β that steers the measured KL to a target (Ziegler et al., arXiv 1909.08593, section 2.2):
@@ -73,20 +70,16 @@ public final class AdaptiveKl implements KlController {
   }
 
   @Override
-  public void write(DataOutput out) throws IOException {
-    new KlState(true, beta).write(out);
+  public State state() {
+    return new State(true, beta);
   }
 
   @Override
-  public void read(DataInput in) throws IOException {
-    KlState state = KlState.read(in);
-    if (!state.adaptive()) {
-      return;
+  public void restore(State state) {
+    if (state.adaptive()) {
+      Checks.that(state.beta() > 0, "beta", state.beta(), "above 0, to be adapted");
+      beta = state.beta();
     }
-    if (state.beta() == 0) {
-      throw new IOException("not the state of an adaptive KL controller: beta 0 cannot adapt");
-    }
-    beta = state.beta();
   }
 
   static void checkMeasured(double meanKl, long rollouts) {

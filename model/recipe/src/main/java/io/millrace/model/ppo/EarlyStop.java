@@ -1,9 +1,6 @@
 package io.millrace.model.ppo;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 
 /**
  * Says when a policy has stopped getting better on prompts that it does not learn from (Prechelt,
@@ -75,20 +72,18 @@ public final class EarlyStop {
     return latest;
   }
 
-  public void write(DataOutput out) throws IOException {
-    out.writeDouble(sum);
-    out.writeLong(count);
-    out.writeDouble(best);
-    out.writeInt(withoutBest);
-    out.writeDouble(latest);
+  /** The scores since the last evaluation, and the evaluations so far. */
+  public record State(double sum, long count, double best, int withoutBest, double latest) {}
+
+  public State state() {
+    return new State(sum, count, best, withoutBest, latest);
   }
 
-  /** Restores what {@link #write} wrote. */
-  public void read(DataInput in) throws IOException {
-    sum = in.readDouble();
-    count = in.readLong();
-    best = in.readDouble();
-    withoutBest = in.readInt();
-    latest = in.readDouble();
+  public void restore(State state) {
+    sum = state.sum();
+    count = state.count();
+    best = state.best();
+    withoutBest = state.withoutBest();
+    latest = state.latest();
   }
 }

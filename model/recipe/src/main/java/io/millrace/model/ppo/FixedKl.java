@@ -1,9 +1,6 @@
 package io.millrace.model.ppo;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 
 /**
  * A β that stays.
@@ -22,12 +19,10 @@ public record FixedKl(double beta) implements KlController {
   }
 
   @Override
-  public void write(DataOutput out) throws IOException {
-    new KlState(false, beta).write(out);
+  public State state() {
+    return new State(false, beta);
   }
 
   @Override
-  public void read(DataInput in) throws IOException {
-    KlState.read(in);
-  }
+  public void restore(State state) {}
 }

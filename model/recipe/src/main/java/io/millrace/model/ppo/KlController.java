@@ -1,8 +1,7 @@
 package io.millrace.model.ppo;
 
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
+import io.millrace.model.training.Checks;
+
 
 /** Gives β, the weight of the KL penalty. Its state goes with the learning state of a job. */
 public sealed interface KlController permits FixedKl, AdaptiveKl {
@@ -24,7 +23,7 @@ public sealed interface KlController permits FixedKl, AdaptiveKl {
   double beta();
 
   /**
-   * Tells what the last PPO batch measured.
+   * Takes the KL that the last PPO batch measured.
    *
    * @param meanKl mean over its rollouts of the KL to the reference policy summed over a response,
    *     in nats; an estimate, so it may be negative
@@ -33,14 +32,25 @@ public sealed interface KlController permits FixedKl, AdaptiveKl {
    */
   void update(double meanKl, long rollouts);
 
-  void write(DataOutput out) throws IOException;
+  /**
+   * The state of a controller of either kind.
+   *
+   * @param beta finite and at least 0
+   */
+  record State(boolean adaptive, double beta) {
+
+    public State {
+      Checks.that(beta >= 0 && Double.isFinite(beta), "beta", beta, "finite and at least 0");
+    }
+  }
+
+  State state();
 
   /**
-   * Takes over the state that a controller wrote, of either kind, so that a job may change kind
-   * between runs: a fixed β always stays the configured one, an adaptive β continues an adaptive
-   * one.
+   * Takes over the state of a controller of either kind, since a job may change the kind between
+   * runs: a fixed β stays the configured one, an adaptive β continues an adaptive one.
    *
-   * @throws IOException if it is no controller's state
+   * @throws IllegalArgumentException if an adaptive controller is to continue from β = 0
    */
-  void read(DataInput in) throws IOException;
+  void restore(State state);
 }

@@ -1,16 +1,13 @@
 package io.millrace.model.ppo;
 
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
+import io.millrace.model.training.Checks;
 import java.util.Arrays;
 import java.util.List;
 
 /**
- * A PPO batch on its way: b rollouts with t response tokens in all. Per-token arrays are {@code
- * [t]}, rollout after rollout. It is learning state, so that a job that dies between two updates
- * goes on with the second.
+ * A PPO batch that is being learned from: b rollouts with t response tokens in all. Per-token arrays
+ * are {@code [t]}, rollout after rollout. It is part of the trainer's state: a job that dies between
+ * two updates continues with the second.
  */
 final class PpoBatch {
 
@@ -42,8 +39,8 @@ final class PpoBatch {
   /** Updates done of the batch. */
   int updates;
 
-  /** What the batch's rewards and updates were like. */
-  PpoIteration.Builder figures;
+  /** Metrics of the batch so far. */
+  PpoIteration.Builder metrics;
 
   PpoBatch(List<PpoRollout> rollouts) {
     this(rollouts, offsets(rollouts));
@@ -59,7 +56,7 @@ final class PpoBatch {
     this.weights = new float[tokens];
     this.advantages = new double[tokens];
     this.returns = new double[tokens];
-    this.figures = new PpoIteration.Builder();
+    this.metrics = new PpoIteration.Builder();
   }
 
   private static int[] offsets(List<PpoRollout> rollouts) {
@@ -74,12 +71,12 @@ final class PpoBatch {
     return rollouts.size();
   }
 
-  /** Rollout i's part of per-token figures. */
+  /** The values of rollout i's tokens. */
   float[] of(int i, float[] perToken) {
     return Arrays.copyOfRange(perToken, offsets[i], offsets[i + 1]);
   }
 
-  /** The parts of some of the rollouts, one after another. */
+  /** The values of some rollouts' tokens, one rollout after another. */
   float[] of(int[] members, float[] perToken) {
     float[] some = new float[tokens(members)];
     int at = 0;
@@ -107,37 +104,49 @@ final class PpoBatch {
     return Arrays.stream(members).map(i -> offsets[i + 1] - offsets[i]).sum();
   }
 
-  void write(DataOutput out) throws IOException {
-    StateIo.writeList(out, rollouts, (data, rollout) -> rollout.write(data));
-    out.writeInt(valued);
-    StateIo.writeFloats(out, proximalLogProbs);
-    StateIo.writeFloats(out, oldValues);
-    StateIo.writeFloats(out, weights);
-    StateIo.writeDoubles(out, advantages);
-    StateIo.writeDoubles(out, returns);
-    out.writeInt(updates);
-    figures.write(out);
+  /** The batch and how far it got. */
+  record State(
+      List<PpoRollout> rollouts,
+      int valued,
+      float[] proximalLogProbs,
+      float[] oldValues,
+      float[] weights,
+      double[] advantages,
+      double[] returns,
+      int updates,
+      PpoIteration.Builder.State metrics) {}
+
+  State state() {
+    return new State(
+        rollouts,
+        valued,
+        proximalLogProbs,
+        oldValues,
+        weights,
+        advantages,
+        returns,
+        updates,
+        metrics.state());
   }
 
-  static PpoBatch read(DataInput in) throws IOException {
-    PpoBatch batch = new PpoBatch(StateIo.readList(in, PpoRollout::read));
-    batch.valued = in.readInt();
-    read(in, batch.proximalLogProbs);
-    read(in, batch.oldValues);
-    read(in, batch.weights);
-    batch.advantages = StateIo.readDoubles(in);
-    batch.returns = StateIo.readDoubles(in);
-    batch.updates = in.readInt();
-    batch.figures = PpoIteration.Builder.read(in);
+  /**
+   * @throws IllegalArgumentException if per-token arrays do not have the length of the responses
+   */
+  static PpoBatch of(State state) {
+    PpoBatch batch = new PpoBatch(state.rollouts());
+    batch.valued = state.valued();
+    copy(state.proximalLogProbs(), batch.proximalLogProbs);
+    copy(state.oldValues(), batch.oldValues);
+    copy(state.weights(), batch.weights);
+    batch.advantages = state.advantages();
+    batch.returns = state.returns();
+    batch.updates = state.updates();
+    batch.metrics = PpoIteration.Builder.of(state.metrics());
     return batch;
   }
 
-  private static void read(DataInput in, float[] target) throws IOException {
-    float[] values = StateIo.readFloats(in);
-    if (values.length != target.length) {
-      throw new IOException(
-          "not a PPO batch: %d values for %d tokens".formatted(values.length, target.length));
-    }
+  private static void copy(float[] values, float[] target) {
+    Checks.sameLength("values of a PPO batch", values.length, target.length);
     System.arraycopy(values, 0, target, 0, target.length);
   }
 }

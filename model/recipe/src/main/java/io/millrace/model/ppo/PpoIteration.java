@@ -1,10 +1,6 @@
 package io.millrace.model.ppo;
 
 import io.millrace.model.training.Optimizer;
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,7 +21,7 @@ public record PpoIteration(
     double[] kl,
     Map<String, Double> metrics) {
 
-  /** Collects an iteration's figures as it goes. */
+  /** Collects the iteration's metrics while it runs. */
   static final class Builder {
     private double[] combined = {};
     private double[] whitened = {};
@@ -48,7 +44,7 @@ public record PpoIteration(
     private int skipped;
 
     /**
-     * Takes note of the rewards.
+     * Adds the rewards of the batch.
      *
      * @param rewardSum over all tokens of the batch
      * @param beta weight of the KL penalty in it
@@ -69,7 +65,7 @@ public record PpoIteration(
       this.weightSum = weightSum;
     }
 
-    /** Takes note of an update. */
+    /** Adds an update. */
     void update(
         PolicyLoss policy,
         ValueLoss value,
@@ -90,12 +86,12 @@ public record PpoIteration(
       learningRate = policyUpdate.learningRate();
     }
 
-    /** Takes note of an update that was left out. */
+    /** Counts an update that was skipped. */
     void skipped() {
       skipped++;
     }
 
-    /** The iteration; figures of updates are means over those that were made, 0 where none was. */
+    /** The iteration. Metrics of updates are means over the updates made, 0 if there was none. */
     PpoIteration build(long iteration, List<PpoRollout> batch) {
       Map<String, Double> metrics = new LinkedHashMap<>();
       double size = batch.size();
@@ -131,55 +127,72 @@ public record PpoIteration(
       return Arrays.stream(values).average().orElse(0);
     }
 
-    void write(DataOutput out) throws IOException {
-      StateIo.writeDoubles(out, combined);
-      StateIo.writeDoubles(out, whitened);
-      StateIo.writeDoubles(out, kl);
-      StateIo.writeDoubles(
-          out,
-          new double[] {
-            rewardSum,
-            beta,
-            weightSum,
-            policyLoss,
-            ratio,
-            ratioSquares,
-            approximateKl,
-            clipFraction,
-            entropy,
-            valueLoss,
-            valueClipFraction,
-            policyNorm,
-            criticNorm,
-            learningRate
-          });
-      out.writeInt(updates);
-      out.writeInt(skipped);
+    /** The sums so far. */
+    record State(
+        double[] combined,
+        double[] whitened,
+        double[] kl,
+        double rewardSum,
+        double beta,
+        double weightSum,
+        double policyLoss,
+        double ratio,
+        double ratioSquares,
+        double approximateKl,
+        double clipFraction,
+        double entropy,
+        double valueLoss,
+        double valueClipFraction,
+        double policyNorm,
+        double criticNorm,
+        double learningRate,
+        int updates,
+        int skipped) {}
+
+    State state() {
+      return new State(
+          combined,
+          whitened,
+          kl,
+          rewardSum,
+          beta,
+          weightSum,
+          policyLoss,
+          ratio,
+          ratioSquares,
+          approximateKl,
+          clipFraction,
+          entropy,
+          valueLoss,
+          valueClipFraction,
+          policyNorm,
+          criticNorm,
+          learningRate,
+          updates,
+          skipped);
     }
 
-    static Builder read(DataInput in) throws IOException {
+    static Builder of(State state) {
       Builder builder = new Builder();
-      builder.combined = StateIo.readDoubles(in);
-      builder.whitened = StateIo.readDoubles(in);
-      builder.kl = StateIo.readDoubles(in);
-      double[] sums = StateIo.readDoubles(in);
-      int i = 0;
-      builder.rewardSum = sums[i++];
-      builder.beta = sums[i++];
-      builder.weightSum = sums[i++];
-      builder.policyLoss = sums[i++];
-      builder.ratio = sums[i++];
-      builder.ratioSquares = sums[i++];
-      builder.approximateKl = sums[i++];
-      builder.clipFraction = sums[i++];
-      builder.entropy = sums[i++];
-      builder.valueLoss = sums[i++];
-      builder.valueClipFraction = sums[i++];
-      builder.policyNorm = sums[i++];
-      builder.criticNorm = sums[i++];
-      builder.learningRate = sums[i];
-      builder.updates = in.readInt();
-      builder.skipped = in.readInt();
+      builder.combined = state.combined();
+      builder.whitened = state.whitened();
+      builder.kl = state.kl();
+      builder.rewardSum = state.rewardSum();
+      builder.beta = state.beta();
+      builder.weightSum = state.weightSum();
+      builder.policyLoss = state.policyLoss();
+      builder.ratio = state.ratio();
+      builder.ratioSquares = state.ratioSquares();
+      builder.approximateKl = state.approximateKl();
+      builder.clipFraction = state.clipFraction();
+      builder.entropy = state.entropy();
+      builder.valueLoss = state.valueLoss();
+      builder.valueClipFraction = state.valueClipFraction();
+      builder.policyNorm = state.policyNorm();
+      builder.criticNorm = state.criticNorm();
+      builder.learningRate = state.learningRate();
+      builder.updates = state.updates();
+      builder.skipped = state.skipped();
       return builder;
     }
   }

@@ -1,9 +1,6 @@
 package io.millrace.model.ppo;
 
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
+import io.millrace.model.llama.TokenArrays;
 import java.util.Arrays;
 
 /**
@@ -44,35 +41,6 @@ public record PpoRollout(
 
   /** Prompt and response in one, {@code [prompt + response]}. */
   int[] tokens() {
-    int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
-    System.arraycopy(response, 0, tokens, prompt.length, response.length);
-    return tokens;
-  }
-
-  void write(DataOutput out) throws IOException {
-    StateIo.writeText(out, id);
-    StateIo.writeInts(out, prompt);
-    StateIo.writeInts(out, response);
-    StateIo.writeFloats(out, logProbs);
-    StateIo.writeFloats(out, referenceLogProbs);
-    out.writeFloat(helpfulnessScore);
-    out.writeFloat(safetyScore);
-    out.writeBoolean(isSafety);
-    out.writeBoolean(truncated);
-    out.writeBoolean(stale);
-  }
-
-  static PpoRollout read(DataInput in) throws IOException {
-    return new PpoRollout(
-        StateIo.readText(in),
-        StateIo.readInts(in),
-        StateIo.readInts(in),
-        StateIo.readFloats(in),
-        StateIo.readFloats(in),
-        in.readFloat(),
-        in.readFloat(),
-        in.readBoolean(),
-        in.readBoolean(),
-        in.readBoolean());
+    return TokenArrays.join(prompt, response);
   }
 }

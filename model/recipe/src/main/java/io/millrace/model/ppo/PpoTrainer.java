@@ -1,5 +1,8 @@
 package io.millrace.model.ppo;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
+import org.apache.avro.reflect.Nullable;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
@@ -8,8 +11,6 @@ import io.millrace.model.training.DivergedException;
 import io.millrace.model.training.MicroBatches;
 import io.millrace.model.training.Optimizer;
 import io.millrace.model.training.RandomStream;
-import java.io.DataInput;
-import java.io.DataOutput;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
@@ -20,8 +21,8 @@ import java.util.SplittableRandom;
  * PPO on batches of scored rollouts, top to bottom: old values, piecewise reward, whitening, KL
  * penalty, advantages, clipped updates of policy and critic.
  *
- * <p>A batch is worked on in {@linkplain #advance pieces} of at most one mini-batch each. Between
- * any two of them the trainer can be {@linkplain #write written}, and goes on from there bit for
+ * <p>A batch takes {@linkplain #step steps} of at most one mini-batch each. The trainer's state can
+ * be {@linkplain #write written} between any two steps; a trainer that reads it continues bit for
  * bit.
  */
 public final class PpoTrainer implements AutoCloseable {
@@ -36,7 +37,7 @@ public final class PpoTrainer implements AutoCloseable {
   private long iteration;
   private int skippedInARow;
 
-  /** What is being learned from; null between batches. */
+  /** The batch that is being learned from; null between batches. */
   private PpoBatch batch;
 
   public PpoTrainer(
@@ -56,11 +57,11 @@ public final class PpoTrainer implements AutoCloseable {
     this.klController = klController;
   }
 
-  /** One whole iteration: everything that is learned from one batch. */
+  /** One whole iteration: all updates on one batch. */
   public PpoIteration iterate(List<PpoRollout> rollouts) {
     begin(rollouts);
     while (true) {
-      Optional<PpoIteration> done = advance();
+      Optional<PpoIteration> done = step();
       if (done.isPresent()) {
         return done.get();
       }
@@ -72,7 +73,7 @@ public final class PpoTrainer implements AutoCloseable {
     return batch != null;
   }
 
-  /** Rollouts of the batch that have an update still to come. */
+  /** Rollouts of the batch that still have an update to come. */
   public int pending() {
     if (batch == null) {
       return 0;
@@ -81,7 +82,7 @@ public final class PpoTrainer implements AutoCloseable {
     return Math.max(0, batch.size() - Math.max(0, lastEpoch) * settings.miniBatchSize());
   }
 
-  /** Takes a batch up; {@link #advance} learns from it. */
+  /** Begins a batch; {@link #step} learns from it. */
   public void begin(List<PpoRollout> rollouts) {
     if (batch != null) {
       throw new IllegalStateException("the last batch is not done yet");
@@ -90,12 +91,12 @@ public final class PpoTrainer implements AutoCloseable {
   }
 
   /**
-   * The next piece of the batch: a mini-batch's old values, or one update.
+   * The next step of the batch: the old values of a mini-batch, or one update.
    *
    * @return the iteration, once the batch is done
    * @throws DivergedException after too many updates in a row that were not finite
    */
-  public Optional<PpoIteration> advance() {
+  public Optional<PpoIteration> step() {
     if (batch.valued < batch.size()) {
       value();
       if (batch.valued == batch.size()) {
@@ -108,7 +109,7 @@ public final class PpoTrainer implements AutoCloseable {
       return Optional.empty();
     }
     iteration++;
-    PpoIteration done = batch.figures.build(iteration, batch.rollouts);
+    PpoIteration done = batch.metrics.build(iteration, batch.rollouts);
     klController.update(Arrays.stream(done.kl()).average().orElseThrow(), batch.size());
     batch = null;
     return Optional.of(done);
@@ -200,7 +201,7 @@ public final class PpoTrainer implements AutoCloseable {
       weightSum += weight;
     }
     batch.advantages = Whitening.defaults().whiten(batch.advantages);
-    batch.figures.rewards(combined, whitened, kl, rewardSum, beta, weightSum);
+    batch.metrics.rewards(combined, whitened, kl, rewardSum, beta, weightSum);
   }
 
   /** The update on the next mini-batch. */
@@ -220,7 +221,7 @@ public final class PpoTrainer implements AutoCloseable {
       backend.sideBySide(
           () -> policyPass.update = policyOptimizer.apply(policyPass.norm),
           () -> criticPass.update = criticOptimizer.apply(criticPass.norm));
-      batch.figures.update(
+      batch.metrics.update(
           policyPass.loss,
           criticPass.loss,
           policyPass.entropy,
@@ -232,7 +233,7 @@ public final class PpoTrainer implements AutoCloseable {
     }
   }
 
-  /** Forward and backward of the policy over a mini-batch, up to the gradient's norm. */
+  /** Forward and backward pass of the policy over a mini-batch, up to the gradient's norm. */
   private final class PolicyPass implements Runnable {
     final int[] members;
     final int tokens;
@@ -279,7 +280,7 @@ public final class PpoTrainer implements AutoCloseable {
     }
   }
 
-  /** The same of the critic. */
+  /** Forward and backward pass of the critic over a mini-batch, up to the gradient's norm. */
   private final class CriticPass implements Runnable {
     final int[] members;
     final int tokens;
@@ -327,7 +328,7 @@ public final class PpoTrainer implements AutoCloseable {
   private void skip(double policyNorm, double criticNorm) {
     policyOptimizer.skip(policyNorm);
     criticOptimizer.skip(criticNorm);
-    batch.figures.skipped();
+    batch.metrics.skipped();
     if (++skippedInARow >= settings.maxSkippedUpdates()) {
       throw new DivergedException(
           skippedInARow, batch.rollouts.stream().map(PpoRollout::id).toList());
@@ -392,27 +393,32 @@ public final class PpoTrainer implements AutoCloseable {
     return policyOptimizer.step();
   }
 
-  /** Writes everything that learning goes on from; callable between any two calls. */
-  public void write(DataOutput out) throws IOException {
-    out.writeLong(iteration);
-    out.writeInt(skippedInARow);
-    klController.write(out);
+  /**
+   * The trainer's state beside its weights and moments.
+   *
+   * @param batch null between batches
+   */
+  private record State(
+      long iteration, int skippedInARow, KlController.State kl, @Nullable PpoBatch.State batch) {}
+
+  /** Writes the whole state. May be called between any two steps. */
+  public void write(StateWriter out) throws IOException {
+    out.write(
+        new State(
+            iteration, skippedInARow, klController.state(), batch == null ? null : batch.state()));
     policyOptimizer.write(out);
     criticOptimizer.write(out);
-    out.writeBoolean(batch != null);
-    if (batch != null) {
-      batch.write(out);
-    }
   }
 
   /** Restores what {@link #write} wrote, bit for bit. */
-  public void read(DataInput in) throws IOException {
-    iteration = in.readLong();
-    skippedInARow = in.readInt();
-    klController.read(in);
+  public void read(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    iteration = state.iteration();
+    skippedInARow = state.skippedInARow();
+    klController.restore(state.kl());
+    batch = state.batch() == null ? null : PpoBatch.of(state.batch());
     policyOptimizer.read(in);
     criticOptimizer.read(in);
-    batch = in.readBoolean() ? PpoBatch.read(in) : null;
   }
 
   @Override

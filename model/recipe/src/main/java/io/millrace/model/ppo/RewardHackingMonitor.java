@@ -1,9 +1,6 @@
 package io.millrace.model.ppo;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -56,10 +53,10 @@ public final class RewardHackingMonitor {
   /**
    * What a batch says.
    *
-   * @param figures by name
+   * @param metrics by name
    * @param alarms what is suspicious, in words; empty where nothing is
    */
-  public record Finding(Map<String, Double> figures, List<String> alarms) {}
+  public record Finding(Map<String, Double> metrics, List<String> alarms) {}
 
   /** Takes a batch and says what it shows. */
   public Finding observe(Batch batch) {
@@ -87,26 +84,25 @@ public final class RewardHackingMonitor {
           "%.0f %% of the responses run into the length limit"
               .formatted(100 * batch.truncatedShare()));
     }
-    Map<String, Double> figures = new LinkedHashMap<>();
-    figures.put("monitor/score_gain", batch.score() - baseScore);
-    figures.put("monitor/length_ratio", length);
-    figures.put("monitor/entropy_ratio", entropy);
-    figures.put("monitor/alarms", (double) alarms.size());
-    return new Finding(figures, alarms);
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("monitor/score_gain", batch.score() - baseScore);
+    metrics.put("monitor/length_ratio", length);
+    metrics.put("monitor/entropy_ratio", entropy);
+    metrics.put("monitor/alarms", (double) alarms.size());
+    return new Finding(metrics, alarms);
   }
 
-  public void write(DataOutput out) throws IOException {
-    out.writeInt(batches);
-    out.writeDouble(baseScore);
-    out.writeDouble(baseLength);
-    out.writeDouble(baseEntropy);
+  /** The baseline: means of the first batches. */
+  public record State(int batches, double score, double responseTokens, double entropy) {}
+
+  public State state() {
+    return new State(batches, baseScore, baseLength, baseEntropy);
   }
 
-  /** Restores what {@link #write} wrote. */
-  public void read(DataInput in) throws IOException {
-    batches = in.readInt();
-    baseScore = in.readDouble();
-    baseLength = in.readDouble();
-    baseEntropy = in.readDouble();
+  public void restore(State state) {
+    batches = state.batches();
+    baseScore = state.score();
+    baseLength = state.responseTokens();
+    baseEntropy = state.entropy();
   }
 }

@@ -1,5 +1,6 @@
 package io.millrace.model.rejection;
 
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.chat.Message;
 import io.millrace.model.chat.Role;
 import io.millrace.model.reward.PiecewiseReward;
@@ -101,9 +102,7 @@ public final class RejectionBag {
 
     /** Prompt and response, one after the other. */
     public int[] tokens() {
-      int[] tokens = Arrays.copyOf(prompt, prompt.length + response.length);
-      System.arraycopy(response, 0, tokens, prompt.length, response.length);
-      return tokens;
+      return TokenArrays.join(prompt, response);
     }
 
     /** What there is to learn of it: the response. */

@@ -1,5 +1,7 @@
 package io.millrace.model.reward;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
@@ -7,8 +9,6 @@ import io.millrace.model.training.LearningRate;
 import io.millrace.model.training.MicroBatches;
 import io.millrace.model.training.MicroBatches.Part;
 import io.millrace.model.training.Optimizer;
-import java.io.DataInput;
-import java.io.DataOutput;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -139,11 +139,11 @@ public final class RewardModelTrainer implements AutoCloseable {
     return optimizer.step();
   }
 
-  public void write(DataOutput out) throws IOException {
+  public void write(StateWriter out) throws IOException {
     optimizer.write(out);
   }
 
-  public void read(DataInput in) throws IOException {
+  public void read(StateReader in) throws IOException {
     optimizer.read(in);
   }
 

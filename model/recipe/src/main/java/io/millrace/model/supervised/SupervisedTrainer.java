@@ -1,5 +1,7 @@
 package io.millrace.model.supervised;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.AdamW;
@@ -8,8 +10,6 @@ import io.millrace.model.training.LearningRate;
 import io.millrace.model.training.MicroBatches;
 import io.millrace.model.training.MicroBatches.Part;
 import io.millrace.model.training.Optimizer;
-import java.io.DataInput;
-import java.io.DataOutput;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
@@ -106,11 +106,11 @@ public final class SupervisedTrainer implements AutoCloseable {
     return optimizer.step();
   }
 
-  public void write(DataOutput out) throws IOException {
+  public void write(StateWriter out) throws IOException {
     optimizer.write(out);
   }
 
-  public void read(DataInput in) throws IOException {
+  public void read(StateReader in) throws IOException {
     optimizer.read(in);
   }
 

@@ -1,11 +1,11 @@
 package io.millrace.model.training;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Tensor;
-import java.io.DataInput;
-import java.io.DataOutput;
 import java.io.IOException;
 
 /** Gradients, moments and the step counter of one model, and the update that uses them. */
@@ -119,20 +119,22 @@ public final class Optimizer implements AutoCloseable {
         step);
   }
 
-  /** Writes weights, moments and the step counter; gradients are zero between updates. */
-  public void write(DataOutput out) throws IOException {
-    out.writeLong(step);
-    TensorState.write(out, weights.flat());
-    TensorState.write(out, firstMoments.flat());
-    TensorState.write(out, secondMoments.flat());
+  private record State(long step) {}
+
+  /** Writes the step counter, the weights and the moments. */
+  public void write(StateWriter out) throws IOException {
+    out.write(new State(step));
+    TensorState.write(out.raw(), weights.flat());
+    TensorState.write(out.raw(), firstMoments.flat());
+    TensorState.write(out.raw(), secondMoments.flat());
   }
 
   /** Restores what {@link #write} wrote, bit for bit. */
-  public void read(DataInput in) throws IOException {
-    step = in.readLong();
-    TensorState.read(in, weights.flat());
-    TensorState.read(in, firstMoments.flat());
-    TensorState.read(in, secondMoments.flat());
+  public void read(StateReader in) throws IOException {
+    step = in.read(State.class).step();
+    TensorState.read(in.raw(), weights.flat());
+    TensorState.read(in.raw(), firstMoments.flat());
+    TensorState.read(in.raw(), secondMoments.flat());
   }
 
   @Override

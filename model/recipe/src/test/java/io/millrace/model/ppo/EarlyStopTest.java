@@ -5,11 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
 import org.junit.jupiter.api.Test;
 
 class EarlyStopTest {
@@ -55,15 +50,13 @@ class EarlyStopTest {
   }
 
   @Test
-  void goesOnFromItsState() throws IOException {
+  void goesOnFromItsState() {
     EarlyStop stop = new EarlyStop(new EarlyStop.Settings(2, 2));
     evaluate(stop, 3, 3);
     evaluate(stop, 1, 1);
     stop.add(2);
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    stop.write(new DataOutputStream(bytes));
     EarlyStop copy = new EarlyStop(new EarlyStop.Settings(2, 2));
-    copy.read(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
+    copy.restore(stop.state());
     evaluate(copy, 2);
     assertEquals(2, copy.latest());
     assertTrue(copy.stopped());

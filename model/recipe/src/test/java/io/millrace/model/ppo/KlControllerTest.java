@@ -4,11 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
 import org.junit.jupiter.api.Test;
 
 class KlControllerTest {
@@ -92,11 +87,11 @@ class KlControllerTest {
   }
 
   @Test
-  void anAdaptiveControllerResumesBitForBit() throws IOException {
+  void anAdaptiveControllerResumesBitForBit() {
     KlController first = KlController.adaptive(SETTINGS);
     first.update(7.1, 512);
     KlController resumed = KlController.adaptive(SETTINGS);
-    resumed.read(stateOf(first));
+    resumed.restore(first.state());
     assertEquals(first.beta(), resumed.beta());
     first.update(4.9, 512);
     resumed.update(4.9, 512);
@@ -104,41 +99,26 @@ class KlControllerTest {
   }
 
   @Test
-  void changingKindKeepsTheConfiguredBeta() throws IOException {
+  void changingKindKeepsTheConfiguredBeta() {
     KlController adapted = KlController.adaptive(SETTINGS);
     adapted.update(60, 512);
     KlController fixed = KlController.fixed(0.01);
-    fixed.read(stateOf(adapted));
+    fixed.restore(adapted.state());
     assertEquals(0.01, fixed.beta());
     KlController adaptive = KlController.adaptive(SETTINGS);
-    adaptive.read(stateOf(fixed));
+    adaptive.restore(fixed.state());
     assertEquals(0.1, adaptive.beta());
   }
 
   @Test
-  void refusesForeignState() throws IOException {
+  void refusesStateThatNoControllerHas() {
     KlController controller = KlController.adaptive(SETTINGS);
-    assertThrows(IOException.class, () -> controller.read(state(9, 0.1)));
-    assertThrows(IOException.class, () -> controller.read(state(2, Double.NaN)));
-    assertThrows(IOException.class, () -> controller.read(state(2, -1)));
-    assertThrows(IOException.class, () -> controller.read(state(2, 0)));
     assertThrows(
-        IOException.class,
-        () -> controller.read(new DataInputStream(new ByteArrayInputStream(new byte[3]))));
+        IllegalArgumentException.class, () -> new KlController.State(true, Double.NaN));
+    assertThrows(IllegalArgumentException.class, () -> new KlController.State(true, -1));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> controller.restore(new KlController.State(true, 0)));
     assertEquals(0.1, controller.beta());
-  }
-
-  private static DataInputStream stateOf(KlController controller) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    controller.write(new DataOutputStream(bytes));
-    return new DataInputStream(new ByteArrayInputStream(bytes.toByteArray()));
-  }
-
-  private static DataInputStream state(int kind, double beta) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(bytes);
-    out.writeByte(kind);
-    out.writeDouble(beta);
-    return new DataInputStream(new ByteArrayInputStream(bytes.toByteArray()));
   }
 }

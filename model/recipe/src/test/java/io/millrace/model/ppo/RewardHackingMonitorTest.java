@@ -4,11 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.model.ppo.RewardHackingMonitor.Batch;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -28,10 +23,10 @@ class RewardHackingMonitorTest {
   void aPolicyThatImprovesRaisesNoAlarm() {
     RewardHackingMonitor.Finding finding = withBaseline().observe(new Batch(3.5, 8, 0.5, 26, 0.02));
     assertEquals(List.of(), finding.alarms());
-    assertEquals(2.5, finding.figures().get("monitor/score_gain"), 1e-12);
-    assertEquals(1.3, finding.figures().get("monitor/length_ratio"), 1e-12);
-    assertEquals(0.625, finding.figures().get("monitor/entropy_ratio"), 1e-12);
-    assertEquals(0, finding.figures().get("monitor/alarms"));
+    assertEquals(2.5, finding.metrics().get("monitor/score_gain"), 1e-12);
+    assertEquals(1.3, finding.metrics().get("monitor/length_ratio"), 1e-12);
+    assertEquals(0.625, finding.metrics().get("monitor/entropy_ratio"), 1e-12);
+    assertEquals(0, finding.metrics().get("monitor/alarms"));
   }
 
   @Test
@@ -55,13 +50,11 @@ class RewardHackingMonitorTest {
   }
 
   @Test
-  void keepsItsBaselineInItsState() throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    withBaseline().write(new DataOutputStream(bytes));
+  void keepsItsBaselineInItsState() {
     RewardHackingMonitor copy = new RewardHackingMonitor(30);
-    copy.read(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
+    copy.restore(withBaseline().state());
     assertEquals(
-        1.5, copy.observe(new Batch(1, 2, 0.8, 30, 0)).figures().get("monitor/length_ratio"));
+        1.5, copy.observe(new Batch(1, 2, 0.8, 30, 0)).metrics().get("monitor/length_ratio"));
     assertThrows(IllegalArgumentException.class, () -> new RewardHackingMonitor(0));
   }
 }

@@ -1,5 +1,7 @@
 package io.millrace.model.ppo;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import static java.lang.Float.NaN;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -24,10 +26,6 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergedException;
 import io.millrace.model.training.LearningRate;
 import io.millrace.model.training.Optimizer;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -88,14 +86,8 @@ class TrainersTest {
         () -> new SupervisedTrainer.Example(new int[] {1, 2}, new boolean[] {true}));
   }
 
-  private interface Writer {
-    void write(DataOutputStream out) throws IOException;
-  }
-
-  private static DataInputStream copy(Writer writer) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    writer.write(new DataOutputStream(bytes));
-    return new DataInputStream(new ByteArrayInputStream(bytes.toByteArray()));
+  private static StateReader copy(StateWriter.Source source) throws IOException {
+    return StateReader.of(StateWriter.toBytes(source));
   }
 
   @Test
@@ -308,16 +300,12 @@ class TrainersTest {
   void ppoResumesBitForBitBetweenAnyTwoPiecesOfABatch() throws IOException {
     try (PpoTrainer straight = ppo()) {
       List<PpoRollout> batch = stale(rollouts(straight, 20, 0));
-      ByteArrayOutputStream start = new ByteArrayOutputStream();
-      straight.write(new DataOutputStream(start));
       List<byte[]> moments = new ArrayList<>();
       straight.begin(batch);
       PpoIteration done = null;
       while (done == null) {
-        ByteArrayOutputStream moment = new ByteArrayOutputStream();
-        straight.write(new DataOutputStream(moment));
-        moments.add(moment.toByteArray());
-        done = straight.advance().orElse(null);
+        moments.add(StateWriter.toBytes(straight::write));
+        done = straight.step().orElse(null);
       }
       // 20 rollouts by 8: three pieces of values, three updates.
       assertEquals(6, moments.size());
@@ -325,10 +313,10 @@ class TrainersTest {
       float[] critic = floats(straight.critic().weights());
       for (byte[] moment : moments) {
         try (PpoTrainer resumed = ppo()) {
-          resumed.read(new DataInputStream(new ByteArrayInputStream(moment)));
+          resumed.read(StateReader.of(moment));
           PpoIteration again = null;
           while (again == null) {
-            again = resumed.advance().orElse(null);
+            again = resumed.step().orElse(null);
           }
           assertEquals(done.metrics(), again.metrics());
           assertArrayEquals(done.kl(), again.kl());

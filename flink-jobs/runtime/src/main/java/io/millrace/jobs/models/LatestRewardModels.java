@@ -1,0 +1,61 @@
+package io.millrace.jobs.models;
+
+import io.millrace.jobs.runtime.SharedState;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
+import java.io.IOException;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.avro.reflect.Nullable;
+
+/**
+ * The latest announced reward model of each objective. An earlier version never replaces a later
+ * one, since a job that starts reads all announcements again; a version that the store has deleted
+ * does not count.
+ */
+public final class LatestRewardModels implements SharedState {
+
+  private final Map<Objective, ModelRef> latest = new EnumMap<>(Objective.class);
+
+  private record State(@Nullable ModelRef helpfulness, @Nullable ModelRef safety) {}
+
+  /** Takes an announcement. */
+  public void offer(RewardCheckpoint announced) {
+    offer(announced.getObjective(), ModelRef.of(announced));
+  }
+
+  /** Takes a published version. */
+  public void offer(Objective objective, ModelRef model) {
+    if (!model.isRetired()) {
+      latest.merge(
+          objective, model, (known, next) -> next.isEarlierThan(known) ? known : next);
+    }
+  }
+
+  /** Both models, once both are announced. */
+  public Optional<RewardModelPair> pair() {
+    return latest.size() < Objective.values().length
+        ? Optional.empty()
+        : Optional.of(
+            new RewardModelPair(latest.get(Objective.HELPFULNESS), latest.get(Objective.SAFETY)));
+  }
+
+  @Override
+  public void write(StateWriter out) throws IOException {
+    out.write(new State(latest.get(Objective.HELPFULNESS), latest.get(Objective.SAFETY)));
+  }
+
+  @Override
+  public void read(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    if (state.helpfulness() != null) {
+      offer(Objective.HELPFULNESS, state.helpfulness());
+    }
+    if (state.safety() != null) {
+      offer(Objective.SAFETY, state.safety());
+    }
+  }
+}

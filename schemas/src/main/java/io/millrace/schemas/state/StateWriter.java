@@ -1,0 +1,52 @@
+package io.millrace.schemas.state;
+
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import org.apache.avro.Schema;
+import org.apache.avro.io.BinaryEncoder;
+import org.apache.avro.io.EncoderFactory;
+import org.apache.avro.reflect.ReflectDatumWriter;
+
+/**
+ * Writes the state of a job: records, each with its Avro schema, and raw values such as tensors
+ * between them. {@link StateReader} reads the parts in the same order.
+ */
+public final class StateWriter {
+
+  private final DataOutputStream out;
+
+  public StateWriter(DataOutputStream out) {
+    this.out = out;
+  }
+
+  /** Writes state. */
+  @FunctionalInterface
+  public interface Source {
+    void write(StateWriter out) throws IOException;
+  }
+
+  /** Small state as bytes, for {@link StateReader#of}. */
+  public static byte[] toBytes(Source source) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    source.write(new StateWriter(new DataOutputStream(bytes)));
+    return bytes.toByteArray();
+  }
+
+  /** Writes a record with the schema of its type. */
+  public <T extends Record> void write(T part) throws IOException {
+    Schema schema = StateSchemas.of(part.getClass());
+    byte[] text = schema.toString().getBytes(StandardCharsets.UTF_8);
+    out.writeInt(text.length);
+    out.write(text);
+    BinaryEncoder encoder = EncoderFactory.get().directBinaryEncoder(out, null);
+    new ReflectDatumWriter<Record>(schema, StateSchemas.DATA).write(part, encoder);
+    encoder.flush();
+  }
+
+  /** The stream itself, for values too large for a record. */
+  public DataOutputStream raw() {
+    return out;
+  }
+}

@@ -1,0 +1,195 @@
+package io.millrace.schemas.state;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.schemas.FinishReason;
+import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.avro.Schema;
+import org.apache.avro.generic.GenericData;
+import org.apache.avro.generic.GenericDatumWriter;
+import org.apache.avro.io.BinaryEncoder;
+import org.apache.avro.io.EncoderFactory;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
+import org.junit.jupiter.api.Test;
+
+class StateTest {
+
+  enum Phase {
+    COLLECTING,
+    LEARNING
+  }
+
+  record Inner(String id, int[] tokens, float[] logProbs, boolean stale) {}
+
+  record Whole(
+      long count,
+      double sum,
+      Phase phase,
+      List<Inner> batch,
+      Map<String, Double> metrics,
+      double[] values,
+      @Nullable Inner maybe,
+      List<Rollout> rollouts) {}
+
+  private static final Rollout ROLLOUT =
+      Rollout.newBuilder()
+          .setRolloutId("r")
+          .setPromptId("p")
+          .setDialogue(List.of(new Turn(Role.USER, "Hi")))
+          .setIsSafety(false)
+          .setModel("policy")
+          .setPolicyVersion(3)
+          .setPromptTokens(List.of(1, 2))
+          .setResponseText("Hello")
+          .setResponseTokens(List.of(3))
+          .setLogProbs(List.of(-0.5f))
+          .setTemperature(1)
+          .setTopP(1)
+          .setSeed(7)
+          .setFinishReason(FinishReason.STOP)
+          .setTime(Instant.ofEpochMilli(5))
+          .build();
+
+  private static byte[] bytes(Record... parts) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    StateWriter writer = new StateWriter(new DataOutputStream(bytes));
+    for (Record part : parts) {
+      writer.write(part);
+    }
+    return bytes.toByteArray();
+  }
+
+  private static StateReader reader(byte[] bytes) {
+    return new StateReader(new DataInputStream(new ByteArrayInputStream(bytes)));
+  }
+
+  @Test
+  void everyKindOfComponentComesBack() throws Exception {
+    Whole written =
+        new Whole(
+            7,
+            Double.NaN,
+            Phase.LEARNING,
+            List.of(new Inner("a", new int[] {1, -2}, new float[] {0.5f}, true)),
+            new TreeMap<>(Map.of("loss", Double.NEGATIVE_INFINITY)),
+            new double[] {},
+            null,
+            List.of(ROLLOUT));
+    Whole read = reader(bytes(written)).read(Whole.class);
+    assertEquals(7, read.count());
+    assertTrue(Double.isNaN(read.sum()));
+    assertEquals(Phase.LEARNING, read.phase());
+    assertEquals(1, read.batch().size());
+    Inner inner = read.batch().getFirst();
+    assertEquals("a", inner.id());
+    assertArrayEquals(new int[] {1, -2}, inner.tokens());
+    assertArrayEquals(new float[] {0.5f}, inner.logProbs());
+    assertTrue(inner.stale());
+    assertEquals(written.metrics(), read.metrics());
+    assertEquals(0, read.values().length);
+    assertNull(read.maybe());
+    assertEquals(List.of(ROLLOUT), read.rollouts());
+  }
+
+  @Test
+  void partsFollowEachOtherWithoutAGap() throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    StateWriter writer = new StateWriter(new DataOutputStream(bytes));
+    Inner inner = new Inner("a", new int[300], new float[0], false);
+    writer.write(inner);
+    writer.raw().writeLong(42);
+    writer.write(inner);
+    StateReader reader = reader(bytes.toByteArray());
+    assertEquals(300, reader.read(Inner.class).tokens().length);
+    assertEquals(42, reader.raw().readLong());
+    assertEquals("a", reader.read(Inner.class).id());
+    assertEquals(-1, reader.raw().read());
+  }
+
+  record Grown(String id, @AvroDefault("[]") List<String> sources, @AvroDefault("-1") long since) {}
+
+  /** State of {@code Grown} before it had {@code sources} and {@code since}, and with one more. */
+  private static byte[] earlier() throws IOException {
+    Schema schema =
+        new Schema.Parser()
+            .parse(
+                """
+                {"type": "record", "name": "Grown",
+                 "namespace": "io.millrace.schemas.state.StateTest",
+                 "fields": [{"name": "gone", "type": "double"}, {"name": "id", "type": "string"}]}
+                """);
+    GenericData.Record value = new GenericData.Record(schema);
+    value.put("gone", 1.5);
+    value.put("id", "old");
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    DataOutputStream out = new DataOutputStream(bytes);
+    byte[] text = schema.toString().getBytes(StandardCharsets.UTF_8);
+    out.writeInt(text.length);
+    out.write(text);
+    BinaryEncoder encoder = EncoderFactory.get().directBinaryEncoder(out, null);
+    new GenericDatumWriter<GenericData.Record>(schema).write(value, encoder);
+    encoder.flush();
+    return bytes.toByteArray();
+  }
+
+  @Test
+  void aComponentAddedWithADefaultReadsOldState() throws Exception {
+    assertEquals(new Grown("old", List.of(), -1), reader(earlier()).read(Grown.class));
+  }
+
+  record Needy(String id, long since) {}
+
+  @Test
+  void aComponentAddedWithoutADefaultDoesNot() throws Exception {
+    byte[] old = new String(earlier(), StandardCharsets.ISO_8859_1)
+        .replace("Grown", "Needy")
+        .getBytes(StandardCharsets.ISO_8859_1);
+    IOException e = assertThrows(IOException.class, () -> reader(old).read(Needy.class));
+    assertTrue(e.getMessage().contains("since"), e.getMessage());
+  }
+
+  record Positive(long value) {
+    Positive {
+      if (value <= 0) {
+        throw new IllegalArgumentException("value must be above 0, not " + value);
+      }
+    }
+  }
+
+  record Unchecked(long value) {}
+
+  @Test
+  void otherStateIsRefusedByName() throws Exception {
+    byte[] inner = bytes(new Inner("a", new int[0], new float[0], false));
+    IOException other = assertThrows(IOException.class, () -> reader(inner).read(Whole.class));
+    assertTrue(other.getMessage().contains("StateTest.Whole expected"), other.getMessage());
+    assertTrue(other.getMessage().contains("StateTest.Inner"), other.getMessage());
+    byte[] unchecked =
+        new String(bytes(new Unchecked(0)), StandardCharsets.ISO_8859_1)
+            .replace("Unchecked", "Positives".substring(0, 8) + "9")
+            .getBytes(StandardCharsets.ISO_8859_1);
+    assertThrows(IOException.class, () -> reader(unchecked).read(Positive.class));
+    assertThrows(IOException.class, () -> reader(new byte[] {9, 9, 9, 9}).read(Inner.class));
+    assertThrows(EOFException.class, () -> reader(new byte[0]).read(Inner.class));
+    byte[] cut = java.util.Arrays.copyOf(inner, inner.length - 1);
+    assertThrows(IOException.class, () -> reader(cut).read(Inner.class));
+  }
+}
