@@ -13,8 +13,6 @@ import io.millrace.model.supervised.SupervisedPasses;
 import io.millrace.model.supervised.SupervisedTrainer;
 import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
-import java.io.DataInput;
-import java.io.DataOutput;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -100,7 +98,7 @@ final class FineTuning implements AutoCloseable {
   }
 
   /** The next update, or none after the last. */
-  Optional<Update> advance() {
+  Optional<Update> step() {
     Optional<SequencePacker.Batch> batch = passes.next();
     if (batch.isEmpty()) {
       return Optional.empty();
@@ -111,20 +109,20 @@ final class FineTuning implements AutoCloseable {
     return Optional.of(new Update(step, batch.get().examples()));
   }
 
-  void write(StateWriter state) throws IOException {
-    DataOutput out = state.raw();
-    out.writeLong(done);
-    out.writeDouble(loss);
-    trainer.write(state);
+  private record State(long updates, double loss) {}
+
+  void write(StateWriter out) throws IOException {
+    out.write(new State(done, loss));
+    trainer.write(out);
   }
 
-  /** Goes on where {@link #write} wrote, from the same selection. */
-  void read(StateReader state) throws IOException {
-    DataInput in = state.raw();
-    done = in.readLong();
-    loss = in.readDouble();
+  /** Continues from a state; the selection must be the same. */
+  void read(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    done = state.updates();
+    loss = state.loss();
     passes.skip(done);
-    trainer.read(state);
+    trainer.read(in);
   }
 
   @Override

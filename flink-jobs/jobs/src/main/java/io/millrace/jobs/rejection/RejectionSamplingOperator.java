@@ -1,8 +1,5 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
-import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
@@ -17,33 +14,28 @@ import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
-import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.rejection.RejectionBag;
 import io.millrace.model.rejection.RejectionBag.Entry;
-import io.millrace.model.rejection.RejectionBag.Scores;
-import io.millrace.model.rejection.RejectionFigures;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.training.StateIo;
-import io.millrace.schemas.Objective;
-import io.millrace.schemas.PolicyCheckpoint;
-import io.millrace.schemas.Topic;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.avro.reflect.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keeps the best response to each prompt in a bag with those of all earlier versions, and after so
- * many prompts fine-tunes a policy on the top of it: scores the bag anew, selects, learns,
- * publishes. All of that is done in pieces, so that barriers pass in between.
+ * Keeps the best response to each prompt in a bag with those of all earlier versions. After {@code
+ * rejection-sampling.prompts-per-version} prompts it scores the bag anew, selects its best entries,
+ * fine-tunes a policy on them, and publishes it. The work comes in pieces, and barriers pass in
+ * between.
  */
 public final class RejectionSamplingOperator
     extends TrainingOperator<Candidates, StagedCheckpoint> {
@@ -52,16 +44,13 @@ public final class RejectionSamplingOperator
   private static final Logger LOG = LoggerFactory.getLogger(RejectionSamplingOperator.class);
   private static final String JOB = "rejection-sampling";
 
-  /** The job under which the figures of single updates stand. */
+  /** The job name on metrics of single updates. */
   private static final String UPDATE_JOB = JOB + "-update";
 
-  /** Entries of the bag that are scored anew in one piece. */
-  private static final int SCORED_TOGETHER = 64;
-
-  /** Candidates that wait while a version is learned; others wait outside. */
+  /** Candidates that wait while a version is learned; the rest waits upstream. */
   private static final int CAPACITY = 64;
 
-  /** What is being done; written by its name. */
+  /** What the operator works on. Each version takes all three phases, in this order. */
   private enum Phase {
     COLLECTING,
     SCORING,
@@ -72,22 +61,23 @@ public final class RejectionSamplingOperator
 
   private transient Backend backend;
   private transient RewardModels rewardModels;
+  private transient BagScorer bagScorer;
   private transient Publisher publisher;
   private transient boolean restored;
 
   // State.
   private transient Phase phase;
   private transient RejectionBag bag;
-  private transient RejectionFigures figures;
-  private transient LatestModels latest;
-  private transient FineTuning fineTuning; // While learning.
-  private transient long startVersion; // While learning; 0 for none of its name.
-  private transient Map<String, Double> lastFigures;
+  private transient Collected collected;
+
+  /** The models of the last candidates; null before the first. */
+  private transient SamplingModels latest;
+
+  private transient FineTuning fineTuning; // In phase LEARNING.
+  private transient long startVersion; // In phase LEARNING; 0 for a start from another model.
+  private transient Map<String, Double> lastMetrics;
   private transient long prompts;
   private transient long withoutWinner;
-  private transient long sincePublished;
-  private transient long truncatedSince;
-  private transient long emptySince;
   private transient long updates;
   private transient long versions;
   private transient long version;
@@ -100,12 +90,12 @@ public final class RejectionSamplingOperator
     return settings.config().section(RejectionSamplingSection.class);
   }
 
-  /** The name of what learns. */
+  /** The name of the policy that learns. */
   private String name() {
     return section().hasStudent() ? section().studentName() : settings.config().model().name();
   }
 
-  /** What learns where nothing has sampled yet. */
+  /** The policy that learns as long as nothing was sampled. */
   private String initialUri() {
     return section().hasStudent() ? section().student() : settings.config().model().initial();
   }
@@ -116,14 +106,13 @@ public final class RejectionSamplingOperator
     backend = settings.backend();
     rewardModels = new RewardModels(backend, settings.checkpoints());
     publisher = settings.publisher();
-    version = publisher.latestVersion(name(), Topic.POLICY_CHECKPOINTS, name());
+    version = publisher.latestPolicy(name());
     if (!section().hasStudent()) {
       version = Math.max(version, versionOf(initialUri(), name()));
     }
     phase = Phase.COLLECTING;
-    figures = newFigures();
-    latest = LatestModels.none();
-    lastFigures = new HashMap<>();
+    collected = new Collected(section());
+    lastMetrics = new HashMap<>();
     bag =
         new RejectionBag(
             new RejectionBag.Settings(
@@ -131,9 +120,10 @@ public final class RejectionSamplingOperator
                 section().topShare(),
                 section().versions() == Versions.LAST,
                 settings.config().section(PpoSection.class).piecewiseReward()));
+    bagScorer = new BagScorer(bag, rewardModels);
   }
 
-  /** The version of a published checkpoint; 0 where it is none of that name. */
+  /** The version of a published checkpoint; 0 for a checkpoint of another name. */
   private long versionOf(String uri, String name) throws IOException {
     try (LocalCheckpoint checkpoint = settings.checkpoints().openDescription(uri)) {
       return CheckpointOutline.read(checkpoint.directory())
@@ -142,10 +132,6 @@ public final class RejectionSamplingOperator
           .map(CheckpointManifest::version)
           .orElse(0L);
     }
-  }
-
-  private RejectionFigures newFigures() {
-    return new RejectionFigures(section().samplesPerPrompt(), section().temperatures());
   }
 
   @Override
@@ -163,11 +149,21 @@ public final class RejectionSamplingOperator
 
   @Override
   protected boolean work() throws IOException {
-    if (phase != Phase.COLLECTING) {
-      advanceVersion();
-      return true;
-    }
-    if (sincePublished >= section().promptsPerVersion()) {
+    return switch (phase) {
+      case COLLECTING -> collect();
+      case SCORING -> {
+        score();
+        yield true;
+      }
+      case LEARNING -> {
+        learn();
+        yield true;
+      }
+    };
+  }
+
+  private boolean collect() {
+    if (collected.prompts() >= section().promptsPerVersion()) {
       phase = Phase.SCORING;
       return true;
     }
@@ -175,128 +171,97 @@ public final class RejectionSamplingOperator
     if (candidates == null) {
       return false;
     }
-    take(candidates);
+    prompts++;
+    latest = candidates.models();
+    collected.add(candidates);
+    if (candidates.hasWinner()) {
+      bag.add(candidates.winner());
+    } else {
+      withoutWinner++;
+    }
     release(1);
     return true;
   }
 
-  private void take(Candidates candidates) {
-    prompts++;
-    sincePublished++;
-    truncatedSince += candidates.truncated;
-    emptySince += candidates.empty;
-    latest = LatestModels.of(candidates);
-    candidates.addTo(figures);
-    if (candidates.hasWinner()) {
-      bag.add(candidates.entry());
-    } else {
-      withoutWinner++;
-    }
-  }
-
-  /** The next piece of the work on a version. */
-  private void advanceVersion() throws IOException {
-    if (phase == Phase.SCORING) {
-      List<Entry> stale = staleScores();
-      if (stale.isEmpty()) {
-        rewardModels.close();
-        beginLearning();
-      } else {
-        scoreAnew(stale);
-      }
-      return;
-    }
-    Optional<FineTuning.Update> update = fineTuning.advance();
-    if (update.isPresent()) {
-      tell(update.get());
-    } else {
-      publish();
-    }
-  }
-
-  private List<Entry> staleScores() {
+  /** Scores some entries of the bag anew; begins to learn once all scores are current. */
+  private void score() throws IOException {
     boolean possible =
-        section().rescore()
-            && latest.areKnown()
-            && !CheckpointStore.isRetired(latest.helpfulnessUri())
-            && !CheckpointStore.isRetired(latest.safetyUri());
-    return possible
-        ? bag.staleScores(latest.helpfulnessVersion(), latest.safetyVersion(), SCORED_TOGETHER)
-        : List.of();
-  }
-
-  private void scoreAnew(List<Entry> entries) throws IOException {
-    List<int[]> sequences = entries.stream().map(Entry::tokens).toList();
-    RewardModels.Scores scores = rewardModels.score(latest.rewardModels(), sequences);
-    float[] helpfulness = scores.helpfulness();
-    float[] safety = scores.safety();
-    for (int i = 0; i < helpfulness.length; i++) {
-      bag.rescore(
-          entries.get(i),
-          new Scores(
-              helpfulness[i], safety[i], latest.helpfulnessVersion(), latest.safetyVersion()));
+        section().rescore() && latest != null && !latest.rewardModels().isRetired();
+    if (!possible || !bagScorer.scoreNext(latest.rewardModels())) {
+      rewardModels.close();
+      beginLearning();
     }
   }
 
   private void beginLearning() throws IOException {
     bag.evict();
     List<Entry> selected = bag.select();
-    lastFigures = versionFigures(selected);
+    lastMetrics = versionMetrics(selected);
     String start = startUri();
     startVersion = versionOf(start, name());
     fineTuning = new FineTuning(settings, backend, start, selected, nextVersion());
-    lastFigures.put("bag/too-long", (double) fineTuning.tooLong());
-    lastFigures.put("examples", (double) fineTuning.examples());
+    lastMetrics.put("bag/too-long", (double) fineTuning.tooLong());
+    lastMetrics.put("examples", (double) fineTuning.examples());
     if (fineTuning.examples() > 0) {
       phase = Phase.LEARNING;
     } else {
-      LOG.warn("None of the responses to {} prompts can be learned from", sincePublished);
+      LOG.warn(
+          "No response to {} prompts can be learned from: no version is published",
+          collected.prompts());
       finishVersion();
     }
   }
 
   private String startUri() {
     boolean sampler =
-        !section().hasStudent() && section().startFrom() == StartFrom.LATEST && latest.areKnown();
-    if (sampler && CheckpointStore.isRetired(latest.policyUri())) {
-      LOG.warn("{} is retired: fine-tuning starts from {}", latest.policyUri(), initialUri());
+        !section().hasStudent() && section().startFrom() == StartFrom.LATEST && latest != null;
+    if (sampler && latest.policy().isRetired()) {
+      LOG.warn("{} is retired: fine-tuning starts from {}", latest.policy().uri(), initialUri());
       return initialUri();
     }
-    return sampler ? latest.policyUri() : initialUri();
+    return sampler ? latest.policy().uri() : initialUri();
   }
 
-  /** Above what this job published and, unless a student learns, what it samples with. */
+  /** Above the last published version and, unless a student learns, above the sampling policy. */
   private long nextVersion() {
-    return 1 + (section().hasStudent() ? version : Math.max(version, latest.policyVersion()));
+    long sampler = section().hasStudent() || latest == null ? 0 : latest.policy().version();
+    return 1 + Math.max(version, sampler);
   }
 
-  private Map<String, Double> versionFigures(List<Entry> selected) {
-    Map<String, Double> all = new HashMap<>(figures.figures());
-    if (sincePublished > 0) {
-      double responses = (double) sincePublished * section().samplesPerPrompt();
-      all.put("rejection/truncated-share", truncatedSince / responses);
-      all.put("rejection/empty-share", emptySince / responses);
+  private Map<String, Double> versionMetrics(List<Entry> selected) {
+    Map<String, Double> metrics = collected.metrics();
+    if (latest != null) {
+      metrics.put("rejection/sampler-version", (double) latest.policy().version());
+      metrics.put(
+          "rejection/helpfulness-version", (double) latest.rewardModels().helpfulness().version());
+      metrics.put("rejection/safety-version", (double) latest.rewardModels().safety().version());
     }
-    if (latest.areKnown()) {
-      all.put("rejection/sampler-version", (double) latest.policyVersion());
-      all.put("rejection/helpfulness-version", (double) latest.helpfulnessVersion());
-      all.put("rejection/safety-version", (double) latest.safetyVersion());
-    }
-    all.put("bag/entries", (double) bag.size());
-    all.put("bag/selected", (double) selected.size());
-    all.put("bag/duplicates", (double) bag.duplicates());
-    all.put("bag/evicted", (double) bag.evicted());
-    all.put("bag/rescored", (double) bag.rescored());
+    metrics.put("bag/entries", (double) bag.size());
+    metrics.put("bag/selected", (double) selected.size());
+    metrics.put("bag/duplicates", (double) bag.duplicates());
+    metrics.put("bag/evicted", (double) bag.evicted());
+    metrics.put("bag/rescored", (double) bag.rescored());
     selected.stream()
         .mapToDouble(bag::reward)
         .average()
-        .ifPresent(reward -> all.put("bag/selected-reward", reward));
-    return all;
+        .ifPresent(reward -> metrics.put("bag/selected-reward", reward));
+    return metrics;
   }
 
-  private void tell(FineTuning.Update update) {
+  /** Makes one update; publishes after the last. */
+  private void learn() throws IOException {
+    Optional<FineTuning.Update> update = fineTuning.step();
+    if (update.isPresent()) {
+      report(update.get());
+    } else {
+      publish();
+    }
+  }
+
+  private void report(FineTuning.Update update) {
     updates++;
-    emitMetricsLater(Outputs.metrics(
+    emitMetricsLater(
+        Outputs.metrics(
             UPDATE_JOB,
             updates,
             Map.of(
@@ -311,13 +276,11 @@ public final class RejectionSamplingOperator
   }
 
   private void publish() throws IOException {
-    lastFigures.put("updates", (double) fineTuning.updates());
-    lastFigures.put("loss", fineTuning.loss());
-    lastFigures.values().removeIf(figure -> !Double.isFinite(figure));
+    lastMetrics.put("updates", (double) fineTuning.updates());
+    lastMetrics.put("loss", fineTuning.loss());
+    lastMetrics.values().removeIf(value -> !Double.isFinite(value));
     version = nextVersion();
     versions++;
-    Map<String, Double> metrics = Map.copyOf(lastFigures);
-    long responses = prompts * section().samplesPerPrompt();
     PolicyModel policy = fineTuning.policy();
     emitLater(
         publisher.policy(
@@ -327,8 +290,8 @@ public final class RejectionSamplingOperator
                 startVersion >= version ? 0 : startVersion,
                 0,
                 updates,
-                Map.of("prompts", prompts, "responses", responses),
-                metrics,
+                Map.of("prompts", prompts, "responses", prompts * section().samplesPerPrompt()),
+                lastMetrics,
                 Instant.now()),
             policy));
     finishVersion();
@@ -338,82 +301,96 @@ public final class RejectionSamplingOperator
     fineTuning.close();
     fineTuning = null;
     phase = Phase.COLLECTING;
-    figures = newFigures();
-    sincePublished = 0;
-    truncatedSince = 0;
-    emptySince = 0;
-    emitMetricsLater(Outputs.metrics(JOB, version, Map.copyOf(lastFigures), Instant.now()));
+    collected = new Collected(section());
+    emitMetricsLater(Outputs.metrics(JOB, version, Map.copyOf(lastMetrics), Instant.now()));
   }
 
-  /** What came since the last version becomes one; without a prompt the bag alone does. */
+  /**
+   * The prompts since the last version become a version. Without any prompt, the bag that the run
+   * started with becomes one.
+   */
   @Override
   protected void finishInput() throws Exception {
     boolean bagAlone = prompts == 0 && versions == 0 && bag.size() > 0;
-    if (phase == Phase.COLLECTING && (sincePublished > 0 || bagAlone)) {
+    if (phase == Phase.COLLECTING && (collected.prompts() > 0 || bagAlone)) {
       phase = Phase.SCORING;
     }
     while (phase != Phase.COLLECTING) {
-      advanceVersion();
+      work();
     }
     if (versions > 0) {
       BagFile.leave(settings.config(), version, bag.entries());
     }
-    Map<String, Double> summary = new HashMap<>(lastFigures);
+    Map<String, Double> summary = new HashMap<>(lastMetrics);
     summary.put("prompts", (double) prompts);
     summary.put("responses", (double) prompts * section().samplesPerPrompt());
     summary.put("without-winner", (double) withoutWinner);
     summary.put("versions", (double) versions);
     summary.put("version", (double) version);
-    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
+    summary.put("restarts", restarts());
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
   }
 
+  /**
+   * The operator's state. In phase LEARNING the state of the fine-tuning follows.
+   *
+   * @param latest null before the first candidates
+   */
+  private record State(
+      List<Candidates> inbox,
+      Phase phase,
+      RejectionBag.State bag,
+      Collected.State collected,
+      @Nullable SamplingModels latest,
+      Map<String, Double> lastMetrics,
+      long startVersion,
+      long prompts,
+      long withoutWinner,
+      long updates,
+      long versions,
+      long version) {}
+
   @Override
-  public void writeState(StateWriter state) throws IOException {
-    DataOutputStream out = state.raw();
-    StateIo.writeList(out, inbox(), Candidates::write);
-    StateIo.writeText(out, phase.name());
-    latest.write(out);
-    out.writeLong(prompts);
-    out.writeLong(withoutWinner);
-    out.writeLong(sincePublished);
-    out.writeLong(truncatedSince);
-    out.writeLong(emptySince);
-    out.writeLong(updates);
-    out.writeLong(versions);
-    out.writeLong(version);
-    StateIo.writeFigures(out, lastFigures);
-    figures.write(out);
-    bag.write(out);
+  public void writeState(StateWriter out) throws IOException {
+    out.write(
+        new State(
+            inbox(),
+            phase,
+            bag.state(),
+            collected.state(),
+            latest,
+            lastMetrics,
+            startVersion,
+            prompts,
+            withoutWinner,
+            updates,
+            versions,
+            version));
     if (phase == Phase.LEARNING) {
-      out.writeLong(startVersion);
-      fineTuning.write(state);
+      fineTuning.write(out);
     }
   }
 
   @Override
-  public void readState(StateReader state) throws IOException {
-    DataInputStream in = state.raw();
-    restoreInbox(StateIo.readList(in, Candidates::read), 0);
+  public void readState(StateReader in) throws IOException {
     restored = true;
-    phase = Phase.valueOf(StateIo.readText(in));
-    latest = LatestModels.read(in);
-    prompts = in.readLong();
-    withoutWinner = in.readLong();
-    sincePublished = in.readLong();
-    truncatedSince = in.readLong();
-    emptySince = in.readLong();
-    updates = in.readLong();
-    versions = in.readLong();
-    version = in.readLong();
-    lastFigures.putAll(StateIo.readFigures(in));
-    figures.read(in);
-    bag.read(in);
+    State state = in.read(State.class);
+    restoreInbox(state.inbox(), 0);
+    phase = state.phase();
+    bag.restore(state.bag());
+    collected.restore(state.collected());
+    latest = state.latest();
+    lastMetrics = new HashMap<>(state.lastMetrics());
+    startVersion = state.startVersion();
+    prompts = state.prompts();
+    withoutWinner = state.withoutWinner();
+    updates = state.updates();
+    versions = state.versions();
+    version = state.version();
     if (phase == Phase.LEARNING) {
-      startVersion = in.readLong();
-      // The weights are about to be read: any of the right shape will do.
+      // The weights are read next: any weights of the right shape will do.
       fineTuning = new FineTuning(settings, backend, initialUri(), bag.select(), nextVersion());
-      fineTuning.read(state);
+      fineTuning.read(in);
     }
   }
 

@@ -1,5 +1,6 @@
 package io.millrace.jobs.rejection;
 
+import io.millrace.jobs.models.Dialogues;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -159,7 +160,7 @@ class CandidatesOperatorTest {
   private static void assertInOrder(int prompts, List<Candidates> candidates) {
     assertEquals(prompts, candidates.size());
     for (int i = 0; i < prompts; i++) {
-      assertEquals("p" + i, candidates.get(i).promptId);
+      assertEquals("p" + i, candidates.get(i).promptId());
     }
   }
 
@@ -175,28 +176,28 @@ class CandidatesOperatorTest {
         ScalarModel safety = ModelWeights.rewardModel(backend, safetyFiles)) {
       Map<Long, PolicyModel> policies = Map.of(0L, first, 7L, second);
       for (Candidates candidates : all) {
-        PolicyModel policy = policies.get(candidates.policyVersion);
+        PolicyModel policy = policies.get(candidates.models().policy().version());
         SamplingOptions options = new SamplingOptions(MAX_TOKENS, 1, 1, first.tokenizer().eos());
+        int[] prompt = promptTokens(first, candidates.promptId());
         long[] seeds = new long[SAMPLES];
         for (int k = 0; k < SAMPLES; k++) {
           seeds[k] =
               SamplingRequest.seed(
                   config.model().seed(),
-                  candidates.promptId + "@" + candidates.policyVersion + "/" + k);
+                  candidates.promptId() + "@" + policy.version() + "/" + k);
         }
         List<SampledResponse> responses;
         try (SamplingEngine engine =
             new SamplingEngine(
                 policy.model(),
-                EngineSettings.of(SAMPLES, candidates.prompt.length + MAX_TOKENS))) {
+                EngineSettings.of(SAMPLES, prompt.length + MAX_TOKENS))) {
           responses =
               engine.sampleAll(
-                  List.of(new SamplingRequest(candidates.prompt, seeds, options, TEMPERATURES)));
+                  List.of(new SamplingRequest(prompt, seeds, options, TEMPERATURES)));
         }
         List<int[]> sequences = new ArrayList<>();
         int winner = -1;
         for (SampledResponse response : responses) {
-          int[] prompt = candidates.prompt;
           int[] tokens = new int[prompt.length + response.tokens().length];
           System.arraycopy(prompt, 0, tokens, 0, prompt.length);
           System.arraycopy(response.tokens(), 0, tokens, prompt.length, response.tokens().length);
@@ -206,7 +207,7 @@ class CandidatesOperatorTest {
         float[] s = safety.score(sequences);
         double[] rewards = new double[SAMPLES];
         for (int k = 0; k < SAMPLES; k++) {
-          rewards[k] = PiecewiseReward.defaults().combine(h[k], s[k], candidates.isSafety);
+          rewards[k] = PiecewiseReward.defaults().combine(h[k], s[k], candidates.isSafety());
           boolean mayWin =
               responses.get(k).stopped()
                   && !first.template().responseText(responses.get(k).tokens()).isBlank();
@@ -214,25 +215,30 @@ class CandidatesOperatorTest {
             winner = k;
           }
         }
-        assertArrayEquals(rewards, candidates.rewards);
-        assertEquals(winner, candidates.winner);
+        assertArrayEquals(rewards, candidates.rewards());
+        assertEquals(winner >= 0, candidates.hasWinner());
         if (winner >= 0) {
-          assertArrayEquals(responses.get(winner).tokens(), candidates.response);
-          assertEquals(TEMPERATURES[winner], candidates.temperature);
-          assertEquals(h[winner], candidates.helpfulnessScore);
-          assertEquals(s[winner], candidates.safetyScore);
+          assertArrayEquals(responses.get(winner).tokens(), candidates.winner().response());
+          assertEquals(TEMPERATURES[winner], candidates.winner().temperature());
+          assertEquals(h[winner], candidates.winner().scores().helpfulness());
+          assertEquals(s[winner], candidates.winner().scores().safety());
         }
         assertEquals(
             responses.stream().filter(response -> !response.stopped()).count(),
-            candidates.truncated);
+            candidates.truncated());
       }
     }
+  }
+
+  private static int[] promptTokens(PolicyModel policy, String promptId) {
+    Prompt prompt = prompt(Integer.parseInt(promptId.substring(1)));
+    return policy.template().promptTokens(Dialogues.messages(prompt.getDialogue()));
   }
 
   private static void assertOfTheLatestModels(int prompts, List<Candidates> candidates)
       throws IOException {
     assertInOrder(prompts, candidates);
-    candidates.forEach(c -> assertEquals(7, c.policyVersion));
+    candidates.forEach(c -> assertEquals(7, c.models().policy().version()));
     assertWhatTheModelsSay(candidates);
   }
 
@@ -247,7 +253,7 @@ class CandidatesOperatorTest {
       assertInOrder(20, candidates);
       assertWhatTheModelsSay(candidates);
       assertTrue(candidates.stream().anyMatch(Candidates::hasWinner), "nothing ever won");
-      assertTrue(candidates.stream().anyMatch(c -> c.truncated > 0), "nothing was ever cut");
+      assertTrue(candidates.stream().anyMatch(c -> c.truncated() > 0), "nothing was ever cut");
     }
   }
 
@@ -292,8 +298,8 @@ class CandidatesOperatorTest {
       List<Candidates> candidates = harness.extractOutputValues();
       assertInOrder(14, candidates);
       assertWhatTheModelsSay(candidates);
-      assertEquals(7, candidates.getLast().policyVersion);
-      assertEquals(other.toString(), candidates.getLast().policyUri);
+      assertEquals(7, candidates.getLast().models().policy().version());
+      assertEquals(other.toString(), candidates.getLast().models().policy().uri());
     }
   }
 
@@ -347,28 +353,6 @@ class CandidatesOperatorTest {
         end(harness);
         assertOfTheLatestModels(3, harness.extractOutputValues());
       }
-    }
-  }
-
-  /** Format 1: the policy, the reward models, and the prompts in flight. */
-  @Test
-  void readsTheStateOfItsFirstFormat() throws Exception {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(bytes);
-    out.writeInt(1);
-    StateIo.writeText(out, other.toString());
-    StateIo.writeList(
-        out,
-        List.of(rewardModelOf(Objective.HELPFULNESS), rewardModelOf(Objective.SAFETY)),
-        Announcement::write);
-    out.writeInt(1);
-    StateIo.writeBytes(out, SingleObject.of(Prompt.class).encode(prompt(0)));
-    try (var harness = harness(false)) {
-      harness.initializeState(OperatorStates.of(bytes.toByteArray()));
-      harness.open();
-      feed(harness, 1, 3);
-      end(harness);
-      assertOfTheLatestModels(3, harness.extractOutputValues());
     }
   }
 }

@@ -6,7 +6,10 @@ import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.avro.reflect.Nullable;
@@ -41,6 +44,14 @@ public final class LatestRewardModels implements SharedState {
         ? Optional.empty()
         : Optional.of(
             new RewardModelPair(latest.get(Objective.HELPFULNESS), latest.get(Objective.SAFETY)));
+  }
+
+  /** The objectives without an announced model, in lower case. */
+  public List<String> missing() {
+    return Arrays.stream(Objective.values())
+        .filter(objective -> !latest.containsKey(objective))
+        .map(objective -> objective.name().toLowerCase(Locale.ROOT))
+        .toList();
   }
 
   @Override

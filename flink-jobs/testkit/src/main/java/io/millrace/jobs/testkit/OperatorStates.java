@@ -1,5 +1,10 @@
 package io.millrace.jobs.testkit;
 
+import java.nio.charset.StandardCharsets;
+import org.apache.avro.io.DecoderFactory;
+import org.apache.avro.generic.GenericRecord;
+import org.apache.avro.generic.GenericDatumReader;
+import org.apache.avro.Schema;
 import io.millrace.schemas.state.StateWriter;
 import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -41,6 +46,16 @@ public final class OperatorStates {
                         new long[] {0}, OperatorStateHandle.Mode.SPLIT_DISTRIBUTE)),
                 new ByteStreamStateHandle("golden", bytes)))
         .build();
+  }
+
+  /** The first record of an operator's raw state, by the schema that it was written with. */
+  public static GenericRecord firstRecord(byte[] state) throws IOException {
+    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
+    byte[] text = new byte[in.readInt()];
+    in.readFully(text);
+    Schema schema = new Schema.Parser().parse(new String(text, StandardCharsets.UTF_8));
+    return new GenericDatumReader<GenericRecord>(schema)
+        .read(null, DecoderFactory.get().directBinaryDecoder(in, null));
   }
 
   /** A subtask's part of what one subtask alone had. */

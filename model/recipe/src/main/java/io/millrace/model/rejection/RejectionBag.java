@@ -6,9 +6,6 @@ import io.millrace.model.chat.Role;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.supervised.SupervisedTrainer;
 import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -31,7 +28,7 @@ public final class RejectionBag {
 
   private final Settings settings;
 
-  /** In the order in which they came. */
+  /** In the order of arrival. */
   private final Map<Text, Entry> entries = new LinkedHashMap<>();
 
   private long duplicates;
@@ -58,7 +55,7 @@ public final class RejectionBag {
     }
   }
 
-  /** What two reward models say of a response, and which versions of them did. */
+  /** The scores of a response, and the versions of the reward models that gave them. */
   public record Scores(
       float helpfulness, float safety, long helpfulnessVersion, long safetyVersion) {}
 
@@ -86,7 +83,7 @@ public final class RejectionBag {
       dialogue = List.copyOf(dialogue);
     }
 
-    /** The same with other scores. */
+    /** The entry with other scores. */
     public Entry scored(Scores newScores) {
       return new Entry(
           promptId,
@@ -100,12 +97,12 @@ public final class RejectionBag {
           newScores);
     }
 
-    /** Prompt and response, one after the other. */
+    /** Prompt and response, {@code [p + r]}. */
     public int[] tokens() {
       return TokenArrays.join(prompt, response);
     }
 
-    /** What there is to learn of it: the response. */
+    /** The training example: the loss covers the response alone. */
     public SupervisedTrainer.Example example() {
       boolean[] loss = new boolean[prompt.length + response.length];
       Arrays.fill(loss, prompt.length, loss.length, true);
@@ -113,7 +110,7 @@ public final class RejectionBag {
     }
   }
 
-  /** Tokens, compared by what they are. */
+  /** Tokens, compared by value. */
   private record Tokens(int[] ids) {
     @Override
     public boolean equals(Object other) {
@@ -135,7 +132,7 @@ public final class RejectionBag {
   /** An entry and its reward. */
   private record Rewarded(Entry entry, double reward) {}
 
-  /** The better reward first, then the newer policy; the rest stay as they came. */
+  /** Higher rewards first; of equal ones, the newer policy first. */
   private static final Comparator<Rewarded> BEST_FIRST =
       Comparator.comparingDouble(Rewarded::reward)
           .thenComparingLong(rewarded -> rewarded.entry().policyVersion())
@@ -145,7 +142,7 @@ public final class RejectionBag {
     this.settings = settings;
   }
 
-  /** Puts one in. The same response to the same prompt stays once, as it was sampled last. */
+  /** Adds an entry. It replaces an earlier entry with the same prompt and response. */
   public void add(Entry entry) {
     if (entries.put(Text.of(entry), entry) != null) {
       duplicates++;
@@ -156,17 +153,17 @@ public final class RejectionBag {
     return entries.size();
   }
 
-  /** The entries, in the order in which they came. */
+  /** The entries in the order of arrival. */
   public List<Entry> entries() {
     return List.copyOf(entries.values());
   }
 
-  /** How often a response that was there already came again. */
+  /** How often a response was added that the bag already had. */
   public long duplicates() {
     return duplicates;
   }
 
-  /** How many had to go. */
+  /** How many entries were evicted. */
   public long evicted() {
     return evicted;
   }
@@ -192,7 +189,7 @@ public final class RejectionBag {
         .toList();
   }
 
-  /** Gives an entry new scores. */
+  /** Replaces the scores of an entry. */
   public void rescore(Entry entry, Scores scores) {
     if (entries.replace(Text.of(entry), entry.scored(scores)) == null) {
       throw new IllegalArgumentException("no such entry: " + entry.promptId());
@@ -200,7 +197,7 @@ public final class RejectionBag {
     rescored++;
   }
 
-  /** The reward that an entry's scores come to. */
+  /** LOGIT(R_c) of an entry, from its scores. */
   public double reward(Entry entry) {
     return settings
         .reward()
@@ -276,55 +273,19 @@ public final class RejectionBag {
         .toList();
   }
 
-  public void write(DataOutput out) throws IOException {
-    out.writeLong(duplicates);
-    out.writeLong(evicted);
-    out.writeLong(rescored);
-    StateIo.writeList(out, entries(), RejectionBag::writeEntry);
+  /** The entries and the counts. */
+  public record State(List<Entry> entries, long duplicates, long evicted, long rescored) {}
+
+  public State state() {
+    return new State(entries(), duplicates, evicted, rescored);
   }
 
-  /** Takes what {@link #write} wrote, in place of what is there. */
-  public void read(DataInput in) throws IOException {
-    duplicates = in.readLong();
-    evicted = in.readLong();
-    rescored = in.readLong();
+  /** Replaces the content of the bag. */
+  public void restore(State state) {
+    duplicates = state.duplicates();
+    evicted = state.evicted();
+    rescored = state.rescored();
     entries.clear();
-    StateIo.readList(in, RejectionBag::readEntry)
-        .forEach(entry -> entries.put(Text.of(entry), entry));
-  }
-
-  private static void writeEntry(DataOutput out, Entry entry) throws IOException {
-    StateIo.writeText(out, entry.promptId());
-    StateIo.writeList(
-        out,
-        entry.dialogue(),
-        (data, message) -> {
-          StateIo.writeText(data, message.role().name());
-          StateIo.writeText(data, message.content());
-        });
-    out.writeBoolean(entry.isSafety());
-    StateIo.writeInts(out, entry.prompt());
-    StateIo.writeInts(out, entry.response());
-    StateIo.writeText(out, entry.text());
-    out.writeLong(entry.policyVersion());
-    out.writeFloat(entry.temperature());
-    out.writeFloat(entry.scores().helpfulness());
-    out.writeFloat(entry.scores().safety());
-    out.writeLong(entry.scores().helpfulnessVersion());
-    out.writeLong(entry.scores().safetyVersion());
-  }
-
-  private static Entry readEntry(DataInput in) throws IOException {
-    return new Entry(
-        StateIo.readText(in),
-        StateIo.readList(
-            in, data -> new Message(Role.valueOf(StateIo.readText(data)), StateIo.readText(data))),
-        in.readBoolean(),
-        StateIo.readInts(in),
-        StateIo.readInts(in),
-        StateIo.readText(in),
-        in.readLong(),
-        in.readFloat(),
-        new Scores(in.readFloat(), in.readFloat(), in.readLong(), in.readLong()));
+    state.entries().forEach(entry -> entries.put(Text.of(entry), entry));
   }
 }

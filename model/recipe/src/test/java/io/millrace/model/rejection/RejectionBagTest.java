@@ -1,5 +1,7 @@
 package io.millrace.model.rejection;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -10,10 +12,6 @@ import io.millrace.model.rejection.RejectionBag.Scores;
 import io.millrace.model.rejection.RejectionBag.Settings;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.supervised.SupervisedTrainer;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -170,9 +168,7 @@ class RejectionBagTest {
     bag.evict();
     byte[] state = state(bag);
     RejectionBag read = bag(3, 1, false);
-    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
-    read.read(in);
-    assertEquals(-1, in.read());
+    read.restore(StateReader.of(state).read(RejectionBag.State.class));
     assertArrayEquals(state, state(read));
     assertEquals(responses(bag.select()), responses(read.select()));
     assertEquals(bag.entries().getFirst().dialogue(), read.entries().getFirst().dialogue());
@@ -181,9 +177,7 @@ class RejectionBagTest {
   }
 
   private static byte[] state(RejectionBag bag) throws Exception {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    bag.write(new DataOutputStream(bytes));
-    return bytes.toByteArray();
+    return StateWriter.toBytes(out -> out.write(bag.state()));
   }
 
   @Test

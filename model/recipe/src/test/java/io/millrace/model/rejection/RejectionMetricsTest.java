@@ -1,27 +1,24 @@
 package io.millrace.model.rejection;
 
+import io.millrace.schemas.state.StateWriter;
+import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-class RejectionFiguresTest {
+class RejectionMetricsTest {
 
-  private static RejectionFigures twoPrompts() {
-    RejectionFigures figures = new RejectionFigures(4, List.of(0.5, 1.5));
-    figures.add(new double[] {1, 4, 2, 0}, false);
-    figures.add(new double[] {-1, -3, -1, -3}, true);
-    return figures;
+  private static RejectionMetrics twoPrompts() {
+    RejectionMetrics metrics = new RejectionMetrics(4, List.of(0.5, 1.5));
+    metrics.add(new double[] {1, 4, 2, 0}, false);
+    metrics.add(new double[] {-1, -3, -1, -3}, true);
+    return metrics;
   }
 
   @Test
@@ -72,72 +69,62 @@ class RejectionFiguresTest {
     expected.put("rejection/temperature/1.5/max/k=2", (4 - 3) / 2.0);
     expected.put("rejection/best-temperature", 0.5);
 
-    Map<String, Double> figures = twoPrompts().figures();
-    assertEquals(expected.keySet(), figures.keySet());
-    expected.forEach((name, value) -> assertEquals(value, figures.get(name), 1e-14, name));
+    Map<String, Double> metrics = twoPrompts().metrics();
+    assertEquals(expected.keySet(), metrics.keySet());
+    expected.forEach((name, value) -> assertEquals(value, metrics.get(name), 1e-14, name));
   }
 
   @Test
   void temperaturesAreComparedByAsManySamplesEach() {
     // Three of 0.5, two of 1.5: the third of 0.5, the best of all, is left out.
-    RejectionFigures figures = new RejectionFigures(5, List.of(0.5, 1.5));
-    figures.add(new double[] {1, 2, 1, 2, 9}, false);
-    assertEquals(1.5, figures.bestTemperature());
-    assertFalse(figures.figures().containsKey("rejection/temperature/0.5/max/k=3"));
-    assertEquals(9, figures.figures().get("rejection/all/max/k=5"));
+    RejectionMetrics metrics = new RejectionMetrics(5, List.of(0.5, 1.5));
+    metrics.add(new double[] {1, 2, 1, 2, 9}, false);
+    assertEquals(1.5, metrics.bestTemperature());
+    assertFalse(metrics.metrics().containsKey("rejection/temperature/0.5/max/k=3"));
+    assertEquals(9, metrics.metrics().get("rejection/all/max/k=5"));
   }
 
   @Test
   void theLowerOfTwoEqualTemperaturesIsTheBest() {
-    RejectionFigures figures = new RejectionFigures(4, List.of(1.5, 0.5));
-    figures.add(new double[] {1, 2, 2, 1}, false);
-    assertEquals(0.5, figures.bestTemperature());
+    RejectionMetrics metrics = new RejectionMetrics(4, List.of(1.5, 0.5));
+    metrics.add(new double[] {1, 2, 2, 1}, false);
+    assertEquals(0.5, metrics.bestTemperature());
   }
 
   @Test
   void withoutPromptsThereIsNothingToSay() {
-    RejectionFigures none = new RejectionFigures(2, List.of(1.0));
-    assertEquals(Map.of(), none.figures());
+    RejectionMetrics none = new RejectionMetrics(2, List.of(1.0));
+    assertEquals(Map.of(), none.metrics());
     assertTrue(Double.isNaN(none.bestTemperature()));
-  }
-
-  private static byte[] state(RejectionFigures figures) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    figures.write(new DataOutputStream(bytes));
-    return bytes.toByteArray();
-  }
-
-  private static RejectionFigures read(RejectionFigures into, byte[] state) throws IOException {
-    DataInputStream in = new DataInputStream(new ByteArrayInputStream(state));
-    into.read(in);
-    assertEquals(-1, in.read());
-    return into;
   }
 
   @Test
   void goesOnFromItsState() throws Exception {
-    RejectionFigures straight = twoPrompts();
-    RejectionFigures resumed =
-        read(new RejectionFigures(4, List.of(0.5, 1.5)), state(twoPrompts()));
+    RejectionMetrics straight = twoPrompts();
+    byte[] state = StateWriter.toBytes(out -> out.write(twoPrompts().state()));
+    RejectionMetrics resumed = new RejectionMetrics(4, List.of(0.5, 1.5));
+    resumed.restore(StateReader.of(state).read(RejectionMetrics.State.class));
     straight.add(new double[] {0, 1, 0, 3}, true);
     resumed.add(new double[] {0, 1, 0, 3}, true);
-    assertEquals(straight.figures(), resumed.figures());
+    assertEquals(straight.metrics(), resumed.metrics());
   }
 
   @Test
   void aStateOfAnotherGridIsRefused() throws Exception {
-    byte[] state = state(twoPrompts());
-    assertThrows(IOException.class, () -> read(new RejectionFigures(4, List.of(0.5, 1.0)), state));
-    assertThrows(IOException.class, () -> read(new RejectionFigures(6, List.of(0.5, 1.5)), state));
+    RejectionMetrics.State state = twoPrompts().state();
+    RejectionMetrics otherGrid = new RejectionMetrics(4, List.of(0.5, 1.0));
+    assertThrows(IllegalArgumentException.class, () -> otherGrid.restore(state));
+    RejectionMetrics moreSamples = new RejectionMetrics(6, List.of(0.5, 1.5));
+    assertThrows(IllegalArgumentException.class, () -> moreSamples.restore(state));
   }
 
   @Test
   void whatIsNotFiniteIsRefusedBeforeItCounts() {
-    RejectionFigures figures = new RejectionFigures(2, List.of(1.0));
+    RejectionMetrics metrics = new RejectionMetrics(2, List.of(1.0));
     assertThrows(
-        IllegalArgumentException.class, () -> figures.add(new double[] {1, Double.NaN}, false));
-    assertEquals(0, figures.prompts());
-    assertEquals(Map.of(), figures.figures());
-    assertThrows(IllegalArgumentException.class, () -> new RejectionFigures(1, List.of(0.5, 1.0)));
+        IllegalArgumentException.class, () -> metrics.add(new double[] {1, Double.NaN}, false));
+    assertEquals(0, metrics.prompts());
+    assertEquals(Map.of(), metrics.metrics());
+    assertThrows(IllegalArgumentException.class, () -> new RejectionMetrics(1, List.of(0.5, 1.0)));
   }
 }

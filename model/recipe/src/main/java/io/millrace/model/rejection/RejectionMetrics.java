@@ -1,9 +1,6 @@
 package io.millrace.model.rejection;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -12,11 +9,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The rewards of one version's samples: against their number, as in figure 7 of Llama 2 (arXiv
- * 2307.09288), and against the temperature, as in figure 8. Sample k has number k modulo n of the n
- * temperatures.
+ * Metrics of the rewards of one version's samples: by the number of samples, as in figure 7 of Llama
+ * 2 (arXiv 2307.09288), and by temperature, as in figure 8. Sample k has the temperature with number
+ * k mod n of the n temperatures.
  */
-public final class RejectionFigures {
+public final class RejectionMetrics {
 
   /** Which prompts a curve is over. */
   private enum Kind {
@@ -61,7 +58,7 @@ public final class RejectionFigures {
    * @param samples K
    * @param temperatures the grid, 1 to K of them
    */
-  public RejectionFigures(int samples, List<Double> temperatures) {
+  public RejectionMetrics(int samples, List<Double> temperatures) {
     Checks.that(
         !temperatures.isEmpty() && temperatures.size() <= samples,
         "temperatures",
@@ -139,98 +136,108 @@ public final class RejectionFigures {
     return best < 0 ? Double.NaN : temperatures.get(best);
   }
 
-  /** Means over the prompts, by name; what has none is left out. */
-  public Map<String, Double> figures() {
-    Map<String, Double> figures = new LinkedHashMap<>();
+  /** Means over the prompts, by name. Kinds of prompts without a prompt are left out. */
+  public Map<String, Double> metrics() {
+    Map<String, Double> metrics = new LinkedHashMap<>();
     byKind.forEach(
         (kind, curves) -> {
           if (curves.prompts > 0) {
             String prefix = "rejection/" + kind.key + "/";
-            put(figures, prefix + "max", curves.best, curves.prompts);
-            put(figures, prefix + "median", curves.median, curves.prompts);
-            figures.put(prefix + "mean", curves.mean / curves.prompts);
-            figures.put(prefix + "prompts", (double) curves.prompts);
+            put(metrics, prefix + "max", curves.best, curves.prompts);
+            put(metrics, prefix + "median", curves.median, curves.prompts);
+            metrics.put(prefix + "mean", curves.mean / curves.prompts);
+            metrics.put(prefix + "prompts", (double) curves.prompts);
           }
         });
     for (int t = 0; t < temperatures.size() && prompts > 0; t++) {
       String prefix = "rejection/temperature/" + temperatures.get(t) + "/";
-      figures.put(prefix + "mean", sumAt[t] / prompts);
-      put(figures, prefix + "max", bestAt[t], prompts);
+      metrics.put(prefix + "mean", sumAt[t] / prompts);
+      put(metrics, prefix + "max", bestAt[t], prompts);
     }
     if (prompts > 0) {
-      figures.put("rejection/best-temperature", bestTemperature());
+      metrics.put("rejection/best-temperature", bestTemperature());
     }
-    return figures;
+    return metrics;
   }
 
-  private static void put(Map<String, Double> figures, String name, double[] sums, long count) {
+  private static void put(Map<String, Double> metrics, String name, double[] sums, long count) {
     for (int k = 1; k <= sums.length; k++) {
-      figures.put(name + "/k=" + k, sums[k - 1] / count);
+      metrics.put(name + "/k=" + k, sums[k - 1] / count);
     }
   }
 
-  public void write(DataOutput out) throws IOException {
-    out.writeInt(temperatures.size());
-    for (double temperature : temperatures) {
-      out.writeDouble(temperature);
-    }
-    out.writeLong(prompts);
-    for (Curves curves : byKind.values()) {
-      write(out, curves.best);
-      write(out, curves.median);
-      out.writeDouble(curves.mean);
-      out.writeLong(curves.prompts);
-    }
-    write(out, sumAt);
-    for (double[] best : bestAt) {
-      write(out, best);
+  /** Sums of one kind of prompt. */
+  private record CurvesState(double[] best, double[] median, double mean, long prompts) {
+
+    static CurvesState of(Curves curves) {
+      return new CurvesState(curves.best, curves.median, curves.mean, curves.prompts);
     }
   }
 
   /**
-   * Restores what {@link #write} wrote.
+   * The sums over prompts.
    *
-   * @throws IOException where it is of another number of samples, or another grid
+   * @param best for each temperature, by the number of samples
    */
-  public void read(DataInput in) throws IOException {
-    List<Double> grid = new ArrayList<>();
-    for (int left = in.readInt(); left > 0; left--) {
-      grid.add(in.readDouble());
+  private record TemperatureState(double temperature, double sum, double[] best) {}
+
+  /** The state: sums over the prompts so far. */
+  public record State(
+      long prompts,
+      CurvesState all,
+      CurvesState helpfulness,
+      CurvesState safety,
+      List<TemperatureState> temperatures) {}
+
+  public State state() {
+    List<TemperatureState> grid = new ArrayList<>();
+    for (int t = 0; t < sumAt.length; t++) {
+      grid.add(new TemperatureState(temperatures.get(t), sumAt[t], bestAt[t]));
     }
+    return new State(
+        prompts,
+        CurvesState.of(byKind.get(Kind.ALL)),
+        CurvesState.of(byKind.get(Kind.HELPFULNESS)),
+        CurvesState.of(byKind.get(Kind.SAFETY)),
+        grid);
+  }
+
+  /**
+   * Restores a state.
+   *
+   * @throws IllegalArgumentException if it has another number of samples or another grid
+   */
+  public void restore(State state) {
+    List<Double> grid = state.temperatures().stream().map(TemperatureState::temperature).toList();
     if (!grid.equals(temperatures)) {
-      throw new IOException(
-          "state is of the temperatures %s, this run has %s; begin a new run to change them"
+      throw new IllegalArgumentException(
+          "the state has the temperatures %s, rejection-sampling.temperatures has %s; start a new run to change them"
               .formatted(grid, temperatures));
     }
-    prompts = in.readLong();
-    for (Curves curves : byKind.values()) {
-      read(in, curves.best);
-      read(in, curves.median);
-      curves.mean = in.readDouble();
-      curves.prompts = in.readLong();
-    }
-    read(in, sumAt);
-    for (double[] best : bestAt) {
-      read(in, best);
+    prompts = state.prompts();
+    restore(Kind.ALL, state.all());
+    restore(Kind.HELPFULNESS, state.helpfulness());
+    restore(Kind.SAFETY, state.safety());
+    for (int t = 0; t < sumAt.length; t++) {
+      sumAt[t] = state.temperatures().get(t).sum();
+      copy(state.temperatures().get(t).best(), bestAt[t]);
     }
   }
 
-  private static void write(DataOutput out, double[] values) throws IOException {
-    out.writeInt(values.length);
-    for (double value : values) {
-      out.writeDouble(value);
-    }
+  private void restore(Kind kind, CurvesState state) {
+    Curves curves = byKind.get(kind);
+    copy(state.best(), curves.best);
+    copy(state.median(), curves.median);
+    curves.mean = state.mean();
+    curves.prompts = state.prompts();
   }
 
-  private static void read(DataInput in, double[] values) throws IOException {
-    int length = in.readInt();
-    if (length != values.length) {
-      throw new IOException(
-          "state is of %d samples a prompt, this run has %d; begin a new run to change that"
-              .formatted(length, values.length));
+  private static void copy(double[] from, double[] to) {
+    if (from.length != to.length) {
+      throw new IllegalArgumentException(
+          "the state has %d samples per prompt, this run has %d; start a new run to change rejection-sampling.samples-per-prompt"
+              .formatted(from.length, to.length));
     }
-    for (int i = 0; i < length; i++) {
-      values[i] = in.readDouble();
-    }
+    System.arraycopy(from, 0, to, 0, to.length);
   }
 }
