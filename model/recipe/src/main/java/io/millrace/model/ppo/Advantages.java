@@ -43,8 +43,8 @@ public record Advantages(double gamma, double lambda) {
   /**
    * The estimate for one response.
    *
-   * @param rewards of its tokens ({@link KlPenalty#rewards})
-   * @param values of the critic when the rollout was taken into the PPO batch
+   * @param rewards of its tokens, {@code [tokens]} ({@link KlPenalty#rewards})
+   * @param values of the critic before the iteration's first update, {@code [tokens]}
    * @throws IllegalArgumentException if the response is empty, lengths differ or a number is not
    *     finite
    */

@@ -3,9 +3,9 @@ package io.millrace.model.ppo;
 import io.millrace.model.training.Checks;
 
 /**
- * Says when a policy has stopped getting better on prompts that it does not learn from (Prechelt,
- * "Early Stopping – But When?", 1998, criterion UP): after {@code patience} evaluations in a row
- * without a new best, and from then on for good.
+ * Stops learning when the mean score of held-out prompts has no new best for {@code patience}
+ * evaluations in a row (Goodfellow, Bengio and Courville, "Deep Learning", 2016, algorithm 7.1;
+ * Llama 2, arXiv 2307.09288, section 3.2.3, stops early on held-out prompts without a rule).
  */
 public final class EarlyStop {
 

@@ -36,8 +36,10 @@ public record KlPenalty(KlEstimator estimator, double truncationPenalty) {
   /**
    * The rewards of one response's tokens, {@code [tokens]}.
    *
-   * @param logProbs of the response's tokens under the policy that sampled them
-   * @param referenceLogProbs of the same tokens under the reference policy
+   * @param logProbs of the response's tokens under the proximal policy, in nats, {@code [tokens]};
+   *     without decoupled PPO that is the policy that sampled them
+   * @param referenceLogProbs of the same tokens under the reference policy, in nats, {@code
+   *     [tokens]}
    * @param reward the whitened scalar reward of the response
    * @param truncated whether the response was cut at the length limit, without a stop token
    * @param beta weight of the KL, at least 0 ({@link KlController#beta})

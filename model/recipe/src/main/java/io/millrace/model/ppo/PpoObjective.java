@@ -11,7 +11,7 @@ import io.millrace.model.training.Checks;
  * and such tokens are counted.
  *
  * <p>Critic: {@code loss = ½·max((v − R)², (clip(v, old ± valueClip) − R)²)}, as in the PPO of
- * OpenAI Baselines and its descendants.
+ * OpenAI Baselines (Engstrom et al., arXiv 2005.12729, section 3).
  *
  * @param clip of the ratio, in (0, 1)
  * @param valueClip how far a value may usefully move from its old one, above 0; infinite: no
@@ -42,7 +42,7 @@ public record PpoObjective(double clip, double valueClip) {
    * @param dLogProb derivative of the loss by the new log-prob
    * @param clipped whether the clipped side was the larger, so that nothing is learned
    * @param logRatioClamped whether the log-ratio was beyond ±{@value #MAX_LOG_RATIO}
-   * @param approximateKl ½·(new − old)², in nats
+   * @param approximateKl ½·(new − old)², in nats: {@link KlEstimator#K2}
    */
   public record PolicyToken(
       double loss,

@@ -3,9 +3,9 @@ package io.millrace.model.ppo;
 import io.millrace.model.training.Checks;
 
 /**
- * WHITEN of Llama 2 (arXiv 2307.09288, section 3.2.3), for the rewards of a PPO batch and for the
- * advantages of its response tokens: {@code (x − mean) / √(variance + epsilon)}, with the biased
- * variance (divided by n).
+ * WHITEN of Llama 2 (arXiv 2307.09288, section 3.2.3) for the rewards of a PPO batch: {@code (x −
+ * mean) / √(variance + epsilon)}, with the biased variance (divided by n). The advantages of the
+ * batch's response tokens are whitened too, as in Huang et al. (arXiv 2403.17031).
  *
  * <p>Equal values, and a single one, become exactly 0.
  *

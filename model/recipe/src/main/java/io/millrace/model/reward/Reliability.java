@@ -10,9 +10,9 @@ import java.io.IOException;
  * score is preferred, with probability σ(|difference of the scores|) (Bradley–Terry, as the ranking
  * loss has it): its confidence, from 0.5 to 1. Predictions are put in {@value #BINS} bins of equal
  * width by their confidence, and the expected calibration error is their mean distance from the
- * share that came true (Guo et al., arXiv 1706.04599, equations 2 to 5). The Brier score is the
- * mean square of 1 − P(preferred) (Brier, Monthly Weather Review 78(1), 1950): 0.25 for a model
- * that cannot tell.
+ * share that came true (Guo et al., arXiv 1706.04599, equation 3). The Brier score is the mean
+ * square of 1 − P(preferred) (Brier, Monthly Weather Review 78(1), 1950): 0.25 for a model that
+ * cannot tell.
  */
 public final class Reliability {
 

@@ -71,8 +71,9 @@ public final class Optimizer implements AutoCloseable {
   }
 
   /**
-   * Clips the gradients to the global norm (as PyTorch: norm + 1e-6 below the line), updates the
-   * weights and zeroes the gradients.
+   * Clips the gradients to the global norm (Pascanu et al., arXiv 1211.5063, algorithm 1): {@code g
+   * ← g · min(1, maxGradientNorm / (norm + 1e-6))}, the 1e-6 as in PyTorch. Then updates the
+   * weights by {@link AdamW} and zeroes the gradients.
    *
    * @param norm the {@link #gradientNorm}, finite
    */
