@@ -45,7 +45,7 @@ class ArchitectureTest {
           new Layer("report", "io.millrace.report.."),
           new Layer("cli", "io.millrace.cli.."));
 
-  private record Layer(String name, String packages) {
+  record Layer(String name, String packages) {
     @Override
     public String toString() {
       return name;

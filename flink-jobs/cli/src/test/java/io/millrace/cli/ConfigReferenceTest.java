@@ -9,9 +9,9 @@ import org.junit.jupiter.api.Test;
 
 class ConfigReferenceTest {
 
-  private static final Path PAGE = Path.of("../docs/configuration.md");
+  private static final Path PAGE = Path.of("../../docs/configuration.md");
 
-  /** Write the page anew with {@code ./mvnw -pl flink-jobs -am test -Dmillrace.write-docs=true}. */
+  /** CONTRIBUTING.md, "An option", has the command that writes the page. */
   @Test
   void thePageIsWhatTheRecordsSay() throws Exception {
     if (Boolean.getBoolean("millrace.write-docs")) {

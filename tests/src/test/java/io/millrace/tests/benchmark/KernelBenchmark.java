@@ -65,7 +65,7 @@ public class KernelBenchmark {
     }
   }
 
-  @Param({"CPU", "ND4J"})
+  @Param({"cpu", "nd4j"})
   private String kind;
 
   @Param private Shape shape;
