@@ -58,8 +58,7 @@ public final class StateReader {
                 .formatted(reader.getFullName(), writer.getFullName()));
       }
       Object read =
-          new Reader(writer, reader)
-              .read(null, DecoderFactory.get().directBinaryDecoder(in, null));
+          new Reader(writer, reader).read(null, DecoderFactory.get().directBinaryDecoder(in, null));
       return type.cast(read);
     } catch (AvroTypeException | SchemaParseException | IllegalArgumentException e) {
       throw new IOException(

@@ -21,7 +21,8 @@ public final class TrustedRecords extends TimeConversions.TimestampMillisConvers
   static {
     ClassSecurityPredicate before = ClassSecurityValidator.getGlobal();
     ClassSecurityValidator.setGlobal(
-        ClassSecurityValidator.composite(type -> type.getName().startsWith(PREFIX) || type.equals(List.class), before));
+        ClassSecurityValidator.composite(
+            type -> type.getName().startsWith(PREFIX) || type.equals(List.class), before));
   }
 
   /** Makes sure that the records are trusted. */

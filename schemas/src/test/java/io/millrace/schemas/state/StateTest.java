@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.schemas.FinishReason;
-import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Role;
+import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -159,9 +159,10 @@ class StateTest {
 
   @Test
   void aComponentAddedWithoutADefaultDoesNot() throws Exception {
-    byte[] old = new String(earlier(), StandardCharsets.ISO_8859_1)
-        .replace("Grown", "Needy")
-        .getBytes(StandardCharsets.ISO_8859_1);
+    byte[] old =
+        new String(earlier(), StandardCharsets.ISO_8859_1)
+            .replace("Grown", "Needy")
+            .getBytes(StandardCharsets.ISO_8859_1);
     IOException e = assertThrows(IOException.class, () -> reader(old).read(Needy.class));
     assertTrue(e.getMessage().contains("since"), e.getMessage());
   }

@@ -1,7 +1,5 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.VersionVerdicts.Given;
@@ -13,7 +11,6 @@ import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
@@ -26,6 +23,8 @@ import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;

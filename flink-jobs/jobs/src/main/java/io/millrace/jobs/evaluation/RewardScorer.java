@@ -1,12 +1,11 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.jobs.models.ModelRef;
-import io.millrace.model.llama.TokenArrays;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Sampled;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Scores;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.rewardmodel.RewardModelFigures;
-import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer.Pair;
 import io.millrace.schemas.Objective;
@@ -86,7 +85,8 @@ final class RewardScorer implements AutoCloseable {
     float[] scores = new float[sequences.size()];
     for (int from = 0; from < scores.length; from += batchSize) {
       int to = Math.min(from + batchSize, scores.length);
-      System.arraycopy(models.score(objective, model, sequences.subList(from, to)), 0, scores, from, to - from);
+      System.arraycopy(
+          models.score(objective, model, sequences.subList(from, to)), 0, scores, from, to - from);
     }
     return scores;
   }

@@ -239,8 +239,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   }
 
   /**
-   * The critic before its first update, from the helpfulness reward model of the first rollout whose
-   * model the store still keeps.
+   * The critic before its first update, from the helpfulness reward model of the first rollout
+   * whose model the store still keeps.
    */
   private ScalarModel firstCritic() throws IOException {
     String uri =
@@ -354,8 +354,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       trainer.read(in);
     }
     restoreInbox(
-        state.inbox(),
-        trainer != null && trainer.busy() ? trainer.pending() : batch.size());
+        state.inbox(), trainer != null && trainer.busy() ? trainer.pending() : batch.size());
   }
 
   @Override

@@ -29,9 +29,9 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
  * Scores rollouts with the latest announced reward models and takes their log-probs under the
- * reference policy, on a background thread. Until both reward models are announced rollouts wait, as
- * state and without bound: if the operator stopped reading them, it would not read the announcements
- * either. Afterwards it holds at most two batches.
+ * reference policy, on a background thread. Until both reward models are announced rollouts wait,
+ * as state and without bound: if the operator stopped reading them, it would not read the
+ * announcements either. Afterwards it holds at most two batches.
  *
  * <p>Batches are formed by count, never by time: the last bits of a score depend on the other
  * rollouts of the batch, and a run that is killed must end in the same bits as one that is not. The

@@ -13,8 +13,8 @@ import java.util.List;
  * @param isSafety IS_SAFETY(p): the prompt's flag, or the classifier's verdict
  * @param helpfulnessScore R_h, a logit
  * @param safetyScore R_s, a logit
- * @param rewardModels the models that scored it; the critic starts from the helpfulness model of the
- *     first batch
+ * @param rewardModels the models that scored it; the critic starts from the helpfulness model of
+ *     the first batch
  * @param referenceLogProbs of the response tokens under π_0, in nats, {@code [r]}
  */
 public record ScoredRollout(

@@ -34,8 +34,8 @@ import org.slf4j.LoggerFactory;
  * Samples K responses to each prompt with the latest policy and scores them with the latest reward
  * models, on a background thread.
  *
- * <p>The prompts in flight are the state. A prompt leaves the state when its candidates are emitted,
- * in the order of the prompts. Prompts wait until both reward models are announced.
+ * <p>The prompts in flight are the state. A prompt leaves the state when its candidates are
+ * emitted, in the order of the prompts. Prompts wait until both reward models are announced.
  */
 public final class CandidatesOperator extends BackgroundOperator<Candidates>
     implements TwoInputStreamOperator<Prompt, Announcement, Candidates>, BoundedMultiInput {

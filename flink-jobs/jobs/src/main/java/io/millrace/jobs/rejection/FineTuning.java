@@ -1,7 +1,5 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -13,6 +11,8 @@ import io.millrace.model.supervised.SupervisedPasses;
 import io.millrace.model.supervised.SupervisedTrainer;
 import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;

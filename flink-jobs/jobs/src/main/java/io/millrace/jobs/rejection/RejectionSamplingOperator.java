@@ -185,8 +185,7 @@ public final class RejectionSamplingOperator
 
   /** Scores some entries of the bag anew; begins to learn once all scores are current. */
   private void score() throws IOException {
-    boolean possible =
-        section().rescore() && latest != null && !latest.rewardModels().isRetired();
+    boolean possible = section().rescore() && latest != null && !latest.rewardModels().isRetired();
     if (!possible || !bagScorer.scoreNext(latest.rewardModels())) {
       rewardModels.close();
       beginLearning();

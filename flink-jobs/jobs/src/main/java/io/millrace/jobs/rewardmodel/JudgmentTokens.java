@@ -1,14 +1,13 @@
 package io.millrace.jobs.rewardmodel;
 
-import io.millrace.model.llama.TokenArrays;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Preferred;
-import java.util.Arrays;
 
 /** Judgments in a model's tokens. */
 public final class JudgmentTokens {

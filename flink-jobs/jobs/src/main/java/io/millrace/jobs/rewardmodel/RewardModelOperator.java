@@ -1,7 +1,5 @@
 package io.millrace.jobs.rewardmodel;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
@@ -12,8 +10,6 @@ import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
-import io.millrace.model.checkpoint.CheckpointKind;
-import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.reward.MixedBatches;
 import io.millrace.model.reward.PiecewiseReward;
@@ -23,8 +19,9 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.StateIo;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInput;
 import java.io.DataInputStream;

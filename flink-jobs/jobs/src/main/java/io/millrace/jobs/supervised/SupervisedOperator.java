@@ -1,7 +1,5 @@
 package io.millrace.jobs.supervised;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
@@ -11,16 +9,15 @@ import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
-import io.millrace.model.checkpoint.CheckpointKind;
-import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.supervised.SequencePacker;
 import io.millrace.model.supervised.SupervisedTrainer;
 import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.StateIo;
 import io.millrace.schemas.Demonstration;
-import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
@@ -136,7 +133,8 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     learned += batch.examples();
     tokens += step.tokens();
     learnedTokens += step.learnedTokens();
-    emitMetricsLater(Outputs.metrics(
+    emitMetricsLater(
+        Outputs.metrics(
             JOB,
             trainer.steps(),
             Map.of(
@@ -196,7 +194,10 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   @Override
   public void writeState(StateWriter state) throws IOException {
     DataOutputStream out = state.raw();
-    StateIo.writeList(out, inbox(), (data, demonstration) -> StateIo.writeBytes(data, codec.encode(demonstration)));
+    StateIo.writeList(
+        out,
+        inbox(),
+        (data, demonstration) -> StateIo.writeBytes(data, codec.encode(demonstration)));
     out.writeLong(consumed);
     out.writeLong(learned);
     out.writeLong(tokens);

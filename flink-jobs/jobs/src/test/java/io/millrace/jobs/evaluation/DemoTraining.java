@@ -1,6 +1,5 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.model.llama.TokenArrays;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.model.chat.Message;
@@ -8,6 +7,7 @@ import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.ppo.Advantages;
 import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.KlEstimator;

@@ -50,8 +50,7 @@ public final class FailingJudge implements Judge {
   }
 
   @Override
-  public List<Labels> label(List<Response> responses)
-      throws IOException, InterruptedException {
+  public List<Labels> label(List<Response> responses) throws IOException, InterruptedException {
     return judge.label(responses);
   }
 

@@ -1,6 +1,5 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.model.llama.TokenArrays;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,6 +12,7 @@ import io.millrace.model.chat.Message;
 import io.millrace.model.evaluation.Judge;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.reward.RewardModelTrainer.Pair;
 import io.millrace.model.tensor.Backend;

@@ -1,15 +1,15 @@
 package io.millrace.jobs.ppo;
 
-import java.util.List;
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.runtime.TrainingOperator;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;

@@ -1,12 +1,5 @@
 package io.millrace.jobs.ppo;
 
-import java.util.Collections;
-import io.millrace.jobs.models.RewardModelPair;
-import io.millrace.jobs.models.ModelRef;
-import io.millrace.schemas.FinishReason;
-import io.millrace.schemas.Role;
-import io.millrace.schemas.Turn;
-import io.millrace.schemas.Rollout;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -15,7 +8,9 @@ import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.jobs.testkit.OperatorStates;
@@ -26,10 +21,15 @@ import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
+import io.millrace.schemas.FinishReason;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Turn;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -220,9 +220,9 @@ class PpoOperatorTest {
   }
 
   /**
-   * Recorded state stays readable: Avro resolves the schema that it was written with. Run with {@code
-   * -Dmillrace.write-docs=true} to record it if the file is missing; an existing file is never
-   * written again.
+   * Recorded state stays readable: Avro resolves the schema that it was written with. Run with
+   * {@code -Dmillrace.write-docs=true} to record it if the file is missing; an existing file is
+   * never written again.
    */
   @Test
   void readsRecordedState() throws Exception {

@@ -1,6 +1,5 @@
 package io.millrace.jobs.ppo;
 
-import io.millrace.schemas.state.StateWriter;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.millrace.jobs.config.ConfigLoader;
@@ -24,8 +23,8 @@ import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.state.StateWriter;
 import io.millrace.schemas.wire.SingleObject;
-import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;

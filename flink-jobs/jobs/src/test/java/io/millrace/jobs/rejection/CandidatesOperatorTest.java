@@ -1,6 +1,5 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.jobs.models.Dialogues;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -9,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Announcement;
+import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.testkit.OperatorStates;
@@ -24,16 +24,12 @@ import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
-import io.millrace.schemas.wire.SingleObject;
-import java.io.ByteArrayOutputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -183,17 +179,14 @@ class CandidatesOperatorTest {
         for (int k = 0; k < SAMPLES; k++) {
           seeds[k] =
               SamplingRequest.seed(
-                  config.model().seed(),
-                  candidates.promptId() + "@" + policy.version() + "/" + k);
+                  config.model().seed(), candidates.promptId() + "@" + policy.version() + "/" + k);
         }
         List<SampledResponse> responses;
         try (SamplingEngine engine =
             new SamplingEngine(
-                policy.model(),
-                EngineSettings.of(SAMPLES, prompt.length + MAX_TOKENS))) {
+                policy.model(), EngineSettings.of(SAMPLES, prompt.length + MAX_TOKENS))) {
           responses =
-              engine.sampleAll(
-                  List.of(new SamplingRequest(prompt, seeds, options, TEMPERATURES)));
+              engine.sampleAll(List.of(new SamplingRequest(prompt, seeds, options, TEMPERATURES)));
         }
         List<int[]> sequences = new ArrayList<>();
         int winner = -1;

@@ -1,9 +1,5 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.jobs.runtime.EdgeTap;
-
-import io.millrace.jobs.testkit.FailOnce;
-
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -17,8 +13,10 @@ import io.millrace.jobs.Job;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.runtime.EdgeTap;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.LocalCluster;
+import io.millrace.jobs.testkit.FailOnce;
 import io.millrace.jobs.testkit.TestModels;
 import io.millrace.model.chat.Message;
 import io.millrace.model.checkpoint.CheckpointDirectory;
@@ -230,8 +228,7 @@ class RejectionSamplingJobTest {
     // The 20th prompt while the first version's prompts are sampled, the 40th while it is learned
     // from them, as it takes more updates than 10 prompts take time.
     for (int prompt : new int[] {20, 40}) {
-      Run killed =
-Run.of("killed-" + prompt).withRewardModels(1);
+      Run killed = Run.of("killed-" + prompt).withRewardModels(1);
       killed.send(prompts);
       Map<String, Double> actual = new TreeMap<>(killed.runFailingAt(prompt));
       assertEquals(1, actual.remove("restarts"), "the failure never happened, seed " + SEED);

@@ -1,8 +1,5 @@
 package io.millrace.jobs.rejection;
 
-import org.apache.avro.generic.GenericRecord;
-import io.millrace.jobs.models.RewardModelPair;
-import io.millrace.jobs.models.ModelRef;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -12,6 +9,8 @@ import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.ModelRef;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.jobs.testkit.OperatorStates;
@@ -19,7 +18,6 @@ import io.millrace.jobs.testkit.TestModels;
 import io.millrace.model.chat.Message;
 import io.millrace.model.rejection.RejectionBag;
 import io.millrace.schemas.Objective;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,6 +28,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import org.apache.avro.generic.GenericRecord;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.AfterAll;
@@ -293,9 +292,9 @@ class RejectionSamplingOperatorTest {
   }
 
   /**
-   * Recorded state stays readable: Avro resolves the schema that it was written with. Run with {@code
-   * -Dmillrace.write-docs=true} to record it if the file is missing; an existing file is never
-   * written again.
+   * Recorded state stays readable: Avro resolves the schema that it was written with. Run with
+   * {@code -Dmillrace.write-docs=true} to record it if the file is missing; an existing file is
+   * never written again.
    */
   @Test
   void readsRecordedState() throws Exception {

@@ -1,9 +1,5 @@
 package io.millrace.jobs.supervised;
 
-import io.millrace.jobs.runtime.EdgeTap;
-
-import io.millrace.jobs.testkit.FailOnce;
-
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -16,8 +12,10 @@ import io.millrace.jobs.Job;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.runtime.EdgeTap;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.LocalCluster;
+import io.millrace.jobs.testkit.FailOnce;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.PolicyCheckpoint;

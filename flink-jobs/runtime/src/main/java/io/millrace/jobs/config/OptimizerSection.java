@@ -5,17 +5,9 @@ import java.io.Serializable;
 
 /** AdamW (Llama 2's settings are the defaults). */
 public record OptimizerSection(
-    @Option(
-            value = "0.9",
-            help = "Decay of the first moment.",
-            min = "0",
-            below = "1")
+    @Option(value = "0.9", help = "Decay of the first moment.", min = "0", below = "1")
         double beta1,
-    @Option(
-            value = "0.95",
-            help = "Decay of the second moment.",
-            min = "0",
-            below = "1")
+    @Option(value = "0.95", help = "Decay of the second moment.", min = "0", below = "1")
         double beta2,
     @Option(
             value = "1e-5",

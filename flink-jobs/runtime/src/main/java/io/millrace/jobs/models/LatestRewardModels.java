@@ -33,8 +33,7 @@ public final class LatestRewardModels implements SharedState {
   /** Takes a published version. */
   public void offer(Objective objective, ModelRef model) {
     if (!model.isRetired()) {
-      latest.merge(
-          objective, model, (known, next) -> next.isEarlierThan(known) ? known : next);
+      latest.merge(objective, model, (known, next) -> next.isEarlierThan(known) ? known : next);
     }
   }
 

@@ -14,13 +14,11 @@ import io.millrace.schemas.RewardCheckpoint;
 public record ModelRef(long version, String uri, String manifestSha256) {
 
   public static ModelRef of(PolicyCheckpoint announced) {
-    return new ModelRef(
-        announced.getVersion(), announced.getUri(), announced.getManifestSha256());
+    return new ModelRef(announced.getVersion(), announced.getUri(), announced.getManifestSha256());
   }
 
   public static ModelRef of(RewardCheckpoint announced) {
-    return new ModelRef(
-        announced.getVersion(), announced.getUri(), announced.getManifestSha256());
+    return new ModelRef(announced.getVersion(), announced.getUri(), announced.getManifestSha256());
   }
 
   /** Whether the store has deleted this version. */

@@ -30,8 +30,8 @@ import org.apache.flink.util.OutputTag;
  * emits the results.
  *
  * <p>The state goes to Flink's raw operator state as one stream of Avro records and tensors ({@link
- * StateWriter}). A model of many megabytes is written and read piece by piece, without a second copy
- * on the heap. {@link SharedState} goes to union state.
+ * StateWriter}). A model of many megabytes is written and read piece by piece, without a second
+ * copy on the heap. {@link SharedState} goes to union state.
  *
  * @param <OUT> records of the main output
  */
@@ -55,8 +55,8 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   public abstract void writeState(StateWriter out) throws IOException;
 
   /**
-   * Adds the state that one subtask wrote with {@link #writeState}. After a change of parallelism it
-   * is called for several subtasks, or for none.
+   * Adds the state that one subtask wrote with {@link #writeState}. After a change of parallelism
+   * it is called for several subtasks, or for none.
    */
   public abstract void readState(StateReader in) throws IOException;
 
@@ -98,8 +98,7 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     for (StatePartitionStreamProvider partition : context.getRawOperatorStateInputs()) {
       readState(
           new StateReader(
-              new DataInputStream(
-                  new BufferedInputStream(partition.getStream(), BUFFER_BYTES))));
+              new DataInputStream(new BufferedInputStream(partition.getStream(), BUFFER_BYTES))));
     }
     sharedState = sharedState();
     sharedEntries =

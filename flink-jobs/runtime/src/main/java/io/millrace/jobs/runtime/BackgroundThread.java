@@ -8,8 +8,8 @@ import org.apache.flink.api.common.operators.MailboxExecutor;
 
 /**
  * Works beside Flink's mailbox, one piece after another, while the task thread takes records and
- * answers barriers. Between two pieces the mailbox can {@linkplain #pause pause} the thread: a Flink
- * checkpoint waits for at most one piece.
+ * answers barriers. Between two pieces the mailbox can {@linkplain #pause pause} the thread: a
+ * Flink checkpoint waits for at most one piece.
  *
  * <p>The objects that the work changes belong to this thread while it works, and to the mailbox
  * between {@link #pause} and {@link #resume}.

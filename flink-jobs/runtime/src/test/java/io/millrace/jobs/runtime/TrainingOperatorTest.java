@@ -1,9 +1,9 @@
 package io.millrace.jobs.runtime;
 
-import io.millrace.schemas.state.StateReader;
-import io.millrace.schemas.state.StateWriter;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;

@@ -1,22 +1,22 @@
 package io.millrace.jobs.testkit;
 
-import java.nio.charset.StandardCharsets;
-import org.apache.avro.io.DecoderFactory;
-import org.apache.avro.generic.GenericRecord;
-import org.apache.avro.generic.GenericDatumReader;
-import org.apache.avro.Schema;
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.millrace.jobs.runtime.BackgroundOperator;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import org.apache.avro.Schema;
+import org.apache.avro.generic.GenericDatumReader;
+import org.apache.avro.generic.GenericRecord;
+import org.apache.avro.io.DecoderFactory;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.DefaultOperatorStateBackend;
 import org.apache.flink.runtime.state.OperatorStateHandle;

@@ -2,7 +2,6 @@ package io.millrace.model.ppo;
 
 import io.millrace.model.training.Checks;
 
-
 /** Gives β, the weight of the KL penalty. Its state goes with the learning state of a job. */
 public sealed interface KlController permits FixedKl, AdaptiveKl {
 

@@ -5,9 +5,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * A PPO batch that is being learned from: b rollouts with t response tokens in all. Per-token arrays
- * are {@code [t]}, rollout after rollout. It is part of the trainer's state: a job that dies between
- * two updates continues with the second.
+ * A PPO batch that is being learned from: b rollouts with t response tokens in all. Per-token
+ * arrays are {@code [t]}, rollout after rollout. It is part of the trainer's state: a job that dies
+ * between two updates continues with the second.
  */
 final class PpoBatch {
 

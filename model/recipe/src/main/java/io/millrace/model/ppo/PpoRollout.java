@@ -1,7 +1,6 @@
 package io.millrace.model.ppo;
 
 import io.millrace.model.llama.TokenArrays;
-import java.util.Arrays;
 
 /**
  * A rollout with everything that PPO learns from it.

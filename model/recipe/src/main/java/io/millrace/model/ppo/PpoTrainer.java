@@ -1,8 +1,5 @@
 package io.millrace.model.ppo;
 
-import io.millrace.schemas.state.StateReader;
-import io.millrace.schemas.state.StateWriter;
-import org.apache.avro.reflect.Nullable;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
@@ -11,11 +8,14 @@ import io.millrace.model.training.DivergedException;
 import io.millrace.model.training.MicroBatches;
 import io.millrace.model.training.Optimizer;
 import io.millrace.model.training.RandomStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import org.apache.avro.reflect.Nullable;
 
 /**
  * PPO on batches of scored rollouts, top to bottom: old values, piecewise reward, whitening, KL

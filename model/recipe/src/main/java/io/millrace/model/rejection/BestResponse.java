@@ -6,8 +6,8 @@ import java.util.OptionalInt;
 
 /**
  * The choice of rejection sampling among the K responses y_k to one prompt p: argmax_k R(p, y_k)
- * (Llama 2, arXiv 2307.09288, section 3.2.3). A response that was cut at the length limit, or that is
- * blank, can never win.
+ * (Llama 2, arXiv 2307.09288, section 3.2.3). A response that was cut at the length limit, or that
+ * is blank, can never win.
  *
  * @param rewards LOGIT(R_c) of all responses, in the order in which they were sampled, {@code [K]}
  * @param winner position of the best response; empty if none can win. The first of equal ones wins.

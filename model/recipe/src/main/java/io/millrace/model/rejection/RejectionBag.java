@@ -1,11 +1,9 @@
 package io.millrace.model.rejection;
 
-import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.chat.Message;
-import io.millrace.model.chat.Role;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.supervised.SupervisedTrainer;
-import io.millrace.model.training.StateIo;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;

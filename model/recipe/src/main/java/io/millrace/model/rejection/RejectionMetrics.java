@@ -9,9 +9,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Metrics of the rewards of one version's samples: by the number of samples, as in figure 7 of Llama
- * 2 (arXiv 2307.09288), and by temperature, as in figure 8. Sample k has the temperature with number
- * k mod n of the n temperatures.
+ * Metrics of the rewards of one version's samples: by the number of samples, as in figure 7 of
+ * Llama 2 (arXiv 2307.09288), and by temperature, as in figure 8. Sample k has the temperature with
+ * number k mod n of the n temperatures.
  */
 public final class RejectionMetrics {
 

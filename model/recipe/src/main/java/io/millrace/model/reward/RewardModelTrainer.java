@@ -1,7 +1,5 @@
 package io.millrace.model.reward;
 
-import io.millrace.schemas.state.StateReader;
-import io.millrace.schemas.state.StateWriter;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
@@ -9,6 +7,8 @@ import io.millrace.model.training.LearningRate;
 import io.millrace.model.training.MicroBatches;
 import io.millrace.model.training.MicroBatches.Part;
 import io.millrace.model.training.Optimizer;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;

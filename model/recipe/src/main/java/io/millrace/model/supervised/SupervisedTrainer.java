@@ -1,7 +1,5 @@
 package io.millrace.model.supervised;
 
-import io.millrace.schemas.state.StateReader;
-import io.millrace.schemas.state.StateWriter;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.AdamW;
@@ -10,6 +8,8 @@ import io.millrace.model.training.LearningRate;
 import io.millrace.model.training.MicroBatches;
 import io.millrace.model.training.MicroBatches.Part;
 import io.millrace.model.training.Optimizer;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;

@@ -1,11 +1,11 @@
 package io.millrace.model.training;
 
-import io.millrace.schemas.state.StateReader;
-import io.millrace.schemas.state.StateWriter;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Tensor;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 
 /** Gradients, moments and the step counter of one model, and the update that uses them. */

@@ -113,12 +113,10 @@ class KlControllerTest {
   @Test
   void refusesStateThatNoControllerHas() {
     KlController controller = KlController.adaptive(SETTINGS);
-    assertThrows(
-        IllegalArgumentException.class, () -> new KlController.State(true, Double.NaN));
+    assertThrows(IllegalArgumentException.class, () -> new KlController.State(true, Double.NaN));
     assertThrows(IllegalArgumentException.class, () -> new KlController.State(true, -1));
     assertThrows(
-        IllegalArgumentException.class,
-        () -> controller.restore(new KlController.State(true, 0)));
+        IllegalArgumentException.class, () -> controller.restore(new KlController.State(true, 0)));
     assertEquals(0.1, controller.beta());
   }
 }

@@ -1,7 +1,5 @@
 package io.millrace.model.ppo;
 
-import io.millrace.schemas.state.StateReader;
-import io.millrace.schemas.state.StateWriter;
 import static java.lang.Float.NaN;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -26,6 +24,8 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergedException;
 import io.millrace.model.training.LearningRate;
 import io.millrace.model.training.Optimizer;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;

@@ -49,7 +49,8 @@ class BestResponseTest {
   @Test
   void cutAndBlankResponsesNeverWin() {
     List<Response> responses =
-        List.of(response("a", false, 9, 4), response(" \n", true, 8, 4), response("c", true, -9, 4));
+        List.of(
+            response("a", false, 9, 4), response(" \n", true, 8, 4), response("c", true, -9, 4));
     assertEquals(OptionalInt.of(2), BestResponse.among(responses, REWARD, false).winner());
     BestResponse none = BestResponse.among(responses.subList(0, 2), REWARD, false);
     assertTrue(none.winner().isEmpty());
@@ -77,14 +78,21 @@ class BestResponseTest {
         }
       }
       // A stable sort keeps the earlier of equal responses first.
-      order.sort((a, b) -> Double.compare(plain(responses.get(b), isSafety), plain(responses.get(a), isSafety)));
-      OptionalInt expected = order.isEmpty() ? OptionalInt.empty() : OptionalInt.of(order.getFirst());
+      order.sort(
+          (a, b) ->
+              Double.compare(plain(responses.get(b), isSafety), plain(responses.get(a), isSafety)));
+      OptionalInt expected =
+          order.isEmpty() ? OptionalInt.empty() : OptionalInt.of(order.getFirst());
       assertEquals(
-          expected, BestResponse.among(responses, REWARD, isSafety).winner(), "seed " + SEED + " round " + round);
+          expected,
+          BestResponse.among(responses, REWARD, isSafety).winner(),
+          "seed " + SEED + " round " + round);
     }
   }
 
-  /** R_c as the paper writes it: R_s if the prompt is a safety prompt or σ(R_s) < 0.15, else R_h. */
+  /**
+   * R_c as the paper writes it: R_s if the prompt is a safety prompt or σ(R_s) < 0.15, else R_h.
+   */
   private static double plain(Response response, boolean isSafety) {
     double probability = 1 / (1 + Math.exp(-response.safetyScore()));
     return isSafety || probability < 0.15 ? response.safetyScore() : response.helpfulnessScore();

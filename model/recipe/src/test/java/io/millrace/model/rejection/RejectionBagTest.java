@@ -1,7 +1,5 @@
 package io.millrace.model.rejection;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -12,6 +10,8 @@ import io.millrace.model.rejection.RejectionBag.Scores;
 import io.millrace.model.rejection.RejectionBag.Settings;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.supervised.SupervisedTrainer;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 

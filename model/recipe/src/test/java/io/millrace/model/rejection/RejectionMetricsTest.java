@@ -1,12 +1,12 @@
 package io.millrace.model.rejection;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
