@@ -1,8 +1,6 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.VersionVerdicts.Given;
 import io.millrace.jobs.models.PolicyModel;
@@ -26,6 +24,8 @@ import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;

@@ -1,12 +1,12 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.model.llama.TokenArrays;
-import io.millrace.connectors.checkpoint.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Sampled;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.llama.LanguageModel.TokenLogProbs;
 import io.millrace.model.llama.Targets;
+import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;

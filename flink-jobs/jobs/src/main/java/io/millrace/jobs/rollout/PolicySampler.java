@@ -1,20 +1,20 @@
 package io.millrace.jobs.rollout;
 
-import io.millrace.jobs.runtime.SharedState;
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
-import io.millrace.connectors.checkpoint.CheckpointCache;
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.LengthCheck;
 import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.runtime.SharedState;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.List;
 import java.util.Queue;

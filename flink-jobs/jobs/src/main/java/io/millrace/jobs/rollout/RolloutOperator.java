@@ -1,16 +1,14 @@
 package io.millrace.jobs.rollout;
 
-import io.millrace.jobs.runtime.SharedState;
-import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.state.StateReader;
-import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Inlet;
+import io.millrace.jobs.runtime.SharedState;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
@@ -23,6 +21,8 @@ import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
