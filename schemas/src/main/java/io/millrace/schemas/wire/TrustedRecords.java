@@ -20,9 +20,11 @@ public final class TrustedRecords extends TimeConversions.TimestampMillisConvers
   private static final String PREFIX = "io.millrace.";
 
   static {
+    // Reflection over the records of operator state also needs List, the type of their lists.
     ClassSecurityPredicate before = ClassSecurityValidator.getGlobal();
     ClassSecurityValidator.setGlobal(
-        ClassSecurityValidator.composite(type -> type.getName().startsWith(PREFIX) || type.equals(List.class), before));
+        ClassSecurityValidator.composite(
+            type -> type.getName().startsWith(PREFIX) || type.equals(List.class), before));
   }
 
   /** Runs the static initialiser, unless it has run already. */
