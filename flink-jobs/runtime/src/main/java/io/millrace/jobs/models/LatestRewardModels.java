@@ -14,11 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.apache.avro.reflect.Nullable;
 
-/**
- * The latest announced reward model of each objective. An earlier version never replaces a later
- * one, since a job that starts reads all announcements again; a version that the store has deleted
- * does not count.
- */
+/** The latest announced reward model of each objective, by {@link ModelRef#replaces}. */
 public final class LatestRewardModels implements SharedState {
 
   private final Map<Objective, ModelRef> latest = new EnumMap<>(Objective.class);
@@ -33,7 +29,7 @@ public final class LatestRewardModels implements SharedState {
   /** Takes a published version. */
   public void offer(Objective objective, ModelRef model) {
     if (!model.isRetired()) {
-      latest.merge(objective, model, (known, next) -> next.isEarlierThan(known) ? known : next);
+      latest.merge(objective, model, (known, next) -> next.replaces(known) ? next : known);
     }
   }
 

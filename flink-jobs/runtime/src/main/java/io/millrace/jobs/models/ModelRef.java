@@ -26,6 +26,15 @@ public record ModelRef(long version, String uri, String manifestSha256) {
     return CheckpointStore.isRetired(uri);
   }
 
+  /**
+   * Whether an announcement of this version takes the place of the known one. A job that starts
+   * reads all announcements again, so an earlier version never replaces a later one, and a version
+   * that the store has deleted does not count.
+   */
+  public boolean replaces(ModelRef known) {
+    return !isRetired() && !isEarlierThan(known);
+  }
+
   /** Whether both are versions of one model in one store and this one is the earlier. */
   public boolean isEarlierThan(ModelRef other) {
     return CheckpointStore.isEarlier(uri, other.uri());
