@@ -5,6 +5,7 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import org.apache.avro.Schema;
+import org.apache.avro.SchemaNormalization;
 import org.apache.avro.io.BinaryEncoder;
 import org.apache.avro.io.EncoderFactory;
 import org.apache.avro.reflect.ReflectDatumWriter;
@@ -37,7 +38,8 @@ public final class StateWriter {
   /** Writes a record with the schema of its type. */
   public <T extends Record> void write(T part) throws IOException {
     Schema schema = StateSchemas.of(part.getClass());
-    byte[] text = schema.toString().getBytes(StandardCharsets.UTF_8);
+    // The canonical form leaves out docs and other attributes that only the reader needs.
+    byte[] text = SchemaNormalization.toParsingForm(schema).getBytes(StandardCharsets.UTF_8);
     out.writeInt(text.length);
     out.write(text);
     BinaryEncoder encoder = EncoderFactory.get().directBinaryEncoder(out, null);
