@@ -46,7 +46,7 @@ public record Gate(Limits limits) {
       double truncated) {}
 
   /** What speaks against a version whatever it is compared with, in words; empty for nothing. */
-  public List<String> absolute(VersionFigures version) {
+  public List<String> absolute(VersionMetrics version) {
     List<String> reasons = new ArrayList<>();
     above(reasons, "KL to the reference in nats per response", version.kl(), limits.kl());
     above(reasons, "share of truncated responses", version.truncated(), limits.truncated());
@@ -56,7 +56,7 @@ public record Gate(Limits limits) {
   }
 
   /** What speaks against a version beside the baseline, from which ratios are taken. */
-  public List<String> besideBaseline(VersionFigures version, VersionFigures baseline) {
+  public List<String> besideBaseline(VersionMetrics version, VersionMetrics baseline) {
     List<String> reasons = new ArrayList<>();
     above(
         reasons,
@@ -80,7 +80,7 @@ public record Gate(Limits limits) {
   }
 
   /** What speaks against a version beside the one that is, or was, served. */
-  public List<String> besidePromoted(VersionFigures version, VersionFigures promoted) {
+  public List<String> besidePromoted(VersionMetrics version, VersionMetrics promoted) {
     List<String> reasons = new ArrayList<>();
     above(
         reasons,

@@ -16,7 +16,7 @@ import java.util.TreeMap;
  * @param entropy nats per token
  * @param truncated share of responses cut at the length limit
  */
-public record VersionFigures(
+public record VersionMetrics(
     double safetyViolations,
     double falseRefusals,
     double responseTokens,
@@ -44,7 +44,7 @@ public record VersionFigures(
   }
 
   /** Figures that have no meaning but beside another version's, by those of the baseline. */
-  public Map<String, Double> ratios(VersionFigures baseline) {
+  public Map<String, Double> ratios(VersionMetrics baseline) {
     Map<String, Double> ratios = new TreeMap<>();
     ratios.put("ratio/perplexity", perplexity / baseline.perplexity);
     ratios.put("ratio/response_tokens", responseTokens / baseline.responseTokens);
