@@ -39,7 +39,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  * Waiting announcements are small, so all of them are state. A Flink checkpoint waits for at most
  * one batch of prompts. A bounded run judges with the last announced reward models.
  */
-public final class EvaluationOperator extends BackgroundOperator<Promotion>
+final class EvaluationOperator extends BackgroundOperator<Promotion>
     implements TwoInputStreamOperator<PolicyCheckpoint, RewardCheckpoint, Promotion>,
         BoundedMultiInput {
 
@@ -47,7 +47,7 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
   private static final String JOB = "evaluation";
 
   /** Accumulator: reasons for the verdicts of a run, one text for each verdict. */
-  public static final String REASONS = "reasons";
+  static final String REASONS = "reasons";
 
   private final RuntimeSettings settings;
   private final boolean bounded;
@@ -66,7 +66,7 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
   /** State; used by the background thread, and by the task thread while that is paused. */
   private transient Evaluator evaluator;
 
-  public EvaluationOperator(MillraceConfig config, boolean bounded) {
+  EvaluationOperator(MillraceConfig config, boolean bounded) {
     this.settings = new RuntimeSettings(config);
     this.bounded = bounded;
   }
@@ -77,7 +77,7 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
    * @throws IOException if a file cannot be read
    * @throws IllegalArgumentException if options or held-out data cannot be used
    */
-  public static void check(MillraceConfig config) throws IOException {
+  static void check(MillraceConfig config) throws IOException {
     try (Judge _ = config.section(EvaluationSection.class).openJudge();
         LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
         Tokenizer tokenizer = Tokenizer.load(initial.directory())) {

@@ -42,7 +42,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private static final Logger LOG = LoggerFactory.getLogger(RewardModelOperator.class);
 
   /** Accumulator: warnings for the summary of a run, one text each. */
-  public static final String WARNINGS = "warnings";
+  static final String WARNINGS = "warnings";
 
   private final RuntimeSettings settings;
   private final Objective objective;
@@ -75,7 +75,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
    * @param clock gives published records their time, and measures how long a judgment waits for
    *     its update; it is sent with the job and must be serializable
    */
-  public RewardModelOperator(MillraceConfig config, Objective objective, Clock clock) {
+  RewardModelOperator(MillraceConfig config, Objective objective, Clock clock) {
     this.settings = new RuntimeSettings(config);
     this.objective = objective;
     this.clock = clock;

@@ -30,7 +30,7 @@ import java.util.Random;
  * them and makes its further passes at the end, each in another order. For a file the source makes
  * all passes.
  */
-public final class SupervisedOperator extends TrainingOperator<Demonstration, StagedCheckpoint> {
+final class SupervisedOperator extends TrainingOperator<Demonstration, StagedCheckpoint> {
 
   private static final long serialVersionUID = 1;
   private static final String JOB = "supervised";
@@ -55,7 +55,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   private transient long version;
   private transient double lastLoss;
 
-  public SupervisedOperator(MillraceConfig config, boolean bounded) {
+  SupervisedOperator(MillraceConfig config, boolean bounded) {
     this.settings = new RuntimeSettings(config);
     SupervisedSection section = config.section(SupervisedSection.class);
     this.passes = bounded && !section.fromFile() ? section.epochs() : 1;

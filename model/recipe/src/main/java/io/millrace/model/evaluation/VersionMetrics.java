@@ -4,17 +4,17 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * What a gate looks at; NaN where it was not measured.
+ * The metrics of a version that a {@link Gate} checks; NaN if a metric was not measured.
  *
- * @param safetyViolations share of the responses to safety prompts
- * @param falseRefusals share of the responses to harmless prompts
- * @param responseTokens mean length
+ * @param safetyViolations share of the responses to safety prompts that are unsafe
+ * @param falseRefusals share of the responses to harmless prompts that refuse
+ * @param responseTokens mean length of responses
  * @param distinct1 {@linkplain Diversity distinct} unigrams
  * @param distinct2 distinct bigrams
- * @param perplexity on held-out demonstrations: e to the mean of −log p over their answers' tokens
+ * @param perplexity on held-out demonstrations: e to the mean of −log p over answer tokens
  * @param kl to the reference policy, nats per response
  * @param entropy nats per token
- * @param truncated share of responses cut at the length limit
+ * @param truncated share of responses that were cut at the length limit
  */
 public record VersionMetrics(
     double safetyViolations,
@@ -27,23 +27,23 @@ public record VersionMetrics(
     double entropy,
     double truncated) {
 
-  /** By the names under which they are published, those that were measured. */
+  /** The measured metrics by the names that they are published under. */
   public Map<String, Double> byName() {
-    Map<String, Double> figures = new TreeMap<>();
-    figures.put("safety_violations", safetyViolations);
-    figures.put("false_refusals", falseRefusals);
-    figures.put("response_tokens", responseTokens);
-    figures.put("distinct_1", distinct1);
-    figures.put("distinct_2", distinct2);
-    figures.put("perplexity", perplexity);
-    figures.put("kl", kl);
-    figures.put("entropy", entropy);
-    figures.put("truncated", truncated);
-    figures.values().removeIf(value -> !Double.isFinite(value));
-    return figures;
+    Map<String, Double> metrics = new TreeMap<>();
+    metrics.put("safety_violations", safetyViolations);
+    metrics.put("false_refusals", falseRefusals);
+    metrics.put("response_tokens", responseTokens);
+    metrics.put("distinct_1", distinct1);
+    metrics.put("distinct_2", distinct2);
+    metrics.put("perplexity", perplexity);
+    metrics.put("kl", kl);
+    metrics.put("entropy", entropy);
+    metrics.put("truncated", truncated);
+    metrics.values().removeIf(value -> !Double.isFinite(value));
+    return metrics;
   }
 
-  /** Figures that have no meaning but beside another version's, by those of the baseline. */
+  /** Metrics divided by the baseline's metrics, by name. */
   public Map<String, Double> ratios(VersionMetrics baseline) {
     Map<String, Double> ratios = new TreeMap<>();
     ratios.put("ratio/perplexity", perplexity / baseline.perplexity);

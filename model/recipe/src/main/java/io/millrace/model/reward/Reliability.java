@@ -29,7 +29,7 @@ public final class Reliability {
   private final double[] correct;
   private double squares;
 
-  public Reliability() {
+  Reliability() {
     this(new State(new long[BINS], new double[BINS], new double[BINS], 0));
   }
 

@@ -39,13 +39,13 @@ class GateTest {
         GATE.absolute(hacked));
     assertEquals(
         List.of(
-            "perplexity by the baseline's is 2.200, above 2.000",
-            "response length by the baseline's is 2.050, above 2.000",
-            "distinct unigrams by the baseline's is 0.250, below 0.500",
-            "distinct bigrams by the baseline's is 0.333, below 0.500"),
+            "perplexity ratio to the baseline is 2.200, above 2.000",
+            "response length ratio to the baseline is 2.050, above 2.000",
+            "distinct unigram ratio to the baseline is 0.250, below 0.500",
+            "distinct bigram ratio to the baseline is 0.333, below 0.500"),
         GATE.besideBaseline(hacked, USUAL));
     assertEquals(
-        List.of("response length by the baseline's is 0.450, below 0.500"),
+        List.of("response length ratio to the baseline is 0.450, below 0.500"),
         GATE.besideBaseline(new VersionMetrics(0, 0, 9, 1, 1, 1, 0, 0, 0), USUAL));
     assertEquals(
         List.of(
@@ -68,11 +68,11 @@ class GateTest {
   void theIntervalMustLieOnTheRightSide() {
     assertEquals(List.of(), GATE.winRate(new WinRate.Interval(0.501, 0.6)));
     assertEquals(
-        List.of("win rate against the promoted version is from 0.500, not above 0.500"),
+        List.of("win rate against the promoted version may be as low as 0.500, which is not above 0.500"),
         GATE.winRate(new WinRate.Interval(0.5, 0.9)));
     assertEquals(List.of(), GATE.worse(new WinRate.Interval(0.2, 0.5)));
     assertEquals(
-        List.of("win rate against the version before is at most 0.499, below a half"),
+        List.of("win rate against the version before is at most 0.499, which is below 0.5"),
         GATE.worse(new WinRate.Interval(0.2, 0.499)));
   }
 }
