@@ -211,7 +211,7 @@ class SupervisedExamplesTest {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> packer(46, 2, Concatenation.PACKED).restore(straight.examples()));
+            () -> packer(40, 2, Concatenation.PACKED).restore(straight.examples()));
     assertTrue(e.getMessage().contains("sequence-length"), e.getMessage());
     for (SequencePacker packer : List.of(straight, resumed)) {
       assertEquals(Optional.empty(), packer.add(say("d", "yo")));
