@@ -74,9 +74,8 @@ public record SourceRatios(NavigableMap<String, Double> ratios) implements Seria
       int whole = (int) Math.floor(exact + 1e-9);
       if (whole < 1) {
         throw new IllegalArgumentException(
-            "source %s has %.3g of a batch of %d, which is less than one record; raise its ratio or"
-                    .formatted(source, share(source), batchSize)
-                + " the batch size");
+            "source %s has %.3g of a batch of %d, which is less than one record"
+                .formatted(source, share(source), batchSize));
       }
       quotas.put(source, whole);
       remainders.put(source, exact - whole);
