@@ -1,122 +1,119 @@
 package io.millrace.jobs.evaluation;
 
 import io.millrace.jobs.evaluation.judge.Refusals;
+import io.millrace.jobs.models.ModelRef;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.evaluation.Diversity;
 import io.millrace.model.evaluation.Judge.Labels;
 import io.millrace.model.evaluation.Judge.Question;
-import io.millrace.model.evaluation.VersionFigures;
+import io.millrace.model.evaluation.VersionMetrics;
 import io.millrace.model.reward.PiecewiseReward;
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Supplier;
+import org.apache.avro.reflect.Nullable;
 
-/** What is known of a policy version so far: its responses and what was measured of them. */
+/** A policy version with its responses to the held-out prompts and what was measured of them. */
 final class EvaluatedVersion {
-
-  /**
-   * Where a version is.
-   *
-   * @param manifestSha256 of its millrace.json
-   */
-  record Version(long number, String uri, String manifestSha256) {
-
-    void write(DataOutput out) throws IOException {
-      out.writeLong(number);
-      StateIo.writeText(out, uri);
-      StateIo.writeText(out, manifestSha256);
-    }
-
-    static Version read(DataInput in) throws IOException {
-      return new Version(in.readLong(), StateIo.readText(in), StateIo.readText(in));
-    }
-  }
 
   /**
    * A response to a held-out prompt.
    *
-   * @param stopped whether it ended by itself
+   * @param stopped whether it ended with a stop token
    * @param kl to the reference policy, in nats
-   * @param entropy summed over its tokens, in nats
+   * @param entropy sum over its tokens, in nats
    */
-  record Sampled(int[] tokens, boolean stopped, double kl, double entropy) {
+  record MeasuredResponse(int[] tokens, boolean stopped, double kl, double entropy) {}
 
-    void write(DataOutput out) throws IOException {
-      StateIo.writeInts(out, tokens);
-      out.writeBoolean(stopped);
-      out.writeDouble(kl);
-      out.writeDouble(entropy);
-    }
+  /**
+   * Log-probs of held-out demonstrations.
+   *
+   * @param examples number of demonstrations so far
+   * @param tokens number of their learned tokens
+   * @param sum of the tokens' log-probs, in nats
+   */
+  record LogProbs(int examples, long tokens, double sum) {
 
-    static Sampled read(DataInput in) throws IOException {
-      return new Sampled(StateIo.readInts(in), in.readBoolean(), in.readDouble(), in.readDouble());
+    /** e to the mean of −log p. */
+    double perplexity() {
+      return Math.exp(-sum / tokens);
     }
   }
 
   /**
-   * Scores of all responses, and the reward models that gave them.
+   * Scores of all responses.
    *
-   * @param helpfulnessVersion of the helpfulness reward model
+   * @param models the reward models that scored them
+   * @param helpfulness R_h of each response, a logit
+   * @param safety R_s of each response, a logit
    */
-  record Scores(long helpfulnessVersion, long safetyVersion, float[] helpfulness, float[] safety) {
+  record Scores(RewardModelPair models, float[] helpfulness, float[] safety) {}
 
-    void write(DataOutput out) throws IOException {
-      out.writeLong(helpfulnessVersion);
-      out.writeLong(safetyVersion);
-      StateIo.writeFloats(out, helpfulness);
-      StateIo.writeFloats(out, safety);
-    }
+  private final ModelRef model;
+  private final List<MeasuredResponse> responses = new ArrayList<>();
+  private final List<Labels> labels = new ArrayList<>();
+  private LogProbs demonstrations = new LogProbs(0, 0, 0);
+  private Scores scores;
 
-    static Scores read(DataInput in) throws IOException {
-      return new Scores(
-          in.readLong(), in.readLong(), StateIo.readFloats(in), StateIo.readFloats(in));
-    }
-  }
-
-  private final Version version;
-
-  /** One for each prompt, in order; fewer while it is being sampled. */
-  final List<Sampled> responses;
-
-  /** One for each prompt; fewer while they are asked for, none where they are to be asked anew. */
-  final List<Labels> labels;
-
-  /** Held-out demonstrations whose log-probs were taken, and those of their tokens. */
-  int examples;
-
-  long exampleTokens;
-  double exampleLogProb;
-
-  /** Empty while there are no reward models. */
-  Optional<Scores> scores = Optional.empty();
-
-  /** Of the responses, once they were asked for. */
+  /** The responses as text, once they are complete. */
   private List<String> texts = List.of();
 
-  private EvaluatedVersion(Version version, List<Sampled> responses, List<Labels> labels) {
-    this.version = version;
-    this.responses = responses;
-    this.labels = labels;
+  EvaluatedVersion(ModelRef model) {
+    this.model = model;
   }
 
-  EvaluatedVersion(Version version) {
-    this(version, new ArrayList<>(), new ArrayList<>());
+  ModelRef model() {
+    return model;
   }
 
-  Version version() {
-    return version;
+  long version() {
+    return model.version();
   }
 
-  long number() {
-    return version.number();
+  /** One response for each prompt, in order; fewer while they are being sampled. */
+  List<MeasuredResponse> responses() {
+    return Collections.unmodifiableList(responses);
   }
 
-  /** The texts of its responses. */
+  void add(MeasuredResponse response) {
+    responses.add(response);
+  }
+
+  /** Log-probs of the demonstrations so far. */
+  LogProbs demonstrations() {
+    return demonstrations;
+  }
+
+  void measured(LogProbs demonstrations) {
+    this.demonstrations = demonstrations;
+  }
+
+  /** The judge's labels, one for each prompt; fewer while the judge is being asked. */
+  List<Labels> labels() {
+    return Collections.unmodifiableList(labels);
+  }
+
+  void addLabels(List<Labels> next) {
+    labels.addAll(next);
+  }
+
+  /** The judge labels all responses again. */
+  void clearLabels() {
+    labels.clear();
+  }
+
+  /** Scores by the reward models; empty while there are none. */
+  Optional<Scores> scores() {
+    return Optional.ofNullable(scores);
+  }
+
+  void scored(Scores scores) {
+    this.scores = scores;
+  }
+
+  /** The responses as text. */
   List<String> texts(ChatTemplate template) {
     if (texts.size() != responses.size()) {
       texts = responses.stream().map(response -> template.responseText(response.tokens())).toList();
@@ -124,8 +121,8 @@ final class EvaluatedVersion {
     return texts;
   }
 
-  /** What a gate looks at; shares of what there is none of are NaN. */
-  VersionFigures figures(
+  /** The metrics that a gate needs. A share of no prompts is NaN. */
+  VersionMetrics metrics(
       List<Question> questions, ChatTemplate template, Refusals refusals, PiecewiseReward unsafe) {
     List<String> texts = texts(template);
     double violations = 0;
@@ -137,88 +134,73 @@ final class EvaluatedVersion {
     double truncated = 0;
     for (int i = 0; i < responses.size(); i++) {
       Labels label = labels.isEmpty() ? Labels.NONE : labels.get(i);
+      String text = texts.get(i);
       if (questions.get(i).isSafety()) {
         safetyPrompts++;
         violations += violation(label, i, unsafe);
-      } else if (label.refusal().orElseGet(refusing(refusals, texts.get(i)))) {
+      } else if (label.refusal().orElseGet(() -> refusals.isRefusal(text))) {
         refused++;
       }
-      Sampled response = responses.get(i);
+      MeasuredResponse response = responses.get(i);
       tokens += response.tokens().length;
       kl += response.kl();
       entropy += response.entropy();
       truncated += response.stopped() ? 0 : 1;
     }
     int count = responses.size();
-    return new VersionFigures(
+    return new VersionMetrics(
         violations / safetyPrompts,
         refused / (count - safetyPrompts),
         tokens / count,
         Diversity.distinct(texts, 1),
         Diversity.distinct(texts, 2),
-        Math.exp(-exampleLogProb / exampleTokens),
+        demonstrations.perplexity(),
         kl / count,
         entropy / tokens,
         truncated / count);
   }
 
-  private static Supplier<Boolean> refusing(Refusals refusals, String text) {
-    return () -> refusals.isRefusal(text);
-  }
-
-  /** 1 or 0; NaN where neither the judge nor a reward model says. */
+  /** 1 for an unsafe response, else 0; NaN if neither the judge nor a reward model says. */
   private double violation(Labels label, int response, PiecewiseReward unsafe) {
     if (label.violation().isPresent()) {
       return label.violation().get() ? 1 : 0;
     }
-    if (scores.isEmpty()) {
+    if (scores == null) {
       return Double.NaN;
     }
-    return unsafe.isUnsafe(scores.get().safety()[response]) ? 1 : 0;
+    return unsafe.isUnsafe(scores.safety()[response]) ? 1 : 0;
   }
 
-  void write(DataOutput out) throws IOException {
-    version.write(out);
-    StateIo.writeList(out, responses, (stream, response) -> response.write(stream));
-    StateIo.writeList(out, labels, EvaluatedVersion::writeLabels);
-    out.writeInt(examples);
-    out.writeLong(exampleTokens);
-    out.writeDouble(exampleLogProb);
-    out.writeBoolean(scores.isPresent());
-    if (scores.isPresent()) {
-      scores.get().write(out);
+  record State(
+      ModelRef model,
+      List<MeasuredResponse> responses,
+      List<LabelsState> labels,
+      LogProbs demonstrations,
+      @Nullable Scores scores) {}
+
+  /** {@link Labels}, with null for no label. */
+  record LabelsState(@Nullable Boolean violation, @Nullable Boolean refusal) {}
+
+  State state() {
+    return new State(
+        model,
+        List.copyOf(responses),
+        labels.stream()
+            .map(one -> new LabelsState(one.violation().orElse(null), one.refusal().orElse(null)))
+            .toList(),
+        demonstrations,
+        scores);
+  }
+
+  static EvaluatedVersion of(State state) {
+    EvaluatedVersion version = new EvaluatedVersion(state.model());
+    version.responses.addAll(state.responses());
+    for (LabelsState one : state.labels()) {
+      version.labels.add(
+          new Labels(Optional.ofNullable(one.violation()), Optional.ofNullable(one.refusal())));
     }
-  }
-
-  /** What {@link #write} wrote. */
-  static EvaluatedVersion read(DataInput in) throws IOException {
-    EvaluatedVersion read =
-        new EvaluatedVersion(
-            Version.read(in),
-            StateIo.readList(in, Sampled::read),
-            StateIo.readList(in, EvaluatedVersion::readLabels));
-    read.examples = in.readInt();
-    read.exampleTokens = in.readLong();
-    read.exampleLogProb = in.readDouble();
-    read.scores = in.readBoolean() ? Optional.of(Scores.read(in)) : Optional.empty();
-    return read;
-  }
-
-  private static void writeLabels(DataOutput out, Labels labels) throws IOException {
-    writeLabel(out, labels.violation());
-    writeLabel(out, labels.refusal());
-  }
-
-  private static Labels readLabels(DataInput in) throws IOException {
-    return new Labels(readLabel(in), readLabel(in));
-  }
-
-  private static void writeLabel(DataOutput out, Optional<Boolean> label) throws IOException {
-    out.writeByte(label.map(yes -> yes ? 1 : 0).orElse(-1));
-  }
-
-  private static Optional<Boolean> readLabel(DataInput in) throws IOException {
-    byte label = in.readByte();
-    return label < 0 ? Optional.empty() : Optional.of(label == 1);
+    version.demonstrations = state.demonstrations();
+    version.scores = state.scores();
+    return version;
   }
 }

@@ -17,10 +17,10 @@ import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 
-/** Policy versions × the latest reward models → evaluation metrics and promotions. */
+/** Job evaluation: policy versions and the latest reward models → metrics and promotions. */
 public final class EvaluationJob {
 
-  /** The sections that the job reads beside the shared ones. */
+  /** Configuration sections of the job, beside the shared sections. */
   public static final List<Class<? extends ConfigSection>> SECTIONS =
       List.of(EvaluationSection.class, PpoSection.class, RolloutSection.class);
 

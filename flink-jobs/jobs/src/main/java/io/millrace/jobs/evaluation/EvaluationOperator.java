@@ -2,7 +2,6 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.evaluation.VersionVerdicts.Given;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -11,6 +10,7 @@ import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
@@ -18,15 +18,12 @@ import io.millrace.model.evaluation.Judge;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.HashMap;
 import java.util.Map;
@@ -38,20 +35,19 @@ import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
- * Judges every announced version of a policy, on a thread beside Flink's mailbox: an {@link
- * Evaluator} in Flink's clothes. Announcements are small, so all that wait are state; a Flink
- * checkpoint waits for one batch of prompts at most. A bounded run judges by the last reward models
- * there are.
+ * Runs an {@link Evaluator} on a background thread: it judges every announced version of a policy.
+ * Waiting announcements are small, so all of them are state. A Flink checkpoint waits for at most
+ * one batch of prompts. A bounded run judges with the last announced reward models.
  */
-public final class EvaluationOperator extends BackgroundOperator<Promotion>
+final class EvaluationOperator extends BackgroundOperator<Promotion>
     implements TwoInputStreamOperator<PolicyCheckpoint, RewardCheckpoint, Promotion>,
         BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
   private static final String JOB = "evaluation";
 
-  /** Accumulator: the verdicts of a run in words, one text each. */
-  public static final String REASONS = "reasons";
+  /** Accumulator: reasons for the verdicts of a run, one text for each verdict. */
+  static final String REASONS = "reasons";
 
   private final RuntimeSettings settings;
   private final boolean bounded;
@@ -67,21 +63,21 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
   private transient boolean policiesEnded;
   private transient volatile boolean rewardModelsEnded;
 
-  /** State; belongs to the thread, and to the mailbox while that is paused. */
+  /** State; used by the background thread, and by the task thread while that is paused. */
   private transient Evaluator evaluator;
 
-  public EvaluationOperator(MillraceConfig config, boolean bounded) {
+  EvaluationOperator(MillraceConfig config, boolean bounded) {
     this.settings = new RuntimeSettings(config);
     this.bounded = bounded;
   }
 
   /**
-   * Reads what the job will need, so that what is wrong with it is told where the job is submitted.
+   * Reads everything that the job needs, to find mistakes before the job is submitted.
    *
    * @throws IOException if a file cannot be read
    * @throws IllegalArgumentException if options or held-out data cannot be used
    */
-  public static void check(MillraceConfig config) throws IOException {
+  static void check(MillraceConfig config) throws IOException {
     try (Judge _ = config.section(EvaluationSection.class).openJudge();
         LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
         Tokenizer tokenizer = Tokenizer.load(initial.directory())) {
@@ -142,8 +138,8 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
     rewards =
         new RewardScorer(
             new RewardModels(backend, settings.checkpoints()), heldOut, section().batchSize());
-    VersionComparison.Bench bench =
-        new VersionComparison.Bench(
+    BatchedJudge batched =
+        new BatchedJudge(
             judge,
             heldOut.questions(),
             reference.template(),
@@ -154,12 +150,12 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
             config.model().name(),
             measurer,
             rewards,
-            bench,
-            new VersionVerdicts(section(), bench),
+            batched,
+            new VersionVerdicts(section(), batched),
             new Emissions());
   }
 
-  /** What the evaluator emits waits for the task's own thread. */
+  /** Queues the evaluator's records for the task thread. */
   private final class Emissions implements Evaluator.Outlet {
     @Override
     public void emit(Promotion promotion) {
@@ -175,7 +171,7 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
   @Override
   public void open() throws Exception {
     if (!restored) {
-      evaluator.goOnFrom(
+      evaluator.continueFrom(
           PromotionChain.of(
               JobSettings.kafka(settings.config()), settings.config().model().name()));
     }
@@ -189,7 +185,7 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
 
   @Override
   protected boolean work() throws Exception {
-    return evaluator.advance(!bounded || rewardModelsEnded);
+    return evaluator.evaluateNext(!bounded || rewardModelsEnded);
   }
 
   @Override
@@ -226,33 +222,39 @@ public final class EvaluationOperator extends BackgroundOperator<Promotion>
 
   private void report() {
     Map<String, Double> summary = new HashMap<>(evaluator.summary());
-    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
+    summary.put("restarts", restarts());
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
     ListAccumulator<String> reasons = new ListAccumulator<>();
-    for (Given given : evaluator.given()) {
+    for (VersionVerdict one : evaluator.verdicts()) {
       reasons.add(
           "version %d: %s: %s"
-              .formatted(given.evaluated(), given.verdict(), String.join("; ", given.reasons())));
+              .formatted(one.evaluated(), one.verdict(), String.join("; ", one.reasons())));
     }
     if (summary.get("waiting") > 0) {
       reasons.add(
-          "%.0f versions wait: there are not both reward models, by which the judge goes"
+          "%.0f versions are not judged: evaluation.judge needs both reward models, and they were not"
+                  + " announced"
               .formatted(summary.get("waiting")));
     }
     getRuntimeContext().addAccumulator(REASONS, reasons);
   }
 
+  /**
+   * The operator's state beside its evaluator.
+   *
+   * @param heldOutDigest of the held-out data that versions were measured with
+   */
+  record State(String heldOutDigest) {}
+
   @Override
-  public void writeState(StateWriter state) throws IOException {
-    DataOutputStream out = state.raw();
-    StateIo.writeText(out, heldOut.digest());
+  public void writeState(StateWriter out) throws IOException {
+    out.write(new State(heldOut.digest()));
     evaluator.write(out);
   }
 
   @Override
-  public void readState(StateReader state) throws IOException {
-    DataInputStream in = state.raw();
-    heldOut.requireDigest(StateIo.readText(in));
+  public void readState(StateReader in) throws IOException {
+    heldOut.requireDigest(in.read(State.class).heldOutDigest());
     evaluator.read(in);
     restored = true;
   }

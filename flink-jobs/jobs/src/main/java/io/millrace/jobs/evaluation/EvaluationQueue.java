@@ -1,13 +1,8 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.jobs.evaluation.EvaluatedVersion.Version;
-import io.millrace.model.training.StateIo;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
-import io.millrace.schemas.wire.SingleObject;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
@@ -15,18 +10,15 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * What was announced and is not looked at yet. One thread adds, another takes; it is written while
- * both stand still.
+ * Announcements that wait for the evaluator. One thread adds them and another takes them; the state
+ * is written while both stand still.
  */
 final class EvaluationQueue {
-
-  private static final SingleObject<RewardCheckpoint> CODEC =
-      SingleObject.of(RewardCheckpoint.class);
 
   private final String model;
 
   // State.
-  private final Queue<Version> versions = new ConcurrentLinkedQueue<>();
+  private final Queue<ModelRef> versions = new ConcurrentLinkedQueue<>();
   private final Queue<RewardCheckpoint> rewardModels = new ConcurrentLinkedQueue<>();
   private final TreeSet<Long> added = new TreeSet<>();
   private final TreeSet<Long> announcedVersions = new TreeSet<>();
@@ -34,13 +26,13 @@ final class EvaluationQueue {
   private long duplicates;
 
   /**
-   * @param model whose versions are taken in
+   * @param model the policy's name; other policies' announcements are ignored
    */
   EvaluationQueue(String model) {
     this.model = model;
   }
 
-  /** A version was announced; one that was added before is counted and left out. */
+  /** Adds an announced version. A version that was announced before is only counted. */
   void offer(PolicyCheckpoint announced) {
     if (!announced.getModel().equals(model)) {
       return;
@@ -50,13 +42,13 @@ final class EvaluationQueue {
     if (!announcedVersions.add(number)) {
       duplicates++;
     } else {
-      add(new Version(number, announced.getUri(), announced.getManifestSha256()));
+      add(ModelRef.of(announced));
     }
   }
 
-  /** A version that earlier runs know; its announcement may come too. */
-  void add(Version version) {
-    if (added.add(version.number())) {
+  /** Adds a version that an earlier run knew; its announcement may come too. */
+  void add(ModelRef version) {
+    if (added.add(version.version())) {
       versions.add(version);
     }
   }
@@ -65,7 +57,7 @@ final class EvaluationQueue {
     rewardModels.add(announced);
   }
 
-  Optional<Version> nextVersion() {
+  Optional<ModelRef> nextVersion() {
     return Optional.ofNullable(versions.poll());
   }
 
@@ -73,45 +65,46 @@ final class EvaluationQueue {
     return Optional.ofNullable(rewardModels.poll());
   }
 
-  /** The version that was announced first; 0 where none was. */
+  /** The version that was announced first; 0 if there is none. */
   long first() {
     return first;
   }
 
-  /** Versions that wait. */
+  /** Number of waiting versions. */
   int waiting() {
     return versions.size();
   }
 
-  /** Announcements of versions that were there already. */
+  /** Repeated announcements. */
   long duplicates() {
     return duplicates;
   }
 
-  void write(DataOutput out) throws IOException {
-    StateIo.writeList(out, List.copyOf(versions), (stream, version) -> version.write(stream));
-    writeRewardModels(out, List.copyOf(rewardModels));
-    StateIo.writeList(out, List.copyOf(added), DataOutput::writeLong);
-    StateIo.writeList(out, List.copyOf(announcedVersions), DataOutput::writeLong);
-    out.writeLong(first);
-    out.writeLong(duplicates);
+  record State(
+      List<ModelRef> versions,
+      List<RewardCheckpoint> rewardModels,
+      List<Long> added,
+      List<Long> announcedVersions,
+      long first,
+      long duplicates) {}
+
+  State state() {
+    return new State(
+        List.copyOf(versions),
+        List.copyOf(rewardModels),
+        List.copyOf(added),
+        List.copyOf(announcedVersions),
+        first,
+        duplicates);
   }
 
-  /** Restores what {@link #write} wrote. */
-  void read(DataInput in) throws IOException {
-    versions.addAll(StateIo.readList(in, Version::read));
-    rewardModels.addAll(readRewardModels(in));
-    added.addAll(StateIo.readList(in, DataInput::readLong));
-    announcedVersions.addAll(StateIo.readList(in, DataInput::readLong));
-    first = in.readLong();
-    duplicates = in.readLong();
-  }
-
-  static void writeRewardModels(DataOutput out, List<RewardCheckpoint> list) throws IOException {
-    StateIo.writeList(out, list, (stream, one) -> StateIo.writeBytes(stream, CODEC.encode(one)));
-  }
-
-  static List<RewardCheckpoint> readRewardModels(DataInput in) throws IOException {
-    return StateIo.readList(in, stream -> CODEC.decode(StateIo.readBytes(stream)));
+  /** Restores a state into an empty queue. */
+  void restore(State state) {
+    versions.addAll(state.versions());
+    rewardModels.addAll(state.rewardModels());
+    added.addAll(state.added());
+    announcedVersions.addAll(state.announcedVersions());
+    first = state.first();
+    duplicates = state.duplicates();
   }
 }

@@ -18,11 +18,12 @@ import java.util.List;
 import java.util.Set;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** What policies and reward models are compared on, and nothing was trained on. */
-public record HeldOutFiles(
+/** Held-out data from files: policies and reward models are compared on it, and not trained. */
+record HeldOutFiles(
     List<Prompt> prompts, List<Demonstration> demonstrations, List<Judgment> judgments) {
 
-  private static final int TOLD = 5;
+  /** Bad lines that a message lists. */
+  private static final int LISTED = 5;
 
   private interface Line<T> {
     T read(String line, String origin);
@@ -31,10 +32,10 @@ public record HeldOutFiles(
   /**
    * Reads the files that a configuration names.
    *
-   * @throws IOException if one cannot be read, is empty, or has lines that cannot be used, with the
-   *     first of them
+   * @throws IOException if a file cannot be read, is empty, or has bad lines; the message lists the
+   *     first bad lines
    */
-  public static HeldOutFiles read(EvaluationSection section) throws IOException {
+  static HeldOutFiles read(EvaluationSection section) throws IOException {
     if (section.prompts().isBlank()) {
       throw new IOException(
           "evaluation.prompts must name a file of held-out prompts (JSON Lines);"
@@ -49,7 +50,7 @@ public record HeldOutFiles(
     for (Prompt prompt : prompts) {
       if (!ids.add(prompt.getPromptId())) {
         throw new IOException(
-            "evaluation.prompts %s has promptId %s twice"
+            "evaluation.prompts %s has promptId %s twice; ids must be unique"
                 .formatted(section.prompts(), prompt.getPromptId()));
       }
     }
@@ -97,11 +98,11 @@ public record HeldOutFiles(
                   option,
                   file,
                   problems.size(),
-                  String.join("; ", problems.subList(0, Math.min(TOLD, problems.size()))),
-                  problems.size() > TOLD ? "; …" : ""));
+                  String.join("; ", problems.subList(0, Math.min(LISTED, problems.size()))),
+                  problems.size() > LISTED ? "; …" : ""));
     }
     if (records.isEmpty()) {
-      throw new IOException("%s %s has no line that is not empty".formatted(option, file));
+      throw new IOException("%s %s has no records: all lines are blank".formatted(option, file));
     }
     return records;
   }

@@ -29,13 +29,13 @@ import java.util.List;
 /**
  * Held-out data in a model's tokens.
  *
- * @param questions the prompts, as judges see them
- * @param prompts their tokens
+ * @param questions the prompts as text, for judges
+ * @param prompts the prompts' tokens
  * @param examples demonstrations, or pieces of longer texts
- * @param judgments as they were read
- * @param pairs their responses, the preferred one first
- * @param digest of prompts, demonstrations and how responses are sampled: what was measured in
- *     another way is not comparable
+ * @param judgments the judgments as they were read
+ * @param pairs the judgments' tokens
+ * @param digest of prompts, demonstrations and sampling options: versions are comparable only if it
+ *     is equal
  */
 record HeldOutTokens(
     List<Question> questions,
@@ -46,11 +46,11 @@ record HeldOutTokens(
     String digest) {
 
   /**
-   * Turns what was read to tokens.
+   * Turns records into tokens.
    *
-   * @param maxTokens of a response
+   * @param maxTokens maximum tokens of a response
    * @param positions of the model
-   * @throws IllegalArgumentException naming a record that does not fit
+   * @throws IllegalArgumentException with the name of a record that does not fit
    */
   static HeldOutTokens of(
       MillraceConfig config,
@@ -106,7 +106,7 @@ record HeldOutTokens(
   private static void fits(String what, int tokens, int room) {
     if (tokens > room) {
       throw new IllegalArgumentException(
-          "held-out %s has %d tokens, where the model has room for %d"
+          "held-out %s has %d tokens, but the model has room for %d: remove it from the file"
               .formatted(what, tokens, room));
     }
   }
@@ -145,13 +145,12 @@ record HeldOutTokens(
     }
   }
 
-  /** Where a restored state was measured on other data. */
+  /** Fails if a restored state was measured on other data or with other sampling options. */
   void requireDigest(String restored) throws IOException {
     if (!digest.equals(restored)) {
       throw new IOException(
-          "the held-out prompts and demonstrations are not those that earlier versions were"
-              + " measured with, nor is the way of sampling; bring them back, or start the job"
-              + " without its state");
+          "the held-out prompts, demonstrations or sampling options differ from those that earlier"
+              + " versions were measured with: bring them back, or start the job without its state");
     }
   }
 }

@@ -2,30 +2,26 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.jobs.evaluation.EvaluatedVersion.Version;
-import io.millrace.model.training.StateIo;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Verdict;
-import java.io.DataInput;
-import java.io.DataOutput;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** The version that is served, and those served before it that one can go back to. */
+/** The served version, and the versions served before it that a rollback can return to. */
 final class PromotionChain {
 
-  /** Versions kept, the served one included. */
+  /** Maximum number of versions, with the served one. */
   private static final int LENGTH = 4;
 
-  private final List<Version> served;
+  private final List<ModelRef> served;
 
-  /** The highest version that a verdict was given on before this run; 0 for none. */
   private final long judged;
 
-  private PromotionChain(List<Version> served, long judged) {
+  private PromotionChain(List<ModelRef> served, long judged) {
     this.served = served;
     this.judged = judged;
   }
@@ -35,8 +31,8 @@ final class PromotionChain {
   }
 
   /**
-   * What earlier runs said, so that a new one goes on from there and serving is not set back. Of a
-   * topic that was compacted the last verdict is left.
+   * Reads earlier runs' promotions from the topic. A new run continues from them instead of
+   * promoting an old version. A compacted topic has only the last promotion.
    */
   static PromotionChain of(KafkaSettings kafka, String model) throws IOException {
     List<Promotion> records = new ArrayList<>();
@@ -51,6 +47,7 @@ final class PromotionChain {
     return of(records);
   }
 
+  /** The chain after these promotions. */
   static PromotionChain of(List<Promotion> records) {
     PromotionChain chain = empty();
     long judged = 0;
@@ -59,14 +56,14 @@ final class PromotionChain {
       if (record.getVersion() == 0) {
         continue;
       }
-      Version version =
-          new Version(record.getVersion(), record.getUri(), record.getManifestSha256());
+      ModelRef version =
+          new ModelRef(record.getVersion(), record.getUri(), record.getManifestSha256());
       if (record.getVerdict() == Verdict.ROLL_BACK) {
-        while (chain.current().isPresent() && !chain.isServed(version.number())) {
+        while (chain.current().isPresent() && !chain.isServed(version.version())) {
           chain.served.removeLast();
         }
       }
-      if (!chain.isServed(version.number())) {
+      if (!chain.isServed(version.version())) {
         chain.promote(version);
       }
     }
@@ -74,10 +71,10 @@ final class PromotionChain {
   }
 
   private boolean isServed(long version) {
-    return current().filter(current -> current.number() == version).isPresent();
+    return current().filter(current -> current.version() == version).isPresent();
   }
 
-  void promote(Version version) {
+  void promote(ModelRef version) {
     served.addLast(version);
     if (served.size() > LENGTH) {
       served.removeFirst();
@@ -85,45 +82,46 @@ final class PromotionChain {
   }
 
   /** The version to serve. */
-  Optional<Version> current() {
+  Optional<ModelRef> current() {
     return served.isEmpty() ? Optional.empty() : Optional.of(served.getLast());
   }
 
-  /** The one served before it. */
-  Optional<Version> before() {
+  /** The version served before it. */
+  Optional<ModelRef> before() {
     return served.size() < 2 ? Optional.empty() : Optional.of(served.get(served.size() - 2));
   }
 
-  /** Goes back to the version before. */
+  /** Returns to the version served before. */
   void rollBack() {
     served.removeLast();
   }
 
-  /** A version that is gone. */
-  void forget(long version) {
-    served.removeIf(one -> one.number() == version);
+  /** Removes a version that the store has deleted. */
+  void remove(long version) {
+    served.removeIf(one -> one.version() == version);
   }
 
-  /** All of them, the served one last. */
-  List<Version> versions() {
+  /** All versions, the served one last. */
+  List<ModelRef> versions() {
     return List.copyOf(served);
   }
 
   boolean contains(long version) {
-    return served.stream().anyMatch(one -> one.number() == version);
+    return served.stream().anyMatch(one -> one.version() == version);
   }
 
+  /** The highest version with a verdict of an earlier run; 0 if there is none. */
   long judged() {
     return judged;
   }
 
-  void write(DataOutput out) throws IOException {
-    StateIo.writeList(out, served, (stream, version) -> version.write(stream));
-    out.writeLong(judged);
+  record State(List<ModelRef> served, long judged) {}
+
+  State state() {
+    return new State(versions(), judged);
   }
 
-  /** What {@link #write} wrote. */
-  static PromotionChain read(DataInput in) throws IOException {
-    return new PromotionChain(StateIo.readList(in, Version::read), in.readLong());
+  static PromotionChain of(State state) {
+    return new PromotionChain(new ArrayList<>(state.served()), state.judged());
   }
 }

@@ -1,101 +1,89 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.jobs.evaluation.EvaluatedVersion.Sampled;
+import io.millrace.jobs.evaluation.EvaluatedVersion.MeasuredResponse;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Scores;
+import io.millrace.jobs.models.LatestRewardModels;
 import io.millrace.jobs.models.ModelRef;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.jobs.models.RewardModels;
-import io.millrace.jobs.rewardmodel.RewardModelFigures;
+import io.millrace.jobs.rewardmodel.RewardModelMetrics;
 import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer.Pair;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 
-/** The latest reward models, what they say of responses, and how right they are on judgments. */
+/** Scores responses by the latest reward models, and measures these models on held-out judgments. */
 final class RewardScorer implements AutoCloseable {
 
   private final RewardModels models;
   private final HeldOutTokens heldOut;
   private final int batchSize;
-  private final Map<Objective, RewardCheckpoint> current = new EnumMap<>(Objective.class);
+  private final LatestRewardModels latest = new LatestRewardModels();
 
-  /** Takes the models over: they are closed with it. */
+  /**
+   * @param models closed with this scorer
+   * @param batchSize responses scored together
+   */
   RewardScorer(RewardModels models, HeldOutTokens heldOut, int batchSize) {
     this.models = models;
     this.heldOut = heldOut;
     this.batchSize = batchSize;
   }
 
-  /** Scores with this one from now on. */
-  void use(RewardCheckpoint checkpoint) {
-    current.put(checkpoint.getObjective(), checkpoint);
+  /**
+   * Scores with this model from now on, unless a later one is in use or the store has deleted it.
+   *
+   * @return whether the model is in use now
+   */
+  boolean use(RewardCheckpoint announced) {
+    return latest.offer(announced);
   }
 
-  /** Those in use; state. */
-  List<RewardCheckpoint> inUse() {
-    return List.copyOf(current.values());
+  /** The reward models in use, once both are announced. */
+  Optional<RewardModelPair> pair() {
+    return latest.pair();
   }
 
-  /** Whether there are both. */
-  boolean isComplete() {
-    return current.size() == Objective.values().length;
-  }
-
-  /** Whether a version has no scores of the reward models in use. */
+  /** Whether a version has no scores by the reward models in use. */
   boolean isDue(EvaluatedVersion version) {
-    return isComplete()
-        && version
-            .scores
-            .filter(
-                scores ->
-                    scores.helpfulnessVersion() == version(Objective.HELPFULNESS)
-                        && scores.safetyVersion() == version(Objective.SAFETY))
-            .isEmpty();
-  }
-
-  private long version(Objective objective) {
-    return current.get(objective).getVersion();
+    return pair().isPresent() && !pair().equals(version.scores().map(Scores::models));
   }
 
   /** Scores all responses of a version. */
   void score(EvaluatedVersion version) throws IOException {
+    RewardModelPair pair = pair().orElseThrow();
     List<int[]> sequences = new ArrayList<>();
-    for (int i = 0; i < version.responses.size(); i++) {
-      Sampled response = version.responses.get(i);
+    for (int i = 0; i < version.responses().size(); i++) {
+      MeasuredResponse response = version.responses().get(i);
       sequences.add(TokenArrays.join(heldOut.prompts().get(i), response.tokens()));
     }
-    version.scores =
-        Optional.of(
-            new Scores(
-                version(Objective.HELPFULNESS),
-                version(Objective.SAFETY),
-                score(Objective.HELPFULNESS, sequences),
-                score(Objective.SAFETY, sequences)));
-  }
-
-  private float[] score(Objective objective, List<int[]> sequences) throws IOException {
-    ModelRef model = ModelRef.of(current.get(objective));
-    float[] scores = new float[sequences.size()];
-    for (int from = 0; from < scores.length; from += batchSize) {
-      int to = Math.min(from + batchSize, scores.length);
-      System.arraycopy(
-          models.score(objective, model, sequences.subList(from, to)), 0, scores, from, to - from);
+    float[] helpfulness = new float[sequences.size()];
+    float[] safety = new float[sequences.size()];
+    for (int from = 0; from < sequences.size(); from += batchSize) {
+      int to = Math.min(from + batchSize, sequences.size());
+      RewardModels.Scores scores = models.score(pair, sequences.subList(from, to));
+      System.arraycopy(scores.helpfulness(), 0, helpfulness, from, to - from);
+      System.arraycopy(scores.safety(), 0, safety, from, to - from);
     }
-    return scores;
+    version.scored(new Scores(pair, helpfulness, safety));
   }
 
   /**
-   * A reward model's figures on the held-out judgments of its objective, by the names of job {@code
-   * reward-model}; empty where there are none.
+   * Metrics of a reward model on the held-out judgments of its objective, with the names of job
+   * {@code reward-model}; empty without held-out judgments.
+   *
+   * @param unsafe PPO's rule for unsafe responses
    */
-  Map<String, Double> onJudgments(Objective objective, PiecewiseReward unsafe) throws IOException {
+  Map<String, Double> metricsOnJudgments(
+      Objective objective, ModelRef model, PiecewiseReward unsafe) throws IOException {
     List<int[]> sequences = new ArrayList<>();
     for (Pair pair : heldOut.pairs()) {
       sequences.add(pair.preferred());
@@ -104,12 +92,27 @@ final class RewardScorer implements AutoCloseable {
     if (sequences.isEmpty()) {
       return Map.of();
     }
-    float[] scores = score(objective, sequences);
-    RewardModelFigures figures = new RewardModelFigures(objective, unsafe);
-    for (int i = 0; i < heldOut.judgments().size(); i++) {
-      figures.add(heldOut.judgments().get(i), scores[2 * i], scores[2 * i + 1]);
+    float[] scores = new float[sequences.size()];
+    for (int from = 0; from < scores.length; from += batchSize) {
+      int to = Math.min(from + batchSize, scores.length);
+      float[] batch = models.score(objective, model, sequences.subList(from, to));
+      System.arraycopy(batch, 0, scores, from, to - from);
     }
-    return new TreeMap<>(figures.figures());
+    RewardModelMetrics metrics = new RewardModelMetrics(objective, unsafe);
+    for (int i = 0; i < heldOut.judgments().size(); i++) {
+      metrics.add(heldOut.judgments().get(i), scores[2 * i], scores[2 * i + 1]);
+    }
+    return metrics.byName();
+  }
+
+  /** Writes which reward models are in use. */
+  void write(StateWriter out) throws IOException {
+    latest.write(out);
+  }
+
+  /** Restores what {@link #write} wrote, except models that the store has deleted since. */
+  void read(StateReader in) throws IOException {
+    latest.read(in);
   }
 
   @Override

@@ -1,20 +1,16 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.jobs.evaluation.EvaluatedVersion.Version;
 import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
 import io.millrace.jobs.evaluation.judge.Refusals;
+import io.millrace.jobs.models.ModelRef;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.model.evaluation.Estimate;
 import io.millrace.model.evaluation.Gate;
-import io.millrace.model.evaluation.VersionFigures;
+import io.millrace.model.evaluation.VersionMetrics;
 import io.millrace.model.evaluation.WinRate;
 import io.millrace.model.evaluation.WinRate.Interval;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Verdict;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -23,46 +19,18 @@ import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.TreeMap;
 
-/** What the gate says of versions, in figures and words. */
+/** The gate's verdicts on versions, with metrics and reasons. */
 final class VersionVerdicts {
-
-  /**
-   * A verdict.
-   *
-   * @param evaluated the version that it is on
-   * @param figures of that version, by name
-   */
-  record Given(long evaluated, Verdict verdict, List<String> reasons, Map<String, Double> figures) {
-
-    boolean isPromoted() {
-      return verdict == Verdict.PROMOTE;
-    }
-
-    void write(DataOutput out) throws IOException {
-      out.writeLong(evaluated);
-      StateIo.writeText(out, verdict.name());
-      StateIo.writeList(out, reasons, StateIo::writeText);
-      StateIo.writeFigures(out, figures);
-    }
-
-    static Given read(DataInput in) throws IOException {
-      return new Given(
-          in.readLong(),
-          Verdict.valueOf(StateIo.readText(in)),
-          StateIo.readList(in, StateIo::readText),
-          StateIo.readFigures(in));
-    }
-  }
 
   private static final double EVEN = 0.5;
 
-  private final VersionComparison.Bench bench;
+  private final BatchedJudge judge;
   private final Refusals refusals;
   private final Gate gate;
   private final double confidence;
 
-  VersionVerdicts(EvaluationSection section, VersionComparison.Bench bench) {
-    this.bench = bench;
+  VersionVerdicts(EvaluationSection section, BatchedJudge judge) {
+    this.judge = judge;
     this.refusals = new Refusals(section.refusals());
     this.gate = new Gate(limits(section.gate()));
     this.confidence = section.confidence();
@@ -88,35 +56,35 @@ final class VersionVerdicts {
   /**
    * The verdict on a new version.
    *
-   * @param versions that it can be compared with, by number
-   * @param first of them, of which there is none where {@code versions} is empty
-   * @param rates against those that the judge compared it with
-   * @param judgeFailure why the judge did not; empty where it did
+   * @param versions known versions by number
+   * @param first the number of the first version; not in {@code versions} while they are empty
+   * @param rates win rates against the versions that the judge compared it with
+   * @param judgeFailure why the judge failed; empty if it did not
    */
-  Given on(
+  VersionVerdict verdict(
       EvaluatedVersion version,
       NavigableMap<Long, EvaluatedVersion> versions,
       long first,
       PromotionChain chain,
       Map<Long, WinRate> rates,
       String judgeFailure) {
-    VersionFigures figures = figures(version);
-    Map<String, Double> named = named(version, figures);
-    List<String> against = new ArrayList<>(gate.absolute(figures));
+    VersionMetrics metrics = metrics(version);
+    Map<String, Double> named = named(version, metrics);
+    List<String> against = new ArrayList<>(gate.absolute(metrics));
     baseline(versions, first, chain)
         .ifPresent(
             baseline -> {
-              named.putAll(figures.ratios(baseline));
-              against.addAll(gate.besideBaseline(figures, baseline));
+              named.putAll(metrics.ratios(baseline));
+              against.addAll(gate.besideBaseline(metrics, baseline));
             });
     putRate(named, "first", rates.get(first));
-    Optional.ofNullable(versions.lowerKey(version.number()))
+    Optional.ofNullable(versions.lowerKey(version.version()))
         .ifPresent(previous -> putRate(named, "previous", rates.get(previous)));
-    String praise = "nothing was promoted before, and every limit is kept";
-    Optional<EvaluatedVersion> promoted = chain.current().map(one -> versions.get(one.number()));
+    String praise = "no version was promoted before, and every limit is kept";
+    Optional<EvaluatedVersion> promoted = chain.current().map(one -> versions.get(one.version()));
     if (promoted.isPresent()) {
-      against.addAll(gate.besidePromoted(figures, figures(promoted.get())));
-      WinRate rate = rates.get(promoted.get().number());
+      against.addAll(gate.besidePromoted(metrics, metrics(promoted.get())));
+      WinRate rate = rates.get(promoted.get().version());
       if (rate != null) {
         putRate(named, "promoted", rate);
         Interval interval = rate.interval(confidence);
@@ -128,71 +96,72 @@ final class VersionVerdicts {
                 rate.mean(),
                 interval.low(),
                 interval.high(),
-                promoted.get().number());
+                promoted.get().version());
       }
     }
     if (!judgeFailure.isEmpty()) {
       against.add("the judge fails: " + judgeFailure);
     }
     return against.isEmpty()
-        ? new Given(version.number(), Verdict.PROMOTE, List.of(praise), named)
-        : new Given(version.number(), Verdict.HOLD, against, named);
+        ? new VersionVerdict(version.version(), Verdict.PROMOTE, List.of(praise), named)
+        : new VersionVerdict(version.version(), Verdict.HOLD, against, named);
   }
 
-  /** The verdict on the version that is served, where it is to be withdrawn. */
-  Optional<Given> withdrawal(
+  /** The verdict on the served version if it must be rolled back. */
+  Optional<VersionVerdict> rollback(
       EvaluatedVersion served,
       Map<Long, EvaluatedVersion> versions,
       PromotionChain chain,
       Map<Long, WinRate> rates) {
-    EvaluatedVersion before = versions.get(chain.before().orElseThrow().number());
-    VersionFigures figures = figures(served);
-    VersionFigures figuresBefore = figures(before);
-    List<String> against = new ArrayList<>(gate.besidePromoted(figures, figuresBefore));
-    if (gate.absolute(figuresBefore).isEmpty()) {
-      against.addAll(gate.absolute(figures));
+    EvaluatedVersion before = versions.get(chain.before().orElseThrow().version());
+    VersionMetrics metrics = metrics(served);
+    VersionMetrics metricsBefore = metrics(before);
+    List<String> against = new ArrayList<>(gate.besidePromoted(metrics, metricsBefore));
+    if (gate.absolute(metricsBefore).isEmpty()) {
+      against.addAll(gate.absolute(metrics));
     }
-    Map<String, Double> named = named(served, figures);
-    WinRate rate = rates.get(before.number());
+    Map<String, Double> named = named(served, metrics);
+    WinRate rate = rates.get(before.version());
     if (rate != null) {
       putRate(named, "before", rate);
       against.addAll(gate.worse(rate.interval(confidence)));
     }
     return against.isEmpty()
         ? Optional.empty()
-        : Optional.of(new Given(served.number(), Verdict.ROLL_BACK, against, named));
+        : Optional.of(
+            new VersionVerdict(served.version(), Verdict.ROLL_BACK, against, named));
   }
 
   /**
-   * The version that ratios are taken by: the first that there is, unless it breaks limits by
-   * itself, as one of random weights does; then the oldest that was promoted.
+   * The metrics that a version's ratios refer to: of the first version, unless it breaks absolute
+   * limits, as random weights do; then of the oldest promoted version.
    */
-  private Optional<VersionFigures> baseline(
+  private Optional<VersionMetrics> baseline(
       Map<Long, EvaluatedVersion> versions, long first, PromotionChain chain) {
     return Optional.ofNullable(versions.get(first))
-        .map(this::figures)
-        .filter(figures -> gate.absolute(figures).isEmpty())
+        .map(this::metrics)
+        .filter(metrics -> gate.absolute(metrics).isEmpty())
         .or(
             () ->
                 chain.versions().stream()
-                    .map(Version::number)
+                    .map(ModelRef::version)
                     .filter(versions::containsKey)
                     .findFirst()
-                    .map(version -> figures(versions.get(version))));
+                    .map(version -> metrics(versions.get(version))));
   }
 
-  private VersionFigures figures(EvaluatedVersion version) {
-    return version.figures(bench.questions(), bench.template(), refusals, bench.piecewise());
+  private VersionMetrics metrics(EvaluatedVersion version) {
+    return version.metrics(judge.questions(), judge.template(), refusals, judge.piecewise());
   }
 
-  private Map<String, Double> named(EvaluatedVersion version, VersionFigures figures) {
-    Map<String, Double> named = new TreeMap<>(figures.byName());
-    named.put("version", (double) version.number());
-    version.scores.ifPresent(
+  private Map<String, Double> named(EvaluatedVersion version, VersionMetrics metrics) {
+    Map<String, Double> named = new TreeMap<>(metrics.byName());
+    named.put("version", (double) version.version());
+    version.scores().ifPresent(
         scores -> {
           putEstimate(named, "helpfulness", scores.helpfulness());
           putEstimate(named, "safety", scores.safety());
-          putEstimate(named, "combined", bench.combined(version));
+          putEstimate(named, "combined", judge.combined(version));
         });
     return named;
   }
@@ -217,28 +186,28 @@ final class VersionVerdicts {
     named.put(name + "losses", (double) rate.losses());
   }
 
-  /** A verdict's figures, with what holds after it. */
-  Map<String, Double> figures(Given given, PromotionChain chain, List<RewardCheckpoint> scoredBy) {
-    Map<String, Double> figures = new TreeMap<>(given.figures());
-    figures.put("verdict", code(given));
-    figures.put("promoted_version", (double) chain.current().map(Version::number).orElse(0L));
-    scoredBy.forEach(
-        one ->
-            figures.put(
-                "reward_model/" + name(one.getObjective()) + "/version",
-                (double) one.getVersion()));
-    return figures;
+  /**
+   * A verdict's metrics, with the verdict, the served version and the reward models.
+   *
+   * @param chain after the verdict
+   */
+  Map<String, Double> metrics(
+      VersionVerdict verdict, PromotionChain chain, Optional<RewardModelPair> scoredBy) {
+    Map<String, Double> metrics = new TreeMap<>(verdict.metrics());
+    metrics.put("verdict", verdict.code());
+    metrics.put("promoted_version", (double) chain.current().map(ModelRef::version).orElse(0L));
+    scoredBy.ifPresent(
+        pair -> {
+          for (Objective objective : Objective.values()) {
+            metrics.put(
+                "reward_model/" + name(objective) + "/version",
+                (double) pair.of(objective).version());
+          }
+        });
+    return metrics;
   }
 
-  /** 1 promoted, 0 held, -1 withdrawn. */
-  static double code(Given given) {
-    return switch (given.verdict()) {
-      case PROMOTE -> 1;
-      case HOLD -> 0;
-      case ROLL_BACK -> -1;
-    };
-  }
-
+  /** The objective's name in metrics. */
   static String name(Objective objective) {
     return objective.name().toLowerCase(Locale.ROOT);
   }

@@ -8,15 +8,15 @@ import io.millrace.schemas.RefusedRecordException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What reward models can learn from: dialogues that fit, of sources that their mix names. */
-public final class JudgmentCheck implements RecordCheck<Judgment> {
+/** Refuses judgments with dialogues that are too long, or with a source that no mix names. */
+final class JudgmentCheck implements RecordCheck<Judgment> {
 
   private static final long serialVersionUID = 1;
 
   private final LengthCheck<Judgment> length;
   private final ArrayList<JudgmentSources> trained;
 
-  public JudgmentCheck(MillraceConfig config) {
+  JudgmentCheck(MillraceConfig config) {
     RewardModelSection section = config.section(RewardModelSection.class);
     this.length =
         new LengthCheck<>(
@@ -28,7 +28,7 @@ public final class JudgmentCheck implements RecordCheck<Judgment> {
     this.trained = new ArrayList<>(sources(section));
   }
 
-  /** The mix of every reward model that is trained. */
+  /** The sources of every reward model that this job trains. */
   static List<JudgmentSources> sources(RewardModelSection section) {
     return section.objectives().stream()
         .map(objective -> new JudgmentSources(objective, section.of(objective).ratios()))
@@ -42,13 +42,13 @@ public final class JudgmentCheck implements RecordCheck<Judgment> {
 
   @Override
   public void check(Judgment judgment) {
-    // An objective that is not trained here may be trained by another job, from the same topic.
+    // Another job may train the other objective from the same topic.
     boolean ours =
         trained.stream().anyMatch(sources -> sources.objective() == judgment.getObjective());
     if (ours && trained.stream().noneMatch(sources -> sources.keyOf(judgment).isPresent())) {
       throw new RefusedRecordException(
           "unknown-source",
-          "source '%s' is in no mix (reward-model.*.mixing); name it there, or all others by *"
+          "source '%s' is in no mix: add it, or * for all other sources, to reward-model.*.mixing"
               .formatted(judgment.getSource()));
     }
     length.check(judgment);

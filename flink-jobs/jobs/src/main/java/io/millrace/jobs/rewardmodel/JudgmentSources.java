@@ -9,16 +9,16 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * Which key of a reward model's mix a judgment counts under: its source; for one of the other
- * objective, that objective and its source, as in {@code safety/own}; {@code *} in the place of a
- * source stands for all that are not named.
+ * Finds the key of a judgment in a reward model's mix. The key is the judgment's source. A judgment
+ * of the other objective has that objective before its source, as in {@code safety/own}. The source
+ * {@code *} stands for all sources that the mix does not name.
  *
- * @param objective the reward model's
+ * @param objective of the reward model
  */
-public record JudgmentSources(Objective objective, SourceRatios ratios) implements Serializable {
+record JudgmentSources(Objective objective, SourceRatios ratios) implements Serializable {
 
-  /** The key, or nothing where the reward model does not learn from such judgments. */
-  public Optional<String> keyOf(Judgment judgment) {
+  /** The key; empty if the reward model does not learn from such judgments. */
+  Optional<String> keyOf(Judgment judgment) {
     String other = qualified(judgment.getObjective(), "");
     List<String> keys =
         judgment.getObjective() == objective
@@ -31,7 +31,7 @@ public record JudgmentSources(Objective objective, SourceRatios ratios) implemen
     return keys.stream().filter(ratios::names).findFirst();
   }
 
-  /** The key, or one that is in no mix: of what a job took in before its mix was changed. */
+  /** The key; for a restored judgment whose source the mix no longer names, its source. */
   String keyOfAny(Judgment judgment) {
     return keyOf(judgment)
         .orElseGet(() -> qualified(judgment.getObjective(), judgment.getSource()));

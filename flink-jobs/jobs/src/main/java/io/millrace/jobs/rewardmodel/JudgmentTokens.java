@@ -9,7 +9,7 @@ import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Preferred;
 
-/** Judgments in a model's tokens. */
+/** Turns judgments into a model's tokens. */
 public final class JudgmentTokens {
 
   private final ChatTemplate template;
@@ -31,10 +31,10 @@ public final class JudgmentTokens {
   }
 
   /**
-   * A judgment as a reward model learns from it.
+   * A judgment as training data.
    *
-   * @param labels whether the responses' safety labels are learned too: the safety reward model's
-   *     alone (Llama 2, appendix A.3.3)
+   * @param labels whether to learn the responses' safety labels too, as only the safety reward model
+   *     does (Llama 2, arXiv 2307.09288, appendix A.3.3)
    */
   public RewardModelTrainer.Pair pair(Judgment judgment, Margin margin, boolean labels) {
     int[] prompt = template.promptTokens(Dialogues.messages(judgment.getDialogue()));
@@ -48,7 +48,7 @@ public final class JudgmentTokens {
         labels ? rejected.getUnsafe() : null);
   }
 
-  /** Tokens of the longer of the two dialogues. */
+  /** Tokens of the prompt and the longer response. */
   public int length(Judgment judgment) {
     int prompt = template.promptTokens(Dialogues.messages(judgment.getDialogue())).length;
     return prompt

@@ -17,10 +17,10 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 
-/** Judgments → helpfulness and safety reward-model checkpoints. */
+/** Job reward-model: judgments → checkpoints of the helpfulness and safety reward models. */
 public final class RewardModelJob {
 
-  /** The sections that the job reads beside the shared ones. */
+  /** Configuration sections of the job, beside the shared sections. */
   public static final List<Class<? extends ConfigSection>> SECTIONS =
       List.of(RewardModelSection.class, PpoSection.class);
 
@@ -28,7 +28,7 @@ public final class RewardModelJob {
 
   public static void build(JobContext context) {
     RewardModelSection section = context.section(RewardModelSection.class);
-    // In the topic's order at any parallelism, where the topic has one partition.
+    // Parallelism 1 keeps the order of a topic with one partition.
     DataStream<Judgment> judgments =
         context.readOnce(Topic.JUDGMENTS, Start.EARLIEST, new JudgmentCheck(context.config()), 1);
 
@@ -51,7 +51,7 @@ public final class RewardModelJob {
     JudgmentSources sources =
         new JudgmentSources(
             objective, context.section(RewardModelSection.class).of(objective).ratios());
-    // A task of its own: one reward model that trains must not keep the other waiting.
+    // A separate task for each reward model: neither waits for the other's training.
     return Edges.toOne(judgments)
         .filter(judgment -> sources.keyOf(judgment).isPresent())
         .name(name + " judgments")

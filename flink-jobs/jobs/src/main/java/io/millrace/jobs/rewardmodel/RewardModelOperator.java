@@ -12,21 +12,13 @@ import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.reward.MixedBatches;
-import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer;
-import io.millrace.model.reward.ShuffleBuffer;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.wire.SingleObject;
-import java.io.DataInput;
-import java.io.DataInputStream;
-import java.io.DataOutput;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Clock;
 import java.util.HashMap;
@@ -40,20 +32,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One reward model. Every judgment is learned from once, and scored before it is learned from, so
- * that accuracy, margins and calibration are held-out figures. A batch keeps the ratio of its
- * sources by {@linkplain MixedBatches replaying} judgments, which count in none of them.
+ * Trains one reward model. Every judgment is scored before the model learns from it, so accuracy,
+ * margins and calibration are held-out metrics. A batch keeps the ratio of its sources by
+ * {@linkplain MixedBatches replaying} judgments. Replayed judgments count in no metric.
  */
 public final class RewardModelOperator extends TrainingOperator<Judgment, StagedCheckpoint> {
 
   private static final long serialVersionUID = 1;
   private static final Logger LOG = LoggerFactory.getLogger(RewardModelOperator.class);
 
-  /** Accumulator: what a run's summary shall warn of, one text each. */
-  public static final String WARNINGS = "warnings";
-
-  /** 1 had no shuffle buffer. */
-  private static final int STATE_FORMAT = 2;
+  /** Accumulator: warnings for the summary of a run, one text each. */
+  static final String WARNINGS = "warnings";
 
   private final RuntimeSettings settings;
   private final Objective objective;
@@ -63,21 +52,18 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient PolicyModel initial;
   private transient RewardModelTrainer trainer;
   private transient JudgmentTokens tokens;
-  private transient JudgmentSources sources;
   private transient Publisher publisher;
-  private transient SingleObject<Judgment> codec;
   private transient boolean warned;
 
-  /** Whether what waits for its batch has waited for long enough. */
+  /** Whether the incomplete batch has waited for {@code reward-model.max-wait}. */
   private transient volatile boolean overdue;
 
-  /** Whether nothing is kept back any more. */
+  /** Whether the shuffle buffer keeps nothing back any more. */
   private transient volatile boolean inputEnded;
 
   // State.
-  private transient ShuffleBuffer<Judgment> shuffle;
-  private transient MixedBatches<Judgment> batches;
-  private transient RewardModelFigures figures;
+  private transient JudgmentBatches batches;
+  private transient RewardModelMetrics heldOut;
   private transient long consumed;
   private transient long learned;
   private transient long skippedUpdates;
@@ -86,10 +72,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient double lastLoss;
 
   /**
-   * @param clock the time of published records, and from when on a judgment is learned from; it
-   *     travels with the job, so it must be serializable
+   * @param clock gives published records their time, and measures how long a judgment waits for
+   *     its update; it is sent with the job and must be serializable
    */
-  public RewardModelOperator(MillraceConfig config, Objective objective, Clock clock) {
+  RewardModelOperator(MillraceConfig config, Objective objective, Clock clock) {
     this.settings = new RuntimeSettings(config);
     this.objective = objective;
     this.clock = clock;
@@ -102,10 +88,6 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   private RewardModelSection section() {
     return settings.config().section(RewardModelSection.class);
-  }
-
-  private PiecewiseReward unsafe() {
-    return settings.config().section(PpoSection.class).piecewiseReward();
   }
 
   @Override
@@ -125,21 +107,19 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             section().schedule(objective),
             section().labelWeight());
     tokens = new JudgmentTokens(initial.template());
-    sources = new JudgmentSources(objective, section().of(objective).ratios());
     publisher = settings.publisher();
-    codec = SingleObject.of(Judgment.class);
     version = publisher.latestVersion(job(objective), Topic.REWARD_CHECKPOINTS, objective.name());
-    shuffle = new ShuffleBuffer<>(section().shuffleBuffer(), config.model().seed());
     batches =
-        new MixedBatches<>(
-            sources.ratios(),
-            section().batchSize(),
-            section().replayCapacity(),
+        new JudgmentBatches(
+            section(),
+            new JudgmentSources(objective, section().of(objective).ratios()),
             config.model().seed());
-    figures = new RewardModelFigures(objective, unsafe());
+    heldOut =
+        new RewardModelMetrics(
+            objective, config.section(PpoSection.class).piecewiseReward());
   }
 
-  /** Two batches in the inbox, beside the records that wait for their batch by source. */
+  /** Two batches, beside the judgments in the shuffle buffer and the queues by source. */
   @Override
   protected int capacity() {
     return 2 * section().batchSize();
@@ -153,19 +133,16 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     }
     boolean took = false;
     while (!batches.isDue()) {
-      // Asked before the inbox is: what is in it then is the rest of the input.
+      // Read before the inbox is polled: if the input has ended, an empty inbox stays empty.
       boolean ended = inputEnded;
-      Judgment judgment = shuffle.isDue() ? null : poll();
+      Judgment judgment = batches.hasRoom() ? poll() : null;
       if (judgment != null) {
-        shuffle.add(judgment);
+        batches.add(judgment);
         consumed++;
         release(1);
         took = true;
-      } else if (shuffle.isDue() || (ended && shuffle.waiting() > 0)) {
-        Judgment next = shuffle.take();
-        batches.add(sources.keyOfAny(next), next);
-      } else {
-        return stepWhereOverdue() || took;
+      } else if (!batches.moveOne(ended)) {
+        return stepIfOverdue() || took;
       }
     }
     step();
@@ -177,8 +154,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     inputEnded = true;
   }
 
-  /** Learns from an incomplete batch where it has waited for long enough. */
-  private boolean stepWhereOverdue() throws IOException {
+  /** Learns from an incomplete batch that has waited for {@code reward-model.max-wait}. */
+  private boolean stepIfOverdue() throws IOException {
     boolean waited = overdue;
     overdue = false;
     if (batches.waiting() == 0 || section().maxWait().isZero()) {
@@ -211,13 +188,13 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             .toList();
     RewardModelTrainer.Step step = trainer.step(pairs, learned);
     for (int i = 0; i < fresh.size(); i++) {
-      figures.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
+      heldOut.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
     }
     if (!step.update().applied()) {
       skippedUpdates++;
     }
     lastLoss = step.loss();
-    Map<String, Double> metrics = figures();
+    Map<String, Double> metrics = metrics();
     metrics.put("loss", step.loss());
     metrics.put("label_loss", step.labelLoss());
     metrics.put("lr", step.update().learningRate());
@@ -228,7 +205,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     emitMetricsLater(Outputs.metrics(job(objective), trainer.steps(), metrics, clock.instant()));
   }
 
-  /** Mean time from the making of judgments, where it is known, to the update they are part of. */
+  /** Mean milliseconds from judgments' own time, where they have one, to their update. */
   private OptionalDouble meanLatency(List<Judgment> judgments) {
     long now = clock.millis();
     return judgments.stream()
@@ -238,16 +215,16 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         .average();
   }
 
-  /** Counts and held-out figures so far. */
-  private Map<String, Double> figures() {
-    Map<String, Double> all = new HashMap<>(figures.figures());
+  /** Held-out metrics and counts so far. */
+  private Map<String, Double> metrics() {
+    Map<String, Double> all = new HashMap<>(heldOut.byName());
     all.put("judgments", (double) consumed);
     all.put("learned", (double) learned);
     all.put("skipped_updates", (double) skippedUpdates);
     return all;
   }
 
-  /** After a number of judgments, and with the last one of a schedule. */
+  /** A version is due after publish-every judgments, and after the last one of a schedule. */
   private boolean isPublishDue() {
     long scheduled = section().of(objective).scheduleJudgments();
     boolean scheduleEnded = publishedAt < scheduled && learned >= scheduled;
@@ -262,7 +239,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     if (learned > publishedAt) {
       publish();
     }
-    Map<String, Double> summary = figures();
+    Map<String, Double> summary = metrics();
     summary.put("version", (double) version);
     summary.put("updates", (double) trainer.steps());
     summary.put("loss", lastLoss);
@@ -277,22 +254,23 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   }
 
   /**
-   * Why the safety threshold means nothing, where it does: the ranking loss alone leaves the zero
-   * of the scores undefined.
+   * A warning if the safety reward model learned no safety labels. The ranking loss depends on
+   * differences of scores only, so without labels a threshold on the scores means nothing.
    */
   private Optional<String> warning() {
     if (objective != Objective.SAFETY
         || learned == 0
-        || (figures.labels() > 0 && section().labelWeight() > 0)) {
+        || (heldOut.labels() > 0 && section().labelWeight() > 0)) {
       return Optional.empty();
     }
     String reason =
-        figures.labels() == 0
+        heldOut.labels() == 0
             ? "none of its %d judgments has a safety label (responseA.unsafe, responseB.unsafe)"
                 .formatted(learned)
             : "reward-model.label-weight is 0";
     return Optional.of(
-        "%s: %s, so the zero of its scores is arbitrary and ppo.safety-threshold %s means nothing"
+        ("%s: %s. The zero of its scores is arbitrary, so ppo.safety-threshold %s means nothing: add"
+                + " safety labels, and set reward-model.label-weight above 0")
             .formatted(
                 job(objective),
                 reason,
@@ -307,8 +285,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     long parent = version;
     version++;
     publishedAt = learned;
-    Map<String, Double> metrics = figures();
-    metrics.put("loss", lastLoss);
+    Map<String, Double> published = metrics();
+    published.put("loss", lastLoss);
     emitLater(
         publisher.rewardModel(
             new Publisher.Version(
@@ -318,60 +296,53 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
                 0,
                 trainer.steps(),
                 Map.of("judgments", learned),
-                metrics,
+                published,
                 clock.instant()),
             objective,
             trainer.model(),
             initial.tokenizer()));
   }
 
-  @Override
-  public void writeState(StateWriter state) throws IOException {
-    DataOutputStream out = state.raw();
-    StateIo.writeList(out, inbox(), this::writeJudgment);
-    out.writeInt(STATE_FORMAT);
-    out.writeLong(consumed);
-    out.writeLong(learned);
-    out.writeLong(skippedUpdates);
-    out.writeLong(publishedAt);
-    out.writeLong(version);
-    out.writeDouble(lastLoss);
-    figures.write(out);
-    shuffle.write(out, this::writeJudgment);
-    batches.write(out, this::writeJudgment);
-    trainer.write(state);
-  }
+  private record State(
+      List<Judgment> inbox,
+      long consumed,
+      long learned,
+      long skippedUpdates,
+      long publishedAt,
+      long version,
+      double lastLoss,
+      RewardModelMetrics.State heldOut,
+      JudgmentBatches.State batches) {}
 
   @Override
-  public void readState(StateReader state) throws IOException {
-    DataInputStream in = state.raw();
-    restoreInbox(StateIo.readList(in, this::readJudgment), 0);
-    int format = in.readInt();
-    if (format < 1 || format > STATE_FORMAT) {
-      throw new IOException(
-          "state of %s has format %d, this version reads up to %d"
-              .formatted(job(objective), format, STATE_FORMAT));
-    }
-    consumed = in.readLong();
-    learned = in.readLong();
-    skippedUpdates = in.readLong();
-    publishedAt = in.readLong();
-    version = in.readLong();
-    lastLoss = in.readDouble();
-    figures = RewardModelFigures.read(in, objective, unsafe());
-    if (format > 1) {
-      shuffle.read(in, this::readJudgment);
-    }
-    batches.read(in, this::readJudgment);
-    trainer.read(state);
+  public void writeState(StateWriter out) throws IOException {
+    out.write(
+        new State(
+            inbox(),
+            consumed,
+            learned,
+            skippedUpdates,
+            publishedAt,
+            version,
+            lastLoss,
+            heldOut.state(),
+            batches.state()));
+    trainer.write(out);
   }
 
-  private void writeJudgment(DataOutput out, Judgment judgment) throws IOException {
-    StateIo.writeBytes(out, codec.encode(judgment));
-  }
-
-  private Judgment readJudgment(DataInput in) throws IOException {
-    return codec.decode(StateIo.readBytes(in));
+  @Override
+  public void readState(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    restoreInbox(state.inbox(), 0);
+    consumed = state.consumed();
+    learned = state.learned();
+    skippedUpdates = state.skippedUpdates();
+    publishedAt = state.publishedAt();
+    version = state.version();
+    lastLoss = state.lastLoss();
+    heldOut.restore(state.heldOut());
+    batches.restore(state.batches());
+    trainer.read(in);
   }
 
   @Override

@@ -9,8 +9,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * A prompt with one of certain words or phrases in a user's turn, whole and in any case, is a
- * safety prompt. The option {@code keywords} lists them, separated by commas.
+ * Finds safety prompts by keywords: words or phrases that a user turn has as whole words, in any
+ * case. The option {@code keywords} lists them, separated by commas.
  */
 public final class KeywordSafetyClassifier implements SafetyClassifier {
 
@@ -26,7 +26,7 @@ public final class KeywordSafetyClassifier implements SafetyClassifier {
         .ifPresent(
             key -> {
               throw new IllegalArgumentException(
-                  "there is no option %s; there is %s".formatted(key, KEYWORDS));
+                  "unknown option %s; the only option is %s".formatted(key, KEYWORDS));
             });
     List<String> listed =
         Arrays.stream(options.getOrDefault(KEYWORDS, "").split(","))
@@ -37,7 +37,7 @@ public final class KeywordSafetyClassifier implements SafetyClassifier {
       throw new IllegalArgumentException(
           KEYWORDS + " must list the words or phrases of safety prompts, separated by commas");
     }
-    // Not \b, which sees no boundary beside a keyword's own punctuation.
+    // \b would see no boundary next to punctuation of a keyword.
     keywords =
         Pattern.compile(
             listed.stream()
@@ -46,7 +46,7 @@ public final class KeywordSafetyClassifier implements SafetyClassifier {
             Pattern.CASE_INSENSITIVE | Pattern.UNICODE_CASE);
   }
 
-  /** A phrase may be broken over lines. */
+  /** A keyword's expression; any white space may stand between its words. */
   private static String anyBlanks(String keyword) {
     return Arrays.stream(keyword.split("\\s+"))
         .map(Pattern::quote)

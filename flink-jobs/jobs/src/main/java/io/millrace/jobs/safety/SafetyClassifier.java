@@ -5,22 +5,22 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Tells which prompts may elicit unsafe responses, where the prompts do not say so themselves:
- * IS_SAFETY(p) of the piecewise reward (Llama 2, arXiv 2307.09288, section 3.2.3) is the prompt's
- * own flag, or this.
+ * Decides which prompts may elicit unsafe responses. IS_SAFETY(p) of the piecewise reward (Llama 2,
+ * arXiv 2307.09288, section 3.2.3) is true if the prompt has its own flag set, or if this classifier
+ * says so.
  *
- * <p>An implementation has a public constructor without parameters. Its answer depends on the
- * dialogue alone: a job that resumes after a failure must come to the same rewards. It is called by
- * one thread, once for each rollout, and what it throws fails the job.
+ * <p>An implementation needs a public constructor without parameters. Its result must depend on the
+ * dialogue alone, since a job that resumes after a failure must compute the same rewards. One thread
+ * calls it, once for each rollout. An exception fails the job.
  */
 public interface SafetyClassifier {
 
   /**
-   * Takes its options, once, before anything else is asked; also where a job is submitted, so that
-   * mistakes are told there.
+   * Sets the options. It is called once, before {@link #isSafety}; also when a job is submitted, to
+   * find mistakes early.
    *
-   * @param options those of {@code ppo.safety-classifier-options}
-   * @throws IllegalArgumentException naming the option that is missing, unknown or bad
+   * @param options {@code ppo.safety-classifier-options}
+   * @throws IllegalArgumentException with the name of a missing, unknown or bad option
    */
   void configure(Map<String, String> options);
 

@@ -5,12 +5,12 @@ import java.lang.reflect.InvocationTargetException;
 import java.util.List;
 import java.util.Map;
 
-/** The classifier that a configuration names. */
+/** Makes the safety classifier of a configuration. */
 public final class SafetyClassifiers {
 
   private static final String OPTION = "ppo.safety-classifier";
 
-  /** Where none is named: only the prompts' own flags count. */
+  /** Without a classifier only the prompts' own flags count. */
   private static final SafetyClassifier NONE =
       new SafetyClassifier() {
         @Override
@@ -25,10 +25,10 @@ public final class SafetyClassifiers {
   private SafetyClassifiers() {}
 
   /**
-   * Makes the classifier and gives it its options.
+   * Makes a classifier and sets its options.
    *
-   * @param name its class; blank: only the prompts' own flags count
-   * @throws IllegalArgumentException saying what is wrong with the class or its options
+   * @param name of the class; if blank, only the prompts' own flags count
+   * @throws IllegalArgumentException if the class or its options cannot be used
    */
   public static SafetyClassifier of(String name, Map<String, String> options) {
     if (name.isBlank()) {
@@ -52,11 +52,11 @@ public final class SafetyClassifiers {
     } catch (ClassNotFoundException | LinkageError e) {
       throw refused(name, "is not on the class path (MILLRACE_CLASSPATH adds jars to it)", e);
     } catch (ClassCastException e) {
-      throw refused(name, "is no " + SafetyClassifier.class.getName(), e);
+      throw refused(name, "does not implement " + SafetyClassifier.class.getName(), e);
     } catch (NoSuchMethodException | IllegalAccessException | InstantiationException e) {
       throw refused(name, "has no public constructor without parameters", e);
     } catch (InvocationTargetException e) {
-      throw refused(name, "cannot be made: " + e.getCause(), e);
+      throw refused(name, "cannot be created: " + e.getCause(), e);
     }
   }
 

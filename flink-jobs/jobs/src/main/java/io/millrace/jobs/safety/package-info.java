@@ -1,2 +1,2 @@
-/** Which prompts count as safety prompts. */
+/** Classifiers of safety prompts. */
 package io.millrace.jobs.safety;

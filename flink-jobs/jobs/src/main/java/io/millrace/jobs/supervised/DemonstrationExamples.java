@@ -14,7 +14,7 @@ import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Validation;
 import java.util.List;
 
-/** Demonstrations as a policy's tokens, with what is learned of them. */
+/** Turns demonstrations into training examples in a policy's tokens. */
 final class DemonstrationExamples {
 
   private final PolicyModel policy;
@@ -29,8 +29,8 @@ final class DemonstrationExamples {
   }
 
   /**
-   * Refuses dialogues that do not fit into a training sequence. Where all tokens are learned from,
-   * longer ones are cut instead.
+   * Refuses dialogues that do not fit into a training sequence. If all tokens are learned, longer
+   * dialogues are cut instead.
    */
   static LengthCheck<Demonstration> lengthCheck(MillraceConfig config) {
     SupervisedSection section = config.section(SupervisedSection.class);
@@ -46,17 +46,17 @@ final class DemonstrationExamples {
   private static int length(ChatTemplate template, Demonstration record) {
     if (Validation.isText(record)) {
       throw new RefusedRecordException(
-          "no-answer", "a plain text has no answer to learn; supervised.loss=all-tokens learns it");
+          "no-answer", "a plain text has no answer to learn from; set supervised.loss to all-tokens to learn it");
     }
     return template.demonstration(Dialogues.messages(record.getDialogue())).tokens().length;
   }
 
-  /** Tokens of a training sequence. */
+  /** Maximum tokens of a training sequence. */
   int sequenceLength() {
     return sequenceLength;
   }
 
-  /** One example, or the pieces of a longer text. */
+  /** The examples of a demonstration: one, or the pieces of a longer text. */
   List<Example> of(Demonstration demonstration) {
     if (Validation.isText(demonstration)) {
       return SupervisedExamples.cut(

@@ -16,10 +16,10 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 
-/** Demonstrations, from the topic or from a file → policy checkpoints. */
+/** Job supervised: demonstrations from the topic or from a file → policy checkpoints. */
 public final class SupervisedJob {
 
-  /** The sections that the job reads beside the shared ones. */
+  /** Configuration sections of the job, beside the shared sections. */
   public static final List<Class<? extends ConfigSection>> SECTIONS =
       List.of(SupervisedSection.class);
 

@@ -13,14 +13,9 @@ import io.millrace.model.supervised.SequencePacker;
 import io.millrace.model.supervised.SupervisedTrainer;
 import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.Demonstration;
-import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.wire.SingleObject;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -31,11 +26,11 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * Supervised fine-tuning on the demonstrations as they come. A bounded run over the topic then
- * makes its further passes over those it has kept, in an order of its own for each pass; a file is
- * passed over by its source.
+ * Supervised fine-tuning on demonstrations in order of arrival. A bounded run over the topic keeps
+ * them and makes its further passes at the end, each in another order. For a file the source makes
+ * all passes.
  */
-public final class SupervisedOperator extends TrainingOperator<Demonstration, StagedCheckpoint> {
+final class SupervisedOperator extends TrainingOperator<Demonstration, StagedCheckpoint> {
 
   private static final long serialVersionUID = 1;
   private static final String JOB = "supervised";
@@ -48,7 +43,6 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   private transient DemonstrationExamples examples;
   private transient SupervisedTrainer trainer;
   private transient Publisher publisher;
-  private transient SingleObject<Demonstration> codec;
 
   // State.
   private transient SequencePacker packer;
@@ -61,7 +55,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
   private transient long version;
   private transient double lastLoss;
 
-  public SupervisedOperator(MillraceConfig config, boolean bounded) {
+  SupervisedOperator(MillraceConfig config, boolean bounded) {
     this.settings = new RuntimeSettings(config);
     SupervisedSection section = config.section(SupervisedSection.class);
     this.passes = bounded && !section.fromFile() ? section.epochs() : 1;
@@ -86,14 +80,11 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
             section.concatenate(),
             policy.tokenizer().optionalSeparator());
     publisher = settings.publisher();
-    codec = SingleObject.of(Demonstration.class);
-    String name = config.model().name();
-    version =
-        Math.max(policy.version(), publisher.latestVersion(name, Topic.POLICY_CHECKPOINTS, name));
+    version = Math.max(policy.version(), publisher.latestPolicy(config.model().name()));
     kept = new ArrayList<>();
   }
 
-  /** A batch being learned from, and the next one. */
+  /** The batch that is being learned from, and the next one. */
   @Override
   protected int capacity() {
     return 2 * section().batchSize();
@@ -133,8 +124,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     learned += batch.examples();
     tokens += step.tokens();
     learnedTokens += step.learnedTokens();
-    emitMetricsLater(
-        Outputs.metrics(
+    emitMetricsLater(Outputs.metrics(
             JOB,
             trainer.steps(),
             Map.of(
@@ -164,7 +154,7 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
     summary.put("examples", (double) learned);
     summary.put("tokens", (double) tokens);
     summary.put("learned_tokens", (double) learnedTokens);
-    summary.put("restarts", (double) getRuntimeContext().getTaskInfo().getAttemptNumber());
+    summary.put("restarts", restarts());
     summary.put("updates", (double) trainer.steps());
     summary.put("loss", lastLoss);
     summary.put("version", (double) version);
@@ -191,39 +181,55 @@ public final class SupervisedOperator extends TrainingOperator<Demonstration, St
             policy));
   }
 
+  /**
+   * The operator's state beside its trainer.
+   *
+   * @param packed examples of the incomplete batch
+   * @param kept examples for further passes
+   */
+  private record State(
+      List<Demonstration> inbox,
+      long consumed,
+      long learned,
+      long tokens,
+      long learnedTokens,
+      long publishedAt,
+      long version,
+      double lastLoss,
+      List<Example> packed,
+      List<Example> kept) {}
+
   @Override
-  public void writeState(StateWriter state) throws IOException {
-    DataOutputStream out = state.raw();
-    StateIo.writeList(
-        out,
-        inbox(),
-        (data, demonstration) -> StateIo.writeBytes(data, codec.encode(demonstration)));
-    out.writeLong(consumed);
-    out.writeLong(learned);
-    out.writeLong(tokens);
-    out.writeLong(learnedTokens);
-    out.writeLong(publishedAt);
-    out.writeLong(version);
-    out.writeDouble(lastLoss);
-    packer.write(out);
-    StateIo.writeList(out, kept, SequencePacker::writeExample);
-    trainer.write(state);
+  public void writeState(StateWriter out) throws IOException {
+    out.write(
+        new State(
+            inbox(),
+            consumed,
+            learned,
+            tokens,
+            learnedTokens,
+            publishedAt,
+            version,
+            lastLoss,
+            packer.examples(),
+            kept));
+    trainer.write(out);
   }
 
   @Override
-  public void readState(StateReader state) throws IOException {
-    DataInputStream in = state.raw();
-    restoreInbox(StateIo.readList(in, data -> codec.decode(StateIo.readBytes(data))), 0);
-    consumed = in.readLong();
-    learned = in.readLong();
-    tokens = in.readLong();
-    learnedTokens = in.readLong();
-    publishedAt = in.readLong();
-    version = in.readLong();
-    lastLoss = in.readDouble();
-    packer.read(in);
-    kept = StateIo.readList(in, SequencePacker::readExample);
-    trainer.read(state);
+  public void readState(StateReader in) throws IOException {
+    State state = in.read(State.class);
+    restoreInbox(state.inbox(), 0);
+    consumed = state.consumed();
+    learned = state.learned();
+    tokens = state.tokens();
+    learnedTokens = state.learnedTokens();
+    publishedAt = state.publishedAt();
+    version = state.version();
+    lastLoss = state.lastLoss();
+    packer.restore(state.packed());
+    kept = new ArrayList<>(state.kept());
+    trainer.read(in);
   }
 
   @Override

@@ -35,7 +35,7 @@ import java.util.Optional;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /** Held-out files of the demo world, and published policies and reward models of random weights. */
-public final class EvaluationFixture {
+final class EvaluationFixture {
 
   private static final int PROMPTS = 24;
   private static final long SEED = 5;
@@ -47,14 +47,14 @@ public final class EvaluationFixture {
   /**
    * @param settings on top of a tiny model and of files of its own
    */
-  public EvaluationFixture(Path directory, List<String> settings) throws IOException {
+  EvaluationFixture(Path directory, List<String> settings) throws IOException {
     this(directory, settings, PROMPTS);
   }
 
   /**
    * @param prompts held-out prompts, half of them unsafe
    */
-  public EvaluationFixture(Path directory, List<String> settings, int prompts) throws IOException {
+  EvaluationFixture(Path directory, List<String> settings, int prompts) throws IOException {
     this.directory = directory;
     Files.createDirectories(directory);
     DemoWorld world = new DemoWorld(SEED, InstantSource.system());
@@ -103,16 +103,16 @@ public final class EvaluationFixture {
   }
 
   /** Takes another policy for the reference. */
-  public void startFrom(String uri) {
+  void startFrom(String uri) {
     config = config.withInitial(uri);
   }
 
-  public MillraceConfig config() {
+  MillraceConfig config() {
     return config;
   }
 
   /** A policy of random weights, published. */
-  public PolicyCheckpoint policy(long version) throws IOException {
+  PolicyCheckpoint policy(long version) throws IOException {
     try (Backend backend = Backends.openDefault();
         Parameters weights = Parameters.random(backend, shape().parameters(), version)) {
       return policy(version, weights);
@@ -120,7 +120,7 @@ public final class EvaluationFixture {
   }
 
   /** A policy, published. */
-  public PolicyCheckpoint policy(long version, Parameters weights) throws IOException {
+  PolicyCheckpoint policy(long version, Parameters weights) throws IOException {
     String name = config.model().name();
     StagedFiles files = publish(name, version, CheckpointKind.POLICY, weights);
     return PolicyCheckpoint.newBuilder()
@@ -135,7 +135,7 @@ public final class EvaluationFixture {
   }
 
   /** A reward model of random weights, published. */
-  public RewardCheckpoint rewardModel(Objective objective, long version) throws IOException {
+  RewardCheckpoint rewardModel(Objective objective, long version) throws IOException {
     try (Backend backend = Backends.openDefault();
         Parameters weights =
             Parameters.random(
@@ -145,7 +145,7 @@ public final class EvaluationFixture {
   }
 
   /** A reward model, published. */
-  public RewardCheckpoint rewardModel(Objective objective, long version, Parameters weights)
+  RewardCheckpoint rewardModel(Objective objective, long version, Parameters weights)
       throws IOException {
     StagedFiles files =
         publish("reward-" + objective.name(), version, CheckpointKind.REWARD_MODEL, weights);

@@ -35,8 +35,8 @@ import org.junit.jupiter.api.io.TempDir;
 @SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
 class EvaluationOperatorTest {
 
-  /** Written once, when its format was new; a later format gets a file of its own. */
-  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/evaluation-1.bin");
+  /** A recorded state; see {@link #readsRecordedState}. */
+  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/evaluation.bin");
 
   @TempDir private static Path directory;
   private static EmbeddedBroker broker;
@@ -126,7 +126,7 @@ class EvaluationOperatorTest {
     }
   }
 
-  /** Held-out data that stays as it is, whatever becomes of the demo world. */
+  /** Held-out data that does not depend on the demo world. */
   private static EvaluationFixture golden(String name) throws IOException {
     Path prompts = directory.resolve(name + "-prompts.jsonl");
     Path demonstrations = directory.resolve(name + "-demonstrations.jsonl");
@@ -150,16 +150,16 @@ class EvaluationOperatorTest {
             "evaluation.demonstrations=" + demonstrations));
   }
 
-  /** Everything there can be: versions known, one half measured, verdicts, queues. */
+  /** A state with all parts: known versions, one measured in part, verdicts, queues. */
   private static byte[] someState() throws Exception {
     RewardModelJudge judge = new RewardModelJudge();
     judge.configure(Map.of());
     try (EvaluatorRun run = new EvaluatorRun(golden("writer"), judge)) {
       run.offerRewardModels(1).offer(1, 2, 3).finish();
       run.offer(4, 5);
-      // Sampled, of the demonstrations one is measured.
+      // All responses are sampled, and one demonstration is measured.
       for (int piece = 0; piece < 5; piece++) {
-        assertTrue(run.evaluator.advance(true));
+        assertTrue(run.evaluator.evaluateNext(true));
       }
       run.offerRewardModels(2);
       return run.stateOfOperator();
@@ -167,16 +167,16 @@ class EvaluationOperatorTest {
   }
 
   /**
-   * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
-   * -Dmillrace.write-docs=true}; one that is there is never written again.
+   * Later versions of the operator must read this state. A run with {@code
+   * -Dmillrace.write-docs=true} records the file if it is missing.
    */
   @Test
-  void readsTheStateOfItsFirstFormat() throws Exception {
+  void readsRecordedState() throws Exception {
     if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
       Files.write(GOLDEN, someState());
     }
     byte[] golden = Files.readAllBytes(GOLDEN);
-    // While this is still the format that is written.
+    // As long as the schema has not changed.
     EvaluationOperator operator = new EvaluationOperator(golden("reader").config(), true);
     assertArrayEquals(golden, OperatorStates.readAndWritten(operator, golden));
   }

@@ -1,6 +1,6 @@
 package io.millrace.jobs.evaluation;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
@@ -12,23 +12,20 @@ import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.TrainingMetrics;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** An evaluator with what it emits. */
-public final class EvaluatorRun implements AutoCloseable {
-  public final List<Promotion> promotions = new ArrayList<>();
+/** An evaluator and the records that it emits. */
+final class EvaluatorRun implements AutoCloseable {
+  final List<Promotion> promotions = new ArrayList<>();
   final List<TrainingMetrics> metrics = new ArrayList<>();
   private final EvaluationFixture fixture;
   private final Judge judge;
@@ -37,9 +34,9 @@ public final class EvaluatorRun implements AutoCloseable {
   private final HeldOutTokens heldOut;
   private VersionMeasurer measurer;
   private RewardScorer rewards;
-  public Evaluator evaluator;
+  Evaluator evaluator;
 
-  public EvaluatorRun(EvaluationFixture fixture, Judge judge) throws IOException {
+  EvaluatorRun(EvaluationFixture fixture, Judge judge) throws IOException {
     this.fixture = fixture;
     MillraceConfig config = fixture.config();
     this.judge = judge;
@@ -74,16 +71,16 @@ public final class EvaluatorRun implements AutoCloseable {
             batch,
             config.model().seed());
     rewards = new RewardScorer(new RewardModels(backend, settings.checkpoints()), heldOut, batch);
-    var bench =
-        new VersionComparison.Bench(
+    BatchedJudge batched =
+        new BatchedJudge(
             judge, heldOut.questions(), reference.template(), PiecewiseReward.defaults(), batch);
     evaluator =
         new Evaluator(
             config.model().name(),
             measurer,
             rewards,
-            bench,
-            new VersionVerdicts(config.section(EvaluationSection.class), bench),
+            batched,
+            new VersionVerdicts(config.section(EvaluationSection.class), batched),
             new Evaluator.Outlet() {
               @Override
               public void emit(Promotion promotion) {
@@ -113,41 +110,38 @@ public final class EvaluatorRun implements AutoCloseable {
     return this;
   }
 
-  /** Everything there is to do. */
-  public EvaluatorRun finish() throws Exception {
-    while (evaluator.advance(true)) {}
+  /** Evaluates until nothing is left to do. */
+  EvaluatorRun finish() throws Exception {
+    while (evaluator.evaluateNext(true)) {}
     return this;
   }
 
-  /** The same, dying after every piece. */
+  /** Evaluates likewise, and continues from the state in a new evaluator after every step. */
   int finishDying() throws Exception {
     int deaths = 0;
-    while (evaluator.advance(true)) {
+    while (evaluator.evaluateNext(true)) {
       byte[] state = state();
       measurer.close();
       rewards.close();
       begin();
-      evaluator.read(new DataInputStream(new ByteArrayInputStream(state)));
-      assertEquals(state.length, state().length);
+      evaluator.read(StateReader.of(state));
+      assertArrayEquals(state, state());
       deaths++;
     }
     return deaths;
   }
 
-  /** As the operator writes it, format number and digest included. */
+  /** The state as the operator writes it, with the digest of the held-out data. */
   byte[] stateOfOperator() throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(bytes);
-    out.writeInt(1);
-    StateIo.writeText(out, heldOut.digest());
-    evaluator.write(out);
-    return bytes.toByteArray();
+    return StateWriter.toBytes(
+        out -> {
+          out.write(new EvaluationOperator.State(heldOut.digest()));
+          evaluator.write(out);
+        });
   }
 
   private byte[] state() throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    evaluator.write(new DataOutputStream(bytes));
-    return bytes.toByteArray();
+    return StateWriter.toBytes(evaluator::write);
   }
 
   List<String> verdicts() {
@@ -156,7 +150,8 @@ public final class EvaluatorRun implements AutoCloseable {
         .toList();
   }
 
-  Map<String, Double> figures(long version) {
+  /** The metrics of a version's verdict. */
+  Map<String, Double> metrics(long version) {
     return metrics.stream()
         .filter(record -> record.getStep() == version)
         .filter(record -> record.getMetrics().containsKey("verdict"))

@@ -85,13 +85,13 @@ class EvaluatorTest {
   }
 
   @Test
-  void everyFigureIsThere() throws Exception {
+  void everyMetricIsThere() throws Exception {
     try (EvaluatorRun run = new EvaluatorRun(fixture, rewardModels())) {
       run.offerRewardModels(1).offer(1, 2, 3).finish();
-      Map<String, Double> first = run.figures(1);
+      Map<String, Double> first = run.metrics(1);
       assertFalse(first.containsKey("win_rate/first/mean"));
       assertEquals(1, first.get("verdict"));
-      Map<String, Double> third = run.figures(3);
+      Map<String, Double> third = run.metrics(3);
       for (String name :
           List.of(
               "version",
@@ -126,7 +126,7 @@ class EvaluatorTest {
       Map<String, Double> rewardModel =
           run.metrics.stream()
               .map(TrainingMetrics::getMetrics)
-              .filter(figures -> figures.containsKey("reward_model/safety/accuracy/all"))
+              .filter(metrics -> metrics.containsKey("reward_model/safety/accuracy/all"))
               .findFirst()
               .orElseThrow();
       assertEquals(100.0, rewardModel.get("reward_model/safety/judgments"));
@@ -141,7 +141,7 @@ class EvaluatorTest {
       reference.setUri(fixture.config().model().initial());
       run.evaluator.queue().offer(reference);
       run.offerRewardModels(1).finish();
-      assertEquals(0, run.figures(1).get("kl"));
+      assertEquals(0, run.metrics(1).get("kl"));
     }
   }
 
@@ -231,7 +231,7 @@ class EvaluatorTest {
       assertEquals("HOLD 4: serve 3", run.verdicts().get(3));
     }
     try (EvaluatorRun again = new EvaluatorRun(fixture, judge)) {
-      again.evaluator.goOnFrom(PromotionChain.of(before));
+      again.evaluator.continueFrom(PromotionChain.of(before));
       again.offerRewardModels(1).offer(1, 2, 3, 4, 5).finish();
       assertEquals(List.of("PROMOTE 5: serve 5"), again.verdicts());
       assertEquals(straight, again.promotions);
@@ -243,7 +243,7 @@ class EvaluatorTest {
     }
     // Of a compacted topic the last record is left.
     try (EvaluatorRun compacted = new EvaluatorRun(fixture, new Stubborn())) {
-      compacted.evaluator.goOnFrom(PromotionChain.of(List.of(before.getLast())));
+      compacted.evaluator.continueFrom(PromotionChain.of(List.of(before.getLast())));
       compacted.offerRewardModels(1).offer(1, 2, 3, 4, 5).finish();
       assertEquals(List.of("PROMOTE 5: serve 5"), compacted.verdicts());
       assertEquals(straight, compacted.promotions);
@@ -263,8 +263,8 @@ class EvaluatorTest {
                 promotion(Verdict.ROLL_BACK, 5, 3),
                 promotion(Verdict.HOLD, 6, 3)));
     assertEquals(6, chain.judged());
-    assertEquals(3, chain.current().orElseThrow().number());
-    assertEquals(2, chain.before().orElseThrow().number());
+    assertEquals(3, chain.current().orElseThrow().version());
+    assertEquals(2, chain.before().orElseThrow().version());
   }
 
   private static Promotion promotion(Verdict verdict, long evaluated, long serve) {

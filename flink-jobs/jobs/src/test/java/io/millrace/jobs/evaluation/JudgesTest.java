@@ -95,10 +95,10 @@ class JudgesTest {
                       new Answer("yes", Double.NaN, false),
                       new Answer("no", Double.NaN, false)))));
     }
-    assertRefused("evaluation.judge-options: word must be given", "evaluation.judge=" + name);
+    assertRefused("evaluation.judge-options: word is missing", "evaluation.judge=" + name);
     assertRefused("no.such.Judge is neither reward-model", "evaluation.judge=no.such.Judge");
-    assertRefused("is no io.millrace.model.evaluation.Judge", "evaluation.judge=java.lang.String");
-    assertRefused("there is no option tie", "evaluation.judge-options.tie=1");
+    assertRefused("does not implement io.millrace.model.evaluation.Judge", "evaluation.judge=java.lang.String");
+    assertRefused("unknown option tie", "evaluation.judge-options.tie=1");
   }
 
   private static void assertRefused(String message, String... settings) {

@@ -161,7 +161,7 @@ class FarCheckpointsTest {
     Files.delete(weights);
     AnnouncementCheck<PolicyCheckpoint> later = AnnouncementCheck.policies(fresh());
     later.open();
-    assertRefused("model.safetensors is not there", later, good);
+    assertRefused("model.safetensors is missing", later, good);
   }
 
   /** The same configuration with an empty cache. */

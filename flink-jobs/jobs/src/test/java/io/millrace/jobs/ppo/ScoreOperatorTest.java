@@ -16,7 +16,6 @@ import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
-import io.millrace.model.training.StateIo;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
@@ -24,8 +23,6 @@ import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.state.StateWriter;
-import io.millrace.schemas.wire.SingleObject;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -342,31 +339,6 @@ class ScoreOperatorTest {
       run.announce(SECOND).announce(FIRST).feed(0, 9).end();
       straight.announce(SECOND).feed(0, 9).end();
       assertEquals(straight.emitted, run.emitted);
-    }
-  }
-
-  private static void writeRollouts(DataOutputStream out, int from, int to) throws IOException {
-    out.writeInt(to - from);
-    for (int i = from; i < to; i++) {
-      StateIo.writeBytes(out, SingleObject.of(Rollout.class).encode(rollout(i)));
-    }
-  }
-
-  private static void writeAnnouncements(DataOutputStream out, List<RewardCheckpoint> checkpoints)
-      throws IOException {
-    out.writeInt(checkpoints.size());
-    for (RewardCheckpoint checkpoint : checkpoints) {
-      StateIo.writeBytes(out, SingleObject.of(RewardCheckpoint.class).encode(checkpoint));
-    }
-  }
-
-  /** That a state with the first reward models and some rollouts ends as if it had never been. */
-  private static void assertGoesOn(byte[] state, int taken) throws Exception {
-    try (Run resumed = new Run(false, OperatorStates.of(state));
-        Run straight = new Run(false, null)) {
-      resumed.feed(taken, 9).end();
-      straight.announce(FIRST).feed(0, 9).end();
-      assertEquals(straight.emitted, resumed.emitted);
     }
   }
 }

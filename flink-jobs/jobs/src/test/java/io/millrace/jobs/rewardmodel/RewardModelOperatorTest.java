@@ -46,10 +46,8 @@ class RewardModelOperatorTest {
   private static final Duration LATENCY = Duration.ofMillis(1500);
   private static final Clock CLOCK = Clock.fixed(TestJudgments.TIME.plus(LATENCY), ZoneOffset.UTC);
 
-  /** Each written once, when its format was new. */
-  private static final Path FIRST = Path.of("src/test/resources/golden-state/reward-model-1.bin");
-
-  private static final Path SECOND = Path.of("src/test/resources/golden-state/reward-model-2.bin");
+  /** A recorded state; see {@link #readsRecordedState}. */
+  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/reward-model.bin");
 
   @TempDir private static Path directory;
   private static EmbeddedBroker broker;
@@ -90,7 +88,7 @@ class RewardModelOperatorTest {
     "reward-model.safety.schedule-judgments=300",
   };
 
-  /** Mixed, and kept back in a shuffle buffer of that size. */
+  /** The mix, with a shuffle buffer of this size. */
   private static String[] shuffled(int buffer) {
     String[] settings = Arrays.copyOf(MIXED, MIXED.length + 1);
     settings[MIXED.length] = "reward-model.shuffle-buffer=" + buffer;
@@ -173,7 +171,7 @@ class RewardModelOperatorTest {
   }
 
   @Test
-  void replayedJudgmentsCountInNoFigure() throws Exception {
+  void replayedJudgmentsCountInNoMetric() throws Exception {
     try (Run run = new Run(config("replay", MIXED), Objective.SAFETY)) {
       run.feed(judgments(200, Objective.SAFETY, true)).end();
       double fresh = 0;
@@ -191,7 +189,7 @@ class RewardModelOperatorTest {
       assertEquals(400, summary.get("safety_labels/count"));
       double binned =
           summary.entrySet().stream()
-              .filter(figure -> figure.getKey().matches("calibration/bin\\d/judgments"))
+              .filter(metric -> metric.getKey().matches("calibration/bin\\d/judgments"))
               .mapToDouble(Map.Entry::getValue)
               .sum();
       assertEquals(200, binned);
@@ -199,8 +197,8 @@ class RewardModelOperatorTest {
   }
 
   @Test
-  void heldOutFiguresAreInMetricsSummaryAndManifest() throws Exception {
-    try (Run run = new Run(config("figures", "ppo.safety-threshold=0.6"), Objective.SAFETY)) {
+  void heldOutMetricsAreInMetricsSummaryAndManifest() throws Exception {
+    try (Run run = new Run(config("metrics", "ppo.safety-threshold=0.6"), Objective.SAFETY)) {
       run.feed(judgments(100, Objective.SAFETY, true)).end();
       Map<String, Double> first = run.metrics.getFirst().getMetrics();
       assertEquals(0.5, first.get("accuracy/all"), "a fresh model cannot tell");
@@ -212,18 +210,18 @@ class RewardModelOperatorTest {
       assertTrue(summary.get("margin/all") > 0.1, summary.toString());
       assertTrue(summary.get("calibration/brier") < 0.24, summary.toString());
       assertTrue(summary.containsKey("safety_labels/recall"), summary.toString());
-      for (String figure : summary.keySet()) {
+      for (String name : summary.keySet()) {
         assertTrue(
-            run.metrics.getLast().getMetrics().containsKey(figure)
-                || List.of("version", "updates").contains(figure),
-            figure);
+            run.metrics.getLast().getMetrics().containsKey(name)
+                || List.of("version", "updates").contains(name),
+            name);
       }
       String manifest =
           Files.readString(
-              directory.resolve("figures/reward-model-safety/.staging/v000002/millrace.json"));
-      for (String figure :
+              directory.resolve("metrics/reward-model-safety/.staging/v000002/millrace.json"));
+      for (String name :
           List.of("calibration/brier", "margin/all", "safety_labels/precision", "accuracy/all")) {
-        assertTrue(summary.containsKey(figure) && manifest.contains(figure), figure);
+        assertTrue(summary.containsKey(name) && manifest.contains(name), name);
       }
     }
   }
@@ -313,7 +311,7 @@ class RewardModelOperatorTest {
       assertEquals(5, summary.get("updates"));
       double binned =
           summary.entrySet().stream()
-              .filter(figure -> figure.getKey().matches("calibration/bin\\d/judgments"))
+              .filter(metric -> metric.getKey().matches("calibration/bin\\d/judgments"))
               .mapToDouble(Map.Entry::getValue)
               .sum();
       assertEquals(20, binned);
@@ -336,7 +334,7 @@ class RewardModelOperatorTest {
     }
   }
 
-  /** Everything there can be in a state: an inbox, buffers, queues, labels. */
+  /** A state with all parts: inbox, shuffle buffer, queues, replay buffers, labels. */
   private static OperatorSubtaskState someState() throws Exception {
     try (Run run = new Run(config("golden-writer", shuffled(20)), Objective.SAFETY)) {
       run.feed(judgments(101, Objective.SAFETY, true));
@@ -344,33 +342,27 @@ class RewardModelOperatorTest {
     }
   }
 
-  private static void assertGoesOn(String store, String[] settings, byte[] state) throws Exception {
-    try (Run run = new Run(config(store, settings), Objective.SAFETY, OperatorStates.of(state))) {
+  /**
+   * Later versions of the operator must read this state. A run with {@code
+   * -Dmillrace.write-docs=true} records the file if it is missing.
+   */
+  @Test
+  void readsRecordedState() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
+      Files.write(GOLDEN, OperatorStates.bytes(someState()));
+    }
+    byte[] golden = Files.readAllBytes(GOLDEN);
+    MillraceConfig config = config("golden", shuffled(20));
+    try (Run run = new Run(config, Objective.SAFETY, OperatorStates.of(golden))) {
       run.end();
       assertEquals(101, run.summary().get("learned"));
       assertEquals(202, run.summary().get("safety_labels/count"));
       assertEquals(run.summary().get("version"), run.published.lastKey().doubleValue());
     }
-  }
-
-  /**
-   * A state that an earlier version wrote is read for ever. Write a new format's file with {@code
-   * -Dmillrace.write-docs=true}; one that is there is never written again.
-   */
-  @Test
-  void readsTheStatesOfItsFormats() throws Exception {
-    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(SECOND)) {
-      Files.write(SECOND, OperatorStates.bytes(someState()));
-    }
-    assertGoesOn("first", MIXED, Files.readAllBytes(FIRST));
-    byte[] second = Files.readAllBytes(SECOND);
-    assertGoesOn("second", shuffled(20), second);
-    // While this is still the format that is written.
-    assertArrayEquals(
-        second,
-        OperatorStates.readAndWritten(
-            new RewardModelOperator(
-                InitialModel.ensure(config("again", shuffled(20))), Objective.SAFETY, CLOCK),
-            second));
+    // As long as the schema has not changed.
+    RewardModelOperator operator =
+        new RewardModelOperator(
+            InitialModel.ensure(config("again", shuffled(20))), Objective.SAFETY, CLOCK);
+    assertArrayEquals(golden, OperatorStates.readAndWritten(operator, golden));
   }
 }

@@ -11,19 +11,19 @@ import java.time.Instant;
 import java.util.List;
 
 /** Judgments for tests: short, and with something to be learned from them. */
-public final class TestJudgments {
+final class TestJudgments {
 
-  public static final Instant TIME = Instant.ofEpochMilli(1_700_000_000_000L);
+  static final Instant TIME = Instant.ofEpochMilli(1_700_000_000_000L);
 
   private TestJudgments() {}
 
   /** Without safety labels. */
-  public static Judgment of(String id, Objective objective, String source) {
+  static Judgment of(String id, Objective objective, String source) {
     return of(id, objective, source, null, null);
   }
 
   /** "Yes" is preferred to "No": it is A for even hashes of the id, B for odd ones. */
-  public static Judgment of(
+  static Judgment of(
       String id, Objective objective, String source, Boolean yesUnsafe, Boolean noUnsafe) {
     JudgedResponse yes = new JudgedResponse("Yes, do.", null, null, yesUnsafe);
     JudgedResponse no = new JudgedResponse("No.", null, null, noUnsafe);

@@ -93,7 +93,7 @@ class SafetyClassifiersTest {
             + " jars to it)",
         refusal("=com.example.Gone"));
     assertEquals(
-        "ppo.safety-classifier java.lang.String is no io.millrace.jobs.safety.SafetyClassifier",
+        "ppo.safety-classifier java.lang.String does not implement io.millrace.jobs.safety.SafetyClassifier",
         refusal("=java.lang.String"));
     String it = Private.class.getName();
     assertEquals(
@@ -107,7 +107,7 @@ class SafetyClassifiersTest {
     assertEquals(
         "ppo.safety-classifier "
             + broken
-            + " cannot be made: java.lang.IllegalStateException: no model file",
+            + " cannot be created: java.lang.IllegalStateException: no model file",
         refusal("=" + broken));
   }
 
@@ -119,7 +119,7 @@ class SafetyClassifiersTest {
             + " separated by commas",
         refusal(keywords));
     assertEquals(
-        "ppo.safety-classifier-options: there is no option words; there is keywords",
+        "ppo.safety-classifier-options: unknown option words; the only option is keywords",
         refusal(keywords, "-options.words=bomb"));
     assertEquals(
         List.of("ppo.safety-classifier-options are given without a safety-classifier"),

@@ -21,16 +21,27 @@ public final class LatestRewardModels implements SharedState {
 
   private record State(@Nullable ModelRef helpfulness, @Nullable ModelRef safety) {}
 
-  /** Takes an announcement. */
-  public void offer(RewardCheckpoint announced) {
-    offer(announced.getObjective(), ModelRef.of(announced));
+  /**
+   * Takes an announcement.
+   *
+   * @return whether it is the latest of its objective now
+   */
+  public boolean offer(RewardCheckpoint announced) {
+    return offer(announced.getObjective(), ModelRef.of(announced));
   }
 
-  /** Takes a published version. */
-  public void offer(Objective objective, ModelRef model) {
-    if (!model.isRetired()) {
-      latest.merge(objective, model, (known, next) -> next.replaces(known) ? next : known);
+  /**
+   * Takes a published version.
+   *
+   * @return whether it is the latest of its objective now
+   */
+  public boolean offer(Objective objective, ModelRef model) {
+    ModelRef known = latest.get(objective);
+    if (known == null ? model.isRetired() : !model.replaces(known)) {
+      return false;
     }
+    latest.put(objective, model);
+    return true;
   }
 
   /** Both models, once both are announced. */

@@ -7,15 +7,15 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * distinct-n (after Li et al., arXiv 1510.03055): how many different n-grams a policy's responses
- * have, by all that they have. Words are runs of letters, digits and apostrophes, in any case; no
- * n-gram crosses from one response to the next.
+ * distinct-n (after Li et al., arXiv 1510.03055): different n-grams divided by all n-grams of a
+ * policy's responses. Words are runs of letters, digits and apostrophes, in lower case. N-grams do
+ * not cross responses.
  */
 public final class Diversity {
 
   private Diversity() {}
 
-  /** Distinct n-grams by n-grams, in (0, 1]; 0 where no response has n words. */
+  /** Share of different n-grams, in (0, 1]; 0 if no response has n words. */
   public static double distinct(List<String> responses, int n) {
     if (n < 1) {
       throw new IllegalArgumentException("n must be at least 1, not " + n);

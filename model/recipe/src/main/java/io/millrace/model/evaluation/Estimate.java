@@ -1,21 +1,22 @@
 package io.millrace.model.evaluation;
 
 /**
- * A mean and how far it may be off.
+ * The mean of a sample and its standard error.
  *
- * @param mean of the sample
- * @param standardError s/√n with the sample's own s (n − 1 degrees of freedom); 0 for one value
+ * @param standardError s/√n with the sample standard deviation s (n − 1 degrees of freedom); 0 for
+ *     one value
  */
 public record Estimate(double mean, double standardError) {
 
   /**
    * The estimate from a sample.
    *
-   * @param values one at least
+   * @param values at least one
+   * @throws IllegalArgumentException if there are none
    */
   public static Estimate of(float[] values) {
     if (values.length == 0) {
-      throw new IllegalArgumentException("no values to take the mean of");
+      throw new IllegalArgumentException("the mean needs at least one value");
     }
     double sum = 0;
     for (float value : values) {

@@ -6,31 +6,31 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Whether a policy version may be served. A judge's preference alone does not suffice: a policy
- * that was optimised against the judge pleases it whatever it says. The limits are of what such a
- * policy gives up: closeness to the reference and to people's own answers, usual lengths, variety,
- * ends of its own (Gao et al., arXiv 2210.10760; Singhal et al., arXiv 2310.03716).
+ * Decides whether a policy version may be served. A judge's preference is not enough, since a
+ * policy can be over-optimised against its judge. Such a policy drifts from the reference, loses
+ * perplexity on people's answers, changes its response length, repeats itself, or does not stop (Gao
+ * et al., arXiv 2210.10760; Singhal et al., arXiv 2310.03716). The limits bound these metrics.
  *
- * <p>A figure that was not measured breaks no limit.
+ * <p>A metric that was not measured (NaN) breaks no limit.
  */
 public record Gate(Limits limits) {
 
   private static final double EVEN = 0.5;
 
   /**
-   * What a version must keep to.
+   * Limits for a version. Ratios are the version's metric divided by the baseline's.
    *
-   * @param winRate the low end of its interval against the promoted version must be above this
-   * @param safetyTolerance by which the violation share may exceed the promoted version's
-   * @param refusalTolerance by which the false refusal share may exceed it
-   * @param safetyViolations at most
-   * @param falseRefusals at most
-   * @param kl at most, nats per response
-   * @param perplexityRatio at most, by the baseline's
-   * @param minLengthRatio at least, by the baseline's
-   * @param maxLengthRatio at most
-   * @param distinctRatio of unigrams and of bigrams at least
-   * @param truncated at most
+   * @param winRate the interval of the win rate against the promoted version must be above this
+   * @param safetyTolerance the violation share may exceed the promoted version's by this
+   * @param refusalTolerance the false refusal share may exceed the promoted version's by this
+   * @param safetyViolations maximum violation share
+   * @param falseRefusals maximum false refusal share
+   * @param kl maximum KL, nats per response
+   * @param perplexityRatio maximum ratio of perplexities
+   * @param minLengthRatio minimum ratio of mean response lengths
+   * @param maxLengthRatio maximum ratio of mean response lengths
+   * @param distinctRatio minimum ratio of distinct unigrams and of distinct bigrams
+   * @param truncated maximum share of truncated responses
    */
   public record Limits(
       double winRate,
@@ -45,8 +45,8 @@ public record Gate(Limits limits) {
       double distinctRatio,
       double truncated) {}
 
-  /** What speaks against a version whatever it is compared with, in words; empty for nothing. */
-  public List<String> absolute(VersionFigures version) {
+  /** The absolute limits that a version breaks, in words. */
+  public List<String> absolute(VersionMetrics version) {
     List<String> reasons = new ArrayList<>();
     above(reasons, "KL to the reference in nats per response", version.kl(), limits.kl());
     above(reasons, "share of truncated responses", version.truncated(), limits.truncated());
@@ -55,32 +55,32 @@ public record Gate(Limits limits) {
     return reasons;
   }
 
-  /** What speaks against a version beside the baseline, from which ratios are taken. */
-  public List<String> besideBaseline(VersionFigures version, VersionFigures baseline) {
+  /** The limits on ratios to the baseline that a version breaks, in words. */
+  public List<String> besideBaseline(VersionMetrics version, VersionMetrics baseline) {
     List<String> reasons = new ArrayList<>();
     above(
         reasons,
-        "perplexity by the baseline's",
+        "perplexity ratio to the baseline",
         version.perplexity() / baseline.perplexity(),
         limits.perplexityRatio());
     double length = version.responseTokens() / baseline.responseTokens();
-    above(reasons, "response length by the baseline's", length, limits.maxLengthRatio());
-    below(reasons, "response length by the baseline's", length, limits.minLengthRatio());
+    above(reasons, "response length ratio to the baseline", length, limits.maxLengthRatio());
+    below(reasons, "response length ratio to the baseline", length, limits.minLengthRatio());
     below(
         reasons,
-        "distinct unigrams by the baseline's",
+        "distinct unigram ratio to the baseline",
         version.distinct1() / baseline.distinct1(),
         limits.distinctRatio());
     below(
         reasons,
-        "distinct bigrams by the baseline's",
+        "distinct bigram ratio to the baseline",
         version.distinct2() / baseline.distinct2(),
         limits.distinctRatio());
     return reasons;
   }
 
-  /** What speaks against a version beside the one that is, or was, served. */
-  public List<String> besidePromoted(VersionFigures version, VersionFigures promoted) {
+  /** The limits relative to a promoted version that a version breaks, in words. */
+  public List<String> besidePromoted(VersionMetrics version, VersionMetrics promoted) {
     List<String> reasons = new ArrayList<>();
     above(
         reasons,
@@ -95,25 +95,25 @@ public record Gate(Limits limits) {
     return reasons;
   }
 
-  /** Whether a version is not good enough beside the promoted one. */
+  /** The limit on the win rate against the promoted version, in words if it is broken. */
   public List<String> winRate(Interval against) {
     List<String> reasons = new ArrayList<>();
     if (!(against.low() > limits.winRate())) {
       reasons.add(
           text(
-              "win rate against the promoted version is from %.3f, not above %.3f",
+              "win rate against the promoted version may be as low as %.3f, which is not above %.3f",
               against.low(), limits.winRate()));
     }
     return reasons;
   }
 
-  /** Whether the version that is served proves worse than the one served before it. */
+  /** A reason, in words, if the served version is worse than the version before it. */
   public List<String> worse(Interval against) {
     List<String> reasons = new ArrayList<>();
     if (against.high() < EVEN) {
       reasons.add(
           text(
-              "win rate against the version before is at most %.3f, below a half", against.high()));
+              "win rate against the version before is at most %.3f, which is below 0.5", against.high()));
     }
     return reasons;
   }

@@ -9,24 +9,25 @@ import java.util.Optional;
 /**
  * Compares two responses to one prompt.
  *
- * <p>An implementation has a public constructor without parameters and is used by one thread. Where
- * it cannot judge it throws an {@link IOException}: the version is then held, with the message as
- * the reason, and the job goes on.
+ * <p>An implementation needs a public constructor without parameters. One thread uses it. If it
+ * cannot judge, it throws an {@link IOException}: the job then holds the version, with the message
+ * as the reason, and continues.
  */
 public interface Judge extends AutoCloseable {
 
-  /** What a judge says of two responses. */
+  /** A judge's choice between two responses. */
   enum Choice {
-    /** The first is better. */
+    /** The first response is better. */
     A,
-    /** The second is better. */
+    /** The second response is better. */
     B,
-    /** Neither is. */
+    /** Neither response is better. */
     TIE;
 
     /**
-     * The choice by how much the first is better.
+     * The choice by the difference of two scores.
      *
+     * @param difference score of the first response minus score of the second
      * @param tieMargin a difference of at most this is a tie
      */
     public static Choice of(double difference, double tieMargin) {
@@ -36,7 +37,7 @@ public interface Judge extends AutoCloseable {
       return difference > 0 ? A : B;
     }
 
-    /** The same, of the two in the other order. */
+    /** The choice for the responses in the other order. */
     public Choice swapped() {
       return switch (this) {
         case A -> B;
@@ -60,10 +61,10 @@ public interface Judge extends AutoCloseable {
   }
 
   /**
-   * A response, with what the reward models say of it.
+   * A response with its scores.
    *
-   * @param combined the piecewise score LOGIT(R_c); NaN where there are no reward models
-   * @param unsafe whether R_s is below the threshold; false where there are no reward models
+   * @param combined the piecewise score LOGIT(R_c); NaN without reward models
+   * @param unsafe whether R_s is below the threshold; false without reward models
    */
   record Answer(String text, double combined, boolean unsafe) {}
 
@@ -74,41 +75,42 @@ public interface Judge extends AutoCloseable {
   record Response(Question question, Answer answer) {}
 
   /**
-   * What a judge says of one response; empty where it does not tell.
+   * A judge's labels of one response; empty if the judge gives none.
    *
    * @param violation whether the response is unsafe
-   * @param refusal whether it refuses to do what was asked
+   * @param refusal whether the response refuses the request
    */
   record Labels(Optional<Boolean> violation, Optional<Boolean> refusal) {
 
-    /** The judge says nothing. */
+    /** No labels. */
     public static final Labels NONE = new Labels(Optional.empty(), Optional.empty());
   }
 
   /**
-   * Takes its options, once, before anything else is asked; also where a job is submitted, so that
-   * mistakes are told there.
+   * Sets the options. It is called once, before all other methods; also when a job is submitted, to
+   * find mistakes early.
    *
-   * @param options those of {@code evaluation.judge-options}
-   * @throws IllegalArgumentException naming the option that is missing, unknown or bad
+   * @param options {@code evaluation.judge-options}
+   * @throws IllegalArgumentException with the name of a missing, unknown or bad option
    */
   void configure(Map<String, String> options);
 
   /**
-   * One choice for each comparison, in order.
+   * Chooses in each comparison.
    *
-   * @throws IOException if it cannot judge
+   * @return one choice for each comparison, in order
+   * @throws IOException if the judge cannot judge
    */
   List<Choice> compare(List<Comparison> comparisons) throws IOException, InterruptedException;
 
-  /** What it says of single responses, in order; nothing unless overridden. */
+  /** Labels of single responses, in order; none unless overridden. */
   default List<Labels> label(List<Response> responses) throws IOException, InterruptedException {
     return responses.stream().map(_ -> Labels.NONE).toList();
   }
 
   /**
-   * Whether it goes by the reward models' scores: it is then asked only when both reward models are
-   * there, and asked again about what is served when they change.
+   * Whether the judge needs the reward models' scores. The job then waits for both reward models, and
+   * asks again about the served version when they change.
    */
   default boolean needsRewardModels() {
     return false;

@@ -5,7 +5,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 
-/** A judge's options, read one after another; what is left over is unknown. */
+/** Reads a judge's options one by one. Options that were not read are unknown. */
 public final class JudgeOptions {
 
   private final Map<String, String> left;
@@ -24,7 +24,7 @@ public final class JudgeOptions {
   public String required(String key) {
     String value = text(key, "");
     if (value.isEmpty()) {
-      throw new IllegalArgumentException(key + " must be given");
+      throw new IllegalArgumentException(key + " is missing");
     }
     return value;
   }
@@ -37,9 +37,9 @@ public final class JudgeOptions {
         return value;
       }
     } catch (NumberFormatException e) {
-      // Told below, with what stood there.
+      // Reported below, with the value.
     }
-    throw new IllegalArgumentException(key + " must be a number from 0, not '" + text + "'");
+    throw new IllegalArgumentException(key + " must be a number of at least 0, not '" + text + "'");
   }
 
   public int count(String key, int fallback, int least) {
@@ -50,13 +50,13 @@ public final class JudgeOptions {
         return value;
       }
     } catch (NumberFormatException e) {
-      // Told below, with what stood there.
+      // Reported below, with the value.
     }
     throw new IllegalArgumentException(
-        "%s must be a whole number from %d, not '%s'".formatted(key, least, text));
+        "%s must be a whole number of at least %d, not '%s'".formatted(key, least, text));
   }
 
-  /** In seconds. */
+  /** A number of seconds. */
   public Duration seconds(String key, double fallback) {
     return Duration.ofMillis(Math.round(1000 * notNegative(key, fallback)));
   }
@@ -80,12 +80,16 @@ public final class JudgeOptions {
         return uri;
       }
     } catch (IllegalArgumentException e) {
-      // Told below, with what stood there.
+      // Reported below, with the value.
     }
     throw new IllegalArgumentException(key + " must be like https://host/v1, not '" + text + "'");
   }
 
-  /** Called when every option was read. */
+  /**
+   * Checks, after all options are read, that there is no other option.
+   *
+   * @throws IllegalArgumentException with the first unknown option, by name
+   */
   public void end() {
     left.keySet().stream()
         .sorted()
@@ -93,7 +97,7 @@ public final class JudgeOptions {
         .ifPresent(
             key -> {
               throw new IllegalArgumentException(
-                  "there is no option %s; there are %s".formatted(key, known));
+                  "unknown option %s; options: %s".formatted(key, known));
             });
   }
 }

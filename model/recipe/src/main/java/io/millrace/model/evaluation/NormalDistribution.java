@@ -30,7 +30,7 @@ final class NormalDistribution {
   }
 
   /**
-   * The z that lies, with its opposite, around this share of the distribution: 1.96 for 0.95.
+   * The z with P(−z &lt; Z &lt; z) = share: 1.96 for 0.95.
    *
    * @param share in (0, 1)
    */

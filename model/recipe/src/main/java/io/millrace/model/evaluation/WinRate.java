@@ -1,30 +1,30 @@
 package io.millrace.model.evaluation;
 
 /**
- * How often one policy's response is preferred to another's, prompt by prompt.
+ * How often one policy's response is preferred to another policy's response.
  *
- * @param wins prompts whose response is better
- * @param ties prompts whose responses are as good as each other
- * @param losses prompts whose response is worse
+ * @param wins prompts with a better response
+ * @param ties prompts with equally good responses
+ * @param losses prompts with a worse response
  */
 public record WinRate(int wins, int ties, int losses) {
 
   public WinRate {
     if (wins < 0 || ties < 0 || losses < 0 || wins + ties + losses == 0) {
       throw new IllegalArgumentException(
-          "a win rate needs a comparison at least, not %d wins, %d ties, %d losses"
+          "a win rate needs at least one comparison, not %d wins, %d ties and %d losses"
               .formatted(wins, ties, losses));
     }
   }
 
-  /** Where the true rate lies, with some confidence. */
+  /** A confidence interval of the true rate. */
   public record Interval(double low, double high) {}
 
   public int comparisons() {
     return wins + ties + losses;
   }
 
-  /** Wins by comparisons, a tie being half a win. */
+  /** (wins + ties / 2) / comparisons. */
   public double mean() {
     return (wins + ties / 2.0) / comparisons();
   }
@@ -32,8 +32,8 @@ public record WinRate(int wins, int ties, int losses) {
   /**
    * Wilson's score interval (Probable Inference, the Law of Succession, and Statistical Inference,
    * Journal of the American Statistical Association 22, 1927) of {@link #mean} p over n
-   * comparisons: (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n). A tie varies less than a win or
-   * a loss, so with ties the interval is wider than it need be, never narrower.
+   * comparisons: (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n). Ties have less variance than
+   * wins and losses, so with ties the interval is conservative.
    *
    * @param confidence in (0, 1), such as 0.95
    */

@@ -1,35 +1,45 @@
 package io.millrace.model.reward;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
+import java.util.Arrays;
 
 /**
- * Counts how often a reward model agrees with the annotators, and by how much, by rating (as Llama
- * 2 reports it, arXiv 2307.09288, section 3.2.2, table 8), and how {@linkplain Reliability
- * reliable} its probabilities are. Score a judgment before learning from it, and all of it is
- * held-out. Ratings are ordinals as in {@link Margin}.
+ * Counts how often a reward model agrees with the annotators, and with what difference of scores,
+ * by rating (Llama 2, arXiv 2307.09288, section 3.2.2, table 8). It also measures the {@linkplain
+ * Reliability reliability} of the model's probabilities. If every judgment is scored before the
+ * model learns from it, all metrics are held-out. Ratings are ordinals as in {@link Margin}.
  */
 public final class Calibration {
 
-  private final long[] judgments = new long[Margin.RATINGS];
-  private final long[] agreed = new long[Margin.RATINGS];
-  private final long[] ties = new long[Margin.RATINGS];
-  private final double[] differences = new double[Margin.RATINGS];
+  /** By rating, {@code [RATINGS]}. */
+  private final long[] judgments;
+
+  private final long[] agreed;
+  private final long[] ties;
+  private final double[] differences;
   private final Reliability reliability;
 
   public Calibration() {
-    this(new Reliability());
+    this(
+        new State(
+            new long[Margin.RATINGS],
+            new long[Margin.RATINGS],
+            new long[Margin.RATINGS],
+            new double[Margin.RATINGS],
+            new Reliability().state()));
   }
 
-  private Calibration(Reliability reliability) {
-    this.reliability = reliability;
+  private Calibration(State state) {
+    judgments = state.judgments().clone();
+    agreed = state.agreed().clone();
+    ties = state.ties().clone();
+    differences = state.differences().clone();
+    reliability = Reliability.of(state.reliability());
   }
 
   /**
-   * Counts one judgment. Equal scores agree by half, as a coin would: a fresh reward model, whose
-   * head is zero, stands at 0.5 and not at 0.
+   * Counts one judgment. Equal scores count as half an agreement, as a coin would score: a fresh
+   * reward model, whose head is zero, has an accuracy of 0.5.
    *
    * @throws IllegalArgumentException if a score is not finite or the rating is not 0 to 3
    */
@@ -54,26 +64,26 @@ public final class Calibration {
     return sum(judgments);
   }
 
-  /** Share of the judgments of a rating that the model agrees with; NaN where there are none. */
+  /** Share of a rating's judgments that the model agrees with; NaN if there are none. */
   public double accuracy(int rating) {
     int at = Margin.checkRating(rating);
     return (agreed[at] + ties[at] / 2.0) / judgments[at];
   }
 
-  /** Share of all judgments that the model agrees with; NaN where there are none. */
+  /** Share of all judgments that the model agrees with; NaN if there are none. */
   public double accuracy() {
     return (sum(agreed) + sum(ties) / 2.0) / judgments();
   }
 
   /**
-   * Mean of r_c − r_r over the judgments of a rating, which the {@link Margin} asks to grow with
-   * it; NaN where there are none.
+   * Mean of r_c − r_r over the judgments of a rating; NaN if there are none. The {@link Margin}
+   * asks for a larger difference for a stronger rating.
    */
   public double margin(int rating) {
     return differences[Margin.checkRating(rating)] / judgments[rating];
   }
 
-  /** Mean of r_c − r_r over all judgments; NaN where there are none. */
+  /** Mean of r_c − r_r over all judgments; NaN if there are none. */
   public double margin() {
     double sum = 0;
     for (double difference : differences) {
@@ -87,45 +97,47 @@ public final class Calibration {
     return reliability;
   }
 
-  public void write(DataOutput out) throws IOException {
-    for (int rating = 0; rating < Margin.RATINGS; rating++) {
-      out.writeLong(judgments[rating]);
-      out.writeLong(agreed[rating]);
-      out.writeLong(ties[rating]);
-      out.writeDouble(differences[rating]);
-    }
-    reliability.write(out);
-  }
-
   /**
-   * What {@link #write} wrote.
+   * The counts, for {@link #of}. Arrays are by rating, {@code [RATINGS]}.
    *
-   * @throws IOException if it is no such thing
+   * @param differences sums of r_c − r_r
    */
-  public static Calibration read(DataInput in) throws IOException {
-    long[] judgments = new long[Margin.RATINGS];
-    long[] agreed = new long[Margin.RATINGS];
-    long[] ties = new long[Margin.RATINGS];
-    double[] differences = new double[Margin.RATINGS];
-    for (int rating = 0; rating < Margin.RATINGS; rating++) {
-      judgments[rating] = in.readLong();
-      agreed[rating] = in.readLong();
-      ties[rating] = in.readLong();
-      differences[rating] = in.readDouble();
-      if (agreed[rating] < 0
-          || ties[rating] < 0
-          || agreed[rating] > judgments[rating] - ties[rating]) {
-        throw new IOException(
-            "not the state of a calibration: %d agreed and %d ties of %d"
-                .formatted(agreed[rating], ties[rating], judgments[rating]));
+  public record State(
+      long[] judgments,
+      long[] agreed,
+      long[] ties,
+      double[] differences,
+      Reliability.State reliability) {
+
+    public State {
+      Checks.sameLength("judgments by rating", judgments.length, Margin.RATINGS);
+      Checks.sameLength("agreements by rating", agreed.length, Margin.RATINGS);
+      Checks.sameLength("ties by rating", ties.length, Margin.RATINGS);
+      Checks.sameLength("differences by rating", differences.length, Margin.RATINGS);
+      for (int rating = 0; rating < Margin.RATINGS; rating++) {
+        if (Math.min(agreed[rating], ties[rating]) < 0
+            || agreed[rating] > judgments[rating] - ties[rating]) {
+          throw new IllegalArgumentException(
+              "a calibration cannot have agreements %s and ties %s of judgments %s"
+                  .formatted(
+                      Arrays.toString(agreed), Arrays.toString(ties), Arrays.toString(judgments)));
+        }
       }
     }
-    Calibration calibration = new Calibration(Reliability.read(in));
-    System.arraycopy(judgments, 0, calibration.judgments, 0, Margin.RATINGS);
-    System.arraycopy(agreed, 0, calibration.agreed, 0, Margin.RATINGS);
-    System.arraycopy(ties, 0, calibration.ties, 0, Margin.RATINGS);
-    System.arraycopy(differences, 0, calibration.differences, 0, Margin.RATINGS);
-    return calibration;
+  }
+
+  public State state() {
+    return new State(
+        judgments.clone(),
+        agreed.clone(),
+        ties.clone(),
+        differences.clone(),
+        reliability.state());
+  }
+
+  /** A calibration that continues from a state. */
+  public static Calibration of(State state) {
+    return new Calibration(state);
   }
 
   private static long sum(long[] counts) {

@@ -1,8 +1,8 @@
 package io.millrace.model.reward;
 
 /**
- * The margin m(rating) by which the chosen response's score should exceed the rejected one's (Llama
- * 2, arXiv 2307.09288, section 3.2.2, equation 2; the two scales: appendix A.3.3).
+ * The margin m(rating) by which the chosen response's score should exceed the rejected response's
+ * score (Llama 2, arXiv 2307.09288, section 3.2.2, equation 2; the two scales: appendix A.3.3).
  *
  * <p>Ratings are ordinals: 0 significantly better, 1 better, 2 slightly better, 3 negligibly better
  * or unsure.
@@ -15,8 +15,8 @@ public enum Margin {
   /** 3, 2, 1, 0. */
   LARGE(3);
 
-  /** How many ratings there are. */
-  public static final int RATINGS = 4;
+  /** Number of ratings. */
+  static final int RATINGS = 4;
 
   private final double largest;
 
@@ -28,7 +28,7 @@ public enum Margin {
    * m(rating).
    *
    * @param rating ordinal, 0 to 3
-   * @throws IllegalArgumentException for any other
+   * @throws IllegalArgumentException for any other value
    */
   public double of(int rating) {
     return largest * (RATINGS - 1 - checkRating(rating)) / (RATINGS - 1);
@@ -37,7 +37,8 @@ public enum Margin {
   static int checkRating(int rating) {
     if (rating < 0 || rating >= RATINGS) {
       throw new IllegalArgumentException(
-          "a rating is 0 (significantly better) to 3 (negligibly better or unsure), not " + rating);
+          "a rating must be 0 (significantly better) to 3 (negligibly better or unsure), not "
+              + rating);
     }
     return rating;
   }

@@ -1,10 +1,6 @@
 package io.millrace.model.reward;
 
 import io.millrace.model.training.RandomStream;
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -15,28 +11,29 @@ import java.util.SplittableRandom;
 import java.util.TreeMap;
 
 /**
- * Batches that keep the sources' ratio, of records that come in any other one.
+ * Makes batches with a fixed ratio of sources from a stream with any ratio (Llama 2, arXiv
+ * 2307.09288, section 3.2.2, mixes its sources of judgments so).
  *
- * <p>New records wait in a queue for each source. A batch is due as soon as every source has its
- * {@linkplain SourceRatios#quotas quota}, or any has twice its own: what the others then miss is
- * filled up from their replay buffers, each a uniform sample of what was learned from, no record
- * twice in one batch. So
+ * <p>Each source has a queue of new records. A batch is due when every queue holds its {@linkplain
+ * SourceRatios#quotas quota}, or when any queue holds twice its quota. Sources with too few new
+ * records are filled up with replays: records drawn from a uniform sample of those already learned
+ * from, none twice in a batch. This has four consequences:
  *
  * <ul>
- *   <li>every new record is in exactly one batch as a fresh one, and no source is ever held back:
- *       one that brings more than its share makes batches come sooner, with replays of the others;
- *   <li>a stream that has the ratio, but not in every stretch of it, is hardly ever filled up;
- *   <li>a queue holds less than twice its quota and all queues less than two batches, without
- *       back-pressure;
- *   <li>the ratio is exact, except while a source has learned from less than it would have to fill
- *       up: the batch is smaller then.
+ *   <li>Every new record is fresh in exactly one batch. No source is held back: a source above its
+ *       share makes batches come sooner, with replays of the other sources.
+ *   <li>A stream that has the ratio on average needs few replays.
+ *   <li>A queue holds less than twice its quota, and all queues together less than two batches,
+ *       without back-pressure.
+ *   <li>The ratio is exact, except for sources with too few records to replay: their batches are
+ *       smaller.
  * </ul>
  *
- * <p>A source that brings most beside its share, n records in all, makes n / quota batches: to
- * replay the others is the price of a ratio that the stream does not have.
+ * <p>A source that is most above its share, with n records in all, makes n / quota batches. The
+ * replays of the other sources are the price of a ratio that the stream does not have.
  *
- * <p>What a batch draws depends on the seed, the number of the batch and the records so far:
- * written and read, the same records give the same batches.
+ * <p>The draws depend on the seed, the number of the batch and the records so far: after {@link
+ * #restore} the same records give the same batches.
  *
  * @param <T> a record
  */
@@ -53,12 +50,12 @@ public final class MixedBatches<T> {
   /**
    * A batch.
    *
-   * @param fresh learned from for the first time, by source, each in the order they came
-   * @param replayed learned from before
+   * @param fresh records to learn from for the first time: by source, then in order of arrival
+   * @param replayed records that were learned from before
    */
   public record Batch<T>(List<T> fresh, List<T> replayed) {
 
-    /** The fresh ones, then the others. */
+    /** Fresh records, then replayed records. */
     public List<T> all() {
       List<T> all = new ArrayList<>(fresh);
       all.addAll(replayed);
@@ -70,9 +67,9 @@ public final class MixedBatches<T> {
    * Empty queues and buffers.
    *
    * @param batchSize records of a full batch
-   * @param replayCapacity records kept of each source to fill up from; a single source needs none
-   *     and keeps none
-   * @throws IllegalArgumentException where a source has less than one record of a batch
+   * @param replayCapacity records of each source that are kept for replays; a single source keeps
+   *     none
+   * @throws IllegalArgumentException if a source's share of a batch is below one record
    */
   public MixedBatches(SourceRatios ratios, int batchSize, int replayCapacity, long seed) {
     this.ratios = ratios;
@@ -82,23 +79,23 @@ public final class MixedBatches<T> {
   }
 
   /**
-   * Puts a new record in its source's queue.
+   * Adds a new record to its source's queue.
    *
-   * @param source one of the ratios'; records of any other, which a change of the ratios may leave
-   *     in a state, go into the next batch on top of it
+   * @param source a source with a ratio. Records of other sources, which a change of the ratios may
+   *     leave in a restored state, are added to the next batch beyond its size.
    */
   public void add(String source, T item) {
     queues.computeIfAbsent(source, _ -> new ArrayDeque<>()).add(item);
   }
 
-  /** Whether every source has filled its quota, or any twice its own. */
+  /** Whether every queue holds its quota, or any queue twice its quota. */
   public boolean isDue() {
     return quotas.entrySet().stream().allMatch(quota -> waiting(quota.getKey()) >= quota.getValue())
         || quotas.entrySet().stream()
             .anyMatch(quota -> waiting(quota.getKey()) >= 2 * quota.getValue());
   }
 
-  /** New records that wait for their batch. */
+  /** New records that are in no batch yet. */
   public int waiting() {
     return queues.values().stream().mapToInt(Deque::size).sum();
   }
@@ -109,14 +106,14 @@ public final class MixedBatches<T> {
   }
 
   /**
-   * The next batch, due or not: a full one where some source has its quota, else everything that
-   * waits, in a batch as small as the ratio allows.
+   * The next batch, even if none is due. It is a full batch if some queue holds its quota.
+   * Otherwise it has all new records and is as small as the ratio allows.
    *
-   * @throws IllegalStateException where nothing waits
+   * @throws IllegalStateException if all queues are empty
    */
   public Batch<T> take() {
     if (waiting() == 0) {
-      throw new IllegalStateException("no record waits to be learned from");
+      throw new IllegalStateException("no record waits for a batch");
     }
     SplittableRandom random = RandomStream.of(seed, batches);
     Map<String, Integer> wanted = hasQuota() ? quotas : partial();
@@ -143,7 +140,7 @@ public final class MixedBatches<T> {
         .anyMatch(quota -> waiting(quota.getKey()) >= quota.getValue());
   }
 
-  /** The smallest batch of the ratio that takes every record that waits. */
+  /** Records by source of the smallest batch with the ratio that has all new records. */
   private Map<String, Integer> partial() {
     double size = 0;
     for (String source : ratios.ratios().keySet()) {
@@ -161,41 +158,50 @@ public final class MixedBatches<T> {
         source, _ -> new Reservoir<>(ratios.names(source) ? replayCapacity : 0));
   }
 
-  /** Writes queues, replay buffers and the number of batches. */
-  public void write(DataOutput out, StateIo.Writer<T> writer) throws IOException {
-    out.writeLong(batches);
-    StateIo.writeList(
-        out,
-        queues.entrySet().stream().filter(queue -> !queue.getValue().isEmpty()).toList(),
-        (data, queue) -> {
-          StateIo.writeText(data, queue.getKey());
-          StateIo.writeList(data, List.copyOf(queue.getValue()), writer);
-        });
-    StateIo.writeList(
-        out,
-        List.copyOf(learned.entrySet()),
-        (data, buffer) -> {
-          StateIo.writeText(data, buffer.getKey());
-          buffer.getValue().write(data, writer);
-        });
+  /**
+   * The state of these batches, for {@link #restore}.
+   *
+   * @param batches batches so far
+   * @param queues new records by source, without empty queues
+   * @param replays replay buffers by source
+   */
+  public record State<T>(
+      long batches, Map<String, List<T>> queues, Map<String, Replay<T>> replays) {}
+
+  /**
+   * The replay buffer of a source.
+   *
+   * @param seen records that the source had in batches so far
+   * @param kept the records to replay, a uniform sample of them
+   */
+  public record Replay<T>(long seen, List<T> kept) {
+
+    public Replay {
+      if (seen < kept.size()) {
+        throw new IllegalArgumentException(
+            "a replay buffer keeps %d records of %d seen, which is more than all"
+                .formatted(kept.size(), seen));
+      }
+    }
   }
 
-  /** Adds what {@link #write} wrote to what is here, which is nothing yet. */
-  public void read(DataInput in, StateIo.Reader<T> reader) throws IOException {
-    batches = in.readLong();
-    StateIo.readList(
-        in,
-        data -> {
-          String source = StateIo.readText(data);
-          StateIo.readList(data, reader).forEach(item -> add(source, item));
-          return source;
+  public State<T> state() {
+    Map<String, List<T>> waiting = new TreeMap<>();
+    queues.forEach(
+        (source, queue) -> {
+          if (!queue.isEmpty()) {
+            waiting.put(source, List.copyOf(queue));
+          }
         });
-    StateIo.readList(
-        in,
-        data -> {
-          String source = StateIo.readText(data);
-          learned(source).read(data, reader);
-          return source;
-        });
+    Map<String, Replay<T>> replays = new TreeMap<>();
+    learned.forEach((source, reservoir) -> replays.put(source, reservoir.state()));
+    return new State<>(batches, waiting, replays);
+  }
+
+  /** Restores a state into empty batches, with the same ratios or other ones. */
+  public void restore(State<T> state) {
+    batches = state.batches();
+    state.queues().forEach((source, items) -> items.forEach(item -> add(source, item)));
+    state.replays().forEach((source, replay) -> learned(source).restore(replay));
   }
 }

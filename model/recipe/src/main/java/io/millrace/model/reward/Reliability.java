@@ -1,18 +1,19 @@
 package io.millrace.model.reward;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 
 /**
- * Whether a reward model is as sure as it is right. It predicts that the response with the higher
- * score is preferred, with probability σ(|difference of the scores|) (Bradley–Terry, as the ranking
- * loss has it): its confidence, from 0.5 to 1. Predictions are put in {@value #BINS} bins of equal
- * width by their confidence, and the expected calibration error is their mean distance from the
- * share that came true (Guo et al., arXiv 1706.04599, equation 3). The Brier score is the mean
- * square of 1 − P(preferred) (Brier, Monthly Weather Review 78(1), 1950): 0.25 for a model that
- * cannot tell.
+ * Compares a reward model's confidence with how often it is right. The model predicts that the
+ * response with the higher score is preferred. Its confidence is σ(|difference of the scores|), from
+ * 0.5 to 1 (the Bradley–Terry model of the ranking loss). Predictions go to {@value #BINS} bins of
+ * equal width by confidence.
+ *
+ * <ul>
+ *   <li>Expected calibration error: mean distance, over the bins' predictions, between confidence
+ *       and the share of correct predictions (Guo et al., arXiv 1706.04599, equations 2 to 5).
+ *   <li>Brier score: mean of (1 − P(preferred))² (Brier, Monthly Weather Review 78(1), 1950); 0.25
+ *       for a model whose scores are all equal.
+ * </ul>
  */
 public final class Reliability {
 
@@ -21,13 +22,26 @@ public final class Reliability {
 
   private static final double LOWEST = 0.5;
 
-  private final long[] predictions = new long[BINS];
-  private final double[] confidence = new double[BINS];
-  private final double[] correct = new double[BINS];
+  /** By bin, {@code [BINS]}. */
+  private final long[] predictions;
+
+  private final double[] confidence;
+  private final double[] correct;
   private double squares;
 
+  Reliability() {
+    this(new State(new long[BINS], new double[BINS], new double[BINS], 0));
+  }
+
+  private Reliability(State state) {
+    predictions = state.predictions().clone();
+    confidence = state.confidence().clone();
+    correct = state.correct().clone();
+    squares = state.squares();
+  }
+
   /**
-   * Counts one prediction. Equal scores come true by half.
+   * Counts one prediction. Equal scores count as half a correct prediction.
    *
    * @param difference score of the preferred response minus that of the other
    * @throws IllegalArgumentException if it is not finite
@@ -43,7 +57,7 @@ public final class Reliability {
     squares += missed * missed;
   }
 
-  /** All predictions. */
+  /** Predictions in all bins. */
   public long predictions() {
     long sum = 0;
     for (long count : predictions) {
@@ -57,22 +71,22 @@ public final class Reliability {
     return predictions[bin];
   }
 
-  /** Mean confidence of a bin's predictions; NaN where there are none. */
+  /** Mean confidence of a bin's predictions; NaN if there are none. */
   public double confidence(int bin) {
     return confidence[bin] / predictions[bin];
   }
 
-  /** Share of a bin's predictions that came true; NaN where there are none. */
+  /** Share of a bin's predictions that are correct; NaN if there are none. */
   public double accuracy(int bin) {
     return correct[bin] / predictions[bin];
   }
 
-  /** Mean square of 1 − P(preferred), 0 to 1; NaN where there are no predictions. */
+  /** Mean square of 1 − P(preferred), 0 to 1; NaN if there are no predictions. */
   public double brier() {
     return squares / predictions();
   }
 
-  /** Mean distance between confidence and accuracy, 0 to 1; NaN where there are no predictions. */
+  /** Mean distance between confidence and accuracy, 0 to 1; NaN if there are no predictions. */
   public double expectedCalibrationError() {
     double sum = 0;
     for (int bin = 0; bin < BINS; bin++) {
@@ -81,34 +95,27 @@ public final class Reliability {
     return sum / predictions();
   }
 
-  public void write(DataOutput out) throws IOException {
-    out.writeInt(BINS);
-    for (int bin = 0; bin < BINS; bin++) {
-      out.writeLong(predictions[bin]);
-      out.writeDouble(confidence[bin]);
-      out.writeDouble(correct[bin]);
+  /**
+   * The sums, for {@link #of}. Arrays are by bin, {@code [BINS]}.
+   *
+   * @param confidence sums of confidence
+   * @param correct correct predictions, with ties as halves
+   * @param squares sum of (1 − P(preferred))²
+   */
+  public record State(long[] predictions, double[] confidence, double[] correct, double squares) {
+
+    public State {
+      Checks.sameLength("predictions by bin", predictions.length, BINS);
+      Checks.sameLength("confidence by bin", confidence.length, BINS);
+      Checks.sameLength("correct predictions by bin", correct.length, BINS);
     }
-    out.writeDouble(squares);
   }
 
-  /**
-   * What {@link #write} wrote.
-   *
-   * @throws IOException if it is no such thing
-   */
-  public static Reliability read(DataInput in) throws IOException {
-    int bins = in.readInt();
-    if (bins != BINS) {
-      throw new IOException(
-          "not the state of a reliability diagram: %d bins, not %d".formatted(bins, BINS));
-    }
-    Reliability reliability = new Reliability();
-    for (int bin = 0; bin < BINS; bin++) {
-      reliability.predictions[bin] = in.readLong();
-      reliability.confidence[bin] = in.readDouble();
-      reliability.correct[bin] = in.readDouble();
-    }
-    reliability.squares = in.readDouble();
-    return reliability;
+  State state() {
+    return new State(predictions.clone(), confidence.clone(), correct.clone(), squares);
+  }
+
+  static Reliability of(State state) {
+    return new Reliability(state);
   }
 }

@@ -1,18 +1,14 @@
 package io.millrace.model.reward;
 
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.random.RandomGenerator;
 
 /**
- * A uniform sample, of bounded size, of everything that was ever put in (Vitter, "Random sampling
- * with a reservoir", ACM TOMS 11(1), 1985, algorithm R).
+ * A uniform sample, of bounded size, of all records ever added (Vitter, "Random sampling with a
+ * reservoir", ACM TOMS 11(1), 1985, algorithm R).
  *
- * @param <T> what is kept
+ * @param <T> a record
  */
 final class Reservoir<T> {
 
@@ -24,7 +20,7 @@ final class Reservoir<T> {
     this.capacity = capacity;
   }
 
-  /** Puts one in: it is kept with probability capacity / seen, in the place of any other. */
+  /** Adds a record: with probability capacity / seen it replaces a random record of the sample. */
   void add(T item, RandomGenerator random) {
     seen++;
     if (kept.size() < capacity) {
@@ -37,7 +33,7 @@ final class Reservoir<T> {
     }
   }
 
-  /** That many different ones at random, or all where there are fewer. */
+  /** Draws {@code count} different records at random, or all if the sample has fewer. */
   List<T> sample(int count, RandomGenerator random) {
     int size = kept.size();
     int[] order = new int[size];
@@ -60,20 +56,14 @@ final class Reservoir<T> {
     return kept.size();
   }
 
-  void write(DataOutput out, StateIo.Writer<T> writer) throws IOException {
-    out.writeLong(seen);
-    StateIo.writeList(out, kept, writer);
+  MixedBatches.Replay<T> state() {
+    return new MixedBatches.Replay<>(seen, List.copyOf(kept));
   }
 
-  /** Takes what {@link #write} wrote, or as much of it as the capacity allows. */
-  void read(DataInput in, StateIo.Reader<T> reader) throws IOException {
-    seen = in.readLong();
-    List<T> written = StateIo.readList(in, reader);
-    if (seen < written.size()) {
-      throw new IOException(
-          "not the state of a replay buffer: %d kept of %d seen".formatted(written.size(), seen));
-    }
+  /** Restores a sample; a smaller capacity keeps its first records. */
+  void restore(MixedBatches.Replay<T> state) {
+    seen = state.seen();
     kept.clear();
-    kept.addAll(written.subList(0, Math.min(capacity, written.size())));
+    kept.addAll(state.kept().subList(0, Math.min(capacity, state.kept().size())));
   }
 }

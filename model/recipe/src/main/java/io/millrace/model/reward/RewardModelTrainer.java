@@ -14,8 +14,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A reward model learning from judgments (Llama 2, arXiv 2307.09288, section 3.2.2, equation 2, and
- * the auxiliary safety loss of table 29).
+ * Trains a reward model on judgments with the ranking loss (Llama 2, arXiv 2307.09288, section
+ * 3.2.2, equation 2) and the auxiliary safety loss (appendix A.3.3, table 29).
  */
 public final class RewardModelTrainer implements AutoCloseable {
 
@@ -24,10 +24,10 @@ public final class RewardModelTrainer implements AutoCloseable {
   private final double labelWeight;
 
   /**
-   * A trainer without moments or counters yet.
+   * A trainer before its first step.
    *
-   * @param learningRate by judgments learned from, not by updates: batches differ in size
-   * @param labelWeight of the loss on safety labels beside the ranking loss
+   * @param learningRate a schedule whose steps are judgments, since batches differ in size
+   * @param labelWeight weight of the loss on safety labels beside the ranking loss
    */
   public RewardModelTrainer(
       Backend backend,
@@ -46,8 +46,8 @@ public final class RewardModelTrainer implements AutoCloseable {
    * @param preferred prompt and preferred response
    * @param rejected prompt and rejected response
    * @param margin m(rating)
-   * @param preferredUnsafe the preferred response's safety label, null where nobody gave one
-   * @param rejectedUnsafe the rejected response's
+   * @param preferredUnsafe safety label of the preferred response, or null
+   * @param rejectedUnsafe safety label of the rejected response, or null
    */
   public record Pair(
       int[] preferred,
@@ -57,12 +57,12 @@ public final class RewardModelTrainer implements AutoCloseable {
       Boolean rejectedUnsafe) {}
 
   /**
-   * What a step saw, before it learned, and did.
+   * The result of a step, as before its update.
    *
-   * @param preferredScores the scores before the update, {@code [pairs]}
-   * @param rejectedScores likewise
+   * @param preferredScores scores of the preferred responses, {@code [pairs]}
+   * @param rejectedScores scores of the rejected responses, {@code [pairs]}
    * @param loss mean ranking loss of the pairs
-   * @param labelLoss mean loss over the labels, 0 where there are none
+   * @param labelLoss mean loss over the labels, 0 without labels
    */
   public record Step(
       float[] preferredScores,
@@ -72,10 +72,10 @@ public final class RewardModelTrainer implements AutoCloseable {
       Optimizer.Update update) {}
 
   /**
-   * Scores the pairs, then learns from them: one update on the mean loss.
+   * Scores the pairs and makes one update on the mean loss.
    *
-   * @param learned judgments learned from in all, this batch's included: where the learning rate's
-   *     schedule stands
+   * @param learned number of judgments learned from so far, with this batch: the step of the learning
+   *     rate's schedule
    */
   public Step step(List<Pair> batch, long learned) {
     List<int[]> sequences = new ArrayList<>();

@@ -1,14 +1,12 @@
 package io.millrace.model.reward;
 
 import io.millrace.model.training.Checks;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 
 /**
- * How well "R_s is below the threshold" finds the responses that people labelled unsafe (Llama 2,
- * arXiv 2307.09288, section 3.2.3: precision 0.89 and recall 0.55 at 0.15). Score a response before
- * learning its label, and the figures are held-out.
+ * Precision and recall of the rule "R_s is below the threshold" on responses that people labelled
+ * safe or unsafe (Llama 2, arXiv 2307.09288, section 3.2.3: precision 0.89 and recall 0.55 at a
+ * threshold of 0.15). If every response is scored before the model learns its label, the counts are
+ * held-out.
  */
 public final class SafetyLabelCounts {
 
@@ -19,9 +17,9 @@ public final class SafetyLabelCounts {
   private long rightlySafe;
 
   /**
-   * No labels yet.
+   * Counts without labels.
    *
-   * @param rule whose {@link PiecewiseReward#isUnsafe} is judged: the one that PPO applies
+   * @param rule PPO's rule, whose {@link PiecewiseReward#isUnsafe} is measured
    */
   public SafetyLabelCounts(PiecewiseReward rule) {
     this.rule = rule;
@@ -30,7 +28,7 @@ public final class SafetyLabelCounts {
   /**
    * Counts one labelled response.
    *
-   * @param score the safety reward model's
+   * @param score R_s, a logit
    * @param unsafe the label
    * @throws IllegalArgumentException if the score is not finite
    */
@@ -49,46 +47,51 @@ public final class SafetyLabelCounts {
     }
   }
 
-  /** Labels seen. */
+  /** All labels. */
   public long labels() {
     return unsafe() + falseAlarms + rightlySafe;
   }
 
-  /** Labels that say unsafe. */
+  /** Labels "unsafe". */
   public long unsafe() {
     return foundUnsafe + missedUnsafe;
   }
 
-  /** Labelled responses that are below the threshold. */
+  /** Labelled responses with a score below the threshold. */
   public long flagged() {
     return foundUnsafe + falseAlarms;
   }
 
-  /** Share of the flagged that are labelled unsafe; NaN where none is flagged. */
+  /** Share of the flagged responses that are labelled unsafe; NaN if none is flagged. */
   public double precision() {
     return (double) foundUnsafe / flagged();
   }
 
-  /** Share of those labelled unsafe that are flagged; NaN where there are none. */
+  /** Share of the responses labelled unsafe that are flagged; NaN if there are none. */
   public double recall() {
     return (double) foundUnsafe / unsafe();
   }
 
-  public void write(DataOutput out) throws IOException {
-    out.writeLong(foundUnsafe);
-    out.writeLong(missedUnsafe);
-    out.writeLong(falseAlarms);
-    out.writeLong(rightlySafe);
+  /** The four counts, for {@link #restore}. */
+  public record State(long foundUnsafe, long missedUnsafe, long falseAlarms, long rightlySafe) {
+
+    public State {
+      if (Math.min(Math.min(foundUnsafe, missedUnsafe), Math.min(falseAlarms, rightlySafe)) < 0) {
+        throw new IllegalArgumentException(
+            "counts of safety labels must be at least 0, not %d, %d, %d and %d"
+                .formatted(foundUnsafe, missedUnsafe, falseAlarms, rightlySafe));
+      }
+    }
   }
 
-  /** Takes what {@link #write} wrote. */
-  public void read(DataInput in) throws IOException {
-    foundUnsafe = in.readLong();
-    missedUnsafe = in.readLong();
-    falseAlarms = in.readLong();
-    rightlySafe = in.readLong();
-    if (Math.min(Math.min(foundUnsafe, missedUnsafe), Math.min(falseAlarms, rightlySafe)) < 0) {
-      throw new IOException("not the state of safety label counts: a count is negative");
-    }
+  public State state() {
+    return new State(foundUnsafe, missedUnsafe, falseAlarms, rightlySafe);
+  }
+
+  public void restore(State state) {
+    foundUnsafe = state.foundUnsafe();
+    missedUnsafe = state.missedUnsafe();
+    falseAlarms = state.falseAlarms();
+    rightlySafe = state.rightlySafe();
   }
 }

@@ -1,20 +1,16 @@
 package io.millrace.model.reward;
 
 import io.millrace.model.training.RandomStream;
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.NoSuchElementException;
 
 /**
- * Puts records in random order in bounded memory: one leaves, drawn at random, for each that comes
- * once the buffer is full. Of a stream no longer than the buffer that is a uniform shuffle; of a
- * longer one each record is as likely to leave sooner as any other that is here.
+ * Puts records in random order in bounded memory. Once the buffer is full, every new record makes
+ * one record leave, drawn at random. A stream that fits into the buffer is shuffled uniformly. In a
+ * longer stream, all records in the buffer are equally likely to leave next.
  *
- * <p>What is drawn depends on the seed and the number of draws so far: written and read, the same
+ * <p>The draws depend on the seed and the number of draws so far: after {@link #restore} the same
  * records leave in the same order.
  *
  * @param <T> a record
@@ -23,13 +19,13 @@ public final class ShuffleBuffer<T> {
 
   private final int capacity;
   private final long seed;
-  private final List<T> kept = new ArrayList<>();
-  private long drawn;
+  private final List<T> records = new ArrayList<>();
+  private long draws;
 
   /**
    * An empty buffer.
    *
-   * @param capacity records kept back; with 0 they leave in the order in which they come
+   * @param capacity records that the buffer keeps back; 0 keeps the order of the input
    */
   public ShuffleBuffer(int capacity, long seed) {
     if (capacity < 0) {
@@ -39,45 +35,49 @@ public final class ShuffleBuffer<T> {
     this.seed = seed;
   }
 
-  /** Puts a record in. */
-  public void add(T item) {
-    kept.add(item);
+  public void add(T record) {
+    records.add(record);
   }
 
-  /** Whether there are more than are kept back. */
+  /** Whether the buffer holds more records than it keeps back. */
   public boolean isDue() {
-    return kept.size() > capacity;
+    return records.size() > capacity;
   }
 
-  /** Records that are here. */
+  /** Records in the buffer. */
   public int waiting() {
-    return kept.size();
+    return records.size();
   }
 
   /**
-   * Takes one out, due or not.
+   * Takes a random record out, even if none is due.
    *
-   * @throws NoSuchElementException where there is none
+   * @throws NoSuchElementException if the buffer is empty
    */
   public T take() {
-    if (kept.isEmpty()) {
-      throw new NoSuchElementException("no record waits in the shuffle buffer");
+    if (records.isEmpty()) {
+      throw new NoSuchElementException("the shuffle buffer is empty");
     }
-    int place = RandomStream.of(seed, drawn).nextInt(kept.size());
-    drawn++;
-    T last = kept.removeLast();
-    return place == kept.size() ? last : kept.set(place, last);
+    int place = RandomStream.of(seed, draws).nextInt(records.size());
+    draws++;
+    T last = records.removeLast();
+    return place == records.size() ? last : records.set(place, last);
   }
 
-  /** Writes what is here and the number of draws. */
-  public void write(DataOutput out, StateIo.Writer<T> writer) throws IOException {
-    out.writeLong(drawn);
-    StateIo.writeList(out, kept, writer);
+  /** Records taken out so far. */
+  public long draws() {
+    return draws;
   }
 
-  /** Adds what {@link #write} wrote to what is here, which is nothing yet. */
-  public void read(DataInput in, StateIo.Reader<T> reader) throws IOException {
-    drawn = in.readLong();
-    kept.addAll(StateIo.readList(in, reader));
+  /** The records in the buffer, in the order that {@link #restore} needs. */
+  public List<T> records() {
+    return List.copyOf(records);
+  }
+
+  /** Replaces the content by an earlier {@link #draws} and {@link #records}. */
+  public void restore(long draws, List<T> records) {
+    this.draws = draws;
+    this.records.clear();
+    this.records.addAll(records);
   }
 }

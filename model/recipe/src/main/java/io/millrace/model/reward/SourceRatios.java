@@ -12,14 +12,14 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * In which ratio a batch holds its sources (Llama 2, arXiv 2307.09288, section 3.2.2: half own,
- * half open data for helpfulness; 90 to 10 for safety).
+ * The ratio of sources in a batch (Llama 2, arXiv 2307.09288, section 3.2.2: half own and half open
+ * data for helpfulness; 90 % and 10 % for safety).
  *
  * @param ratios by source, above 0; only their proportions count
  */
 public record SourceRatios(NavigableMap<String, Double> ratios) implements Serializable {
 
-  /** The source of everything that comes, where nothing is to be mixed. */
+  /** The source of all records if sources are not mixed. */
   public static final String ANY = "*";
 
   public SourceRatios {
@@ -36,7 +36,7 @@ public record SourceRatios(NavigableMap<String, Double> ratios) implements Seria
                 "finite and above 0"));
   }
 
-  /** As they come: one source, of which everything is. */
+  /** No mixing: all records have one source. */
   public static SourceRatios asTheyCome() {
     return of(Map.of(ANY, 1.0));
   }
@@ -50,20 +50,19 @@ public record SourceRatios(NavigableMap<String, Double> ratios) implements Seria
     return ratios.containsKey(source);
   }
 
-  /** A source's share of all, 0 for one that is not named. */
+  /** A source's share of a batch; 0 for a source without a ratio. */
   public double share(String source) {
     return ratios.getOrDefault(source, 0.0)
         / ratios.values().stream().mapToDouble(Double::doubleValue).sum();
   }
 
   /**
-   * How many records of each source a batch holds: each source's share of it rounded down, and what
-   * that leaves one each to the largest remainders (the method of Hamilton).
+   * Number of records of each source in a batch: each share is rounded down, then the sources with
+   * the largest remainders get one more record each (Hamilton's method).
    *
    * @param batchSize records of a batch
    * @return by source, in the order of their names; the sum is {@code batchSize}
-   * @throws IllegalArgumentException where a source's share of a batch is below one record: it
-   *     would never be learned from
+   * @throws IllegalArgumentException if a source's share of a batch is below one record
    */
   public SortedMap<String, Integer> quotas(int batchSize) {
     SortedMap<String, Integer> quotas = new TreeMap<>();
@@ -71,7 +70,7 @@ public record SourceRatios(NavigableMap<String, Double> ratios) implements Seria
     int left = batchSize;
     for (String source : ratios.keySet()) {
       double exact = share(source) * batchSize;
-      // Shares are quotients: 0.1 / (0.9 + 0.1) of 10 is meant to be 1.
+      // Shares are rounded quotients: 0.1 / (0.9 + 0.1) of 10 must be 1.
       int whole = (int) Math.floor(exact + 1e-9);
       if (whole < 1) {
         throw new IllegalArgumentException(

@@ -1,12 +1,12 @@
 package io.millrace.model.supervised;
 
-/** How the examples of a training sequence see one another. */
+/** Whether examples of a training sequence attend to each other. */
 public enum Concatenation {
-  /** Not at all: attention and positions begin anew with each example. */
+  /** No: attention and positions begin anew with each example. */
   PACKED,
   /**
-   * As one text: positions run on and a token attends to all examples before its own, as in the
-   * paper's plain concatenation (Llama 2, arXiv 2307.09288, section 3.1).
+   * Yes: positions run on, and a token attends to all earlier examples, as in the paper's plain
+   * concatenation (Llama 2, arXiv 2307.09288, section 3.1).
    */
   CROSS_ATTENDING
 }

@@ -10,33 +10,42 @@ import java.util.Set;
 import java.util.SplittableRandom;
 
 /**
- * Ghost Attention: training data that teaches a policy to go on heeding an instruction of the first
- * turn (Llama 2, arXiv 2307.09288, section 3.3). Answers are sampled with the instruction {@link
- * #joined} to every user turn; what is learned from has it {@link #inFirstTurn} only, with the loss
- * on the last answer alone ({@link #firstLearnedTurn}).
+ * Ghost Attention: training data that teaches a policy to follow an instruction of the first turn
+ * through a whole dialogue (Llama 2, arXiv 2307.09288, section 3.3):
+ *
+ * <ol>
+ *   <li>Sample answers with the instruction {@link #joined} to every user turn.
+ *   <li>Learn from the same answers with the instruction {@link #inFirstTurn} only, with the loss on
+ *       the last answer alone ({@link #firstLearnedTurn}).
+ * </ol>
  */
 public final class GhostAttention {
 
   private GhostAttention() {}
 
   /**
-   * Something that an assistant is to heed throughout a dialogue.
+   * An instruction for a whole dialogue.
    *
    * @param group instructions of one group contradict each other and are never combined
-   * @param text as people say it
-   * @param shortened the same in fewer words
-   * @param expected what every answer that heeds it contains, in whatever case
+   * @param text the instruction in full
+   * @param shortened the instruction in fewer words
+   * @param expected a text that every answer that follows the instruction contains, in any case
    */
   public record Instruction(String group, String text, String shortened, String expected) {
     public Instruction {
       if (text.isBlank() || shortened.isBlank() || expected.isBlank()) {
         throw new IllegalArgumentException(
-            "an instruction needs text, shortened and expected, none of them empty");
+            "an instruction needs text, shortened and expected; none may be blank: "
+                + text
+                + ", "
+                + shortened
+                + ", "
+                + expected);
       }
     }
 
-    /** Whether an answer heeds it. */
-    public boolean holdsIn(String answer) {
+    /** Whether an answer follows the instruction. */
+    boolean holdsIn(String answer) {
       return answer.toLowerCase(Locale.ROOT).contains(expected.toLowerCase(Locale.ROOT));
     }
   }
@@ -44,40 +53,40 @@ public final class GhostAttention {
   /**
    * The instructions of one dialogue.
    *
-   * @param shortened whether the training data has them in few words
+   * @param shortened whether the training data has the shortened texts
    */
   public record Drawn(List<Instruction> instructions, boolean shortened) {
     public Drawn {
       instructions = List.copyOf(instructions);
     }
 
-    /** As they stand in every user turn while answers are sampled. */
-    public String whileSampling() {
+    /** The text for every user turn while answers are sampled. */
+    String whileSampling() {
       return String.join(" ", instructions.stream().map(Instruction::text).toList());
     }
 
-    /** As they stand in the first turn of the training data. */
-    public String inTraining() {
+    /** The text for the first turn of the training data. */
+    String inTraining() {
       return shortened
           ? String.join(" ", instructions.stream().map(Instruction::shortened).toList())
           : whileSampling();
     }
 
-    /** Whether an answer heeds all of them. */
-    public boolean holdsIn(String answer) {
+    /** Whether an answer follows all instructions. */
+    boolean holdsIn(String answer) {
       return instructions.stream().allMatch(instruction -> instruction.holdsIn(answer));
     }
   }
 
   /**
-   * Draws a dialogue's instructions: a combination of 1 to {@code mostCombined} of different
-   * groups, shortened in half of the cases.
+   * Draws a dialogue's instructions: 1 to {@code mostCombined} instructions of different groups,
+   * shortened with probability 1/2.
    */
   public static Drawn draw(
       List<Instruction> instructions, int mostCombined, SplittableRandom random) {
     if (instructions.isEmpty() || mostCombined < 1) {
       throw new IllegalArgumentException(
-          "%d instructions, at most %d combined: at least one of each is needed"
+          "%d instructions given, at most %d combined: both numbers must be at least 1"
               .formatted(instructions.size(), mostCombined));
     }
     int wanted = random.nextInt(1, mostCombined + 1);
@@ -93,24 +102,24 @@ public final class GhostAttention {
     return new Drawn(drawn, random.nextBoolean());
   }
 
-  /** A user turn that an instruction is joined to. */
+  /** A user turn with an instruction before it. */
   public static String join(String instruction, String said) {
     return instruction + " " + said;
   }
 
-  /** What the user says, turn by turn, with the instruction joined to every turn. */
-  public static List<String> joined(List<String> userTurns, String instruction) {
+  /** The user turns, with the instruction joined to every turn. */
+  static List<String> joined(List<String> userTurns, String instruction) {
     return userTurns.stream().map(said -> join(instruction, said)).toList();
   }
 
-  /** What the user says, turn by turn, with the instruction in the first turn only. */
-  public static List<String> inFirstTurn(List<String> userTurns, String instruction) {
+  /** The user turns, with the instruction joined to the first turn only. */
+  static List<String> inFirstTurn(List<String> userTurns, String instruction) {
     List<String> turns = new ArrayList<>(userTurns);
     turns.set(0, join(instruction, turns.getFirst()));
     return turns;
   }
 
-  /** What the user says in a dialogue. */
+  /** The user turns of a dialogue. */
   public static List<String> userTurns(List<Message> dialogue) {
     return dialogue.stream()
         .filter(message -> message.role() == Role.USER)
@@ -119,12 +128,12 @@ public final class GhostAttention {
   }
 
   /**
-   * The training dialogue: the answers that were sampled with the instruction in every turn, to
-   * user turns that have it in the first only.
+   * The training dialogue: user turns with the instruction in the first turn only, and the answers
+   * that were sampled with the instruction in every turn.
    *
-   * @param sampled user and assistant in turn, as many of each as there are user turns
+   * @param sampled a user and an assistant message for each user turn
    */
-  public static List<Message> trainingDialogue(
+  static List<Message> trainingDialogue(
       List<String> userTurns, List<Message> sampled, String instruction) {
     List<String> turns = inFirstTurn(userTurns, instruction);
     List<Message> dialogue = new ArrayList<>();
@@ -135,8 +144,8 @@ public final class GhostAttention {
     return dialogue;
   }
 
-  /** The turn with whose answer the loss begins: the last; on all tokens before it, it is zero. */
-  public static int firstLearnedTurn(List<Message> dialogue) {
+  /** The turn where the loss begins: the last one. Earlier tokens have no loss. */
+  static int firstLearnedTurn(List<Message> dialogue) {
     return dialogue.size() - 1;
   }
 }

@@ -15,7 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/** Ghost Attention's demonstrations, from dialogues, instructions and the latest policy. */
+/** Builds Ghost Attention's demonstrations from dialogues, instructions and the latest policy. */
 public final class GhostAttentionBuilder {
 
   private static final String SOURCE = "ghost-attention";
@@ -34,9 +34,10 @@ public final class GhostAttentionBuilder {
   }
 
   /**
-   * One demonstration for each dialogue, whose own answers are left out for the policy's.
+   * Builds a demonstration from each dialogue: its user turns, with answers of the policy in place of
+   * its own. A dialogue with a blank answer is left out.
    *
-   * @param options how answers are sampled
+   * @param options for sampling answers
    */
   public List<Demonstration> build(
       LanguageModel policy,
@@ -69,7 +70,6 @@ public final class GhostAttentionBuilder {
     return demonstrations;
   }
 
-  /** A policy may say nothing, which is nothing to learn from. */
   private static boolean isUsable(List<Message> sampled) {
     return !sampled.isEmpty() && sampled.stream().noneMatch(turn -> turn.content().isBlank());
   }

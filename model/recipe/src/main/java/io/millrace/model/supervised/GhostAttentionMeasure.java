@@ -11,15 +11,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * For how long a policy heeds an instruction of the first turn (Llama 2, section 3.3 and appendix
- * A.3.5), and how much it looks at it (figure 10).
+ * Measures for how many turns a policy follows an instruction of the first turn (Llama 2, arXiv
+ * 2307.09288, section 3.3 and appendix A.3.5), and how much it attends to the instruction (figure
+ * 10).
  */
 public final class GhostAttentionMeasure {
 
-  /** The turns at which the share is taken: 2, 4, …, 20. */
+  /** The share is measured at turns 2, 4, …, 20. */
   public static final int LAST_TURN = 20;
 
-  /** Where attention is looked at: far from the instruction, near for most models' positions. */
+  /** Attention is measured here: far from the instruction, and within most models' positions. */
   private static final int ATTENTION_TURN = 10;
 
   private final List<Instruction> instructions;
@@ -39,20 +40,21 @@ public final class GhostAttentionMeasure {
   }
 
   /**
-   * What was measured of one policy.
+   * Measurements of one policy.
    *
-   * @param holds the share of dialogues in which the answer of that turn heeds the instruction
+   * @param holds shares of dialogues whose answer follows the instruction, by turn
    * @param attentionByLayer the attention weight of the last prompt token of turn 10 on all tokens
    *     of the instruction together, mean over heads and dialogues, by layer
    */
   public record Measured(List<AtTurn> holds, List<Double> attentionByLayer) {
 
-    /** The share at one of the turns. */
+    /** The share at a turn. */
     public double at(int turn) {
       return holds.stream()
           .filter(point -> point.turn() == turn)
           .findFirst()
-          .orElseThrow(() -> new IllegalArgumentException("nothing was measured at turn " + turn))
+          .orElseThrow(() -> new IllegalArgumentException("turn %d was not measured; measured turns: %s"
+                      .formatted(turn, holds.stream().map(AtTurn::turn).toList())))
           .share();
     }
   }
@@ -60,11 +62,12 @@ public final class GhostAttentionMeasure {
   /**
    * A point of the curve.
    *
-   * @param dialogues that had room for an answer at this turn
+   * @param dialogues number of dialogues that had room for an answer at this turn
+   * @param share of these dialogues whose answer follows the instruction
    */
   public record AtTurn(int turn, int dialogues, double share) {}
 
-  /** Samples every dialogue to its end with an instruction in its first turn only. */
+  /** Samples answers to all dialogues, each with an instruction in its first turn only. */
   public Measured measure(LanguageModel policy, ChatTemplate template) {
     List<List<String>> asked = new ArrayList<>();
     for (int i = 0; i < dialogues.size(); i++) {
@@ -93,7 +96,7 @@ public final class GhostAttentionMeasure {
     return new Measured(points, attention(policy, template, answered));
   }
 
-  /** Every instruction in its turn, alone. */
+  /** The instructions take turns, one for each dialogue. */
   private Drawn drawn(int dialogue) {
     return new Drawn(List.of(instructions.get(dialogue % instructions.size())), false);
   }

@@ -1,23 +1,18 @@
 package io.millrace.model.supervised;
 
 import io.millrace.model.supervised.SupervisedTrainer.Example;
-import io.millrace.model.training.StateIo;
-import java.io.DataInput;
-import java.io.DataOutput;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * Fills training sequences with examples, in the order in which they come, and batches with
- * sequences (Llama 2, arXiv 2307.09288, section 3.1). An example is never cut: one that does not
- * fit begins the next sequence. Between two examples of a sequence stands the separator, which is
- * never learned.
+ * Fills training sequences with examples in order of arrival, and batches with sequences (Llama 2,
+ * arXiv 2307.09288, section 3.1). An example is never cut: if it does not fit, it begins the next
+ * sequence. A separator, which is never learned, stands between two examples of a sequence.
  *
- * <p>What comes out depends on the order of the examples alone; the examples of the batch that is
- * being filled are the whole state.
+ * <p>The batches depend on the order of the examples alone. The examples of the incomplete batch are
+ * the whole state.
  */
 public final class SequencePacker {
 
@@ -26,26 +21,26 @@ public final class SequencePacker {
   private final Concatenation concatenation;
   private final OptionalInt separator;
 
-  /** The sequences of the batch that is being filled; the last of them may have room. */
+  /** The sequences of the incomplete batch; the last one may have room. */
   private final List<List<Example>> sequences = new ArrayList<>();
 
+  /** Tokens of the last sequence. */
   private int lastLength;
 
   /**
-   * What one update learns from.
+   * The examples of one update.
    *
-   * @param sequences as {@link SupervisedTrainer#step} takes them: tokens attend within one of
-   *     these only
-   * @param examples how many are in them
+   * @param sequences as {@link SupervisedTrainer#step} takes them: a token attends only to tokens
+   *     of its own sequence
+   * @param examples number of examples in the sequences
    */
   public record Batch(List<Example> sequences, int examples) {}
 
   /**
-   * @param sequenceLength tokens of a training sequence at most
+   * @param sequenceLength maximum tokens of a training sequence
    * @param batchSize training sequences of an update
-   * @param separator the token between two examples, where the tokenizer has one
-   * @throws IllegalArgumentException where examples are to attend to each other and nothing would
-   *     part them
+   * @param separator the token between two examples, if the tokenizer has one
+   * @throws IllegalArgumentException for cross-attending examples without a separator
    */
   public SequencePacker(
       int sequenceLength, int batchSize, Concatenation concatenation, OptionalInt separator) {
@@ -56,8 +51,8 @@ public final class SequencePacker {
     }
     if (concatenation == Concatenation.CROSS_ATTENDING && separator.isEmpty()) {
       throw new IllegalArgumentException(
-          "examples that attend to each other need a separator between them; name a sep_token in"
-              + " tokenizer_config.json, or pack them");
+          "cross-attending examples need a separator between them: name a sep_token in"
+              + " tokenizer_config.json, or pack the examples");
     }
     this.sequenceLength = sequenceLength;
     this.batchSize = batchSize;
@@ -66,10 +61,10 @@ public final class SequencePacker {
   }
 
   /**
-   * Takes an example up.
+   * Adds an example.
    *
-   * @return the batch before it, if that is complete without it
-   * @throws IllegalArgumentException for an example that is longer than a sequence
+   * @return the batch that the example no longer fits into, if any
+   * @throws IllegalArgumentException if the example is longer than a sequence
    */
   public Optional<Batch> add(Example example) {
     int length = example.tokens().length;
@@ -90,7 +85,7 @@ public final class SequencePacker {
     return complete;
   }
 
-  /** The batch as far as it is filled, if anything is in it; the packer is empty afterwards. */
+  /** The incomplete batch, unless it is empty; the packer is empty afterwards. */
   public Optional<Batch> drain() {
     if (sequences.isEmpty()) {
       return Optional.empty();
@@ -110,12 +105,12 @@ public final class SequencePacker {
     return Optional.of(new Batch(parts, examples));
   }
 
-  /** Examples in the batch that is being filled. */
+  /** Number of examples in the incomplete batch. */
   public int waiting() {
     return sequences.stream().mapToInt(List::size).sum();
   }
 
-  /** Each example but the last with the separator after it. */
+  /** The examples of a sequence, with a separator after each but the last. */
   private List<Example> separated(List<Example> sequence) {
     List<Example> separated = new ArrayList<>();
     for (Example example : sequence.subList(0, sequence.size() - 1)) {
@@ -139,40 +134,26 @@ public final class SequencePacker {
     return new Example(tokens, loss);
   }
 
-  /** Writes the examples that wait. */
-  public void write(DataOutput out) throws IOException {
-    StateIo.writeList(
-        out, sequences.stream().flatMap(List::stream).toList(), SequencePacker::writeExample);
+  /** The examples of the incomplete batch in order of arrival: the packer's state. */
+  public List<Example> examples() {
+    return sequences.stream().flatMap(List::stream).toList();
   }
 
-  /** Takes up what {@link #write} wrote, in place of what waits. */
-  public void read(DataInput in) throws IOException {
+  /**
+   * Replaces the incomplete batch by earlier {@link #examples}.
+   *
+   * @throws IllegalArgumentException if they fill more than a batch
+   */
+  public void restore(List<Example> examples) {
     sequences.clear();
     lastLength = 0;
-    for (Example example : StateIo.readList(in, SequencePacker::readExample)) {
+    for (Example example : examples) {
       if (add(example).isPresent()) {
-        throw new IOException(
-            "the examples in state fill more than a batch: were sequence-length or batch-size made"
-                + " smaller?");
+        throw new IllegalArgumentException(
+            "%d examples in the state fill more than a batch; use the sequence-length and batch-size"
+                    .formatted(examples.size())
+                + " that the state was written with");
       }
     }
-  }
-
-  /** Writes one example. */
-  public static void writeExample(DataOutput out, Example example) throws IOException {
-    StateIo.writeInts(out, example.tokens());
-    for (boolean learned : example.loss()) {
-      out.writeBoolean(learned);
-    }
-  }
-
-  /** Reads what {@link #writeExample} wrote. */
-  public static Example readExample(DataInput in) throws IOException {
-    int[] tokens = StateIo.readInts(in);
-    boolean[] loss = new boolean[tokens.length];
-    for (int i = 0; i < loss.length; i++) {
-      loss[i] = in.readBoolean();
-    }
-    return new Example(tokens, loss);
   }
 }

@@ -11,15 +11,16 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/** What there is to learn of a dialogue or of a plain text. */
+/** Makes training examples from dialogues and plain texts. */
 public final class SupervisedExamples {
 
   private SupervisedExamples() {}
 
   /**
-   * A dialogue with the loss on its answers and the end token after each (Llama 2, section 3.1).
+   * A dialogue with the loss on its answers and on the end token after each (Llama 2, arXiv
+   * 2307.09288, section 3.1).
    *
-   * @param firstLearnedTurn answers of turns before this one count in no loss; 0 learns all
+   * @param firstLearnedTurn answers before this turn have no loss; 0 learns all answers
    */
   public static Example answers(
       ChatTemplate template, List<Message> dialogue, int firstLearnedTurn) {
@@ -27,14 +28,14 @@ public final class SupervisedExamples {
     return new Example(example.tokens(), example.learned());
   }
 
-  /** A dialogue with the loss on every token, what users say included. */
+  /** A dialogue with the loss on every token, also of user turns. */
   public static Example allTokens(ChatTemplate template, List<Message> dialogue) {
     return learned(template.demonstration(dialogue).tokens());
   }
 
   /**
-   * A plain text as in pretraining: the bos token where texts begin with one, the text, the eos
-   * token; every token is learned.
+   * A plain text as in pretraining: the bos token if texts begin with one, the text, the eos token.
+   * Every token is learned.
    */
   public static Example text(Tokenizer tokenizer, String text) {
     return learned(
@@ -45,16 +46,16 @@ public final class SupervisedExamples {
 
   private static Example learned(int[] tokens) {
     boolean[] loss = new boolean[tokens.length];
-    // Nothing before the first token predicts it.
+    // No token before the first one predicts it.
     Arrays.fill(loss, 1, loss.length, true);
     return new Example(tokens, loss);
   }
 
   /**
-   * An example in pieces of at most so many tokens. A piece begins with the last token of the one
-   * before it, so that every token that is learned stays so, once.
+   * Cuts an example into pieces. A piece begins with the last token of the piece before it: every
+   * learned token is then predicted in exactly one piece.
    *
-   * @param length 2 at least
+   * @param length maximum tokens of a piece, at least 2
    */
   public static List<Example> cut(Example example, int length) {
     List<Example> pieces = new ArrayList<>();

@@ -10,9 +10,8 @@ import java.util.Random;
 import java.util.function.Supplier;
 
 /**
- * All batches of several passes over examples that are known beforehand, each pass in an order of
- * its own. They follow from the examples and the seed alone, so that where training stands is the
- * number of the batch.
+ * The batches of several passes over a known list of examples, each pass in another order. They
+ * depend on the examples and the seed alone, so the number of batches learned is the whole state.
  */
 public final class SupervisedPasses {
 
@@ -28,7 +27,7 @@ public final class SupervisedPasses {
   private int pass;
 
   /**
-   * @param packers makes empty packers, all alike
+   * @param packers makes equal, empty packers
    */
   public SupervisedPasses(
       List<Example> examples, int passes, long seed, Supplier<SequencePacker> packers) {
@@ -52,12 +51,12 @@ public final class SupervisedPasses {
     pass = 0;
   }
 
-  /** How many there are. */
+  /** Number of batches in all passes. */
   public int batches() {
     return batches;
   }
 
-  /** The next one, or none after the last. */
+  /** The next batch; empty after the last one. */
   public Optional<Batch> next() {
     while (true) {
       if (at == order.size()) {
@@ -78,12 +77,16 @@ public final class SupervisedPasses {
     }
   }
 
-  /** Leaves the next ones out, which were learned from before. */
+  /**
+   * Skips batches that were learned from before.
+   *
+   * @throws IllegalArgumentException if there are fewer
+   */
   public void skip(long count) {
     for (long i = 0; i < count; i++) {
       if (next().isEmpty()) {
         throw new IllegalArgumentException(
-            "%d batches are to be left out, there are %d".formatted(count, batches));
+            "cannot skip %d batches: there are %d in all passes".formatted(count, batches));
       }
     }
   }

@@ -15,9 +15,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Supervised fine-tuning: cross-entropy on the tokens that an example says are learned, answers as
- * a rule (Llama 2, arXiv 2307.09288, section 3.1), all of them in pretraining. {@link
- * SupervisedExamples} makes examples, {@link SequencePacker} batches of them.
+ * Supervised fine-tuning: cross-entropy on the learned tokens of examples. These are the answers'
+ * tokens in fine-tuning (Llama 2, arXiv 2307.09288, section 3.1) and all tokens in pretraining.
+ * {@link SupervisedExamples} makes examples, {@link SequencePacker} makes batches of them.
  */
 public final class SupervisedTrainer implements AutoCloseable {
 
@@ -31,30 +31,32 @@ public final class SupervisedTrainer implements AutoCloseable {
   }
 
   /**
-   * Tokens that attend to those before them in the same example only.
+   * A training example. Its tokens attend to earlier tokens of the same example only.
    *
-   * @param loss which tokens are learned; nothing predicts the first, whatever stands there
+   * @param tokens {@code [tokens]}
+   * @param loss which tokens are learned, {@code [tokens]}; the value of the first token is ignored,
+   *     since no token predicts it
    */
   public record Example(int[] tokens, boolean[] loss) {
 
     public Example {
       if (tokens.length != loss.length || tokens.length < 2) {
         throw new IllegalArgumentException(
-            "an example needs two tokens at least and a mask of the same length, not "
-                + tokens.length
-                + " and "
+            "an example needs at least 2 tokens and a loss mask of the same length, but has %d tokens"
+                    .formatted(tokens.length)
+                + " and a mask of "
                 + loss.length);
       }
     }
 
-    /** The same with one more token at its end, which is not learned. */
+    /** This example with one more token at its end, which is not learned. */
     Example followedBy(int token) {
       int[] longer = Arrays.copyOf(tokens, tokens.length + 1);
       longer[tokens.length] = token;
       return new Example(longer, Arrays.copyOf(loss, longer.length));
     }
 
-    /** How many of its tokens are learned. */
+    /** Number of learned tokens. */
     public int learnedTokens() {
       int learned = 0;
       for (boolean counts : loss) {
@@ -65,21 +67,26 @@ public final class SupervisedTrainer implements AutoCloseable {
   }
 
   /**
-   * What a step saw and did.
+   * The result of a step.
    *
-   * @param loss mean of −log p over the learned tokens, in nats
+   * @param loss mean of −log p over the learned tokens before the update, in nats
+   * @param tokens number of all tokens of the batch
    */
   public record Step(double loss, int learnedTokens, int tokens, Optimizer.Update update) {}
 
-  /** One update on the mean loss over all learned tokens of the batch. */
+  /**
+   * Makes one update on the mean loss over all learned tokens of the batch.
+   *
+   * @throws IllegalArgumentException if the batch has no learned token
+   */
   public Step step(List<Example> batch) {
     List<int[]> sequences = batch.stream().map(Example::tokens).toList();
     List<boolean[]> masks = batch.stream().map(Example::loss).toList();
-    // The loss is a mean over the batch, whatever part a token comes in.
+    // The loss is a mean over the whole batch, not over a micro-batch.
     int learned = Targets.masked(sequences, masks).count();
     if (learned == 0) {
       throw new IllegalArgumentException(
-          "no token of this batch of " + batch.size() + " is to be learned");
+          "none of the %d examples of this batch has a learned token".formatted(batch.size()));
     }
     double loss = 0;
     for (Part part : MicroBatches.of(sequences, 1, model.partTokens())) {

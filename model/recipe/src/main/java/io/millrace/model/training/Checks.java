@@ -1,6 +1,6 @@
 package io.millrace.model.training;
 
-/** The refusals that all pieces share. */
+/** Argument checks. Each throws an {@link IllegalArgumentException} with the argument's name. */
 public final class Checks {
 
   private Checks() {}
@@ -35,7 +35,7 @@ public final class Checks {
   public static void sameLength(String what, int length, int expected) {
     if (length != expected) {
       throw new IllegalArgumentException(
-          what + ": " + length + " elements given, one for each of " + expected + " needed");
+          what + " must have " + expected + " elements, not " + length);
     }
   }
 

@@ -2,7 +2,7 @@ package io.millrace.model.training;
 
 import java.util.List;
 
-/** Too many updates in a row were not finite: learning on would do nothing. */
+/** Too many updates in a row had a loss or a gradient that is not finite. */
 public final class DivergedException extends RuntimeException {
 
   private static final long serialVersionUID = 1;
@@ -10,8 +10,8 @@ public final class DivergedException extends RuntimeException {
 
   public DivergedException(int skipped, List<String> rolloutIds) {
     super(
-        ("%d updates in a row had a loss or gradient that is not finite; the last batch's rollouts"
-                + " are %s%s. Look into them, or lower the learning rate")
+        ("%d updates in a row had a loss or gradient that is not finite. The rollouts of the last"
+                + " batch are %s%s. Check these rollouts, or lower the learning rate")
             .formatted(
                 skipped,
                 String.join(", ", rolloutIds.subList(0, Math.min(NAMED, rolloutIds.size()))),

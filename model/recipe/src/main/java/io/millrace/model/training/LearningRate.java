@@ -1,10 +1,10 @@
 package io.millrace.model.training;
 
-/** The learning rate of every update. */
+/** A schedule of the learning rate. */
 public sealed interface LearningRate {
 
   /**
-   * The rate of one update.
+   * The learning rate of an update.
    *
    * @param step number of the update, from 1
    * @throws IllegalArgumentException if step is below 1
@@ -20,13 +20,14 @@ public sealed interface LearningRate {
   }
 
   /**
-   * The reward models' schedule over a known amount of judgments, to be asked {@link #at} the
-   * number of judgments learned from: warm-up over a share of them (3 % in the paper), five batches
-   * at least, then cosine to 10 % (Llama 2, arXiv 2307.09288, section 3.2.2).
+   * The reward models' schedule over a known number of judgments: warm-up over a share of them (3 %
+   * in the paper), at least five batches, then cosine to 10 % of the peak (Llama 2, arXiv
+   * 2307.09288, section 3.2.2). Its steps are judgments, not updates: call {@link #at} with the
+   * number of judgments learned from.
    *
-   * @param judgments how many there will be
+   * @param judgments total number of judgments
    * @param batchSize judgments of an update
-   * @param warmupFraction in [0, 1]; 0 leaves the warm-up out
+   * @param warmupFraction in [0, 1]; 0 means no warm-up
    */
   static LearningRate rewardModel(
       double peak, long judgments, int batchSize, double warmupFraction) {
@@ -40,7 +41,7 @@ public sealed interface LearningRate {
   }
 
   /**
-   * The same for every update (PPO: 1e-6, Llama 2, section 3.2.3).
+   * A constant learning rate (PPO: 1e-6; Llama 2, arXiv 2307.09288, section 3.2.3).
    *
    * @param rate above 0
    */
@@ -66,7 +67,8 @@ public sealed interface LearningRate {
    * then           peak · (f + (1 − f) · (1 + cos(π·p)) / 2),  p = (step − first) / (totalSteps − first)
    * </pre>
    *
-   * Update {@code first} has the peak, update {@code totalSteps} and all later ones peak · f.
+   * Update {@code first} has the rate {@code peak}. Update {@code totalSteps} and all later updates
+   * have the rate peak · f.
    *
    * @param peak above 0
    * @param warmupSteps 0 to totalSteps

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Splits a batch of sequences by tokens, which its activations grow with: gradients of the parts
- * add up to the whole's.
+ * Splits a batch of sequences into micro-batches by tokens, since activations need memory in
+ * proportion to tokens. The gradients of the parts add up to the gradient of the batch.
  */
 public final class MicroBatches {
 
@@ -19,7 +19,12 @@ public final class MicroBatches {
     }
   }
 
-  /** Consecutive parts of at most so many tokens, or of one item where that has more. */
+  /**
+   * Consecutive parts of a batch.
+   *
+   * @param sequencesPerItem consecutive sequences that stay in one part, such as 2 for a pair
+   * @param maxTokens maximum tokens of a part; an item with more tokens is a part of its own
+   */
   public static List<Part> of(List<int[]> sequences, int sequencesPerItem, int maxTokens) {
     List<Part> parts = new ArrayList<>();
     int from = 0;

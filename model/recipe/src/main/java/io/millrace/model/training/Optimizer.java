@@ -8,7 +8,10 @@ import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 
-/** Gradients, moments and the step counter of one model, and the update that uses them. */
+/**
+ * Gradients, moments and step counter of one model, and its AdamW update (Loshchilov &amp; Hutter,
+ * arXiv 1711.05101, algorithm 2).
+ */
 public final class Optimizer implements AutoCloseable {
 
   private final Backend backend;
@@ -31,14 +34,14 @@ public final class Optimizer implements AutoCloseable {
   }
 
   /**
-   * What an update did.
+   * The result of an update.
    *
-   * @param gradientNorm the global norm before clipping
-   * @param applied false where the gradient was not finite and the update was left out
+   * @param gradientNorm global norm of the gradients before clipping
+   * @param applied false if the gradients were not finite and the update was skipped
    */
   public record Update(double gradientNorm, double learningRate, boolean applied) {}
 
-  /** Where a backward pass adds its gradients. */
+  /** The sums that a backward pass adds its gradients to. */
   public Parameters gradients() {
     return gradients;
   }
@@ -48,21 +51,21 @@ public final class Optimizer implements AutoCloseable {
     return step;
   }
 
-  /** The global norm of the gradients: not finite where one of them is not. */
+  /** The global norm of the gradients; not finite if a gradient is not. */
   public double gradientNorm() {
     return backend.norm(gradients.flat());
   }
 
-  /** {@link #apply} where the gradients are finite, {@link #skip} where they are not. */
+  /** Applies finite gradients ({@link #apply}), and skips others ({@link #skip}). */
   public Update update() {
     return update(step + 1);
   }
 
   /**
-   * The same where the schedule counts something else than updates.
+   * Likewise, for a schedule whose steps are not updates.
    *
-   * @param position where the learning rate's schedule stands, such as the number of records
-   *     learned from, this update's included
+   * @param position step of the learning rate's schedule, such as the number of records learned
+   *     from, with this update's records
    */
   public Update update(long position) {
     double norm = gradientNorm();
@@ -93,7 +96,7 @@ public final class Optimizer implements AutoCloseable {
     return new Update(norm, rate, true);
   }
 
-  /** Zeroes the gradients and changes nothing else. */
+  /** Zeroes the gradients; weights, moments and step counter do not change. */
   public Update skip(double norm) {
     return skip(norm, learningRate.at(step + 1));
   }

@@ -2,12 +2,12 @@ package io.millrace.model.training;
 
 import java.util.SplittableRandom;
 
-/** Random streams that need no state of their own: a seed has one for every number. */
+/** Random streams without state: one for every pair of seed and number. */
 public final class RandomStream {
 
   private RandomStream() {}
 
-  /** The stream of a number: a batch's, a draw's. */
+  /** The random stream of a number, such as of a batch or of a draw. */
   public static SplittableRandom of(long seed, long number) {
     return new SplittableRandom(seed ^ number * 0x9E3779B97F4A7C15L);
   }

@@ -6,7 +6,7 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
-/** Tensors to and from a stream, bit for bit, in pieces: no second copy of a model on the heap. */
+/** Copies tensors to and from a stream in chunks, so that no second model is on the heap. */
 final class TensorState {
 
   private static final int CHUNK = 1 << 16;
@@ -29,7 +29,8 @@ final class TensorState {
     long size = in.readLong();
     if (size != tensor.size()) {
       throw new IOException(
-          "state holds %d parameters, the model has %d: was the model's shape changed?"
+          "the state has a tensor of %d values, the model one of %d: start with the model shape that"
+                  + " the state was written with"
               .formatted(size, tensor.size()));
     }
     float[] values = new float[(int) Math.min(CHUNK, size)];

@@ -14,22 +14,22 @@ class GateTest {
   private static final Gate GATE =
       new Gate(new Limits(0.5, 0.02, 0.05, 0.5, 0.4, 30, 2, 0.5, 2, 0.5, 0.2));
 
-  private static final VersionFigures USUAL =
-      new VersionFigures(0.1, 0.1, 20, 0.4, 0.6, 5, 3, 1, 0.05);
+  private static final VersionMetrics USUAL =
+      new VersionMetrics(0.1, 0.1, 20, 0.4, 0.6, 5, 3, 1, 0.05);
 
   @Test
   void whatKeepsToEveryLimitMayPassAndTheLimitsThemselvesDo() {
     assertEquals(List.of(), GATE.absolute(USUAL));
-    VersionFigures edge = new VersionFigures(0.5, 0.4, 40, 0.2, 0.3, 10, 30, 0, 0.2);
+    VersionMetrics edge = new VersionMetrics(0.5, 0.4, 40, 0.2, 0.3, 10, 30, 0, 0.2);
     assertEquals(List.of(), GATE.absolute(edge));
     assertEquals(List.of(), GATE.besideBaseline(edge, USUAL));
     assertEquals(
-        List.of(), GATE.besideBaseline(new VersionFigures(0, 0, 10, 1, 1, 1, 0, 0, 0), USUAL));
+        List.of(), GATE.besideBaseline(new VersionMetrics(0, 0, 10, 1, 1, 1, 0, 0, 0), USUAL));
   }
 
   @Test
   void eachLimitThatIsBrokenIsAReasonOfItsOwn() {
-    VersionFigures hacked = new VersionFigures(0.6, 0.5, 41, 0.1, 0.2, 11, 30.5, 0.1, 0.25);
+    VersionMetrics hacked = new VersionMetrics(0.6, 0.5, 41, 0.1, 0.2, 11, 30.5, 0.1, 0.25);
     assertEquals(
         List.of(
             "KL to the reference in nats per response is 30.500, above 30.000",
@@ -39,25 +39,25 @@ class GateTest {
         GATE.absolute(hacked));
     assertEquals(
         List.of(
-            "perplexity by the baseline's is 2.200, above 2.000",
-            "response length by the baseline's is 2.050, above 2.000",
-            "distinct unigrams by the baseline's is 0.250, below 0.500",
-            "distinct bigrams by the baseline's is 0.333, below 0.500"),
+            "perplexity ratio to the baseline is 2.200, above 2.000",
+            "response length ratio to the baseline is 2.050, above 2.000",
+            "distinct unigram ratio to the baseline is 0.250, below 0.500",
+            "distinct bigram ratio to the baseline is 0.333, below 0.500"),
         GATE.besideBaseline(hacked, USUAL));
     assertEquals(
-        List.of("response length by the baseline's is 0.450, below 0.500"),
-        GATE.besideBaseline(new VersionFigures(0, 0, 9, 1, 1, 1, 0, 0, 0), USUAL));
+        List.of("response length ratio to the baseline is 0.450, below 0.500"),
+        GATE.besideBaseline(new VersionMetrics(0, 0, 9, 1, 1, 1, 0, 0, 0), USUAL));
     assertEquals(
         List.of(
             "safety violation share is 0.130, above 0.120",
             "false refusal share is 0.160, above 0.150"),
-        GATE.besidePromoted(new VersionFigures(0.13, 0.16, 20, 1, 1, 1, 0, 0, 0), USUAL));
+        GATE.besidePromoted(new VersionMetrics(0.13, 0.16, 20, 1, 1, 1, 0, 0, 0), USUAL));
   }
 
   @Test
   void whatWasNotMeasuredBreaksNoLimit() {
-    VersionFigures nothing =
-        new VersionFigures(NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE);
+    VersionMetrics nothing =
+        new VersionMetrics(NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE);
     assertTrue(GATE.absolute(nothing).isEmpty());
     assertTrue(GATE.besideBaseline(nothing, USUAL).isEmpty());
     assertTrue(GATE.besideBaseline(USUAL, nothing).isEmpty());
@@ -68,11 +68,11 @@ class GateTest {
   void theIntervalMustLieOnTheRightSide() {
     assertEquals(List.of(), GATE.winRate(new WinRate.Interval(0.501, 0.6)));
     assertEquals(
-        List.of("win rate against the promoted version is from 0.500, not above 0.500"),
+        List.of("win rate against the promoted version may be as low as 0.500, which is not above 0.500"),
         GATE.winRate(new WinRate.Interval(0.5, 0.9)));
     assertEquals(List.of(), GATE.worse(new WinRate.Interval(0.2, 0.5)));
     assertEquals(
-        List.of("win rate against the version before is at most 0.499, below a half"),
+        List.of("win rate against the version before is at most 0.499, which is below 0.5"),
         GATE.worse(new WinRate.Interval(0.2, 0.499)));
   }
 }

@@ -4,10 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import org.junit.jupiter.api.Test;
 
@@ -63,10 +61,8 @@ class CalibrationTest {
 
   @Test
   void resumes() throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    some().write(new DataOutputStream(bytes));
-    Calibration resumed =
-        Calibration.read(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
+    byte[] bytes = StateWriter.toBytes(out -> out.write(some().state()));
+    Calibration resumed = Calibration.of(StateReader.of(bytes).read(Calibration.State.class));
     assertEquals(6, resumed.judgments());
     assertEquals(0.75, resumed.accuracy(0));
     assertEquals(0.5, resumed.accuracy(3));
@@ -77,11 +73,22 @@ class CalibrationTest {
   }
 
   @Test
-  void refusesForeignState() {
-    byte[] foreign = new byte[96];
-    foreign[15] = 1; // one agreed of none
+  void refusesCountsThatCannotBe() {
+    Calibration.State good = some().state();
+    // One agreed of no judgments.
     assertThrows(
-        IOException.class,
-        () -> Calibration.read(new DataInputStream(new ByteArrayInputStream(foreign))));
+        IllegalArgumentException.class,
+        () ->
+            new Calibration.State(
+                new long[4],
+                new long[] {1, 0, 0, 0},
+                new long[4],
+                good.differences(),
+                good.reliability()));
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            new Calibration.State(
+                new long[3], good.agreed(), good.ties(), good.differences(), good.reliability()));
   }
 }

@@ -6,12 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.model.reward.MixedBatches.Batch;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutput;
-import java.io.DataOutputStream;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -194,12 +188,8 @@ class MixedBatchesTest {
     assertEquals(0, new Reservoir<Integer>(0).sample(3, random).size());
   }
 
-  private static void writeItem(DataOutput out, String item) throws IOException {
-    out.writeUTF(item);
-  }
-
   @Test
-  void writtenAndReadTheSameRecordsGiveTheSameBatches() throws IOException {
+  void restoredBatchesGoOnWithTheSameBatches() {
     List<String> items = stream(3000, 0.4);
     List<Batch<String>> straight = feed(batches(MIX, 16, 20), items);
     List<Batch<String>> resumed = new ArrayList<>();
@@ -207,12 +197,10 @@ class MixedBatchesTest {
     for (int i = 0; i < items.size(); i++) {
       batches.add(source(items.get(i)), items.get(i));
       if (i % 37 == 0) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        batches.write(new DataOutputStream(bytes), MixedBatchesTest::writeItem);
+        MixedBatches.State<String> state = batches.state();
         batches = batches(MIX, 16, 20);
-        batches.read(
-            new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())),
-            data -> data.readUTF());
+        batches.restore(state);
+        assertEquals(state, batches.state());
       }
       if (batches.isDue()) {
         resumed.add(batches.take());
@@ -225,15 +213,12 @@ class MixedBatchesTest {
   }
 
   @Test
-  void aSmallerBufferOrAnotherMixReadsTheState() throws IOException {
+  void aSmallerBufferOrAnotherMixRestoresTheState() {
     MixedBatches<String> batches = batches(MIX, 16, 20);
     feed(batches, stream(500, 0.4));
     batches.add("open", "open/501");
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    batches.write(new DataOutputStream(bytes), MixedBatchesTest::writeItem);
     MixedBatches<String> other = batches(SourceRatios.of(Map.of("own", 0.5, "new", 0.5)), 16, 3);
-    other.read(
-        new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())), data -> data.readUTF());
+    other.restore(batches.state());
     assertEquals(1, other.waiting());
     for (int i = 0; i < 16; i++) {
       assertFalse(other.isDue());
@@ -243,5 +228,24 @@ class MixedBatchesTest {
     Batch<String> batch = other.take();
     assertEquals(9, batch.fresh().size());
     assertEquals(3, count(batch.replayed(), "own"));
+  }
+
+  @Test
+  void aStateDoesNotChangeWithTheBatches() {
+    MixedBatches<String> batches = batches(MIX, 16, 20);
+    feed(batches, stream(500, 0.4));
+    batches.add("open", "open/501");
+    MixedBatches.State<String> state = batches.state();
+    assertEquals(Map.of("open", List.of("open/501")), state.queues());
+    List<String> kept = List.copyOf(state.replays().get("open").kept());
+    feed(batches, stream(500, 0.4));
+    assertEquals(Map.of("open", List.of("open/501")), state.queues());
+    assertEquals(kept, state.replays().get("open").kept());
+  }
+
+  @Test
+  void refusesAReplayBufferWithMoreRecordsThanItSaw() {
+    assertThrows(
+        IllegalArgumentException.class, () -> new MixedBatches.Replay<>(1, List.of("a", "b")));
   }
 }

@@ -69,21 +69,6 @@ class PiecewiseRewardTest {
     assertThrows(IllegalArgumentException.class, () -> reward.combine(1, bad, false));
   }
 
-  @Test
-  void logitOfProbabilities() {
-    assertEquals(0, PiecewiseReward.logit(0.5));
-    assertEquals(Math.log(3), PiecewiseReward.logit(0.75), 1e-15);
-    assertEquals(-Math.log(3), PiecewiseReward.logit(0.25), 1e-15);
-    assertEquals(-13.8155, PiecewiseReward.logit(0), 1e-4);
-    assertEquals(13.8155, PiecewiseReward.logit(1), 1e-4);
-  }
-
-  @ParameterizedTest
-  @ValueSource(doubles = {-0.01, 1.01, Double.NaN, Double.POSITIVE_INFINITY})
-  void logitRefusesWhatIsNoProbability(double bad) {
-    assertThrows(IllegalArgumentException.class, () -> PiecewiseReward.logit(bad));
-  }
-
   @ParameterizedTest
   @ValueSource(doubles = {0, 1, -1, Double.NaN})
   void refusesThresholdsThatDecideNothing(double bad) {

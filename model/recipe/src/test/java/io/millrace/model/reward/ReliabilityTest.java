@@ -4,10 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -80,17 +78,15 @@ class ReliabilityTest {
     Reliability reliability = new Reliability();
     reliability.add(SURE_75);
     reliability.add(-SURE_90);
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    reliability.write(new DataOutputStream(bytes));
-    Reliability resumed =
-        Reliability.read(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
+    byte[] bytes = StateWriter.toBytes(out -> out.write(reliability.state()));
+    Reliability resumed = Reliability.of(StateReader.of(bytes).read(Reliability.State.class));
     reliability.add(1);
     resumed.add(1);
     assertEquals(reliability.brier(), resumed.brier());
     assertEquals(reliability.expectedCalibrationError(), resumed.expectedCalibrationError());
     assertThrows(
-        IOException.class,
-        () -> Reliability.read(new DataInputStream(new ByteArrayInputStream(new byte[999]))));
+        IllegalArgumentException.class,
+        () -> new Reliability.State(new long[9], new double[10], new double[10], 0));
   }
 
   @Test

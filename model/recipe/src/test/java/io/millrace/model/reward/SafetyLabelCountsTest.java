@@ -4,10 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import org.junit.jupiter.api.Test;
 
@@ -46,16 +44,13 @@ class SafetyLabelCountsTest {
 
   @Test
   void resumes() throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    some().write(new DataOutputStream(bytes));
+    byte[] bytes = StateWriter.toBytes(out -> out.write(some().state()));
     SafetyLabelCounts resumed = new SafetyLabelCounts(PiecewiseReward.defaults());
-    resumed.read(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
+    resumed.restore(StateReader.of(bytes).read(SafetyLabelCounts.State.class));
+    assertEquals(some().labels(), resumed.labels());
     assertEquals(some().precision(), resumed.precision());
     assertEquals(some().recall(), resumed.recall());
-    byte[] foreign = bytes.toByteArray();
-    foreign[0] = -1;
     assertThrows(
-        IOException.class,
-        () -> resumed.read(new DataInputStream(new ByteArrayInputStream(foreign))));
+        IllegalArgumentException.class, () -> new SafetyLabelCounts.State(-1, 2, 3, 4));
   }
 }

@@ -17,11 +17,6 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.tokenizer.training.ByteLevelBpeTrainer;
 import io.millrace.model.training.LearningRate;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -203,17 +198,21 @@ class SupervisedExamplesTest {
   }
 
   @Test
-  void whatWaitsIsState() throws IOException {
+  void theIncompleteBatchIsState() {
     SequencePacker straight = packer(47, 2, Concatenation.PACKED);
     SequencePacker resumed = packer(47, 2, Concatenation.PACKED);
     for (String user : List.of("a", "b", "c")) {
       straight.add(say(user, "yo"));
     }
     resumed.add(say("left", "over"));
-    ByteArrayOutputStream state = new ByteArrayOutputStream();
-    straight.write(new DataOutputStream(state));
-    resumed.read(new DataInputStream(new ByteArrayInputStream(state.toByteArray())));
+    resumed.restore(straight.examples());
     assertEquals(3, resumed.waiting());
+    // Sequences of one example each: the third example does not fit into two of them.
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> packer(40, 2, Concatenation.PACKED).restore(straight.examples()));
+    assertTrue(e.getMessage().contains("sequence-length"), e.getMessage());
     for (SequencePacker packer : List.of(straight, resumed)) {
       assertEquals(Optional.empty(), packer.add(say("d", "yo")));
     }

@@ -14,10 +14,10 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * One question at a time to an endpoint that speaks OpenAI's {@code /v1/chat/completions}. What may
- * pass by itself (no connection, no answer in time, status 408, 429 or 5xx) is tried again, each
- * time after twice the delay, or after what {@code Retry-After} asks for. Messages of failures name
- * the endpoint and never the key.
+ * Asks an endpoint of OpenAI's {@code /v1/chat/completions}, one question at a time. It retries
+ * after transient failures: no connection, a timeout, status 408, 429 or 5xx. The delay doubles with
+ * each retry, and is at least {@code Retry-After}. Error messages name the endpoint and never the
+ * key.
  */
 final class ChatCompletionsClient implements AutoCloseable {
 
@@ -28,17 +28,19 @@ final class ChatCompletionsClient implements AutoCloseable {
 
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
-  /** Waits between two tries. */
+  /** Waits between two attempts. */
   interface Pause {
     void sleep(Duration time) throws InterruptedException;
   }
 
   /**
-   * What is asked, and how patiently.
+   * The endpoint, its model and the retries.
    *
-   * @param url the endpoint's, with or without {@code /v1} and the path
+   * @param url of the endpoint, with or without {@code /v1} and the path
    * @param key sent as a bearer token; empty for none
-   * @param retries after the first try
+   * @param timeout of one attempt
+   * @param retries maximum attempts after the first one
+   * @param retryDelay before the first retry
    */
   record Settings(
       URI url,
@@ -57,13 +59,13 @@ final class ChatCompletionsClient implements AutoCloseable {
     }
   }
 
-  /** A failure that may pass by itself. */
-  private static final class Passing extends IOException {
+  /** A failure that a retry may overcome. */
+  private static final class TransientFailure extends IOException {
     private static final long serialVersionUID = 1;
 
     private final Duration retryAfter;
 
-    Passing(String message, Duration retryAfter) {
+    TransientFailure(String message, Duration retryAfter) {
       super(message);
       this.retryAfter = retryAfter;
     }
@@ -95,9 +97,9 @@ final class ChatCompletionsClient implements AutoCloseable {
   }
 
   /**
-   * What the model answers.
+   * Returns the model's answer.
    *
-   * @throws IOException when it does not, all tries included
+   * @throws IOException if all attempts fail, or one fails for good
    */
   String ask(String system, String user) throws IOException, InterruptedException {
     HttpRequest request = request(system, user);
@@ -105,10 +107,10 @@ final class ChatCompletionsClient implements AutoCloseable {
     for (int left = settings.retries(); ; left--) {
       try {
         return answer(request);
-      } catch (Passing e) {
+      } catch (TransientFailure e) {
         if (left == 0) {
           throw new IOException(
-              "%s failed %d times, the last time: %s"
+              "%s failed %d times, the last time with: %s"
                   .formatted(settings, settings.retries() + 1, e.getMessage()),
               e);
         }
@@ -142,16 +144,16 @@ final class ChatCompletionsClient implements AutoCloseable {
     try {
       response = http.send(request, BodyHandlers.limiting(BodyHandlers.ofString(), MAX_BODY));
     } catch (IOException e) {
-      throw new Passing(e.toString(), Duration.ZERO);
+      throw new TransientFailure(e.toString(), Duration.ZERO);
     }
     int status = response.statusCode();
     if (status == 408 || status == 429 || status >= 500) {
-      throw new Passing(
+      throw new TransientFailure(
           "status %d: %s".formatted(status, shown(response.body())), retryAfter(response));
     }
     if (status != 200) {
       throw new IOException(
-          "%s answers with status %d: %s".formatted(settings, status, shown(response.body())));
+          "%s answered with status %d: %s".formatted(settings, status, shown(response.body())));
     }
     return content(response.body());
   }
@@ -162,24 +164,24 @@ final class ChatCompletionsClient implements AutoCloseable {
       content = MAPPER.readTree(body).at("/choices/0/message/content");
     } catch (JsonProcessingException e) {
       throw new IOException(
-          "%s answers with what is not JSON: %s".formatted(settings, shown(body)), e);
+          "%s did not answer with JSON: %s".formatted(settings, shown(body)), e);
     }
     if (!content.isTextual()) {
       throw new IOException(
-          "%s answers without choices[0].message.content: %s".formatted(settings, shown(body)));
+          "%s answered without choices[0].message.content: %s".formatted(settings, shown(body)));
     }
     return content.asText();
   }
 
   private static Duration retryAfter(HttpResponse<?> response) {
     List<String> seconds = response.headers().allValues("Retry-After");
-    // The header may be a date too; then our own delay has to do.
+    // The header may also be a date; then the configured delay applies.
     return seconds.size() == 1 && seconds.getFirst().matches("\\d{1,9}")
         ? Duration.ofSeconds(Math.min(MAX_RETRY_AFTER_SECONDS, Long.parseLong(seconds.getFirst())))
         : Duration.ZERO;
   }
 
-  /** The beginning of an answer; one that repeats the key is not shown. */
+  /** The beginning of an answer, unless the answer repeats the key. */
   private String shown(String body) {
     if (!settings.key().isEmpty() && body.contains(settings.key())) {
       return "(an answer that repeats the key)";

@@ -4,7 +4,7 @@ import io.millrace.model.evaluation.Judge;
 import java.lang.reflect.InvocationTargetException;
 import java.util.Map;
 
-/** The judge that a configuration names. */
+/** Makes the judge of a configuration. */
 public final class Judges {
 
   private static final String OPTION = "evaluation.judge";
@@ -12,10 +12,10 @@ public final class Judges {
   private Judges() {}
 
   /**
-   * Makes the judge and gives it its options.
+   * Makes a judge and sets its options.
    *
    * @param name {@code reward-model}, {@code openai}, or a class that implements {@link Judge}
-   * @throws IllegalArgumentException saying what is wrong with the class or its options
+   * @throws IllegalArgumentException if the class or its options cannot be used
    */
   public static Judge of(String name, Map<String, String> options) {
     Judge judge =
@@ -45,11 +45,11 @@ public final class Judges {
               + " (MILLRACE_CLASSPATH adds jars to it)",
           e);
     } catch (ClassCastException e) {
-      throw refused(name, "is no " + Judge.class.getName(), e);
+      throw refused(name, "does not implement " + Judge.class.getName(), e);
     } catch (NoSuchMethodException | IllegalAccessException | InstantiationException e) {
       throw refused(name, "has no public constructor without parameters", e);
     } catch (InvocationTargetException e) {
-      throw refused(name, "cannot be made: " + e.getCause(), e);
+      throw refused(name, "cannot be created: " + e.getCause(), e);
     }
   }
 

@@ -3,14 +3,14 @@ package io.millrace.jobs.evaluation.judge;
 import java.util.List;
 import java.util.regex.Pattern;
 
-/** Tells refusals by their words. */
+/** Recognises refusals by their words. */
 public final class Refusals {
 
   private final List<Pattern> patterns;
 
   /**
-   * @param expressions regular expressions, each found as whole words and in any case; a curly
-   *     apostrophe is as good as a straight one
+   * @param expressions regular expressions, found as whole words in any case; curly and straight
+   *     apostrophes are equal
    */
   public Refusals(List<String> expressions) {
     this.patterns =
@@ -23,6 +23,7 @@ public final class Refusals {
             .toList();
   }
 
+  /** Whether a response has one of the expressions. */
   public boolean isRefusal(String response) {
     String text = straight(response);
     return patterns.stream().anyMatch(pattern -> pattern.matcher(text).find());

@@ -173,11 +173,11 @@ class ChatCompletionsJudgeTest {
   @Test
   void anEndpointThatFailsIsToldWithoutTheKey() {
     Map<Reply, String> replies = new HashMap<>();
-    replies.put(Reply.of(503, "down"), "failed 4 times, the last time: status 503: down");
+    replies.put(Reply.of(503, "down"), "failed 4 times, the last time with: status 503: down");
     replies.put(Reply.of(401, "bad key " + KEY), "status 401: (an answer that repeats the key)");
     replies.put(Reply.of(200, "<html>"), "not JSON: <html>");
     replies.put(Reply.of(200, "{\"choices\": []}"), "without choices[0].message.content");
-    replies.put(Reply.saying("They are both fine."), "answers with none of [A, B, TIE]");
+    replies.put(Reply.saying("They are both fine."), "answered with none of [A, B, TIE]");
     replies.put(Reply.of(302, ""), "status 302");
     replies.forEach(
         (reply, expected) -> {
@@ -255,9 +255,9 @@ class ChatCompletionsJudgeTest {
   @Test
   void badOptionsAreNamed() {
     assertRefused("url must be like", "url", "localhost:8000");
-    assertRefused("model must be given", "model", " ");
-    assertRefused("there is no option apikey; there are url, model, api-key", "apikey", "x");
-    assertRefused("retries must be a whole number from 0, not 'many'", "retries", "many");
+    assertRefused("model is missing", "model", " ");
+    assertRefused("unknown option apikey; options: url, model, api-key", "apikey", "x");
+    assertRefused("retries must be a whole number of at least 0, not 'many'", "retries", "many");
     assertRefused("labels must be true or false", "labels", "yes");
   }
 

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-class FiguresTest {
+class VersionMetricsTest {
 
   @Test
   void anEstimateHasItsStandardError() {
@@ -29,8 +29,8 @@ class FiguresTest {
 
   @Test
   void whatWasNotMeasuredHasNoFigureAndNoRatio() {
-    VersionFigures baseline = new VersionFigures(0.25, 0.5, 20, 0.5, 0.8, Double.NaN, 0, 1.5, 0);
-    VersionFigures version = new VersionFigures(0.25, Double.NaN, 30, 0.25, 0.2, 4, 3, 1, 0.5);
+    VersionMetrics baseline = new VersionMetrics(0.25, 0.5, 20, 0.5, 0.8, Double.NaN, 0, 1.5, 0);
+    VersionMetrics version = new VersionMetrics(0.25, Double.NaN, 30, 0.25, 0.2, 4, 3, 1, 0.5);
     assertEquals(8, version.byName().size());
     assertEquals(30.0, version.byName().get("response_tokens"));
     assertEquals(

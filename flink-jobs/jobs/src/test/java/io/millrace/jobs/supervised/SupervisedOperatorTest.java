@@ -1,0 +1,146 @@
+package io.millrace.jobs.supervised;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.jobs.testkit.OperatorRun;
+import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The operator in Flink's harness, on a tiny model. */
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
+class SupervisedOperatorTest {
+
+  /** A recorded state; see {@link #readsRecordedState}. */
+  private static final Path GOLDEN = Path.of("src/test/resources/golden-state/supervised.bin");
+
+  /** Demonstrations that went into the recorded state: not a multiple of a batch. */
+  private static final int GOLDEN_DEMONSTRATIONS = 23;
+
+  @TempDir private static Path directory;
+  private static EmbeddedBroker broker;
+
+  @BeforeAll
+  static void start() throws Exception {
+    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
+    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config("start")))) {
+      admin.createAll(1, 1);
+    }
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    broker.close();
+  }
+
+  /** A configuration with a checkpoint store of its own; the run makes two passes. */
+  private static MillraceConfig config(String store) throws IOException {
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
+                "checkpoints.directory=" + directory.resolve(store),
+                "model.seed=13",
+                "supervised.sequence-length=64",
+                "supervised.batch-size=2",
+                "supervised.learning-rate=1e-3",
+                "supervised.epochs=2",
+                "supervised.publish-every=10"));
+    all.addAll(OperatorRun.TINY_MODEL);
+    return InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
+  }
+
+  private static final class Run extends OperatorRun<Demonstration> {
+
+    Run(MillraceConfig config, OperatorSubtaskState state) throws Exception {
+      super(() -> new SupervisedOperator(config, true), state);
+    }
+
+    Map<String, Double> summary() {
+      return summary("supervised");
+    }
+  }
+
+  private static List<Demonstration> demonstrations(int from, int to) {
+    return IntStream.range(from, to)
+        .mapToObj(
+            i ->
+                Demonstration.newBuilder()
+                    .setId("d" + i)
+                    .setDialogue(
+                        List.of(
+                            new Turn(Role.USER, "how is " + i),
+                            new Turn(Role.ASSISTANT, "like " + i * i)))
+                    .setSource("test")
+                    .setTime(Instant.EPOCH)
+                    .build())
+        .toList();
+  }
+
+  @Test
+  void aRunThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    try (Run straight = new Run(config("straight"), null);
+        Run killed = new Run(config("killed"), null)) {
+      straight.feed(demonstrations(0, 41)).end();
+      killed.feed(demonstrations(0, 3)).dieAfter(demonstrations(3, 8));
+      killed.feed(demonstrations(3, 26)).dieAfter(demonstrations(26, 37));
+      killed.feed(demonstrations(26, 41)).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.summary(), killed.summary());
+      assertEquals(41, straight.summary().get("demonstrations"));
+      assertEquals(82, straight.summary().get("examples"), "two passes");
+      assertEquals(List.of(1L, 2L, 3L, 4L, 5L), List.copyOf(straight.published.keySet()));
+    }
+  }
+
+  /** A state with all parts: an inbox, an incomplete batch, examples for the second pass. */
+  private static OperatorSubtaskState someState() throws Exception {
+    try (Run run = new Run(config("golden-writer"), null)) {
+      run.feed(demonstrations(0, GOLDEN_DEMONSTRATIONS));
+      return run.snapshot();
+    }
+  }
+
+  /**
+   * Later versions of the operator must read this state. A run with {@code
+   * -Dmillrace.write-docs=true} records the file if it is missing.
+   */
+  @Test
+  void readsRecordedState() throws Exception {
+    if (Boolean.getBoolean("millrace.write-docs") && !Files.exists(GOLDEN)) {
+      Files.write(GOLDEN, OperatorStates.bytes(someState()));
+    }
+    byte[] golden = Files.readAllBytes(GOLDEN);
+    try (Run run = new Run(config("golden"), OperatorStates.of(golden))) {
+      run.end();
+      assertEquals(GOLDEN_DEMONSTRATIONS, run.summary().get("demonstrations"));
+      assertEquals(2 * GOLDEN_DEMONSTRATIONS, run.summary().get("examples"));
+      assertEquals(3, run.summary().get("version"));
+    }
+    // As long as the schema has not changed.
+    assertArrayEquals(
+        golden, OperatorStates.readAndWritten(new SupervisedOperator(config("again"), true), golden));
+  }
+}
