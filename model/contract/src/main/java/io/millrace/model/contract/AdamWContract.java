@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** AdamW against PyTorch's. */
+/** AdamW against {@link ReferenceAdamW}. */
 interface AdamWContract extends Contract {
 
   @ParameterizedTest
@@ -38,7 +38,8 @@ interface AdamWContract extends Contract {
             double warm = rate * step / 10;
             reference.step(gradients, settings, decay, warm, scale);
             backend().adamW(parameters, g, first, second, settings, decay, warm, scale, step);
-            assertArrayEquals(TestTensors.floats(gradients), g.toFloats(), "gradients are kept");
+            assertArrayEquals(
+                TestTensors.floats(gradients), g.toFloats(), "gradients must not change");
           }
           assertForward("parameters", reference.parameters, parameters);
           assertForward("first moment", reference.firstMoment, first);
@@ -46,7 +47,10 @@ interface AdamWContract extends Contract {
         });
   }
 
-  /** As a trainer does it whose parameters of different decay lie in one tensor. */
+  /**
+   * A trainer updates slices of one tensor with different weight decay. The elements between them
+   * must not change.
+   */
   @Test
   default void adamWOfSlices() {
     wholeAndSliced(

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Causal grouped-query attention over packed sequences. */
+/** Attention over packed sequences, forward and backward, where all tokens or some attend. */
 interface AttentionContract extends Contract {
 
   @ParameterizedTest
@@ -39,13 +39,13 @@ interface AttentionContract extends Contract {
       IntStream.range(1, 49).filter(row -> row % 3 != 0).toArray(),
       IntStream.range(0, 50).toArray()
     };
-    for (int[] asking : rows) {
-      assertAttention(Queries.of(sequences, asking), heads, kvHeads, headDim, 1);
+    for (int[] rowsThatAttend : rows) {
+      assertAttention(Queries.of(sequences, rowsThatAttend), heads, kvHeads, headDim, 1);
     }
   }
 
   @Test
-  default void attentionWithScoresBeyondWhatExpHolds() {
+  default void attentionWithScoresThatExpCannotRepresent() {
     assertAttention(Queries.all(Sequences.ofLengths(6, 1, 9)), 4, 2, 8, 30);
   }
 
@@ -92,13 +92,15 @@ interface AttentionContract extends Contract {
           assertGradient("dv", expectedDv, dv, scale);
 
           backend().attentionBackward(q, k, v, dout, q, k, v, queries, heads, kvHeads);
-          assertArrayEquals(dq.toFloats(), q.toFloats(), "dq in place of q");
-          assertArrayEquals(dk.toFloats(), k.toFloats(), "dk in place of k");
-          assertArrayEquals(dv.toFloats(), v.toFloats(), "dv in place of v");
+          assertArrayEquals(dq.toFloats(), q.toFloats(), "dq must be the same in place of q");
+          assertArrayEquals(dk.toFloats(), k.toFloats(), "dk must be the same in place of k");
+          assertArrayEquals(dv.toFloats(), v.toFloats(), "dv must be the same in place of v");
         });
   }
 
-  /** As for every gradient, or to the rounding of terms that cancel out: (dP − Σ P∘dP)·k. */
+  /**
+   * The tolerance of every gradient, plus the rounding of terms that cancel in (dP − Σ P ∘ dP) · k.
+   */
   private static void assertGradient(String what, double[] expected, Tensor actual, double scale) {
     assertClose(what, expected, doubles(actual), 1e-4, 1e-7 * scale);
   }

@@ -5,9 +5,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 
 /**
- * What every {@link Backend} must pass: each kernel, forward and backward, against {@link
- * Reference} over odd shapes, on whole tensors and on slices. A backend's test extends it and says
- * how one is made.
+ * The tests that every {@link Backend} must pass. Each kernel is compared with {@link Reference},
+ * forward and backward, over odd shapes, on whole tensors and on slices. A backend's test extends
+ * this class and implements {@link #newBackend}.
  */
 public abstract class BackendContract
     implements MemoryContract,
@@ -22,6 +22,7 @@ public abstract class BackendContract
 
   private Backend backend;
 
+  /** A new backend. Each test opens one and closes it. */
   protected abstract Backend newBackend();
 
   @BeforeEach

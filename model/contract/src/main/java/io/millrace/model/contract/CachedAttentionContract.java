@@ -18,12 +18,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Attention over a cache must be attention, however the tokens arrive. */
+/**
+ * Attention over a KV cache must equal attention without a cache, however the tokens are divided
+ * into calls.
+ */
 interface CachedAttentionContract extends Contract {
 
   @ParameterizedTest
   @CsvSource({"1,1,2,1", "4,1,6,5", "4,2,10,7", "4,4,16,16", "6,2,6,24", "6,2,14,3"})
-  default void cachedAttentionInAnyChunksAndPages(
+  default void cachedAttentionInChunksAndPagesOfAnySize(
       int heads, int kvHeads, int headDim, int pageTokens) {
     Random random = new Random(11);
     int pagesEach = (24 + pageTokens - 1) / pageTokens;
@@ -34,24 +37,24 @@ interface CachedAttentionContract extends Contract {
       Fed second = new Fed(3, 24, heads, kvHeads, headDim, random);
       first.pages(cache, random);
       second.pages = first.pages;
-      // A whole prompt, then token by token.
+      // A whole prompt, then single tokens.
       first.feed(backend(), cache, 0, new int[] {0}, new int[] {7});
       first.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
       first.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
-      // Others join; then chunks of unequal lengths over uneven prefixes.
+      // Other sequences join; then chunks of unequal lengths follow prefixes of unequal lengths.
       first.feed(backend(), cache, 0, new int[] {2, 0}, new int[] {3, 1});
       first.feed(backend(), cache, 0, new int[] {0, 1, 2}, new int[] {1, 1, 1});
       first.feed(backend(), cache, 0, new int[] {2, 1, 0}, new int[] {5, 2, 3});
-      // Another layer holds other keys and values at the same places.
+      // Another layer holds other keys and values in the same pages.
       second.feed(backend(), cache, 1, new int[] {0, 1}, new int[] {6, 1});
-      // The pages may be filled to their end.
+      // The pages are filled to the end.
       first.feed(backend(), cache, 0, new int[] {0}, new int[] {10});
       second.feed(backend(), cache, 1, new int[] {1, 0}, new int[] {2, 1});
     }
   }
 
   @Test
-  default void pagesServeAnotherSequenceAfterTheFirst() {
+  default void pagesCanBeReusedForAnotherSequence() {
     Random random = new Random(12);
     try (KvCache cache = backend().kvCache(1, 6, 4, 2, 6)) {
       Fed longer = new Fed(2, 12, 4, 2, 6, random);
@@ -65,12 +68,13 @@ interface CachedAttentionContract extends Contract {
   }
 
   @Test
-  default void sequencesShareWhatTheyDoNotWrite() {
+  default void sequencesSharePagesThatTheyDoNotWrite() {
     Random random = new Random(13);
     try (KvCache cache = backend().kvCache(2, 9, 4, 2, 6)) {
       Fed fed = new Fed(3, 12, 4, 2, 6, random);
       fed.pages = new int[][] {{7, 2, 0}, {7, 5, 1}, {7, 8, 4}};
-      // Six common tokens: a full page that all share, and a part of one that two get copies of.
+      // Six common tokens fill a page that all sequences share, and part of a page that two
+      // sequences get copies of.
       fed.copyPrefix(6);
       for (int layer = 0; layer < 2; layer++) {
         fed.restart();
@@ -90,13 +94,13 @@ interface CachedAttentionContract extends Contract {
   }
 
   @Test
-  default void cachedAttentionOfASequenceDoesNotDependOnTheOthersOrOnChunks() {
+  default void cachedAttentionIsIndependentOfOtherSequencesAndOfChunks() {
     float[][] outs = new float[3][];
-    for (int way = 0; way < outs.length; way++) {
+    for (int division = 0; division < outs.length; division++) {
       try (KvCache cache = backend().kvCache(1, 12, 8, 2, 6)) {
         Fed fed = new Fed(2, 40, 4, 2, 6, new Random(14));
         fed.pages = new int[][] {{3, 1, 4, 0, 5}, {2, 6, 7, 8, 9}};
-        switch (way) {
+        switch (division) {
           case 0 -> fed.feed(backend(), cache, 0, new int[] {0}, new int[] {31});
           case 1 -> {
             fed.feed(backend(), cache, 0, new int[] {1, 0}, new int[] {40, 31});
@@ -107,15 +111,15 @@ interface CachedAttentionContract extends Contract {
             fed.feed(backend(), cache, 0, new int[] {0}, new int[] {6});
           }
         }
-        outs[way] = fed.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
+        outs[division] = fed.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
       }
     }
-    for (int way = 1; way < outs.length; way++) {
-      assertArrayEquals(outs[0], outs[way], rowTolerance(), "way " + way);
+    for (int division = 1; division < outs.length; division++) {
+      assertArrayEquals(outs[0], outs[division], rowTolerance(), "division " + division);
     }
   }
 
-  /** Sequences of random queries, keys and values, fed to a cache piece by piece. */
+  /** Random queries, keys and values of some sequences, fed to a cache piece by piece. */
   final class Fed {
 
     private final int heads;
@@ -146,7 +150,7 @@ interface CachedAttentionContract extends Contract {
       return random.doubles(n, -1, 1).map(value -> (float) value).toArray();
     }
 
-    /** Gives every sequence pages of its own, in any order. */
+    /** Assigns every sequence its own pages, in random order. */
     void pages(KvCache cache, Random random) {
       List<Integer> all = new ArrayList<>();
       for (int page = 0; page < cache.pages(); page++) {
@@ -160,7 +164,7 @@ interface CachedAttentionContract extends Contract {
       }
     }
 
-    /** Makes the first tokens of all sequences those of the first. */
+    /** Copies the first tokens of the first sequence to all other sequences. */
     void copyPrefix(int tokens) {
       for (int s = 1; s < q.length; s++) {
         System.arraycopy(q[0], 0, q[s], 0, tokens * heads * headDim);
@@ -169,13 +173,16 @@ interface CachedAttentionContract extends Contract {
       }
     }
 
+    /** Begins again with the first token of every sequence. */
     void restart() {
       Arrays.fill(seen, 0);
     }
 
     /**
-     * Feeds the next tokens of some sequences and compares with attention over all so far; returns
-     * what came out.
+     * Feeds the next tokens of some sequences, and compares the result with attention over all
+     * tokens so far.
+     *
+     * @return the result, {@code [tokens, heads · headDim]}
      */
     float[] feed(Backend backend, KvCache cache, int layer, int[] which, int[] newTokens) {
       Sequences packed = Sequences.ofLengths(newTokens);
@@ -195,7 +202,7 @@ interface CachedAttentionContract extends Contract {
                 headDim);
         expected = append(expected, all, firstPositions[i] * heads * headDim, all.length);
       }
-      double[] wanted = expected;
+      double[] expectedOut = expected;
       CachedSequences sequences =
           new CachedSequences(
               packed,
@@ -216,7 +223,7 @@ interface CachedAttentionContract extends Contract {
                 layer,
                 sequences,
                 heads);
-            TestTensors.assertForward("out", wanted, out);
+            TestTensors.assertForward("out", expectedOut, out);
             result[0] = out.toFloats();
           });
       return result[0];

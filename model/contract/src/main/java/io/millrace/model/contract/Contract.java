@@ -2,15 +2,15 @@ package io.millrace.model.contract;
 
 import io.millrace.model.tensor.Backend;
 
-/** A part of {@link BackendContract}. */
+/** One group of the tests of {@link BackendContract}. */
 interface Contract {
 
-  /** The backend under test, new for each test. */
+  /** The backend under test, a new one for each test. */
   Backend backend();
 
   /**
-   * How far what sampling's kernels make of a row or a sequence may differ with the others beside
-   * it; 0 where a backend keeps them apart bit for bit.
+   * How much the result of a sampling kernel for a row or sequence may change with the other rows
+   * and sequences. It is 0 for a backend that computes rows independently.
    */
   default float rowTolerance() {
     return 0;

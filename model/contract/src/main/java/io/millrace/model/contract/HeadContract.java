@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The head fused with log-probabilities and entropies. */
+/** The language-model head, fused with log-probabilities and entropies, forward and backward. */
 interface HeadContract extends Contract {
 
   @ParameterizedTest
@@ -20,13 +20,13 @@ interface HeadContract extends Contract {
     assertLogProbs(n, h, vocab, temperature, 1);
   }
 
-  /** Logits of ±1,000: exp of them is no float32. */
+  /** Logits of ±1,000, whose exp is not a float32. */
   @Test
   default void logProbsOfExtremeLogits() {
     assertLogProbs(9, 10, 53, 1, 25);
   }
 
-  /** More logits than a backend may hold at once. */
+  /** More logits than a backend holds at a time. */
   @Test
   default void logProbsOfManyRows() {
     assertLogProbs(4_500, 6, 1003, 0.9f, 1);
@@ -47,7 +47,8 @@ interface HeadContract extends Contract {
           double[][] expected =
               Reference.logProbs(doubles(x), doubles(head), targets, h, vocab, temperature);
           assertClose("log-probs", expected[0], doubles(logProbs), 1e-5);
-          // Absolute, in nats: of a distribution on one token nothing but rounding is left.
+          // An absolute tolerance in nats: the entropy of a distribution on one token is only
+          // rounding.
           assertClose("entropies", expected[1], doubles(entropies), 1e-5, 1e-5);
 
           double[] dLogProbs = tensors.values(n, 1);

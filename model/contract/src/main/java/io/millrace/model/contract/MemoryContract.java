@@ -10,7 +10,7 @@ import io.millrace.model.tensor.Tensor;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
-/** Tensors themselves, and the kernels that only move or add elements. */
+/** Tensors, and the kernels that only move or add elements. */
 interface MemoryContract extends Contract {
 
   @Test
@@ -54,7 +54,7 @@ interface MemoryContract extends Contract {
               new float[] {0, 1, 2, 3, 4, 100, 120, 140, 160, 9, 10, 11}, x.toFloats());
           assertArrayEquals(new float[] {3, 4, 100, 120}, middle.firstRows(2).toFloats());
           inner.close();
-          assertEquals(100, x.toFloats()[5], "closing a slice leaves its owner");
+          assertEquals(100, x.toFloats()[5], "closing a slice must not close its owner");
           assertThrows(IllegalArgumentException.class, () -> x.slice(9, 2, 2));
           assertThrows(IllegalArgumentException.class, () -> middle.slice(6, 3));
           assertThrows(IllegalArgumentException.class, () -> x.slice(-1, 2));
@@ -79,12 +79,12 @@ interface MemoryContract extends Contract {
           assertArrayEquals(sum, doubles(b));
           backend().zero(a);
           assertArrayEquals(new float[51], a.toFloats());
-          assertArrayEquals(sum, doubles(b), "a copy is on its own");
+          assertArrayEquals(sum, doubles(b), "a copy must not share memory");
         });
   }
 
   @Test
-  default void normsInDouble() {
+  default void accumulatesNormsInFloat64() {
     wholeAndSliced(
         backend(),
         tensors -> {
@@ -95,7 +95,8 @@ interface MemoryContract extends Contract {
           assertEquals(5, backend().norm(tensors.tensor(new double[] {3, -4}, 1, 2)), 1e-12);
           backend().zero(x);
           assertEquals(0, backend().norm(x));
-          // Their squares are no float32; a sum of 2^24 + 1 ones is none either.
+          // The squares of these numbers are not float32, and a float32 sum of these ones would
+          // stop growing.
           double tiny = (float) 1e-30;
           assertEquals(
               2 * tiny,
@@ -128,7 +129,7 @@ interface MemoryContract extends Contract {
   }
 
   @Test
-  default void addsGatheredGradientsOfRepeatedRows() {
+  default void gathersGradientsOfRepeatedRows() {
     for (int columns : new int[] {1, 5, 16}) {
       wholeAndSliced(
           backend(),

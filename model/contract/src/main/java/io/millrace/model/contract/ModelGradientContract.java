@@ -22,13 +22,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Whole models on a backend: gradients against finite differences. */
+/** Whole models on a backend: their gradients against finite differences of their losses. */
 public abstract class ModelGradientContract {
 
   private static final long SEED = 7;
 
   private Backend backend;
 
+  /** A new backend. Each test opens one and closes it. */
   protected abstract Backend newBackend();
 
   @BeforeEach
@@ -54,7 +55,7 @@ public abstract class ModelGradientContract {
     return batch;
   }
 
-  /** Weights large enough for every path through the model to matter. */
+  /** Enlarges the weights, so that every path through the model matters. */
   private static void enlarge(Parameters weights) {
     float[] values = weights.decayed().toFloats();
     for (int i = 0; i < values.length; i++) {
@@ -125,7 +126,10 @@ public abstract class ModelGradientContract {
     return values;
   }
 
-  /** For every parameter, the slope along its gradient is the gradient's squared norm. */
+  /**
+   * Checks every parameter: the slope of the loss along the gradient, divided by its norm, must be
+   * that norm.
+   */
   private static void assertSlope(Parameters weights, Parameters gradients, DoubleSupplier loss) {
     for (var spec : weights.specs()) {
       float[] gradient = gradients.get(spec.name()).toFloats();
@@ -135,7 +139,8 @@ public abstract class ModelGradientContract {
       }
       double norm = Math.sqrt(squared);
       float[] before = weights.get(spec.name()).toFloats();
-      // Two step sizes make a fourth-order difference: float32 noise allows no smaller steps.
+      // Two step sizes give a fourth-order difference. The noise of float32 allows no smaller
+      // steps.
       double slope =
           (8 * difference(weights, spec.name(), before, gradient, 0.01 / norm, loss)
                   - difference(weights, spec.name(), before, gradient, 0.02 / norm, loss))
@@ -212,7 +217,7 @@ public abstract class ModelGradientContract {
   }
 
   @Test
-  void aPassWithoutActivationsHasNoWayBack() {
+  void aPassWithoutActivationsHasNoBackwardPass() {
     try (LanguageModel model = LanguageModel.random(backend, config(true), SEED);
         Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
       List<int[]> sequences = batch(5, 3);

@@ -5,47 +5,52 @@ import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Rope;
 
 /**
- * Every kernel of {@link Backend} as plain loops in float64. Like the kernels, a forward pass
- * returns new values and a backward pass adds to its gradients; {@code ReferenceTest} proves each
- * backward pass by finite differences of its forward pass. Optimiser: {@link ReferenceAdamW}.
+ * The readable definition of every kernel of {@link Backend}: plain loops in float64, to be read
+ * from top to bottom in the order of a Llama's forward pass. Each backward pass follows its forward
+ * pass.
+ *
+ * <pre>
+ *   1  embedding          gatherRows        gatherRowsBackward
+ *   2  RMSNorm            rmsNorm           rmsNormBackward
+ *   3  matrix product     linear            linearBackward
+ *   4  rotary positions   rope              rope, with backward = true
+ *   5  attention          attention         attentionBackward
+ *   6  SwiGLU             swiGlu            swiGluBackward
+ *   7  head               logProbs          logProbsBackward
+ *   8  optimizer          {@link ReferenceAdamW}
+ * </pre>
+ *
+ * <p>A matrix {@code [rows, columns]} is an array in row-major order: element (r, c) is at index
+ * {@code r * columns + c}. A forward pass returns y, a new array. A backward pass gets dy, the
+ * derivative of the loss by y, and <b>adds</b> to the derivatives by its inputs.
+ *
+ * <p>{@code ReferenceTest} checks each backward pass against finite differences of its forward
+ * pass.
  */
 final class Reference {
 
   private Reference() {}
 
-  /** out [n, o] = x [n, i] · wᵀ, w [o, i]. */
-  static double[] linear(double[] x, double[] w, int n, int in, int out) {
-    double[] y = new double[n * out];
-    for (int r = 0; r < n; r++) {
-      for (int o = 0; o < out; o++) {
-        for (int i = 0; i < in; i++) {
-          y[r * out + o] += x[r * in + i] * w[o * in + i];
-        }
-      }
-    }
-    return y;
-  }
+  // ---------------------------------------------------------------- 1  embedding
 
-  static void linearBackward(
-      double[] dx, double[] dw, double[] dy, double[] x, double[] w, int n, int in, int out) {
-    for (int r = 0; r < n; r++) {
-      for (int o = 0; o < out; o++) {
-        for (int i = 0; i < in; i++) {
-          dx[r * in + i] += dy[r * out + o] * w[o * in + i];
-          dw[o * in + i] += dy[r * out + o] * x[r * in + i];
-        }
-      }
-    }
-  }
-
+  /**
+   * {@code y[r] = x[rows[r]]}.
+   *
+   * @param x {@code [any, columns]}
+   * @param rows indices of rows of x, {@code [n]}
+   * @return y {@code [n, columns]}
+   */
   static double[] gatherRows(double[] x, int[] rows, int columns) {
     double[] y = new double[rows.length * columns];
     for (int r = 0; r < rows.length; r++) {
-      System.arraycopy(x, rows[r] * columns, y, r * columns, columns);
+      for (int c = 0; c < columns; c++) {
+        y[r * columns + c] = x[rows[r] * columns + c];
+      }
     }
     return y;
   }
 
+  /** {@code dx[rows[r]] += dy[r]}. */
   static void gatherRowsBackward(double[] dx, int[] rows, double[] dy, int columns) {
     for (int r = 0; r < rows.length; r++) {
       for (int c = 0; c < columns; c++) {
@@ -54,6 +59,16 @@ final class Reference {
     }
   }
 
+  // ---------------------------------------------------------------- 2  RMSNorm
+
+  /**
+   * {@code y = x / rms ∘ w}, with {@code rms = √(Σx²/h + ε)} of each row (Zhang &amp; Sennrich,
+   * arXiv 1910.07467, equation 4).
+   *
+   * @param x {@code [n, h]}
+   * @param w {@code [h]}
+   * @return y {@code [n, h]}
+   */
   static double[] rmsNorm(double[] x, double[] w, int n, int h, double epsilon) {
     double[] y = new double[n * h];
     for (int r = 0; r < n; r++) {
@@ -65,7 +80,10 @@ final class Reference {
     return y;
   }
 
-  /** With y = x·w/s, s = √(Σx²/h + ε): dx_c = dy_c·w_c/s − x_c/(h·s³)·Σ_k dy_k·w_k·x_k. */
+  /**
+   * For each row: {@code dw_c += dy_c · x_c / rms} and {@code dx_c += dy_c · w_c / rms − x_c · Σ_k
+   * (dy_k · w_k · x_k) / (h · rms³)}.
+   */
   static void rmsNormBackward(
       double[] dx, double[] dw, double[] dy, double[] x, double[] w, int n, int h, double epsilon) {
     for (int r = 0; r < n; r++) {
@@ -89,7 +107,51 @@ final class Reference {
     return Math.sqrt(squares / h + epsilon);
   }
 
-  /** The rotation by the positions' angles, or by their negatives; rows hold whole heads. */
+  // ---------------------------------------------------------------- 3  matrix product
+
+  /**
+   * {@code y = x · wᵀ}.
+   *
+   * @param x {@code [n, in]}
+   * @param w {@code [out, in]}
+   * @return y {@code [n, out]}
+   */
+  static double[] linear(double[] x, double[] w, int n, int in, int out) {
+    double[] y = new double[n * out];
+    for (int r = 0; r < n; r++) {
+      for (int o = 0; o < out; o++) {
+        for (int i = 0; i < in; i++) {
+          y[r * out + o] += x[r * in + i] * w[o * in + i];
+        }
+      }
+    }
+    return y;
+  }
+
+  /** {@code dx += dy · w} and {@code dw += dyᵀ · x}. */
+  static void linearBackward(
+      double[] dx, double[] dw, double[] dy, double[] x, double[] w, int n, int in, int out) {
+    for (int r = 0; r < n; r++) {
+      for (int o = 0; o < out; o++) {
+        for (int i = 0; i < in; i++) {
+          dx[r * in + i] += dy[r * out + o] * w[o * in + i];
+          dw[o * in + i] += dy[r * out + o] * x[r * in + i];
+        }
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- 4  rotary positions
+
+  /**
+   * Rotates the pair (a, b) = (x[j], x[j + d/2]) of each head by the angle φ = position · θ_j, or
+   * by −φ in the backward pass (Su et al., arXiv 2104.09864, equation 34): {@code (a · cos φ − b ·
+   * sin φ, b · cos φ + a · sin φ)}.
+   *
+   * @param x {@code [n, columns]}, heads of width d side by side
+   * @param positions {@code [n]}
+   * @return y {@code [n, columns]}
+   */
   static double[] rope(double[] x, int[] positions, int columns, Rope rope, boolean backward) {
     double[] y = new double[x.length];
     double[] frequencies = rope.inverseFrequencies();
@@ -111,9 +173,21 @@ final class Reference {
     return y;
   }
 
+  // ---------------------------------------------------------------- 5  attention
+
+  /**
+   * For each query and head: {@code y = Σ_u p_u · v_u}, with p from {@link #probabilities} (Vaswani
+   * et al., arXiv 1706.03762, equation 1). Query head i reads key head {@code i / (heads /
+   * kvHeads)} (Ainslie et al., arXiv 2305.13245, section 2.2).
+   *
+   * @param q {@code [m, heads · d]}
+   * @param k {@code [n, kvHeads · d]}
+   * @param v {@code [n, kvHeads · d]}
+   * @return y {@code [m, heads · d]}
+   */
   static double[] attention(
       double[] q, double[] k, double[] v, Queries queries, int heads, int kvHeads, int d) {
-    double[] out = new double[q.length];
+    double[] y = new double[q.length];
     int[] positions = queries.positions();
     for (int i = 0; i < queries.count(); i++) {
       int start = queries.rows()[i] - positions[i];
@@ -122,19 +196,30 @@ final class Reference {
         double[] p = probabilities(q, k, start, i, positions[i], head, kvHead, heads, kvHeads, d);
         for (int u = 0; u < p.length; u++) {
           for (int c = 0; c < d; c++) {
-            out[(i * heads + head) * d + c] += p[u] * v[((start + u) * kvHeads + kvHead) * d + c];
+            y[(i * heads + head) * d + c] += p[u] * v[((start + u) * kvHeads + kvHead) * d + c];
           }
         }
       }
     }
-    return out;
+    return y;
   }
 
+  /**
+   * For each query and head, over the tokens u that it attends to:
+   *
+   * <pre>
+   *   dv_u += p_u · dy
+   *   dp_u  = dy · v_u
+   *   ds_u  = p_u · (dp_u − Σ_w p_w · dp_w) / √d        derivative of the softmax
+   *   dq   += Σ_u ds_u · k_u
+   *   dk_u += ds_u · q
+   * </pre>
+   */
   static void attentionBackward(
       double[] dq,
       double[] dk,
       double[] dv,
-      double[] dout,
+      double[] dy,
       double[] q,
       double[] k,
       double[] v,
@@ -153,7 +238,7 @@ final class Reference {
         double mean = 0;
         for (int u = 0; u < p.length; u++) {
           for (int c = 0; c < d; c++) {
-            double g = dout[(i * heads + head) * d + c];
+            double g = dy[(i * heads + head) * d + c];
             int at = ((start + u) * kvHeads + kvHead) * d + c;
             dv[at] += p[u] * g;
             dp[u] += g * v[at];
@@ -161,19 +246,26 @@ final class Reference {
           mean += p[u] * dp[u];
         }
         for (int u = 0; u < p.length; u++) {
-          double dScore = p[u] * (dp[u] - mean) * scale;
+          double ds = p[u] * (dp[u] - mean) * scale;
           for (int c = 0; c < d; c++) {
             int query = (i * heads + head) * d + c;
             int key = ((start + u) * kvHeads + kvHead) * d + c;
-            dq[query] += dScore * k[key];
-            dk[key] += dScore * q[query];
+            dq[query] += ds * k[key];
+            dk[key] += ds * q[query];
           }
         }
       }
     }
   }
 
-  /** What a head of query i, at a position, pays to each token of its sequence up to that. */
+  /**
+   * {@code p = softmax(q · kᵀ / √d)} of one query and head, over the tokens of its sequence up to
+   * its own position.
+   *
+   * @param start packed row of the first token of the sequence
+   * @param i index of the query
+   * @return p {@code [position + 1]}
+   */
   private static double[] probabilities(
       double[] q,
       double[] k,
@@ -199,6 +291,15 @@ final class Reference {
     return scores;
   }
 
+  // ---------------------------------------------------------------- 6  SwiGLU
+
+  /**
+   * {@code y = gate · σ(gate) · up}, element by element (Shazeer, arXiv 2002.05202, equation 6).
+   *
+   * @param gate {@code [n, f]}
+   * @param up {@code [n, f]}
+   * @return y {@code [n, f]}
+   */
   static double[] swiGlu(double[] gate, double[] up) {
     double[] y = new double[gate.length];
     for (int i = 0; i < y.length; i++) {
@@ -207,6 +308,10 @@ final class Reference {
     return y;
   }
 
+  /**
+   * With s = σ(gate): {@code dgate += dy · up · (s + gate · s · (1 − s))} and {@code dup += dy ·
+   * gate · s}.
+   */
   static void swiGluBackward(
       double[] dgate, double[] dup, double[] dy, double[] gate, double[] up) {
     for (int i = 0; i < dy.length; i++) {
@@ -216,7 +321,17 @@ final class Reference {
     }
   }
 
-  /** log p of every target, then the entropy of every row. */
+  // ---------------------------------------------------------------- 7  head
+
+  /**
+   * With {@code p = softmax(x · headᵀ / temperature)} of each row: log p of the target, and the
+   * entropy {@code H = −Σ p · log p}, both in nats.
+   *
+   * @param x {@code [n, h]}
+   * @param head {@code [vocab, h]}
+   * @param targets token ids, {@code [n]}
+   * @return log-probabilities {@code [n]}, then entropies {@code [n]}
+   */
   static double[][] logProbs(
       double[] x, double[] head, int[] targets, int h, int vocab, double temperature) {
     double[] logProbs = new double[targets.length];
@@ -229,6 +344,15 @@ final class Reference {
     return new double[][] {logProbs, entropies};
   }
 
+  /**
+   * For each row and token, with 1{…} the indicator:
+   *
+   * <pre>
+   *   dz     = dLogProb · (1{token = target} − p) − dEntropy · p · (log p + H)
+   *   dx    += dz / temperature · head[token]
+   *   dhead[token] += dz / temperature · x
+   * </pre>
+   */
   static void logProbsBackward(
       double[] dx,
       double[] dhead,
@@ -245,17 +369,18 @@ final class Reference {
       double entropy = entropy(logP);
       for (int token = 0; token < vocab; token++) {
         double p = Math.exp(logP[token]);
-        double dLogit =
+        double dz =
             dLogProbs[r] * ((token == targets[r] ? 1 : 0) - p)
                 - dEntropies[r] * p * (logP[token] + entropy);
         for (int c = 0; c < h; c++) {
-          dx[r * h + c] += dLogit / temperature * head[token * h + c];
-          dhead[token * h + c] += dLogit / temperature * x[r * h + c];
+          dx[r * h + c] += dz / temperature * head[token * h + c];
+          dhead[token * h + c] += dz / temperature * x[r * h + c];
         }
       }
     }
   }
 
+  /** log p of every token for one row, {@code [vocab]}. */
   private static double[] logSoftmax(
       double[] x, double[] head, int row, int h, int vocab, double temperature) {
     double[] logits = new double[vocab];
@@ -280,6 +405,7 @@ final class Reference {
     return sum;
   }
 
+  /** log Σ exp(values), without overflow. */
   private static double logSumExp(double[] values) {
     double max = Double.NEGATIVE_INFINITY;
     for (double value : values) {

@@ -2,7 +2,10 @@ package io.millrace.model.contract;
 
 import io.millrace.model.tensor.AdamW;
 
-/** {@code torch.optim.AdamW}, step by step as its documentation writes it, in float64. */
+/**
+ * AdamW in float64, step by step as in the documentation of {@code torch.optim.AdamW} (Loshchilov
+ * &amp; Hutter, arXiv 1711.05101, algorithm 2). It belongs to the page of {@link Reference}.
+ */
 final class ReferenceAdamW {
 
   final double[] parameters;
@@ -16,6 +19,19 @@ final class ReferenceAdamW {
     this.secondMoment = new double[parameters.length];
   }
 
+  /**
+   * One update:
+   *
+   * <pre>
+   *   g = gradientScale · gradient
+   *   θ = θ − learningRate · weightDecay · θ
+   *   m = β₁ · m + (1 − β₁) · g
+   *   v = β₂ · v + (1 − β₂) · g²
+   *   θ = θ − learningRate · m / (1 − β₁^step) / (√(v / (1 − β₂^step)) + ε)
+   * </pre>
+   *
+   * @param gradients {@code [parameters]}
+   */
   void step(
       double[] gradients,
       AdamW settings,

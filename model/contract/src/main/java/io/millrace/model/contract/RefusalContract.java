@@ -16,13 +16,15 @@ import io.millrace.model.tensor.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-/** Arguments that do not fit are refused by name, before anything is written. */
+/**
+ * Arguments that do not fit are refused before anything is written. The message names the values.
+ */
 interface RefusalContract extends Contract {
 
   private static void assertRefused(Executable call, String... named) {
     String message = assertThrows(IllegalArgumentException.class, call).getMessage();
     for (String part : named) {
-      assertTrue(message.contains(part), "'" + part + "' is not named in: " + message);
+      assertTrue(message.contains(part), "'" + part + "' must be part of the message: " + message);
     }
   }
 
@@ -38,7 +40,7 @@ interface RefusalContract extends Contract {
   }
 
   @Test
-  default void refusesElementsThatDoNotFit() {
+  default void refusesSizesThatDoNotFit() {
     wholeAndSliced(
         backend(),
         tensors -> {
@@ -62,7 +64,7 @@ interface RefusalContract extends Contract {
   }
 
   @Test
-  default void refusesRowsThatDoNotFit() {
+  default void refusesShapesThatDoNotFit() {
     wholeAndSliced(
         backend(),
         tensors -> {

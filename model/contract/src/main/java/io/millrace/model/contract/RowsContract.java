@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Kernels that treat every row, or every element, alike. */
+/** Kernels that work row by row or element by element, forward and backward. */
 interface RowsContract extends Contract {
 
   @ParameterizedTest
@@ -104,8 +104,9 @@ interface RowsContract extends Contract {
           assertBackward("dup", expectedDup, dup);
 
           backend().swiGluBackward(gate, up, dy, gate, up);
-          assertArrayEquals(dgate.toFloats(), gate.toFloats(), "dgate in place of gate");
-          assertArrayEquals(dup.toFloats(), up.toFloats(), "dup in place of up");
+          assertArrayEquals(
+              dgate.toFloats(), gate.toFloats(), "dgate must be the same in place of gate");
+          assertArrayEquals(dup.toFloats(), up.toFloats(), "dup must be the same in place of up");
         });
   }
 
@@ -113,7 +114,8 @@ interface RowsContract extends Contract {
   @ValueSource(ints = {2, 6, 10, 16})
   default void rope(int headDim) {
     int[][] positions = {{0}, {1}, {0, 1, 2, 0, 1}, {63, 64, 65, 3}, {700, 0, 129}, {5, 5}};
-    // Alternating bases and head counts, so that nothing is kept from one call for another.
+    // Bases and numbers of heads alternate, so that a backend cannot reuse the angles of another
+    // call.
     double[] bases = {10_000, 100, 500_000};
     RopeScaling[] scalings = {
       RopeScaling.NONE, new RopeScaling.Linear(4), new RopeScaling.Llama3(8, 1, 4, 128)
@@ -131,7 +133,7 @@ interface RowsContract extends Contract {
     }
   }
 
-  /** One angle table after another: whatever size they grow by, its edges are passed here. */
+  /** Positions up to 600 pass the edges of growing tables of angles, whatever their sizes. */
   @Test
   default void ropeAtGrowingPositions() {
     for (int position = 0; position < 600; position++) {

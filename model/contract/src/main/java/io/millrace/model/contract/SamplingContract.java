@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The kernels of a decoding step: rows that do not depend on each other, and the draw. */
+/** The kernels of a decoding step: rows are independent, and tokens are drawn by inversion. */
 interface SamplingContract extends Contract {
 
   @ParameterizedTest
@@ -49,10 +49,10 @@ interface SamplingContract extends Contract {
         });
   }
 
-  /** The other kernels of the pass: what they make of a row is that row's alone. */
+  /** The result of a row depends on that row only, in the other kernels of a decoding step too. */
   @ParameterizedTest
   @CsvSource({"2,6", "5,22", "9,64", "17,10"})
-  default void kernelsKeepRowsApart(int n, int columns) {
+  default void rowsAreIndependent(int n, int columns) {
     wholeAndSliced(
         backend(),
         tensors -> {
@@ -140,24 +140,28 @@ interface SamplingContract extends Contract {
       assertEquals(first, token);
       return;
     }
-    // Rounding may move a boundary of the kept set or of the drawn interval by a hair.
-    double hair = 1e-5;
+    // Rounding can move a boundary of the nucleus or of the drawn interval slightly.
+    double tolerance = 1e-5;
     double above = 0;
     for (double other : p) {
       above += other > p[token] ? other : 0;
     }
-    assertTrue(above <= (topP + hair) * sum, "token outside the nucleus: " + above / sum);
+    assertTrue(
+        above <= (topP + tolerance) * sum,
+        "the token is outside the nucleus: more probable tokens hold " + above / sum);
     if (topP == 1) {
       double before = Arrays.stream(p, 0, token).sum() / sum;
-      assertTrue(uniform >= before - hair, uniform + " before " + before);
-      assertTrue(uniform <= before + p[token] / sum + hair, uniform + " after its interval");
+      assertTrue(uniform >= before - tolerance, uniform + " is before the interval of the token");
+      assertTrue(
+          uniform <= before + p[token] / sum + tolerance,
+          uniform + " is after the interval of the token");
     } else {
-      assertNucleus(p, sum, topP, uniform, token, hair);
+      assertNucleus(p, sum, topP, uniform, token, tolerance);
     }
   }
 
   private static void assertNucleus(
-      double[] p, double sum, double topP, double uniform, int token, double hair) {
+      double[] p, double sum, double topP, double uniform, int token, double tolerance) {
     Integer[] order = IntStream.range(0, p.length).boxed().toArray(Integer[]::new);
     Arrays.sort(order, Comparator.comparingDouble((Integer i) -> -p[i]));
     double kept = 0;
@@ -169,12 +173,14 @@ interface SamplingContract extends Contract {
       kept += p[i];
       before += i < token ? p[i] : 0;
     }
-    // The least likely token kept is the only one that rounding can move in or out.
-    double least = 0.01;
-    assertTrue(uniform * kept >= before - (hair + least) * sum, uniform + " before its interval");
+    // Rounding can move only the least probable token into the nucleus or out of it.
+    double leastProbable = 0.01;
     assertTrue(
-        uniform * kept <= before + p[token] + (hair + least) * sum,
-        uniform + " after its interval");
+        uniform * kept >= before - (tolerance + leastProbable) * sum,
+        uniform + " is before the interval of the token");
+    assertTrue(
+        uniform * kept <= before + p[token] + (tolerance + leastProbable) * sum,
+        uniform + " is after the interval of the token");
   }
 
   private static Draws draws(float temperature, float topP, double[] uniforms) {
@@ -186,14 +192,14 @@ interface SamplingContract extends Contract {
   }
 
   @Test
-  default void equalsAreKeptAndTakenByIndex() {
+  default void equalTokensAreOrderedById() {
     wholeAndSliced(
         backend(),
         tensors -> {
           Tensor logits = tensors.tensor(new double[] {0, 5, 5, 5, 5, -90}, 1, 6);
           int[] token = new int[1];
           float[] logProb = new float[1];
-          // Half the mass of four equals: the first two.
+          // Half of the mass of four equal tokens keeps the first two.
           for (double uniform : new double[] {0, 0.49, 0.51, 0.999}) {
             backend().sample(token, logProb, logits, draws(1, 0.498f, new double[] {uniform}));
             assertEquals(uniform < 0.5 ? 1 : 2, token[0]);
@@ -205,7 +211,7 @@ interface SamplingContract extends Contract {
   }
 
   @Test
-  default void aRowIsDrawnFromAlike() {
+  default void aDrawDependsOnItsRowOnly() {
     wholeAndSliced(
         backend(),
         tensors -> {

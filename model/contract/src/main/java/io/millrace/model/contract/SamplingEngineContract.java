@@ -28,7 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the engine must do on every backend. */
+/** The tests that {@code SamplingEngine} must pass on every backend. */
 public abstract class SamplingEngineContract {
 
   private static final long SEED = 7;
@@ -39,9 +39,12 @@ public abstract class SamplingEngineContract {
   private Backend backend;
   private LanguageModel model;
 
+  /** A new backend. Each test opens one and closes it. */
   protected abstract Backend newBackend();
 
-  /** How far a log-prob may differ with what else is sampled; 0: not in a bit. */
+  /**
+   * How much a log-probability may change with the other responses of a batch; 0 for none at all.
+   */
   protected abstract float tolerance();
 
   @BeforeEach
@@ -56,7 +59,7 @@ public abstract class SamplingEngineContract {
     backend.close();
   }
 
-  /** Weights large enough for every path through the model to matter. */
+  /** A model whose weights are enlarged, so that every path through it matters. */
   private LanguageModel model(long seed) {
     LanguageModel random = LanguageModel.random(backend, CONFIG, seed);
     float[] values = random.weights().decayed().toFloats();
@@ -68,8 +71,8 @@ public abstract class SamplingEngineContract {
   }
 
   /**
-   * Prompts of 1 to 17 tokens, one to five responses of each, of unequal lengths and options; each
-   * response to every fourth prompt at a temperature of its own.
+   * Requests with prompts of 1 to 17 tokens and one to five responses, with different lengths and
+   * options. In every fourth request each response has its own temperature.
    */
   private static List<SamplingRequest> requests(int count) {
     Random random = new Random(SEED);
@@ -119,7 +122,7 @@ public abstract class SamplingEngineContract {
   }
 
   @Test
-  void logProbsAreThoseOfAFullForwardPass() {
+  void logProbsMatchAFullForwardPass() {
     List<SamplingRequest> requests = new ArrayList<>();
     for (SamplingRequest request : requests(8)) {
       SamplingOptions options = new SamplingOptions(20, 0.8f, 1, STOP);
@@ -143,10 +146,10 @@ public abstract class SamplingEngineContract {
     assertArrayEquals(full, sampled, 1e-4f);
   }
 
-  /** Settings from roomy to so tight that responses lose their pages again and again. */
+  /** Settings from ample memory to so few pages that responses lose them again and again. */
   @ParameterizedTest
   @CsvSource({"64,64,200,400,16", "1,5,1,15,4", "3,9,4,15,4", "8,8,9,20,3", "20,20,21,57,1"})
-  void aResponseDependsOnItsRequestAlone(
+  void aResponseDependsOnItsRequestOnly(
       int maxRunning, int maxWaiting, int stepTokens, int pages, int pageTokens) {
     EngineSettings settings =
         new EngineSettings(maxRunning, maxWaiting, stepTokens, pages, pageTokens);
@@ -187,17 +190,17 @@ public abstract class SamplingEngineContract {
   }
 
   @Test
-  void scarcePagesInterruptTheNewestAndLoseNothing() {
+  void interruptedResponsesKeepTheirResult() {
     List<SamplingRequest> requests = requests(14);
     List<SampledResponse> roomy = sample(EngineSettings.of(64, 57), requests);
     try (SamplingEngine engine = new SamplingEngine(model, new EngineSettings(16, 64, 32, 29, 2))) {
       assertSame(roomy, engine.sampleAll(requests));
-      assertTrue(engine.preemptions() > 0, "the test must make pages scarce");
+      assertTrue(engine.preemptions() > 0, "the cache must be too small for this test");
     }
   }
 
   @Test
-  void aFinishedResponsesPlaceIsTakenAtOnce() {
+  void aWaitingResponseTakesAFreePlaceAtOnce() {
     SamplingOptions one = new SamplingOptions(1, 1, 1);
     SamplingOptions four = new SamplingOptions(4, 1, 1);
     try (SamplingEngine engine = new SamplingEngine(model, EngineSettings.of(2, 8))) {
@@ -234,7 +237,8 @@ public abstract class SamplingEngineContract {
     int[] prompt = new Random(1).ints(33, 3, 37).toArray();
     SamplingRequest request =
         new SamplingRequest(prompt, new long[6], new SamplingOptions(3, 1, 1));
-    // Six times nine pages do not fit; eight shared ones and a copy of the last each do.
+    // Six times nine pages do not fit the cache; eight shared pages and six copies of the last one
+    // do.
     try (SamplingEngine engine = new SamplingEngine(model, new EngineSettings(6, 6, 64, 16, 4))) {
       List<SampledResponse> responses = engine.sampleAll(List.of(request));
       assertEquals(0, engine.preemptions());
@@ -244,7 +248,7 @@ public abstract class SamplingEngineContract {
     }
   }
 
-  /** A policy that says when it is closed. */
+  /** A policy that records when it is closed. */
   private static final class Closing implements Policy {
     private final LanguageModel model;
     private final long version;
@@ -312,12 +316,12 @@ public abstract class SamplingEngineContract {
         withFirst += isFirst ? 1 : 0;
         assertSame("response " + at, (isFirst ? byFirst : bySecond).get(at), response);
       }
-      assertTrue(withFirst > 0 && withFirst < mixed.size(), "both must have sampled");
+      assertTrue(withFirst > 0 && withFirst < mixed.size(), "both policies must have sampled");
     }
   }
 
   @Test
-  void refusesWhatItCanNeverServe() {
+  void refusesRequestsThatItCannotServe() {
     SamplingOptions options = new SamplingOptions(10, 1, 1);
     try (SamplingEngine engine = new SamplingEngine(model, new EngineSettings(2, 4, 4, 8, 4))) {
       assertRefused(engine, new SamplingRequest(new int[60], new long[1], options), "60", "64");

@@ -10,7 +10,7 @@ import java.util.List;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.Test;
 
-/** What shows only over several calls. */
+/** Properties over many calls: repeatable results and stable memory. */
 interface StabilityContract extends Contract {
 
   @Test
@@ -25,12 +25,13 @@ interface StabilityContract extends Contract {
       assertArrayEquals(first.get(i), second.get(i), 0f, "result " + i);
     }
     assertFalse(
-        Arrays.equals(first.get(0), resultsOf(sequences, 2).get(0)), "an update changes nothing");
+        Arrays.equals(first.get(0), resultsOf(sequences, 2).get(0)),
+        "an update must change the results");
   }
 
-  /** A kernel that the compiler has meanwhile taken in hand computes what it did before. */
+  /** JIT compilation of a kernel must not change its results. */
   @Test
-  default void theFirstCallsGiveTheBitsOfLaterOnes() {
+  default void laterCallsGiveTheBitsOfTheFirst() {
     Sequences sequences = Sequences.ofLengths(3, 20);
     List<float[]> first = resultsOf(sequences, 1);
     for (int round = 2; round <= 500; round++) {
@@ -51,8 +52,8 @@ interface StabilityContract extends Contract {
   }
 
   /**
-   * Over 2,000 calls: a kernel that kept one temporary of [n, h] would keep up to 72 MB; the rest
-   * is small change that waits for the collector.
+   * In over 2,000 calls, a kernel that leaked one temporary of {@code [n, h]} would leak up to 72
+   * MB. The limits allow for small garbage that waits for the collector.
    */
   @Test
   default void nativeMemoryDoesNotGrow() {
@@ -71,12 +72,15 @@ interface StabilityContract extends Contract {
       }
       long moreAllocated = Pointer.totalBytes() - allocated;
       long moreResident = Pointer.physicalBytes() - resident;
-      assertTrue(moreAllocated < 4 << 20, "allocated more: " + moreAllocated);
-      assertTrue(moreResident < 24 << 20, "resident more: " + moreResident);
+      assertTrue(moreAllocated < 4 << 20, "native memory grew by " + moreAllocated + " bytes");
+      assertTrue(moreResident < 24 << 20, "resident memory grew by " + moreResident + " bytes");
     }
   }
 
-  /** Makes the Java heap's young generation resident, so that it does not count as growth. */
+  /**
+   * Touches the Java heap, so that its pages are resident before the measurement and do not count
+   * as growth.
+   */
   private static void touchJavaHeap() {
     long touched = 0;
     for (long left = Runtime.getRuntime().totalMemory(); left > 0; left -= 1 << 20) {

@@ -12,8 +12,8 @@ import java.util.Random;
 import java.util.function.Consumer;
 
 /**
- * Tensors for one test of a kernel: either whole, or slices that begin at an odd offset in a larger
- * one. Closing it checks that nothing beside the slices was written.
+ * Tensors for a test of a kernel. They are whole, or slices of larger tensors at odd offsets.
+ * {@link #close} checks that nothing beside the slices was written.
  */
 final class TestTensors implements AutoCloseable {
 
@@ -40,11 +40,12 @@ final class TestTensors implements AutoCloseable {
     }
   }
 
-  /** Random values that float32 holds exactly, uniform in ±scale. */
+  /** Random float32 values, uniform in ±scale. */
   double[] values(int n, double scale) {
     return random.doubles(n, -scale, scale).map(value -> (float) value).toArray();
   }
 
+  /** Random indices below a bound. */
   int[] indices(int n, int bound) {
     return random.ints(n, 0, bound).toArray();
   }
@@ -53,7 +54,7 @@ final class TestTensors implements AutoCloseable {
     return tensor(values(Math.toIntExact(size(shape)), 1), shape);
   }
 
-  /** A tensor whose content a forward pass must overwrite. */
+  /** A tensor of NaN, which a forward pass must overwrite. */
   Tensor output(int... shape) {
     double[] stale = new double[Math.toIntExact(size(shape))];
     Arrays.fill(stale, Float.NaN);
@@ -102,12 +103,15 @@ final class TestTensors implements AutoCloseable {
     return Arrays.stream(shape).asLongStream().reduce(1, (a, b) -> a * b);
   }
 
-  /** A forward pass's values: 1e-5 of the largest expected one. */
+  /**
+   * Compares the result of a forward pass, with a tolerance of 1e-5 times the largest expected
+   * value.
+   */
   static void assertForward(String what, double[] expected, Tensor actual) {
     assertClose(what, expected, doubles(actual), 1e-5);
   }
 
-  /** A gradient's values: 1e-4 of the largest expected one. */
+  /** Compares a gradient, with a tolerance of 1e-4 times the largest expected value. */
   static void assertBackward(String what, double[] expected, Tensor actual) {
     assertClose(what, expected, doubles(actual), 1e-4);
   }
@@ -129,7 +133,8 @@ final class TestTensors implements AutoCloseable {
         float[] all = owner.toFloats();
         for (int i = 0; i < all.length; i++) {
           if (i < BEFORE || i >= all.length - AFTER) {
-            assertEquals(GUARD, all[i], "written beside a slice, at " + i + " of " + owner);
+            assertEquals(
+                GUARD, all[i], "a kernel wrote beside a slice, at element " + i + " of " + owner);
           }
         }
       }

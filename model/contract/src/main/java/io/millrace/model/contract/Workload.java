@@ -14,7 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
-/** Tensors of a small model and one call of each kernel on them. */
+/** The tensors of a small model, and one call of each kernel on them. */
 final class Workload implements AutoCloseable {
 
   static final int KERNELS = 21;
@@ -111,7 +111,7 @@ final class Workload implements AutoCloseable {
     return tensor;
   }
 
-  /** Calls each kernel once; values stay bounded however often it runs. */
+  /** Calls each kernel once. The values stay bounded over many calls. */
   void run() {
     int[] positions = sequences.positions();
     Queries queries = Queries.all(sequences);
@@ -142,7 +142,7 @@ final class Workload implements AutoCloseable {
     backend.adamW(head, dhead, firstMoment, secondMoment, AdamW.llama2(), 0.1, 1e-3, 0.5, 1);
   }
 
-  /** What every tensor and array holds now. */
+  /** Copies of all tensors and result arrays. */
   List<float[]> results() {
     List<float[]> results = new ArrayList<>();
     results.add(logProbs.clone());

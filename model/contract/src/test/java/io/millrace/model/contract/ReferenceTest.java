@@ -10,14 +10,18 @@ import java.util.Random;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 
-/** Proves the reference's backward passes by central differences of its forward passes. */
+/**
+ * Checks the backward passes of {@link Reference} against central differences of its forward
+ * passes.
+ */
 class ReferenceTest {
 
   private static final double STEP = 1e-5;
   private final Random random = new Random(7);
 
   /**
-   * The derivative of Σ dy∘f(input) by every element of the input must be the analytic gradient.
+   * Checks that the analytic gradient is the derivative of Σ dy ∘ f(input) by every element of the
+   * input.
    */
   private static void assertGradient(
       double[] analytic, double[] input, double[] dy, Function<double[], double[]> f) {

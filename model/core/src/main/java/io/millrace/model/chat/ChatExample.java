@@ -1,17 +1,18 @@
 package io.millrace.model.chat;
 
 /**
- * A whole dialogue as tokens to learn from.
+ * A dialogue as a training example.
  *
- * @param tokens n tokens
- * @param learned n flags: whether the prediction of that token counts in the loss, true for the
+ * @param tokens token ids, {@code [n]}
+ * @param learned whether the prediction of each token counts in the loss, {@code [n]}: true for the
  *     tokens of assistant turns and the eos after each
  */
 public record ChatExample(int[] tokens, boolean[] learned) {
   public ChatExample {
     if (tokens.length != learned.length) {
       throw new IllegalArgumentException(
-          "%d tokens with %d flags".formatted(tokens.length, learned.length));
+          "chat example: %d tokens and %d flags; give one flag for each token"
+              .formatted(tokens.length, learned.length));
     }
   }
 }

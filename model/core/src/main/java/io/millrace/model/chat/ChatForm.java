@@ -7,30 +7,32 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * How the text of a dialogue is laid out, apart from any tokenizer. What a form says a dialogue
- * becomes is compared with what a checkpoint's template makes of it.
+ * The layout of a dialogue's text, without a tokenizer. {@link #recognize} compares the text of a
+ * form with the output of a checkpoint's chat template.
  */
 sealed interface ChatForm permits Llama2Form, TurnForm {
 
   /**
-   * The text of a dialogue; bos and eos stand in it as {@link JinjaTemplate#BOS} and {@link
-   * JinjaTemplate#EOS}. One that ends with a user turn is followed by what a response is due after.
+   * The text of a dialogue. {@link JinjaTemplate#BOS} and {@link JinjaTemplate#EOS} stand for the
+   * bos and eos tokens. A dialogue that ends with a user turn is followed by the header of the
+   * response.
    */
   String text(List<Message> dialogue);
 
-  /** What stands between a turn's end and an answer, where it is no part of the turn. */
-  String answerHeader();
+  /** The text between the end of a user turn and the response, if it is not part of the turn. */
+  String assistantHeader();
 
-  /** The form's name, for people. */
+  /** Name of the form, such as ChatML. */
   String title();
 
-  /** The chat template for a tokenizer. */
+  /** The chat template of this form for a tokenizer. */
   ChatTemplate with(Tokenizer tokenizer);
 
   /**
-   * The form whose text is the template's on every one of a set of dialogues.
+   * The form that agrees with a template on all {@link Probes}.
    *
-   * @throws IllegalArgumentException saying why there is none
+   * @param source Jinja source of the template
+   * @throws IllegalArgumentException naming the first difference, if no form agrees
    */
   static ChatForm recognize(String source) {
     JinjaTemplate template = new JinjaTemplate(source);
@@ -50,7 +52,8 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
             .map(Probes.Difference::reason)
             .orElseGet(
                 () ->
-                    "it is none of Llama 2-Chat's, ChatML's and Llama 3's; of \"hi\" it makes \"%s\""
+                    ("it is not that of Llama 2-Chat, ChatML or Llama 3: it renders the user turn"
+                            + " \"hi\" as \"%s\"")
                         .formatted(Probes.shown(first))));
   }
 
@@ -65,7 +68,7 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
     }
     for (TurnMarks marks : TurnMarks.values()) {
       for (boolean strips : new boolean[] {false, true}) {
-        TurnForm.like(template, first, marks, strips).ifPresent(forms::add);
+        TurnForm.matching(template, first, marks, strips).ifPresent(forms::add);
       }
     }
     return forms;

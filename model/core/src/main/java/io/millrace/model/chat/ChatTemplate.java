@@ -7,12 +7,13 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Dialogues as a model's tokens, in the form that it was trained with.
+ * Renders dialogues as tokens, in the form that a model was trained with.
  *
- * <p>The tokens that begin and end turns enter as ids: what people write can neither end nor begin
- * a turn. A prompt ends where the response is due, a response ends with {@link #endToken}; prompt
- * and response one after the other are exactly the tokens of the dialogue with both. May be used by
- * many threads at once, as long as the tokenizer is open.
+ * <p>The tokens that begin and end turns enter as ids. User text can therefore neither begin nor
+ * end a turn. A prompt ends where the response begins, and a response ends with the token that ends
+ * its turn. A prompt followed by its response is exactly the rendered dialogue.
+ *
+ * <p>Several threads may use a template at once, until the tokenizer is closed.
  */
 public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   final Tokenizer tokenizer;
@@ -21,7 +22,7 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
 
   private record Known(String source, ChatForm form) {}
 
-  /** The template met last: one policy version after another comes with the same. */
+  /** The template of the last call. Successive policy versions come with the same one. */
   private static volatile Known last;
 
   ChatTemplate(Tokenizer tokenizer, ChatForm form, int endToken) {
@@ -31,11 +32,11 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   }
 
   /**
-   * The template that comes with a tokenizer. Its source is a program: it is run on a set of
-   * dialogues, and known by what it makes of them, however it is written.
+   * The chat template of a tokenizer. Its Jinja source is run on a set of dialogues and recognized
+   * by its output, not by its wording.
    *
-   * @throws TokenizerException if the tokenizer comes with none, or with one whose text is not that
-   *     of Llama 2-Chat, ChatML or Llama 3: it would be a guess, and a wrong one spoils every token
+   * @throws TokenizerException if the tokenizer has no template, or one that does not render as
+   *     Llama 2-Chat, ChatML or Llama 3. Guessing would spoil every token
    */
   public static ChatTemplate of(Tokenizer tokenizer) {
     String source =
@@ -52,7 +53,7 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
       return known(source).form().with(tokenizer);
     } catch (IllegalArgumentException e) {
       throw new TokenizerException(
-          tokenizer.origin(), "its chat template is not supported: " + e.getMessage(), e);
+          tokenizer.origin(), "the chat template is not supported: " + e.getMessage(), e);
     }
   }
 
@@ -65,19 +66,19 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
     return known;
   }
 
-  /** The form's name: Llama 2-Chat, ChatML or Llama 3. */
-  public String title() {
+  /** Name of the form: Llama 2-Chat, ChatML or Llama 3. */
+  String title() {
     return form.title();
   }
 
-  /** The token that every response of a demonstration ends with. */
-  public int endToken() {
+  /** The token that ends every assistant turn. */
+  int endToken() {
     return endToken;
   }
 
   /**
-   * The tokens at which sampling stops: {@link #endToken} and those that the model's configuration
-   * names, each once.
+   * The tokens at which sampling stops, without repetition: the token that ends an assistant turn,
+   * and the eos tokens of the model's configuration.
    */
   public int[] stopTokens(List<Integer> eosTokens) {
     return IntStream.concat(IntStream.of(endToken), eosTokens.stream().mapToInt(Integer::intValue))
@@ -86,7 +87,8 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   }
 
   /**
-   * The tokens of a prompt up to where the response is due, answers to earlier turns included.
+   * The tokens of a prompt, up to where the response begins. Earlier assistant turns are part of
+   * it.
    *
    * @throws IllegalArgumentException unless the dialogue ends with a user turn
    */
@@ -95,16 +97,17 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
     return render(dialogue, 0).tokens();
   }
 
-  /** The tokens of a response, {@link #endToken} included. */
-  public int[] responseTokens(String answer) {
-    return Tokenizer.join(tokenizer.encodeContinuation(answerText(answer)), new int[] {endToken});
+  /** The tokens of a response, up to and including the token that ends the turn. */
+  public int[] responseTokens(String response) {
+    return Tokenizer.join(
+        tokenizer.encodeContinuation(assistantText(response)), new int[] {endToken});
   }
 
   /**
-   * The text of a response: the inverse of {@link #responseTokens}. Tokens from the first {@link
-   * #endToken} on are left out, and so is what the form puts around an answer; without that token,
-   * as in a response that was cut, space at the end is the response's own. Ids without a token
-   * become U+FFFD, as in {@link Tokenizer#decode}.
+   * The text of a response, the inverse of {@link #responseTokens}. The text stops before the first
+   * token that ends a turn, and has none of the spaces that the form adds. A response that was cut
+   * off has no such token; a space at its end is its own. Ids without a token become U+FFFD, as in
+   * {@link Tokenizer#decode}.
    */
   public String responseText(int[] tokens) {
     int end =
@@ -113,11 +116,11 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
             .findFirst()
             .orElse(tokens.length);
     String text = tokenizer.decodeContinuation(Arrays.copyOf(tokens, end));
-    return answerOf(text, end < tokens.length);
+    return contentOf(text, end < tokens.length);
   }
 
   /**
-   * A dialogue to learn from, with the loss on every assistant turn and the {@link #endToken} after
+   * A dialogue as a training example. The loss counts every assistant turn and the token that ends
    * it.
    *
    * @throws IllegalArgumentException unless the dialogue ends with an assistant turn
@@ -127,17 +130,17 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   }
 
   /**
-   * The same with the loss on some of the assistant turns only.
+   * As {@link #demonstration(List)}, with the loss on some assistant turns only.
    *
-   * @param firstLearnedTurn index of a turn of the dialogue; the loss on those before it is zero
-   * @throws IllegalArgumentException unless the dialogue has such a turn and ends with an
-   *     assistant's
+   * @param firstLearnedTurn index of a turn of the dialogue; the loss ignores earlier turns
+   * @throws IllegalArgumentException unless the dialogue has that turn and ends with an assistant
+   *     turn
    */
   public ChatExample demonstration(List<Message> dialogue, int firstLearnedTurn) {
     Dialogue.requireDemonstration(dialogue);
     if (firstLearnedTurn < 0 || firstLearnedTurn >= dialogue.size()) {
       throw new IllegalArgumentException(
-          "the first learned turn is %d, but the dialogue has turns 0 to %d"
+          "firstLearnedTurn is %d but must be a turn of the dialogue, 0 to %d"
               .formatted(firstLearnedTurn, dialogue.size() - 1));
     }
     return render(dialogue, firstLearnedTurn);
@@ -148,30 +151,31 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
     boolean[] learned = new boolean[0];
     int length = 0;
     for (int turn = Dialogue.first(dialogue); turn < dialogue.size(); turn++) {
-      boolean answer = dialogue.get(turn).role() == Role.ASSISTANT;
+      boolean assistant = dialogue.get(turn).role() == Role.ASSISTANT;
       int[] part =
-          answer ? responseTokens(dialogue.get(turn).content()) : userTokens(dialogue, turn);
+          assistant ? responseTokens(dialogue.get(turn).content()) : userTokens(dialogue, turn);
       Arrays.stream(part).forEach(tokens);
       learned = Arrays.copyOf(learned, length + part.length);
-      Arrays.fill(learned, length, learned.length, answer && turn >= firstLearnedTurn);
+      Arrays.fill(learned, length, learned.length, assistant && turn >= firstLearnedTurn);
       length = learned.length;
     }
     return new ChatExample(tokens.build().toArray(), learned);
   }
 
   /**
-   * The tokens of a user turn: from the end token of the answer before it, or from the beginning of
-   * the dialogue with its system turn, to where the answer to it is due.
+   * The tokens of a user turn. They begin after the end token of the assistant turn before it, or
+   * at the start of the dialogue, and then include the system turn. They end where the response
+   * begins.
    */
   abstract int[] userTokens(List<Message> dialogue, int turn);
 
-  /** An answer with what the form puts around it, the end token aside. */
-  abstract String answerText(String answer);
+  /** The text of an assistant turn with the spaces that the form adds, without the end token. */
+  abstract String assistantText(String content);
 
   /**
-   * The inverse of {@link #answerText}.
+   * The content of an assistant turn, the inverse of {@link #assistantText}.
    *
    * @param ended whether the end token follows
    */
-  abstract String answerOf(String text, boolean ended);
+  abstract String contentOf(String text, boolean ended);
 }

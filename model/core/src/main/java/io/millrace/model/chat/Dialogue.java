@@ -2,30 +2,31 @@ package io.millrace.model.chat;
 
 import java.util.List;
 
-/** The shape of a dialogue: an optional system turn, then user and assistant in alternation. */
-public final class Dialogue {
+/**
+ * Checks the shape of a dialogue: an optional system turn, then user and assistant turns in
+ * alternation.
+ */
+final class Dialogue {
   private Dialogue() {}
 
   /**
-   * Checks that the dialogue is a prompt: well formed, and a user turn is its last.
+   * Checks that a dialogue is a prompt: well formed, with a user turn at the end.
    *
-   * @throws IllegalArgumentException if it is not; the message names the turn's index and role
+   * @throws IllegalArgumentException naming the index and role of the wrong turn
    */
-  public static void requirePrompt(List<Message> dialogue) {
+  static void requirePrompt(List<Message> dialogue) {
     requireAlternation(dialogue);
-    requireLast(
-        dialogue, Role.USER, "a prompt ends with a user turn, to which the response is due");
+    requireLast(dialogue, Role.USER, "a prompt must end with a user turn");
   }
 
   /**
-   * Checks that the dialogue is a demonstration: well formed, and an assistant turn is its last.
+   * Checks that a dialogue is a demonstration: well formed, with an assistant turn at the end.
    *
-   * @throws IllegalArgumentException if it is not; the message names the turn's index and role
+   * @throws IllegalArgumentException naming the index and role of the wrong turn
    */
-  public static void requireDemonstration(List<Message> dialogue) {
+  static void requireDemonstration(List<Message> dialogue) {
     requireAlternation(dialogue);
-    requireLast(
-        dialogue, Role.ASSISTANT, "a demonstration ends with the assistant turn to be imitated");
+    requireLast(dialogue, Role.ASSISTANT, "a demonstration must end with an assistant turn");
   }
 
   private static void requireAlternation(List<Message> dialogue) {
@@ -38,7 +39,8 @@ public final class Dialogue {
       Role role = dialogue.get(turn).role();
       if (role != expected) {
         throw new IllegalArgumentException(
-            "turn %d of the dialogue is by %s, expected %s: after an optional SYSTEM turn 0, USER and ASSISTANT alternate"
+            ("turn %d of the dialogue is by %s but must be by %s:"
+                    + " after an optional SYSTEM turn 0, USER and ASSISTANT turns alternate")
                 .formatted(turn, role, expected));
       }
     }
@@ -53,7 +55,7 @@ public final class Dialogue {
     }
   }
 
-  /** The index of the first user turn: 1 after a system turn, 0 without one. */
+  /** Index of the first user turn: 1 after a system turn, else 0. */
   static int first(List<Message> dialogue) {
     return dialogue.getFirst().role() == Role.SYSTEM ? 1 : 0;
   }

@@ -1,9 +1,9 @@
 package io.millrace.model.chat;
 
 /**
- * Jinja's rules of white space, as transformers sets them ({@code trim_blocks}, {@code
- * lstrip_blocks}): a template is turned into one that says the same without any of them, since the
- * engine that runs it here knows them only in part.
+ * Applies Jinja's white-space control to a template, with transformers' settings ({@code
+ * trim_blocks} and {@code lstrip_blocks} on). The result renders the same without any white-space
+ * control, which the template engine here supports only in part.
  *
  * @see <a
  *     href="https://jinja.palletsprojects.com/en/stable/templates/#whitespace-control">Whitespace
@@ -19,13 +19,13 @@ final class JinjaBlanks {
   }
 
   /**
-   * The template without comments and without signs of white space control.
+   * The template without comments and without white-space control signs.
    *
-   * @throws IllegalArgumentException for a tag without its end
+   * @throws IllegalArgumentException for a tag without an end
    */
   static String resolved(String source) {
     String text = source.replace("\r\n", "\n");
-    // Jinja drops one newline at the end of a template.
+    // Jinja drops a single newline at the end of a template.
     return new JinjaBlanks(text.endsWith("\n") ? text.substring(0, text.length() - 1) : text).run();
   }
 
@@ -80,14 +80,14 @@ final class JinjaBlanks {
     return source.length();
   }
 
-  /** Drops what stands between the beginning of a line and a tag, if that is nothing but space. */
+  /** Removes the white space before a tag that is the first on its line. */
   private static String withoutIndent(String text, boolean lineStart) {
     int line = text.lastIndexOf('\n') + 1;
     boolean beginsLine = line > 0 || lineStart;
     return beginsLine && text.substring(line).isBlank() ? text.substring(0, line) : text;
   }
 
-  /** Where the two characters that end a tag are; those within quotation marks do not count. */
+  /** Index of the two characters that end a tag. Those within quotation marks do not count. */
   private int tagEnd(int tag, char kind) {
     String close = (kind == '{' ? "}" : String.valueOf(kind)) + "}";
     char quote = 0;

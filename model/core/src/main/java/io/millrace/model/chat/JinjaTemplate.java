@@ -14,22 +14,23 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * A chat template as a program: Jinja source that makes text of messages, as transformers' {@code
- * apply_chat_template} runs it. It is run on dialogues made up here and on nothing that people
- * wrote, within limits, and gets no object but strings, numbers and their containers.
+ * A chat template: Jinja source that renders messages as text, as transformers' {@code
+ * apply_chat_template} does. It is run only on the dialogues of {@link Probes}, never on user text.
+ * Its size, output and depth are limited, and it gets only strings, numbers, lists and maps.
  */
 final class JinjaTemplate {
-  /** What the templates are given for the tokens that begin and end a sequence. */
+  /** Stands for the bos token in rendered text. */
   static final String BOS = "\u0001bos\u0001";
 
+  /** Stands for the eos token in rendered text. */
   static final String EOS = "\u0001eos\u0001";
 
-  /** The longest in use, with all their tools, are a fifth of it. */
+  /** In characters; the longest templates in use have a fifth of it. */
   private static final int MAX_SOURCE = 1 << 16;
 
   private static final long MAX_OUTPUT = 1 << 18;
 
-  /** Made at its first use: the engine takes a while to start. */
+  /** The template engine, created on first use because it takes long to start. */
   private static final class Engine {
     private static final Jinjava JINJAVA = make();
 
@@ -58,7 +59,7 @@ final class JinjaTemplate {
   /**
    * A template from its source.
    *
-   * @throws IllegalArgumentException where it is too long or no Jinja; the message says which
+   * @throws IllegalArgumentException if the source is too long or is not Jinja
    */
   JinjaTemplate(String source) {
     if (source.length() > MAX_SOURCE) {
@@ -68,16 +69,20 @@ final class JinjaTemplate {
     this.source = JinjaBlanks.resolved(source);
   }
 
-  /** What templates call {@code raise_exception}; the engine finds it by name. */
+  /**
+   * The function {@code raise_exception} of templates. It is public because the engine finds it by
+   * name.
+   */
   @SuppressWarnings("DoNotCallSuggester")
   public static String refuse(String reason) {
     throw new InterpretException("the template says: " + reason);
   }
 
   /**
-   * The text of a dialogue.
+   * Renders a dialogue.
    *
-   * @throws IllegalArgumentException where the template refuses the dialogue or cannot be run
+   * @param addGenerationPrompt whether to end with the header of the response
+   * @throws IllegalArgumentException if the template refuses the dialogue or fails
    */
   String render(List<Message> dialogue, boolean addGenerationPrompt) {
     List<Map<String, Object>> messages = new ArrayList<>();
@@ -109,7 +114,7 @@ final class JinjaTemplate {
     return result.getOutput();
   }
 
-  /** The innermost message: the engine wraps what a function throws. */
+  /** The innermost message, because the engine wraps the exceptions of functions. */
   private static String reason(String message, Throwable thrown) {
     String reason = message;
     for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {

@@ -6,14 +6,14 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The form of Llama 2-Chat (arXiv 2307.09288; {@code llama/generation.py} of Meta's release): one
- * turn pair after the other is
+ * The form of Llama 2-Chat (arXiv 2307.09288; {@code llama/generation.py} of Meta's release). Each
+ * pair of turns is
  *
  * <pre>{@code <s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{user} [/INST] {assistant} </s>}</pre>
  *
  * with the system block in the first pair only. {@code <s>} and {@code </s>} stand for the bos and
- * eos tokens. The brackets are ordinary text, as in Llama 2-Chat itself, and can be written by
- * anyone.
+ * eos tokens. As in Llama 2-Chat itself, the brackets are ordinary text, and user text can contain
+ * them.
  */
 final class Llama2Chat extends ChatTemplate {
   private final Llama2Form form;
@@ -26,17 +26,17 @@ final class Llama2Chat extends ChatTemplate {
     if (bos == endToken()) {
       throw new TokenizerException(
           tokenizer.origin(),
-          "bos_token and eos_token are the same, which Llama 2-Chat's turns cannot do without");
+          "bos_token and eos_token are the same token; Llama 2-Chat needs two different ones");
     }
     String before = form.userText(Probes.FIRST, 0);
-    String after = form.answerText("yo");
+    String after = form.assistantText("yo");
     int[] apart =
         Tokenizer.join(tokenizer.encodeAfterSpecial(before), tokenizer.encodeContinuation(after));
     if (!Arrays.equals(tokenizer.encodeAfterSpecial(before + after), apart)) {
       throw new TokenizerException(
           tokenizer.origin(),
-          "the vocabulary has tokens that reach across the end of \"[/INST]\", so prompts and"
-              + " responses cannot be told apart");
+          "the vocabulary has a token that spans the end of \"[/INST]\" and the start of the"
+              + " response, so prompt and response cannot be tokenized separately");
     }
   }
 
@@ -47,13 +47,13 @@ final class Llama2Chat extends ChatTemplate {
   }
 
   @Override
-  String answerText(String answer) {
-    return form.answerText(answer);
+  String assistantText(String content) {
+    return form.assistantText(content);
   }
 
   @Override
-  String answerOf(String text, boolean ended) {
-    String answer = text.startsWith(" ") ? text.substring(1) : text;
-    return ended && answer.endsWith(" ") ? answer.substring(0, answer.length() - 1) : answer;
+  String contentOf(String text, boolean ended) {
+    String content = text.startsWith(" ") ? text.substring(1) : text;
+    return ended && content.endsWith(" ") ? content.substring(0, content.length() - 1) : content;
   }
 }

@@ -5,14 +5,16 @@ import io.millrace.model.tokenizer.Tokenizer;
 import java.util.List;
 
 /**
- * Llama 2-Chat's form, see {@link Llama2Chat}.
+ * The layout of {@link Llama2Chat}.
  *
- * @param strips whether contents lose white space at both ends, as in the checkpoints that Meta
- *     published, or stand as they are, as in those trained here
+ * @param strips whether white space at both ends of a turn's content is removed: true for the
+ *     checkpoints that Meta published, false for those trained here
  */
 public record Llama2Form(boolean strips) implements ChatForm {
 
-  /** The template that trained tokenizers carry: Jinja as transformers and llama.cpp read it. */
+  /**
+   * The Jinja template of tokenizers that are trained here; transformers and llama.cpp can run it.
+   */
   public static final String SOURCE =
       "{% set first = 1 if messages[0]['role'] == 'system' else 0 %}"
           + "{% for message in messages[first:] %}"
@@ -33,7 +35,7 @@ public record Llama2Form(boolean strips) implements ChatForm {
           + "{% endfor %}";
 
   @Override
-  public String answerHeader() {
+  public String assistantHeader() {
     return "";
   }
 
@@ -54,27 +56,30 @@ public record Llama2Form(boolean strips) implements ChatForm {
       if (dialogue.get(turn).role() == Role.USER) {
         text.append(JinjaTemplate.BOS).append(userText(dialogue, turn));
       } else {
-        text.append(answerText(dialogue.get(turn).content())).append(JinjaTemplate.EOS);
+        text.append(assistantText(dialogue.get(turn).content())).append(JinjaTemplate.EOS);
       }
     }
     return text.toString();
   }
 
-  /** A user turn without the bos before it, the system turn in the first. */
+  /**
+   * The text of a user turn without the bos token before it. The first user turn includes the
+   * system turn.
+   */
   String userText(List<Message> dialogue, int turn) {
-    String said = dialogue.get(turn).content();
+    String content = dialogue.get(turn).content();
     if (turn == 1 && Dialogue.first(dialogue) == 1) {
-      said = "<<SYS>>\n" + dialogue.getFirst().content() + "\n<</SYS>>\n\n" + said;
+      content = "<<SYS>>\n" + dialogue.getFirst().content() + "\n<</SYS>>\n\n" + content;
     }
-    return "[INST] " + content(said) + " [/INST]";
+    return "[INST] " + content(content) + " [/INST]";
   }
 
-  /** An assistant turn without the eos after it. */
-  String answerText(String answer) {
-    return " " + content(answer) + " ";
+  /** The text of an assistant turn without the eos token after it. */
+  String assistantText(String content) {
+    return " " + content(content) + " ";
   }
 
-  private String content(String said) {
-    return strips ? Texts.pythonStrip(said) : said;
+  private String content(String content) {
+    return strips ? Texts.pythonStrip(content) : content;
   }
 }

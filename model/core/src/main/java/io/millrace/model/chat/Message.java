@@ -2,7 +2,12 @@ package io.millrace.model.chat;
 
 import java.util.Objects;
 
-/** One turn of a dialogue: who speaks, and what is said. */
+/**
+ * One turn of a dialogue.
+ *
+ * @param role who speaks
+ * @param content the text
+ */
 public record Message(Role role, String content) {
   public Message {
     Objects.requireNonNull(role, "role");

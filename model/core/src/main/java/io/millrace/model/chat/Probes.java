@@ -3,15 +3,16 @@ package io.millrace.model.chat;
 import java.util.List;
 import java.util.Optional;
 
-/** Dialogues on which templates that differ give different text. */
+/**
+ * The dialogues that distinguish chat templates: templates that differ render at least one of them
+ * differently.
+ */
 final class Probes {
   static final List<Message> FIRST = List.of(Message.user("hi"));
 
   static final List<Message> WITH_SYSTEM = List.of(Message.system("Be nice."), Message.user("hi"));
 
-  /**
-   * What templates are known to treat by its content: space, tags of reasoning, their own marks.
-   */
+  /** Contents that some templates treat specially: white space, reasoning tags, their own marks. */
   private static final List<String> CONTENTS =
       List.of(
           "yo",
@@ -23,28 +24,29 @@ final class Probes {
           "é e\u0301 \ud83d\ude00");
 
   /**
-   * Where a template and a form part.
+   * The first difference between a template and a form.
    *
-   * @param agreed dialogues on which they agreed before
-   * @param reason the dialogue on which they do not, in a line
+   * @param agreed number of dialogues before it, on which both agree
+   * @param reason the difference, in one line
    */
   record Difference(int agreed, String reason) {}
 
   private Probes() {}
 
+  /** The first difference between a template and a form; empty if they agree on all dialogues. */
   static Optional<Difference> firstDifference(JinjaTemplate template, ChatForm form) {
     int agreed = 0;
     for (String content : CONTENTS) {
       Message system = Message.system(content);
       Message user = Message.user(content);
-      Message answer = Message.assistant(content);
+      Message assistant = Message.assistant(content);
       for (List<Message> dialogue :
           List.of(
               List.of(user),
               List.of(system, user),
-              List.of(user, answer),
-              List.of(system, user, answer, user),
-              List.of(user, answer, user, answer, user, answer))) {
+              List.of(user, assistant),
+              List.of(system, user, assistant, user),
+              List.of(user, assistant, user, assistant, user, assistant))) {
         Optional<String> reason = difference(template, form, dialogue);
         if (reason.isPresent()) {
           return Optional.of(new Difference(agreed, reason.get()));
@@ -65,16 +67,17 @@ final class Probes {
       return Optional.of(e.getMessage());
     }
     String expected = form.text(dialogue);
-    // After the last answer's end some leave out the line's end, and some begin another answer,
-    // asked or not: no token of ours stands for what follows an end.
+    // After the last assistant turn some templates omit the line break, and some add the header of
+    // another response without being asked. No token of an example stands for either.
     boolean same =
         rendered.equals(expected)
             || (!prompt && expected.endsWith("\n") && expected.equals(rendered + "\n"))
-            || (!prompt && rendered.equals(expected + form.answerHeader()));
+            || (!prompt && rendered.equals(expected + form.assistantHeader()));
     return same
         ? Optional.empty()
         : Optional.of(
-            "it begins like %s's, but turns of %s, each saying \"%s\", become \"%s\", not \"%s\""
+            ("it resembles that of %s, but renders turns of %s with the content \"%s\" as \"%s\","
+                    + " not \"%s\"")
                 .formatted(
                     form.title(),
                     dialogue.stream().map(turn -> turn.role().name()).toList(),
@@ -83,7 +86,7 @@ final class Probes {
                     shown(expected)));
   }
 
-  /** A rendered text for a message: in one line, and not too long. */
+  /** Rendered text for an error message, in one line and shortened. */
   static String shown(String text) {
     String plain =
         text.replace(JinjaTemplate.BOS, "<bos>")

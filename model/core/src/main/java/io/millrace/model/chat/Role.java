@@ -1,6 +1,6 @@
 package io.millrace.model.chat;
 
-/** Who speaks in a turn of a dialogue. */
+/** The speaker of a turn of a dialogue. */
 public enum Role {
   SYSTEM,
   USER,

@@ -9,8 +9,8 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /**
- * In what two tokenizers differ: a model of one can learn tokens that a model of the other sampled
- * only where they agree on every token, and on what becomes of a dialogue.
+ * Compares two tokenizers. A model can learn from tokens that another model sampled only if both
+ * tokenizers have the same tokens and render dialogues the same way.
  */
 public final class TokenizerDifference {
 
@@ -25,7 +25,7 @@ public final class TokenizerDifference {
 
   private TokenizerDifference() {}
 
-  /** The first difference, for people; none where they agree. */
+  /** The first difference, in words; empty if there is none. */
   public static Optional<String> between(Tokenizer one, Tokenizer other) {
     Map<String, Integer> ids = new TreeMap<>(one.vocabulary().ids());
     Map<String, Integer> otherIds = other.vocabulary().ids();
@@ -33,13 +33,14 @@ public final class TokenizerDifference {
       Integer id = otherIds.get(token.getKey());
       if (!token.getValue().equals(id)) {
         return Optional.of(
-            "token \"%s\" is %d in the one vocabulary and %s in the other"
-                .formatted(token.getKey(), token.getValue(), id == null ? "not" : id));
+            "token \"%s\" has id %d in the first vocabulary and %s in the second"
+                .formatted(token.getKey(), token.getValue(), id == null ? "no id" : "id " + id));
       }
     }
     if (otherIds.size() != ids.size()) {
       return Optional.of(
-          "the vocabularies have %d and %d tokens".formatted(ids.size(), otherIds.size()));
+          "the first vocabulary has %d tokens and the second %d"
+              .formatted(ids.size(), otherIds.size()));
     }
     ChatTemplate template = ChatTemplate.of(one);
     ChatTemplate otherTemplate = ChatTemplate.of(other);
@@ -61,7 +62,7 @@ public final class TokenizerDifference {
     return Arrays.equals(tokens, otherTokens)
         ? Optional.empty()
         : Optional.of(
-            "%s becomes %s with the one tokenizer and chat template, %s with the other"
+            "%s becomes %s with the first tokenizer and chat template, and %s with the second"
                 .formatted(what, Arrays.toString(tokens), Arrays.toString(otherTokens)));
   }
 }

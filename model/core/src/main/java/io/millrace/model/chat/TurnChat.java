@@ -15,7 +15,8 @@ import java.util.stream.IntStream;
  * <|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{user}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n{assistant}<|eot_id|>
  * }</pre>
  *
- * An answer's tokens are those of its own text, apart from the header's, as a model samples them.
+ * The text of an assistant turn is tokenized apart from its header, because a model samples it that
+ * way.
  */
 final class TurnChat extends ChatTemplate {
   private final TurnForm form;
@@ -43,12 +44,12 @@ final class TurnChat extends ChatTemplate {
                 () ->
                     new TokenizerException(
                         tokenizer.origin(),
-                        "its chat template is %s's, but tokenizer.json has no token \"%s\""
+                        "the chat template is that of %s, but tokenizer.json has no token \"%s\""
                             .formatted(marks.title, token)));
     if (!tokenizer.isSpecial(id)) {
       throw new TokenizerException(
           tokenizer.origin(),
-          "\"%s\" is an ordinary token, so that anyone could write one; make it an added token"
+          "\"%s\" is an ordinary token, which user text could contain; make it an added token"
                   .formatted(token)
               + " of tokenizer.json");
     }
@@ -61,7 +62,7 @@ final class TurnChat extends ChatTemplate {
     IntStream.Builder tokens = IntStream.builder();
     if (turn == Dialogue.first(dialogue)) {
       bos.ifPresent(tokens::add);
-      form.systemText(dialogue).ifPresent(said -> turn(tokens, Role.SYSTEM, said));
+      form.systemText(dialogue).ifPresent(content -> turn(tokens, Role.SYSTEM, content));
     } else {
       section(tokens, marks.between);
     }
@@ -76,7 +77,10 @@ final class TurnChat extends ChatTemplate {
     section(tokens, form.marks().between);
   }
 
-  /** A header and the content after it: one section, as every reader of the text cuts it. */
+  /**
+   * Adds a header and the content after it. Both are tokenized together where no token separates
+   * them, as other libraries do.
+   */
   private void header(IntStream.Builder tokens, Role role, String content) {
     tokens.add(open);
     if (endOfRole.isPresent()) {
@@ -95,12 +99,12 @@ final class TurnChat extends ChatTemplate {
   }
 
   @Override
-  String answerText(String answer) {
-    return form.content(answer);
+  String assistantText(String content) {
+    return form.content(content);
   }
 
   @Override
-  String answerOf(String text, boolean ended) {
+  String contentOf(String text, boolean ended) {
     return text;
   }
 }

@@ -8,14 +8,14 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * The form of ChatML and of Llama 3: every turn, the system's too, begins with a header that names
- * who speaks.
+ * The layout of ChatML and Llama 3. Every turn, the system turn included, begins with a header that
+ * names the role.
  *
- * @param marks the tokens that the turns are set in
- * @param strips whether contents lose white space at both ends
+ * @param marks the tokens around the turns
+ * @param strips whether white space at both ends of a turn's content is removed
  * @param bos whether a dialogue begins with the bos token
- * @param defaultSystem the system turn of a dialogue that has none of its own, if there is one
- * @param systemPrefix what stands before the system's own words, such as Llama 3.1's dates
+ * @param defaultSystem system turn for a dialogue that has none, if the template adds one
+ * @param systemPrefix text before the content of a system turn, such as the dates of Llama 3.1
  */
 record TurnForm(
     TurnMarks marks,
@@ -26,12 +26,12 @@ record TurnForm(
     implements ChatForm {
 
   /**
-   * The form with the given marks that agrees with a template on the two simplest dialogues, where
-   * what it puts before them can be seen.
+   * The form with the given marks that agrees with a template on the two simplest dialogues. They
+   * show what the template adds before the turns.
    *
-   * @param first what the template makes of {@link Probes#FIRST}
+   * @param first the template's output for {@link Probes#FIRST}
    */
-  static Optional<TurnForm> like(
+  static Optional<TurnForm> matching(
       JinjaTemplate template, String first, TurnMarks marks, boolean strips) {
     String turn = marks.turn(name(Role.USER), "hi") + marks.header(name(Role.ASSISTANT));
     String system = marks.header(name(Role.SYSTEM));
@@ -81,7 +81,7 @@ record TurnForm(
   }
 
   @Override
-  public String answerHeader() {
+  public String assistantHeader() {
     return marks.header(name(Role.ASSISTANT));
   }
 
@@ -98,7 +98,7 @@ record TurnForm(
   @Override
   public String text(List<Message> dialogue) {
     StringBuilder text = new StringBuilder(bos ? JinjaTemplate.BOS : "");
-    systemText(dialogue).ifPresent(said -> text.append(marks.turn(name(Role.SYSTEM), said)));
+    systemText(dialogue).ifPresent(content -> text.append(marks.turn(name(Role.SYSTEM), content)));
     for (Message message : dialogue.subList(Dialogue.first(dialogue), dialogue.size())) {
       text.append(marks.turn(name(message.role()), content(message.content())));
     }
@@ -108,18 +108,18 @@ record TurnForm(
     return text.toString();
   }
 
-  /** What stands in the system turn, if a dialogue has or gets one. */
+  /** Content of the system turn; empty if the dialogue has none and the template adds none. */
   Optional<String> systemText(List<Message> dialogue) {
     return Dialogue.first(dialogue) == 1
         ? Optional.of(systemPrefix + content(dialogue.getFirst().content()))
         : defaultSystem;
   }
 
-  String content(String said) {
-    return strips ? Texts.pythonStrip(said) : said;
+  String content(String text) {
+    return strips ? Texts.pythonStrip(text) : text;
   }
 
-  /** A role as it stands in a header. */
+  /** The name of a role in a header. */
   static String name(Role role) {
     return role.name().toLowerCase(Locale.ROOT);
   }

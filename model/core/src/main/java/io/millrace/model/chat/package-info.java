@@ -1,2 +1,4 @@
-/** Dialogues, and the chat templates that turn them into tokens: Llama 2-Chat, ChatML, Llama 3. */
+/**
+ * Dialogues, and the chat templates that render them as tokens: Llama 2-Chat, ChatML and Llama 3.
+ */
 package io.millrace.model.chat;

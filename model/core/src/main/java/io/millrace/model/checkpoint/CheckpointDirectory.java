@@ -15,17 +15,18 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * A model checkpoint on disk, in the form that transformers, vLLM and others read: {@code
- * config.json}, safetensors weights, tokenizer files, and for our own {@code millrace.json} with
- * the digest of every other file. Directories of other origin need not have the last.
+ * A model checkpoint on disk. transformers, vLLM and other consumers of Llama models can read it.
+ * It holds {@code config.json}, weights as safetensors and the tokenizer files. A checkpoint of
+ * Millrace also has {@code millrace.json}, with a digest of every other file; directories of other
+ * origin lack it.
  *
- * <p>Parameters have Hugging Face's names and layout, those of {@link CheckpointKind#parameters}.
+ * <p>Parameters have Hugging Face's names and layout, see {@link CheckpointKind#parameters}.
  */
 public final class CheckpointDirectory implements AutoCloseable {
   static final String CONFIG = "config.json";
   static final String GENERATION_CONFIG = "generation_config.json";
 
-  /** Above this many bytes the weights go to several files. */
+  /** Weights with more bytes than this are split into several files. */
   public static final long DEFAULT_MAX_FILE_BYTES = 5_000_000_000L;
 
   private final Path path;
@@ -38,15 +39,15 @@ public final class CheckpointDirectory implements AutoCloseable {
     this.tensors = tensors;
   }
 
-  /** Writes {@code tokenizer.json} and its like into a directory. */
+  /** Writes the tokenizer files of a checkpoint. */
   @FunctionalInterface
   public interface TokenizerFiles {
-    /** Writes plain files into {@code dir}, which exists. */
+    /** Writes the files into {@code dir}, which exists. */
     void writeTo(Path dir) throws IOException;
   }
 
   /**
-   * Writes a checkpoint whose weights go to several files above {@link #DEFAULT_MAX_FILE_BYTES}.
+   * Writes a checkpoint, with at most {@link #DEFAULT_MAX_FILE_BYTES} bytes of weights in a file.
    *
    * @see #write(Path, LlamaConfig, Map, TokenizerFiles, CheckpointManifest, long)
    */
@@ -60,17 +61,18 @@ public final class CheckpointDirectory implements AutoCloseable {
   }
 
   /**
-   * Writes a checkpoint, the manifest last; all of it is on the disk when this returns. The same
-   * arguments give the same bytes in every file.
+   * Writes a checkpoint, the manifest last. All files are forced to disk before this method
+   * returns. The same arguments give the same bytes in every file.
    *
-   * @param dir an empty directory, or one that does not exist yet; after a failure it holds a part
-   *     and no manifest
-   * @param tensors exactly the parameters of the description's kind, in any order; all finite
-   * @param description what the manifest says beside the files, which it lists itself
-   * @param maxFileBytes weights above this go to several files
+   * @param dir an empty or new directory; after a failure it holds some files but no manifest
+   * @param config the model's shape
+   * @param tensors exactly the parameters of the manifest's kind, in any order, all values finite
+   * @param tokenizer writes the tokenizer files
+   * @param description the manifest without its list of files
+   * @param maxFileBytes weights with more bytes than this are split into several files
    * @return SHA-256 of {@code millrace.json}, for the announcement
-   * @throws CheckpointException where a parameter is missing, unknown, of another shape or not
-   *     finite, or a file cannot be written
+   * @throws CheckpointException if a parameter is missing, unknown, of the wrong shape or not
+   *     finite, or if a file cannot be written
    */
   public static String write(
       Path dir,
@@ -84,8 +86,7 @@ public final class CheckpointDirectory implements AutoCloseable {
     try {
       Files.createDirectories(dir);
       if (!CheckpointVerifier.fileNames(dir).isEmpty()) {
-        throw CheckpointException.of(
-            dir, "is not empty; a checkpoint is written to a new directory");
+        throw CheckpointException.of(dir, "is not empty; write a checkpoint to a new directory");
       }
       writePlain(dir, kind, config, tensors, tokenizer, DType.F32, maxFileBytes);
       Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
@@ -98,12 +99,14 @@ public final class CheckpointDirectory implements AutoCloseable {
   }
 
   /**
-   * Writes an open checkpoint of any origin anew, as a plain Hugging Face directory without {@code
-   * millrace.json}. All of it is there when this returns, or nothing is.
+   * Writes this checkpoint as a plain Hugging Face directory, without {@code millrace.json}. The
+   * directory appears complete or not at all.
    *
-   * @param out a directory that is empty or does not exist yet
-   * @param dtype F32, or BF16, to which values are rounded to the nearest, ties to even
-   * @throws CheckpointException where a weight is not finite or a file cannot be written
+   * @param out an empty or new directory
+   * @param tokenizer writes the tokenizer files
+   * @param dtype F32, or BF16 with rounding to nearest, ties to even
+   * @param maxFileBytes weights with more bytes than this are split into several files
+   * @throws CheckpointException if a weight is not finite or a file cannot be written
    */
   public void export(Path out, TokenizerFiles tokenizer, DType dtype, long maxFileBytes) {
     Map<String, TensorSource> sources = new LinkedHashMap<>();
@@ -114,7 +117,7 @@ public final class CheckpointDirectory implements AutoCloseable {
       if (Files.exists(out)
           && (!Files.isDirectory(out) || !CheckpointVerifier.fileNames(out).isEmpty())) {
         throw CheckpointException.of(
-            out, "exists and is not an empty directory; nothing is overwritten");
+            out, "exists and is not an empty directory; export to a new directory");
       }
       Path parent = out.toAbsolutePath().normalize().getParent();
       Files.createDirectories(parent);
@@ -134,7 +137,7 @@ public final class CheckpointDirectory implements AutoCloseable {
     }
   }
 
-  /** All files but the manifest. */
+  /** Writes all files but the manifest. */
   private static void writePlain(
       Path dir,
       CheckpointKind kind,
@@ -161,15 +164,16 @@ public final class CheckpointDirectory implements AutoCloseable {
     for (String name : CheckpointVerifier.fileNames(dir)) {
       Path file = dir.resolve(name);
       if (!Files.isRegularFile(file)) {
-        throw CheckpointException.of(file, "is not a plain file; a checkpoint holds nothing else");
+        throw CheckpointException.of(
+            file, "is not a plain file; a checkpoint can hold only plain files");
       }
-      FileTools.force(file); // the tokenizer's files were written by others
+      FileTools.force(file); // the caller wrote the tokenizer files
       files.put(name, new FileEntry(FileTools.sha256(file), Files.size(file)));
     }
     return files;
   }
 
-  /** A source that refuses to publish a model that diverged. */
+  /** A source that refuses values that are not finite: a model that diverged is not published. */
   private static TensorSource finite(Path dir, String name, TensorSource source) {
     return new TensorSource() {
       @Override
@@ -183,7 +187,9 @@ public final class CheckpointDirectory implements AutoCloseable {
         for (int i = 0; i < count; i++) {
           if (!Float.isFinite(chunk[i])) {
             throw CheckpointException.ofTensor(
-                dir, name, "element " + (first + i) + " is " + chunk[i] + ": not published");
+                dir,
+                name,
+                "element " + (first + i) + " is " + chunk[i] + " but must be finite to publish");
           }
         }
       }
@@ -191,10 +197,10 @@ public final class CheckpointDirectory implements AutoCloseable {
   }
 
   /**
-   * Opens a checkpoint, ours or another's, and checks that every parameter that its config asks for
-   * is there in the right shape. Digests are not compared: {@link #verify} does.
+   * Opens a checkpoint of any origin. Checks that every parameter of its config is there in the
+   * right shape. Does not compare digests; {@link #verify} does.
    *
-   * @throws CheckpointException where something is missing, malformed or not supported
+   * @throws CheckpointException if something is missing, malformed or not supported
    */
   public static CheckpointDirectory open(Path dir) {
     CheckpointDirectory opened = openUnchecked(dir);
@@ -207,7 +213,7 @@ public final class CheckpointDirectory implements AutoCloseable {
     }
   }
 
-  /** As {@link #open}, without comparing config and tensors. */
+  /** As {@link #open}, without comparing the config with the tensors. */
   static CheckpointDirectory openUnchecked(Path dir) {
     return new CheckpointDirectory(dir, CheckpointOutline.read(dir), CheckpointTensors.open(dir));
   }
@@ -219,17 +225,18 @@ public final class CheckpointDirectory implements AutoCloseable {
   }
 
   /**
-   * Reads everything and collects what is wrong: files missing, unlisted, or of another size or
-   * digest than the manifest says; parameters missing, unknown, of another shape or not finite.
+   * Reads the whole checkpoint and collects all problems: files that are missing, unlisted, or
+   * differ from the manifest in size or digest; parameters that are missing, unknown, of the wrong
+   * shape or not finite.
    */
   public static VerifyReport verify(Path dir) {
     return CheckpointVerifier.verify(dir);
   }
 
   /**
-   * A summary for people, a line each.
+   * A summary for people, one entry per line.
    *
-   * @throws CheckpointException where the directory cannot be opened
+   * @throws CheckpointException if the directory cannot be opened
    */
   public static List<String> inspect(Path dir) {
     try (CheckpointDirectory checkpoint = openUnchecked(dir)) {
@@ -237,7 +244,7 @@ public final class CheckpointDirectory implements AutoCloseable {
     }
   }
 
-  /** SHA-256 of a checkpoint's {@code millrace.json}, to compare with an announcement. */
+  /** SHA-256 of a checkpoint's {@code millrace.json}, to compare with the announcement. */
   public static String manifestDigest(Path dir) {
     return FileTools.sha256(dir.resolve(CheckpointManifest.FILE_NAME));
   }
@@ -257,17 +264,17 @@ public final class CheckpointDirectory implements AutoCloseable {
     return outline.config();
   }
 
-  /** The manifest, which directories of other origin do not have. */
+  /** The manifest; directories of other origin have none. */
   public Optional<CheckpointManifest> manifest() {
     return outline.manifest();
   }
 
-  /** The tensors by name; closed with this. */
+  /** The tensors by name. They are closed with this object. */
   public CheckpointTensors tensors() {
     return tensors;
   }
 
-  /** Ends the mappings; arrays that were read stay. */
+  /** Unmaps the files. Arrays that were read stay valid. */
   @Override
   public void close() {
     tensors.close();

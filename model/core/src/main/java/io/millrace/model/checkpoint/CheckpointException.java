@@ -4,8 +4,8 @@ import java.io.Serial;
 import java.nio.file.Path;
 
 /**
- * A checkpoint, or a file of one, that cannot be read or written. The message says which file,
- * which tensor where there is one, what is wrong, and the value that is.
+ * A checkpoint, or one of its files, that cannot be read or written. The message names the file,
+ * the tensor if there is one, the problem and the value.
  */
 public final class CheckpointException extends RuntimeException {
   @Serial private static final long serialVersionUID = 1L;
@@ -40,17 +40,17 @@ public final class CheckpointException extends RuntimeException {
     return path;
   }
 
-  /** The tensor, or null where the problem is not of one. */
+  /** The tensor, or null if the problem is not of one tensor. */
   public String tensor() {
     return tensor;
   }
 
-  /** What is wrong, without file and tensor. */
+  /** The problem, without file and tensor. */
   public String what() {
     return what;
   }
 
-  /** Names come from files that may be hostile: none may flood a log. */
+  /** Shortens a name for messages: a hostile file could flood a log with a long one. */
   static String shorten(String name) {
     return name.length() <= LONGEST_NAME ? name : name.substring(0, LONGEST_NAME) + "…";
   }

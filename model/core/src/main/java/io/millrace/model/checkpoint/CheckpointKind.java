@@ -7,7 +7,10 @@ import io.millrace.model.llama.LlamaConfig.ParameterSpec;
 import java.nio.file.Path;
 import java.util.List;
 
-/** What a checkpoint is of; it decides the head and Hugging Face's name of the architecture. */
+/**
+ * The kind of model in a checkpoint. It determines the head and Hugging Face's name of the
+ * architecture.
+ */
 public enum CheckpointKind {
   /** A language model: {@code LlamaForCausalLM}. */
   POLICY("LlamaForCausalLM"),
@@ -25,12 +28,12 @@ public enum CheckpointKind {
     return architecture;
   }
 
-  /** The parameters that such a checkpoint must hold, in the order in which they are written. */
+  /** The parameters of such a checkpoint, in the order of writing. */
   public List<ParameterSpec> parameters(LlamaConfig config) {
     return this == POLICY ? config.parameters() : config.scalarParameters();
   }
 
-  /** The text of {@code config.json}. */
+  /** The text of {@code config.json}, with weights of the given type. */
   String configJson(LlamaConfig config, DType dtype) {
     if (this == POLICY) {
       return config.toJson(dtype.torchName());
@@ -43,7 +46,12 @@ public enum CheckpointKind {
     return Json.text(root);
   }
 
-  /** The kind that a {@code config.json} describes. */
+  /**
+   * The kind of a {@code config.json}.
+   *
+   * @throws CheckpointException if the architecture is neither, or if a reward model has more than
+   *     one label
+   */
   static CheckpointKind read(Path configFile) {
     ObjectNode root = Json.read(configFile);
     JsonNode name = root.path("architectures").path(0);
@@ -60,12 +68,13 @@ public enum CheckpointKind {
               + " or "
               + REWARD_MODEL.architecture);
     }
-    // transformers stores the number of labels as the size of id2label; without either it is 2.
+    // transformers stores the number of labels as the size of id2label. Without id2label and
+    // num_labels there are 2.
     JsonNode labels = root.path("id2label");
     int count = labels.isObject() ? labels.size() : root.path("num_labels").asInt(2);
     if (count != 1) {
       throw CheckpointException.of(
-          configFile, "num_labels is " + count + " but a reward model has 1, its score");
+          configFile, "num_labels is " + count + " but must be 1 for a reward model: the score");
     }
     return REWARD_MODEL;
   }

@@ -9,19 +9,19 @@ import java.util.Objects;
 import java.util.TreeMap;
 
 /**
- * {@code millrace.json}: where a published checkpoint comes from, and the digest of each of its
- * files. It is written last, so a directory that has it is complete.
+ * The content of {@code millrace.json}: the origin of a published checkpoint, and a digest of each
+ * of its files. The file is written last, so a directory that has it is complete.
  *
- * @param formatVersion version of this file's format, {@link #FORMAT_VERSION}
+ * @param formatVersion version of the file format, {@link #FORMAT_VERSION}
  * @param kind policy or reward model
- * @param name the policy's model name, or the reward model's objective
- * @param version grows with every published checkpoint of this name
- * @param parent the version that training started from, smaller than version; null for none
- * @param iteration iterations so far
- * @param step updates so far
- * @param records records consumed so far, by what they are ("judgments": 1200)
- * @param metrics figures by name, all finite: a figure that has no value is left out
- * @param files the other files of the directory by name; empty until they are written
+ * @param name model name of a policy, or objective of a reward model
+ * @param version a number that grows with every published checkpoint of this name
+ * @param parent version that training started from, smaller than version; null if there is none
+ * @param iteration number of iterations so far
+ * @param step number of updates so far
+ * @param records number of records consumed so far, by kind ("judgments": 1200)
+ * @param metrics metrics by name, all finite; a metric without a value is omitted
+ * @param files all other files of the directory by name; empty before they are written
  */
 public record CheckpointManifest(
     int formatVersion,
@@ -35,7 +35,7 @@ public record CheckpointManifest(
     Map<String, Double> metrics,
     Map<String, FileEntry> files) {
 
-  /** The version of the format that this class writes, and the only one that it reads. */
+  /** The format version that this class writes, and the only one that it reads. */
   public static final int FORMAT_VERSION = 1;
 
   /** The name of the file. */
@@ -44,11 +44,15 @@ public record CheckpointManifest(
   /**
    * A file of the checkpoint.
    *
-   * @param sha256 of its bytes, 64 lower-case hexadecimal digits
-   * @param size bytes
+   * @param sha256 SHA-256 of the file, 64 lower-case hexadecimal digits
+   * @param size in bytes
    */
   public record FileEntry(String sha256, long size) {
-    /** Checks both. */
+    /**
+     * Checks both fields.
+     *
+     * @throws IllegalArgumentException naming the field and its value
+     */
     public FileEntry {
       if (!sha256.matches("[0-9a-f]{64}")) {
         throw new IllegalArgumentException(
@@ -60,20 +64,24 @@ public record CheckpointManifest(
     }
   }
 
-  /** Checks every field; an error names the field and its value. */
+  /**
+   * Checks every field.
+   *
+   * @throws IllegalArgumentException naming the field and its value
+   */
   public CheckpointManifest {
     if (formatVersion != FORMAT_VERSION) {
       throw new IllegalArgumentException(
-          "format is " + formatVersion + " but this version reads " + FORMAT_VERSION + " only");
+          "format is " + formatVersion + " but must be " + FORMAT_VERSION);
     }
     Objects.requireNonNull(kind, "kind");
     if (name.isBlank()) {
-      throw new IllegalArgumentException("name is blank");
+      throw new IllegalArgumentException("name is blank; give the checkpoint a name");
     }
     notNegative("version", version);
     if (parent != null && (parent < 0 || parent >= version)) {
       throw new IllegalArgumentException(
-          "parent is " + parent + " but must be from 0 to below version (" + version + ")");
+          "parent is " + parent + " but must be at least 0 and below version (" + version + ")");
     }
     notNegative("iteration", iteration);
     notNegative("step", step);
@@ -85,7 +93,7 @@ public record CheckpointManifest(
     files.keySet().forEach(CheckpointManifest::checkFileName);
   }
 
-  /** What is known before any file is written. */
+  /** A manifest without files, from what is known before they are written. */
   public static CheckpointManifest describing(
       CheckpointKind kind,
       String name,
@@ -99,13 +107,13 @@ public record CheckpointManifest(
         FORMAT_VERSION, kind, name, version, parent, iteration, step, records, metrics, Map.of());
   }
 
-  /** The same with these files. */
+  /** This manifest with the given files. */
   public CheckpointManifest withFiles(Map<String, FileEntry> newFiles) {
     return new CheckpointManifest(
         formatVersion, kind, name, version, parent, iteration, step, records, metrics, newFiles);
   }
 
-  /** The text of the file; the same manifest gives the same bytes. */
+  /** The text of the file. The same manifest gives the same bytes. */
   public String toJson() {
     ObjectNode root = Json.object();
     root.put("format", formatVersion);
@@ -117,8 +125,8 @@ public record CheckpointManifest(
     root.put("step", step);
     ObjectNode counts = root.putObject("records");
     records.forEach(counts::put);
-    ObjectNode figures = root.putObject("metrics");
-    metrics.forEach(figures::put);
+    ObjectNode values = root.putObject("metrics");
+    metrics.forEach(values::put);
     ObjectNode entries = root.putObject("files");
     files.forEach(
         (fileName, entry) ->
@@ -194,7 +202,7 @@ public record CheckpointManifest(
     }
   }
 
-  /** Reads the value of a key that an error can name. */
+  /** Reads a value; errors name its key. */
   private interface ValueReader<T> {
     T read(String key, JsonNode node);
   }
@@ -219,7 +227,11 @@ public record CheckpointManifest(
   private static void checkMetric(String name, double value) {
     if (!Double.isFinite(value)) {
       throw new IllegalArgumentException(
-          "metrics." + name + " is " + value + ": leave out a figure that has no value");
+          "metrics."
+              + name
+              + " is "
+              + value
+              + " but must be finite; omit a metric without a value");
     }
   }
 
@@ -238,7 +250,7 @@ public record CheckpointManifest(
     }
   }
 
-  /** A sorted, unmodifiable copy: the order of keys is part of the digest. */
+  /** A sorted, unmodifiable copy. The order of the keys affects the digest. */
   private static <T> Map<String, T> sorted(Map<String, T> map) {
     return Collections.unmodifiableMap(new TreeMap<>(map));
   }

@@ -8,11 +8,11 @@ import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
- * What a checkpoint says of itself beside its weights, which need not be there.
+ * The description of a checkpoint without its weights, which need not exist.
  *
- * @param kind policy or reward model, as {@code config.json} says
+ * @param kind policy or reward model, from {@code config.json}
  * @param config the model's shape
- * @param manifest which directories of other origin do not have
+ * @param manifest empty for directories of other origin
  */
 public record CheckpointOutline(
     CheckpointKind kind, LlamaConfig config, Optional<CheckpointManifest> manifest) {
@@ -20,7 +20,7 @@ public record CheckpointOutline(
   /**
    * Reads {@code config.json}, {@code generation_config.json} and {@code millrace.json}.
    *
-   * @throws CheckpointException where the first is missing, or one is malformed or not supported
+   * @throws CheckpointException if the first is missing, or if one is malformed or not supported
    */
   public static CheckpointOutline read(Path dir) {
     if (!Files.isDirectory(dir)) {

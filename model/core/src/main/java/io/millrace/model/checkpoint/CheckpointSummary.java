@@ -10,7 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** Tells a person what a checkpoint is. */
+/** Describes a checkpoint for people: one line for each label and value. */
 final class CheckpointSummary {
   private final List<String> lines = new ArrayList<>();
 
@@ -27,7 +27,7 @@ final class CheckpointSummary {
   }
 
   private void addNoManifest() {
-    line("manifest", "none: not published by Millrace, digests unknown");
+    line("manifest", "none: not published by Millrace, no digests");
   }
 
   private void addManifest(CheckpointManifest manifest) {

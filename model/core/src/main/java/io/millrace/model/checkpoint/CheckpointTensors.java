@@ -15,8 +15,8 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /**
- * The tensors of a directory: of {@code model.safetensors}, or of several files and {@code
- * model.safetensors.index.json}, which says where each tensor is.
+ * The tensors of a directory. They are in {@code model.safetensors}, or in several files with
+ * {@code model.safetensors.index.json}, which names the file of each tensor.
  */
 public final class CheckpointTensors implements AutoCloseable {
   static final String SINGLE = "model.safetensors";
@@ -31,9 +31,9 @@ public final class CheckpointTensors implements AutoCloseable {
   }
 
   /**
-   * Opens the one file, or where there is none, the files of the index.
+   * Opens the single file, or else the files of the index.
    *
-   * @throws CheckpointException where neither is there or one breaks a rule
+   * @throws CheckpointException if there is neither, or if a file breaks a rule
    */
   public static CheckpointTensors open(Path dir) {
     List<Safetensors> opened = new ArrayList<>();
@@ -52,7 +52,7 @@ public final class CheckpointTensors implements AutoCloseable {
                 + SINGLE
                 + " nor "
                 + INDEX
-                + "; weights in other formats are not read: convert them to safetensors first");
+                + "; convert weights in other formats to safetensors first");
       }
       return new CheckpointTensors(opened, byName);
     } catch (RuntimeException e) {
@@ -76,7 +76,7 @@ public final class CheckpointTensors implements AutoCloseable {
           Safetensors shard = shards.get(fileName);
           if (!shard.names().contains(name)) {
             throw CheckpointException.ofTensor(
-                index, name, "is said to be in " + fileName + " but is not");
+                index, name, "is not in " + fileName + ", which the index names for it");
           }
           byName.put(name, shard);
         });
@@ -89,8 +89,8 @@ public final class CheckpointTensors implements AutoCloseable {
                   name,
                   "is in "
                       + fileName
-                      + " but the index says "
-                      + (fileOf.get(name) == null ? "nothing of it" : fileOf.get(name)));
+                      + " but the index names "
+                      + (fileOf.get(name) == null ? "no file for it" : fileOf.get(name)));
             }
           }
         });
@@ -100,7 +100,8 @@ public final class CheckpointTensors implements AutoCloseable {
     JsonNode weightMap = Json.read(index).path("weight_map");
     if (!weightMap.isObject() || weightMap.isEmpty()) {
       throw CheckpointException.of(
-          index, "weight_map must be an object of tensor and file names, with at least one");
+          index,
+          "weight_map must be an object with a file name for each tensor, and at least one tensor");
     }
     Map<String, String> fileOf = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> entry : weightMap.properties()) {
@@ -111,9 +112,9 @@ public final class CheckpointTensors implements AutoCloseable {
         throw CheckpointException.ofTensor(
             index,
             entry.getKey(),
-            "weight_map gives "
+            "weight_map names "
                 + CheckpointException.shorten(entry.getValue().toString())
-                + " but must give the plain name of a .safetensors file in the same directory");
+                + " but must name a .safetensors file of the same directory, as a plain name");
       }
       fileOf.put(entry.getKey(), fileName);
     }
@@ -121,9 +122,11 @@ public final class CheckpointTensors implements AutoCloseable {
   }
 
   /**
-   * Writes the tensors in the map's order as the given type, F32 or BF16, to one file, or where
-   * they are more than {@code maxFileBytes} to several with an index. A tensor larger than that
-   * gets a file of its own.
+   * Writes tensors in the map's order to one file. If they have more than {@code maxFileBytes}
+   * bytes, writes them to several files with an index. A tensor larger than the limit gets a file
+   * of its own.
+   *
+   * @param dtype F32 or BF16
    */
   public static void write(
       Path dir, Map<String, ? extends TensorSource> tensors, DType dtype, long maxFileBytes) {
@@ -131,7 +134,7 @@ public final class CheckpointTensors implements AutoCloseable {
       throw new IllegalArgumentException(
           "maxFileBytes is " + maxFileBytes + " but must be above 0");
     }
-    // transformers refuses a file whose metadata does not say which framework's layout it has.
+    // transformers refuses a file whose metadata does not name the framework of its layout.
     Map<String, String> metadata = Map.of("format", "pt");
     List<Map<String, TensorSource>> shards = split(tensors, dtype, maxFileBytes);
     if (shards.size() == 1) {
@@ -177,7 +180,7 @@ public final class CheckpointTensors implements AutoCloseable {
     return Math.multiplyExact(TensorSource.elementCount(source.shape()), dtype.bits() / 8L);
   }
 
-  /** A tensor as one to be written, read from the mapping piece by piece. */
+  /** A tensor of this checkpoint as a source for writing, read from the mapping piece by piece. */
   TensorSource source(String name, int[] shape) {
     return new TensorSource() {
       @Override
@@ -202,14 +205,18 @@ public final class CheckpointTensors implements AutoCloseable {
     return files.stream().map(Safetensors::path).toList();
   }
 
-  /** The file that holds a tensor; throws {@link CheckpointException} where none does. */
+  /**
+   * The file that holds a tensor.
+   *
+   * @throws CheckpointException if there is none
+   */
   Safetensors holding(String name) {
     Safetensors file = byName.get(name);
     if (file == null) {
       throw CheckpointException.ofTensor(
           files.getFirst().path().getParent(),
           name,
-          "not in the checkpoint" + NearestName.suggestion(name, names()));
+          "is not in the checkpoint" + NearestName.suggestion(name, names()));
     }
     return file;
   }
@@ -234,7 +241,7 @@ public final class CheckpointTensors implements AutoCloseable {
     holding(name).read(name, first, dst, dstOffset, count);
   }
 
-  /** Ends the mappings of all files. */
+  /** Unmaps all files. */
   @Override
   public void close() {
     files.forEach(Safetensors::close);

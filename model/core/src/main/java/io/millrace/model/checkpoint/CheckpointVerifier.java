@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
-/** Collects everything that is wrong with a checkpoint, rather than stop at the first. */
+/** Collects all problems of a checkpoint instead of stopping at the first. */
 final class CheckpointVerifier {
   private static final int CHUNK = 1 << 16;
 

@@ -40,21 +40,27 @@ public enum DType {
     return bits;
   }
 
-  /** Whether every value is exactly a float32, so that the model can read it. */
+  /** Whether a model can read the type: whether float32 holds every value exactly. */
   public boolean isReadable() {
     return this == F32 || this == F16 || this == BF16;
   }
 
-  /** PyTorch's name of a type that weights are written in. */
+  /**
+   * PyTorch's name of the type.
+   *
+   * @throws IllegalArgumentException if weights cannot be written as this type
+   */
   String torchName() {
     return switch (this) {
       case F32 -> "float32";
       case BF16 -> "bfloat16";
-      default -> throw new IllegalArgumentException("weights are not written as " + this);
+      default ->
+          throw new IllegalArgumentException(
+              "type is " + this + " but weights are written as F32 or BF16");
     };
   }
 
-  /** The type of that name, or null. */
+  /** The type with the given name, or null. */
   static DType named(String name) {
     for (DType type : values()) {
       if (type.name().equals(name)) {

@@ -13,15 +13,15 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.stream.Stream;
 
-/** Names, digests and durability of the files of a checkpoint. */
+/** Helpers for the files of a checkpoint: names, digests and durable writes. */
 final class FileTools {
   private static final int LONGEST_NAME = 255;
 
   private FileTools() {}
 
   /**
-   * Whether a name taken from a file means a file of the same directory, and so cannot lead out of
-   * it.
+   * Whether a name from an untrusted file is a plain file name, which cannot lead out of the
+   * directory.
    */
   static boolean isPlainName(String name) {
     return !name.isEmpty()
@@ -31,7 +31,7 @@ final class FileTools {
         && name.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
   }
 
-  /** SHA-256 of a file's bytes, in lower-case hexadecimal. */
+  /** SHA-256 of a file, in lower-case hexadecimal. */
   static String sha256(Path file) {
     try (InputStream in = new DigestInputStream(Files.newInputStream(file), newDigest())) {
       in.transferTo(OutputStream.nullOutputStream());
@@ -41,7 +41,7 @@ final class FileTools {
     }
   }
 
-  /** Writes a new text file and forces it to the disk. */
+  /** Writes a new text file and forces it to disk. */
   static void writeText(Path file, String text) {
     try {
       Files.writeString(file, text, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
@@ -51,15 +51,16 @@ final class FileTools {
     }
   }
 
-  /** Forces a file, or the entries of a directory, to the disk. */
+  /** Forces a file, or the entries of a directory, to disk. */
   static void force(Path path) throws IOException {
-    // A directory can only be opened for reading; on Linux and macOS that suffices to force it.
+    // A directory can be opened only for reading. On Linux and macOS that is enough to force it to
+    // disk.
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);
     }
   }
 
-  /** Removes a directory of plain files; one that is not there is as good. */
+  /** Deletes a directory of plain files, if it exists. */
   static void deleteDirectory(Path dir) throws IOException {
     if (Files.isDirectory(dir)) {
       try (Stream<Path> files = Files.list(dir)) {

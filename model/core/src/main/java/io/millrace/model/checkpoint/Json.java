@@ -16,9 +16,12 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
-/** The small JSON files of a checkpoint: strict and bounded when read, the same bytes each time. */
+/**
+ * Reads and writes the small JSON files of a checkpoint. Reading is strict and bounded. The same
+ * content gives the same bytes.
+ */
 final class Json {
-  /** An index of the largest models has a few hundred kilobytes. */
+  /** In bytes; the index of the largest models has a few hundred kilobytes. */
   private static final long MAX_BYTES = 64 << 20;
 
   private static final int MAX_DEPTH = 64;
@@ -40,40 +43,40 @@ final class Json {
   }
 
   /**
-   * Reads a file that holds one JSON object.
+   * Reads a file with one JSON object.
    *
-   * @throws CheckpointException where it cannot be read, is too large, malformed or no object
+   * @throws CheckpointException if the file cannot be read, is too large, or is not a JSON object
    */
   static ObjectNode read(Path file) {
     try {
       long size = Files.size(file);
       if (size > MAX_BYTES) {
         throw CheckpointException.of(
-            file, "size of " + size + " bytes is above the limit of " + MAX_BYTES);
+            file, "size is " + size + " bytes, above the limit of " + MAX_BYTES);
       }
       return parse(file, Files.readString(file));
     } catch (NoSuchFileException e) {
       throw CheckpointException.of(file, "no such file", e);
     } catch (CharacterCodingException e) {
-      throw CheckpointException.of(file, "not UTF-8 text", e);
+      throw CheckpointException.of(file, "is not UTF-8 text", e);
     } catch (IOException e) {
       throw CheckpointException.of(file, "cannot be read: " + e, e);
     }
   }
 
-  /** Parses one JSON object; {@code file} is for messages only. */
+  /** Parses one JSON object; {@code file} is for error messages only. */
   static ObjectNode parse(Path file, String text) {
     try {
       if (MAPPER.readTree(text) instanceof ObjectNode object) {
         return object;
       }
-      throw CheckpointException.of(file, "expected a JSON object");
+      throw CheckpointException.of(file, "is not a JSON object");
     } catch (JsonProcessingException e) {
       throw CheckpointException.of(file, "not well-formed JSON: " + e.getOriginalMessage(), e);
     }
   }
 
-  /** Indented text with line feeds on every platform, ending in one. */
+  /** Indented text with line feeds on every platform, and one at the end. */
   static String text(JsonNode node) {
     DefaultPrettyPrinter printer =
         new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n"));

@@ -10,20 +10,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** Weights between checkpoint directories and models, piece by piece. */
+/** Transfers weights between checkpoint directories and models, piece by piece. */
 public final class ModelWeights {
 
   private static final int CHUNK = 1 << 16;
 
-  /** The bits of a float32 that hold its exponent. */
+  /** The exponent bits of a float32. */
   private static final int EXPONENT = 0x7F80_0000;
 
   private ModelWeights() {}
 
   /**
-   * The language model of an open checkpoint.
+   * Loads the language model of an open checkpoint. The caller closes the model.
    *
-   * @throws CheckpointException where it is of another kind, or a weight is not finite
+   * @throws CheckpointException if the checkpoint is of another kind, or if a weight is not finite
    */
   public static LanguageModel languageModel(Backend backend, CheckpointDirectory checkpoint) {
     require(checkpoint, CheckpointKind.POLICY);
@@ -32,9 +32,9 @@ public final class ModelWeights {
   }
 
   /**
-   * The reward model of an open checkpoint.
+   * Loads the reward model of an open checkpoint. The caller closes the model.
    *
-   * @throws CheckpointException where it is of another kind, or a weight is not finite
+   * @throws CheckpointException if the checkpoint is of another kind, or if a weight is not finite
    */
   public static ScalarModel rewardModel(Backend backend, CheckpointDirectory checkpoint) {
     require(checkpoint, CheckpointKind.REWARD_MODEL);
@@ -45,7 +45,7 @@ public final class ModelWeights {
   private static void require(CheckpointDirectory checkpoint, CheckpointKind kind) {
     if (checkpoint.kind() != kind) {
       throw CheckpointException.of(
-          checkpoint.path(), "is a " + checkpoint.kind() + ", where a " + kind + " is needed");
+          checkpoint.path(), "is a " + checkpoint.kind() + " but must be a " + kind);
     }
   }
 
@@ -70,10 +70,14 @@ public final class ModelWeights {
     }
   }
 
-  /** One such weight makes every log-prob NaN, and whatever is trained from it. */
+  /**
+   * A weight that is not finite would make every log-probability NaN, and everything trained from
+   * it.
+   */
   private static void requireFinite(
       CheckpointDirectory checkpoint, String name, long offset, float[] values, int length) {
-    // The highest exponent, which is all ones in NaN and infinity alone: a loop without branches.
+    // The exponent bits are all ones only for NaN and infinity. Their maximum needs a loop without
+    // branches.
     int exponent = 0;
     for (int i = 0; i < length; i++) {
       exponent = Math.max(exponent, Float.floatToRawIntBits(values[i]) & EXPONENT);
@@ -83,12 +87,12 @@ public final class ModelWeights {
         throw CheckpointException.ofTensor(
             checkpoint.path(),
             name,
-            "element " + (offset + i) + " is " + values[i] + ": not usable");
+            "element " + (offset + i) + " is " + values[i] + ": weights must be finite");
       }
     }
   }
 
-  /** What {@link CheckpointDirectory#write} reads a model's weights from. */
+  /** Sources of the parameters, by name, for {@link CheckpointDirectory#write}. */
   public static Map<String, TensorSource> sources(Parameters parameters) {
     return parameters.specs().stream()
         .collect(

@@ -2,29 +2,29 @@ package io.millrace.model.checkpoint;
 
 import java.util.Collection;
 
-/** Finds the name that was probably meant. */
+/** Suggests the name that was probably meant. */
 final class NearestName {
-  /** Longer names are not compared: the time grows with the product of the lengths. */
-  private static final int LONGEST = 200;
+  /** Longer names are not compared, because the time grows with the product of the lengths. */
+  private static final int MAX_LENGTH = 200;
 
-  /** Nor are more candidates than a large model has parameters. */
-  private static final int MOST = 5_000;
+  /** The number of candidates is limited too; a large model has fewer parameters. */
+  private static final int MAX_CANDIDATES = 5_000;
 
   private NearestName() {}
 
-  /** The nearest of the candidates in brackets, or nothing where none is near. */
+  /** The nearest candidate in brackets, or the empty string if none is near. */
   static String suggestion(String name, Collection<String> candidates) {
-    if (name.length() > LONGEST || candidates.size() > MOST) {
+    if (name.length() > MAX_LENGTH || candidates.size() > MAX_CANDIDATES) {
       return "";
     }
     String nearest = null;
-    // Farther than half the name is no suggestion but noise.
-    int least = name.length() / 2 + 1;
+    // A candidate that differs in more than half of the name is no help.
+    int lowest = name.length() / 2 + 1;
     for (String candidate : candidates) {
-      if (candidate.length() <= LONGEST) {
+      if (candidate.length() <= MAX_LENGTH) {
         int distance = distance(name, candidate);
-        if (distance < least) {
-          least = distance;
+        if (distance < lowest) {
+          lowest = distance;
           nearest = candidate;
         }
       }
@@ -32,7 +32,10 @@ final class NearestName {
     return nearest == null ? "" : " (nearest: '" + nearest + "')";
   }
 
-  /** Levenshtein's edit distance: insertions, deletions and substitutions of one character. */
+  /**
+   * The edit distance of Levenshtein: the number of insertions, deletions and substitutions of one
+   * character.
+   */
   static int distance(String a, String b) {
     int[] row = new int[b.length() + 1];
     for (int j = 0; j < row.length; j++) {

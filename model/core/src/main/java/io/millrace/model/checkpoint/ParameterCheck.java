@@ -10,17 +10,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Compares the parameters that a config asks for with the tensors that are there. */
+/** Compares the parameters of a config with the tensors of a directory. */
 final class ParameterCheck {
-  /** So many names are listed; a checkpoint of another model differs in all of them. */
-  private static final int LISTED = 8;
+  /** Maximum names in a list of problems: a checkpoint of another model differs in all of them. */
+  private static final int MAX_LISTED = 8;
 
-  /** Old converters stored the rotary frequencies, which follow from the config. */
+  /** Old converters stored the rotary frequencies, which the config determines. */
   private static final String DERIVED_SUFFIX = ".rotary_emb.inv_freq";
 
   private ParameterCheck() {}
 
-  /** Everything wrong with the tensors of a directory, in words; empty where nothing is. */
+  /** All problems of the tensors of a directory, one sentence each; empty if there are none. */
   static List<String> problems(LlamaConfig config, CheckpointKind kind, CheckpointTensors tensors) {
     Set<String> present = new LinkedHashSet<>(tensors.names());
     present.removeIf(name -> name.endsWith(DERIVED_SUFFIX));
@@ -40,7 +40,7 @@ final class ParameterCheck {
                   + spec.name()
                   + "' is of type "
                   + info.dtype()
-                  + "; F32, F16 and BF16 are read");
+                  + " but must be F32, F16 or BF16");
         }
       }
     }
@@ -52,12 +52,15 @@ final class ParameterCheck {
               + LlamaConfig.HEAD
               + "' differs from '"
               + LlamaConfig.EMBEDDING
-              + "' although tie_word_embeddings is true: set it to false, or leave the head out");
+              + "' although tie_word_embeddings is true: set it to false, or remove the head");
     }
     return problems;
   }
 
-  /** As {@link #problems}, for tensors that are about to be written. */
+  /**
+   * As {@link #problems(LlamaConfig, CheckpointKind, CheckpointTensors)}, for tensors to be
+   * written.
+   */
   static List<String> problems(
       LlamaConfig config, CheckpointKind kind, Map<String, ? extends TensorSource> tensors) {
     List<ParameterSpec> specs = kind.parameters(config);
@@ -76,7 +79,7 @@ final class ParameterCheck {
         + spec.name()
         + "' has shape "
         + actual
-        + " but the config asks for "
+        + " but the config needs "
         + Arrays.toString(spec.shape());
   }
 
@@ -95,7 +98,7 @@ final class ParameterCheck {
   private static void list(
       List<String> problems, String what, Set<String> names, Collection<String> candidates) {
     names.stream()
-        .limit(LISTED)
+        .limit(MAX_LISTED)
         .forEach(
             name ->
                 problems.add(
@@ -104,8 +107,8 @@ final class ParameterCheck {
                         + CheckpointException.shorten(name)
                         + "'"
                         + NearestName.suggestion(name, candidates)));
-    if (names.size() > LISTED) {
-      problems.add(what + ": and " + (names.size() - LISTED) + " more");
+    if (names.size() > MAX_LISTED) {
+      problems.add(what + ": and " + (names.size() - MAX_LISTED) + " more");
     }
   }
 

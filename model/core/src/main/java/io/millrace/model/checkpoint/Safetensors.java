@@ -15,11 +15,12 @@ import java.util.Objects;
 import java.util.Set;
 
 /**
- * A safetensors file, memory-mapped: eight bytes of header length, a JSON header of names, types,
- * shapes and offsets, then the values, little-endian and row-major.
+ * A memory-mapped safetensors file. It begins with eight bytes for the length of the header. A JSON
+ * header follows, with names, types, shapes and offsets. Then come the values, little-endian and
+ * row-major.
  *
- * <p>{@link #open} checks the whole header against the file before anything else is read. May be
- * read by several threads at once. Closing ends the mapping; the arrays that were read stay.
+ * <p>{@link #open} checks the whole header against the size of the file first. Several threads may
+ * read at once. Closing unmaps the file; arrays that were read stay valid.
  *
  * @see <a href="https://github.com/huggingface/safetensors#format">the format</a>
  */
@@ -33,7 +34,10 @@ public final class Safetensors implements AutoCloseable {
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  /** Halves are widened in runs of this many, through an array that fits the first-level cache. */
+  /**
+   * 16-bit values are widened in runs of this many, through an array that fits the first-level
+   * cache.
+   */
   private static final int RUN = 4096;
 
   private final Path path;
@@ -51,7 +55,7 @@ public final class Safetensors implements AutoCloseable {
   /**
    * Maps a file and checks its header.
    *
-   * @throws CheckpointException where the file cannot be read or breaks a rule of the format
+   * @throws CheckpointException if the file cannot be read or breaks a rule of the format
    */
   public static Safetensors open(Path path) {
     Arena arena = Arena.ofShared();
@@ -101,11 +105,13 @@ public final class Safetensors implements AutoCloseable {
   }
 
   /**
-   * Writes tensors as F32 or BF16, in the map's order, reading each source in pieces. The same
-   * tensors and metadata give the same bytes. The file is on the disk when this returns.
+   * Writes tensors in the map's order, and reads each source in pieces. The same tensors and
+   * metadata give the same bytes. The file is forced to disk before this method returns.
    *
    * @param path a file that does not exist yet
-   * @throws CheckpointException where it exists or cannot be written; nothing is left behind
+   * @param dtype F32 or BF16
+   * @param metadata free text by key
+   * @throws CheckpointException if the file exists or cannot be written; no part of it remains
    */
   public static void write(
       Path path,
@@ -121,12 +127,12 @@ public final class Safetensors implements AutoCloseable {
     write(path, tensors, DType.F32, metadata);
   }
 
-  /** Names of the tensors, in the header's order. */
+  /** Names of the tensors, in the order of the header. */
   public Set<String> names() {
     return header.tensors().keySet();
   }
 
-  /** The header's free text, empty where there is none. */
+  /** Free text of the header by key; empty if there is none. */
   public Map<String, String> metadata() {
     return header.metadata();
   }
@@ -137,23 +143,25 @@ public final class Safetensors implements AutoCloseable {
   }
 
   /**
-   * Type, shape and place of a tensor.
+   * Type, shape and position of a tensor.
    *
-   * @throws CheckpointException where there is none of that name
+   * @throws CheckpointException if there is no tensor of that name
    */
   public TensorInfo info(String name) {
     TensorInfo info = header.tensors().get(name);
     if (info == null) {
       throw CheckpointException.ofTensor(
-          path, name, "not in the file" + NearestName.suggestion(name, names()));
+          path, name, "is not in the file" + NearestName.suggestion(name, names()));
     }
     return info;
   }
 
   /**
-   * All values of a tensor of type F32, F16 or BF16, as float32, which holds each of them exactly.
+   * All values of a tensor of type F32, F16 or BF16, in row-major order. The conversion to float32
+   * is exact.
    *
-   * @throws CheckpointException for another type, or more values than an array can hold
+   * @throws CheckpointException for another type, or if the tensor has more values than an array
+   *     can hold
    */
   public float[] readFloats(String name) {
     float[] values = new float[arrayLength(name)];
@@ -162,18 +170,18 @@ public final class Safetensors implements AutoCloseable {
   }
 
   /**
-   * Reads all values of a tensor into {@code dst} from {@code dstOffset} on.
+   * Reads all values of a tensor into {@code dst}, from {@code dstOffset} on.
    *
-   * @throws IndexOutOfBoundsException where they do not fit
+   * @throws IndexOutOfBoundsException if the values do not fit
    */
   public void readInto(String name, float[] dst, int dstOffset) {
     read(name, 0, dst, dstOffset, arrayLength(name));
   }
 
   /**
-   * Reads {@code count} values of a tensor from {@code first} on, in row-major order.
+   * Reads {@code count} values of a tensor, from {@code first} on, in row-major order.
    *
-   * @throws IndexOutOfBoundsException where the tensor or the array has not that many
+   * @throws IndexOutOfBoundsException if the tensor or the array is too short
    */
   public void read(String name, long first, float[] dst, int dstOffset, int count) {
     TensorInfo info = info(name);
@@ -185,7 +193,7 @@ public final class Safetensors implements AutoCloseable {
       case F16, BF16 -> widen(info.dtype(), offset, dst, dstOffset, count);
       default ->
           throw CheckpointException.ofTensor(
-              path, name, "type " + info.dtype() + " is not read; F32, F16 and BF16 are");
+              path, name, "type is " + info.dtype() + " but must be F32, F16 or BF16");
     }
   }
 
@@ -208,7 +216,7 @@ public final class Safetensors implements AutoCloseable {
     }
   }
 
-  /** A tensor's bytes in the mapping. */
+  /** The bytes of a tensor in the mapping. */
   MemorySegment bytes(String name) {
     TensorInfo info = info(name);
     return data.asSlice(info.begin(), info.byteCount());
@@ -218,12 +226,12 @@ public final class Safetensors implements AutoCloseable {
     long count = info(name).elementCount();
     if (count > Integer.MAX_VALUE - 8) {
       throw CheckpointException.ofTensor(
-          path, name, count + " values are more than one array holds: read it in pieces");
+          path, name, count + " values do not fit one array; read the tensor in pieces");
     }
     return (int) count;
   }
 
-  /** Ends the mapping; further reads throw {@link IllegalStateException}. */
+  /** Unmaps the file. Further reads throw {@link IllegalStateException}. */
   @Override
   public void close() {
     arena.close();

@@ -23,16 +23,16 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The JSON header of a safetensors file, parsed and checked against the size of the data after it.
- * Nothing of the file is believed before it was checked here.
+ * The JSON header of a safetensors file. It is parsed and checked against the size of the data. No
+ * value from a file is used before it is checked here.
  */
 final class SafetensorsHeader {
-  /** The format's own limit. */
+  /** The limit of the format, in bytes. */
   static final long MAX_BYTES = 100_000_000;
 
   static final String METADATA = "__metadata__";
 
-  /** A header is three deep: file, tensor, shape. */
+  /** A valid header has three levels: file, tensor, shape. */
   private static final int MAX_DEPTH = 8;
 
   private static final int MAX_RANK = 64;
@@ -54,11 +54,12 @@ final class SafetensorsHeader {
   }
 
   /**
-   * Parses and checks.
+   * Parses and checks a header.
    *
-   * @param path for messages only
-   * @param json the header's bytes
+   * @param path for error messages only
+   * @param json the bytes of the header
    * @param dataBytes number of bytes after the header
+   * @throws CheckpointException if the header breaks a rule of the format
    */
   static SafetensorsHeader parse(Path path, byte[] json, long dataBytes) {
     SafetensorsHeader header = new SafetensorsHeader(path, dataBytes);
@@ -68,7 +69,8 @@ final class SafetensorsHeader {
           "the header must start with '{' but "
               + (json.length == 0 ? "is empty" : "starts with byte " + (json[0] & 0xff)));
     }
-    // Decoded here and strictly: given bytes, the parser would guess among UTF-8, 16 and 32.
+    // Decodes the text strictly first: from bytes, the parser would guess among UTF-8, UTF-16 and
+    // UTF-32.
     InputStreamReader text =
         new InputStreamReader(
             new ByteArrayInputStream(json),
@@ -103,7 +105,7 @@ final class SafetensorsHeader {
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       if (parser.nextToken() != JsonToken.START_OBJECT) {
-        throw bad(name, "expected an object but found " + shown(parser));
+        throw bad(name, "must be an object but is " + shown(parser));
       }
       if (name.equals(METADATA)) {
         parseMetadata(parser);
@@ -112,7 +114,7 @@ final class SafetensorsHeader {
       }
     }
     if (parser.nextToken() != null) {
-      throw CheckpointException.of(path, "the header goes on after its closing '}'");
+      throw CheckpointException.of(path, "the header has text after its closing '}'");
     }
   }
 
@@ -143,7 +145,7 @@ final class SafetensorsHeader {
         case "dtype" -> dtype = parseDType(parser, name);
         case "shape" -> shape = parseLongs(parser, name, "shape");
         case "data_offsets" -> offsets = parseLongs(parser, name, "data_offsets");
-        default -> parser.skipChildren(); // as other readers do: later versions may add keys
+        default -> parser.skipChildren(); // ignored: later versions of the format may add keys
       }
     }
     if (dtype == null || shape == null || offsets == null) {
@@ -179,7 +181,7 @@ final class SafetensorsHeader {
         throw bad(name, key + " must hold whole numbers but holds " + shown(parser));
       }
       if (parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
-        throw bad(name, key + " holds " + shown(parser) + ", above any file's size");
+        throw bad(name, key + " holds " + shown(parser) + ", above the size of any file");
       }
       if (count == MAX_RANK) {
         throw bad(name, key + " has more than " + MAX_RANK + " entries");
@@ -214,7 +216,7 @@ final class SafetensorsHeader {
     try {
       bits = Math.multiplyExact(info.elementCount(), (long) dtype.bits());
     } catch (ArithmeticException e) {
-      throw bad(name, "shape " + Arrays.toString(shape) + " overflows: no such tensor can exist");
+      throw bad(name, "shape " + Arrays.toString(shape) + " overflows the number of bytes");
     }
     if (bits % 8 != 0 || bits / 8 != info.byteCount()) {
       throw bad(
@@ -233,7 +235,9 @@ final class SafetensorsHeader {
     return info;
   }
 
-  /** The format's rule: the tensors cover the data exactly, without overlap and without hole. */
+  /**
+   * The rule of the format: the tensors cover the data exactly, without overlap and without a hole.
+   */
   private void checkLayout() {
     List<Map.Entry<String, TensorInfo>> sorted = new ArrayList<>(tensors.entrySet());
     sorted.sort(
@@ -247,8 +251,7 @@ final class SafetensorsHeader {
             entry.getKey(),
             "begins at byte "
                 + begin
-                + " and overlaps the one before it, which "
-                + "ends at "
+                + " and overlaps the tensor before it, which ends at byte "
                 + covered);
       }
       if (begin > covered) {

@@ -15,12 +15,17 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Writes a safetensors file of tensors of one type, one chunk in memory at a time. */
+/**
+ * Writes a safetensors file with tensors of one type. It holds one chunk of values in memory at a
+ * time.
+ */
 final class SafetensorsWriter {
-  /** Values copied at a time: one megabyte, well above a device transfer's fixed cost. */
+  /**
+   * Values of a chunk: one megabyte, which makes the fixed cost of a device transfer negligible.
+   */
   private static final int CHUNK = 1 << 18;
 
-  /** The data begin at a multiple of this, so that mapped values can be read aligned. */
+  /** The data begin at a multiple of this many bytes, which aligns mapped values. */
   private static final int ALIGNMENT = 8;
 
   private static final JsonFactory JSON = new JsonFactory();
@@ -30,7 +35,8 @@ final class SafetensorsWriter {
 
   SafetensorsWriter(Path path, DType dtype) {
     if (dtype != DType.F32 && dtype != DType.BF16) {
-      throw new IllegalArgumentException("tensors are written as F32 or BF16, not " + dtype);
+      throw new IllegalArgumentException(
+          "type is " + dtype + " but tensors are written as F32 or BF16");
     }
     this.path = path;
     this.dtype = dtype;
@@ -49,13 +55,13 @@ final class SafetensorsWriter {
         throw e;
       }
     } catch (FileAlreadyExistsException e) {
-      throw CheckpointException.of(path, "exists already, and is not overwritten", e);
+      throw CheckpointException.of(path, "exists already; write to a new file", e);
     } catch (IOException e) {
       throw CheckpointException.of(path, "cannot be written: " + e, e);
     }
   }
 
-  /** Length and JSON, padded with spaces. */
+  /** The length and the JSON, padded with spaces. */
   private byte[] header(Map<String, ? extends TensorSource> tensors, Map<String, String> metadata) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.writeBytes(new byte[Long.BYTES]);
@@ -63,7 +69,7 @@ final class SafetensorsWriter {
       json.writeStartObject();
       if (!metadata.isEmpty()) {
         json.writeObjectFieldStart(SafetensorsHeader.METADATA);
-        // Sorted: the order of a Map.of differs from run to run, the bytes must not.
+        // Sorted, because the order of a Map.of differs from run to run.
         for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
           json.writeStringField(entry.getKey(), entry.getValue());
         }
@@ -89,7 +95,7 @@ final class SafetensorsWriter {
               + length
               + " bytes is above the format's limit of "
               + SafetensorsHeader.MAX_BYTES
-              + ": write fewer tensors to a file");
+              + "; write fewer tensors to a file");
     }
     ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putLong(0, length);
     return bytes;
@@ -98,7 +104,7 @@ final class SafetensorsWriter {
   private long writeTensor(JsonGenerator json, String name, int[] shape, long begin)
       throws IOException {
     if (name.equals(SafetensorsHeader.METADATA)) {
-      throw CheckpointException.ofTensor(path, name, "this name is reserved by the format");
+      throw CheckpointException.ofTensor(path, name, "the format reserves this name; use another");
     }
     long end;
     try {
@@ -142,17 +148,17 @@ final class SafetensorsWriter {
     }
   }
 
-  /** To bfloat16, the upper half of a float32: to the nearest, ties to even. */
+  /** Rounds to bfloat16, the upper half of a float32: to nearest, ties to even. */
   private void round(String name, float[] values, short[] halves, int length) {
     for (int i = 0; i < length; i++) {
       int bits = Float.floatToRawIntBits(values[i]);
       halves[i] = (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
     }
     for (int i = 0; i < length; i++) {
-      // The carry that rounds a value up may have left the exponents of finite numbers.
+      // Rounding up can overflow the exponent of a finite number.
       if ((halves[i] & 0x7F80) == 0x7F80) {
         throw CheckpointException.ofTensor(
-            path, name, values[i] + " is no finite value of type BF16: write it as F32");
+            path, name, values[i] + " overflows BF16: write it as F32");
       }
     }
   }

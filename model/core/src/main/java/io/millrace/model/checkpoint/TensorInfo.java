@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * Where a tensor lies in a safetensors file, and what it is.
+ * Type, shape and position of a tensor in a safetensors file.
  *
  * @param dtype element type
  * @param shape sizes, outermost first; empty for a scalar
@@ -38,7 +38,7 @@ public record TensorInfo(DType dtype, long[] shape, long begin, long end) {
     return end - begin;
   }
 
-  /** Whether the shape is the given one. */
+  /** Whether the tensor has the given shape. */
   boolean hasShape(int[] expected) {
     return Arrays.equals(shape, Arrays.stream(expected).asLongStream().toArray());
   }

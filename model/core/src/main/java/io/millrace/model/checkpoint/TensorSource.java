@@ -1,25 +1,26 @@
 package io.millrace.model.checkpoint;
 
+import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * A float32 tensor that is about to be written, read piece by piece, so that a model on a device is
- * never copied whole to the host.
+ * A float32 tensor to be written. It is read piece by piece, so a model on a device is never copied
+ * to the host as a whole.
  */
 public interface TensorSource {
-  /** Sizes, outermost first; empty for a scalar. The same at every call. */
+  /** Sizes, outermost first; empty for a scalar. Every call returns the same. */
   int[] shape();
 
   /**
-   * Copies elements {@code first} to {@code first + count - 1}, in row-major order, into the first
-   * {@code count} places of {@code chunk}. Called with growing {@code first}, each element once.
+   * Copies elements {@code first} to {@code first + count - 1}, in row-major order, to the start of
+   * {@code chunk}. The writer calls this with ascending {@code first} and reads each element once.
    */
   void read(long first, float[] chunk, int count);
 
   /**
-   * A tensor whose values are in an array, which is not copied.
+   * A tensor over an array, which is not copied.
    *
-   * @throws IllegalArgumentException where the array has not as many values as the shape
+   * @throws IllegalArgumentException unless the array has one value for each element of the shape
    */
   static TensorSource of(int[] shape, float[] values) {
     Objects.requireNonNull(values, "values");
@@ -27,7 +28,12 @@ public interface TensorSource {
     long count = elementCount(sizes);
     if (count != values.length) {
       throw new IllegalArgumentException(
-          "shape asks for " + count + " values but there are " + values.length);
+          "shape "
+              + Arrays.toString(sizes)
+              + " needs "
+              + count
+              + " values but there are "
+              + values.length);
     }
     return new TensorSource() {
       @Override
@@ -46,13 +52,14 @@ public interface TensorSource {
    * Number of elements of a shape.
    *
    * @throws IllegalArgumentException for a negative size
-   * @throws ArithmeticException where the number does not fit a long
+   * @throws ArithmeticException if the number exceeds a long
    */
   static long elementCount(int[] shape) {
     long count = 1;
     for (int size : shape) {
       if (size < 0) {
-        throw new IllegalArgumentException("size " + size + " of a shape is negative");
+        throw new IllegalArgumentException(
+            "shape " + Arrays.toString(shape) + " has the negative size " + size);
       }
       count = Math.multiplyExact(count, (long) size);
     }

@@ -4,13 +4,13 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * What {@link CheckpointDirectory#verify} found.
+ * The result of {@link CheckpointDirectory#verify}.
  *
  * @param directory the checkpoint
- * @param hasManifest whether there is a {@code millrace.json}; without one no digest was compared
- * @param files files whose size and digest were compared
- * @param parameters values that were read and found finite
- * @param problems what is wrong, one sentence each; empty for a sound checkpoint
+ * @param hasManifest whether there is a {@code millrace.json}; without it no digest was compared
+ * @param files number of files whose size and digest were compared
+ * @param parameters number of values that were read and found finite
+ * @param problems one sentence for each problem; empty for a sound checkpoint
  */
 public record VerifyReport(
     Path directory, boolean hasManifest, int files, long parameters, List<String> problems) {
@@ -19,7 +19,7 @@ public record VerifyReport(
     problems = List.copyOf(problems);
   }
 
-  /** Whether nothing is wrong. */
+  /** Whether there is no problem. */
   public boolean isSound() {
     return problems.isEmpty();
   }

@@ -6,8 +6,9 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The activations of a model by name: allocated once for the longest batch seen, and lent as
- * matrices of as many rows as a batch has. Nothing is allocated in the steady state.
+ * The activation buffers of a model, by name and layer. A buffer is allocated for the longest batch
+ * so far, and a batch gets the rows it needs of it. Once the longest batch has passed, nothing more
+ * is allocated.
  */
 final class Buffers implements AutoCloseable {
 
@@ -25,7 +26,7 @@ final class Buffers implements AutoCloseable {
     this.backend = backend;
   }
 
-  /** The buffer as [rows, columns], with whatever it held before. */
+  /** A buffer as {@code [rows, columns]}. It holds the values of its last use. */
   Tensor get(String name, int layer, int rows, int columns) {
     Buffer buffer = buffers.computeIfAbsent(new Key(name, layer), key -> new Buffer());
     if (buffer.memory == null || buffer.memory.rows() < rows) {
@@ -40,7 +41,7 @@ final class Buffers implements AutoCloseable {
     return buffer.lent;
   }
 
-  /** The buffer as [rows, columns] of zeros, for a gradient to be added to. */
+  /** A buffer as {@code [rows, columns]}, filled with zeros, for a kernel that adds to it. */
   Tensor zeroed(String name, int rows, int columns) {
     Tensor buffer = get(name, 0, rows, columns);
     backend.zero(buffer);

@@ -9,7 +9,7 @@ import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.List;
 
-/** A Llama with its language-model head: the policy and the reference policy. */
+/** A Llama with a language-model head: a policy or a reference policy. */
 public final class LanguageModel implements AutoCloseable {
 
   private final Backend backend;
@@ -20,15 +20,19 @@ public final class LanguageModel implements AutoCloseable {
   private final Parameters weights;
   private ActivationMemory memory = ActivationMemory.defaults();
 
-  /** The last training pass, for {@link #backward}. */
+  /** Arguments of the last {@link #forward}, for {@link #backward}. */
   private Targets keptTargets;
 
   private float keptTemperature;
 
-  /** What it read of the trunk, [m, h]; null where m is 0. */
+  /** Hidden states of the last pass, {@code [m, h]}; null where m is 0. */
   private Tensor keptHidden;
 
-  /** Takes the weights over: closing the model closes them. */
+  /**
+   * A model over existing weights.
+   *
+   * @param weights of {@link LlamaConfig#parameters}; closing the model closes them
+   */
   public LanguageModel(Backend backend, LlamaConfig config, Parameters weights) {
     this.backend = backend;
     this.config = config;
@@ -38,6 +42,7 @@ public final class LanguageModel implements AutoCloseable {
     this.weights = weights;
   }
 
+  /** A model with random weights, see {@link Parameters#random}. */
   public static LanguageModel random(Backend backend, LlamaConfig config, long seed) {
     return new LanguageModel(
         backend, config, Parameters.random(backend, config.parameters(), seed));
@@ -51,31 +56,37 @@ public final class LanguageModel implements AutoCloseable {
     return weights;
   }
 
-  /** How many tokens of a batch are learned from at a time. */
+  /** Maximum tokens of a micro-batch, see {@link ActivationMemory#partTokens}. */
   public int partTokens() {
     return memory.partTokens(config);
   }
 
-  /** Sets what training passes keep, from the next on. */
+  /** Sets the memory use of training passes, from the next {@link #forward} on. */
   public void useMemory(ActivationMemory memory) {
     this.memory = memory;
     trunk.recompute(memory.recompute());
   }
 
   /**
-   * What the model says of the targets of a packed batch, m of them.
+   * Log-probabilities and entropies at the m targets of a packed batch.
    *
    * @param logProbs log p(target) in nats, {@code [m]}
-   * @param entropies of the distribution each was drawn from, in nats, {@code [m]}
+   * @param entropies entropy of the distribution that predicts each target, in nats, {@code [m]}
    */
   public record TokenLogProbs(float[] logProbs, float[] entropies) {}
 
-  /** Log-probs of the targets, logits divided by the temperature. */
+  /**
+   * Log-probabilities and entropies of the targets, without a backward pass.
+   *
+   * @param sequences token ids of each sequence, at least one token each
+   * @param targets the tokens to score
+   * @param temperature divides the logits, above 0
+   */
   public TokenLogProbs infer(List<int[]> sequences, Targets targets, float temperature) {
     return logProbs(sequences, targets, temperature, false);
   }
 
-  /** The same, with the activations kept for {@link #backward}. */
+  /** As {@link #infer}, and keeps the activations for {@link #backward}. */
   public TokenLogProbs forward(List<int[]> sequences, Targets targets, float temperature) {
     keptTargets = targets;
     keptTemperature = temperature;
@@ -101,7 +112,14 @@ public final class LanguageModel implements AutoCloseable {
     return new TokenLogProbs(logProbs, entropies);
   }
 
-  /** Adds to the gradients, given the loss's derivatives by what {@link #forward} returned, [m]. */
+  /**
+   * Backward pass of the last {@link #forward}, once. Does nothing if that pass had no targets.
+   *
+   * @param gradients of all parameters, added to
+   * @param dLogProbs derivative of the loss by each log-probability, {@code [m]}
+   * @param dEntropies derivative of the loss by each entropy, {@code [m]}
+   * @throws IllegalStateException unless {@link #forward} was the last pass
+   */
   public void backward(Parameters gradients, float[] dLogProbs, float[] dEntropies) {
     if (keptHidden == null) {
       return;
@@ -120,10 +138,10 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * How much the last token of a sequence attends to each of its n tokens, averaged over a layer's
-   * heads.
+   * Attention of the last token of a sequence to each of its n tokens, averaged over the heads of a
+   * layer.
    *
-   * @return {@code [layers][n]}; every row adds up to 1
+   * @return {@code [layers][n]}; every row sums to 1
    */
   public float[][] attentionOfLastToken(int[] sequence) {
     trunk.recompute(false);
@@ -136,18 +154,19 @@ public final class LanguageModel implements AutoCloseable {
     }
   }
 
-  /** An empty cache of {@code pages} pages for sampling. */
+  /** A cache for {@link #decode}, which the caller closes. */
   public KvCache kvCache(int pages, int pageTokens) {
     return backend.kvCache(config.layers(), pages, pageTokens, config.kvHeads(), config.headDim());
   }
 
   /**
-   * Runs new tokens through the model, whose keys and values the cache takes up, and draws the
-   * tokens that follow some of them. What comes of a sequence does not depend on the others.
+   * Runs new tokens through the model, writes their keys and values to the cache, and draws a token
+   * after some of them. The result for one sequence does not depend on the other sequences.
    *
-   * @param newTokens packed as {@code sequences} says, {@code [n]}
-   * @param rows which of the n rows a token is drawn after, {@code [m]}; none where m is 0
-   * @param draws how, {@code [m]}
+   * @param newTokens token ids, packed as {@code sequences} says, {@code [n]}
+   * @param sequences the new tokens' positions and cache pages
+   * @param rows the rows of the n tokens after which a token is drawn, {@code [m]}; m may be 0
+   * @param draws temperature, top-p and uniform number of each draw, {@code [m]}
    */
   public Drawn decode(
       int[] newTokens, CachedSequences sequences, KvCache cache, int[] rows, Draws draws) {
@@ -165,10 +184,10 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Tokens that were drawn.
+   * Drawn tokens.
    *
-   * @param tokens {@code [m]}
-   * @param logProbs of each, in nats, at the sampling temperature, {@code [m]}
+   * @param tokens token ids, {@code [m]}
+   * @param logProbs log-probability of each in nats, as in {@link Backend#sample}, {@code [m]}
    */
   public record Drawn(int[] tokens, float[] logProbs) {}
 

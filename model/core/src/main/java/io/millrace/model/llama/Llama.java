@@ -9,11 +9,21 @@ import java.util.stream.IntStream;
 
 /**
  * The trunk of a Llama (Touvron et al., arXiv 2302.13971, section 2.2; grouped-query attention as
- * in Llama 2): tokens in, hidden states out, over packed sequences; forward beside backward.
+ * in Llama 2, arXiv 2307.09288, section 2.2). It computes hidden states from the tokens of packed
+ * sequences. The backward pass stands beside the forward pass.
  *
- * <p>In shapes, n is the number of packed tokens, m of those whose hidden states are read, h
- * hiddenSize, f ffnSize, q heads · headDim and kv kvHeads · headDim. A head (the language model's
- * or a scalar one) works on what comes out.
+ * <pre>
+ *   x = embedding[tokens]
+ *   for each layer:
+ *     mid  = x + o_proj(attention(rope(q_proj(norm1)), rope(k_proj(norm1)), v_proj(norm1)))
+ *     x    = mid + down_proj(swiGlu(gate_proj(norm2), up_proj(norm2)))
+ *            with norm1 = rmsNorm(x), norm2 = rmsNorm(mid)
+ *   out = rmsNorm(x)
+ * </pre>
+ *
+ * <p>In shapes, n is the number of packed tokens and m the number of tokens whose hidden states are
+ * read. The widths are h hiddenSize, f ffnSize, q heads · headDim and kv kvHeads · headDim. A
+ * language-model head or a scalar head reads the output.
  */
 public final class Llama implements AutoCloseable {
 
@@ -22,21 +32,25 @@ public final class Llama implements AutoCloseable {
   private final Rope rope;
   private final Buffers buffers;
 
-  /** Which activations a pass leaves behind. */
+  /** The activations that a pass keeps for the backward pass. */
   private enum Kept {
     NOTHING,
-    /** Of every layer its input. */
+    /** The input of every layer. */
     INPUTS,
     ALL
   }
 
   private boolean recompute;
 
-  /** The last pass, which {@link #backward} walks back through: who attends, in the last layer. */
+  /** The tokens of the last pass, without those that no query attends to. */
   private int[] tokens;
 
-  private Queries everyone;
-  private Queries readers;
+  /** All tokens: the queries of every layer but the last. */
+  private Queries allTokens;
+
+  /** The tokens whose hidden states are read: the queries of the last layer. */
+  private Queries readTokens;
+
   private Kept kept = Kept.NOTHING;
 
   public Llama(Backend backend, LlamaConfig config) {
@@ -55,37 +69,42 @@ public final class Llama implements AutoCloseable {
   }
 
   /**
-   * From the next {@link #forward} on: whether a training pass keeps only what goes into each
-   * layer, and the backward pass computes a layer's other activations again (Chen et al., arXiv
-   * 1604.06174). The gradients are the same, bit for bit.
+   * Sets whether training passes keep only the input of each layer, from the next {@link #forward}
+   * on. The backward pass then computes a layer's other activations again (Chen et al., arXiv
+   * 1604.06174). The gradients are the same bit for bit.
    */
   void recompute(boolean recompute) {
     this.recompute = recompute;
   }
 
   /**
-   * Hidden states [m, h] after the last norm at m of the packed rows, with the activations kept for
-   * {@link #backward}. The tensor is the model's and holds until its next pass.
+   * The hidden states {@code [m, h]} after the last norm. Keeps the activations for {@link
+   * #backward}.
    *
-   * @param rows where hidden states are read, ascending, at least one. In the last layer the other
-   *     tokens are keys and values and nothing more: nobody reads what they attend to. A sequence's
-   *     tokens after its last row read are left out altogether
+   * <p>Hidden states are computed only where they are needed. In the last layer the other tokens
+   * serve as keys and values only. The tokens of a sequence after its last row read are left out of
+   * the pass.
+   *
+   * @param weights of at least {@link LlamaConfig#trunkParameters}
+   * @param tokens token ids, {@code [n]}
+   * @param rows packed rows whose hidden states are read, {@code [m]}, ascending, at least one
+   * @return a tensor of the model, valid until its next pass
    */
   public Tensor forward(Parameters weights, int[] tokens, Sequences sequences, int[] rows) {
     return run(weights, tokens, sequences, rows, recompute ? Kept.INPUTS : Kept.ALL);
   }
 
-  /** The same where no backward pass follows: one layer's memory serves all layers. */
+  /** As {@link #forward}, without a backward pass. All layers share the memory of one. */
   public Tensor infer(Parameters weights, int[] tokens, Sequences sequences, int[] rows) {
     return run(weights, tokens, sequences, rows, Kept.NOTHING);
   }
 
   private Tensor run(Parameters weights, int[] tokens, Sequences sequences, int[] rows, Kept kept) {
-    Queries asked = Queries.of(sequences, rows);
-    // What comes after the last row read, nobody sees.
-    this.tokens = IntStream.of(asked.seen()).map(row -> tokens[row]).toArray();
-    this.readers = asked.ofSeen();
-    this.everyone = Queries.all(readers.sequences());
+    Queries wanted = Queries.of(sequences, rows);
+    // A token after the last row read has no effect on any row read: attention is causal.
+    this.tokens = IntStream.of(wanted.seen()).map(row -> tokens[row]).toArray();
+    this.readTokens = wanted.ofSeen();
+    this.allTokens = Queries.all(readTokens.sequences());
     this.kept = kept;
     int h = config.hiddenSize();
 
@@ -105,15 +124,17 @@ public final class Llama implements AutoCloseable {
     return out;
   }
 
-  /** The tokens that attend, and go on to the feed-forward block: in the last layer those read. */
+  /** The tokens that attend in a layer and enter its feed-forward block. */
   private Queries queries(int layer) {
-    return layer == config.layers() - 1 ? readers : everyone;
+    return layer == config.layers() - 1 ? readTokens : allTokens;
   }
 
   /**
-   * A layer of x [n, h] up to its last product, for the m tokens that attend in it: mid = x +
-   * attention(norm(x)), then gated = swiGlu(norm(mid)) [m, f], which is returned; the layer's
-   * output is mid + down(gated).
+   * A layer up to its last product: {@code mid = x + attention(norm(x))} and {@code gated =
+   * swiGlu(norm(mid))}. The output of the layer is {@code mid + down_proj(gated)}.
+   *
+   * @param x {@code [n, h]}
+   * @return gated {@code [m, f]}, for the m tokens that attend in this layer
    */
   private Tensor layer(Parameters weights, int layer, int slot, Tensor x) {
     Queries queries = queries(layer);
@@ -129,12 +150,12 @@ public final class Llama implements AutoCloseable {
     Tensor q = buffers.get("q", slot, m, queryColumns);
     Tensor k = buffers.get("k", slot, n, kvColumns);
     Tensor v = buffers.get("v", slot, n, kvColumns);
-    Tensor asking = ofQueries("asking", queries, norm1);
-    backend.linear(q, asking, weight(weights, layer, "self_attn.q_proj"));
+    Tensor attending = ofQueries("attending", queries, norm1);
+    backend.linear(q, attending, weight(weights, layer, "self_attn.q_proj"));
     backend.linear(k, norm1, weight(weights, layer, "self_attn.k_proj"));
     backend.linear(v, norm1, weight(weights, layer, "self_attn.v_proj"));
     backend.rope(q, queries.positions(), rope, false);
-    backend.rope(k, everyone.positions(), rope, false);
+    backend.rope(k, allTokens.positions(), rope, false);
     Tensor attended = buffers.get("attended", slot, m, queryColumns);
     backend.attention(attended, q, k, v, queries, config.heads(), config.kvHeads());
     Tensor mid = buffers.get("mid", slot, m, h);
@@ -157,12 +178,17 @@ public final class Llama implements AutoCloseable {
   }
 
   /**
-   * Adds to the gradients of every trunk parameter, given the loss's derivative [m, h] by the
-   * hidden states that the last {@link #forward} returned. Consumes what that pass kept.
+   * Backward pass of the last {@link #forward}, once: it overwrites the activations that the pass
+   * kept.
+   *
+   * @param gradients of every trunk parameter, added to
+   * @param dout derivative of the loss by the hidden states, {@code [m, h]}
+   * @throws IllegalStateException unless {@link #forward} was the last pass
    */
   public void backward(Parameters weights, Parameters gradients, Tensor dout) {
     if (kept == Kept.NOTHING) {
-      throw new IllegalStateException("backward needs a forward pass right before it");
+      throw new IllegalStateException(
+          "backward: the last pass kept no activations; call forward right before backward");
     }
     int n = tokens.length;
     int h = config.hiddenSize();
@@ -170,12 +196,12 @@ public final class Llama implements AutoCloseable {
     int kvColumns = config.kvHeads() * config.headDim();
     int f = config.ffnSize();
 
-    Tensor dx = buffers.zeroed("dx", readers.count(), h);
+    Tensor dx = buffers.zeroed("dx", readTokens.count(), h);
     backend.rmsNormBackward(
         dx,
         gradients.get("model.norm.weight"),
         dout,
-        buffers.get("x", config.layers(), readers.count(), h),
+        buffers.get("x", config.layers(), readTokens.count(), h),
         weights.get("model.norm.weight"),
         config.rmsNormEps());
     for (int layer = config.layers() - 1; layer >= 0; layer--) {
@@ -183,20 +209,22 @@ public final class Llama implements AutoCloseable {
       int m = queries.count();
       Tensor x = buffers.get("x", layer, n, h);
       int slot = kept == Kept.ALL ? layer : 0;
-      // The forward pass left the last layer's there.
+      // The activations of the last layer are still there from the forward pass.
       if (kept == Kept.INPUTS && layer < config.layers() - 1) {
         layer(weights, layer, slot, x);
       }
       Tensor mid = buffers.get("mid", slot, m, h);
 
-      // Feed-forward block. dx is by next; what the residual carries to mid is already in it.
+      // Feed-forward block. dx is the derivative by the layer's output. The residual connection
+      // passes it on to mid unchanged.
       Tensor norm2 = buffers.get("norm2", slot, m, h);
       Tensor gate = buffers.get("gate", slot, m, f);
       Tensor up = buffers.get("up", slot, m, f);
       Tensor gated = buffers.get("gated", slot, m, f);
       Tensor dgated = buffers.zeroed("dgated", m, f);
       linearBackward(weights, gradients, layer, "mlp.down_proj", dgated, dx, gated);
-      // Read for the last time, they become their gradients: nothing more to fetch or to keep.
+      // gate and up are not needed again: their gradients take their place, which saves memory
+      // traffic.
       Tensor dgate = gate;
       Tensor dup = up;
       backend.swiGluBackward(dgate, dup, dgated, gate, up);
@@ -205,7 +233,7 @@ public final class Llama implements AutoCloseable {
       linearBackward(weights, gradients, layer, "mlp.up_proj", dnorm2, dup, norm2);
       normBackward(weights, gradients, layer, "post_attention_layernorm", dx, dnorm2, mid);
 
-      // Attention block. dx is now by mid.
+      // Attention block. dx is now the derivative by mid.
       Tensor norm1 = buffers.get("norm1", slot, n, h);
       Tensor q = buffers.get("q", slot, m, queryColumns);
       Tensor k = buffers.get("k", slot, n, kvColumns);
@@ -219,21 +247,21 @@ public final class Llama implements AutoCloseable {
       backend.attentionBackward(
           dq, dk, dv, dattended, q, k, v, queries, config.heads(), config.kvHeads());
       backend.rope(dq, queries.positions(), rope, true);
-      backend.rope(dk, everyone.positions(), rope, true);
-      Tensor dasking = buffers.zeroed("dasking", m, h);
-      Tensor asking = ofQueries("asking", queries, norm1);
-      linearBackward(weights, gradients, layer, "self_attn.q_proj", dasking, dq, asking);
-      Tensor dnorm1 = ofTokens("dnorm1", queries, dasking);
+      backend.rope(dk, allTokens.positions(), rope, true);
+      Tensor dattending = buffers.zeroed("dattending", m, h);
+      Tensor attending = ofQueries("attending", queries, norm1);
+      linearBackward(weights, gradients, layer, "self_attn.q_proj", dattending, dq, attending);
+      Tensor dnorm1 = ofTokens("dnorm1", queries, dattending);
       linearBackward(weights, gradients, layer, "self_attn.k_proj", dnorm1, dk, norm1);
       linearBackward(weights, gradients, layer, "self_attn.v_proj", dnorm1, dv, norm1);
-      dx = ofTokens("dx of all", queries, dx);
+      dx = ofTokens("dx of all tokens", queries, dx);
       normBackward(weights, gradients, layer, "input_layernorm", dx, dnorm1, x);
     }
     backend.gatherRowsBackward(gradients.get(LlamaConfig.EMBEDDING), tokens, dx);
     kept = Kept.NOTHING;
   }
 
-  /** Of x [n, c] the rows that ask, [m, c]: x itself where all do. */
+  /** The rows of x {@code [n, c]} that attend, {@code [m, c]}; x itself where all do. */
   private Tensor ofQueries(String name, Queries queries, Tensor x) {
     if (queries.areAll()) {
       return x;
@@ -243,7 +271,10 @@ public final class Llama implements AutoCloseable {
     return rows;
   }
 
-  /** The way back of a gradient [m, c] to [n, c]: zero where a token does not ask. */
+  /**
+   * Backward pass of {@link #ofQueries}: the gradient {@code [m, c]} as {@code [n, c]}, 0 for a
+   * token that does not attend.
+   */
   private Tensor ofTokens(String name, Queries queries, Tensor rows) {
     if (queries.areAll()) {
       return rows;
@@ -254,16 +285,17 @@ public final class Llama implements AutoCloseable {
   }
 
   /**
-   * How much the last token of the last {@link #forward}, of a single sequence, attends to each of
-   * its n tokens: softmax of q·k / √headDim as in every layer's attention, averaged over the heads.
+   * Attention of the last token to each of the n tokens of the last {@link #forward}, which must be
+   * over a single sequence: softmax of q·k / √headDim as in the attention of a layer, averaged over
+   * the heads.
    *
-   * @return {@code [layers][n]}; every row adds up to 1
+   * @return {@code [layers][n]}; every row sums to 1
    */
   float[][] attentionOfLastToken() {
-    if (kept != Kept.ALL || everyone.sequences().count() != 1 || !readers.areAll()) {
+    if (kept != Kept.ALL || allTokens.sequences().count() != 1 || !readTokens.areAll()) {
       throw new IllegalStateException(
-          "needs a forward pass over one sequence right before it, with all activations kept and"
-              + " all rows read");
+          "attentionOfLastToken: the last pass must be a forward pass over one sequence that reads"
+              + " all rows and keeps all activations");
     }
     int n = tokens.length;
     int headDim = config.headDim();

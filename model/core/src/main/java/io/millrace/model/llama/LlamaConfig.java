@@ -10,26 +10,26 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * The shape of a Llama model, as Hugging Face's {@code LlamaConfig} describes it.
+ * The shape of a Llama, as in Hugging Face's {@code LlamaConfig}.
  *
- * <p>The forward pass that these numbers fix: token embedding; per layer RMSNorm, grouped-query
- * attention with rotary positions in half-rotation layout, RMSNorm, SwiGLU; a last RMSNorm; a head.
- * No biases anywhere.
+ * <p>The forward pass: token embedding; in each layer RMSNorm, grouped-query attention with rotary
+ * positions (a head's halves are the pairs), RMSNorm and SwiGLU; then a last RMSNorm and a head.
+ * There are no biases.
  *
  * @param vocabSize number of tokens ({@code vocab_size})
  * @param hiddenSize width of the residual stream ({@code hidden_size})
- * @param layers number of blocks ({@code num_hidden_layers})
+ * @param layers number of layers ({@code num_hidden_layers})
  * @param heads query heads of a layer ({@code num_attention_heads})
  * @param kvHeads key and value heads of a layer, a divisor of heads ({@code num_key_value_heads})
  * @param headDim width of a head, even ({@code head_dim})
- * @param ffnSize width inside the feed-forward block ({@code intermediate_size})
- * @param maxPositions longest sequence in tokens ({@code max_position_embeddings})
+ * @param ffnSize width of the feed-forward block ({@code intermediate_size})
+ * @param maxPositions length of the longest sequence in tokens ({@code max_position_embeddings})
  * @param rmsNormEps added to the mean square in RMSNorm ({@code rms_norm_eps})
  * @param ropeTheta base of the rotary frequencies ({@code rope_theta})
- * @param ropeScaling how the rotary frequencies are scaled ({@code rope_scaling})
+ * @param ropeScaling scaling of the rotary frequencies ({@code rope_scaling})
  * @param tiedHead whether the head is the embedding matrix ({@code tie_word_embeddings})
  * @param bosToken token that begins a sequence, or {@link #NO_TOKEN}
- * @param eosTokens tokens that end a sequence, each once; sampling stops at any of them
+ * @param eosTokens tokens that end a sequence, without repetition; sampling stops at any of them
  */
 public record LlamaConfig(
     int vocabSize,
@@ -47,22 +47,26 @@ public record LlamaConfig(
     int bosToken,
     List<Integer> eosTokens) {
 
-  /** Stands for a token that the model does not have. */
+  /** Stands for a token that the model lacks. */
   public static final int NO_TOKEN = -1;
 
-  /** Name of the embedding matrix, and of the head where it is tied. */
+  /** Name of the embedding matrix, and of the head if it is tied. */
   public static final String EMBEDDING = "model.embed_tokens.weight";
 
-  /** Name of the language model's head where it is not tied. */
+  /** Name of the language-model head if it is not tied. */
   public static final String HEAD = "lm_head.weight";
 
   /** Name of the scalar head of a reward model or critic. */
   public static final String SCORE = "score.weight";
 
-  /** Far above any Llama; keeps a hostile file from asking for billions of names. */
+  /** Far above any Llama. A larger number in a hostile file would create billions of names. */
   private static final int MAX_LAYERS = 10_000;
 
-  /** Checks every property; an error names the property and its value. */
+  /**
+   * Checks every property.
+   *
+   * @throws IllegalArgumentException naming the property, its value and the rule
+   */
   public LlamaConfig {
     positive("vocabSize", vocabSize);
     positive("hiddenSize", hiddenSize);
@@ -74,7 +78,7 @@ public record LlamaConfig(
     positive("maxPositions", maxPositions);
     require(layers <= MAX_LAYERS, "layers", layers, "at most " + MAX_LAYERS);
     require(heads % kvHeads == 0, "kvHeads", kvHeads, "a divisor of heads (" + heads + ")");
-    require(headDim % 2 == 0, "headDim", headDim, "even, since rotary positions turn pairs");
+    require(headDim % 2 == 0, "headDim", headDim, "even, because rotary embedding rotates pairs");
     require(
         (long) heads * headDim <= Integer.MAX_VALUE,
         "headDim",
@@ -97,10 +101,10 @@ public record LlamaConfig(
         eosTokens.stream().distinct().count() == eosTokens.size(),
         "eosTokens",
         eosTokens,
-        "each given once");
+        "a list without repetition");
   }
 
-  /** Without scaling of the rotary frequencies, and with one eos token or {@link #NO_TOKEN}. */
+  /** A model without scaling of the rotary frequencies, with one eos token or {@link #NO_TOKEN}. */
   public LlamaConfig(
       int vocabSize,
       int hiddenSize,
@@ -132,7 +136,7 @@ public record LlamaConfig(
         eosToken == NO_TOKEN ? List.of() : List.of(eosToken));
   }
 
-  /** The same model with other tokens at the ends of its sequences. */
+  /** The same model with other bos and eos tokens. */
   public LlamaConfig withTokens(int newBosToken, List<Integer> newEosTokens) {
     return new LlamaConfig(
         vocabSize,
@@ -160,8 +164,8 @@ public record LlamaConfig(
    * One parameter of the model.
    *
    * @param name Hugging Face's name
-   * @param shape sizes, outermost first; a matrix is [out, in], so that y = W·x
-   * @param decay whether AdamW's weight decay applies: to matrices, not to norm gains
+   * @param shape sizes, outermost first; a matrix is {@code [out, in]}, for y = x · wᵀ
+   * @param decay whether weight decay applies: to matrices, not to the gains of norms
    */
   public record ParameterSpec(String name, int[] shape, boolean decay) {
     /** Copies the shape. */
@@ -213,19 +217,21 @@ public record LlamaConfig(
     return List.copyOf(all);
   }
 
-  /** The parameters below the head: embedding, blocks, last norm. */
+  /** The parameters below the head: embedding, layers, last norm. */
   public List<ParameterSpec> trunkParameters() {
     return List.copyOf(trunk());
   }
 
-  /** The parameters of a reward model or critic: the trunk and {@link #SCORE} [1, hidden]. */
+  /**
+   * The parameters of a reward model or critic: the trunk and {@link #SCORE} {@code [1, hidden]}.
+   */
   public List<ParameterSpec> scalarParameters() {
     List<ParameterSpec> all = trunk();
     all.add(matrix(SCORE, 1, hiddenSize));
     return List.copyOf(all);
   }
 
-  /** Number of trained values of the language model. */
+  /** Number of trained values of the language model, all parameters together. */
   public long parameterCount() {
     return parameters().stream().mapToLong(ParameterSpec::elementCount).sum();
   }
@@ -258,48 +264,49 @@ public record LlamaConfig(
   }
 
   /**
-   * Reads a {@code config.json} as written by transformers 4 or 5.
+   * Reads a {@code config.json} of transformers 4 or 5.
    *
-   * @throws IllegalArgumentException naming file, key and value, where the file is malformed or
-   *     asks for something that this implementation does not compute
-   * @throws UncheckedIOException where the file cannot be read
+   * @throws IllegalArgumentException naming file, key and value, if the file is malformed or needs
+   *     something that this implementation does not support
+   * @throws UncheckedIOException if the file cannot be read
    */
   public static LlamaConfig fromJson(Path file) {
-    return LlamaConfigJson.read(file);
+    return LlamaConfigReader.read(file);
   }
 
-  /** As {@link #fromJson(Path)}, from the text of the file. */
+  /** As {@link #fromJson(Path)}, from the text of a file. */
   public static LlamaConfig fromJson(String text) {
-    return LlamaConfigJson.read(text);
+    return LlamaConfigReader.read(text);
   }
 
   /**
-   * This with the bos and eos tokens of a {@code generation_config.json}, where it names any.
+   * This configuration with the bos and eos tokens of a {@code generation_config.json}, if the file
+   * names any.
    *
-   * @throws IllegalArgumentException naming file, key and value, where the file is malformed
-   * @throws UncheckedIOException where it cannot be read
+   * @throws IllegalArgumentException naming file, key and value, if the file is malformed
+   * @throws UncheckedIOException if the file cannot be read
    */
   public LlamaConfig withGenerationConfig(Path file) {
-    return LlamaConfigJson.withGeneration(this, file);
+    return LlamaConfigReader.withGeneration(this, file);
   }
 
-  /** The {@code config.json} of a {@code LlamaForCausalLM} of this shape in float32. */
+  /** The {@code config.json} of a {@code LlamaForCausalLM} of this shape, with float32 weights. */
   public String toJson() {
     return toJson("float32");
   }
 
   /**
-   * As {@link #toJson()}, with weights of another type.
+   * As {@link #toJson()}, with another type of the weights.
    *
    * @param dtype PyTorch's name of the type, such as bfloat16
    */
   public String toJson(String dtype) {
-    return LlamaConfigJson.write(this, dtype);
+    return LlamaConfigWriter.write(this, dtype);
   }
 
-  /** The {@code generation_config.json} that goes with it. */
+  /** The matching {@code generation_config.json}. */
   public String toGenerationJson() {
-    return LlamaConfigJson.writeGeneration(this);
+    return LlamaConfigWriter.writeGeneration(this);
   }
 
   private static void positive(String name, int value) {

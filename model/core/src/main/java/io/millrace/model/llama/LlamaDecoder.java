@@ -9,13 +9,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The trunk of a {@link Llama} for sampling: the same forward pass over new tokens alone, with the
- * keys and values of the earlier ones in a cache, and kernels that keep rows apart. Shapes as
- * there.
+ * The trunk of a {@link Llama} for sampling. It runs the same forward pass over new tokens only; a
+ * cache holds the keys and values of the earlier tokens. Its kernels compute each row
+ * independently. Shapes as in {@link Llama}.
  */
 final class LlamaDecoder implements AutoCloseable {
 
-  /** A layer's weights, looked up once: a step of a small model takes less than the look-ups. */
+  /**
+   * A layer's weights, looked up once: for a small model the look-ups would take longer than a
+   * step.
+   */
   private record Layer(
       Tensor inputNorm,
       Tensor q,
@@ -58,7 +61,10 @@ final class LlamaDecoder implements AutoCloseable {
     this.lastNorm = weights.get("model.norm.weight");
   }
 
-  /** Hidden states [n, h] of the new tokens, after the last norm; they hold until the next call. */
+  /**
+   * The hidden states {@code [n, h]} of the new tokens after the last norm, valid until the next
+   * call.
+   */
   Tensor decode(int[] tokens, CachedSequences sequences, KvCache cache) {
     int[] positions = sequences.positions();
     int n = tokens.length;

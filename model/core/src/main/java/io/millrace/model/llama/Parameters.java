@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * Named tensors in one piece of memory, so that an optimizer's update, a gradient's norm and a
- * Flink checkpoint each walk over one tensor. Those that weight decay applies to come first.
+ * Named tensors in one block of memory. An optimizer update, a gradient norm and a Flink checkpoint
+ * each work on one tensor. The tensors with weight decay come first.
  */
 public final class Parameters implements AutoCloseable {
 
@@ -46,20 +46,21 @@ public final class Parameters implements AutoCloseable {
     long count = specs.stream().mapToLong(ParameterSpec::elementCount).sum();
     if (count > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
-          "a model of %,d parameters is above the limit of %,d"
+          "a model of %,d parameters is above the limit of %,d, the length of one tensor"
               .formatted(count, Integer.MAX_VALUE));
     }
     return (int) count;
   }
 
-  /** Parameters of zeros; also what gradients and moments are kept in. */
+  /** Parameters filled with zeros; also used for gradients and moments. */
   public static Parameters zeros(Backend backend, List<ParameterSpec> specs) {
     return new Parameters(backend, specs);
   }
 
   /**
-   * A model to be trained from nothing: norms' weights 1, all else from a normal distribution with
-   * deviation 0.02 (GPT-2's and Llama's initialisation).
+   * Random weights to train from scratch. The gains of norms are 1. All other values come from a
+   * normal distribution with mean 0 and standard deviation 0.02 (GPT-2's initialisation; Hugging
+   * Face's default for Llama).
    */
   public static Parameters random(Backend backend, List<ParameterSpec> specs, long seed) {
     Parameters parameters = zeros(backend, specs);
@@ -74,21 +75,22 @@ public final class Parameters implements AutoCloseable {
     return parameters;
   }
 
+  /** Name and shape of every tensor, in the order given. */
   public List<ParameterSpec> specs() {
     return specs;
   }
 
-  /** All elements as one vector. */
+  /** All elements as one vector: those of {@link #decayed}, then those of {@link #undecayed}. */
   public Tensor flat() {
     return flat;
   }
 
-  /** The elements that weight decay applies to. */
+  /** The elements with weight decay. */
   public Tensor decayed() {
     return decayed;
   }
 
-  /** The elements that it does not apply to: norms' weights. */
+  /** The elements without weight decay: the gains of norms. */
   public Tensor undecayed() {
     return undecayed;
   }
@@ -97,16 +99,23 @@ public final class Parameters implements AutoCloseable {
     return byName.containsKey(name);
   }
 
+  /**
+   * A tensor by name.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
   public Tensor get(String name) {
     Tensor tensor = byName.get(name);
     if (tensor == null) {
-      throw new IllegalArgumentException("no parameter " + name + "; there are " + byName.keySet());
+      throw new IllegalArgumentException(
+          "no parameter '" + name + "'; there are " + byName.keySet());
     }
     return tensor;
   }
 
   /**
-   * Copies every parameter that both have, by name: a reward model starts from a policy's trunk.
+   * Copies the parameters that both have, by name. A reward model starts from the trunk of a policy
+   * this way.
    */
   public void copyCommonFrom(Parameters other) {
     byName.forEach(

@@ -5,7 +5,7 @@ import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.List;
 
-/** A Llama with a scalar head in place of its language-model head: reward model and critic. */
+/** A Llama with a scalar head: a reward model or a critic. */
 public final class ScalarModel implements AutoCloseable {
 
   private final Backend backend;
@@ -15,10 +15,14 @@ public final class ScalarModel implements AutoCloseable {
   private final Parameters weights;
   private ActivationMemory memory = ActivationMemory.defaults();
 
-  /** What the last training pass read of the trunk, [rows, h]. */
+  /** Hidden states of the last pass, {@code [rows, h]}. */
   private Tensor keptHidden;
 
-  /** Takes the weights over: closing the model closes them. */
+  /**
+   * A model over existing weights.
+   *
+   * @param weights of {@link LlamaConfig#scalarParameters}; closing the model closes them
+   */
   public ScalarModel(Backend backend, LlamaConfig config, Parameters weights) {
     this.backend = backend;
     this.config = config;
@@ -27,14 +31,14 @@ public final class ScalarModel implements AutoCloseable {
     this.weights = weights;
   }
 
-  /** A new head on a copy of a policy's trunk (Llama 2, arXiv 2307.09288, section 3.2.2). */
+  /** A copy of a policy's trunk with a head of zeros (Llama 2, arXiv 2307.09288, section 3.2.2). */
   public static ScalarModel onTrunkOf(Backend backend, LlamaConfig config, Parameters policy) {
     Parameters weights = Parameters.zeros(backend, config.scalarParameters());
     weights.copyCommonFrom(policy);
     return new ScalarModel(backend, config, weights);
   }
 
-  /** Gives it a head of zeros, which scores everything 0. */
+  /** Sets the head to zeros: every score becomes 0. */
   public void resetHead() {
     backend.zero(weights.get(LlamaConfig.SCORE));
   }
@@ -47,18 +51,18 @@ public final class ScalarModel implements AutoCloseable {
     return weights;
   }
 
-  /** How many tokens of a batch are learned from at a time. */
+  /** Maximum tokens of a micro-batch, see {@link ActivationMemory#partTokens}. */
   public int partTokens() {
     return memory.partTokens(config);
   }
 
-  /** Sets what training passes keep, from the next on. */
+  /** Sets the memory use of training passes, from the next {@link #forward} on. */
   public void useMemory(ActivationMemory memory) {
     this.memory = memory;
     trunk.recompute(memory.recompute());
   }
 
-  /** The score after the last token of every sequence, {@code [sequences]}. */
+  /** The score at the last token of every sequence, {@code [sequences]}. */
   public float[] score(List<int[]> sequences) {
     Sequences packed = Sequences.of(sequences);
     int[] rows = new int[packed.count()];
@@ -68,12 +72,18 @@ public final class ScalarModel implements AutoCloseable {
     return infer(sequences, rows);
   }
 
-  /** The scores at the given packed rows, which ascend, {@code [rows]}. */
+  /**
+   * The scores at some packed rows, without a backward pass.
+   *
+   * @param sequences token ids of each sequence, at least one token each
+   * @param rows packed rows, ascending, at least one
+   * @return {@code [rows]}
+   */
   public float[] infer(List<int[]> sequences, int[] rows) {
     return values(sequences, rows, false);
   }
 
-  /** The same, with the activations kept for {@link #backward}. */
+  /** As {@link #infer}, and keeps the activations for {@link #backward}. */
   public float[] forward(List<int[]> sequences, int[] rows) {
     return values(sequences, rows, true);
   }
@@ -91,7 +101,13 @@ public final class ScalarModel implements AutoCloseable {
     return scores.toFloats();
   }
 
-  /** Adds to the gradients, given the loss's derivative by each score, {@code [rows]}. */
+  /**
+   * Backward pass of the last {@link #forward}, once.
+   *
+   * @param gradients of all parameters, added to
+   * @param dScores derivative of the loss by each score, {@code [rows]}
+   * @throws IllegalStateException unless {@link #forward} was the last pass
+   */
   public void backward(Parameters gradients, float[] dScores) {
     int count = keptHidden.rows();
     Tensor dscores = buffers.get("dscores", 0, count, 1);

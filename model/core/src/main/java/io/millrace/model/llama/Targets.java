@@ -5,17 +5,21 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Tokens of a packed batch whose log-probs are asked for, and the rows that predict them.
+ * Tokens of a packed batch whose log-probabilities are wanted.
  *
- * @param rows the packed row before each target's own, {@code [m]}
- * @param tokens the targets, {@code [m]}
+ * @param rows packed row before each target, whose hidden state predicts it, {@code [m]}
+ * @param tokens token ids of the targets, {@code [m]}
  */
 public record Targets(int[] rows, int[] tokens) {
 
   public Targets {
     if (rows.length != tokens.length) {
       throw new IllegalArgumentException(
-          rows.length + " rows do not match " + tokens.length + " tokens");
+          "targets: "
+              + rows.length
+              + " rows for "
+              + tokens.length
+              + " tokens; give one row for each");
     }
   }
 
@@ -23,32 +27,45 @@ public record Targets(int[] rows, int[] tokens) {
     boolean contains(int sequence, int token);
   }
 
+  /** Number of targets, m. */
   public int count() {
     return rows.length;
   }
 
-  /** Every token but the first of each sequence. */
+  /** All tokens but the first of each sequence, which nothing predicts. */
   public static Targets all(List<int[]> sequences) {
     return select(sequences, (sequence, token) -> true);
   }
 
-  /** The tokens from the given index of each sequence on: responses after their prompts. */
+  /**
+   * The tokens of each sequence from an index on, such as a response after its prompt.
+   *
+   * @param from index of the first target in each sequence, at least 1, {@code [sequences]}
+   */
   public static Targets from(List<int[]> sequences, int[] from) {
     for (int i = 0; i < from.length; i++) {
       if (from[i] < 1) {
         throw new IllegalArgumentException(
-            "sequence " + i + " has no prompt: nothing predicts its first token");
+            "targets: from is "
+                + from[i]
+                + " for sequence "
+                + i
+                + " but must be at least 1: no token precedes the first one");
       }
     }
     return select(sequences, (sequence, token) -> token >= from[sequence]);
   }
 
-  /** The tokens that a mask marks; a sequence's first token cannot be one. */
+  /**
+   * The tokens that a mask marks. A mark on the first token of a sequence is ignored.
+   *
+   * @param masks one flag for each token of each sequence
+   */
   public static Targets masked(List<int[]> sequences, List<boolean[]> masks) {
     for (int i = 0; i < masks.size(); i++) {
       if (masks.get(i).length != sequences.get(i).length) {
         throw new IllegalArgumentException(
-            "mask %d has %d tokens, its sequence %d"
+            "targets: mask %d has %d flags but its sequence has %d tokens"
                 .formatted(i, masks.get(i).length, sequences.get(i).length));
       }
     }

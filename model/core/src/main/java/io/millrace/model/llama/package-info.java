@@ -1,2 +1,2 @@
-/** Llama: configuration, parameters, forward and backward pass, decoding. */
+/** Llama: configuration, parameters, forward and backward pass, and decoding with a cache. */
 package io.millrace.model.llama;

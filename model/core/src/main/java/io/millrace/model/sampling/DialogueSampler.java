@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Whole dialogues: what users say is given, what the assistant answers is sampled, turn after turn,
- * each answer part of the prompt for the next. All dialogues advance together.
+ * Samples the assistant turns of whole dialogues whose user turns are given. Each response becomes
+ * part of the prompt for the next turn. All dialogues advance together, one turn at a time.
  */
 public final class DialogueSampler implements AutoCloseable {
 
@@ -21,9 +21,14 @@ public final class DialogueSampler implements AutoCloseable {
   private final SamplingEngine engine;
 
   /**
-   * @param model stays the caller's
-   * @param options of each answer; stop tokens are the template's and the model's in any case
-   * @param seed of the run; an answer's own follows from the numbers of its dialogue and turn
+   * A sampler over a model.
+   *
+   * @param model the caller closes it
+   * @param template the chat template of the model's tokenizer
+   * @param options for each response; the stop tokens are those of the template and the model
+   *     instead
+   * @param seed of the run; the seed of a response is derived from it and from the numbers of the
+   *     dialogue and turn
    */
   public DialogueSampler(
       LanguageModel model, ChatTemplate template, SamplingOptions options, long seed) {
@@ -40,17 +45,18 @@ public final class DialogueSampler implements AutoCloseable {
   }
 
   /**
-   * The dialogues with their answers. One that outgrows the model's positions ends there, with the
-   * last answer that had room.
+   * Samples the assistant turns. A dialogue ends early when its next response might not fit the
+   * model's positions; it then has the turns so far.
    *
-   * @param userTurns of each dialogue what the user says, turn by turn
+   * @param userTurns user turns of each dialogue
+   * @return the dialogues, with a response after each user turn
    */
   public List<List<Message>> sample(List<List<String>> userTurns) {
     List<List<Message>> dialogues = new ArrayList<>();
     userTurns.forEach(_ -> dialogues.add(new ArrayList<>()));
     int longest = userTurns.stream().mapToInt(List::size).max().orElse(0);
     for (int turn = 0; turn < longest; turn++) {
-      List<List<Message>> asked = new ArrayList<>();
+      List<List<Message>> advancing = new ArrayList<>();
       List<SamplingRequest> requests = new ArrayList<>();
       for (int i = 0; i < dialogues.size(); i++) {
         List<Message> dialogue = dialogues.get(i);
@@ -61,15 +67,15 @@ public final class DialogueSampler implements AutoCloseable {
         prompt.add(Message.user(userTurns.get(i).get(turn)));
         int[] tokens = template.promptTokens(prompt);
         if (tokens.length + options.maxTokens() <= maxPositions) {
-          asked.add(dialogue);
+          advancing.add(dialogue);
           dialogue.add(prompt.getLast());
           requests.add(
               SamplingRequest.single(tokens, SamplingRequest.seed(seed, i + "/" + turn), options));
         }
       }
       List<SampledResponse> responses = engine.sampleAll(requests);
-      for (int i = 0; i < asked.size(); i++) {
-        asked.get(i).add(Message.assistant(template.responseText(responses.get(i).tokens())));
+      for (int i = 0; i < advancing.size(); i++) {
+        advancing.get(i).add(Message.assistant(template.responseText(responses.get(i).tokens())));
       }
     }
     return dialogues;

@@ -3,22 +3,25 @@ package io.millrace.model.sampling;
 import io.millrace.model.llama.LlamaConfig;
 
 /**
- * How much a {@link SamplingEngine} does at once, and with how much memory.
+ * Limits of a {@link SamplingEngine}.
  *
- * @param maxRunning responses sampled together at most
- * @param maxWaiting responses that may wait to be started
- * @param maxStepTokens tokens of one step at most, one of each running response and parts of new
- *     prompts
- * @param pages of the KV cache
+ * @param maxRunning maximum responses sampled at the same time
+ * @param maxWaiting maximum responses in the queue
+ * @param maxStepTokens maximum tokens of a step: one for each running response, and parts of new
+ *     prompts; at least maxRunning
+ * @param pages pages of the KV cache
  * @param pageTokens tokens of a page
  */
 public record EngineSettings(
     int maxRunning, int maxWaiting, int maxStepTokens, int pages, int pageTokens) {
 
-  /** Small enough to waste little at a sequence's end, large enough to read in one go. */
+  /** Small enough to waste little memory at the end of a sequence, large enough for long reads. */
   private static final int PAGE_TOKENS = 16;
 
-  /** Prompt tokens beside the running responses' own: large enough for matrix products. */
+  /**
+   * Prompt tokens of a step, beside the running responses' own tokens. Large enough for efficient
+   * matrix products.
+   */
   private static final int STEP_TOKENS = 128;
 
   public EngineSettings {
@@ -35,7 +38,12 @@ public record EngineSettings(
     }
   }
 
-  /** Room for so many responses at their longest, prompts included. */
+  /**
+   * Settings with cache memory for {@code maxRunning} responses at full length.
+   *
+   * @param maxRunning maximum responses sampled at the same time
+   * @param longest maximum tokens of a prompt and its response together
+   */
   public static EngineSettings of(int maxRunning, int longest) {
     int pages = (longest + PAGE_TOKENS - 1) / PAGE_TOKENS;
     return new EngineSettings(
@@ -46,7 +54,7 @@ public record EngineSettings(
         PAGE_TOKENS);
   }
 
-  /** Bytes of the KV cache that a model needs. */
+  /** Memory of the KV cache in bytes, for a given model. */
   public long cacheBytes(LlamaConfig model) {
     return (long) pages
         * pageTokens
@@ -57,6 +65,7 @@ public record EngineSettings(
         * Float.BYTES;
   }
 
+  /** Number of pages that hold some tokens of a sequence. */
   int pagesFor(int tokens) {
     return (tokens + pageTokens - 1) / pageTokens;
   }

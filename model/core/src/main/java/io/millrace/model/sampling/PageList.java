@@ -2,7 +2,7 @@ package io.millrace.model.sampling;
 
 import java.util.Arrays;
 
-/** The pages of one sequence, in the order of its positions. */
+/** The cache pages of one sequence, in the order of its positions. */
 final class PageList {
 
   private final PagePool pool;
@@ -14,6 +14,7 @@ final class PageList {
     this.pages = new int[8];
   }
 
+  /** Number of pages. */
   int count() {
     return count;
   }
@@ -26,12 +27,12 @@ final class PageList {
     return pages[index];
   }
 
-  /** Holds a new page at the end. */
+  /** Appends a free page of the pool. */
   void grow() {
     append(pool.take());
   }
 
-  /** Holds the first pages of another list too. */
+  /** Appends the first pages of another list, which then share them. */
   void share(PageList other, int first) {
     for (int i = 0; i < first; i++) {
       pool.share(other.pages[i]);
@@ -46,7 +47,7 @@ final class PageList {
     pages[count++] = page;
   }
 
-  /** Puts a new page in the place of a shared one. */
+  /** Replaces a shared page by a free page of the pool; returns the free page. */
   int replace(int index) {
     int page = pool.take();
     pool.release(pages[index]);
@@ -54,6 +55,7 @@ final class PageList {
     return page;
   }
 
+  /** Returns all pages to the pool. */
   void release() {
     for (int i = 0; i < count; i++) {
       pool.release(pages[i]);

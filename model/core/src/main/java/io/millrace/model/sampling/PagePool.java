@@ -1,6 +1,6 @@
 package io.millrace.model.sampling;
 
-/** Which pages of a KV cache are free, and how many hold each of the others. */
+/** Reference counts of the pages of a KV cache. A page with no holder is free. */
 final class PagePool {
 
   private final int[] holders;
@@ -16,31 +16,34 @@ final class PagePool {
     this.available = pages;
   }
 
+  /** Number of free pages. */
   int available() {
     return available;
   }
 
-  /** A free page, for one holder. */
+  /** Takes a free page, which then has one holder. */
   int take() {
     if (available == 0) {
-      throw new IllegalStateException("no page of " + holders.length + " is free");
+      throw new IllegalStateException(
+          "no free page: all " + holders.length + " pages of the KV cache are in use");
     }
     int page = free[--available];
     holders[page] = 1;
     return page;
   }
 
-  /** Another holder of a page. */
+  /** Adds a holder of a page. */
   void share(int page) {
     requireHeld(page);
     holders[page]++;
   }
 
+  /** Whether a page has more than one holder. */
   boolean isShared(int page) {
     return holders[page] > 1;
   }
 
-  /** One holder less; the last one's leaving frees the page. */
+  /** Removes a holder of a page, which becomes free with its last holder. */
   void release(int page) {
     requireHeld(page);
     if (--holders[page] == 0) {
@@ -50,7 +53,7 @@ final class PagePool {
 
   private void requireHeld(int page) {
     if (holders[page] == 0) {
-      throw new IllegalStateException("page " + page + " has no holder");
+      throw new IllegalStateException("page " + page + " of the KV cache has no holder");
     }
   }
 }

@@ -2,18 +2,21 @@ package io.millrace.model.sampling;
 
 import io.millrace.model.llama.LanguageModel;
 
-/** What a {@link SamplingEngine} samples with. */
+/** A policy version that a {@link SamplingEngine} samples from. */
 public interface Policy extends AutoCloseable {
 
+  /** The model with the weights of this version. */
   LanguageModel model();
 
-  /** The published version, 0 for a model of other origin. */
+  /** The policy version, or 0 for a model that was not published. */
   long version();
 
   @Override
   void close();
 
-  /** A model that stays its owner's: closing the policy leaves it open. */
+  /**
+   * A policy of version 0 over a model of the caller. Closing the policy does not close the model.
+   */
   static Policy borrowed(LanguageModel model) {
     return new Policy() {
       @Override

@@ -1,8 +1,9 @@
 package io.millrace.model.sampling;
 
 /**
- * The pages of one request's prompt, computed by the first of its responses and kept until the last
- * has started. Every response computes the prompt's last token again, since it starts from there.
+ * The cache pages of a request's prompt, shared by its responses. The first response computes the
+ * prompt. The pages are kept until the last response of the request has started. Every response
+ * computes the last token of the prompt again, because sampling continues from its hidden state.
  */
 final class PromptCache {
 
@@ -16,17 +17,20 @@ final class PromptCache {
     this.notStarted = samples;
   }
 
-  /** Whether it holds the prompt as this policy sees it. */
+  /** Whether the cache holds the prompt, computed with the given policy. */
   boolean isReady(Policy wanted) {
     return wanted.equals(policy);
   }
 
-  /** Whether a response that is under way will make it ready for this policy. */
+  /** Whether a running response is computing the prompt with the given policy. */
   boolean isComing(Policy wanted) {
     return computing != null && wanted.equals(computing.policy());
   }
 
-  /** A response starts, from these pages where they are ready, or computing them for the others. */
+  /**
+   * Starts a response. It shares the prompt's pages if they are ready; otherwise it computes them
+   * for the other responses.
+   */
   void start(Sample sample) {
     notStarted--;
     int shared = sample.request().prompt().length - 1;
@@ -41,7 +45,12 @@ final class PromptCache {
     }
   }
 
-  /** Keeps the prompt's pages when the response that computes them has them all. */
+  /**
+   * Reports progress of a response. Once the response that computes the prompt has computed all of
+   * it, this cache shares its pages.
+   *
+   * @param pagesOfPrompt number of pages that hold the prompt without its last token
+   */
   void progress(Sample sample, int pagesOfPrompt) {
     if (sample.equals(computing) && sample.cached() >= sample.request().prompt().length) {
       computing = null;
@@ -51,14 +60,14 @@ final class PromptCache {
     }
   }
 
-  /** The response lost its pages; another will have to compute them. */
+  /** Reports that a response lost its pages. Another response then computes the prompt. */
   void interrupted(Sample sample) {
     if (sample.equals(computing)) {
       computing = null;
     }
   }
 
-  /** Gives the pages up; says whether there were any. */
+  /** Releases the pages; returns whether there were any. */
   boolean drop() {
     boolean had = pages.count() > 0;
     pages.release();

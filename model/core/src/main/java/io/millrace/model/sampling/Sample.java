@@ -3,7 +3,7 @@ package io.millrace.model.sampling;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 
-/** A response in the making: a sequence of prompt and response tokens, and where it is cached. */
+/** A response that is being sampled: its tokens so far, and its pages of the KV cache. */
 final class Sample implements Comparable<Sample> {
 
   private final long ordinal;
@@ -47,17 +47,17 @@ final class Sample implements Comparable<Sample> {
     return pages;
   }
 
-  /** Tokens known so far. */
+  /** Number of tokens so far, those of the prompt included. */
   int length() {
     return length;
   }
 
-  /** How many of them the cache holds. */
+  /** Number of tokens whose keys and values the cache holds. */
   int cached() {
     return cached;
   }
 
-  /** The policy that samples all of it; null before it started. */
+  /** The policy that samples the whole response; null before the start. */
   Policy policy() {
     return policy;
   }
@@ -67,13 +67,13 @@ final class Sample implements Comparable<Sample> {
     prompt.start(this);
   }
 
-  /** Shares pages that hold the first tokens. */
+  /** Shares the pages that hold the first tokens of the prompt. */
   void startFrom(PageList shared, int cachedTokens) {
     pages.share(shared, shared.count());
     cached = cachedTokens;
   }
 
-  /** Gives its pages up, to be computed again from its tokens. */
+  /** Releases the pages. Their content is computed again from the tokens later. */
   void interrupt() {
     prompt.interrupted(this);
     pages.release();
@@ -84,18 +84,21 @@ final class Sample implements Comparable<Sample> {
     System.arraycopy(tokens, from, target, at, count);
   }
 
+  /** Records that the cache holds more tokens. */
   void advance(int newTokens) {
     cached += newTokens;
   }
 
+  /** The next number of the random stream of this response, uniform in [0, 1). */
   double nextUniform() {
     return random.nextDouble();
   }
 
+  /** Appends a sampled token and its log-probability in nats. */
   void append(int token, float logProb) {
     int prompt = request.prompt().length;
     if (length == tokens.length) {
-      // The first copy parts it from the request's own array.
+      // The first copy also separates the tokens from the array of the request.
       tokens = Arrays.copyOf(tokens, Math.min(request.longest(), Math.max(2 * length, 16)));
     }
     logProbs[length - prompt] = logProb;

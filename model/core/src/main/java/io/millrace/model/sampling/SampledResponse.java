@@ -3,12 +3,13 @@ package io.millrace.model.sampling;
 /**
  * A sampled response.
  *
- * @param request what it answers
- * @param sample which of the request's responses it is, from 0
- * @param policyVersion of the policy that sampled all of it
- * @param tokens the stop token included
- * @param logProbs of each token, in nats, under the whole distribution at the sampling temperature
- * @param stopped whether it ended at a stop token rather than at the length limit
+ * @param request the request that it belongs to
+ * @param sample index among the responses of the request, from 0
+ * @param policyVersion version of the policy that sampled the whole response
+ * @param tokens token ids, the stop token included, {@code [tokens]}
+ * @param logProbs log-probability of each token in nats, under the whole distribution at the
+ *     sampling temperature, {@code [tokens]}
+ * @param stopped whether the response ended with a stop token, not at the length limit
  */
 public record SampledResponse(
     SamplingRequest request,

@@ -2,10 +2,7 @@ package io.millrace.model.sampling;
 
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
-import io.millrace.model.tensor.CachedSequences;
-import io.millrace.model.tensor.Draws;
 import io.millrace.model.tensor.KvCache;
-import io.millrace.model.tensor.Sequences;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
@@ -14,17 +11,20 @@ import java.util.Map;
 import java.util.TreeSet;
 
 /**
- * Samples responses with continuous batching (Yu et al., "Orca", OSDI 2022, section 3): every step
- * advances all running responses by one token, and a finished one's place is taken at once. Prompts
- * of new ones are computed in the same steps, in parts. Keys and values live in pages (Kwon et al.,
- * arXiv 2309.06180): responses to one prompt share its pages and copy one when they write to it.
+ * Samples responses with continuous batching (Yu et al., "Orca", OSDI 2022, section 3). Every step
+ * advances all running responses by one token. When a response finishes, a waiting one takes its
+ * place in the next step. The prompts of new responses are computed in the same steps, in parts.
+ * Keys and values are in pages (Kwon et al., arXiv 2309.06180). The responses to one prompt share
+ * its pages; a response copies a shared page before it writes to it.
  *
- * <p>A response depends on the weights, its prompt, options and seed alone, whatever else runs
- * beside it: in its tokens and log-probs bit for bit on a backend whose kernels keep rows apart
- * ({@code cpu}), up to rounding on {@code nd4j}.
+ * <p>A response depends only on the weights and on its own prompt, options and seed. It does not
+ * depend on the other responses of a batch. On a backend with independent rows ({@code cpu}) this
+ * holds bit for bit. On {@code nd4j} it holds up to rounding.
  *
- * <p>Where pages run out, the newest responses give theirs up and are computed again from their
- * tokens later; the oldest always goes on. Used by one thread, as its backend is.
+ * <p>When there are no free pages, the newest running response releases its own and waits. Its keys
+ * and values are computed again from its tokens later. The oldest response always continues.
+ *
+ * <p>One thread uses an engine, as for its backend.
  */
 public final class SamplingEngine implements AutoCloseable {
 
@@ -34,14 +34,18 @@ public final class SamplingEngine implements AutoCloseable {
   private final TreeSet<Sample> waiting = new TreeSet<>();
   private final TreeSet<Sample> running = new TreeSet<>();
 
-  /** Responses that a policy has started and not finished, current policy included. */
+  /** Number of started and unfinished responses of each policy, the current one included. */
   private final Map<Policy, Integer> started = new LinkedHashMap<>();
 
   private Policy current;
   private long nextOrdinal;
   private long preemptions;
 
-  /** Takes the policy over: it is closed with the engine, or when another has replaced it. */
+  /**
+   * An engine that starts with a policy.
+   *
+   * @param policy closed with the engine, or after {@link #use} has replaced it
+   */
   public SamplingEngine(Policy policy, EngineSettings settings) {
     this.settings = settings;
     this.current = policy;
@@ -50,16 +54,20 @@ public final class SamplingEngine implements AutoCloseable {
     started.put(policy, 0);
   }
 
-  /** An engine over a model that stays the caller's. */
+  /** An engine over a model, which the caller closes. */
   public SamplingEngine(LanguageModel model, EngineSettings settings) {
     this(Policy.borrowed(model), settings);
   }
 
   /**
-   * Responses not started yet are sampled with another policy from now on; those under way end with
-   * the one they began with, which is closed after the last of them. Two sets of weights are then
-   * in memory for a while, and no place in the batch stays empty meanwhile; wait while {@link
-   * #isChangingPolicy} so that there are never more.
+   * Replaces the policy. Responses that have not started are sampled with the next policy.
+   * Responses that have started continue with their own policy, which is closed after the last of
+   * them.
+   *
+   * <p>Two sets of weights are in memory meanwhile, and the batch stays full. To keep it at two,
+   * wait while {@link #isChangingPolicy} before the next call.
+   *
+   * @throws IllegalArgumentException if the shapes of the two policies differ
    */
   public void use(Policy next) {
     LlamaConfig old = current.model().config();
@@ -70,7 +78,7 @@ public final class SamplingEngine implements AutoCloseable {
         || config.vocabSize() != old.vocabSize()
         || config.maxPositions() != old.maxPositions()) {
       throw new IllegalArgumentException(
-          "policy version %d does not fit the engine: it has %s, the one before it %s"
+          "policy version %d does not fit the engine: its model is %s, but the engine was made for %s"
               .formatted(next.version(), config, old));
     }
     Policy before = current;
@@ -79,40 +87,41 @@ public final class SamplingEngine implements AutoCloseable {
     closeIfDone(before);
   }
 
-  /** Whether responses of an earlier policy are still under way. */
+  /** Whether an earlier policy has started responses that are not finished. */
   public boolean isChangingPolicy() {
     return started.size() > 1;
   }
 
-  /** Version of the policy that new responses are sampled with. */
+  /** Version of the policy for new responses. */
   public long policyVersion() {
     return current.version();
   }
 
-  /** Responses that have no place in the batch yet. */
+  /** Number of responses in the queue. */
   public int waiting() {
     return waiting.size();
   }
 
-  /** Responses that the next step advances. */
+  /** Number of responses in the batch. */
   public int running() {
     return running.size();
   }
 
+  /** Whether no response is waiting or running. */
   public boolean isIdle() {
     return waiting.isEmpty() && running.isEmpty();
   }
 
-  /** How often a response gave up its pages for an older one. */
+  /** How often a response released its pages for an older one. */
   public long preemptions() {
     return preemptions;
   }
 
   /**
-   * Takes a request in, unless too many responses wait already.
+   * Adds a request to the queue, unless the queue is full.
    *
-   * @return whether it was taken
-   * @throws IllegalArgumentException if it could never be served
+   * @return whether the request was added
+   * @throws IllegalArgumentException if no state of the engine could serve the request
    */
   public boolean offer(SamplingRequest request) {
     requireServable(request);
@@ -130,13 +139,15 @@ public final class SamplingEngine implements AutoCloseable {
     LlamaConfig config = current.model().config();
     if (request.longest() > config.maxPositions()) {
       throw new IllegalArgumentException(
-          "a prompt of %d tokens and a response of %d exceed the model's %d positions"
+          ("a prompt of %d tokens and a response of up to %d exceed the model's %d positions;"
+                  + " shorten the prompt or lower maxTokens")
               .formatted(
                   request.prompt().length, request.options().maxTokens(), config.maxPositions()));
     }
     if (settings.pagesFor(request.longest()) > settings.pages()) {
       throw new IllegalArgumentException(
-          "a prompt of %d tokens and a response of %d exceed the KV cache's %d pages of %d"
+          ("a prompt of %d tokens and a response of up to %d exceed the KV cache's %d pages of %d"
+                  + " tokens; give the cache more pages")
               .formatted(
                   request.prompt().length,
                   request.options().maxTokens(),
@@ -145,28 +156,35 @@ public final class SamplingEngine implements AutoCloseable {
     }
     if (request.samples() > settings.maxWaiting()) {
       throw new IllegalArgumentException(
-          "%d responses to one prompt exceed maxWaiting, which is %d"
+          "%d responses to one prompt exceed maxWaiting, which is %d; ask for fewer or raise it"
               .formatted(request.samples(), settings.maxWaiting()));
     }
     for (int token : request.prompt()) {
       if (token < 0 || token >= config.vocabSize()) {
         throw new IllegalArgumentException(
-            "token %d of a prompt is not in the vocabulary of %d"
+            "token id %d of a prompt is not in the vocabulary of %d tokens"
                 .formatted(token, config.vocabSize()));
       }
     }
   }
 
-  /** One response for each seed of each request, in order. */
+  /**
+   * Samples all responses of some requests, and returns when all are finished.
+   *
+   * @return one response for each seed of each request, in order
+   * @throws IllegalStateException if other responses are waiting or running
+   */
   public List<SampledResponse> sampleAll(List<SamplingRequest> requests) {
     if (!isIdle()) {
-      throw new IllegalStateException("the engine has other responses under way");
+      throw new IllegalStateException(
+          "sampleAll: other responses are waiting or running; finish them first");
     }
     IdentityHashMap<SamplingRequest, Integer> first = new IdentityHashMap<>();
     int responses = 0;
     for (SamplingRequest request : requests) {
       if (first.put(request, responses) != null) {
-        throw new IllegalArgumentException("a request occurs twice; give it two seeds instead");
+        throw new IllegalArgumentException(
+            "sampleAll: the same request occurs twice; give one request two seeds instead");
       }
       responses += request.samples();
     }
@@ -183,20 +201,24 @@ public final class SamplingEngine implements AutoCloseable {
     return List.of(done);
   }
 
-  /** Advances what runs by one token, and starts what waits; returns what finished. */
+  /**
+   * Starts waiting responses and advances all running ones by one token; returns the finished ones.
+   */
   public List<SampledResponse> step() {
     start();
-    Map<Policy, Batch> batches = new LinkedHashMap<>();
+    Map<Policy, DecodeBatch> batches = new LinkedHashMap<>();
     plan()
         .forEach(
             (sample, newTokens) ->
-                batches.computeIfAbsent(sample.policy(), _ -> new Batch()).add(sample, newTokens));
+                batches
+                    .computeIfAbsent(sample.policy(), _ -> new DecodeBatch(settings))
+                    .add(sample, newTokens));
     List<SampledResponse> finished = new ArrayList<>();
     batches.forEach((policy, batch) -> run(policy, batch, finished));
     return finished;
   }
 
-  /** Gives places to waiting responses, first come first served, while there are pages. */
+  /** Moves waiting responses to the batch in order of arrival, as long as there are free pages. */
   private void start() {
     if (waiting.isEmpty() || running.size() == settings.maxRunning()) {
       return;
@@ -231,15 +253,15 @@ public final class SamplingEngine implements AutoCloseable {
     }
   }
 
-  /** Pages that a response will take before its next token. */
+  /** Number of free pages that a response needs for its next token. */
   private int missingPages(Sample sample) {
     return Math.max(0, settings.pagesFor(sample.length() + 1) - sample.pages().count());
   }
 
-  /** How many new tokens of which responses the next step computes, oldest first. */
+  /** Number of new tokens to compute for each response in this step, oldest response first. */
   private Map<Sample, Integer> plan() {
     Map<Sample, Integer> plan = new LinkedHashMap<>();
-    // Prompts share what the running responses' single tokens leave.
+    // A running response needs one token. Prompts share the rest of the budget.
     int budget = settings.maxStepTokens();
     for (Sample sample : running) {
       budget -= sample.length() - sample.cached() == 1 ? 1 : 0;
@@ -259,7 +281,11 @@ public final class SamplingEngine implements AutoCloseable {
     return running.isEmpty() ? null : running.first();
   }
 
-  /** Sees to it that a response's next tokens have pages of its own; false if it lost its place. */
+  /**
+   * Provides pages of its own for the next tokens of a response.
+   *
+   * @return false if the response lost its place in the batch instead
+   */
   private boolean reserve(Sample sample, int newTokens) {
     PageList pages = sample.pages();
     int firstWritten = sample.cached() / settings.pageTokens();
@@ -282,7 +308,12 @@ public final class SamplingEngine implements AutoCloseable {
     return true;
   }
 
-  /** Frees pages for a response: those kept for waiting ones, then the newest's; false: its own. */
+  /**
+   * Frees pages for a response. Cached pages of prompts go first, then those of the newest running
+   * response.
+   *
+   * @return false if that was the response itself
+   */
   private boolean reclaim(Sample wanting) {
     for (Sample sample : waiting) {
       if (sample.prompt().drop()) {
@@ -291,7 +322,8 @@ public final class SamplingEngine implements AutoCloseable {
     }
     Sample newest = running.last();
     if (running.size() == 1) {
-      throw new IllegalStateException("one response alone does not fit in the KV cache");
+      throw new IllegalStateException(
+          "one response alone does not fit the KV cache of " + settings.pages() + " pages");
     }
     newest.interrupt();
     running.remove(newest);
@@ -300,72 +332,13 @@ public final class SamplingEngine implements AutoCloseable {
     return !newest.equals(wanting);
   }
 
-  /** The new tokens of one policy's responses, packed. */
-  private static final class Batch {
-    private final List<Sample> samples = new ArrayList<>();
-    private final List<Integer> lengths = new ArrayList<>();
-
-    void add(Sample sample, int newTokens) {
-      samples.add(sample);
-      lengths.add(newTokens);
-    }
-  }
-
-  private void run(Policy policy, Batch batch, List<SampledResponse> finished) {
-    int count = batch.samples.size();
-    Sequences packed =
-        Sequences.ofLengths(batch.lengths.stream().mapToInt(Integer::intValue).toArray());
-    int[] tokens = new int[packed.tokens()];
-    int[] firstPositions = new int[count];
-    int[][] pages = new int[count][];
-    List<Sample> drawing = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      Sample sample = batch.samples.get(i);
-      firstPositions[i] = sample.cached();
-      pages[i] = sample.pages().toArray();
-      sample.copyTokens(sample.cached(), tokens, packed.start(i), packed.length(i));
-      sample.advance(packed.length(i));
-      sample.prompt().progress(sample, settings.pagesFor(sample.request().prompt().length - 1));
-      if (sample.cached() == sample.length()) {
-        drawing.add(sample);
-      }
-    }
-    int[] rows = new int[drawing.size()];
-    int drawn = 0;
-    for (int i = 0; i < count; i++) {
-      if (batch.samples.get(i).cached() == batch.samples.get(i).length()) {
-        rows[drawn++] = packed.start(i) + packed.length(i) - 1;
-      }
-    }
-    LanguageModel.Drawn next =
-        policy
-            .model()
-            .decode(
-                tokens,
-                new CachedSequences(packed, firstPositions, pages),
-                cache,
-                rows,
-                draws(drawing));
-    for (int i = 0; i < rows.length; i++) {
-      Sample sample = drawing.get(i);
-      sample.append(next.tokens()[i], next.logProbs()[i]);
+  private void run(Policy policy, DecodeBatch batch, List<SampledResponse> finished) {
+    for (Sample sample : batch.decode(policy.model(), cache)) {
       if (sample.isFinished()) {
         finished.add(sample.response());
         finish(sample);
       }
     }
-  }
-
-  private static Draws draws(List<Sample> samples) {
-    float[] temperatures = new float[samples.size()];
-    float[] topPs = new float[samples.size()];
-    double[] uniforms = new double[samples.size()];
-    for (int i = 0; i < uniforms.length; i++) {
-      temperatures[i] = samples.get(i).temperature();
-      topPs[i] = samples.get(i).request().options().topP();
-      uniforms[i] = samples.get(i).nextUniform();
-    }
-    return new Draws(temperatures, topPs, uniforms);
   }
 
   private void finish(Sample sample) {

@@ -1,13 +1,14 @@
 package io.millrace.model.sampling;
 
 /**
- * How responses are sampled.
+ * Options for sampling a response.
  *
- * @param maxTokens tokens of a response at most, the stop token included
- * @param temperature divides the logits; 0 takes the likeliest token
- * @param topP samples from the smallest set of tokens that holds this much probability (Holtzman et
- *     al., arXiv 1904.09751, section 3.1); 1 samples from all
- * @param stopTokens a response ends after any of them
+ * @param maxTokens maximum tokens of a response, the stop token included
+ * @param temperature divides the logits; at 0 the token with the highest logit is taken
+ * @param topP probability mass of the nucleus: a token is sampled from the smallest set of the most
+ *     probable tokens that holds this mass (Holtzman et al., arXiv 1904.09751, section 3.1); 1
+ *     keeps all tokens
+ * @param stopTokens token ids; a response ends after any of them
  */
 public record SamplingOptions(int maxTokens, float temperature, float topP, int... stopTokens) {
 

@@ -1,2 +1,2 @@
-/** Sampling of responses: continuous batching over a paged KV cache. */
+/** Sampling of responses, with continuous batching over a paged KV cache. */
 package io.millrace.model.sampling;

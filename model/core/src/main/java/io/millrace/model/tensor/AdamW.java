@@ -1,14 +1,14 @@
 package io.millrace.model.tensor;
 
 /**
- * Settings of AdamW (Loshchilov &amp; Hutter, arXiv 1711.05101, algorithm 2, with PyTorch's
- * decoupled decay {@code θ ← θ − lr·λ·θ}).
+ * Settings of AdamW (Loshchilov &amp; Hutter, arXiv 1711.05101, algorithm 2, with PyTorch's form of
+ * the decay, {@code θ ← θ − lr·λ·θ}). {@link Backend#adamW} gives the formula.
  *
- * @param beta1 decay of the first moment
- * @param beta2 decay of the second moment
- * @param epsilon added outside the square root
- * @param weightDecay λ; norms' weights are not decayed
- * @param maxGradientNorm the global gradient norm is clipped to this
+ * @param beta1 β₁, decay of the first moment
+ * @param beta2 β₂, decay of the second moment
+ * @param epsilon ε, added to the square root of the second moment
+ * @param weightDecay λ for matrices; the gains of norms are not decayed
+ * @param maxGradientNorm gradients with a larger global norm are scaled down to this norm
  */
 public record AdamW(
     double beta1, double beta2, double epsilon, double weightDecay, double maxGradientNorm) {
@@ -27,7 +27,10 @@ public record AdamW(
     }
   }
 
-  /** Llama 2 (arXiv 2307.09288), section 3.2.3: (0.9, 0.95, 1e-5), decay 0.1, norm 1.0. */
+  /**
+   * Settings of Llama 2 (arXiv 2307.09288, section 3.2.3): β (0.9, 0.95), ε 1e-5, decay 0.1, norm
+   * 1.0.
+   */
   public static AdamW llama2() {
     return new AdamW(0.9, 0.95, 1e-5, 0.1, 1.0);
   }

@@ -3,26 +3,29 @@ package io.millrace.model.tensor;
 import java.util.Arrays;
 
 /**
- * Refuses arguments of a {@link Backend}'s kernels that do not fit, before anything is written.
- * Each refusal is an {@link IllegalArgumentException} that names the kernel and the shapes.
+ * Checks the arguments of a {@link Backend}'s kernels, before anything is written. A check that
+ * fails throws an {@link IllegalArgumentException} that names the kernel and the shapes.
  */
 public final class Arguments {
 
   private Arguments() {}
 
-  /** The number of elements of a shape without empty dimensions. */
+  /** Checks that no dimension is below 1; returns the number of elements. */
   public static long requireShape(int... shape) {
     long size = 1;
     for (int dimension : shape) {
       if (dimension < 1) {
-        throw new IllegalArgumentException("cannot allocate shape " + Arrays.toString(shape));
+        throw new IllegalArgumentException(
+            "allocate: shape is "
+                + Arrays.toString(shape)
+                + " but every dimension must be at least 1");
       }
       size *= dimension;
     }
     return size;
   }
 
-  /** The number of elements of a slice that lies in a tensor. */
+  /** Checks that a slice lies in a tensor and is not empty; returns its number of elements. */
   public static long requireSlice(Tensor tensor, long offset, int... shape) {
     long length = 1;
     boolean empty = false;
@@ -32,18 +35,18 @@ public final class Arguments {
     }
     if (empty || offset < 0 || offset + length > tensor.size()) {
       throw new IllegalArgumentException(
-          "slice at %d of shape %s is empty or does not lie in a tensor of shape %s"
+          "slice: shape %2$s at element %1$d is empty or does not lie in a tensor of shape %3$s"
               .formatted(offset, Arrays.toString(shape), Arrays.toString(tensor.shape())));
     }
     return length;
   }
 
-  /** A range of elements to be read or written. */
+  /** Checks that a range of elements lies in a tensor. */
   public static void requireRange(Tensor tensor, long offset, int length) {
     if (offset < 0 || offset + length > tensor.size()) {
       throw new IllegalArgumentException(
-          "elements %d to %d do not lie in a tensor of shape %s"
-              .formatted(offset, offset + length, Arrays.toString(tensor.shape())));
+          "elements [%d, %d) do not lie in a tensor of shape %s, which has %d elements"
+              .formatted(offset, offset + length, Arrays.toString(tensor.shape()), tensor.size()));
     }
   }
 
@@ -90,7 +93,7 @@ public final class Arguments {
   public static void rope(Tensor x, int[] positions, Rope rope) {
     if (x.columns() % rope.headDim() != 0) {
       throw new IllegalArgumentException(
-          "rope: heads of %d do not divide rows of shape %s"
+          "rope: rows of shape %2$s are not a whole number of heads of width %1$d"
               .formatted(rope.headDim(), Arrays.toString(x.shape())));
     }
     requireCount("rope", "positions", positions.length, x.rows(), x);
@@ -104,7 +107,7 @@ public final class Arguments {
     requireCount(kernel, "tokens in sequences", queries.sequences().tokens(), k.rows(), q, k, v);
   }
 
-  /** Of new tokens, all of which ask. */
+  /** Checks attention over a cache, where every new token attends. */
   public static void cachedAttention(
       Tensor q, Tensor k, Tensor v, CachedSequences sequences, int heads, int kvHeads) {
     String kernel = "cachedAttention";
@@ -117,7 +120,8 @@ public final class Arguments {
       String kernel, Tensor q, Tensor k, Tensor v, int heads, int kvHeads) {
     if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || q.columns() % heads != 0) {
       throw new IllegalArgumentException(
-          "%s: %d heads and %d key heads do not divide queries of shape %s"
+          ("%s: %d heads and %d key heads do not fit queries of shape %s;"
+                  + " heads must divide the columns, and key heads must divide heads")
               .formatted(kernel, heads, kvHeads, Arrays.toString(q.shape())));
     }
     require(
@@ -158,14 +162,16 @@ public final class Arguments {
   public static void adamW(Tensor parameters, Tensor gradients, Tensor m, Tensor v, long step) {
     requireSameSize("adamW", parameters, gradients, m, v);
     if (step < 1) {
-      throw new IllegalArgumentException("adamW: steps count from 1, not " + step);
+      throw new IllegalArgumentException(
+          "adamW: step is " + step + " but must be at least 1: the first update is step 1");
     }
   }
 
   public static void kvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim) {
     if (layers < 1 || pages < 1 || pageTokens < 1 || kvHeads < 1 || headDim < 1) {
       throw new IllegalArgumentException(
-          "a KV cache of %d layers, %d pages of %d tokens, %d heads of %d holds nothing"
+          ("kvCache: every size must be at least 1, but there are"
+                  + " %d layers, %d pages of %d tokens and %d heads of width %d")
               .formatted(layers, pages, pageTokens, kvHeads, headDim));
     }
   }
@@ -173,18 +179,19 @@ public final class Arguments {
   public static void requireLayer(int layer, int layers) {
     if (layer < 0 || layer >= layers) {
       throw new IllegalArgumentException(
-          "cachedAttention: no layer %d in a KV cache of %d".formatted(layer, layers));
+          "cachedAttention: layer %d is not in a KV cache with layers 0 to %d"
+              .formatted(layer, layers - 1));
     }
   }
 
-  /** For kernels that go element by element. */
+  /** Checks tensors of a kernel that works element by element. */
   public static void requireSameSize(String kernel, Tensor first, Tensor... others) {
     for (Tensor other : others) {
       require(other.size() == first.size(), kernel, first, other);
     }
   }
 
-  /** For kernels that go row by row. */
+  /** Checks tensors of a kernel that works row by row. */
   public static void requireSameRows(String kernel, Tensor first, Tensor... others) {
     for (Tensor other : others) {
       require(
@@ -192,12 +199,12 @@ public final class Arguments {
     }
   }
 
-  /** A count beside tensors: a number of tokens, heads or values. */
+  /** Checks a count that the shapes of tensors determine, such as a number of tokens or values. */
   public static void requireCount(
       String kernel, String what, long count, long wanted, Tensor... tensors) {
     if (count != wanted) {
       throw new IllegalArgumentException(
-          "%s: %d %s where %d are needed, with shapes %s"
+          "%s: %d %s but %d are needed for shapes %s"
               .formatted(kernel, count, what, wanted, Arrays.toString(tensors)));
     }
   }
@@ -213,7 +220,8 @@ public final class Arguments {
     for (int i = 0; i < indices.length; i++) {
       if (indices[i] < 0 || indices[i] >= bound) {
         throw new IllegalArgumentException(
-            "%s: index %d at %d is not in [0, %d)".formatted(kernel, indices[i], i, bound));
+            "%s: element %d of the indices is %d but must be in [0, %d)"
+                .formatted(kernel, i, indices[i], bound));
       }
     }
   }

@@ -1,127 +1,241 @@
 package io.millrace.model.tensor;
 
 /**
- * The kernels of a Llama, each beside its backward pass: no graph and no autograd.
+ * The kernels of a Llama, on the processor or device that a backend is made for. Each backward pass
+ * stands beside its forward pass; there is no graph and no autograd. A model calls the kernels in
+ * order, and calls their backward passes in reverse order.
  *
- * <p>Shapes are written {@code [rows, columns]}; n is a number of packed tokens. Two rules hold for
- * every kernel: a forward pass overwrites its outputs, a backward pass <b>adds</b> to its gradients
- * (named d…), so that a caller zeroes them once and may accumulate over micro-batches. The two that
- * hand a gradient on to what nothing else reads, {@link #attentionBackward} and {@link
- * #swiGluBackward}, overwrite it, in place of their inputs where a caller so wishes. Sums are
- * accumulated in float32 or better.
+ * <h2>Notation</h2>
  *
- * <p>A backend is used by one thread at a time, or by two through {@link #sideBySide}, and its
- * tensors only with it. Shapes that do not fit are refused with an {@link IllegalArgumentException}
- * that names them, before anything is written. Kernels that go element by element ask only for
- * equal sizes, the others for equal rows and columns. Unless it says so, a kernel's outputs share
- * no memory with its other arguments.
+ * <p>A tensor is float32, dense and row-major. Shapes are written {@code [rows, columns]}:
  *
- * <p>Nothing is empty: {@link #allocate} and {@link Tensor#slice} refuse a dimension below 1,
- * {@link Sequences} a sequence without tokens. A caller with nothing to compute, such as an empty
- * response, makes no call.
+ * <pre>
+ *   n       packed tokens: sequences follow one another without padding ({@link Sequences})
+ *   m       tokens that attend, at most n ({@link Queries})
+ *   h, f    width of the residual stream, and of the feed-forward block
+ *   d       width of an attention head
+ *   x · y   matrix product, or product with a number
+ *   x ∘ y   product element by element; a vector y applies to each row of x
+ *   dx      derivative of the loss by x, of the shape of x
+ * </pre>
  *
- * <p>The same calls on the same values give the same bits.
+ * <h2>Rules of every kernel</h2>
+ *
+ * <ul>
+ *   <li><b>Overwrite or add.</b> A forward pass overwrites its outputs. A backward pass <b>adds</b>
+ *       to its gradients, so a caller zeroes them once and can accumulate over micro-batches. Two
+ *       kernels overwrite their gradients: {@link #attentionBackward} and {@link #swiGluBackward}.
+ *   <li><b>Aliasing.</b> An output shares no memory with any other argument, unless the kernel's
+ *       description allows it.
+ *   <li><b>Shapes.</b> Kernels that work element by element ask for equal sizes. All others ask for
+ *       equal rows and columns.
+ *   <li><b>Errors.</b> Arguments that do not fit cause an {@link IllegalArgumentException}. It
+ *       names the kernel and the shapes, and it is thrown before anything is written.
+ *   <li><b>Empty arguments.</b> There are none: {@link #allocate} and {@link Tensor#slice} refuse a
+ *       dimension below 1, and {@link Sequences} refuses a sequence without tokens. A caller with
+ *       nothing to compute makes no call.
+ *   <li><b>Precision.</b> Sums are accumulated in float32 or better.
+ *   <li><b>Repeatability.</b> The same calls on the same values give the same bits, on the same
+ *       kind of processor and with the same number of threads.
+ *   <li><b>Threads.</b> One thread at a time uses a backend, or two through {@link #sideBySide}. A
+ *       tensor belongs to the backend that allocated it.
+ * </ul>
+ *
+ * <p>The float64 loops of {@code io.millrace.model.contract.Reference} define every kernel in
+ * readable form. {@code BackendContract} in the same package tests a backend against them.
  */
 public interface Backend extends AutoCloseable {
 
-  /** The name it is configured by. */
+  /** The name in the configuration, such as {@code cpu}. */
   String name();
 
-  /** What its kernels are made of on this machine, in words for people. */
+  /** The instructions or libraries that the kernels use on this machine, to be shown to people. */
   default String kernels() {
     return name();
   }
 
-  /** How many threads compute at once in this process. */
+  /** The number of threads that compute at once in this process. */
   default int threads() {
     return Runtime.getRuntime().availableProcessors();
   }
 
   /**
-   * The most bytes that all tensors of this process held together, scratch memory included; 0 where
-   * a backend does not count them.
+   * The peak memory of all tensors of this process, scratch memory included, in bytes. It is 0 for
+   * a backend that does not count.
    */
   default long peakBytes() {
     return 0;
   }
 
   /**
-   * Runs both tasks, at the same time where that is faster: they must not touch each other's
-   * tensors. What they compute is the same either way.
+   * Runs both tasks, at the same time where that is faster. The results are the same either way.
+   * The tasks must not share tensors.
    *
-   * @param longer the one that is expected to take longer, if either is
+   * @param longer the task that is expected to take longer, if either is
    */
   default void sideBySide(Runnable longer, Runnable other) {
     longer.run();
     other.run();
   }
 
-  /** A new tensor of zeros; every dimension is at least 1. */
+  /**
+   * A new tensor of zeros. The caller closes it.
+   *
+   * @param shape sizes of the dimensions, outermost first, each at least 1
+   */
   Tensor allocate(int... shape);
 
+  /** {@code x = 0}. */
   void zero(Tensor x);
 
+  /** {@code target = source}, for tensors of equal size. */
   void copy(Tensor target, Tensor source);
 
-  /** target += x; both may be the same. */
+  /** {@code target += x}, for tensors of equal size. Both may be the same tensor. */
   void add(Tensor target, Tensor x);
 
-  /** The Euclidean norm of all elements, accumulated in double. */
+  /** The Euclidean norm of all elements, {@code √Σx²}, accumulated in float64. */
   double norm(Tensor x);
 
-  /** out [n, o] = x [n, i] · wᵀ, with w [o, i]. */
-  void linear(Tensor out, Tensor x, Tensor w);
-
   /**
-   * The same for sampling, where n is small and changes from step to step: a row of out depends on
-   * its row of x and on w alone, whatever the other rows are and however many: bit for bit, or up
-   * to rounding where a backend says so.
+   * Embedding look-up: {@code out[i] = x[rows[i]]}.
+   *
+   * @param out overwritten, {@code [n, h]}
+   * @param x {@code [vocab, h]}, or any other matrix
+   * @param rows indices into the rows of x, {@code [n]}; an index may occur more than once
    */
-  void linearByRow(Tensor out, Tensor x, Tensor w);
-
-  /** dx [n, i] += dout [n, o] · w; dw [o, i] += doutᵀ · x. */
-  void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w);
-
-  /** out [n, h] = the rows of x [m, h] with the given indices. */
   void gatherRows(Tensor out, Tensor x, int[] rows);
 
-  /** dx [m, h] += dout [n, h], row by row; an index may occur more than once. */
+  /**
+   * Backward pass of {@link #gatherRows}: {@code dx[rows[i]] += dout[i]}.
+   *
+   * @param dx added to, {@code [vocab, h]}
+   * @param rows as in the forward pass, {@code [n]}
+   * @param dout {@code [n, h]}
+   */
   void gatherRowsBackward(Tensor dx, int[] rows, Tensor dout);
 
   /**
-   * out = x / √(mean(x²) + ε) · w, over rows of x [n, h] with w [h] (Zhang &amp; Sennrich, arXiv
-   * 1910.07467, equation 4).
+   * Matrix product: {@code out = x · wᵀ}. There is no bias.
+   *
+   * @param out overwritten, {@code [n, o]}
+   * @param x {@code [n, i]}
+   * @param w {@code [o, i]}
+   */
+  void linear(Tensor out, Tensor x, Tensor w);
+
+  /**
+   * Backward pass of {@link #linear}: {@code dx += dout · w} and {@code dw += doutᵀ · x}.
+   *
+   * @param dx added to, {@code [n, i]}
+   * @param dw added to, {@code [o, i]}
+   * @param dout {@code [n, o]}
+   * @param x as in the forward pass, {@code [n, i]}
+   * @param w as in the forward pass, {@code [o, i]}
+   */
+  void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w);
+
+  /**
+   * RMSNorm (Zhang &amp; Sennrich, arXiv 1910.07467, equation 4), row by row:
+   *
+   * <pre>
+   *   r = 1 / √(mean(x²) + ε)
+   *   out = x · r ∘ w
+   * </pre>
+   *
+   * @param out overwritten, {@code [n, h]}
+   * @param x {@code [n, h]}
+   * @param w the gain, {@code [h]}
+   * @param epsilon ε
    */
   void rmsNorm(Tensor out, Tensor x, Tensor w, float epsilon);
 
-  /** The residual stream's step: x += change [n, h], then out = {@link #rmsNorm} of it. */
+  /**
+   * A step of the residual stream: {@code x += change}, then {@link #rmsNorm} of the sum.
+   *
+   * @param out overwritten, {@code [n, h]}
+   * @param x added to, {@code [n, h]}
+   * @param change {@code [n, h]}
+   * @param w the gain, {@code [h]}
+   * @param epsilon ε
+   */
   default void addRmsNorm(Tensor out, Tensor x, Tensor change, Tensor w, float epsilon) {
     add(x, change);
     rmsNorm(out, x, w, epsilon);
   }
 
+  /**
+   * Backward pass of {@link #rmsNorm}:
+   *
+   * <pre>
+   *   x̂ = x · r,   g = dout ∘ w
+   *   dx += r · (g − x̂ · mean(g ∘ x̂))
+   *   dw += Σ_rows dout ∘ x̂
+   * </pre>
+   *
+   * @param dx added to, {@code [n, h]}
+   * @param dw added to, {@code [h]}
+   * @param dout {@code [n, h]}
+   * @param x as in the forward pass, {@code [n, h]}
+   * @param w as in the forward pass, {@code [h]}
+   * @param epsilon ε
+   */
   void rmsNormBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon);
 
   /**
-   * Rotates the heads of x [n, heads·headDim] in place by position · θ_j, pairs (j, j + headDim/2)
-   * as Hugging Face lays them out (Su et al., arXiv 2104.09864, equation 34), θ being {@link
-   * Rope#inverseFrequencies}. The backward pass is the rotation the other way round: {@code
-   * backward = true} on the gradient.
+   * Rotary position embedding in place (Su et al., arXiv 2104.09864, equation 34), with the two
+   * halves of a head as pairs, as Hugging Face lays them out. For j below d/2:
    *
-   * @param positions of each row in its sequence, {@code [n]}
+   * <pre>
+   *   φ = position · θ_j,   (a, b) = (x[j], x[j + d/2])
+   *   x[j]       = a · cos φ − b · sin φ
+   *   x[j + d/2] = b · cos φ + a · sin φ
+   * </pre>
+   *
+   * <p>The backward pass is the rotation by −φ, applied to the gradient in place.
+   *
+   * @param x overwritten, {@code [n, heads · d]}
+   * @param positions position of each row in its own sequence, {@code [n]}, at least 0
+   * @param rope the head width d and the frequencies θ ({@link Rope#inverseFrequencies})
+   * @param backward whether to rotate by −φ
    */
   void rope(Tensor x, int[] positions, Rope rope, boolean backward);
 
   /**
-   * Causal grouped-query attention within each packed sequence (Ainslie et al., arXiv 2305.13245):
-   * out [m, heads·d] = softmax(q·kᵀ/√d)·v with q [m, heads·d] of the tokens that ask and k, v [n,
-   * kvHeads·d]; query head i reads key head i / (heads / kvHeads).
+   * Causal attention within each packed sequence (Vaswani et al., arXiv 1706.03762, equation 1),
+   * with grouped queries: query head i reads key head {@code i / (heads / kvHeads)} (Ainslie et
+   * al., arXiv 2305.13245, section 2.2). For each head:
+   *
+   * <pre>
+   *   P = softmax(q · kᵀ / √d), over the keys of the sequence up to the query's own position
+   *   out = P · v
+   * </pre>
+   *
+   * @param out overwritten, {@code [m, heads · d]}
+   * @param q {@code [m, heads · d]}
+   * @param k {@code [n, kvHeads · d]}
+   * @param v {@code [n, kvHeads · d]}
+   * @param queries the tokens that attend, m of n
+   * @param heads query heads
+   * @param kvHeads key and value heads, a divisor of heads
    */
   void attention(Tensor out, Tensor q, Tensor k, Tensor v, Queries queries, int heads, int kvHeads);
 
   /**
-   * Overwrites dq, dk and dv, which may be q, k and v, given the loss's derivative by what {@link
-   * #attention} returned.
+   * Backward pass of {@link #attention} (Dao et al., arXiv 2205.14135, appendix B.2). It
+   * <b>overwrites</b> its gradients. For each head:
+   *
+   * <pre>
+   *   dP = dout · vᵀ
+   *   dS = P ∘ (dP − Σ_keys P ∘ dP) / √d
+   *   dq = dS · k
+   *   dk = dSᵀ · q,   dv = Pᵀ · dout, each summed over the query heads that read the key head
+   * </pre>
+   *
+   * @param dq overwritten, {@code [m, heads · d]}; may be q
+   * @param dk overwritten, {@code [n, kvHeads · d]}; may be k
+   * @param dv overwritten, {@code [n, kvHeads · d]}; may be v
+   * @param dout {@code [m, heads · d]}
    */
   void attentionBackward(
       Tensor dq,
@@ -135,26 +249,65 @@ public interface Backend extends AutoCloseable {
       int heads,
       int kvHeads);
 
-  /** out [n, f] = gate · σ(gate) · up (Shazeer, arXiv 2002.05202, equation 6). */
+  /**
+   * SwiGLU (Shazeer, arXiv 2002.05202, equation 6), with σ the logistic function: {@code out = gate
+   * ∘ σ(gate) ∘ up}.
+   *
+   * @param out overwritten, {@code [n, f]}
+   * @param gate {@code [n, f]}
+   * @param up {@code [n, f]}
+   */
   void swiGlu(Tensor out, Tensor gate, Tensor up);
 
   /**
-   * Overwrites dgate and dup, which may be gate and up, given the loss's derivative by what {@link
-   * #swiGlu} returned.
+   * Backward pass of {@link #swiGlu}. It <b>overwrites</b> its gradients. With {@code s = σ(gate)}:
+   *
+   * <pre>
+   *   dup   = dout ∘ gate ∘ s
+   *   dgate = dout ∘ up ∘ s ∘ (1 + gate ∘ (1 − s))
+   * </pre>
+   *
+   * @param dgate overwritten, {@code [n, f]}; may be gate
+   * @param dup overwritten, {@code [n, f]}; may be up
+   * @param dout {@code [n, f]}
    */
   void swiGluBackward(Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up);
 
   /**
-   * The head fused with what is wanted of it. Logits are x [n, h] · headᵀ / temperature, head
-   * [vocab, h]; they are never all kept.
+   * The language-model head, fused with log-probabilities and entropies. For each row i:
    *
-   * @param logProbs out: log p(targets[i]) in nats, {@code [n]}
-   * @param entropies out: the entropy of p in nats, {@code [n]}
+   * <pre>
+   *   z = x[i] · headᵀ / temperature,   p = softmax(z)
+   *   logProbs[i]  = log p(targets[i])
+   *   entropies[i] = H = −Σ_v p(v) · log p(v)
+   * </pre>
+   *
+   * <p>The logits z of all rows never exist at the same time.
+   *
+   * @param logProbs overwritten, in nats, {@code [n]}
+   * @param entropies overwritten, in nats, {@code [n]}
+   * @param x hidden states, {@code [n, h]}
+   * @param head {@code [vocab, h]}
+   * @param targets token ids, {@code [n]}
+   * @param temperature above 0
    */
   void logProbs(
       float[] logProbs, float[] entropies, Tensor x, Tensor head, int[] targets, float temperature);
 
-  /** Backward of {@link #logProbs}, given the loss's derivative by each log-prob and entropy. */
+  /**
+   * Backward pass of {@link #logProbs}. For each row i, with {@code 1{…}} the indicator:
+   *
+   * <pre>
+   *   dz(v) = dLogProbs[i] · (1{v = targets[i]} − p(v)) − dEntropies[i] · p(v) · (log p(v) + H)
+   *   dx[i] += dz · head / temperature
+   *   dhead += dzᵀ · x[i] / temperature
+   * </pre>
+   *
+   * @param dx added to, {@code [n, h]}
+   * @param dhead added to, {@code [vocab, h]}
+   * @param dLogProbs derivative of the loss by each log-probability, {@code [n]}
+   * @param dEntropies derivative of the loss by each entropy, {@code [n]}
+   */
   void logProbsBackward(
       Tensor dx,
       Tensor dhead,
@@ -165,16 +318,42 @@ public interface Backend extends AutoCloseable {
       int[] targets,
       float temperature);
 
-  /** An empty cache for sampling: pages of {@code pageTokens} tokens each, of every layer. */
+  /**
+   * {@link #linear} for sampling, where n is small and changes from step to step. A row of out
+   * depends on its own row of x and on w alone, not on the other rows and not on n. It is the same
+   * bit for bit, or up to rounding where a backend documents that.
+   */
+  void linearByRow(Tensor out, Tensor x, Tensor w);
+
+  /**
+   * A cache of keys and values for sampling (Kwon et al., arXiv 2309.06180, section 4.1). The
+   * content of a page is undefined until tokens are written to it. The caller closes the cache.
+   *
+   * @param layers layers of the model
+   * @param pages pages of the cache; a page holds its tokens' keys and values of every layer
+   * @param pageTokens tokens of a page
+   * @param kvHeads key and value heads of a layer
+   * @param headDim d
+   */
   KvCache kvCache(int layers, int pages, int pageTokens, int kvHeads, int headDim);
 
   /**
-   * Attention of new tokens over their sequence's cached ones: writes k, v [n, kvHeads·d] into the
-   * cache's pages, then out [n, heads·d] attends over all positions up to the token's own. What the
-   * pages held at a new token's position or beyond is forgotten, so that a page serves another
-   * sequence without being cleared.
+   * {@link #attention} of new tokens over the cached tokens of their sequence and over each other.
+   * It writes k and v to the cache first. Then each new token attends to all positions up to its
+   * own.
    *
-   * <p>Sequences may share pages that none of them writes to in this call.
+   * <p>Whatever a page held at or after a sequence's first new position is forgotten. A page can
+   * therefore serve another sequence without being cleared.
+   *
+   * @param out overwritten, {@code [n, heads · d]}
+   * @param q of the new tokens, {@code [n, heads · d]}
+   * @param k of the new tokens, {@code [n, kvHeads · d]}
+   * @param v of the new tokens, {@code [n, kvHeads · d]}
+   * @param cache read and written; kvHeads and d are its own
+   * @param layer the layer of the cache, from 0
+   * @param sequences the new tokens and their pages; sequences may share a page only if none of
+   *     them writes to it in this call
+   * @param heads query heads
    */
   void cachedAttention(
       Tensor out,
@@ -187,20 +366,38 @@ public interface Backend extends AutoCloseable {
       int heads);
 
   /**
-   * Draws one token from softmax(logits / temperature) of every row of logits [n, vocab].
+   * Draws one token from each row of logits, from {@code softmax(logits / temperature)} restricted
+   * to the nucleus that {@link Draws} describes. A row's token depends on that row alone.
    *
-   * @param tokens out: the token drawn, {@code [n]}
-   * @param logProbs out: its log-prob in nats under the whole distribution at the sampling
-   *     temperature (at 1 where that is 0), {@code [n]}
+   * @param tokens overwritten with the drawn token ids, {@code [n]}
+   * @param logProbs overwritten with the log-probability of each drawn token, in nats, {@code [n]}.
+   *     It is taken under the whole distribution at the sampling temperature, and at temperature 1
+   *     where the sampling temperature is 0
+   * @param logits {@code [n, vocab]}
+   * @param draws temperature, top-p and uniform number of each row
    */
   void sample(int[] tokens, float[] logProbs, Tensor logits, Draws draws);
 
   /**
-   * One AdamW update in place, with bias correction as PyTorch's.
+   * One AdamW update in place (Loshchilov &amp; Hutter, arXiv 1711.05101, algorithm 2), with weight
+   * decay and bias correction as in PyTorch's {@code torch.optim.AdamW}:
    *
-   * @param step number of this update, from 1
-   * @param gradientScale multiplies the gradients first (global-norm clipping)
+   * <pre>
+   *   g = gradientScale · gradients
+   *   m = β₁ · m + (1 − β₁) · g,    m̂ = m / (1 − β₁^step)
+   *   v = β₂ · v + (1 − β₂) · g²,   v̂ = v / (1 − β₂^step)
+   *   parameters = parameters · (1 − learningRate · weightDecay) − learningRate · m̂ / (√v̂ + ε)
+   * </pre>
+   *
+   * @param parameters updated; all four tensors have the same size
+   * @param gradients read only
+   * @param firstMoment m, updated
+   * @param secondMoment v, updated
+   * @param settings β₁, β₂ and ε; its weight decay and clipping norm are not read
    * @param weightDecay λ for these parameters
+   * @param learningRate of this update
+   * @param gradientScale factor for global-norm clipping; 1 for none
+   * @param step number of this update, from 1
    */
   void adamW(
       Tensor parameters,
@@ -213,6 +410,7 @@ public interface Backend extends AutoCloseable {
       double gradientScale,
       long step);
 
+  /** Frees the scratch memory. Tensors and caches are closed by their owners. */
   @Override
   void close();
 }

@@ -1,20 +1,20 @@
 package io.millrace.model.tensor;
 
 /**
- * Opens backends of one kind. {@link Backends} finds the factories of the class path with {@link
+ * Opens backends. {@link Backends} finds the factories on the class path with {@link
  * java.util.ServiceLoader}.
  */
 public interface BackendFactory {
 
-  /** The name in {@code compute.backend}, in lower case. */
+  /** The value of {@code compute.backend} that selects this factory, in lower case. */
   String name();
 
-  /** A new backend, for one thread at a time. */
+  /** A new backend, for one thread at a time. The caller closes it. */
   Backend open();
 
   /**
-   * Sets how many threads compute at once in this process. It has an effect only before the first
-   * backend is opened, and only on a backend with threads of its own.
+   * Sets the number of threads that compute at once in this process. Only a backend with its own
+   * threads heeds it, and only before the first backend is opened.
    *
    * @param threads at least 1
    */

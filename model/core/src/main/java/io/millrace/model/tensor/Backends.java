@@ -4,10 +4,10 @@ import java.util.ServiceLoader;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
-/** The backends of the class path, by name. */
+/** The backends on the class path, by name. */
 public final class Backends {
 
-  /** The backend that a job uses unless its configuration names another. */
+  /** Name of the backend that a job uses unless its configuration names another. */
   public static final String DEFAULT = "cpu";
 
   private static final SortedMap<String, BackendFactory> FACTORIES = find();
@@ -21,7 +21,7 @@ public final class Backends {
       BackendFactory other = found.put(factory.name(), factory);
       if (other != null) {
         throw new IllegalStateException(
-            "two backends have the name %s: %s and %s"
+            "two backends on the class path have the name %s: %s and %s; remove one of them"
                 .formatted(factory.name(), other.getClass(), factory.getClass()));
       }
     }
@@ -36,7 +36,7 @@ public final class Backends {
   /**
    * The factory of a backend.
    *
-   * @throws IllegalArgumentException if the class path has no backend of this name
+   * @throws IllegalArgumentException if no backend on the class path has this name
    */
   public static BackendFactory named(String name) {
     BackendFactory factory = FACTORIES.get(name);
@@ -47,7 +47,7 @@ public final class Backends {
     return factory;
   }
 
-  /** A new backend of the default kind, for one thread at a time. */
+  /** A new {@link #DEFAULT} backend, for one thread at a time. */
   public static Backend openDefault() {
     return named(DEFAULT).open();
   }

@@ -3,34 +3,36 @@ package io.millrace.model.tensor;
 import java.util.Arrays;
 
 /**
- * New tokens of sequences whose earlier tokens a {@link KvCache} holds.
+ * New tokens of sequences whose earlier tokens are in a {@link KvCache}.
  *
- * @param tokens how the new tokens lie packed, n of them
+ * @param tokens the new tokens, n of them, packed
  * @param firstPositions position of each sequence's first new token, {@code [sequences]}
- * @param pages for each sequence its pages in order, new tokens' included: position p of sequence i
- *     is kept in page {@code pages[i][p / pageTokens]}, at {@code p % pageTokens}
+ * @param pages pages of each sequence in order, those for its new tokens included: page {@code
+ *     pages[i][p / pageTokens]} holds position p of sequence i, at offset {@code p % pageTokens}
  */
 public record CachedSequences(Sequences tokens, int[] firstPositions, int[][] pages) {
 
   public CachedSequences {
     if (firstPositions.length != tokens.count() || pages.length != tokens.count()) {
       throw new IllegalArgumentException(
-          "%d first positions and %d page lists for %d sequences"
+          "cached sequences: %d first positions and %d page lists for %d sequences; give one of each"
               .formatted(firstPositions.length, pages.length, tokens.count()));
     }
     for (int i = 0; i < firstPositions.length; i++) {
       if (firstPositions[i] < 0) {
         throw new IllegalArgumentException(
-            "sequence %d begins at position %d".formatted(i, firstPositions[i]));
+            "cached sequences: first position of sequence %d must be at least 0, not %d"
+                .formatted(i, firstPositions[i]));
       }
     }
   }
 
+  /** Number of sequences. */
   public int count() {
     return tokens.count();
   }
 
-  /** Tokens of a sequence, earlier ones and new ones. */
+  /** Length of a sequence in tokens, cached and new. */
   public int length(int sequence) {
     return firstPositions[sequence] + tokens.length(sequence);
   }
@@ -47,18 +49,20 @@ public record CachedSequences(Sequences tokens, int[] firstPositions, int[][] pa
   }
 
   /**
-   * Refuses pages that a cache does not have, sequences that their pages do not hold, and a page
-   * that new tokens would go to while another sequence reads or writes it.
+   * Checks the page lists against a cache.
+   *
+   * @throws IllegalArgumentException if the cache does not have a page, if a sequence has too few
+   *     pages, or if a page takes new tokens while another sequence uses it
    */
   public void requireFit(KvCache cache) {
-    // By page: 1 + the sequence that uses it; only written pages must not be shared.
+    // The sequence that uses each page, plus 1. Only pages that are not written may be shared.
     int[] user = new int[cache.pages()];
     boolean[] written = new boolean[cache.pages()];
     for (int i = 0; i < count(); i++) {
       int used = (length(i) + cache.pageTokens() - 1) / cache.pageTokens();
       if (pages[i].length < used) {
         throw new IllegalArgumentException(
-            "cachedAttention: sequence %d has %d tokens, its %d pages of %d hold fewer"
+            "cachedAttention: sequence %d has %d tokens, more than its %d pages of %d tokens hold"
                 .formatted(i, length(i), pages[i].length, cache.pageTokens()));
       }
       int firstWritten = firstPositions[i] / cache.pageTokens();
@@ -66,13 +70,14 @@ public record CachedSequences(Sequences tokens, int[] firstPositions, int[][] pa
         int page = pages[i][p];
         if (page < 0 || page >= user.length) {
           throw new IllegalArgumentException(
-              "cachedAttention: pages %s of sequence %d are not all in a KV cache of %d"
+              "cachedAttention: pages %s of sequence %d are not all below %d, the pages of the cache"
                   .formatted(Arrays.toString(pages[i]), i, user.length));
         }
         boolean writes = p >= firstWritten;
         if (user[page] != 0 && (writes || written[page])) {
           throw new IllegalArgumentException(
-              "cachedAttention: page %d takes new tokens and is used twice, by sequences %d and %d"
+              ("cachedAttention: sequences %2$d and %3$d share page %1$d, which takes new tokens;"
+                      + " copy the page first")
                   .formatted(page, user[page] - 1, i));
         }
         user[page] = i + 1;

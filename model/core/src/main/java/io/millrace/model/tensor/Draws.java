@@ -1,22 +1,22 @@
 package io.millrace.model.tensor;
 
 /**
- * How a token is drawn from each of n rows of logits.
+ * Settings for drawing one token from each of n rows of logits.
  *
- * @param temperatures divides a row's logits; 0 takes the likeliest token, the lowest of equals,
- *     {@code [n]}
- * @param topPs draws from the smallest set of likeliest tokens that holds this much probability
- *     (Holtzman et al., arXiv 1904.09751, section 3.1), equals by index; 1 draws from all, {@code
- *     [n]}
- * @param uniforms where in [0, 1) of the kept tokens' cumulative probability, in order of index,
- *     the drawn token lies, {@code [n]}
+ * @param temperatures divides the logits of each row, {@code [n]}. At 0 the token with the highest
+ *     logit is taken, and the lowest id among equals
+ * @param topPs probability mass of the nucleus, {@code [n]}: a token is drawn from the smallest set
+ *     of the most probable tokens that holds this mass (Holtzman et al., arXiv 1904.09751, section
+ *     3.1). Among equals the lower ids are kept; 1 keeps all tokens
+ * @param uniforms a number in [0, 1) for each row, {@code [n]}. The drawn token is the one whose
+ *     interval of the nucleus' cumulative distribution, in order of token id, contains the number
  */
 public record Draws(float[] temperatures, float[] topPs, double[] uniforms) {
 
   public Draws {
     if (temperatures.length != topPs.length || topPs.length != uniforms.length) {
       throw new IllegalArgumentException(
-          "%d temperatures, %d top-p and %d uniform numbers are not of the same rows"
+          "draws: %d temperatures, %d top-p and %d uniform numbers; give one of each for every row"
               .formatted(temperatures.length, topPs.length, uniforms.length));
     }
     for (int i = 0; i < uniforms.length; i++) {
@@ -33,6 +33,7 @@ public record Draws(float[] temperatures, float[] topPs, double[] uniforms) {
     }
   }
 
+  /** Number of rows, n. */
   public int count() {
     return uniforms.length;
   }

@@ -4,24 +4,29 @@ import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
- * Which tokens of packed sequences ask in an attention: all of them, or, in a model's last layer,
- * those alone whose hidden states are read.
+ * The tokens of packed sequences that attend, m of n. All tokens attend in most layers. In a
+ * model's last layer only those attend whose hidden states are read.
  *
- * @param sequences of n tokens, which are asked
- * @param rows the packed rows that ask, ascending, {@code [m]}; query i is of token rows[i]
- * @param positions of every query in its own sequence, {@code [m]}
- * @param offsets the queries of sequence i are {@code [offsets[i], offsets[i + 1])}; it may have
- *     none
+ * @param sequences the n tokens, which serve as keys and values
+ * @param rows packed rows of the tokens that attend, ascending, {@code [m]}: query i belongs to row
+ *     rows[i]
+ * @param positions position of every query in its own sequence, {@code [m]}
+ * @param offsets sequence i has the queries {@code [offsets[i], offsets[i + 1])}, possibly none
  */
 public record Queries(Sequences sequences, int[] rows, int[] positions, int[] offsets) {
 
-  /** Every token asks: row i of the queries is row i of the keys. */
+  /** Every token attends: row i of the queries belongs to row i of the keys. */
   public static Queries all(Sequences sequences) {
     int[] rows = IntStream.range(0, sequences.tokens()).toArray();
     return new Queries(sequences, rows, sequences.positions(), sequences.offsets());
   }
 
-  /** Some tokens ask. */
+  /**
+   * Some tokens attend.
+   *
+   * @param rows packed rows of the tokens that attend, ascending
+   * @throws IllegalArgumentException if the rows do not ascend or lie outside the sequences
+   */
   public static Queries of(Sequences sequences, int[] rows) {
     int[] positions = new int[rows.length];
     int[] offsets = new int[sequences.count() + 1];
@@ -30,8 +35,8 @@ public record Queries(Sequences sequences, int[] rows, int[] positions, int[] of
       int before = i == 0 ? -1 : rows[i - 1];
       if (rows[i] <= before || rows[i] >= sequences.tokens()) {
         throw new IllegalArgumentException(
-            "rows that ask must ascend within %d tokens, but row %d follows %d"
-                .formatted(sequences.tokens(), rows[i], before));
+            "queries: rows must ascend within %d tokens, but rows[%d] is %d after %d"
+                .formatted(sequences.tokens(), i, rows[i], before));
       }
       while (rows[i] >= sequences.offsets()[sequence + 1]) {
         offsets[++sequence] = i;
@@ -44,7 +49,10 @@ public record Queries(Sequences sequences, int[] rows, int[] positions, int[] of
     return new Queries(sequences, rows, positions, offsets);
   }
 
-  /** The rows that a query sees, ascending: of each sequence those up to its last query's. */
+  /**
+   * The rows that at least one query attends to, ascending: those of each sequence up to its last
+   * query.
+   */
   public int[] seen() {
     IntStream.Builder seen = IntStream.builder();
     for (int sequence = 0; sequence < sequences.count(); sequence++) {
@@ -57,7 +65,7 @@ public record Queries(Sequences sequences, int[] rows, int[] positions, int[] of
     return seen.build().toArray();
   }
 
-  /** The same queries where the rows {@link #seen} are all there are; at least one query. */
+  /** The same queries over the rows {@link #seen} alone. There must be at least one query. */
   public Queries ofSeen() {
     int[] lengths =
         IntStream.range(0, sequences.count())
@@ -69,22 +77,22 @@ public record Queries(Sequences sequences, int[] rows, int[] positions, int[] of
     return of(Sequences.ofLengths(lengths), moved);
   }
 
-  /** How many ask, m. */
+  /** Number of queries, m. */
   public int count() {
     return rows.length;
   }
 
-  /** Whether every token asks. */
+  /** Whether every token attends. */
   public boolean areAll() {
     return rows.length == sequences.tokens();
   }
 
-  /** A sequence's first query. */
+  /** Index of a sequence's first query. */
   public int start(int sequence) {
     return offsets[sequence];
   }
 
-  /** How many queries a sequence has. */
+  /** Number of queries of a sequence. */
   public int count(int sequence) {
     return offsets[sequence + 1] - offsets[sequence];
   }

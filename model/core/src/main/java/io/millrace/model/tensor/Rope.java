@@ -1,35 +1,40 @@
 package io.millrace.model.tensor;
 
 /**
- * Rotary position embeddings (Su et al., arXiv 2104.09864): at position p, the pair (j, j +
- * headDim/2) of a head is turned by p · θ_j radians, with θ_j = theta^(−2j/headDim) before scaling
- * (equation 15, counted from 0).
+ * Rotary position embedding (Su et al., arXiv 2104.09864). At position p it rotates the pair (j, j
+ * + headDim/2) of a head by p · θ_j radians. Before scaling, θ_j = theta^(−2j/headDim) for j from 0
+ * (equation 15, which counts from 1).
  *
  * @param headDim width of a head, even
  * @param theta base of the frequencies, above 0 ({@code rope_theta})
- * @param scaling how the frequencies are changed ({@code rope_scaling})
+ * @param scaling change of the frequencies ({@code rope_scaling})
  */
 public record Rope(int headDim, double theta, RopeScaling scaling) {
 
   public Rope {
     if (headDim < 2 || headDim % 2 != 0) {
       throw new IllegalArgumentException(
-          "headDim is " + headDim + " but must be even and above 0: rotary positions turn pairs");
+          "headDim is "
+              + headDim
+              + " but must be even and above 0: rotary embedding rotates pairs");
     }
     if (!(theta > 0 && Double.isFinite(theta))) {
       throw new IllegalArgumentException("theta is " + theta + " but must be above 0, finite");
     }
     if (scaling == null) {
-      throw new IllegalArgumentException("scaling is missing; RopeScaling.NONE stands for none");
+      throw new IllegalArgumentException("scaling is null; use RopeScaling.NONE for none");
     }
   }
 
-  /** Without scaling. */
+  /** A rotary embedding without scaling. */
   public Rope(int headDim, double theta) {
     this(headDim, theta, RopeScaling.NONE);
   }
 
-  /** θ_j with the scaling applied, in radians a position, {@code [headDim / 2]}; a new array. */
+  /**
+   * The frequencies θ_j with the scaling applied, in radians per position, {@code [headDim / 2]}; a
+   * new array.
+   */
   public double[] inverseFrequencies() {
     double[] frequencies = new double[headDim / 2];
     for (int j = 0; j < frequencies.length; j++) {

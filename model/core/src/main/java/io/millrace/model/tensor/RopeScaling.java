@@ -1,22 +1,22 @@
 package io.millrace.model.tensor;
 
 /**
- * How rotary frequencies are changed to reach further than a model was first trained for. The forms
- * and their names are Hugging Face's ({@code rope_scaling.rope_type} in {@code config.json}).
+ * A change of the rotary frequencies that lets a model reach further than its first training. The
+ * types and their names are Hugging Face's ({@code rope_scaling.rope_type} in {@code config.json}).
  */
 public sealed interface RopeScaling {
 
-  /** Frequencies as they are. */
+  /** No scaling. */
   RopeScaling NONE = new None();
 
   /**
-   * The frequency to turn by in place of {@code frequency}.
+   * The scaled frequency.
    *
-   * @param frequency θ_j, in radians a position
+   * @param frequency θ_j, in radians per position
    */
   double scaled(double frequency);
 
-  /** Type {@code default}: no scaling. */
+  /** Type {@code default}: the frequencies stay unchanged. */
   record None() implements RopeScaling {
     @Override
     public double scaled(double frequency) {
@@ -43,8 +43,8 @@ public sealed interface RopeScaling {
 
   /**
    * Type {@code llama3}, as in Llama 3.1 (arXiv 2407.21783; {@code apply_scaling} of Meta's
-   * release). With r = originalMaxPositions · θ / 2π, the turns that a frequency makes over the
-   * first training's length:
+   * release). Let r = originalMaxPositions · θ / 2π, the number of turns that a frequency makes
+   * over the length of the first training:
    *
    * <pre>
    *   r &lt; lowFrequencyFactor    θ / factor
@@ -54,9 +54,11 @@ public sealed interface RopeScaling {
    * </pre>
    *
    * @param factor at least 1 ({@code factor})
-   * @param lowFrequencyFactor turns below which a frequency is divided ({@code low_freq_factor})
-   * @param highFrequencyFactor turns above which it is kept ({@code high_freq_factor})
-   * @param originalMaxPositions the first training's length in tokens ({@code
+   * @param lowFrequencyFactor number of turns below which a frequency is divided ({@code
+   *     low_freq_factor})
+   * @param highFrequencyFactor number of turns above which a frequency is kept ({@code
+   *     high_freq_factor})
+   * @param originalMaxPositions length of the first training in tokens ({@code
    *     original_max_position_embeddings})
    */
   record Llama3(

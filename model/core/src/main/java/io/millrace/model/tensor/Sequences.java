@@ -1,26 +1,32 @@
 package io.millrace.model.tensor;
 
+import java.util.Arrays;
 import java.util.List;
 
 /**
- * How sequences lie packed, one after another and never padded, in the rows of an activation.
+ * Packed sequences: their tokens are consecutive rows of an activation, without padding.
  *
- * @param offsets cumulative lengths: sequence i holds the rows {@code [offsets[i], offsets[i + 1])}
+ * @param offsets cumulative lengths, {@code [count + 1]}: sequence i has the rows {@code
+ *     [offsets[i], offsets[i + 1])}
  */
 public record Sequences(int[] offsets) {
 
   public Sequences {
     if (offsets.length < 2 || offsets[0] != 0) {
-      throw new IllegalArgumentException("packed sequences need offsets 0, …, tokens");
+      throw new IllegalArgumentException(
+          "packed sequences need at least two offsets, from 0 to the number of tokens, not "
+              + Arrays.toString(offsets));
     }
     for (int i = 1; i < offsets.length; i++) {
       if (offsets[i] <= offsets[i - 1]) {
         throw new IllegalArgumentException(
-            "sequence " + (i - 1) + " is empty: offsets " + offsets[i - 1] + ", " + offsets[i]);
+            "packed sequences: sequence %d has no tokens (offsets %d, %d); leave it out"
+                .formatted(i - 1, offsets[i - 1], offsets[i]));
       }
     }
   }
 
+  /** Packs sequences of the given lengths in tokens, each at least 1. */
   public static Sequences ofLengths(int... lengths) {
     int[] offsets = new int[lengths.length + 1];
     for (int i = 0; i < lengths.length; i++) {
@@ -29,11 +35,12 @@ public record Sequences(int[] offsets) {
     return new Sequences(offsets);
   }
 
+  /** Packs the given sequences of tokens. */
   public static Sequences of(List<int[]> sequences) {
     return ofLengths(sequences.stream().mapToInt(sequence -> sequence.length).toArray());
   }
 
-  /** The tokens of all sequences, one after another. */
+  /** The tokens of all sequences, packed, {@code [tokens]}. */
   public static int[] concatenate(List<int[]> sequences) {
     int[] tokens = new int[sequences.stream().mapToInt(sequence -> sequence.length).sum()];
     int at = 0;
@@ -44,22 +51,27 @@ public record Sequences(int[] offsets) {
     return tokens;
   }
 
+  /** Number of sequences. */
   public int count() {
     return offsets.length - 1;
   }
 
+  /** Number of tokens of all sequences. */
   public int tokens() {
     return offsets[offsets.length - 1];
   }
 
+  /** Row of the first token of a sequence. */
   public int start(int sequence) {
     return offsets[sequence];
   }
 
+  /** Length of a sequence in tokens. */
   public int length(int sequence) {
     return offsets[sequence + 1] - offsets[sequence];
   }
 
+  /** Length of the longest sequence in tokens. */
   public int maxLength() {
     int max = 0;
     for (int i = 0; i < count(); i++) {

@@ -1,18 +1,18 @@
 package io.millrace.model.tensor;
 
 /**
- * A handle on float32 memory that a {@link Backend} owns, dense and row-major.
+ * A block of float32 memory that a {@link Backend} owns, dense and row-major.
  *
- * <p>The host reads and writes it only by explicit copies, so that a device with a memory of its
- * own fits the same contract. A slice shares the memory of the tensor it was cut from; closing the
- * owner ends its slices.
+ * <p>The host reads and writes it only by explicit copies, so a device with its own memory can
+ * implement the same contract. A slice shares the memory of the tensor it was cut from. Closing the
+ * owner invalidates its slices; closing a slice does nothing.
  */
 public interface Tensor extends AutoCloseable {
 
-  /** Sizes of the dimensions, outermost first. */
+  /** Sizes of the dimensions, outermost first; a copy. */
   int[] shape();
 
-  /** Number of elements. */
+  /** Number of elements: the product of the shape. */
   default long size() {
     long size = 1;
     for (int dimension : shape()) {
@@ -21,46 +21,67 @@ public interface Tensor extends AutoCloseable {
     return size;
   }
 
-  /** The last dimension. */
+  /** Size of the last dimension. */
   default int columns() {
     int[] shape = shape();
     return shape[shape.length - 1];
   }
 
-  /** All dimensions but the last, multiplied. */
+  /** Product of all dimensions but the last; 1 for a vector. */
   default int rows() {
     return columns() == 0 ? 0 : Math.toIntExact(size() / columns());
   }
 
   /**
-   * The elements from {@code offset} on, as a tensor of the given shape over the same memory; every
-   * dimension is at least 1.
+   * A tensor of the given shape over the same memory, from element {@code offset} on.
+   *
+   * @param offset in elements, from 0
+   * @param shape sizes of the dimensions, each at least 1
+   * @throws IllegalArgumentException if the slice is empty or does not lie in this tensor
    */
   Tensor slice(long offset, int... shape);
 
-  /** The first rows of a matrix, over the same memory. */
+  /** The first rows of a matrix, {@code [rows, columns]}, over the same memory. */
   default Tensor firstRows(int rows) {
     return rows == rows() ? this : slice(0, rows, columns());
   }
 
-  /** Copies {@code length} elements from {@code offset} on into {@code target}. */
+  /**
+   * Copies elements {@code offset} to {@code offset + length - 1} into {@code target}.
+   *
+   * @throws IllegalArgumentException if the elements do not lie in this tensor
+   * @throws IndexOutOfBoundsException if they do not fit into {@code target}
+   */
   void read(long offset, float[] target, int targetOffset, int length);
 
-  /** Copies {@code length} elements of {@code source} to {@code offset} and following. */
+  /**
+   * Overwrites elements {@code offset} to {@code offset + length - 1} from {@code source}.
+   *
+   * @throws IllegalArgumentException if the elements do not lie in this tensor
+   * @throws IndexOutOfBoundsException if {@code source} does not hold as many
+   */
   void write(long offset, float[] source, int sourceOffset, int length);
 
-  /** All elements, in a new array. */
+  /** A copy of all elements. */
   default float[] toFloats() {
     float[] values = new float[Math.toIntExact(size())];
     read(0, values, 0, values.length);
     return values;
   }
 
-  /** Overwrites all elements. */
+  /**
+   * Overwrites all elements.
+   *
+   * @throws IllegalArgumentException unless there is one value for each element
+   */
   default void write(float... values) {
     if (values.length != size()) {
       throw new IllegalArgumentException(
-          "cannot write " + values.length + " values to a tensor of " + size());
+          "write: "
+              + values.length
+              + " values for a tensor of "
+              + size()
+              + " elements; give one value for each element");
     }
     write(0, values, 0, values.length);
   }

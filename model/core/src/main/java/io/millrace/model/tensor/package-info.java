@@ -1,2 +1,6 @@
-/** Tensors, and the contract of a backend: the kernels of a Llama with their backward passes. */
+/**
+ * Tensors, and the contract of a compute backend. Start with {@link
+ * io.millrace.model.tensor.Backend}: every kernel of a Llama with its formula and its backward
+ * pass.
+ */
 package io.millrace.model.tensor;

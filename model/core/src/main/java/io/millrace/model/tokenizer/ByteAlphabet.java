@@ -4,9 +4,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * The printable character that stands for each byte in a byte-level vocabulary (Radford et al.,
- * 2019, "Language Models are Unsupervised Multitask Learners", section 2.2, in the form of GPT-2's
- * files): printable Latin-1 stands for itself, and the other bytes, in order, for U+0100 and on.
+ * The printable characters that stand for bytes in a byte-level vocabulary, as in GPT-2's files
+ * (Radford et al., 2019, "Language Models are Unsupervised Multitask Learners", section 2.2). A
+ * byte that is printable in Latin-1 stands for itself. The other bytes, in order, have the
+ * characters from U+0100 on.
  */
 public final class ByteAlphabet {
   private static final char[] CHARACTERS = new char[256];
@@ -24,7 +25,7 @@ public final class ByteAlphabet {
 
   private ByteAlphabet() {}
 
-  /** The character that stands for a byte, 0 to 255. */
+  /** The character for a byte, 0 to 255. */
   static char character(int b) {
     return CHARACTERS[b];
   }
@@ -39,7 +40,7 @@ public final class ByteAlphabet {
     return SORTED.clone();
   }
 
-  /** The text's UTF-8 bytes in this alphabet, one character a byte. */
+  /** The UTF-8 bytes of a text in this alphabet, one character per byte. */
   public static String spell(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     char[] characters = new char[bytes.length];

@@ -9,9 +9,9 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 
-/** JSON of tokenizer files, read strictly: these may come from anywhere. */
+/** Reads the JSON of tokenizer files. It is strict, because the files can come from anywhere. */
 public final class Json {
-  /** A key given twice would let two readers see two different vocabularies. */
+  /** Refuses duplicate keys: two readers could take different vocabularies from such a file. */
   public static final JsonMapper MAPPER =
       JsonMapper.builder(
               JsonFactory.builder()
@@ -24,6 +24,12 @@ public final class Json {
 
   private Json() {}
 
+  /**
+   * Parses a JSON object.
+   *
+   * @param where the file, for error messages
+   * @throws TokenizerException if the bytes are not a JSON object
+   */
   static ObjectNode object(String where, byte[] bytes) {
     JsonNode node;
     try {

@@ -10,12 +10,12 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 
 /**
- * Hugging Face's tokenizers library behind a lock that keeps it from being used after it is freed;
- * encoding and decoding by many threads at once is its own strength.
+ * A tokenizer of Hugging Face's native library. Several threads may encode and decode at once. A
+ * lock prevents use after the native memory is freed.
  */
 final class NativeTokenizer implements AutoCloseable {
   static {
-    // The library would report its use to its makers, and fetch a build for the GPU it finds.
+    // Otherwise the library would report its use to its makers and download a build for the GPU.
     setUnlessSet("ai.djl.offline", "true");
     setUnlessSet("OPT_OUT_TRACKING", "true");
     setUnlessSet("RUST_FLAVOR", "cpu");
@@ -33,7 +33,11 @@ final class NativeTokenizer implements AutoCloseable {
   private boolean closed;
 
   /**
-   * @param where the file that the JSON comes from, for messages
+   * Loads a tokenizer.
+   *
+   * @param where the file that the JSON comes from, for error messages
+   * @param json a {@code tokenizer.json}
+   * @throws TokenizerException if the library cannot load it
    */
   NativeTokenizer(String where, String json) {
     try {

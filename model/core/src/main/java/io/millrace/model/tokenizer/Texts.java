@@ -1,12 +1,13 @@
 package io.millrace.model.tokenizer;
 
-/** Unicode details of Java strings. */
+/** Unicode helpers for Java strings. */
 public final class Texts {
   private Texts() {}
 
   /**
-   * The text with every lone surrogate replaced by U+FFFD. Such halves are not Unicode characters:
-   * UTF-8 cannot hold them, and the native library would garble the text around them.
+   * The text with every unpaired surrogate replaced by U+FFFD. An unpaired surrogate is not a
+   * Unicode character. UTF-8 cannot encode it, and the native library would garble the text around
+   * it.
    */
   public static String wellFormed(String text) {
     int length = text.length();
@@ -26,14 +27,14 @@ public final class Texts {
     return mended.toString();
   }
 
-  /** A code point in the surrogate range is one without its other half. */
+  /** Whether a code point is an unpaired surrogate. */
   private static boolean isSurrogate(int codePoint) {
     return codePoint >= Character.MIN_SURROGATE && codePoint <= Character.MAX_SURROGATE;
   }
 
   /**
-   * Python's {@code str.strip()}, which published chat templates call: it knows other white space
-   * than {@link String#strip()}.
+   * Python's {@code str.strip()}, which published chat templates call. Its set of white space
+   * differs from that of {@link String#strip()}.
    */
   public static String pythonStrip(String text) {
     int start = 0;
@@ -47,7 +48,7 @@ public final class Texts {
     return text.substring(start, end);
   }
 
-  /** {@code str.isspace} of Python; every such character lies in the basic plane. */
+  /** Python's {@code str.isspace}. All its characters are in the Basic Multilingual Plane. */
   private static boolean isPythonSpace(char c) {
     return (c >= 0x09 && c <= 0x0D)
         || (c >= 0x1C && c <= 0x1F)

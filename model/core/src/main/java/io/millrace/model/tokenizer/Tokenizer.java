@@ -9,20 +9,23 @@ import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 
 /**
- * Text to tokens and back, by a byte-pair encoding in Hugging Face's format.
+ * Converts text to tokens and back, with a byte-pair encoding in Hugging Face's format.
  *
- * <p>Text never becomes a special token: {@code "</s>"} typed by a user is five ordinary
- * characters. Special tokens come in by their ids alone, see {@link #bos()} and its neighbours.
+ * <p>Text never becomes a special token: {@code "</s>"} typed by a user is encoded as ordinary
+ * characters. Special tokens are available only by their ids, such as {@link #bos()}.
  *
- * <p>Everything here may be called by many threads at once; after {@link #close()} encoding and
- * decoding throw {@link IllegalStateException}. Nothing is downloaded; the native library is
- * unpacked once below {@code ~/.djl.ai}, or where {@code DJL_CACHE_DIR} says.
+ * <p>Several threads may use a tokenizer at once. After {@link #close()}, encoding and decoding
+ * throw {@link IllegalStateException}. Nothing is downloaded. The native library is unpacked once
+ * to {@code ~/.djl.ai}, or to the directory in {@code DJL_CACHE_DIR}.
  */
 public final class Tokenizer implements AutoCloseable {
-  /** Kinds of text that an encoding may lose: runs of space, marks, long characters, controls. */
+  /**
+   * Text that a lossy encoding would change: runs of spaces, combining marks, supplementary and
+   * control characters.
+   */
   private static final String PROBE = "Round  trip:\n\té e\u0301 \ud83d\ude00\u0000.";
 
-  /** Text before other text, a single token or several. */
+  /** Text to put before other text; it may be one token or several. */
   private static final String ANCHOR = "-";
 
   private final TokenizerFiles files;
@@ -31,7 +34,10 @@ public final class Tokenizer implements AutoCloseable {
   private final Set<Integer> special;
   private final NativeTokenizer nativeTokenizer;
 
-  /** Encodes text that begins nothing; the same object where that makes no difference. */
+  /**
+   * Encodes text that follows other text. The same object as the other one if that makes no
+   * difference.
+   */
   private final NativeTokenizer continuation;
 
   private final TokenizerJson.Prefix prefix;
@@ -41,19 +47,24 @@ public final class Tokenizer implements AutoCloseable {
   private final OptionalInt separator;
   private final OptionalInt padding;
 
-  /** U+FFFD, which stands for what is no text. */
+  /** The tokens of U+FFFD, which stands for anything that is not text. */
   private final int[] replacement;
 
   /**
-   * Reads {@code tokenizer.json} and {@code tokenizer_config.json}.
+   * Loads a tokenizer from {@code tokenizer.json} and {@code tokenizer_config.json}.
    *
-   * @throws TokenizerException if they cannot be read, are not sound, or hold a tokenizer of a kind
-   *     that Llama models do not have; the message names the file and the fault
+   * @throws TokenizerException naming the file and the problem, if a file cannot be read, is
+   *     malformed, or holds a kind of tokenizer that Llama models do not use
    */
   public static Tokenizer load(Path directory) {
     return new Tokenizer(TokenizerFiles.read(directory));
   }
 
+  /**
+   * A tokenizer from the content of its files.
+   *
+   * @throws TokenizerException as {@link #load}
+   */
   public Tokenizer(TokenizerFiles files) {
     this.files = files;
     config = TokenizerConfig.parse(files);
@@ -74,7 +85,7 @@ public final class Tokenizer implements AutoCloseable {
             ? nativeTokenizer
             : new NativeTokenizer(where, json.continuationJson());
     requireRoundTrip(PROBE, text -> decode(encode(text)));
-    // By itself, a text that begins with a space may be taken for the same without it.
+    // Some tokenizers drop a space at the start of a text, so this test encodes a continuation.
     requireRoundTrip(" " + PROBE + " ", text -> decodeContinuation(encodeContinuation(text)));
     replacement = encodeContinuation("\ufffd");
   }
@@ -98,7 +109,8 @@ public final class Tokenizer implements AutoCloseable {
         && (separator.equals(bos) || separator.equals(eos) || separator.equals(padding))) {
       throw new TokenizerException(
           files.where(TokenizerFiles.CONFIG),
-          "sep_token \"%s\" must be another token than bos_token, eos_token and pad_token; null stands for none"
+          ("sep_token is \"%s\", which is also bos_token, eos_token or pad_token;"
+                  + " choose another token, or null for none")
               .formatted(config.separator().orElseThrow()));
     }
   }
@@ -110,44 +122,49 @@ public final class Tokenizer implements AutoCloseable {
     } catch (RuntimeException e) {
       close();
       throw new TokenizerException(
-          files.where(TokenizerFiles.TOKENIZER), "cannot encode and decode: " + e.getMessage(), e);
+          files.where(TokenizerFiles.TOKENIZER),
+          "cannot encode and decode a text: " + e.getMessage(),
+          e);
     }
     if (!back.equals(text)) {
       close();
       throw new TokenizerException(
           files.where(TokenizerFiles.TOKENIZER),
-          "does not give back the text it encodes: \"%s\" for \"%s\"".formatted(back, text));
+          "decoding does not restore an encoded text: \"%s\" became \"%s\"".formatted(text, back));
     }
   }
 
   /**
-   * The tokens of a text, none of them special, none added. A lone surrogate, which is no Unicode
-   * character, is taken for U+FFFD; some tokenizers of the SentencePiece kind drop a space that the
-   * text begins with.
+   * The tokens of a text, without special tokens. An unpaired surrogate, which is not a Unicode
+   * character, is encoded as U+FFFD. Some SentencePiece tokenizers drop a space at the start of the
+   * text.
    */
   public int[] encode(String text) {
     return text.isEmpty() ? new int[0] : nativeTokenizer.encode(Texts.wellFormed(text));
   }
 
-  /** The tokens of a text that follows a special token, as in the middle of a sequence. */
+  /** The tokens of a text that follows a special token within a sequence. */
   public int[] encodeAfterSpecial(String text) {
     return prefix == TokenizerJson.Prefix.FIRST ? encodeContinuation(text) : encode(text);
   }
 
-  /** The tokens of a text that follows other text, which may not be joined with it. */
+  /** The tokens of a text that follows other text. No token spans the boundary. */
   public int[] encodeContinuation(String text) {
     return text.isEmpty() ? new int[0] : continuation.encode(Texts.wellFormed(text));
   }
 
-  /** The text of tokens that follow other text, as sampled ones do; else as {@link #decode}. */
+  /**
+   * The text of tokens that follow other text, such as sampled ones; otherwise as {@link #decode}.
+   */
   public String decodeContinuation(int[] tokens) {
     if (prefix == TokenizerJson.Prefix.NONE) {
       return decode(tokens);
     }
-    // Decoders of the SentencePiece kind drop a space that begins the text, so it must not begin.
+    // SentencePiece decoders drop a space at the start of a text, so other text goes before it.
     return decode(join(encode(ANCHOR), tokens)).substring(ANCHOR.length());
   }
 
+  /** The tokens of {@code a} followed by those of {@code b}. */
   public static int[] join(int[] a, int[] b) {
     int[] joined = Arrays.copyOf(a, a.length + b.length);
     System.arraycopy(b, 0, joined, a.length, b.length);
@@ -155,9 +172,9 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * The text of tokens, special tokens left out. Bytes that make no whole character, as where a
-   * sequence was cut, become U+FFFD. So does an id that stands for no token: models have rows for
-   * more ids than their tokenizers name, to fill up a round number, and may sample one.
+   * The text of tokens, without the special ones. Incomplete UTF-8, as in a sequence that was cut
+   * off, becomes U+FFFD. An id without a token also becomes U+FFFD: the embedding of a model often
+   * has more rows than its tokenizer has tokens, and a model can sample any row.
    *
    * @throws IllegalArgumentException for a negative id
    */
@@ -177,13 +194,13 @@ public final class Tokenizer implements AutoCloseable {
     return ids.length == 0 ? "" : nativeTokenizer.decode(ids);
   }
 
-  /** One more than the highest token id: the rows that a model's embedding needs at least. */
+  /** One more than the highest token id: the minimum number of rows of a model's embedding. */
   public int vocabSize() {
     return vocabulary.size();
   }
 
   /**
-   * Begins a sequence.
+   * The token that begins a sequence.
    *
    * @throws TokenizerException if the tokenizer has none
    */
@@ -192,7 +209,7 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * Ends a sequence.
+   * The token that ends a sequence.
    *
    * @throws TokenizerException if the tokenizer has none
    */
@@ -202,15 +219,16 @@ public final class Tokenizer implements AutoCloseable {
 
   private TokenizerException without(String role) {
     return new TokenizerException(
-        files.where(TokenizerFiles.CONFIG), "has no \"" + role + "\", which is needed here");
+        files.where(TokenizerFiles.CONFIG),
+        "has no \"" + role + "\"; set it to a special token of tokenizer.json");
   }
 
   /**
-   * Checks that a model has a row for every token that text, or a dialogue, can be made of. Tokens
-   * that nothing here uses, such as a padding token added later, need none.
+   * Checks that a model's embedding has a row for every token of a text or a dialogue. A token that
+   * neither can contain, such as an unused padding token, needs no row.
    *
-   * @param rows the model's vocabulary, {@code vocab_size} in {@code config.json}
-   * @throws TokenizerException naming the first token beyond it
+   * @param rows the model's {@code vocab_size}
+   * @throws TokenizerException naming the first token without a row
    */
   public void requireFits(int rows) {
     for (int id = rows; id < vocabSize(); id++) {
@@ -218,7 +236,7 @@ public final class Tokenizer implements AutoCloseable {
       if (token.isPresent() && isUsed(id, token.get())) {
         throw new TokenizerException(
             files.where(TokenizerFiles.TOKENIZER),
-            "token \"%s\" has id %d, but the model's vocab_size is %d: they do not belong together"
+            "token \"%s\" has id %d, but the model's vocab_size is %d; use the model's own tokenizer"
                 .formatted(token.get(), id, rows));
       }
     }
@@ -232,13 +250,13 @@ public final class Tokenizer implements AutoCloseable {
         || separator.equals(OptionalInt.of(id));
   }
 
-  /** What a plain text begins with: the bos token, or nothing; {@code [0 or 1]}. */
+  /** The tokens that begin a plain text: the bos token or none, {@code [0 or 1]}. */
   public int[] textStart() {
     return textStart.clone();
   }
 
   /**
-   * Stands between samples that are concatenated to fill a training sequence.
+   * The token between samples that are concatenated to fill a training sequence.
    *
    * @throws IllegalStateException if the tokenizer has none
    */
@@ -251,22 +269,22 @@ public final class Tokenizer implements AutoCloseable {
                     + " there"));
   }
 
-  /** The {@link #separator}, where there is one. */
+  /** The {@link #separator}, if there is one. */
   public OptionalInt optionalSeparator() {
     return separator;
   }
 
-  /** Fills what is no text; never learned from. Millrace packs sequences and does not need it. */
-  public OptionalInt padding() {
+  /** The padding token, if there is one. Millrace packs sequences and does not need it. */
+  OptionalInt padding() {
     return padding;
   }
 
-  /** Whether a token is one that no text encodes to. */
+  /** Whether a token is special: no text encodes to it. */
   public boolean isSpecial(int token) {
     return special.contains(token);
   }
 
-  /** The id of a token as the vocabulary spells it, special tokens included. */
+  /** The id of a token, by its spelling in the vocabulary. Special tokens are included. */
   public OptionalInt idOf(String token) {
     return vocabulary.id(token);
   }
@@ -276,19 +294,21 @@ public final class Tokenizer implements AutoCloseable {
     return config.chatTemplate();
   }
 
+  /** All tokens, special ones included. */
   public Vocabulary vocabulary() {
     return vocabulary;
   }
 
-  /** Where the tokenizer comes from, for messages. */
+  /** Origin of the tokenizer, such as a path, for error messages. */
   public String origin() {
     return files.origin();
   }
 
   /**
-   * Writes the files that it was read from, byte for byte, and makes the directory if need be.
+   * Writes the files that the tokenizer was read from, byte for byte. Creates the directory if
+   * necessary.
    *
-   * @throws TokenizerException if they cannot be written
+   * @throws TokenizerException if a file cannot be written
    */
   public void save(Path directory) {
     files.write(directory);

@@ -8,9 +8,14 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /**
- * What {@code tokenizer_config.json} says: the tokens with a role, and the chat template.
+ * The content of {@code tokenizer_config.json}.
  *
- * @param special every token that it calls special, those with a role among them
+ * @param bos token that begins a sequence
+ * @param eos token that ends a sequence
+ * @param separator token between concatenated samples
+ * @param padding token that fills unused positions
+ * @param special all tokens that the file calls special, those above included
+ * @param chatTemplate Jinja source of the chat template
  */
 record TokenizerConfig(
     Optional<String> bos,
@@ -35,7 +40,7 @@ record TokenizerConfig(
         content(added).ifPresent(special::add);
       }
     }
-    // Older directories name some tokens in a file of their own.
+    // Older directories name some tokens in a separate file.
     Optional<byte[]> map = files.optional(TokenizerFiles.SPECIAL_TOKENS);
     if (map.isPresent()) {
       ObjectNode roles = Json.object(files.where(TokenizerFiles.SPECIAL_TOKENS), map.get());
@@ -70,13 +75,16 @@ record TokenizerConfig(
     return content;
   }
 
-  /** A token is written as a string, or as an object that holds it as {@code content}. */
+  /** A token is a string, or an object with the string as {@code content}. */
   private static Optional<String> content(JsonNode token) {
     JsonNode content = token.isObject() ? token.path("content") : token;
     return content.isTextual() ? Optional.of(content.textValue()) : Optional.empty();
   }
 
-  /** As transformers chooses it: the file of its own, else the config's, which may name several. */
+  /**
+   * The chat template, by transformers' rules: the separate file takes precedence over the config,
+   * which may hold several templates by name.
+   */
   private static Optional<String> chatTemplate(
       TokenizerFiles files, String where, ObjectNode config) {
     Optional<byte[]> file = files.optional(TokenizerFiles.TEMPLATE);

@@ -9,10 +9,11 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * The files that make up a tokenizer, byte for byte, so that what is read is what is published.
+ * The files of a tokenizer, byte for byte. A tokenizer is published with exactly the files that
+ * were read.
  *
- * @param origin where they come from, for messages: a path, or what made them
- * @param contents file name to bytes; not copied, so not to be written to
+ * @param origin origin of the files for error messages, such as a path
+ * @param contents bytes by file name; not copied, must not be modified
  */
 public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
   public static final String TOKENIZER = "tokenizer.json";
@@ -20,13 +21,11 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
   static final String TEMPLATE = "chat_template.jinja";
   static final String SPECIAL_TOKENS = "special_tokens_map.json";
 
-  /**
-   * Every file that tokenizers of Hugging Face directories consist of; the first two are needed.
-   */
+  /** The file names of Hugging Face tokenizers; only the first two are required. */
   private static final List<String> NAMES =
       List.of(TOKENIZER, CONFIG, TEMPLATE, SPECIAL_TOKENS, "tokenizer.model");
 
-  /** The largest vocabularies in use take some 35 MB; more is no tokenizer. */
+  /** The largest vocabularies in use have about 35 MB. */
   private static final long MAX_BYTES = 128L << 20;
 
   public TokenizerFiles {
@@ -34,7 +33,7 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
     for (String name : List.of(TOKENIZER, CONFIG)) {
       if (!contents.containsKey(name)) {
         throw new TokenizerException(
-            origin, "no " + name + " there; a tokenizer needs " + TOKENIZER + " and " + CONFIG);
+            origin, "has no " + name + "; a tokenizer needs " + TOKENIZER + " and " + CONFIG);
       }
     }
   }
@@ -50,7 +49,7 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
         long size = Files.size(file);
         if (size > MAX_BYTES) {
           throw new TokenizerException(
-              file.toString(), size + " bytes, more than the " + MAX_BYTES + " of any tokenizer");
+              file.toString(), "size is " + size + " bytes, above the limit of " + MAX_BYTES);
         }
         contents.put(name, Files.readAllBytes(file));
       } catch (IOException e) {
@@ -60,6 +59,11 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
     return new TokenizerFiles(directory.toString(), contents);
   }
 
+  /**
+   * Writes the files. Creates the directory if necessary.
+   *
+   * @throws TokenizerException if a file cannot be written
+   */
   public void write(Path directory) {
     try {
       Files.createDirectories(directory);
@@ -76,7 +80,7 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
     return Optional.ofNullable(contents.get(name));
   }
 
-  /** How a file of these is called in messages. */
+  /** The name of one of the files in error messages. */
   String where(String name) {
     return origin + "/" + name;
   }

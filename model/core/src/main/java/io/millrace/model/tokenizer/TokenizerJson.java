@@ -16,22 +16,22 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * What {@code tokenizer.json} says, checked, and the form of it that the native library gets.
+ * The checked content of {@code tokenizer.json}, and the JSON for the native library.
  *
- * <p>The check comes before the library sees anything, since a fault in native code can end the
- * process. Only what Llama-architecture tokenizers are made of is let through: byte-pair encoding
- * that covers every byte, so that no text is unknown.
+ * <p>The file is checked before the library sees any of it, because a fault in native code can end
+ * the process. Only the components of Llama tokenizers are accepted: a byte-pair encoding that
+ * covers every byte, so that no text is unknown.
  *
- * <p>The library gets the file <b>without its special tokens</b>. What it does not know it cannot
- * match, whatever the text says; and unlike text cut in pieces around such matches, the tokens are
- * those of the whole text. Ids stay those of the file.
+ * <p>The library gets the file <b>without its special tokens</b>. It cannot match tokens that it
+ * does not know, whatever a text contains. A text is therefore encoded as a whole, not in pieces
+ * around special tokens. Ids stay those of the file.
  *
  * @param vocabulary all tokens, special ones included
- * @param special the ids of special tokens
- * @param startToken the special token that the file's post-processor puts before a text
- * @param prefix what is put before a text, where anything is
+ * @param special ids of the special tokens
+ * @param startToken special token that the post-processor puts before a text
+ * @param prefix where the tokenizer adds a space before a text
  * @param nativeJson for the native library
- * @param continuationJson the same without that prefix; equal where there is none
+ * @param continuationJson {@code nativeJson} without the added space; the same if there is none
  */
 record TokenizerJson(
     Vocabulary vocabulary,
@@ -41,18 +41,18 @@ record TokenizerJson(
     String nativeJson,
     String continuationJson) {
 
-  /** Where a tokenizer of the SentencePiece kind puts a space of its own before a text. */
+  /** Where a SentencePiece tokenizer adds a space before a text. */
   enum Prefix {
     NONE,
-    /** At the beginning of a sequence alone. */
+    /** At the beginning of a sequence only. */
     FIRST,
-    /** There, and after every special token. */
+    /** At the beginning of a sequence and after every special token. */
     SECTIONS
   }
 
   /**
-   * Tokens that set the turns of a dialogue apart. Some files forget to call them special, and then
-   * a user could write them.
+   * The tokens that begin and end the turns of dialogues. They count as special even if a file does
+   * not mark them, because user text could contain them otherwise.
    */
   static final Set<String> CONTROLS =
       Arrays.stream(TurnMarks.values())
@@ -130,7 +130,7 @@ record TokenizerJson(
       return first.isTextual() ? Optional.of(first.textValue()) : Optional.empty();
     }
 
-    /** Takes out what puts a space before a text, and says what it was. */
+    /** Removes the components that add a space before a text; returns where they add it. */
     private Prefix removePrefix() {
       Prefix prefix = Prefix.NONE;
       ObjectNode sequence = Json.MAPPER.createObjectNode().put("type", "Sequence");
@@ -160,7 +160,10 @@ record TokenizerJson(
       return prefix;
     }
 
-    /** A component, or its parts where it is a sequence; there is none within another. */
+    /**
+     * The parts of a component if it is a sequence, else the component itself. Sequences are not
+     * nested.
+     */
     private static List<JsonNode> parts(JsonNode component, String name) {
       List<JsonNode> parts = new ArrayList<>();
       if (component.path("type").asText().equals("Sequence")) {
@@ -179,7 +182,7 @@ record TokenizerJson(
       if (!types.contains(type)) {
         throw new TokenizerException(
             where,
-            "%s of type \"%s\" is not one that Llama tokenizers have: %s"
+            "%s of type \"%s\" is not supported; supported types: %s"
                 .formatted(name, type, types.stream().sorted().toList()));
       }
       if (type.equals("Sequence")) {
@@ -193,10 +196,12 @@ record TokenizerJson(
       ObjectNode model = object(root, "model");
       String type = model.path("type").asText("BPE");
       if (!type.equals("BPE")) {
-        throw problem("model of type \"" + type + "\"; Llama tokenizers are of type BPE");
+        throw problem(
+            "model of type \"" + type + "\" is not supported; Llama tokenizers are of type BPE");
       }
       if (model.path("dropout").asDouble(0) != 0) {
-        throw problem("the model has dropout, with which a text has no definite tokens; remove it");
+        throw problem(
+            "the model has dropout, which makes tokens random; set model.dropout to null");
       }
       for (String affix : new String[] {"continuing_subword_prefix", "end_of_word_suffix"}) {
         if (!model.path(affix).asText("").isEmpty() && !model.path(affix).isNull()) {
@@ -211,13 +216,18 @@ record TokenizerJson(
         String[] pair = pair(merge);
         for (String token : new String[] {pair[0], pair[1], pair[0] + pair[1]}) {
           if (!vocabulary.contains(token)) {
-            throw problem("merge " + merge + " needs token \"" + token + "\", which is not there");
+            throw problem(
+                "merge "
+                    + merge
+                    + " needs token \""
+                    + token
+                    + "\", which the vocabulary does not have");
           }
         }
       }
     }
 
-    /** A merge is written as {@code "a b"} or, in newer files, as {@code ["a", "b"]}. */
+    /** A merge is a string {@code "a b"} or, in newer files, a list {@code ["a", "b"]}. */
     private String[] pair(JsonNode merge) {
       String[] pair = new String[0];
       if (merge.isTextual()) {
@@ -232,8 +242,8 @@ record TokenizerJson(
     }
 
     /**
-     * Takes special tokens out of what the library will know. The other added tokens are entered
-     * into its model, because it numbers those it does not find there by itself.
+     * Removes the special tokens; returns them. The other added tokens become part of the library's
+     * model. Otherwise the library would give them ids of its own.
      */
     private Set<String> removeSpecials(ObjectNode pieces, Vocabulary vocabulary) {
       Set<String> special = new HashSet<>();
@@ -258,7 +268,8 @@ record TokenizerJson(
     }
 
     /**
-     * Stripping loses spaces, and a ByteLevel decoder takes characters of its alphabet for bytes.
+     * Checks that decoding restores an added token. Stripping loses spaces, and a ByteLevel decoder
+     * takes some characters for bytes.
      */
     private void requireRestorable(String content, JsonNode token) {
       boolean bytes =
@@ -267,7 +278,7 @@ record TokenizerJson(
               && content.chars().anyMatch(c -> c > '~');
       if (bytes || token.path("lstrip").asBoolean() || token.path("rstrip").asBoolean()) {
         throw problem(
-            "text with the added token \"" + content + "\" would not be given back by decoding");
+            "decoding would not restore text with the added token \"" + content + "\"; remove it");
       }
     }
 
@@ -290,23 +301,25 @@ record TokenizerJson(
       boolean byteLevel = byteLevel();
       if (!byteLevel && !model.path("byte_fallback").asBoolean()) {
         throw problem(
-            "neither a ByteLevel pre-tokenizer nor model.byte_fallback: some texts have no tokens");
+            "there is neither a ByteLevel pre-tokenizer nor model.byte_fallback:"
+                + " some texts have no tokens");
       }
       for (int b = 0; b < 256; b++) {
         if (b == 0xC0 || b == 0xC1 || b > 0xF4) {
-          continue; // UTF-8 has no use for these (RFC 3629, section 1)
+          continue; // these bytes never occur in UTF-8 (RFC 3629, section 1)
         }
         String token =
             byteLevel ? String.valueOf(ByteAlphabet.character(b)) : "<0x%02X>".formatted(b);
         if (!pieces.has(token)) {
-          throw problem("byte %d has no token \"%s\" of its own".formatted(b, token));
+          throw problem("byte %d has no token \"%s\"".formatted(b, token));
         }
       }
     }
 
     private int id(String what, JsonNode id) {
       if (!id.isIntegralNumber() || !id.canConvertToInt()) {
-        throw problem(what + " has id " + (id.isMissingNode() ? "none" : id));
+        throw problem(
+            what + " has id " + (id.isMissingNode() ? "none" : id) + " but needs a whole number");
       }
       return id.intValue();
     }
@@ -315,14 +328,14 @@ record TokenizerJson(
       if (parent.path(name) instanceof ObjectNode object) {
         return object;
       }
-      throw problem("\"" + name + "\" is missing or no object");
+      throw problem("\"" + name + "\" is missing or not an object");
     }
 
     private ArrayNode array(ObjectNode parent, String name) {
       if (parent.path(name) instanceof ArrayNode array) {
         return array;
       }
-      throw problem("\"" + name + "\" is missing or no array");
+      throw problem("\"" + name + "\" is missing or not an array");
     }
 
     private TokenizerException problem(String problem) {

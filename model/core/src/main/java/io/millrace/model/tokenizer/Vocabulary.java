@@ -6,9 +6,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** Tokens and their ids, one to one; ids may have gaps. */
+/** Tokens and their ids. Each token has one id and each id at most one token; ids can have gaps. */
 public final class Vocabulary {
-  /** Far above any vocabulary in use, low enough that no id makes an array of gigabytes. */
+  /** Far above any vocabulary in use. Larger ids in a hostile file would lead to huge arrays. */
   private static final int MAX_ID = 1 << 22;
 
   private final String where;
@@ -17,16 +17,23 @@ public final class Vocabulary {
   private int size;
 
   /**
-   * @param where the file it stands in, for messages
+   * An empty vocabulary.
+   *
+   * @param where the file, for error messages
    */
   Vocabulary(String where) {
     this.where = where;
   }
 
+  /**
+   * Adds a token. Adding the same pair again has no effect.
+   *
+   * @throws TokenizerException if the token is not Unicode text, if the id is out of range, or if
+   *     either is in use
+   */
   void add(String token, int id) {
     if (token.isEmpty() || !Texts.wellFormed(token).equals(token)) {
-      throw new TokenizerException(
-          where, "token %d is not a Unicode text of its own".formatted(id));
+      throw new TokenizerException(where, "token %d is empty or not Unicode text".formatted(id));
     }
     if (id < 0 || id > MAX_ID) {
       throw new TokenizerException(
@@ -67,6 +74,7 @@ public final class Vocabulary {
     return size;
   }
 
+  /** Ids by token, unmodifiable. */
   public Map<String, Integer> ids() {
     return Collections.unmodifiableMap(ids);
   }

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
+/** The shape of dialogues: which prompts and demonstrations are refused, and with which message. */
 class DialogueTest {
   private static final Message SYSTEM = Message.system("s");
   private static final Message USER = Message.user("u");
@@ -32,14 +33,14 @@ class DialogueTest {
   }
 
   @Test
-  void namesALastTurnOfTheWrongRole() {
+  void namesTheRoleOfAWrongLastTurn() {
     refuses(Dialogue::requirePrompt, "turn 1", "ASSISTANT", USER, ASSISTANT);
     refuses(Dialogue::requirePrompt, "turn 0", "SYSTEM", SYSTEM);
     refuses(Dialogue::requireDemonstration, "turn 0", "USER", USER);
   }
 
   @Test
-  void refusesNoTurns() {
+  void refusesADialogueWithoutTurns() {
     var e = assertThrows(IllegalArgumentException.class, () -> Dialogue.requirePrompt(List.of()));
     assertEquals("the dialogue has no turns; give it at least a user turn", e.getMessage());
   }

@@ -7,7 +7,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Expectations are what Jinja2 3.1 makes with trim_blocks and lstrip_blocks; ⏎ is a newline. */
+/**
+ * White-space control. The expected texts come from Jinja2 3.1 with trim_blocks and lstrip_blocks;
+ * ⏎ stands for a line break.
+ */
 class JinjaBlanksTest {
 
   @ParameterizedTest
@@ -28,12 +31,12 @@ class JinjaBlanksTest {
         "{{ '}}' + \"%}\" + '\\'}}' }}|{{  '}}' + \"%}\" + '\\'}}'  }}",
         "{{ x }} {%- if y %}⏎  {%- endif %} b|{{  x  }}{%  if y  %}{%  endif  %} b",
       })
-  void followsJinja(String source, String expected) {
+  void rendersLikeJinja(String source, String expected) {
     assertEquals(expected.replace('⏎', '\n'), JinjaBlanks.resolved(source.replace('⏎', '\n')));
   }
 
   @Test
-  void refusesATagWithoutEnd() {
+  void refusesATagWithoutAnEnd() {
     assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("a {{ b"));
     assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("a {{ '}}"));
     assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("{#"));

@@ -14,12 +14,15 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+/** Differences of vocabularies and chat templates are found and named. */
 class TokenizerDifferenceTest {
 
   private static final List<String> TEXTS =
       List.of("[INST] How do I bake bread? [/INST]", " First, mix flour with water. ");
 
-  /** Llama 2-Chat's form as Meta published it: white space around what is said goes. */
+  /**
+   * Llama 2-Chat's form as Meta published it: white space around the content of turns is removed.
+   */
   private static final String STRIPPING =
       """
       {%- set first = 1 if messages[0]['role'] == 'system' else 0 -%}
@@ -42,7 +45,7 @@ class TokenizerDifferenceTest {
   }
 
   @Test
-  void aTokenizerDoesNotDifferFromItsCopy(@TempDir Path directory) {
+  void aCopyHasNoDifference(@TempDir Path directory) {
     try (Tokenizer one = trained(TEXTS, 300)) {
       one.save(directory);
       try (Tokenizer copy = Tokenizer.load(directory)) {
@@ -52,7 +55,7 @@ class TokenizerDifferenceTest {
   }
 
   @Test
-  void theFirstTokenOfAnotherVocabularyIsNamed() {
+  void namesTheFirstTokenThatDiffers() {
     try (Tokenizer one = trained(TEXTS, 300);
         Tokenizer other = trained(List.of("zebra zebra zebra"), 300);
         Tokenizer shorter = trained(TEXTS, 270)) {
@@ -63,8 +66,7 @@ class TokenizerDifferenceTest {
   }
 
   @Test
-  void anotherChatTemplateOfTheSameVocabularyIsADifference(@TempDir Path directory)
-      throws Exception {
+  void aDifferentChatTemplateIsADifference(@TempDir Path directory) throws Exception {
     try (Tokenizer one = trained(TEXTS, 300)) {
       one.save(directory);
       File file = directory.resolve("tokenizer_config.json").toFile();

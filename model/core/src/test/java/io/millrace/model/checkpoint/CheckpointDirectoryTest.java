@@ -20,6 +20,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+/** Checkpoint directories: round trips, verification, and directories of other origin. */
 class CheckpointDirectoryTest {
   private static final LlamaConfig UNTIED = config(false);
   private static final LlamaConfig TIED = config(true);
@@ -147,7 +148,7 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void shardsRoundTripAndSayWhereEachTensorIs() throws IOException {
+  void shardsRoundTripWithAnIndex() throws IOException {
     Path dir = written("s", CheckpointKind.POLICY, UNTIED, 1_000);
     assertHolds(dir, CheckpointKind.POLICY, UNTIED);
     List<String> shards = list(dir).stream().filter(name -> name.endsWith(".safetensors")).toList();
@@ -174,14 +175,14 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void verifyCatchesEveryFlippedBitOfAFile() throws IOException {
+  void verifyFindsAFlippedBitInAnyFile() throws IOException {
     Path dir = policy("p");
     Random random = new Random(11);
     for (String name : list(dir)) {
       Path file = dir.resolve(name);
       byte[] good = Files.readAllBytes(file);
       if (name.equals(CheckpointManifest.FILE_NAME)) {
-        continue; // the announcement's digest guards the manifest itself
+        continue; // the digest in the announcement protects the manifest
       }
       for (int trial = 0; trial < 5; trial++) {
         byte[] bad = good.clone();
@@ -195,7 +196,7 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void verifyCatchesMissingUnlistedAndResizedFiles() throws IOException {
+  void verifyFindsMissingUnlistedAndResizedFiles() throws IOException {
     Path dir = policy("p");
     Files.writeString(dir.resolve("extra.bin"), "x");
     Files.delete(dir.resolve("tokenizer.json"));
@@ -206,14 +207,14 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void plainHuggingFaceDirectoryOpens() throws IOException {
+  void opensAPlainHuggingFaceDirectory() throws IOException {
     Path dir = policy("p");
     Files.delete(dir.resolve("millrace.json"));
     assertHolds(dir, CheckpointKind.POLICY, UNTIED);
     assertFalse(CheckpointDirectory.verify(dir).hasManifest());
   }
 
-  /** Writes a directory without manifest, as another's may be. */
+  /** Writes a directory without a manifest, like one of other origin. */
   private Path foreign(String name, LlamaConfig config, Map<String, ? extends TensorSource> weights)
       throws IOException {
     Path dir = Files.createDirectory(temp.resolve(name));
@@ -235,12 +236,12 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void namesWrongShape() throws IOException {
+  void namesAWrongShape() throws IOException {
     Map<String, TensorSource> weights = weights(CheckpointKind.POLICY, UNTIED);
     weights.put("model.norm.weight", TensorSource.of(new int[] {2, 4}, new float[8]));
     assertRefused(
         foreign("shape", UNTIED, weights),
-        "'model.norm.weight' has shape [2, 4] but the config asks for [8]");
+        "'model.norm.weight' has shape [2, 4] but the config needs [8]");
   }
 
   @Test
@@ -271,7 +272,7 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void publishesNothingThatIsIncompleteOrNotFinite() {
+  void refusesToWriteWeightsThatAreIncompleteOrNotFinite() {
     Map<String, TensorSource> weights = weights(CheckpointKind.POLICY, UNTIED);
     weights.put(
         "model.norm.weight",
@@ -308,7 +309,7 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void refusesHostileIndex() throws IOException {
+  void refusesAHostileIndex() throws IOException {
     for (String fileName :
         List.of(
             "../p/model.safetensors",
@@ -328,14 +329,14 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void refusesIndexThatDisagreesWithItsFiles() throws IOException {
+  void refusesAnIndexThatDisagreesWithItsFiles() throws IOException {
     Path dir = written("s", CheckpointKind.POLICY, UNTIED, 1_000);
     Path index = dir.resolve("model.safetensors.index.json");
     String good = Files.readString(index);
     Files.writeString(index, good.replace("lm_head.weight", "lm_tail.weight"));
-    assertRefused(dir, "lm_tail.weight", "but is not");
+    assertRefused(dir, "lm_tail.weight", "which the index names for it");
     Files.writeString(index, good.replaceFirst("\"model.embed_tokens.weight\"[^,]*,", ""));
-    assertRefused(dir, "the index says nothing of it");
+    assertRefused(dir, "the index names no file for it");
     Files.writeString(index, "{\"weight_map\": " + "[".repeat(10_000));
     assertRefused(dir, "nesting depth");
     Files.writeString(index, "{\"weight_map\": {}}");
@@ -347,7 +348,7 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void saysWhatADirectoryLacks() throws IOException {
+  void namesWhatADirectoryLacks() throws IOException {
     assertRefused(temp.resolve("none"), "no such directory");
     Path dir = Files.createDirectory(temp.resolve("empty"));
     assertRefused(dir, "config.json", "no such file");
@@ -363,7 +364,7 @@ class CheckpointDirectoryTest {
   }
 
   @Test
-  void inspectTellsWhatIsThere() {
+  void inspectListsTheContent() {
     String text = String.join("\n", CheckpointDirectory.inspect(policy("p")));
     for (String part :
         List.of(

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+/** {@code millrace.json}: round trips, and refusals that name the field. */
 class CheckpointManifestTest {
   private static final String DIGEST = "0123456789abcdef".repeat(4);
 
@@ -76,7 +77,7 @@ class CheckpointManifestTest {
         "5000000000 | -1 | size is -1",
         "\"step\" | \"version\" | not well-formed",
       })
-  void refusesByName(String from, String to, String inMessage) throws IOException {
+  void refusalsNameTheField(String from, String to, String inMessage) throws IOException {
     String good = manifest(6L, Map.of("judgments", 3L)).toJson();
     assertTrue(good.contains(from), good);
     Path file = Files.writeString(dir.resolve("millrace.json"), good.replace(from, to));
@@ -87,7 +88,7 @@ class CheckpointManifestTest {
   }
 
   @Test
-  void refusesMetricsThatAreNoNumbers() {
+  void refusesMetricsThatAreNotFinite() {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class,

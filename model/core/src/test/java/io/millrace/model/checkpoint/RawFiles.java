@@ -7,7 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Safetensors files written byte by byte, so that they can be wrong in every way. */
+/** Writes safetensors files byte by byte, so that tests can make them wrong in every way. */
 final class RawFiles {
   private RawFiles() {}
 
@@ -23,7 +23,7 @@ final class RawFiles {
     return Files.write(file, bytes.array());
   }
 
-  /** A header with one tensor 'a'. */
+  /** The header of a file with one tensor 'a'. */
   static String tensor(String dtype, String shape, String offsets) {
     return "{\"a\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":%s}}"
         .formatted(dtype, shape, offsets);

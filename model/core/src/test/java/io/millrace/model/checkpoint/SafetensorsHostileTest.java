@@ -17,6 +17,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
+/**
+ * Malformed and hostile safetensors files: each is refused with a {@link CheckpointException} that
+ * names the file and the problem.
+ */
 class SafetensorsHostileTest {
   private static final String TWO =
       """
@@ -38,7 +42,10 @@ class SafetensorsHostileTest {
         hostile(
             "byte count overflow", tensor("F64", "[4611686018427387904]", "[0,8]"), 8, "overflows"),
         hostile(
-            "size above long", tensor("F32", "[99999999999999999999]", "[0,4]"), 4, "above any"),
+            "size above long",
+            tensor("F32", "[99999999999999999999]", "[0,4]"),
+            4,
+            "above the size of any file"),
         hostile(
             "number of many digits",
             tensor("F32", "[" + "9".repeat(5000) + "]", "[0,4]"),
@@ -89,12 +96,12 @@ class SafetensorsHostileTest {
             "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}",
             4,
             "data_offsets is missing"),
-        hostile("tensor is no object", "{\"a\":[]}", 0, "expected an object"),
+        hostile("tensor is no object", "{\"a\":[]}", 0, "must be an object"),
         hostile("metadata is no text", "{\"__metadata__\":{\"a\":1}}", 0, "must be a string"),
         hostile("header is a list", "[]", 0, "must start with '{'"),
         hostile("header begins with space", " {}", 0, "must start with '{'"),
         hostile("header ends early", "{\"a\":{\"dtype\":\"F32\"", 0, "not well-formed"),
-        hostile("header goes on", "{} {}", 0, "goes on"),
+        hostile("text after the header", "{} {}", 0, "has text after"),
         hostile("empty header", "", 0, "is empty"),
         hostile("NaN header", "{\"a\":NaN}", 0, "not well-formed"),
         hostile("comment", "{/* */}", 0, "not well-formed"),
@@ -146,8 +153,8 @@ class SafetensorsHostileTest {
   }
 
   /**
-   * Wherever a file is cut off, and whichever byte of its header is changed, nothing else is
-   * thrown.
+   * A file that is truncated anywhere is refused. A file with a changed byte in its header is
+   * refused or read; no other exception is thrown.
    */
   @Test
   void refusesEveryTruncationAndSurvivesEveryFlip() throws IOException {

@@ -19,10 +19,14 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+/** Safetensors files: round trips, the documented bytes, and exact conversion of 16-bit types. */
 class SafetensorsTest {
   @TempDir Path dir;
 
-  /** Every kind of float32, among them both zeros, subnormals, infinities and NaNs with payload. */
+  /**
+   * Random bit patterns: every kind of float32, with both zeros, subnormals, infinities and NaNs
+   * with payload.
+   */
   private static float[] anyFloats(int count, long seed) {
     Random random = new Random(seed);
     float[] values = new float[count];
@@ -45,7 +49,7 @@ class SafetensorsTest {
     tensors.put("z", TensorSource.of(new int[] {3, 5}, anyFloats(15, 1)));
     tensors.put("größe \"1\"", TensorSource.of(new int[] {}, anyFloats(1, 2)));
     tensors.put("empty", TensorSource.of(new int[] {0, 7}, new float[0]));
-    // More than one chunk, and not a whole number of them.
+    // More than one chunk of the writer, and not a whole number of chunks.
     tensors.put("a", TensorSource.of(new int[] {600_001}, anyFloats(600_001, 3)));
     return tensors;
   }
@@ -116,7 +120,7 @@ class SafetensorsTest {
     }
   }
 
-  /** All 65,536 half-precision numbers against the definition in IEEE 754. */
+  /** All 65,536 half-precision numbers, against the definition in IEEE 754. */
   @Test
   void widensEveryFloat16Exactly() throws IOException {
     float[] read = readAllHalves("F16");
@@ -164,7 +168,7 @@ class SafetensorsTest {
     for (int half = 0; half < 1 << 16; half++) {
       data.putShort((short) half);
     }
-    // A header of odd length: the values lie unaligned in the file.
+    // A header of odd length makes the values unaligned in the file.
     String header = RawFiles.tensor(dtype, "[256,256]", "[0,131072]");
     header += header.length() % 2 == 0 ? " " : "";
     Path file = RawFiles.write(dir.resolve("halves"), header, data.array());
@@ -190,7 +194,7 @@ class SafetensorsTest {
   }
 
   @Test
-  void acceptsWhatTheFormatAllows() throws IOException {
+  void acceptsEverythingThatTheFormatAllows() throws IOException {
     String header =
         """
         {"b":{"shape":[],"x":[{"y":1}],"data_offsets":[4,8],"dtype":"F32"},
@@ -208,7 +212,7 @@ class SafetensorsTest {
   }
 
   @Test
-  void closedFileIsNotRead() {
+  void aClosedFileCannotBeRead() {
     Path file = dir.resolve("x");
     Safetensors.write(file, Map.of("w", TensorSource.of(new int[] {1}, new float[1])), Map.of());
     Safetensors opened = Safetensors.open(file);
@@ -245,7 +249,7 @@ class SafetensorsTest {
   }
 
   @Test
-  void sourceMustFitItsShape() {
+  void aSourceMustMatchItsShape() {
     assertThrows(
         IllegalArgumentException.class, () -> TensorSource.of(new int[] {2, 2}, new float[3]));
     assertThrows(

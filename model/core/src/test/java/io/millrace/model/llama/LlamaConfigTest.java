@@ -18,11 +18,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
+/**
+ * Reading and writing {@code config.json} and {@code generation_config.json}, and the parameters
+ * that a configuration implies.
+ */
 class LlamaConfigTest {
   private static final LlamaConfig UNTIED =
       new LlamaConfig(64, 16, 2, 4, 2, 6, 40, 128, 1e-5f, 500_000.0, false, 1, 2);
 
-  /** The keys of transformers 4.31 and later; %s takes further ones. */
+  /** The keys of transformers 4.31 and later; %s stands for further keys. */
   private static final String VERSION_4 =
       """
       {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
@@ -38,7 +42,7 @@ class LlamaConfigTest {
   }
 
   @Test
-  void readsWhatItWrites() throws IOException {
+  void readsItsOwnFiles() throws IOException {
     LlamaConfig tied = new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, true, -1, 8);
     for (LlamaConfig config :
         List.of(
@@ -112,7 +116,7 @@ class LlamaConfigTest {
   }
 
   @Test
-  void absentKeysHaveTransformersDefaults() {
+  void absentKeysGetTransformersDefaults() {
     LlamaConfig config =
         LlamaConfig.fromJson(
             """
@@ -152,7 +156,7 @@ class LlamaConfigTest {
         "\"rope_theta\": -1 | ropeTheta is -1.0",
         "\"hidden_size\": 4096 | Duplicate",
       })
-  void refusesByName(String keys, String inMessage) {
+  void refusalsNameTheKey(String keys, String inMessage) {
     String message =
         assertThrows(IllegalArgumentException.class, () -> parse(", " + keys)).getMessage();
     assertTrue(message.contains(inMessage), message);
@@ -170,7 +174,7 @@ class LlamaConfigTest {
     "'\"num_hidden_layers\": 32', '\"num_hidden_layers\": 2000000000', layers is 2000000000",
     "'\"num_attention_heads\": 32', '\"num_attention_heads\": 31', hidden_size is 4096",
   })
-  void refusesChangedKey(String from, String to, String inMessage) throws IOException {
+  void refusalsNameTheFileAndTheKey(String from, String to, String inMessage) throws IOException {
     Path file = dir.resolve("config.json");
     Files.writeString(file, VERSION_4.formatted("").replace(from, to));
     String message =
@@ -180,7 +184,7 @@ class LlamaConfigTest {
   }
 
   @Test
-  void refusesWhatIsNoJsonObject() {
+  void refusesTextThatIsNoJsonObject() {
     for (String text : List.of("", "[]", "{", "{} {}", "[".repeat(100_000))) {
       assertThrows(IllegalArgumentException.class, () -> LlamaConfig.fromJson(text));
     }
@@ -208,9 +212,9 @@ class LlamaConfigTest {
     assertShape(UNTIED.scalarParameters(), "score.weight", 1, 16);
   }
 
-  /** What changes no computation, or is spelled as a default, is no reason to refuse. */
+  /** Settings that change no computation, or that equal a default, are accepted. */
   @Test
-  void readsWhatMakesNoDifference() {
+  void acceptsSettingsWithoutEffect() {
     LlamaConfig plain = parse("");
     assertEquals(
         plain,
@@ -256,7 +260,7 @@ class LlamaConfigTest {
   }
 
   @Test
-  void specsCompareByContentAndKeepTheirShape() {
+  void specsCompareByContentAndCopyTheirShape() {
     int[] shape = {2, 3};
     ParameterSpec spec = new ParameterSpec("a", shape, true);
     shape[0] = 9;

@@ -13,7 +13,7 @@ class QueriesTest {
   private static final Sequences SEQUENCES = Sequences.ofLengths(3, 1, 2, 1);
 
   @Test
-  void everyTokenAsks() {
+  void everyTokenAttends() {
     Queries queries = Queries.all(SEQUENCES);
     assertTrue(queries.areAll());
     assertEquals(7, queries.count());
@@ -23,7 +23,7 @@ class QueriesTest {
   }
 
   @Test
-  void someTokensAsk() {
+  void someTokensAttend() {
     Queries queries = Queries.of(SEQUENCES, new int[] {1, 2, 5});
     assertFalse(queries.areAll());
     assertArrayEquals(new int[] {1, 2, 1}, queries.positions());
@@ -34,7 +34,7 @@ class QueriesTest {
   }
 
   @Test
-  void leavesOutWhatNoQuerySees() {
+  void leavesOutRowsThatNoQueryAttendsTo() {
     Queries queries = Queries.of(Sequences.ofLengths(4, 2, 3, 2), new int[] {1, 2, 6, 9, 10});
     assertArrayEquals(new int[] {0, 1, 2, 6, 9, 10}, queries.seen());
     Queries left = queries.ofSeen();
@@ -45,7 +45,7 @@ class QueriesTest {
   }
 
   @Test
-  void refusesRowsThatDoNotAscendOrLieOutside() {
+  void refusesRowsOutOfOrderOrOutOfRange() {
     for (int[] rows : new int[][] {{2, 2}, {3, 2}, {-1, 2}, {2, 7}}) {
       String message =
           assertThrows(IllegalArgumentException.class, () -> Queries.of(SEQUENCES, rows))

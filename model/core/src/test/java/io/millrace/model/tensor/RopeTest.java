@@ -19,7 +19,10 @@ class RopeTest {
         1e-15);
   }
 
-  /** Llama 3.1's settings, against the formula of Meta's release worked out in Python. */
+  /**
+   * Llama 3.1's settings. A Python script computed the expected values by the formula of Meta's
+   * release.
+   */
   @Test
   void llama3KeepsFastFrequenciesAndDividesSlowOnes() {
     double[] scaled =
@@ -27,11 +30,13 @@ class RopeTest {
     assertEquals(64, scaled.length);
     assertFrequency(1.0, scaled[0]);
     assertFrequency(0.8146172338565447, scaled[1]);
-    assertFrequency(0.0032114459947525913, scaled[28]); // the last that is kept
+    assertFrequency(0.0032114459947525913, scaled[28]); // the last frequency that is kept
     assertFrequency(0.002166570763503359, scaled[29]);
     assertFrequency(0.0005248461609929547, scaled[32]);
     assertFrequency(0.00017850781276799638, scaled[34]);
-    assertFrequency(9.556212353964683e-05, scaled[35]); // the first that is divided whole
+    assertFrequency(
+        9.556212353964683e-05,
+        scaled[35]); // the first frequency that is divided by the whole factor
     assertFrequency(3.068925988914511e-07, scaled[63]);
   }
 
@@ -40,7 +45,7 @@ class RopeTest {
   }
 
   @Test
-  void refusesByName() {
+  void refusalsNameTheValue() {
     assertRefused(() -> new Rope(3, 100), "headDim is 3");
     assertRefused(() -> new Rope(0, 100), "headDim is 0");
     assertRefused(() -> new Rope(4, 0), "theta is 0.0");

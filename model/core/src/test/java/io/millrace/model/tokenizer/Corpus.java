@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 
-/** Text to train and test with, by a seeded generator. */
+/** Random text for training and tests, from seeded generators. */
 public final class Corpus {
   private static final String[] WORDS = {
     "the",
@@ -35,7 +35,7 @@ public final class Corpus {
 
   private Corpus() {}
 
-  /** Sentences of words that occur unequally often. */
+  /** Sentences of words with unequal frequencies. */
   public static List<String> sentences(int count, long seed) {
     Random random = new Random(seed);
     List<String> sentences = new ArrayList<>();
@@ -49,7 +49,10 @@ public final class Corpus {
     return sentences;
   }
 
-  /** Any Unicode characters: every plane, controls, marks, spaces; no lone surrogates. */
+  /**
+   * Random Unicode text with characters of every plane, control characters, combining marks and
+   * spaces, but no unpaired surrogates.
+   */
   public static String anyText(Random random) {
     StringBuilder text = new StringBuilder();
     for (int n = random.nextInt(40); n > 0; n--) {

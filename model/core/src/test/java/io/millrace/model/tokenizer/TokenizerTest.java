@@ -22,6 +22,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+/** A trained tokenizer: round trips, special tokens, files and threads. */
 class TokenizerTest {
   private static TrainedTokenizer trained;
   private static Tokenizer tokenizer;
@@ -38,7 +39,7 @@ class TokenizerTest {
   }
 
   @Test
-  void givesBackAnyText() {
+  void restoresAnyText() {
     Random random = new Random(42);
     for (int i = 0; i < 3000; i++) {
       assertRoundTrip(Corpus.anyText(random));
@@ -75,7 +76,7 @@ class TokenizerTest {
   }
 
   @Test
-  void takesALoneSurrogateForTheReplacementCharacter() {
+  void encodesAnUnpairedSurrogateAsTheReplacementCharacter() {
     String broken = "a \ud83d b 😀 \ude00";
     assertEquals("a \ufffd b 😀 \ufffd", tokenizer.decode(tokenizer.encode(broken)));
   }
@@ -103,11 +104,11 @@ class TokenizerTest {
     assertArrayEquals(
         new int[] {id("<"), id("/"), id("s"), id(">")},
         bytesOnly().encode("</s>"),
-        "ordinary characters, and nothing lost");
+        "only ordinary characters, all of them");
   }
 
   @Test
-  void specialTokensDifferAndDecodeToNothing() {
+  void specialTokensAreDistinctAndDecodeToNothing() {
     int[] special = {
       tokenizer.bos(), tokenizer.eos(), tokenizer.separator(), tokenizer.padding().orElseThrow()
     };
@@ -138,7 +139,7 @@ class TokenizerTest {
   }
 
   @Test
-  void bytesOfACutCharacterBecomeTheReplacementCharacter() {
+  void anIncompleteCharacterBecomesTheReplacementCharacter() {
     int[] tokens = bytesOnly().encode("é");
     assertEquals(2, tokens.length);
     assertEquals("\ufffd", bytesOnly().decode(Tokens.of(tokens[0])));
@@ -149,7 +150,7 @@ class TokenizerTest {
     Path first = directory.resolve("first");
     Path second = directory.resolve("new/second");
     trained.save(first);
-    // Spelt otherwise than the library or Jackson would: only the same bytes are the same.
+    // Neither the native library nor Jackson would write these files this way.
     Path json = first.resolve("tokenizer.json");
     Files.writeString(json, "\n" + Files.readString(json) + "\n\n");
     Files.writeString(first.resolve("special_tokens_map.json"), "{ \"bos_token\":\"<s>\" }");
@@ -165,7 +166,7 @@ class TokenizerTest {
   }
 
   @Test
-  void manyThreadsShareOne() throws Exception {
+  void severalThreadsShareATokenizer() throws Exception {
     List<String> texts = Corpus.sentences(200, 13);
     List<int[]> expected = texts.stream().map(tokenizer::encode).toList();
     try (var threads = Executors.newFixedThreadPool(4)) {
@@ -187,7 +188,7 @@ class TokenizerTest {
   }
 
   @Test
-  void aClosedOneSaysSo() {
+  void aClosedTokenizerRefusesCalls() {
     Tokenizer closed = trained.tokenizer();
     closed.close();
     closed.close();

@@ -3,7 +3,7 @@ package io.millrace.model.tokenizer;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
-/** Short spellings for arrays of tokens. */
+/** Short forms for arrays of tokens. */
 public final class Tokens {
   private Tokens() {}
 

@@ -28,18 +28,19 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Causal grouped-query attention over packed sequences, a block of queries at a time: as many as a
- * tile has columns.
+ * Causal grouped-query attention over packed sequences. A block of queries is computed at a time,
+ * as many as a tile has columns.
  *
- * <p>No matrix of tokens × tokens is ever stored: a block's scores [keys, queries] live in scratch
- * memory that grows with the longest sequence alone, and the backward pass computes them again (Dao
- * et al., arXiv 2205.14135, section 3.1; with whole columns of scores at hand the softmax needs no
- * running maximum, and the backward pass neither its result nor the output). Scores lie with a
- * query a lane, so that nothing is ever summed across lanes, and end with the block's last key.
+ * <p>The scores of a whole sequence, {@code [tokens, tokens]}, never exist. The scores of a block,
+ * {@code [keys, queries]}, are in scratch memory, which grows only with the longest sequence. The
+ * backward pass computes them again (Dao et al., arXiv 2205.14135, section 3.1). Unlike there, a
+ * block holds the scores of all keys. The softmax therefore needs no running maximum, and the
+ * backward pass needs neither the output nor saved statistics. Each vector lane holds one query, so
+ * no sum goes across lanes. The keys of a block end with the last key that it attends to.
  *
- * <p>Work is split by sequence and key head, each of which owns its part of every result. Products
- * read heads where they lie, between other heads; only where a head is no whole number of vectors
- * it is copied to rows that are.
+ * <p>The work is split by sequence and key head, which share no part of a result. Products read and
+ * write heads in place, between the other heads. Heads whose width is not a whole number of vectors
+ * are copied to padded rows first.
  */
 final class Attention {
 
@@ -55,12 +56,13 @@ final class Attention {
   private final int headDim;
   private final float scale;
 
-  /** Queries of a block, and a row of scores in bytes. */
+  /** Queries of a block. */
   private final int block;
 
+  /** Size of a row of scores, in bytes. */
   private final long row;
 
-  /** headDim in whole vectors. */
+  /** headDim, rounded up to whole vectors. */
   private final int columns;
 
   Attention(
@@ -85,30 +87,36 @@ final class Attention {
     this.columns = Math.ceilDiv(headDim, WIDTH) * WIDTH;
   }
 
-  /** A worker's memory for one sequence and key head: addresses of matrices, by their shapes. */
+  /**
+   * The scratch memory of a worker for one sequence and key head: addresses of matrices, with their
+   * shapes.
+   */
   private final class Scratch {
-    /** [length, block] each. */
+    /** Scores, and the derivatives by them, {@code [length, block]} each. */
     final long scores;
 
     final long dscores;
 
-    /** [headDim, block], a query a column. */
+    /** The queries, one in each column, {@code [headDim, block]}. */
     final long transposed;
 
-    /** [block], of each column's token. */
+    /** Position of the token of each column, {@code [block]}. */
     final long positions;
 
-    /** [length, columns] each. */
+    /** Sums of the gradients of keys and values, {@code [length, columns]} each. */
     final Matrix dkeys;
 
     final Matrix dvalues;
 
-    /** [length, columns] each, where heads are copied. */
+    /** Padded copies of keys and values, {@code [length, columns]} each, if heads are copied. */
     private final long keyRows;
 
     private final long valueRows;
 
-    /** [block, columns] each, where heads are copied. */
+    /**
+     * Padded copies of queries, gradients and results, {@code [block, columns]} each, if heads are
+     * copied.
+     */
     private final long queryRows;
 
     private final long doutRows;
@@ -145,7 +153,9 @@ final class Attention {
       return new Matrix(at, ELEMENT * columns, ELEMENT);
     }
 
-    /** A head's rows as the right side of a product: in place, or copied and 0 beyond. */
+    /**
+     * The rows of a head as the right operand of a product: in place, or a copy padded with zeros.
+     */
     private Matrix right(Matrix head, int count, long to) {
       if (!copies()) {
         return head;
@@ -156,7 +166,10 @@ final class Attention {
       return copy;
     }
 
-    /** c = or += a · b, with b [k, columns] and c [m, columns] by rows. */
+    /**
+     * {@code c = a · b}, or {@code c += a · b}, with b {@code [k, columns]} and c {@code [m,
+     * columns]} row-major.
+     */
     private void multiply(int m, int k, Matrix a, Matrix b, boolean add, Matrix c) {
       for (int j = 0; j < columns; j += block) {
         int vectors = Math.min(Tiles.VECTORS, (columns - j) / WIDTH);
@@ -164,7 +177,7 @@ final class Attention {
       }
     }
 
-    /** A head's rows = a · b: by way of scratch memory where rows are copied. */
+    /** The rows of a head = a · b, through scratch memory if heads are copied. */
     private void result(int m, int k, Matrix a, Matrix b, Matrix head) {
       Matrix result = copies() ? rows(resultRows) : head;
       multiply(m, k, a, b, false, result);
@@ -173,7 +186,7 @@ final class Attention {
       }
     }
 
-    /** scores [seen, block] = a head's rows · rowsᵀ, with as many columns as there are rows. */
+    /** scores {@code [seen, block]} = head · rowsᵀ, for {@code count} rows of at most a block. */
     private void scores(int seen, Matrix head, Matrix rows, int count, long to) {
       if (count < block) {
         Native.zero(transposed, (long) headDim * block);
@@ -185,12 +198,15 @@ final class Attention {
     }
   }
 
-  /** Whether heads are copied to rows of whole vectors. */
+  /** Whether heads are copied to padded rows. */
   private boolean copies() {
     return columns != headDim;
   }
 
-  /** One sequence and key head: its first key's row, how many there are, and its queries. */
+  /**
+   * The work on one sequence and key head: its first row, its number of keys, and its range of
+   * queries.
+   */
   private interface Unit {
     void run(Scratch scratch, int start, int length, int kvHead, int from, int to);
   }
@@ -208,7 +224,7 @@ final class Attention {
         });
   }
 
-  /** out = softmax(q·kᵀ/√d)·v. */
+  /** Forward pass: {@code out = softmax(q · kᵀ / √d) · v}. */
   void forward(CpuTensor out, CpuTensor q, CpuTensor k, CpuTensor v) {
     units(
         (scratch, start, length, kvHead, from, to) -> {
@@ -219,7 +235,7 @@ final class Attention {
               int rows = Math.min(block, to - first);
               int head = kvHead * group + member;
               int seen = probabilities(scratch, keys, head(q, first, head), first, rows);
-              // out = Pᵀ·v
+              // out = P · v
               Matrix transposed = new Matrix(scratch.scores, ELEMENT, row);
               scratch.result(rows, seen, transposed, values, head(out, first, head));
             }
@@ -228,8 +244,18 @@ final class Attention {
   }
 
   /**
-   * With P as in the forward pass: dv = Σ P·dout; dP = v·doutᵀ; dS = P∘(dP − Σ P∘dP)/√d, sums over
-   * keys; dq = dSᵀ·k; dk = Σ dS·q. dq, dk and dv may be in place of q, k and v.
+   * Backward pass, with P = softmax(q · kᵀ / √d). The code works on the transposes Pᵀ, dPᵀ and dSᵀ,
+   * whose columns are queries:
+   *
+   * <pre>
+   *   dv  = Σ Pᵀ · dout
+   *   dPᵀ = v · doutᵀ
+   *   dSᵀ = Pᵀ ∘ (dPᵀ − Σ_keys Pᵀ ∘ dPᵀ) / √d
+   *   dq  = dS · k
+   *   dk  = Σ dSᵀ · q
+   * </pre>
+   *
+   * <p>dq, dk and dv may take the place of q, k and v.
    */
   void backward(
       CpuTensor dq,
@@ -255,18 +281,18 @@ final class Attention {
               int seen = probabilities(scratch, keys, query, first, rows);
               Matrix p = new Matrix(scratch.scores, row, ELEMENT);
               Matrix ds = new Matrix(scratch.dscores, row, ELEMENT);
-              // dv += P·dout
+              // dv += Pᵀ · dout
               Matrix right = scratch.right(gradient, rows, scratch.doutRows);
               scratch.multiply(seen, rows, p, right, true, scratch.dvalues);
-              // dP = v·doutᵀ
+              // dPᵀ = v · doutᵀ
               scratch.scores(seen, values, gradient, rows, scratch.dscores);
               for (long lane = 0; lane < row; lane += VECTOR) {
                 softmaxBackward(scratch.dscores + lane, scratch.scores + lane, row, seen, scale);
               }
-              // dk += dS·q
+              // dk += dSᵀ · q
               right = scratch.right(query, rows, scratch.queryRows);
               scratch.multiply(seen, rows, ds, right, true, scratch.dkeys);
-              // dq = dSᵀ·k
+              // dq = dS · k
               scratch.result(rows, seen, ds.transposed(), rightKeys, head(dq, first, head));
             }
           }
@@ -275,16 +301,17 @@ final class Attention {
         });
   }
 
-  /** A head's elements of all rows, from one on. */
+  /** The elements of a head in all rows, from a given row on. */
   private Matrix head(CpuTensor x, int row, int head) {
     return x.matrix().from(row, head * headDim);
   }
 
   /**
-   * scores [seen, block] = softmax(k·qᵀ/√d), each column over the tokens up to its own, 0 beyond.
-   * Columns that stand for no query hold something finite.
+   * scores {@code [seen, block]} = the transpose of softmax(q · kᵀ / √d). A column has the
+   * probabilities over the tokens up to its own, and 0 for later tokens. A column without a query
+   * has finite values.
    *
-   * @return how many keys the last of the queries sees
+   * @return number of keys that the last query attends to
    */
   private int probabilities(Scratch scratch, Matrix keys, Matrix query, int first, int rows) {
     int seen = positions[first + rows - 1] + 1;
@@ -292,16 +319,16 @@ final class Attention {
       put(scratch.positions + ELEMENT * i, positions[first + Math.min(i, rows - 1)]);
     }
     scratch.scores(seen, keys, query, rows, scratch.scores);
-    later(scratch, positions[first], seen, Float.NEGATIVE_INFINITY);
+    overwriteLaterKeys(scratch, positions[first], seen, Float.NEGATIVE_INFINITY);
     for (long lane = 0; lane < row; lane += VECTOR) {
       softmax(scratch.scores + lane, row, seen, scale);
     }
-    later(scratch, positions[first], seen, 0);
+    overwriteLaterKeys(scratch, positions[first], seen, 0);
     return seen;
   }
 
-  /** Overwrites the scores of keys that come later than a column's token. */
-  private void later(Scratch scratch, int earliest, int seen, float value) {
+  /** Overwrites the scores of keys that are later than the token of a column. */
+  private void overwriteLaterKeys(Scratch scratch, int earliest, int seen, float value) {
     FloatVector values = FloatVector.broadcast(F, value);
     for (long lane = 0; lane < row; lane += VECTOR) {
       FloatVector positions =
@@ -316,8 +343,8 @@ final class Attention {
   }
 
   /**
-   * The softmax of a vector's worth of columns, of α · scores. {@link Lanes#exp} is written out:
-   * the compiler may be past what it inlines when it comes to this.
+   * The softmax of α · scores, for a vector of columns. It contains the code of {@link Lanes#exp},
+   * because the compiler can reach its inlining limit in this method.
    */
   private static void softmax(long scores, long row, int seen, float alpha) {
     long end = scores + row * seen;
@@ -348,7 +375,7 @@ final class Attention {
     }
   }
 
-  /** dP of a vector's worth of columns becomes α·P∘(dP − Σ P∘dP). */
+  /** Replaces dPᵀ by α · Pᵀ ∘ (dPᵀ − Σ_keys Pᵀ ∘ dPᵀ), for a vector of columns. */
   private static void softmaxBackward(long dscores, long scores, long row, int seen, float alpha) {
     long length = row * seen;
     FloatVector products = FloatVector.zero(F);

@@ -16,14 +16,14 @@ import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.global.openblas_nolapack;
 
 /**
- * OpenBLAS's sgemm on raw pointers, where {@link TiledGemm} has no machine code. The library is the
- * one that ND4J runs on; JavaCPP unpacks and loads it, and Java's foreign-function interface calls
- * it: some 20 ns a call, and no garbage.
+ * Matrix products by OpenBLAS's sgemm, for processors without {@link TiledGemm}'s machine code. The
+ * library is the one of ND4J. JavaCPP unpacks and loads it. Java's foreign-function interface calls
+ * it, which costs some 20 ns and creates no garbage.
  *
- * <p>It computes on the calling thread alone. What runs side by side is {@link WorkPool}'s affair,
- * so that matrix products and all other kernels live on one budget of threads.
+ * <p>A product uses the calling thread only. {@link WorkPool} runs products in parallel, so all
+ * kernels share one budget of threads.
  */
-@SuppressWarnings("restricted") // Native code is what it is for.
+@SuppressWarnings("restricted") // This class calls native code.
 final class Blas implements Gemm {
 
   private static final int ROW_MAJOR = 101;
@@ -44,7 +44,7 @@ final class Blas implements Gemm {
             .orElseThrow(
                 () ->
                     new UnsatisfiedLinkError(
-                        "OpenBLAS is not among the loaded libraries "
+                        "OpenBLAS is not among the libraries that JavaCPP loaded: "
                             + Loader.getLoadedLibraries().keySet()));
     SymbolLookup symbols = SymbolLookup.libraryLookup(library, Arena.global());
     SGEMM =
@@ -78,7 +78,7 @@ final class Blas implements Gemm {
         .downcallHandle(symbols.findOrThrow(name), FunctionDescriptor.ofVoid(arguments));
   }
 
-  /** Strides tell which operands are transposed. */
+  /** Calls sgemm; the strides determine which operands are transposed. */
   @Override
   public void multiply(int worker, int m, int n, int k, Matrix a, Matrix b, boolean add, Matrix c) {
     try {
@@ -106,7 +106,7 @@ final class Blas implements Gemm {
     return matrix.isByRows() ? NO_TRANSPOSE : TRANSPOSE;
   }
 
-  /** The distance of rows, or of columns where they are what lies together; no less than one's. */
+  /** The leading dimension: the distance of rows, or of columns in a column-major matrix. */
   private static int leading(Matrix matrix, int rows, int columns) {
     long stride = matrix.isByRows() ? matrix.rowStride() : matrix.columnStride();
     return Math.max((int) (stride / Matrix.ELEMENT), matrix.isByRows() ? columns : rows);

@@ -20,9 +20,8 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Attention of new tokens over the cached ones of their sequence. Work is split by sequence and key
- * head; every query's sums go in the order of positions and elements, whatever else is in the
- * batch.
+ * Attention of new tokens over a KV cache. The work is split by sequence and key head. The sums of
+ * a query have a fixed order, by position and by element, whatever else is in the batch.
  */
 final class CachedAttention {
 
@@ -47,6 +46,7 @@ final class CachedAttention {
     this.scale = (float) (1 / Math.sqrt(headDim));
   }
 
+  /** Writes k and v to the cache, then computes out, see {@link CpuBackend#cachedAttention}. */
   void forward(
       MemorySegment out, MemorySegment q, MemorySegment k, MemorySegment v, WorkPool pool) {
     int group = heads / cache.kvHeads;
@@ -59,7 +59,7 @@ final class CachedAttention {
           int firstPosition = sequences.firstPositions()[sequence];
           int[] pages = sequences.pages()[sequence];
           int length = sequences.length(sequence);
-          // Scores come in whole pages, and the softmax works on whole vectors.
+          // Scores are computed for whole pages, and the softmax works on whole vectors.
           int width = padded(Math.ceilDiv(length, pageTokens) * pageTokens);
           MemorySegment scores = workspace.of(worker, width).memory();
           for (int t = 0; t < sequences.tokens().length(sequence); t++) {
@@ -91,7 +91,10 @@ final class CachedAttention {
         v, 4 * from, cache.values(layer), 4 * (page + (long) slot * headDim), 4L * headDim);
   }
 
-  /** scores[p] = q·k_p / √d for all positions of the pages that hold those seen. */
+  /**
+   * scores[p] = q · k_p / √d, for all positions p of the pages with the first {@code seen}
+   * positions.
+   */
   private void scores(
       MemorySegment scores, MemorySegment q, long at, int kvHead, int[] pages, int seen) {
     MemorySegment keys = cache.keys(layer);
@@ -115,7 +118,7 @@ final class CachedAttention {
       }
       if (slot < pageTokens) {
         VectorMask<Float> mask = rest(slot, pageTokens);
-        // In two sums as above: a score does not depend on how long pages are.
+        // Two sums as above, so a score does not depend on the length of pages.
         FloatVector even = zero();
         FloatVector odd = zero();
         for (int j = 0; j < headDim; j++) {
@@ -133,7 +136,7 @@ final class CachedAttention {
     }
   }
 
-  /** out = Σ p·v over the positions seen. */
+  /** out = Σ p · v, over the first {@code seen} positions. */
   private void mix(MemorySegment out, long at, MemorySegment p, int kvHead, int[] pages, int seen) {
     MemorySegment values = cache.values(layer);
     int j = 0;
@@ -173,9 +176,9 @@ final class CachedAttention {
   }
 
   /**
-   * The softmax of a row's first elements; the rest becomes 0, whatever it held.
+   * The softmax of the first {@code valid} elements of a row. The other elements become 0.
    *
-   * @param stride of the row, a multiple of the vector width
+   * @param stride length of the row, a multiple of the vector width
    */
   private static void softmax(MemorySegment x, long at, int valid, int stride) {
     int end = padded(valid);
@@ -203,7 +206,7 @@ final class CachedAttention {
     return highest.reduceLanes(VectorOperators.MAX);
   }
 
-  /** x becomes e^(x − max); returns the sum. */
+  /** Replaces x by e^(x − max); returns the sum. */
   private static float exponentials(MemorySegment x, long at, int end, float max) {
     FloatVector highest = all(max);
     FloatVector sums = zero();

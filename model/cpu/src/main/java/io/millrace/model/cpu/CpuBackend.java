@@ -17,9 +17,10 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * All cores: matrix products and attention by {@link Tiles} of machine code, everything else in
- * fused kernels of the Vector API on the same native memory, all on the threads of one {@link
- * WorkPool}. Where there is no machine code for a processor, matrix products are OpenBLAS's.
+ * The backend {@code cpu}. {@link Tiles} of machine code compute matrix products and attention.
+ * Fused kernels of the Vector API compute everything else. All kernels work on the same native
+ * memory, with the threads of one {@link WorkPool}. OpenBLAS computes the matrix products on
+ * processors without machine code.
  */
 public final class CpuBackend implements Backend {
 
@@ -32,7 +33,7 @@ public final class CpuBackend implements Backend {
   private final Products products;
   private final Map<Rope, Rotation> rotations = new ConcurrentHashMap<>();
 
-  /** A backend on the process's shared threads. */
+  /** A backend that uses the threads of the process-wide pool. */
   public CpuBackend() {
     this(WorkPool.shared());
   }
@@ -45,7 +46,7 @@ public final class CpuBackend implements Backend {
     this.pool = pool;
     this.tiles = tiles;
     this.workspace = new Workspace(pool.budget());
-    // Of its own: logits lie in the other one while they are computed.
+    // A separate workspace, because logits are in the other one while products compute them.
     this.panels = new Workspace(pool.budget());
     this.elements = new Elements(pool);
     this.rmsNorm = new RmsNorm(pool, workspace);
@@ -71,7 +72,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public long peakBytes() {
-    return CpuTensor.mostBytes();
+    return CpuTensor.peakBytes();
   }
 
   @Override

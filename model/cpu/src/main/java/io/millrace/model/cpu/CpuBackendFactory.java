@@ -3,7 +3,7 @@ package io.millrace.model.cpu;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendFactory;
 
-/** The backend {@code cpu}. */
+/** Opens {@link CpuBackend}. */
 public final class CpuBackendFactory implements BackendFactory {
 
   @Override

@@ -5,9 +5,9 @@ import io.millrace.model.tensor.KvCache;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Keys as [pages, kvHeads, headDim, pageTokens] and values as [pages, kvHeads, pageTokens,
- * headDim], one pair a layer: scores then go side by side over positions, outputs over elements,
- * and neither needs a sum across lanes.
+ * Each layer has keys {@code [pages, kvHeads, headDim, pageTokens]} and values {@code [pages,
+ * kvHeads, pageTokens, headDim]}. With this layout the scores vectorize over positions and the
+ * outputs over elements. Neither needs a sum across lanes.
  */
 final class CpuKvCache implements KvCache {
 
@@ -44,7 +44,7 @@ final class CpuKvCache implements KvCache {
     return values[layer].memory();
   }
 
-  /** Where a key head's part of a page begins, of keys and of values. */
+  /** Index of the first element of a key head in a page, for keys and for values. */
   long at(int page, int kvHead) {
     return page * pageElements() + (long) kvHead * pageTokens * headDim;
   }

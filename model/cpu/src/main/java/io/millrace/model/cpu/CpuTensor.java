@@ -10,21 +10,21 @@ import java.util.Arrays;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** A tensor over native memory, dense and row-major. */
-public final class CpuTensor implements Tensor {
+/** A tensor in native memory, dense and row-major. */
+final class CpuTensor implements Tensor {
 
-  /** A cache line: no two tensors share one, and no vector straddles one. */
+  /** A cache line: tensors do not share one, and aligned vectors do not span two. */
   private static final long ALIGNMENT = 64;
 
   private static final AtomicLong BYTES = new AtomicLong();
-  private static final AtomicLong MOST_BYTES = new AtomicLong();
+  private static final AtomicLong PEAK_BYTES = new AtomicLong();
 
   private final MemorySegment memory;
   private final int[] shape;
   private final int rows;
   private final int columns;
 
-  /** Null for a slice. */
+  /** The memory of the tensor; null for a slice. */
   private final Arena owned;
 
   private CpuTensor(MemorySegment memory, int[] shape, Arena owned) {
@@ -36,29 +36,29 @@ public final class CpuTensor implements Tensor {
   }
 
   /** A tensor of zeros. */
-  public static CpuTensor allocate(int... shape) {
+  static CpuTensor allocate(int... shape) {
     long size = Arguments.requireShape(shape);
     Arena arena = Arena.ofShared();
-    MOST_BYTES.accumulateAndGet(BYTES.addAndGet(size * Float.BYTES), Math::max);
+    PEAK_BYTES.accumulateAndGet(BYTES.addAndGet(size * Float.BYTES), Math::max);
     return new CpuTensor(arena.allocate(size * Float.BYTES, ALIGNMENT), shape.clone(), arena);
   }
 
-  /** Bytes that all tensors of this process held together, at most. */
-  static long mostBytes() {
-    return MOST_BYTES.get();
+  /** Peak memory of all tensors of this process, in bytes. */
+  static long peakBytes() {
+    return PEAK_BYTES.get();
   }
 
   static CpuTensor of(Tensor tensor) {
     return (CpuTensor) tensor;
   }
 
-  /** Exactly the tensor's elements. */
+  /** The memory of exactly the tensor's elements. */
   MemorySegment memory() {
     return memory;
   }
 
-  /** Where the element at an index lies, for native code. */
-  public long address(long index) {
+  /** Address of the element with the given index, for native code. */
+  long address(long index) {
     return memory.address() + index * Float.BYTES;
   }
 
@@ -118,7 +118,7 @@ public final class CpuTensor implements Tensor {
     return "Tensor" + Arrays.toString(shape);
   }
 
-  /** Its rows, for kernels that work on addresses. */
+  /** The tensor as a matrix, for kernels that work on addresses. */
   Matrix matrix() {
     return Matrix.ofRows(address(0), columns());
   }

@@ -13,10 +13,13 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
-/** Kernels that go element by element, in spans of a fixed length: a span's bits never change. */
+/**
+ * Kernels that work element by element. The elements are split into spans of a fixed length,
+ * whatever the number of threads, so the bits of a result never change.
+ */
 final class Elements {
 
-  /** 64 KiB: a few spans of a kernel's arguments fit a core's second-level cache together. */
+  /** Elements of a span: 64 KiB, so a few spans fit the second-level cache of a core together. */
   private static final int SPAN = 16 * 1024;
 
   private final WorkPool pool;
@@ -52,7 +55,7 @@ final class Elements {
         (from, to) -> MemorySegment.copy(source, 4 * from, target, 4 * from, 4 * (to - from)));
   }
 
-  /** target += x. */
+  /** {@code target += x}. */
   void add(MemorySegment target, MemorySegment x, long size) {
     spans(
         size,
@@ -68,7 +71,10 @@ final class Elements {
         });
   }
 
-  /** Rows of target += rows of x; a row may occur more than once, so threads split columns. */
+  /**
+   * {@code target[rows[i]] += x[i]}. A row may occur more than once, so the threads split the
+   * columns.
+   */
   void addRows(MemorySegment target, int[] rows, MemorySegment x, int columns) {
     RowBlocks blocks = RowBlocks.of(Math.ceilDiv(columns, WIDTH), (long) rows.length * WIDTH, pool);
     pool.run(
@@ -90,7 +96,7 @@ final class Elements {
         });
   }
 
-  /** √Σx², in double. */
+  /** √Σx², accumulated in float64. */
   double norm(MemorySegment x, long size) {
     double[] sums = new double[count(size)];
     pool.run(
@@ -123,7 +129,7 @@ final class Elements {
     return Lanes.sum(low.add(high));
   }
 
-  /** out = gate · σ(gate) · up. */
+  /** {@code out = gate ∘ σ(gate) ∘ up}. */
   void swiGlu(CpuTensor out, CpuTensor gate, CpuTensor up) {
     long to = out.address(0);
     long g = gate.address(0);
@@ -131,7 +137,7 @@ final class Elements {
     spans(out.size(), (from, until) -> SwiGlu.forward(to, g, u, from, until));
   }
 
-  /** Its backward pass, which may be in place of gate and up. */
+  /** Backward pass of {@link #swiGlu}. dgate may be gate, and dup may be up. */
   void swiGluBackward(
       CpuTensor dgate, CpuTensor dup, CpuTensor dout, CpuTensor gate, CpuTensor up) {
     long dg = dgate.address(0);
@@ -143,11 +149,15 @@ final class Elements {
   }
 
   /**
-   * What AdamW does at a step, worked out once.
+   * Constants of an AdamW step.
    *
-   * @param gradientScale multiplies gradients
-   * @param rest1 1 − β₁, taken in double: of 0.001 a float's subtraction leaves four digits
+   * @param gradientScale factor for the gradients
+   * @param beta1 β₁
+   * @param rest1 1 − β₁, computed in float64: in float32 the difference for β₁ = 0.999 would keep
+   *     only four digits
+   * @param beta2 β₂
    * @param rest2 1 − β₂
+   * @param epsilon ε
    * @param keep 1 − lr·λ
    * @param rate lr / (1 − β₁^step)
    * @param secondCorrection 1 / √(1 − β₂^step)
@@ -163,7 +173,9 @@ final class Elements {
       float rate,
       float secondCorrection) {}
 
-  /** Moments and parameters in one pass. */
+  /**
+   * One AdamW step, see {@link CpuBackend#adamW}. Moments and parameters are updated in one pass.
+   */
   void adamW(
       MemorySegment theta,
       MemorySegment gradient,

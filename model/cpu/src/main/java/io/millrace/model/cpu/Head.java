@@ -16,12 +16,13 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The head fused with log-probs and entropies. Logits z [rows, vocab] = x · headᵀ / temperature
- * exist for a chunk of rows at a time, at most {@value #CHUNK} of them in all, or one row.
+ * The language-model head, fused with log-probabilities and entropies. The logits z {@code [rows,
+ * vocab]} = x · headᵀ exist only for a chunk of rows at a time. A chunk has at most {@value #CHUNK}
+ * logits, or one row.
  */
 final class Head {
 
-  /** Logits held at once: 4 MiB. */
+  /** Logits of a chunk: 4 MiB. */
   private static final long CHUNK = 1 << 20;
 
   private final WorkPool pool;
@@ -53,12 +54,12 @@ final class Head {
     this.logits = workspace.of(pool.slot(), (long) chunkRows * vocab);
   }
 
-  /** What is done with a row of logits; {@code at} is where they begin. */
+  /** Processes a row of logits, which begin at index {@code at}. */
   private interface Row {
     void run(int row, long at);
   }
 
-  /** What is done with a chunk of rows when all of them are done. */
+  /** Processes a chunk after all its rows have been processed. */
   private interface Chunk {
     void run(int first, int rows, CpuTensor logits);
   }
@@ -85,6 +86,7 @@ final class Head {
     return matrix.slice((long) first * matrix.columns(), rows, matrix.columns());
   }
 
+  /** Forward pass, see {@link CpuBackend#logProbs}. */
   void forward(float[] logProbs, float[] entropies) {
     chunks(
         (row, at) -> {
@@ -97,12 +99,14 @@ final class Head {
   }
 
   /**
-   * What makes probabilities of a row: p = e^((z − max)/temperature) / sum.
+   * The statistics of a row of logits: p = e^((z − max) / temperature) / sum.
    *
-   * @param weighted Σ e^((z − max)/temperature) · (z − max)/temperature
+   * @param max largest logit
+   * @param sum Σ e^((z − max) / temperature)
+   * @param weighted Σ e^((z − max) / temperature) · (z − max) / temperature
    */
   private record Normaliser(float max, double sum, double weighted) {
-    /** −Σ p·ln p. */
+    /** The entropy −Σ p · ln p, in nats. */
     double entropy() {
       return Math.log(sum) - weighted / sum;
     }
@@ -137,14 +141,21 @@ final class Head {
     return new Normaliser(max, sum(sums), sum(weighted));
   }
 
-  /** e · x, with x no lower than where exp ends: what is beyond weighs nothing. */
+  /**
+   * e · x. The result of exp has a lower bound, so x gets the same bound. Otherwise a very negative
+   * x would add a large product.
+   */
   private static FloatVector weigh(FloatVector e, FloatVector x) {
     return e.mul(x.max(-88f));
   }
 
   /**
-   * With dz = dlogp·(1{target} − p) − dentropy·p·(ln p + entropy), over temperature: dx += dz·head;
-   * dhead += dzᵀ·x.
+   * Backward pass, with H the entropy of a row:
+   *
+   * <pre>
+   *   dz = (dLogProb · (1{target} − p) − dEntropy · p ∘ (ln p + H)) / temperature
+   *   dx += dz · head,   dhead += dzᵀ · x
+   * </pre>
    */
   void backward(CpuTensor dx, CpuTensor dhead, float[] dLogProbs, float[] dEntropies) {
     chunks(
@@ -154,7 +165,7 @@ final class Head {
                 rows(dx, first, rows), dhead, chunk, rows(x, first, rows), head));
   }
 
-  /** A row of logits becomes dz. */
+  /** Replaces a row of logits by dz. */
   private void rowBackward(long at, int target, float dLogProb, float dEntropy) {
     MemorySegment z = logits.memory();
     Normaliser n = normaliser(z, at);

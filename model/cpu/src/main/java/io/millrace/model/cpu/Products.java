@@ -15,14 +15,14 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/** Matrix products, split over the pool's threads. */
+/** Matrix products, split over the threads of the pool. */
 final class Products {
 
-  /** Multiply-adds below which a second thread costs more than it brings. */
-  private static final long WORTHWHILE = 128 * 1024;
+  /** Multiply-adds below which a second thread does not pay. */
+  private static final long MIN_WORK = 128 * 1024;
 
-  /** A part of fewer rows leaves tiles half empty. */
-  private static final int LEAST_ROWS = 16;
+  /** Minimum rows of a part: with fewer, tiles are half empty. */
+  private static final int MIN_ROWS = 16;
 
   private final WorkPool pool;
   private final Gemm gemm;
@@ -32,22 +32,24 @@ final class Products {
     this.gemm = gemm;
   }
 
+  /** Number of parts to split the rows into, given the number of multiply-adds. */
   private int parts(int rows, long work) {
     return parts(rows, work, pool.budget());
   }
 
   private static int parts(int rows, long work, int threads) {
-    long parts = Math.min(Math.max(1, work / WORTHWHILE), Math.max(1, rows / LEAST_ROWS));
+    long parts = Math.min(Math.max(1, work / MIN_WORK), Math.max(1, rows / MIN_ROWS));
     return (int) Math.min(threads, parts);
   }
 
+  /** First row of a part. */
   private static int bound(int rows, int part, int parts) {
-    // Parts begin on cache lines, whatever is split.
-    int tiles = Math.ceilDiv(rows, LEAST_ROWS);
-    return Math.min(rows, (int) ((long) tiles * part / parts) * LEAST_ROWS);
+    // Parts begin on cache lines, for rows and for columns.
+    int tiles = Math.ceilDiv(rows, MIN_ROWS);
+    return Math.min(rows, (int) ((long) tiles * part / parts) * MIN_ROWS);
   }
 
-  /** out [n, o] = x [n, i] · wᵀ, with w [o, i]. */
+  /** {@code out [n, o] = x [n, i] · wᵀ}, with w {@code [o, i]}. */
   void linear(CpuTensor out, CpuTensor x, CpuTensor w) {
     int n = x.rows();
     int i = x.columns();
@@ -56,8 +58,8 @@ final class Products {
     Matrix ofX = x.matrix();
     Matrix transposed = w.matrix().transposed();
     Matrix ofOut = out.matrix();
-    // Few rows are split by columns, so that each thread reads its own part of the weights.
-    if (n < pool.budget() * LEAST_ROWS) {
+    // With few rows the columns are split: each thread then reads its own part of the weights.
+    if (n < pool.budget() * MIN_ROWS) {
       int parts = parts(o, work);
       pool.run(
           parts,
@@ -81,8 +83,8 @@ final class Products {
   }
 
   /**
-   * dx [n, i] += dout [n, o] · w; dw [o, i] += doutᵀ · x: as much arithmetic each, so that each has
-   * half of the threads.
+   * {@code dx [n, i] += dout [n, o] · w} and {@code dw [o, i] += doutᵀ · x}. Both products need the
+   * same arithmetic, so each gets half of the threads.
    */
   void linearBackward(CpuTensor dx, CpuTensor dw, CpuTensor dout, CpuTensor x, CpuTensor w) {
     int n = x.rows();
@@ -124,13 +126,13 @@ final class Products {
         });
   }
 
-  /** Rows of weights that one pass over a row of x serves. */
+  /** Rows of w for one pass over a row of x. */
   private static final int TILE = 4;
 
   /**
-   * out [n, o] = x [n, i] · wᵀ for few rows: each element is one dot product, summed lane by lane
-   * in the order of i, whatever the other rows are. Weights are read once for each two rows, by
-   * tiles that stay in the first-level cache.
+   * {@code out [n, o] = x [n, i] · wᵀ} for few rows. Each element is one dot product, summed lane
+   * by lane in the order of i. It does not depend on the other rows. The weights are read once for
+   * every two rows of x, in tiles that stay in the first-level cache.
    */
   void linearByRow(CpuTensor out, CpuTensor x, CpuTensor w) {
     int n = x.rows();

@@ -12,7 +12,7 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/** RMSNorm over rows of h elements; each row on its own. */
+/** RMSNorm over rows of h elements. Rows are independent. */
 final class RmsNorm {
 
   private final WorkPool pool;
@@ -23,7 +23,7 @@ final class RmsNorm {
     this.workspace = workspace;
   }
 
-  /** out = x · r · w, with r = 1 / √(mean(x²) + ε). */
+  /** {@code out = x · r ∘ w}, with r = 1 / √(mean(x²) + ε). */
   void forward(
       MemorySegment out, MemorySegment x, MemorySegment w, int rows, int h, float epsilon) {
     RowBlocks blocks = RowBlocks.of(rows, h, pool);
@@ -37,7 +37,10 @@ final class RmsNorm {
         });
   }
 
-  /** x += change, then out as in {@link #forward}, while a row is in the first-level cache. */
+  /**
+   * {@code x += change}, then out as in {@link #forward}, while the row is in the first-level
+   * cache.
+   */
   void addForward(
       MemorySegment out,
       MemorySegment x,
@@ -94,8 +97,14 @@ final class RmsNorm {
   }
 
   /**
-   * With x̂ = x·r and g = dout∘w: dx += r·(g − x̂·mean(g∘x̂)); dw += Σ_rows dout∘x̂, summed by
-   * block of rows and then over the blocks in order.
+   * Backward pass, with x̂ = x · r and g = dout ∘ w:
+   *
+   * <pre>
+   *   dx += r · (g − x̂ · mean(g ∘ x̂))
+   *   dw += Σ_rows dout ∘ x̂
+   * </pre>
+   *
+   * <p>Each block of rows has its own sum for dw; the sums of the blocks are then added in order.
    */
   void backward(
       MemorySegment dx,
@@ -134,11 +143,11 @@ final class RmsNorm {
       float epsilon) {
     float r = inverseRms(x, at, h, epsilon);
     float products = weightBackward(dw, dwAt, dout, x, w, at, h, r);
-    // r·(g − x̂·mean) = r·g − x·r²·mean
+    // r · (g − x̂ · mean) = r · g − x · r² · mean
     inputBackward(dx, dout, x, w, at, h, r, -r * r * (products / h));
   }
 
-  /** dw += dout∘x̂; returns Σ g∘x̂. */
+  /** {@code dw += dout ∘ x̂}; returns Σ g ∘ x̂. */
   private static float weightBackward(
       MemorySegment dw,
       long dwAt,
@@ -165,7 +174,7 @@ final class RmsNorm {
     return sum(products);
   }
 
-  /** dx += r·dout∘w + pull·x. */
+  /** {@code dx += r · dout ∘ w + pull · x}. */
   private static void inputBackward(
       MemorySegment dx,
       MemorySegment dout,

@@ -13,7 +13,10 @@ import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/** Rotary position embeddings from a table of cosines and sines, [positions, headDim / 2] each. */
+/**
+ * Rotary position embedding, from tables of cosines and sines, {@code [positions, headDim / 2]}
+ * each.
+ */
 final class Rotation implements AutoCloseable {
 
   private record Table(int positions, CpuTensor cosines, CpuTensor sines) {}
@@ -21,7 +24,10 @@ final class Rotation implements AutoCloseable {
   private final int half;
   private final double[] frequencies;
 
-  /** The last is in use; those before may still be, by another thread, and are half its size. */
+  /**
+   * All tables so far. The last one is used for new calls. Another thread can still use an earlier
+   * one, which is at most half as large.
+   */
   private final List<Table> tables = new ArrayList<>();
 
   Rotation(Rope rope) {
@@ -29,7 +35,7 @@ final class Rotation implements AutoCloseable {
     this.frequencies = rope.inverseFrequencies();
   }
 
-  /** A table that reaches as far as a position; in powers of two, so that it seldom grows. */
+  /** A table that covers a position. Its size is a power of two, so it rarely grows. */
   private synchronized Table covering(int position) {
     if (tables.isEmpty() || position >= tables.getLast().positions) {
       tables.add(table(Integer.highestOneBit(Math.max(64, position)) << 1));
@@ -54,7 +60,11 @@ final class Rotation implements AutoCloseable {
     return new Table(positions, cosines, sines);
   }
 
-  /** Rotates the heads of each row in place, forth or back. */
+  /**
+   * Rotates the heads of each row in place, see {@link CpuBackend#rope}.
+   *
+   * @param at position of each row
+   */
   void rotate(MemorySegment x, int[] at, int heads, boolean backward, WorkPool pool) {
     RowBlocks blocks = RowBlocks.of(at.length, 2L * heads * half, pool);
     Table table = covering(Arrays.stream(at).max().orElse(0));
@@ -89,7 +99,7 @@ final class Rotation implements AutoCloseable {
     }
   }
 
-  /** The last pairs, where they fill no vector. */
+  /** The last pairs of a head, which do not fill a vector. */
   private void rotateRest(
       MemorySegment x,
       long first,

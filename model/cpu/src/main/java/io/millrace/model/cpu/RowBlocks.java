@@ -1,20 +1,28 @@
 package io.millrace.model.cpu;
 
-/** Rows split into blocks of alike size, one a thread; few small rows make one block. */
+/**
+ * Rows split into blocks of similar size, at most one for each thread. A few small rows make one
+ * block.
+ *
+ * @param rows number of rows
+ * @param count number of blocks
+ */
 record RowBlocks(int rows, int count) {
 
-  /** Elements below which a second thread costs more than it brings. */
-  private static final long WORTHWHILE = 8 * 1024;
+  /** Elements below which a second thread does not pay. */
+  private static final long MIN_ELEMENTS = 8 * 1024;
 
   static RowBlocks of(int rows, long elementsPerRow, WorkPool pool) {
-    long worthwhile = Math.max(1, rows * elementsPerRow / WORTHWHILE);
-    return new RowBlocks(rows, (int) Math.min(Math.min(worthwhile, rows), pool.budget()));
+    long maxBlocks = Math.max(1, rows * elementsPerRow / MIN_ELEMENTS);
+    return new RowBlocks(rows, (int) Math.min(Math.min(maxBlocks, rows), pool.budget()));
   }
 
+  /** First row of a block. */
   int start(int block) {
     return (int) ((long) rows * block / count);
   }
 
+  /** Row after the last one of a block. */
   int end(int block) {
     return start(block + 1);
   }

@@ -17,7 +17,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
-/** Draws a token from each row of logits; each row on its own. */
+/** Draws a token from each row of logits, independently of the other rows. */
 final class Sampler {
 
   private final Workspace workspace;
@@ -32,12 +32,13 @@ final class Sampler {
     this.draws = draws;
   }
 
+  /** Draws the tokens, see {@link CpuBackend#sample}. */
   void draw(int[] tokens, float[] logProbs, WorkPool pool) {
     pool.run(
         tokens.length,
         (row, worker) -> {
           long at = (long) row * vocab;
-          int best = likeliest(at);
+          int best = mostProbable(at);
           float max = logits.getAtIndex(JAVA_FLOAT, at + best);
           float temperature = draws.temperatures()[row];
           float inverse = temperature == 0 ? 1 : 1 / temperature;
@@ -50,8 +51,8 @@ final class Sampler {
         });
   }
 
-  /** The highest logit's token, the lowest of equals. */
-  private int likeliest(long at) {
+  /** The token with the highest logit, and the lowest id among equals. */
+  private int mostProbable(long at) {
     FloatVector highest = all(Float.NEGATIVE_INFINITY);
     int i = 0;
     for (; i <= vocab - WIDTH; i += WIDTH) {
@@ -66,10 +67,11 @@ final class Sampler {
         return i;
       }
     }
-    throw new IllegalArgumentException("sample: the logits of a row are not numbers");
+    throw new IllegalArgumentException(
+        "sample: a row of logits holds NaN; check that all weights are finite");
   }
 
-  /** p = e^((logit − max) / temperature); returns their sum. */
+  /** Sets p = e^((logit − max) / temperature); returns the sum. */
   private double weights(MemorySegment p, long at, float max, float inverse) {
     double sum = 0;
     for (int i = 0; i < vocab; i += WIDTH) {
@@ -81,9 +83,12 @@ final class Sampler {
     return sum;
   }
 
-  /** The token at the row's place in the cumulative distribution of those kept. */
+  /**
+   * The token whose interval of the cumulative distribution of the nucleus contains the uniform
+   * number of the row.
+   */
   private int invert(MemorySegment p, int row, double sum) {
-    double kept = draws.topPs()[row] == 1 ? sum : keepLikeliest(p, draws.topPs()[row] * sum);
+    double kept = draws.topPs()[row] == 1 ? sum : keepNucleus(p, draws.topPs()[row] * sum);
     double target = draws.uniforms()[row] * kept;
     int last = 0;
     for (int i = 0; i < vocab; i++) {
@@ -96,13 +101,13 @@ final class Sampler {
         }
       }
     }
-    // Rounding left a little of the target over.
+    // Rounding can leave a small rest of the target after the last token.
     return last;
   }
 
-  /** Zeroes all but the likeliest tokens that hold the mass; returns what they hold. */
-  private double keepLikeliest(MemorySegment p, double mass) {
-    // Bits of positive floats are in the floats' order; equals stay by index.
+  /** Sets p to 0 for all tokens outside the nucleus; returns the mass of the nucleus. */
+  private double keepNucleus(MemorySegment p, double mass) {
+    // The bits of positive floats sort like the floats. Equal ones sort by token id.
     long[] order = new long[vocab];
     for (int i = 0; i < vocab; i++) {
       order[i] = ~(long) Float.floatToIntBits(p.getAtIndex(JAVA_FLOAT, i)) << 32 | i;

@@ -27,9 +27,8 @@ import jdk.incubator.vector.VectorOperators;
 /**
  * The gate of the feed-forward block, element by element.
  *
- * <p>{@link Lanes#exp} of −gate is written out in both loops, in the JDK's own methods: the
- * compiler may be past what it inlines when it comes to one of ours. The few elements after the
- * last whole vector are computed one by one.
+ * <p>Both loops contain the code of {@link Lanes#exp}, because the compiler can reach its inlining
+ * limit in these methods. The elements after the last whole vector are computed with a mask.
  */
 final class SwiGlu {
 
@@ -38,7 +37,10 @@ final class SwiGlu {
 
   private SwiGlu() {}
 
-  /** out = gate · σ(gate) · up, from one element to another; addresses are of the first of all. */
+  /**
+   * {@code out = gate ∘ σ(gate) ∘ up}, for elements {@code from} to {@code to − 1}. Addresses are
+   * those of element 0.
+   */
   static void forward(long out, long gate, long up, long from, long to) {
     long at = ELEMENT * from;
     long end = ELEMENT * to;
@@ -69,8 +71,13 @@ final class SwiGlu {
   }
 
   /**
-   * With s = σ(gate): dup = dout·gate·s; dgate = dout·up·s·(1 + gate·(1 − s)). dup may be up and
-   * dgate gate.
+   * Backward pass for elements {@code from} to {@code to − 1}, with s = σ(gate). dup may be up, and
+   * dgate may be gate.
+   *
+   * <pre>
+   *   dup   = dout ∘ gate ∘ s
+   *   dgate = dout ∘ up ∘ s ∘ (1 + gate ∘ (1 − s))
+   * </pre>
    */
   static void backward(long dgate, long dup, long dout, long gate, long up, long from, long to) {
     long at = ELEMENT * from;

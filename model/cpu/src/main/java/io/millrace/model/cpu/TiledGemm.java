@@ -10,46 +10,53 @@ import io.millrace.model.cpu.tiles.Native;
 import io.millrace.model.cpu.tiles.Tiles;
 
 /**
- * Products by {@link Tiles}, blocked for the caches as by Goto and van de Geijn ("Anatomy of
- * high-performance matrix multiplication", ACM TOMS 34(3), 2008, section 4): a block of b, copied
- * into panels as wide as a tile, stays in the second-level cache while all rows of a go by, and a
- * tile's rows of a stay in the first-level cache while all panels do. Unlike there, what copying
- * would not repay is read where it lies: rows of a; and b, where a is transposed.
+ * Matrix products by {@link Tiles}, blocked for the caches as by Goto and van de Geijn ("Anatomy of
+ * high-performance matrix multiplication", ACM TOMS 34(3), 2008, section 4). A block of b is copied
+ * to panels, each as wide as a tile. It stays in the second-level cache while all rows of a pass
+ * by. The rows of a for one tile stay in the first-level cache while all panels pass by. Unlike
+ * there, an operand is read in place if a copy would not pay. This applies to the rows of a, and to
+ * b if a is transposed.
  *
- * <p>Each element is summed in the order of k by itself: its bits depend neither on other rows and
- * columns, nor on how threads share them, nor on how wide vectors are.
+ * <p>The sum of an element runs in the order of k. Its bits do not depend on other rows and
+ * columns, on the split over threads, or on the vector width.
  */
 final class TiledGemm implements Gemm {
 
-  /** Of k at once, where b is copied. */
-  private static final int MOST_K = 512;
+  /** Maximum part of k at a time, if b is copied. */
+  private static final int MAX_K = 512;
 
-  /** Of k at once, where b's rows lie as far apart as they do. */
-  private static final int MOST_K_IN_PLACE = 128;
+  /** Maximum part of k at a time, if b is read in place, where its rows are far apart. */
+  private static final int MAX_K_IN_PLACE = 128;
 
   /** Elements of a block of b: 256 KiB. */
   private static final int BLOCK = 64 * 1024;
 
-  /** Columns of c from which on copying a transposed a is repaid, where a tile has few rows. */
+  /** Columns of c from which a copy of a transposed a pays, if a tile has few rows. */
   private static final int COPIED_FROM_COLUMNS = 256;
 
   private static final int FEW_ROWS = 8;
 
-  /** Rows this far apart have the same lines of the first-level cache, and there are 8 of them. */
+  /**
+   * Rows at this distance in bytes map to the same set of the first-level cache, which has 8 ways.
+   */
   private static final long ALIAS = 4096;
 
-  private static final int MOST_ALIASED_ROWS = 7;
+  private static final int MAX_ALIASED_ROWS = 7;
 
   private final Tiles tiles;
   private final Workspace workspace;
   private final int panel;
   private final long panelRow;
 
-  /** With tiles whose vectors are the Vector API's, which copies for them. */
+  /**
+   * Products by the given tiles. Copies use the Vector API, so the tiles' vectors must have its
+   * width.
+   */
   TiledGemm(Tiles tiles, Workspace workspace) {
     if (tiles.lanes() != Lanes.WIDTH) {
       throw new IllegalArgumentException(
-          "tiles of %d lanes, copies of %d".formatted(tiles.lanes(), Lanes.WIDTH));
+          "tiles have vectors of %d lanes but must have %d, those of the Vector API"
+              .formatted(tiles.lanes(), Lanes.WIDTH));
     }
     this.tiles = tiles;
     this.workspace = workspace;
@@ -60,7 +67,7 @@ final class TiledGemm implements Gemm {
   @Override
   public void multiply(int worker, int m, int n, int k, Matrix a, Matrix b, boolean add, Matrix c) {
     Product product = new Product(worker, m, n, a, b, add, c);
-    int parts = Math.ceilDiv(k, product.inPlace ? MOST_K_IN_PLACE : MOST_K);
+    int parts = Math.ceilDiv(k, product.inPlace ? MAX_K_IN_PLACE : MAX_K);
     int most = Math.ceilDiv(Math.ceilDiv(k, parts), Tiles.SQUARE) * Tiles.SQUARE;
     for (int from = 0; from < k; from += most) {
       int ks = Math.min(most, k - from);
@@ -83,10 +90,13 @@ final class TiledGemm implements Gemm {
     final boolean inPlace;
     final boolean copiesRows;
 
-    /** Scratch memory: panels of b; rows of a, where b is read in place; a tile. */
+    /** Scratch memory for the panels of b. */
     final long block;
 
+    /** Scratch memory for the rows of a, if b is read in place. */
     final long rows;
+
+    /** Scratch memory for a tile at the edge of c. */
     final long edge;
 
     Product(int worker, int m, int n, Matrix a, Matrix b, boolean add, Matrix c) {
@@ -97,18 +107,21 @@ final class TiledGemm implements Gemm {
       this.add = add;
       this.c = c;
       boolean aliased = a.isByRows() && a.rowStride() % ALIAS == 0;
-      height = aliased ? Math.min(MOST_ALIASED_ROWS, tiles.rows()) : tiles.rows();
+      height = aliased ? Math.min(MAX_ALIASED_ROWS, tiles.rows()) : tiles.rows();
       inPlace = !a.isByRows() && b.isByRows();
       copiesRows = inPlace && tiles.rows() < FEW_ROWS && n >= COPIED_FROM_COLUMNS;
       int ofEdge = tiles.rows() * panel;
-      int ofRows = MOST_K_IN_PLACE * tiles.rows() + tiles.lanes();
+      int ofRows = MAX_K_IN_PLACE * tiles.rows() + tiles.lanes();
       CpuTensor memory = workspace.of(worker, BLOCK + ofEdge + ofRows);
       block = memory.address(0);
       edge = memory.address(BLOCK);
       rows = memory.address(BLOCK + ofEdge);
     }
 
-    /** Adds the products of k's {@code ks} from {@code fromK}, a block of b at a time. */
+    /**
+     * Computes the products for {@code ks} values of k from {@code fromK}, with one block of b at a
+     * time.
+     */
     void byBlocks(int fromK, int ks) {
       int most = BLOCK / ks / panel * panel;
       for (int from = 0; from < n; from += most) {
@@ -122,7 +135,10 @@ final class TiledGemm implements Gemm {
       }
     }
 
-    /** The same, with b read where it lies; only a last panel that is not whole is copied. */
+    /**
+     * As {@link #byBlocks}, with b read in place. Only the last panel is copied, if it is not
+     * whole.
+     */
     void inPlace(int fromK, int ks) {
       int rest = n % panel;
       if (rest > 0) {
@@ -131,7 +147,7 @@ final class TiledGemm implements Gemm {
       allRows(fromK, ks, 0, n, b.from(fromK, 0), panelRow, block);
     }
 
-    /** A panel [ks, panel] = a part of b, and 0 beyond. */
+    /** Copies a part of b to a panel {@code [ks, panel]}, padded with zeros. */
     private void copyPanel(int fromK, int ks, int from, int columns, long at) {
       Matrix source = b.from(fromK, from);
       Matrix target = panelRows(at);
@@ -150,16 +166,16 @@ final class TiledGemm implements Gemm {
       }
     }
 
-    /** Scratch memory whose rows are as wide as a panel. */
+    /** Scratch memory as a matrix whose rows are as wide as a panel. */
     private Matrix panelRows(long at) {
       return new Matrix(at, panelRow, ELEMENT);
     }
 
     /**
-     * Columns of c, tile after tile.
+     * Computes some columns of c, tile by tile.
      *
-     * @param panels b's whole panels, {@code step} apart
-     * @param last where the panel begins that is not whole
+     * @param panels whole panels of b, {@code step} bytes apart
+     * @param last address of the last panel, if it is not whole
      */
     private void allRows(
         int fromK, int ks, int from, int columns, Matrix panels, long step, long last) {
@@ -169,7 +185,8 @@ final class TiledGemm implements Gemm {
       for (int i = 0; i < m; i += height) {
         int count = Math.min(height, m - i);
         Matrix part = a.from(i, fromK);
-        // A vector is read where a tile has fewer rows: not beyond the matrix.
+        // The copy reads whole vectors, which are longer than a tile and must not reach beyond the
+        // matrix.
         if (copiesRows && i + tiles.lanes() <= m) {
           part = copyRows(part, ks);
         }
@@ -183,19 +200,22 @@ final class TiledGemm implements Gemm {
       }
     }
 
-    /** A tile's rows of a transposed a, where all their numbers lie together. */
+    /** Copies the rows of a transposed a for one tile, so that they are contiguous. */
     private Matrix copyRows(Matrix part, int ks) {
       long step = ELEMENT * tiles.rows();
       long from = part.address();
       for (int p = 0; p < ks; p++) {
-        // What the vector holds beyond the tile, the next one overwrites.
+        // The next vector overwrites the elements beyond the tile.
         store(load(from), rows + p * step);
         from += part.columnStride();
       }
       return new Matrix(rows, ELEMENT, step);
     }
 
-    /** A tile of fewer columns than a panel, by way of a whole one unless vectors are whole. */
+    /**
+     * Computes a tile with fewer columns than a panel. It goes through a whole tile in scratch
+     * memory unless its columns are whole vectors.
+     */
     private void edge(
         int count, int columns, boolean sum, Matrix part, long last, Matrix to, int ks) {
       int vectors = Math.ceilDiv(columns, tiles.lanes());

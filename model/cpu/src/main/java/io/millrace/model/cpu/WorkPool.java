@@ -5,37 +5,40 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The process's share of the cores: kernels split their work into units, which the calling thread
- * and the pool's workers take one after another. There is one pool a process, so that several Flink
- * task slots never run more threads than its budget: a caller that finds the workers taken, or the
- * cores busy with other callers, does all units itself.
+ * The threads of the process for kernels. A kernel splits its work into units. The calling thread
+ * and the workers of the pool take one unit after another. There is one pool in a process, so
+ * several Flink task slots never run more threads than its budget. If other callers use the workers
+ * or the cores, a caller computes all its units on its own thread.
  *
- * <p>Who does a unit never decides what the unit computes; results depend on how work is split, and
- * that on shapes and the budget alone.
+ * <p>The thread that computes a unit has no influence on the result. A result depends on the split
+ * into units, which depends only on the shapes and the budget.
  */
 final class WorkPool {
 
-  /** A system property: how many threads compute at once; all cores unless set. */
+  /** System property with the number of threads; all cores unless it is set. */
   static final String THREADS = "millrace.threads";
 
   /**
-   * A worker looks for work this often before it sleeps: some 50 µs, longer than a kernel's gap.
+   * How often a worker looks for work before it sleeps. It spins for some 50 µs, longer than the
+   * gap between two kernels.
    */
   private static final int SPINS = 5_000;
 
-  private static volatile int wanted = Runtime.getRuntime().availableProcessors();
+  private static volatile int defaultBudget = Runtime.getRuntime().availableProcessors();
 
-  /** Made when it is first asked for. */
+  /** The process-wide pool, created on first use. */
   private static final class Shared {
-    static final WorkPool POOL = new WorkPool(Integer.getInteger(THREADS, wanted));
+    static final WorkPool POOL = new WorkPool(Integer.getInteger(THREADS, defaultBudget));
   }
 
-  /** Does one unit of work. */
+  /** Computes a unit of work. */
   interface Task {
     /**
-     * Does a unit.
+     * Computes a unit.
      *
-     * @param worker which of the budget's threads does it, from 0: owns scratch memory meanwhile
+     * @param unit index of the unit
+     * @param worker index of the thread, from 0; the thread has the scratch memory of this index
+     *     meanwhile
      */
     void run(int unit, int worker);
   }
@@ -73,7 +76,7 @@ final class WorkPool {
     }
   }
 
-  /** One of the pool's own threads. */
+  /** A thread of the pool. */
   private final class Worker extends Thread {
     final int index;
 
@@ -114,28 +117,34 @@ final class WorkPool {
     }
   }
 
-  /** The shared pool's budget where the property leaves it open; heard until the pool is made. */
+  /**
+   * Sets the budget of the process-wide pool, if the system property is not set. It has no effect
+   * after the pool was created.
+   */
   static void useThreads(int threads) {
-    wanted = threads;
+    defaultBudget = threads;
   }
 
   static WorkPool shared() {
     return Shared.POOL;
   }
 
-  /** Threads that compute at once, the caller among them. */
+  /** Number of threads that compute at once, the caller included. */
   int budget() {
     return budget;
   }
 
-  /** Which of the budget's threads this is: 0 for those that are not the pool's own. */
+  /**
+   * Index of the calling thread among the threads of the budget: 0 unless it is a worker of this
+   * pool.
+   */
   int slot() {
     return Thread.currentThread() instanceof Worker worker && worker.pool() == this
         ? worker.index + 1
         : 0;
   }
 
-  /** Does all units and returns when they are done. */
+  /** Computes all units, and returns when they are done. An exception of a unit is thrown here. */
   void run(int units, Task task) {
     if (units == 1) {
       task.run(0, slot());
@@ -160,9 +169,9 @@ final class WorkPool {
   }
 
   /**
-   * Runs both tasks, on two threads where the budget is two and both are free: then each keeps to
-   * its own core's caches, and nobody waits at the end of every kernel. What the tasks ask the pool
-   * for meanwhile they do themselves, until the other is done and its thread free again.
+   * Runs both tasks, on two threads if the budget is two and both threads are free. Each task then
+   * stays in the caches of its own core, and no thread waits at the end of every kernel. While both
+   * tasks run, each computes its own units. When one has finished, the other can use its thread.
    */
   void sideBySide(Runnable longer, Runnable other) {
     if (budget != 2 || callers.get() > 0 || !taken.compareAndSet(false, true)) {
@@ -211,7 +220,7 @@ final class WorkPool {
       if (spins < SPINS) {
         Thread.onSpinWait();
       } else {
-        // The worker that has the last unit is off its core: leave it this one.
+        // The worker with the last unit may not be on a core: leave this core to it.
         LockSupport.parkNanos(this, 20_000);
       }
     }
@@ -227,7 +236,7 @@ final class WorkPool {
       }
       if (next == last) {
         asleep[index].set(true);
-        // Looked at once more: work that came before the flag was set woke nobody.
+        // Look again: work that was offered before the flag was set did not wake this worker.
         while (job == last) {
           LockSupport.park(this);
         }

@@ -2,7 +2,10 @@ package io.millrace.model.cpu;
 
 import java.util.Arrays;
 
-/** Scratch memory of a backend's kernels, one piece a worker: it grows and is kept. */
+/**
+ * Scratch memory of the kernels of a backend, one block for each worker. A block grows when needed
+ * and is kept.
+ */
 final class Workspace implements AutoCloseable {
 
   private final CpuTensor[] pieces;
@@ -11,7 +14,7 @@ final class Workspace implements AutoCloseable {
     pieces = new CpuTensor[workers];
   }
 
-  /** At least {@code size} elements with whatever they held before, for one worker. */
+  /** At least {@code size} elements for a worker, with the values of their last use. */
   CpuTensor of(int worker, long size) {
     CpuTensor piece = pieces[worker];
     if (piece == null || piece.size() < size) {

@@ -1,2 +1,4 @@
-/** The default backend: all cores, native memory, fused kernels on the Vector API. */
+/**
+ * The default backend: all cores, native memory, machine code and fused kernels of the Vector API.
+ */
 package io.millrace.model.cpu;

@@ -19,10 +19,13 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * A Llama directory as others write them, made without any of the code under test: random weights
- * in float32, float16 or bfloat16, in one file or several.
+ * A Llama directory of other origin, written without any of the code under test. It has random
+ * weights in float32, float16 or bfloat16, in one file or several. {@link #logProbs} computes a
+ * Llama in float64 loops.
  *
- * @param values what the files hold, by name, as float64
+ * @param path the directory
+ * @param config the model's shape
+ * @param values what the files hold by name, as float64
  */
 record ForeignDirectory(Path path, LlamaConfig config, Map<String, double[]> values) {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -68,7 +71,7 @@ record ForeignDirectory(Path path, LlamaConfig config, Map<String, double[]> val
     return new ForeignDirectory(path, config, values);
   }
 
-  /** Writes a value as a type and returns what is left of it. */
+  /** Writes a value as the given type; returns the value after rounding. */
   private static double put(ByteBuffer buffer, float value, String dtype) {
     return switch (dtype) {
       case "F32" -> {
@@ -110,7 +113,11 @@ record ForeignDirectory(Path path, LlamaConfig config, Map<String, double[]> val
     return file.toByteArray();
   }
 
-  /** log p of each token after the first, given those before it: a Llama in float64, in loops. */
+  /**
+   * log p of each token after the first, given the tokens before it, in nats, {@code [n − 1]}.
+   *
+   * @param frequencies rotary frequencies θ_j in radians per position, {@code [headDim / 2]}
+   */
   double[] logProbs(int[] tokens, double[] frequencies) {
     int n = tokens.length;
     int h = config.hiddenSize();

@@ -26,7 +26,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Directories that others wrote, read and written again; log-probs against float64. */
+/**
+ * Directories of other origin are read, exported and read again. Log-probabilities are compared
+ * with float64.
+ */
 class InteroperabilityTest {
   private static final long SEED = 11;
 
@@ -63,7 +66,7 @@ class InteroperabilityTest {
     }
   }
 
-  /** θ^(−2j/d), by the definition. */
+  /** The rotary frequencies θ^(−2j/d), by definition. */
   private static double[] frequencies(LlamaConfig config) {
     double[] frequencies = new double[config.headDim() / 2];
     for (int j = 0; j < frequencies.length; j++) {
@@ -81,7 +84,7 @@ class InteroperabilityTest {
     "BF16, 5, 4, 2, 2, false",
     "F16, 2, 4, 2, 6, true",
   })
-  void logProbsAreThoseOfFloat64(
+  void logProbsMatchFloat64(
       String dtype, int shards, int heads, int kvHeads, int headDim, boolean tied)
       throws IOException {
     LlamaConfig config = config(heads, kvHeads, headDim, tied, RopeScaling.NONE);
@@ -90,7 +93,7 @@ class InteroperabilityTest {
   }
 
   @Test
-  void logProbsWithScaledPositions() throws IOException {
+  void logProbsMatchFloat64WithScaledPositions() throws IOException {
     LlamaConfig linear = config(4, 2, 6, false, new RopeScaling.Linear(4));
     double[] frequencies = frequencies(linear);
     for (int j = 0; j < frequencies.length; j++) {
@@ -100,8 +103,8 @@ class InteroperabilityTest {
     double[] expected = foreign.logProbs(tokens(), frequencies);
     assertClose(expected, logProbs(foreign.path()), 2e-5);
 
-    // Over 32 positions the three frequencies make 5.1, 0.30 and 0.017 turns: kept, between,
-    // divided.
+    // Over 32 positions the three frequencies make 5.1, 0.30 and 0.017 turns. The first is kept,
+    // the second interpolated, the third divided.
     LlamaConfig llama3 = config(4, 2, 6, false, new RopeScaling.Llama3(8, 0.1, 4, 32));
     frequencies = frequencies(llama3);
     double share = (32 * frequencies[1] / (2 * Math.PI) - 0.1) / (4 - 0.1);
@@ -115,7 +118,7 @@ class InteroperabilityTest {
     for (int i = 0; i < scaled.length; i++) {
       difference = Math.max(difference, Math.abs(scaled[i] - unscaled[i]));
     }
-    assertTrue(difference > 1e-2, "the scaling matters: " + difference);
+    assertTrue(difference > 1e-2, "the scaling must change the log-probs: " + difference);
   }
 
   @ParameterizedTest
@@ -144,7 +147,7 @@ class InteroperabilityTest {
   }
 
   @Test
-  void exportsInFloat32BitForBit() throws IOException {
+  void exportsToFloat32BitForBit() throws IOException {
     LlamaConfig config =
         config(4, 2, 6, true, new RopeScaling.Linear(2)).withTokens(1, List.of(2, 3));
     for (String dtype : List.of("F32", "F16", "BF16")) {
@@ -171,7 +174,7 @@ class InteroperabilityTest {
   }
 
   @Test
-  void exportsInBfloat16Shards() throws IOException {
+  void exportsToBfloat16Shards() throws IOException {
     LlamaConfig config = config(4, 2, 6, false, RopeScaling.NONE);
     ForeignDirectory foreign = directory("from", config, "F32", 1);
     Path out = Files.createDirectory(temp.resolve("out"));
@@ -194,7 +197,7 @@ class InteroperabilityTest {
                 }
               });
     }
-    // What is exported once is exported again without a change.
+    // Exporting an export again changes nothing.
     export(out, temp.resolve("again"), DType.BF16, 3000);
     for (String name : names(out)) {
       assertEquals(
@@ -205,7 +208,7 @@ class InteroperabilityTest {
     assertArrayEquals(exact, rounded, 0.2f);
   }
 
-  /** Of the two bfloat16 numbers around a value the nearer, or of equally near ones the even. */
+  /** The nearer of the two bfloat16 numbers around a value, and the even one of a tie. */
   private static float nearestBfloat16(float value) {
     int lower = Float.floatToIntBits(value) & 0xFFFF0000;
     float down = Float.intBitsToFloat(lower);
@@ -249,7 +252,7 @@ class InteroperabilityTest {
   }
 
   @Test
-  void exportOverwritesNothingAndLeavesNoPart() throws IOException {
+  void exportOverwritesNothingAndLeavesNoPartialOutput() throws IOException {
     LlamaConfig config = config(4, 2, 6, false, RopeScaling.NONE);
     ForeignDirectory foreign = directory("from", config, "F32", 1);
     Path out = Files.createDirectory(temp.resolve("out"));
@@ -282,7 +285,7 @@ class InteroperabilityTest {
   }
 
   @Test
-  void generationConfigSaysWhereResponsesEnd() throws IOException {
+  void generationConfigOverridesTheEosTokens() throws IOException {
     LlamaConfig config = config(4, 2, 6, false, RopeScaling.NONE);
     ForeignDirectory foreign = directory("m", config, "F32", 1);
     Path generation = foreign.path().resolve("generation_config.json");

@@ -3,6 +3,7 @@ package io.millrace.model.cpu;
 import io.millrace.model.contract.BackendContract;
 import io.millrace.model.tensor.Backend;
 
+/** The backend contract on {@code cpu}, with the machine code of this processor. */
 class CpuBackendTest extends BackendContract {
 
   @Override

@@ -3,6 +3,7 @@ package io.millrace.model.cpu;
 import io.millrace.model.contract.SamplingEngineContract;
 import io.millrace.model.tensor.Backend;
 
+/** The sampling engine on {@code cpu}, whose results are independent of the batch bit for bit. */
 class CpuSamplingEngineTest extends SamplingEngineContract {
 
   @Override

@@ -12,12 +12,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Both kinds of matrix product against sums in double precision. */
+/** Both implementations of matrix products, against sums in float64. */
 class GemmTest {
 
   /**
-   * m, n and k: single elements, less than a tile or a panel, several blocks of k, more columns
-   * than a block has, rows 4,096 bytes apart, copied rows of a transposed a.
+   * Sizes m, n and k: single elements, less than a tile or a panel, several blocks of k, more
+   * columns than a block, rows 4,096 bytes apart, and copied rows of a transposed a.
    */
   private static final int[][] SHAPES = {
     {1, 1, 1},
@@ -33,7 +33,7 @@ class GemmTest {
     {17, 1003, 24}
   };
 
-  /** Allows for the order of sums: a relative error of a sum's size. */
+  /** Relative to the sum of absolute terms; allows for a different order of summation. */
   private static final double TOLERANCE = 1e-5;
 
   private static final Workspace WORKSPACE = new Workspace(1);
@@ -49,7 +49,7 @@ class GemmTest {
 
   @ParameterizedTest
   @MethodSource("kinds")
-  void everyWayThatOperandsLie(Gemm gemm) {
+  void everyLayoutOfTheOperands(Gemm gemm) {
     for (int[] shape : SHAPES) {
       for (boolean transposeA : new boolean[] {false, true}) {
         for (boolean transposeB : new boolean[] {false, true}) {
@@ -102,9 +102,9 @@ class GemmTest {
     }
   }
 
-  /** Threads share rows or columns as they like. */
+  /** The split of a product over threads must not change its bits. */
   @Test
-  void aPartHasTheBitsThatItHasInTheWhole() {
+  void aPartHasTheSameBitsAsInTheWhole() {
     int m = 50;
     int n = 90;
     int k = 600;

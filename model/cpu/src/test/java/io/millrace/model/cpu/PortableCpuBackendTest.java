@@ -4,7 +4,7 @@ import io.millrace.model.contract.BackendContract;
 import io.millrace.model.cpu.tiles.VectorTiles;
 import io.millrace.model.tensor.Backend;
 
-/** As it is where there is no machine code for the processor. */
+/** The {@code cpu} backend as on a processor without machine code. */
 class PortableCpuBackendTest extends BackendContract {
 
   @Override

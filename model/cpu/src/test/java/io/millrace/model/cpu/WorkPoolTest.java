@@ -13,11 +13,11 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.Test;
 
-/** One budget of threads: every unit done once, whoever asks and however many. */
+/** The pool computes every unit once, for any callers, and never exceeds its budget of threads. */
 class WorkPoolTest {
 
   @Test
-  void doesEveryUnitOnce() {
+  void computesEveryUnitOnce() {
     for (int budget : new int[] {1, 2, 5}) {
       WorkPool pool = new WorkPool(budget);
       for (int units : new int[] {1, 2, 7, 1000}) {
@@ -36,7 +36,7 @@ class WorkPoolTest {
   }
 
   @Test
-  void workIsDoneSideBySide() throws InterruptedException {
+  void unitsRunInParallel() throws InterruptedException {
     WorkPool pool = new WorkPool(2);
     CountDownLatch both = new CountDownLatch(2);
     pool.run(
@@ -44,7 +44,7 @@ class WorkPoolTest {
         (unit, worker) -> {
           both.countDown();
           try {
-            // Each waits for the other: only two threads at once can end this.
+            // Each unit waits for the other, so only two concurrent threads can finish.
             assertTrue(both.await(30, TimeUnit.SECONDS), "the units ran one after the other");
           } catch (InterruptedException e) {
             throw new IllegalStateException(e);
@@ -52,7 +52,7 @@ class WorkPoolTest {
         });
   }
 
-  /** Several task slots: what they ask for at once never runs on more threads than the budget. */
+  /** Callers on several task slots never run on more threads than the budget at once. */
   @Test
   void callersShareTheBudget() throws InterruptedException {
     int budget = 3;
@@ -89,11 +89,11 @@ class WorkPoolTest {
       thread.join();
     }
     assertEquals(4 * 200 * 8, done.get());
-    assertTrue(mostWorkers.get() < budget, mostWorkers + " helpers");
+    assertTrue(mostWorkers.get() < budget, mostWorkers + " workers computed at once");
   }
 
   @Test
-  void aFailureReachesTheCallerAndThePoolGoesOn() {
+  void aFailureReachesTheCallerAndThePoolStaysUsable() {
     WorkPool pool = new WorkPool(2);
     for (int round = 0; round < 50; round++) {
       IllegalStateException e =
@@ -124,7 +124,7 @@ class WorkPoolTest {
           slots.incrementAndGet(pool.slot());
           both.countDown();
           try {
-            assertTrue(both.await(30, TimeUnit.SECONDS), "one after the other");
+            assertTrue(both.await(30, TimeUnit.SECONDS), "the tasks ran one after the other");
           } catch (InterruptedException e) {
             throw new IllegalStateException(e);
           }
@@ -134,9 +134,9 @@ class WorkPoolTest {
     assertEquals(1, slots.get(1));
   }
 
-  /** Scratch memory goes by the slot: no two threads may have the same. */
+  /** Scratch memory belongs to a slot, so no two threads may have the same slot. */
   @Test
-  void tasksSideBySideAskThePoolThemselves() {
+  void tasksSideBySideUseThePool() {
     for (int budget : new int[] {1, 2, 3}) {
       WorkPool pool = new WorkPool(budget);
       AtomicIntegerArray busy = new AtomicIntegerArray(budget);
@@ -155,7 +155,7 @@ class WorkPoolTest {
           };
       for (int round = 0; round < 20; round++) {
         pool.sideBySide(task, task);
-        // A shorter one, so that the other gets its thread for the rest.
+        // With a short task, the other task gets its thread for the rest.
         pool.sideBySide(task, () -> {});
         pool.sideBySide(() -> {}, task);
       }
@@ -180,7 +180,7 @@ class WorkPoolTest {
   }
 
   @Test
-  void aBudgetOfNothingIsRefused() {
+  void refusesABudgetOfZero() {
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> new WorkPool(0));
     assertTrue(e.getMessage().contains(WorkPool.THREADS + " must be at least 1, not 0"));

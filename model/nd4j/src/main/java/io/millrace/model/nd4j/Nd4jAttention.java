@@ -6,12 +6,12 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
- * Causal grouped-query attention in batched ND4J operations over padded groups of sequences.
- * Padding is at the end, so that the causal mask alone keeps it from every real token; in the
- * backward pass its gradient is zero.
+ * Causal grouped-query attention in batched ND4J operations, over padded groups of sequences.
+ * Padding is at the end of a sequence, so the causal mask hides it from all real tokens. In the
+ * backward pass the gradient of padding is 0.
  *
- * <p>In a group, B is the number of sequences, T the longest length, G = heads / kvHeads, d =
- * headDim.
+ * <p>In shapes of a group, B is the number of sequences, T the longest length, G = heads / kvHeads
+ * and d = headDim.
  */
 final class Nd4jAttention {
 
@@ -20,11 +20,13 @@ final class Nd4jAttention {
   private final Padding padding;
   private final Queries queries;
 
-  /** Where only some tokens ask: of each token its query, or the last one before it, or 0. */
+  /** For each token its query, or the query before it, or 0; null if all tokens attend. */
   private final INDArray queryOfToken;
 
-  /** 1 for a token that asks, 0 for another, [tokens, 1]. */
-  private final INDArray asks;
+  /**
+   * 1 for a token that attends and 0 for another, {@code [tokens, 1]}; null if all tokens attend.
+   */
+  private final INDArray attends;
 
   private final int heads;
   private final int kvHeads;
@@ -40,21 +42,21 @@ final class Nd4jAttention {
     this.scratch = scratch;
     if (queries.areAll()) {
       this.queryOfToken = null;
-      this.asks = null;
+      this.attends = null;
     } else {
       int[] rows = queries.rows();
       int[] query = new int[queries.sequences().tokens()];
-      float[] asks = new float[query.length];
+      float[] attends = new float[query.length];
       for (int i = 0; i < rows.length; i++) {
         Arrays.fill(query, rows[i], query.length, i);
-        asks[rows[i]] = 1;
+        attends[rows[i]] = 1;
       }
       this.queryOfToken = scratch.ints(query);
-      this.asks = scratch.own(Nd4j.createFromArray(asks)).reshape('c', asks.length, 1);
+      this.attends = scratch.own(Nd4j.createFromArray(attends)).reshape('c', attends.length, 1);
     }
   }
 
-  /** out [queries, heads·d] = softmax(q·kᵀ/√d)·v over each sequence. */
+  /** {@code out [m, heads · d] = softmax(q · kᵀ / √d) · v} in each sequence. */
   void forward(INDArray out, INDArray q, INDArray k, INDArray v) {
     INDArray paddedQ = padding.pad(ofTokens(q));
     INDArray paddedK = padding.pad(k);
@@ -73,7 +75,7 @@ final class Nd4jAttention {
     }
   }
 
-  /** Overwrites dq, dk, dv, recomputing the probabilities. */
+  /** Backward pass: overwrites dq, dk and dv. Computes the probabilities again. */
   void backward(
       INDArray dq, INDArray dk, INDArray dv, INDArray dout, INDArray q, INDArray k, INDArray v) {
     INDArray paddedQ = padding.pad(ofTokens(q));
@@ -89,16 +91,16 @@ final class Nd4jAttention {
       INDArray p = probabilities(group, queries, keys);
       INDArray dOut = split(group, paddedDout, heads);
 
-      // out = p·v
+      // out = p · v
       join(group, paddedDv, Ops.matmul(scratch, p, true, dOut, false), kvHeads);
       INDArray dp = Ops.matmul(scratch, dOut, false, split(group, paddedV, kvHeads), true);
 
-      // p = softmax(s): ds = p ∘ (dp − Σ_j dp_j·p_j)
+      // p = softmax(s), so ds = p ∘ (dp − Σ_keys p ∘ dp)
       INDArray sums = scratch.own(scratch.own(dp.mul(p)).sum(true, 2));
       Ops.subtract(dp, dp, sums);
       INDArray ds = dp.muli(p).muli(scale());
 
-      // s = q·kᵀ/√d
+      // s = q · kᵀ / √d
       join(group, paddedDq, Ops.matmul(scratch, ds, false, keys, false), heads);
       join(group, paddedDk, Ops.matmul(scratch, ds, true, queries, false), kvHeads);
     }
@@ -112,23 +114,24 @@ final class Nd4jAttention {
   }
 
   /**
-   * Rows of queries as rows of tokens; one that does not ask gets some other's, and is not read.
+   * Rows of queries as rows of tokens. A token that does not attend gets the row of another token,
+   * which is never read.
    */
   private INDArray ofTokens(INDArray rows) {
     return queries.areAll() ? rows : Ops.gather(scratch, rows, queryOfToken);
   }
 
-  /** The same for a gradient: zero where a token does not ask. */
+  /** As {@link #ofTokens}, for a gradient: 0 for a token that does not attend. */
   private INDArray ofTokensOrZero(INDArray rows) {
     if (queries.areAll()) {
       return rows;
     }
     INDArray ofTokens = ofTokens(rows);
-    Ops.multiply(ofTokens, ofTokens, asks);
+    Ops.multiply(ofTokens, ofTokens, attends);
     return ofTokens;
   }
 
-  /** [B·kvHeads, G·T, T]. */
+  /** softmax(q · kᵀ / √d) with the causal mask, {@code [B · kvHeads, G · T, T]}. */
   private INDArray probabilities(Padding.Group group, INDArray queries, INDArray keys) {
     INDArray scores = Ops.matmul(scratch, queries, false, keys, true);
     scores.muli(scale());
@@ -146,7 +149,10 @@ final class Nd4jAttention {
     return 1 / Math.sqrt(headDim);
   }
 
-  /** [T·T]. */
+  /**
+   * {@code [T · T]}: 0 for a key that a query may attend to, and a large negative number for a
+   * later key.
+   */
   private INDArray causalMask(int time) {
     float[] mask = new float[time * time];
     for (int i = 0; i < time; i++) {
@@ -157,7 +163,10 @@ final class Nd4jAttention {
     return scratch.own(Nd4j.createFromArray(mask));
   }
 
-  /** A group's rows [B·T, n·d] by key head, [B·kvHeads, (n / kvHeads)·T, d]. */
+  /**
+   * The rows of a group {@code [B · T, n · d]}, by key head: {@code [B · kvHeads, (n / kvHeads) ·
+   * T, d]}.
+   */
   private INDArray split(Padding.Group group, INDArray padded, int n) {
     return scratch
         .own(
@@ -169,7 +178,7 @@ final class Nd4jAttention {
         .reshape('c', (long) group.batch() * kvHeads, (long) n / kvHeads * group.time(), headDim);
   }
 
-  /** The way back of {@link #split}, into the group's rows. */
+  /** The inverse of {@link #split}, into the rows of the group. */
   private void join(Padding.Group group, INDArray padded, INDArray byHead, int n) {
     group
         .of(padded)

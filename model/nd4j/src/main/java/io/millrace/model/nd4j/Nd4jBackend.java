@@ -18,8 +18,11 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.ops.transforms.Transforms;
 
 /**
- * The readable reference: every kernel in ND4J operations alone, so that it runs on whichever ND4J
- * backend is on the class path.
+ * The backend {@code nd4j}: every kernel in ND4J operations, on the ND4J backend of the class path.
+ * That is {@code nd4j-native} on CPUs, or {@code nd4j-cuda} on Ampere and Ada GPUs. The backend
+ * {@code cpu} is faster on CPUs.
+ *
+ * <p>{@link #linearByRow} depends on the other rows up to rounding.
  */
 public final class Nd4jBackend implements Backend {
 
@@ -55,7 +58,7 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public double norm(Tensor x) {
-    // In double: the squares of a million small gradients lose digits in float.
+    // Float64, because in float32 the sum of a million small squares loses digits.
     try (Scratch scratch = new Scratch()) {
       return scratch.own(vector(x).castTo(DataType.DOUBLE)).norm2Number().doubleValue();
     }
@@ -69,7 +72,8 @@ public final class Nd4jBackend implements Backend {
 
   @Override
   public void linearByRow(Tensor out, Tensor x, Tensor w) {
-    // BLAS sums a row in an order that its place in the matrix decides: apart up to rounding only.
+    // BLAS sums a row in an order that depends on the other rows, so rows are independent only up
+    // to rounding.
     linear(out, x, w);
   }
 
@@ -109,7 +113,8 @@ public final class Nd4jBackend implements Backend {
   public void rmsNormBackward(
       Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon) {
     Arguments.rmsNormBackward(dx, dw, dout, x, w);
-    // With r = 1/rms and x̂ = x·r:  dw = Σ_rows dout∘x̂;  dx = r·(g − x̂·mean(g∘x̂)),  g = dout∘w.
+    // With r = 1/rms, x̂ = x · r and g = dout ∘ w: dw += Σ_rows dout ∘ x̂; dx += r · (g − x̂ ·
+    // mean(g ∘ x̂)).
     try (Scratch scratch = new Scratch()) {
       INDArray r = inverseRms(scratch, matrix(x), epsilon);
       INDArray normalised = scratch.floats(x.rows(), x.columns());
@@ -125,7 +130,7 @@ public final class Nd4jBackend implements Backend {
     }
   }
 
-  /** 1 / √(mean(x²) + ε) of every row, [n, 1]. */
+  /** r = 1 / √(mean(x²) + ε) of every row, {@code [n, 1]}. */
   private static INDArray inverseRms(Scratch scratch, INDArray x, float epsilon) {
     INDArray norm = scratch.own(x.norm2(true, 1));
     INDArray mean = norm.muli(norm).muli(1.0 / x.columns()).addi(epsilon);
@@ -145,7 +150,7 @@ public final class Nd4jBackend implements Backend {
       long[] perToken = {positions.length, 1, headDim};
       INDArray cos = Ops.gather(scratch, table.cos(), indices).reshape('c', perToken);
       INDArray sin = Ops.gather(scratch, table.sin(), indices).reshape('c', perToken);
-      // y = x∘cos + (x·R)∘sin, where (x·R) = (−x₂, x₁) for the halves x₁, x₂ of a head.
+      // y = x ∘ cos + (x · R) ∘ sin, where x · R = (−x₂, x₁) for the halves x₁, x₂ of a head.
       INDArray byHead = matrix(x).reshape('c', (long) positions.length * heads, headDim);
       INDArray rotated = scratch.floats(byHead.rows(), headDim);
       Ops.matmul(rotated, byHead, false, table.rotation(), false, 1, 0);
@@ -201,7 +206,7 @@ public final class Nd4jBackend implements Backend {
   @Override
   public void swiGluBackward(Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up) {
     Arguments.requireSameSize("swiGluBackward", gate, up, dout, dgate, dup);
-    // With s = σ(gate):  dup = dout·gate·s;  dgate = dout·up·s·(1 + gate·(1 − s)).
+    // With s = σ(gate): dup = dout ∘ gate ∘ s; dgate = dout ∘ up ∘ s ∘ (1 + gate ∘ (1 − s)).
     try (Scratch scratch = new Scratch()) {
       INDArray s = scratch.own(vector(gate).dup());
       Transforms.sigmoid(s, false);
@@ -301,7 +306,7 @@ public final class Nd4jBackend implements Backend {
       INDArray g = scratch.own(vector(gradients).mul(gradientScale));
       m.muli(settings.beta1()).addi(scratch.own(g.mul(1 - settings.beta1())));
       v.muli(settings.beta2()).addi(g.muli(g).muli(1 - settings.beta2()));
-      // g now serves as the denominator √(v / correction2) + ε.
+      // g now holds the denominator √(v / correction2) + ε.
       g.assign(v).muli(1 / correction2);
       Transforms.sqrt(g, false).addi(settings.epsilon());
       INDArray update = scratch.own(m.div(g)).muli(learningRate / correction1);
@@ -323,7 +328,7 @@ public final class Nd4jBackend implements Backend {
     return ((Nd4jTensor) tensor).matrix();
   }
 
-  /** A vector as [1, columns]. */
+  /** A vector as {@code [1, columns]}. */
   private static INDArray row(Tensor tensor) {
     return vector(tensor).reshape('c', 1, tensor.size());
   }

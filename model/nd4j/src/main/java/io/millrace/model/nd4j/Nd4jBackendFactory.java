@@ -3,7 +3,7 @@ package io.millrace.model.nd4j;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendFactory;
 
-/** The backend {@code nd4j}. */
+/** Opens {@link Nd4jBackend}. */
 public final class Nd4jBackendFactory implements BackendFactory {
 
   @Override

@@ -7,10 +7,10 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
- * Attention of new tokens over the cached ones of their sequence.
+ * Attention of new tokens over a KV cache.
  *
- * <p>B is the number of sequences, T the most new tokens of one, L the longest sequence, new tokens
- * included, G = heads / kvHeads, d = headDim.
+ * <p>In shapes, B is the number of sequences, T the maximum new tokens of a sequence, L the longest
+ * length with new tokens included, G = heads / kvHeads and d = headDim.
  */
 final class Nd4jCachedAttention {
 
@@ -30,7 +30,7 @@ final class Nd4jCachedAttention {
     this.scratch = scratch;
   }
 
-  /** Into out [tokens, heads·d]. */
+  /** Writes k and v to the cache, then computes out {@code [tokens, heads · d]}. */
   void forward(INDArray out, INDArray q, INDArray k, INDArray v, int heads) {
     INDArray newRows = scratch.ints(newRows());
     Ops.scatter(cache.keys[layer], newRows, k);
@@ -65,7 +65,7 @@ final class Nd4jCachedAttention {
     Ops.gather(out, padded, scratch.ints(toPacked(time)));
   }
 
-  /** Rows [B·time, n·d] as [B·kvHeads, (n / kvHeads)·time, d]. */
+  /** Rows {@code [B · time, n · d]} as {@code [B · kvHeads, (n / kvHeads) · time, d]}. */
   private INDArray byHead(INDArray rows, int time, int n) {
     int batch = sequences.count();
     return scratch
@@ -73,12 +73,13 @@ final class Nd4jCachedAttention {
         .reshape('c', (long) batch * cache.kvHeads, (long) n / cache.kvHeads * time, cache.headDim);
   }
 
+  /** Row of a position in the arrays of the cache. */
   private int cacheRow(int sequence, int position) {
     int page = sequences.pages()[sequence][position / cache.pageTokens()];
     return page * cache.pageTokens() + position % cache.pageTokens();
   }
 
-  /** Where each new token goes, [tokens]. */
+  /** Cache row of each new token, {@code [tokens]}. */
   private int[] newRows() {
     int[] rows = new int[sequences.tokens().tokens()];
     for (int b = 0; b < sequences.count(); b++) {
@@ -89,7 +90,10 @@ final class Nd4jCachedAttention {
     return rows;
   }
 
-  /** Where each position of each sequence is, [B·L]; its last one again for padding. */
+  /**
+   * Cache row of each position of each sequence, {@code [B · L]}. Padding repeats the last row of a
+   * sequence.
+   */
   private int[] allRows(int length) {
     int[] rows = new int[sequences.count() * length];
     for (int b = 0; b < sequences.count(); b++) {
@@ -100,7 +104,7 @@ final class Nd4jCachedAttention {
     return rows;
   }
 
-  /** [B, T, L]: a token sees positions up to its own. */
+  /** {@code [B, T, L]}: a token attends to positions up to its own. */
   private INDArray mask(int time, int length) {
     float[] mask = new float[sequences.count() * time * length];
     for (int b = 0; b < sequences.count(); b++) {
@@ -113,6 +117,7 @@ final class Nd4jCachedAttention {
     return scratch.own(Nd4j.createFromArray(mask));
   }
 
+  /** Packed row of each padded row, {@code [B · T]}; padding repeats the last row of a sequence. */
   private int[] toPadded(int time) {
     int[] padded = new int[sequences.count() * time];
     for (int b = 0; b < sequences.count(); b++) {
@@ -124,6 +129,7 @@ final class Nd4jCachedAttention {
     return padded;
   }
 
+  /** Padded row of each packed row, {@code [tokens]}. */
   private int[] toPacked(int time) {
     int[] packed = new int[sequences.tokens().tokens()];
     for (int b = 0; b < sequences.count(); b++) {

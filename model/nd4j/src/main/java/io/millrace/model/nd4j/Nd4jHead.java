@@ -6,15 +6,15 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.ops.transforms.Transforms;
 
 /**
- * Log-probabilities and entropies of softmax(x·headᵀ / temperature), a chunk of rows at a time, so
- * that the logits of all rows never exist at once.
+ * Log-probabilities and entropies of softmax(x · headᵀ / temperature), for a chunk of rows at a
+ * time. The logits of all rows never exist at the same time.
  *
- * <p>With z the logits less their row's largest, S = Σ exp(z) and p = exp(z) / S: log p = z − log S
- * and the entropy is log S − Σ p·z, both finite for any finite logits.
+ * <p>Let z be the logits minus the largest of their row, S = Σ exp(z) and p = exp(z) / S. Then log
+ * p = z − log S, and the entropy is log S − Σ p · z. Both are finite for finite logits.
  */
 final class Nd4jHead {
 
-  /** Logits of as many rows are held at once as fit in this many floats. */
+  /** Maximum logits of a chunk, in floats. */
   private static final int LOGITS_AT_ONCE = 1 << 22;
 
   private final INDArray x;
@@ -46,7 +46,7 @@ final class Nd4jHead {
         });
   }
 
-  /** Adds to dx and dhead. */
+  /** Backward pass: adds to dx and dhead. */
   void backward(INDArray dx, INDArray dhead, float[] dLogProbs, float[] dEntropies) {
     forEachChunk(
         (from, count, scratch) -> {
@@ -56,8 +56,8 @@ final class Nd4jHead {
           Ops.multiply(p, p, scratch.own(sum.rdiv(1)));
           INDArray dLogProb = column(scratch, dLogProbs, from, count);
 
-          // log p_t gives (1{t} − p)·dLogProb; the entropy H gives −p·(log p + H)·dEntropy, and
-          // log p + H = z − Σ p·z.
+          // d log p_t gives (1{t} − p) · dLogProb. The entropy H gives −p · (log p + H) · dEntropy,
+          // where log p + H = z − Σ p · z.
           INDArray dLogits;
           if (allZero(dEntropies, from, count)) {
             Ops.multiply(p, p, scratch.own(dLogProb.neg()));
@@ -75,7 +75,7 @@ final class Nd4jHead {
         });
   }
 
-  /** z of some rows, [count, vocab]. */
+  /** z of some rows, {@code [count, vocab]}. */
   private INDArray shiftedLogits(Scratch scratch, int from, int count) {
     INDArray logits = scratch.floats(count, vocab);
     Ops.matmul(logits, rows(x, from, count), false, head, true, scale, 0);
@@ -83,12 +83,12 @@ final class Nd4jHead {
     return logits;
   }
 
-  /** A matrix as one column. */
+  /** All elements of a matrix as one column. */
   private static INDArray elements(INDArray matrix) {
     return matrix.reshape('c', matrix.length(), 1);
   }
 
-  /** Where each row's target lies among the elements of [count, vocab]. */
+  /** Index of each row's target among the elements of {@code [count, vocab]}. */
   private INDArray targetElements(Scratch scratch, int from, int count) {
     int[] elements = new int[count];
     for (int i = 0; i < count; i++) {

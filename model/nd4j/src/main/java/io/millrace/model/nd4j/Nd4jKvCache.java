@@ -6,7 +6,7 @@ import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** Keys and values as [pages · pageTokens, kvHeads · headDim], one pair of arrays a layer. */
+/** Each layer has keys and values {@code [pages · pageTokens, kvHeads · headDim]}. */
 final class Nd4jKvCache implements KvCache {
 
   final INDArray[] keys;
@@ -31,7 +31,7 @@ final class Nd4jKvCache implements KvCache {
     }
   }
 
-  /** Elements of one token's keys. */
+  /** Elements of the keys of a token. */
   int columns() {
     return kvHeads * headDim;
   }

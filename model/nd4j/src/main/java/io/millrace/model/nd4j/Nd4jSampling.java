@@ -4,7 +4,7 @@ import io.millrace.model.tensor.Draws;
 import java.util.Arrays;
 import java.util.Comparator;
 
-/** Draws tokens on the host, in double. */
+/** Draws tokens on the host, in float64. */
 final class Nd4jSampling {
 
   private final Draws draws;
@@ -16,7 +16,12 @@ final class Nd4jSampling {
     this.probabilities = new double[vocab];
   }
 
-  /** The token drawn from a row's logits [vocab]. */
+  /**
+   * Draws a token.
+   *
+   * @param row index of the row in the settings
+   * @param logits {@code [vocab]}
+   */
   int draw(int row, float[] logits) {
     double temperature = draws.temperatures()[row];
     int best = 0;
@@ -36,13 +41,13 @@ final class Nd4jSampling {
     return token;
   }
 
-  /** log p of the token last drawn. */
+  /** Log-probability of the last token drawn, in nats. */
   double logProb() {
     return logProb;
   }
 
   private int invert(int row, double sum) {
-    double kept = draws.topPs()[row] == 1 ? sum : keepLikeliest(draws.topPs()[row] * sum);
+    double kept = draws.topPs()[row] == 1 ? sum : keepNucleus(draws.topPs()[row] * sum);
     double target = draws.uniforms()[row] * kept;
     int last = 0;
     for (int i = 0; i < probabilities.length; i++) {
@@ -54,15 +59,15 @@ final class Nd4jSampling {
         }
       }
     }
-    // Rounding left a little of the target over.
+    // Rounding can leave a small rest of the target after the last token.
     return last;
   }
 
-  /** Zeroes all but the likeliest tokens that hold the mass; returns what they hold. */
-  private double keepLikeliest(double mass) {
+  /** Sets the probabilities outside the nucleus to 0; returns the mass of the nucleus. */
+  private double keepNucleus(double mass) {
     Integer[] order = new Integer[probabilities.length];
     Arrays.setAll(order, i -> i);
-    // A stable sort: equals stay by index.
+    // The sort is stable, so equal tokens stay in the order of their ids.
     Arrays.sort(order, Comparator.comparingDouble((Integer i) -> -probabilities[i]));
     double kept = 0;
     for (int i : order) {

@@ -10,7 +10,7 @@ import org.nd4j.linalg.api.concurrency.AffinityManager;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** A tensor over an ND4J array: off-heap, dense, row-major ('c' order). */
+/** A tensor over an ND4J array: off-heap, dense and row-major ("c" order). */
 final class Nd4jTensor implements Tensor {
 
   private final INDArray flat;
@@ -33,7 +33,7 @@ final class Nd4jTensor implements Tensor {
     return flat;
   }
 
-  /** The elements as [rows, columns]. */
+  /** The elements as {@code [rows, columns]}. */
   INDArray matrix() {
     if (matrix == null) {
       matrix = flat.reshape('c', rows(), columns());

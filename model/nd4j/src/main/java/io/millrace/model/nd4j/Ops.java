@@ -4,12 +4,12 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.api.ops.DynamicCustomOp;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** ND4J's custom operations, written into arrays that are already there. */
+/** ND4J's custom operations, with output to existing arrays. */
 final class Ops {
 
   private Ops() {}
 
-  /** The rows (entries of the first dimension) with the given indices, into a new array. */
+  /** Gathers the rows (entries of the first dimension) with the given indices into a new array. */
   static INDArray gather(Scratch scratch, INDArray rows, INDArray indices) {
     long[] shape = rows.shape().clone();
     shape[0] = indices.length();
@@ -18,6 +18,7 @@ final class Ops {
     return out;
   }
 
+  /** {@code out[i] = rows[indices[i]]}. */
   static void gather(INDArray out, INDArray rows, INDArray indices) {
     exec(
         DynamicCustomOp.builder("gather")
@@ -26,22 +27,22 @@ final class Ops {
             .addOutputs(out));
   }
 
-  /** Overwrites the rows of a matrix with the given indices. */
+  /** {@code rows[indices[i]] = values[i]}. */
   static void scatter(INDArray rows, INDArray indices, INDArray values) {
     exec(DynamicCustomOp.builder("scatter_upd").addInputs(rows, indices, values).addOutputs(rows));
   }
 
-  /** Adds to the rows of a matrix with the given indices, which may occur more than once. */
+  /** {@code rows[indices[i]] += values[i]}; an index may occur more than once. */
   static void scatterAdd(INDArray rows, INDArray indices, INDArray values) {
     exec(
         DynamicCustomOp.builder("scatter_add")
             .addInputs(rows, indices, values)
-            // Locked: one thread adds in the order of the indices, so that sums are repeatable.
+            // With a lock one thread adds in the order of the indices, so the sums are repeatable.
             .addBooleanArguments(true)
             .addOutputs(rows));
   }
 
-  /** a·b of matrices, or a[i]·b[i] of batches of them, each transposed first where asked. */
+  /** a · b of matrices, or a[i] · b[i] of batches of matrices, with optional transposition. */
   static INDArray matmul(
       Scratch scratch, INDArray a, boolean transposeA, INDArray b, boolean transposeB) {
     INDArray out =
@@ -50,7 +51,7 @@ final class Ops {
     return out;
   }
 
-  /** out = alpha·a·b + beta·out. */
+  /** {@code out = alpha · a · b + beta · out}. */
   static void matmul(
       INDArray out,
       INDArray a,
@@ -67,17 +68,20 @@ final class Ops {
             .addOutputs(out));
   }
 
-  /** out = a ∘ b, with b [n, 1] or [1, columns] repeated over a matrix a; out may be a. */
+  /**
+   * {@code out = a ∘ b}. A column b {@code [n, 1]} or row b {@code [1, columns]} is broadcast; out
+   * may be a.
+   */
   static void multiply(INDArray out, INDArray a, INDArray b) {
     exec(DynamicCustomOp.builder("multiply").addInputs(a, b).addOutputs(out));
   }
 
-  /** out = a − b, repeated alike. */
+  /** {@code out = a − b}, with broadcasting as in {@link #multiply}. */
   static void subtract(INDArray out, INDArray a, INDArray b) {
     exec(DynamicCustomOp.builder("subtract").addInputs(a, b).addOutputs(out));
   }
 
-  /** softmax over the last dimension, in place. */
+  /** Softmax over the last dimension, in place. */
   static void softmax(INDArray x) {
     exec(
         DynamicCustomOp.builder("softmax")

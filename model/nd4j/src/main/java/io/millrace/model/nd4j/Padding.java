@@ -9,26 +9,28 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
- * Packed rows rearranged for batched operations: sequences of alike length form a group and are
- * padded at their ends to its longest. One batched operation costs less here than many small ones,
- * while padding all to the longest of all would square the waste of one long sequence.
+ * Rearranges packed rows for batched operations. Sequences of similar length form a group and are
+ * padded at the end to its longest length. A single batched operation is cheaper than many small
+ * ones. Padding all sequences to the longest one would make attention pay for that length squared.
  */
 final class Padding {
 
-  /** Sequences this much shorter than a group's longest still join it; so do the tiny ones. */
-  private static final double ALIKE = 0.75;
+  /** A sequence joins a group if it has at least this share of its longest length. */
+  private static final double MIN_SHARE = 0.75;
 
+  /** Sequences of at most this many tokens always join a group. */
   private static final int TINY = 16;
 
   /**
-   * Padded sequences, [batch · time] rows from {@code firstRow} on.
+   * A group of padded sequences: {@code batch · time} padded rows from {@code firstRow} on.
    *
-   * @param batch the number of sequences
-   * @param time the length of the longest
+   * @param firstRow first padded row
+   * @param batch number of sequences
+   * @param time longest length
    */
   record Group(int firstRow, int batch, int time) {
 
-    /** This group's part of the padded rows of all groups. */
+    /** The padded rows of this group. */
     INDArray of(INDArray padded) {
       return Nd4jTensor.rows(padded, firstRow, (long) batch * time);
     }
@@ -57,7 +59,7 @@ final class Padding {
         int length = sequences.length(longestFirst[sequence]);
         int first = group.firstRow() + b * group.time();
         for (int t = 0; t < group.time(); t++) {
-          // A padded row repeats the sequence's last token: finite, and never read.
+          // Padding repeats the last token of the sequence: finite values that are never read.
           padded[first + t] = start + Math.min(t, length - 1);
         }
         for (int t = 0; t < length; t++) {
@@ -74,7 +76,7 @@ final class Padding {
             : scratch.own(Nd4j.createFromArray(isReal)).reshape('c', rows, 1);
   }
 
-  /** Cuts the sequences, longest first, into groups; returns their padded rows. */
+  /** Splits the sequences, longest first, into groups; returns their number of padded rows. */
   private int group(Sequences sequences, Integer[] longestFirst) {
     int rows = 0;
     int from = 0;
@@ -82,7 +84,7 @@ final class Padding {
       int time = sequences.length(longestFirst[from]);
       int to = from + 1;
       while (to < longestFirst.length
-          && (time <= TINY || sequences.length(longestFirst[to]) >= ALIKE * time)) {
+          && (time <= TINY || sequences.length(longestFirst[to]) >= MIN_SHARE * time)) {
         to++;
       }
       groups.add(new Group(rows, to - from, time));
@@ -96,17 +98,17 @@ final class Padding {
     return groups;
   }
 
-  /** Rows of all groups, padding included. */
+  /** Number of padded rows of all groups. */
   int rows() {
     return Math.toIntExact(toPadded.length());
   }
 
-  /** Packed rows to padded ones; padding repeats a real row. */
+  /** Packed rows as padded rows. Padding repeats a real row. */
   INDArray pad(INDArray packed) {
     return Ops.gather(scratch, packed, toPadded);
   }
 
-  /** The same for a gradient, whose padding must be zero. */
+  /** As {@link #pad}, for a gradient: padding is 0. */
   INDArray padGradient(INDArray packed) {
     INDArray padded = pad(packed);
     if (real != null) {
@@ -115,7 +117,7 @@ final class Padding {
     return padded;
   }
 
-  /** Padded rows back to packed ones. */
+  /** Copies padded rows back to packed rows. */
   void unpad(INDArray packed, INDArray padded) {
     Ops.gather(packed, padded, toPacked);
   }

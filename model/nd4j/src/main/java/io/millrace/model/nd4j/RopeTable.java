@@ -5,15 +5,19 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
 /**
- * Cosines and sines of every position's angles.
+ * Cosines and sines of the rotation angles of every position.
  *
- * @param cos [positions, headDim], each half the same
- * @param sin [positions, headDim], each half the same
- * @param rotation [headDim, headDim]: x·rotation = (−x₂, x₁) for the halves of x
+ * @param positions number of positions
+ * @param cos {@code [positions, headDim]}; both halves are the same
+ * @param sin {@code [positions, headDim]}; both halves are the same
+ * @param rotation {@code [headDim, headDim]}: x · rotation = (−x₂, x₁) for the halves x₁, x₂ of x
  */
 record RopeTable(int positions, INDArray cos, INDArray sin, INDArray rotation) {
 
-  /** The given table (null: none yet), or a new one in its place that reaches as far as asked. */
+  /**
+   * The given table if it has enough positions; otherwise closes it and returns a larger one. The
+   * table may be null.
+   */
   static RopeTable covering(RopeTable table, Rope rope, int wantedPositions) {
     if (table != null && table.positions >= wantedPositions) {
       return table;
@@ -21,7 +25,7 @@ record RopeTable(int positions, INDArray cos, INDArray sin, INDArray rotation) {
     if (table != null) {
       table.close();
     }
-    // In powers of two, so that a generation of n tokens makes log n tables.
+    // The size is a power of two, so n tokens need only log n tables.
     int size = Integer.highestOneBit(Math.max(64, wantedPositions - 1)) << 1;
     return compute(rope, size);
   }

@@ -6,7 +6,10 @@ import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
-/** The temporaries of one kernel call; freed when it ends rather than when a collector runs. */
+/**
+ * The temporary arrays of one kernel call. They are freed when the call ends, not when the garbage
+ * collector runs.
+ */
 final class Scratch implements AutoCloseable {
 
   private final List<INDArray> arrays = new ArrayList<>();
@@ -19,7 +22,7 @@ final class Scratch implements AutoCloseable {
     return own(Nd4j.createFromArray(values));
   }
 
-  /** Takes over an array that an operation made. */
+  /** Adds an array that an operation created; this object closes it. */
   INDArray own(INDArray array) {
     arrays.add(array);
     return array;

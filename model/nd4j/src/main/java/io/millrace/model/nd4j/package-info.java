@@ -1,2 +1,2 @@
-/** A backend in ND4J operations alone: it runs on any ND4J backend, GPUs included. */
+/** A backend in ND4J operations, which runs on any ND4J backend. */
 package io.millrace.model.nd4j;

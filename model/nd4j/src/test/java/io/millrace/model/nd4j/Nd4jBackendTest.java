@@ -3,6 +3,7 @@ package io.millrace.model.nd4j;
 import io.millrace.model.contract.BackendContract;
 import io.millrace.model.tensor.Backend;
 
+/** The backend contract on {@code nd4j}. */
 class Nd4jBackendTest extends BackendContract {
 
   @Override
@@ -12,7 +13,7 @@ class Nd4jBackendTest extends BackendContract {
 
   @Override
   public float rowTolerance() {
-    // BLAS sums in an order that a row's place in the matrix and the matrix's size decide.
+    // BLAS sums in an order that depends on the size of the matrix and on the place of a row in it.
     return 1e-5f;
   }
 }

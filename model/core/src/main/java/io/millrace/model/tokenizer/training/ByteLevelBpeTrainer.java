@@ -17,15 +17,15 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Trains a byte-level byte-pair encoding in the manner of GPT-2: text is cut into words by GPT-2's
- * pattern, and merges are learned within words, over their UTF-8 bytes. The same corpus in any
- * order gives the same tokenizer: among pairs of equal count the one with the lower ids is merged.
+ * Trains a byte-level byte-pair encoding as in GPT-2. GPT-2's pattern splits text into words, and
+ * merges are learned within words over their UTF-8 bytes. The order of the corpus does not matter:
+ * among pairs of equal count, the one with the lower ids is merged.
  */
 public final class ByteLevelBpeTrainer {
-  /** The smallest vocabulary: every byte and the special tokens. */
+  /** Size of the smallest vocabulary: all bytes and the special tokens. */
   public static final int MIN_VOCABULARY = 256 + TrainedTokenizer.SPECIAL_TOKENS.size();
 
-  /** What a byte-level pre-tokenizer with {@code use_regex} cuts text by. */
+  /** The words of a byte-level pre-tokenizer with {@code use_regex}. */
   private static final Pattern WORD =
       Pattern.compile(
           "'(?:s|t|re|ve|m|ll|d)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
@@ -34,19 +34,20 @@ public final class ByteLevelBpeTrainer {
   private ByteLevelBpeTrainer() {}
 
   /**
-   * Trains on a corpus.
+   * Trains a tokenizer on a corpus.
    *
-   * @param vocabularySize tokens to have at most, special ones and bytes included; fewer result if
-   *     every word of the corpus becomes one token before
-   * @throws IllegalArgumentException if the size is below {@link #MIN_VOCABULARY} or the corpus
-   *     holds no text
+   * @param corpus texts, in any order
+   * @param vocabularySize maximum number of tokens, special ones and bytes included. There are
+   *     fewer if every word of the corpus becomes one token earlier
+   * @throws IllegalArgumentException if the size is below {@link #MIN_VOCABULARY} or the corpus has
+   *     no text
    */
   public static TrainedTokenizer train(Iterable<String> corpus, int vocabularySize) {
     return train(words(corpus), vocabularySize);
   }
 
   /**
-   * A tokenizer for plain English, trained on the words of {@code plain-english.tsv}: short
+   * Trains a tokenizer for plain English, on the words of {@code plain-english.tsv}: short
    * questions and answers in Llama 2-Chat's form.
    *
    * @param vocabularySize as in {@link #train(Iterable, int)}
@@ -87,8 +88,8 @@ public final class ByteLevelBpeTrainer {
       Pair pair = best.get();
       String left = tokens.get(pair.left());
       String right = tokens.get(pair.right());
-      // Always a new token: a span that begins and ends with whole symbols is merged as it would be
-      // by itself, so no two pairs spell the same token.
+      // The merged token is always new. Whole symbols merge the same way in every word, so no two
+      // pairs spell the same token.
       learner.merge(pair, tokens.size());
       tokens.add(left + right);
       merges.add(left + " " + right);
@@ -106,7 +107,7 @@ public final class ByteLevelBpeTrainer {
     }
     if (words.isEmpty()) {
       throw new IllegalArgumentException(
-          "the corpus holds no text; a tokenizer needs some to learn its merges from");
+          "the corpus has no text; give it at least one word to learn merges from");
     }
     return words;
   }

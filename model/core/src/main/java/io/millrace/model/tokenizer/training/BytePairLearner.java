@@ -12,18 +12,18 @@ import java.util.PriorityQueue;
 import java.util.Set;
 
 /**
- * Learns byte-pair merges (Sennrich et al., arXiv 1508.07909, section 3.2): again and again the
- * pair of neighbouring symbols that occurs most often becomes one symbol. Counts of pairs are kept
- * up to date where a merge changes them, so that a merge costs only the words it occurs in.
+ * Learns byte-pair merges (Sennrich et al., arXiv 1508.07909, section 3.2). Each step merges the
+ * most frequent pair of neighbouring symbols into one symbol. A merge updates only the counts of
+ * the words in which the pair occurs.
  */
 final class BytePairLearner {
-  /** Two neighbouring symbols by their ids. */
+  /** Two neighbouring symbols, by id. */
   record Pair(int left, int right) {}
 
-  /** A pair with the count it had when it was queued, which may have changed since. */
+  /** A pair with its count at the time it was queued. The count can have changed since. */
   private record Candidate(Pair pair, long count) {}
 
-  /** How often a pair occurs, and in which words it did at some time. */
+  /** The count of a pair, and the words in which it occurs or used to occur. */
   private static final class Occurrences {
     private long count;
     private int[] words = new int[4];
@@ -41,7 +41,10 @@ final class BytePairLearner {
     }
   }
 
-  /** Of equal counts the pair with the lower ids is first, so that the order is total. */
+  /**
+   * The most frequent pair first. Among pairs of equal count, the pair with the lower ids comes
+   * first.
+   */
   private static final Comparator<Candidate> BEST_FIRST =
       Comparator.comparingLong(Candidate::count)
           .reversed()
@@ -54,7 +57,12 @@ final class BytePairLearner {
   private final PriorityQueue<Candidate> queue = new PriorityQueue<>(BEST_FIRST);
   private final Set<Pair> grown = new HashSet<>();
 
-  /** Adds a word, as ids of its symbols, that occurs a number of times. */
+  /**
+   * Adds a word.
+   *
+   * @param symbols ids of its symbols
+   * @param count how often the word occurs
+   */
   void add(int[] symbols, long count) {
     int word = words.size();
     words.add(symbols);
@@ -64,7 +72,7 @@ final class BytePairLearner {
     }
   }
 
-  /** The pair that occurs most often, or none if every word is one symbol. */
+  /** The most frequent pair; empty if every word is one symbol. */
   Optional<Pair> best() {
     queueGrown();
     while (!queue.isEmpty()) {
@@ -82,7 +90,7 @@ final class BytePairLearner {
     return Optional.empty();
   }
 
-  /** Makes one symbol of every occurrence of a pair, in each word from left to right. */
+  /** Replaces every occurrence of a pair by a symbol, in each word from left to right. */
   void merge(Pair pair, int symbol) {
     Occurrences occurrences = pairs.get(pair);
     int[] touched = Arrays.copyOf(occurrences.words, occurrences.size);

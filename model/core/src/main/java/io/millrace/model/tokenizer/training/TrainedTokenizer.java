@@ -14,7 +14,7 @@ import java.util.Map;
 
 /**
  * A byte-level byte-pair encoding that {@link ByteLevelBpeTrainer} learned, and its files in
- * Hugging Face's format: special tokens first, then bytes, then merges.
+ * Hugging Face's format. Its tokens are the special tokens, then the bytes, then the merges.
  *
  * @param vocabulary tokens by id
  * @param merges pairs {@code "left right"}, in the order of merging
@@ -26,8 +26,7 @@ public record TrainedTokenizer(List<String> vocabulary, List<String> merges) {
   static final String SEPARATOR = "<sep>";
 
   /**
-   * In the order of their ids, 0 to 3: beginning and end are 1 and 2, as a Llama's {@code
-   * config.json} has them unless it says otherwise.
+   * By id, 0 to 3. Beginning and end are 1 and 2, the defaults of a Llama's {@code config.json}.
    */
   static final List<String> SPECIAL_TOKENS = List.of(PADDING, BOS, EOS, SEPARATOR);
 
@@ -36,20 +35,23 @@ public record TrainedTokenizer(List<String> vocabulary, List<String> merges) {
     merges = List.copyOf(merges);
     if (!vocabulary.subList(0, Math.min(4, vocabulary.size())).equals(SPECIAL_TOKENS)) {
       throw new IllegalArgumentException(
-          "the vocabulary must begin with the special tokens " + SPECIAL_TOKENS);
+          "the vocabulary begins with "
+              + vocabulary.subList(0, Math.min(4, vocabulary.size()))
+              + " but must begin with the special tokens "
+              + SPECIAL_TOKENS);
     }
   }
 
-  /** The tokenizer, ready for use. */
+  /** The tokenizer. The caller closes it. */
   public Tokenizer tokenizer() {
     return new Tokenizer(files());
   }
 
   /**
-   * Writes {@code tokenizer.json} and {@code tokenizer_config.json}, and makes the directory if
-   * need be. The same tokenizer gives the same bytes.
+   * Writes {@code tokenizer.json} and {@code tokenizer_config.json}. Creates the directory if
+   * necessary. The same tokenizer gives the same bytes.
    *
-   * @throws TokenizerException if they cannot be written
+   * @throws TokenizerException if a file cannot be written
    */
   public void save(Path directory) {
     files().write(directory);
@@ -108,7 +110,7 @@ public record TrainedTokenizer(List<String> vocabulary, List<String> merges) {
         .put("use_regex", true);
   }
 
-  /** Other libraries begin a plain text with the bos token, as Llama's tokenizers do. */
+  /** Makes other libraries begin a plain text with the bos token, as Llama's tokenizers do. */
   private void addPostProcessor(ObjectNode root) {
     ObjectNode processor = root.putObject("post_processor").put("type", "TemplateProcessing");
     ArrayNode single = processor.putArray("single");

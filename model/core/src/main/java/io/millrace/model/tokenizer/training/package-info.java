@@ -1,2 +1,2 @@
-/** Training of a byte-level BPE tokenizer. */
+/** Training of byte-level BPE tokenizers. */
 package io.millrace.model.tokenizer.training;

@@ -17,8 +17,9 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+/** Merges against examples worked by hand and against {@link SlowBpe}. */
 class ByteLevelBpeTrainerTest {
-  /** The space as byte-level vocabularies write it. */
+  /** The character for a space in byte-level vocabularies. */
   private static final String SP = "\u0120";
 
   @Test
@@ -28,7 +29,10 @@ class ByteLevelBpeTrainerTest {
     TrainedTokenizer trained = train(260 + 10, "ab ab ab abc");
     assertEquals(List.of("a b", SP + " ab", SP + "ab c"), trained.merges());
     assertEquals(List.of("ab", SP + "ab", SP + "abc"), trained.vocabulary().subList(260, 263));
-    assertEquals(263, trained.vocabulary().size(), "every word is one token: no more to learn");
+    assertEquals(
+        263,
+        trained.vocabulary().size(),
+        "every word is one token, so there is nothing more to merge");
   }
 
   @Test
@@ -44,7 +48,7 @@ class ByteLevelBpeTrainerTest {
   }
 
   @Test
-  void noTokenComesTwice() {
+  void noTokenOccursTwice() {
     Random random = new Random(31);
     for (int i = 0; i < 50; i++) {
       StringBuilder text = new StringBuilder();
@@ -101,7 +105,7 @@ class ByteLevelBpeTrainerTest {
         small.getMessage());
     for (String[] empty : new String[][] {{}, {"", ""}}) {
       var e = assertThrows(IllegalArgumentException.class, () -> train(300, empty));
-      assertTrue(e.getMessage().startsWith("the corpus holds no text"), e.getMessage());
+      assertTrue(e.getMessage().startsWith("the corpus has no text"), e.getMessage());
     }
     assertEquals(List.of(), train(260, "some text").merges());
   }

@@ -7,13 +7,11 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Byte-pair merges by counting every pair of the whole corpus again before each merge. */
+/** Byte-pair merges, computed by counting all pairs of the whole corpus again before each merge. */
 final class SlowBpe {
   private SlowBpe() {}
 
-  /**
-   * The first merges of a corpus of letters and single spaces, where words are split at the spaces.
-   */
+  /** The first merges of a corpus of letters and single spaces, whose words begin at the spaces. */
   static List<String> merges(List<String> corpus, int count) {
     List<List<String>> words = new ArrayList<>();
     for (String text : corpus) {

@@ -3,9 +3,9 @@ package io.millrace.model.cpu.tiles;
 import java.util.Arrays;
 
 /**
- * The instructions of x86-64 that {@link TileCode} is made of, as bytes: Intel 64 and IA-32
- * Architectures Software Developer's Manual, volume 2, sections 2.1 (REX), 2.3 (VEX) and 2.7
- * (EVEX). Vectors are ymm with AVX2 and zmm with AVX-512.
+ * Encodes the x86-64 instructions of {@link TileCode} (Intel 64 and IA-32 Architectures Software
+ * Developer's Manual, volume 2, sections 2.1 for REX, 2.3 for VEX and 2.7 for EVEX). Vectors are
+ * ymm registers with AVX2 and zmm registers with AVX-512.
  */
 final class Assembler {
 
@@ -27,7 +27,7 @@ final class Assembler {
   static final int R14 = 14;
   static final int R15 = 15;
 
-  /** What VEX and EVEX say of an opcode: its map, and the prefix that it stands for. */
+  /** An opcode with its fields in VEX and EVEX: the opcode map, and the prefix that is implied. */
   private enum Opcode {
     LOAD(0x10, 1, 0),
     STORE(0x11, 1, 0),
@@ -52,8 +52,9 @@ final class Assembler {
   }
 
   /**
-   * The memory at base + index · scale + offset.
+   * A memory operand at base + index · scale + offset.
    *
+   * @param base a register
    * @param index a register, or {@link #RSP} for none
    * @param scale 1, 2, 4 or 8
    * @param offset in bytes
@@ -69,19 +70,20 @@ final class Assembler {
   private int size;
 
   /**
-   * Begins with nothing.
+   * An empty program.
    *
-   * @param wide whether vectors are of 512 bits, not 256
+   * @param wide whether vectors have 512 bits instead of 256
    */
   Assembler(boolean wide) {
     this.wide = wide;
   }
 
+  /** The bytes of the program so far. */
   byte[] code() {
     return Arrays.copyOf(code, size);
   }
 
-  /** Where the next instruction will lie, for {@link #jumpUnlessZero}. */
+  /** Position of the next instruction, as a target for {@link #jumpUnlessZero}. */
   int here() {
     return size;
   }
@@ -109,7 +111,7 @@ final class Assembler {
     registers(0x03, target, source);
   }
 
-  /** target −= 1, and the flag of zero says whether 0 is left. */
+  /** {@code target −= 1}; sets the zero flag if the result is 0. */
   void decrement(int target) {
     registers(0xFF, 1, target);
   }
@@ -126,7 +128,7 @@ final class Assembler {
     memory(0x03, target, source);
   }
 
-  /** The address itself. */
+  /** {@code target} = the address of the operand (LEA). */
   void address(int target, Memory of) {
     memory(0x8D, target, of);
   }
@@ -136,19 +138,23 @@ final class Assembler {
     operand(reg, m, 1);
   }
 
-  /** Fetches a cache line that will be written. */
+  /** Prefetches a cache line for writing. */
   void prefetchForWrite(Memory m) {
     emit(0x40 | (m.index >> 3) << 1 | m.base >> 3, 0x0F, 0x0D);
     operand(1, m, 1);
   }
 
+  /** Jumps to a position if the zero flag is not set. */
   void jumpUnlessZero(int target) {
     int next = size + 6;
     emit(0x0F, 0x85);
     word(target - next);
   }
 
-  /** Vectors' upper halves are cleared, as code that knows only the lower ones asks for. */
+  /**
+   * Clears the upper halves of the vector registers, as the System V convention requires before SSE
+   * code runs.
+   */
   void zeroUpper() {
     emit(0xC5, 0xF8, 0x77);
   }
@@ -169,40 +175,46 @@ final class Assembler {
     vector(wide ? Opcode.XOR_512 : Opcode.XOR, target, target, target);
   }
 
-  /** Every lane of the target is the number that lies there; 256 bits. */
+  /** Loads a float into every lane; 256 bits. */
   void broadcast(int target, Memory source) {
     vex(Opcode.BROADCAST, target, 0, source.index >> 3, source.base >> 3);
     operand(target, source, 1);
   }
 
-  /** sum += x · y; 256 bits. */
+  /** {@code sum += x · y}; 256 bits. */
   void multiplyAdd(int sum, int x, int y) {
     vector(Opcode.FMA, sum, x, y);
   }
 
-  /** sum += x · the number that lies there, in all lanes; 512 bits. */
+  /** {@code sum += x · y} with the float y in every lane; 512 bits. */
   void multiplyAddBroadcast(int sum, int x, Memory y) {
     evex(Opcode.FMA, sum, x, y.index >> 3, y.base >> 3, true);
     operand(sum, y, Float.BYTES);
   }
 
-  /** Of each half: a0 b0 a1 b1; 256 bits. */
+  /** Interleaves the low elements of each half: a0 b0 a1 b1; 256 bits. */
   void unpackLow(int target, int a, int b) {
     vector(Opcode.UNPACK_LOW, target, a, b);
   }
 
-  /** Of each half: a2 b2 a3 b3; 256 bits. */
+  /** Interleaves the high elements of each half: a2 b2 a3 b3; 256 bits. */
   void unpackHigh(int target, int a, int b) {
     vector(Opcode.UNPACK_HIGH, target, a, b);
   }
 
-  /** Of each half two elements of a, two of b, two bits of the selection each; 256 bits. */
+  /**
+   * Takes two elements of a and two of b in each half; the selection has two bits for each; 256
+   * bits.
+   */
   void shuffle(int target, int a, int b, int selection) {
     vector(Opcode.SHUFFLE, target, a, b);
     emit(selection);
   }
 
-  /** Two halves of a (0, 1) and b (2, 3), four bits of the selection each; 256 bits. */
+  /**
+   * Takes two of the halves of a (0, 1) and b (2, 3); the selection has four bits for each; 256
+   * bits.
+   */
   void permuteHalves(int target, int a, int b, int selection) {
     vector(Opcode.PERMUTE_HALVES, target, a, b);
     emit(selection);
@@ -248,7 +260,10 @@ final class Assembler {
         opcode.code);
   }
 
-  /** ModRM and SIB, and the offset: in a byte, which counts units, where it fits. */
+  /**
+   * Emits ModRM, SIB and the offset. The offset takes one byte if it is a small multiple of the
+   * unit.
+   */
   private void operand(int reg, Memory m, int unit) {
     boolean small = m.offset % unit == 0 && m.offset / unit == (byte) (m.offset / unit);
     int mode = m.offset == 0 && (m.base & 7) != RBP ? 0 : small ? 1 : 2;

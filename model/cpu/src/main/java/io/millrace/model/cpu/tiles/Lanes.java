@@ -10,14 +10,16 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
-/** What all kernels do with a vector's worth of elements. Indices count elements, not bytes. */
+/** Vector operations that all kernels share. Indices count elements, not bytes. */
 public final class Lanes {
 
+  /** The vectors of all kernels: the preferred size of the machine, at most 512 bits. */
   public static final VectorSpecies<Float> F =
       FloatVector.SPECIES_PREFERRED.length() > 16
           ? FloatVector.SPECIES_512
           : FloatVector.SPECIES_PREFERRED;
 
+  /** Elements of a vector. */
   public static final int WIDTH = F.length();
 
   private static final VectorShuffle<Float> BY_EIGHT = rotation(8);
@@ -31,7 +33,7 @@ public final class Lanes {
   private static final VectorMask<Float> HALF = odd(WIDTH / 2);
   private static final VectorMask<Float> QUARTER = odd(WIDTH / 4);
 
-  /** Where four sums lie, in their order, and then anything. */
+  /** Moves the four sums to the first four lanes, in order. The other lanes are undefined. */
   private static final VectorShuffle<Float> QUARTERS =
       VectorShuffle.fromOp(F, i -> (i % 2 * 2 + i / 2 % 2) * (WIDTH / 4));
 
@@ -42,24 +44,29 @@ public final class Lanes {
 
   private static final FloatVector INDICES = FloatVector.zero(F).addIndex(1);
 
-  // Constants are vectors: the compiler stops inlining in a method of too many operations, and one
-  // broadcast by name counts for several.
+  // Constants are vectors, because the compiler stops inlining in a method with too many
+  // operations. A broadcast counts as several operations.
   public static final FloatVector ONE = all(1);
   public static final FloatVector LOG2_E = all(1.442695f);
 
-  /** −ln 2 in two pieces: the first has so few digits that a small integer times it is exact. */
+  /**
+   * −ln 2 as a sum of two constants. The first has so few digits that its product with a small
+   * integer is exact.
+   */
   public static final FloatVector LN2_HIGH = all(-355f / 512);
 
   public static final FloatVector LN2_LOW = all(2.1219444e-4f);
 
-  /** 1.5·2^23: what is added to it is rounded to an integer, in its lowest bits. */
+  /** 1.5 · 2^23: adding it rounds a number to an integer, which is then in the lowest bits. */
   public static final FloatVector ROUND = all(12_582_912f);
 
-  /** exp of less is a denormal number, which is taken for this one. */
+  /** Lower bound of the argument of {@link #exp}; below it the result would be denormal. */
   public static final FloatVector LOWEST = all(-87.3f);
 
+  /** Upper bound of the argument of {@link #exp}. */
   public static final FloatVector HIGHEST = all(88.3f);
 
+  // Coefficients of the polynomial in exp.
   public static final FloatVector C6 = all(1.9875691e-4f);
   public static final FloatVector C5 = all(1.3981999e-3f);
   public static final FloatVector C4 = all(8.333452e-3f);
@@ -69,34 +76,38 @@ public final class Lanes {
 
   private Lanes() {}
 
+  /** Loads the vector that begins at an element. */
   public static FloatVector load(MemorySegment memory, long index) {
     return FloatVector.fromMemorySegment(F, memory, index * Float.BYTES, ORDER);
   }
 
+  /** Loads the lanes of the mask; the others are 0. */
   public static FloatVector load(MemorySegment memory, long index, VectorMask<Float> mask) {
     return FloatVector.fromMemorySegment(F, memory, index * Float.BYTES, ORDER, mask);
   }
 
+  /** Stores a vector from an element on. */
   public static void store(FloatVector vector, MemorySegment memory, long index) {
     vector.intoMemorySegment(memory, index * Float.BYTES, ORDER);
   }
 
+  /** Stores the lanes of the mask. */
   public static void store(
       FloatVector vector, MemorySegment memory, long index, VectorMask<Float> mask) {
     vector.intoMemorySegment(memory, index * Float.BYTES, ORDER, mask);
   }
 
-  /** The first elements that are left of n at i. */
+  /** The lanes of the elements i to n − 1, for the end of a loop over n elements. */
   public static VectorMask<Float> rest(long i, long n) {
     return F.indexInRange(i, n);
   }
 
-  /** The lowest multiple of the vector width that is not below n. */
+  /** n rounded up to a multiple of the vector width. */
   public static int padded(int n) {
     return (n + WIDTH - 1) & -WIDTH;
   }
 
-  /** The highest multiple of the vector width that is not above n. */
+  /** n rounded down to a multiple of the vector width. */
   public static int whole(int n) {
     return n & -WIDTH;
   }
@@ -110,13 +121,15 @@ public final class Lanes {
     return FloatVector.zero(F);
   }
 
+  /** A vector with the value in every lane. */
   public static FloatVector all(float value) {
     return FloatVector.broadcast(F, value);
   }
 
   /**
-   * e^x within 2 units of the last place, in [−87.3, 88.3]; what is beyond is taken for the bound.
-   * x = n·ln 2 + r with |r| ≤ ½·ln 2, a polynomial for e^r (Cephes, expf), and n into the exponent.
+   * e^x with an error of at most 2 units in the last place, for x in [−87.3, 88.3]. An argument
+   * outside gives the result at the bound. The method: x = n · ln 2 + r with |r| ≤ ½ · ln 2, a
+   * polynomial for e^r (Cephes, expf), and n added to the exponent.
    */
   public static FloatVector exp(FloatVector argument) {
     FloatVector x = argument.max(LOWEST).min(HIGHEST);
@@ -130,8 +143,9 @@ public final class Lanes {
   }
 
   /**
-   * The sum of all lanes, halves onto each other. {@code reduceLanes(ADD)} leaves the order open,
-   * and takes another one before the JIT has compiled it: results would depend on when that was.
+   * The sum of all lanes, by adding halves. {@code reduceLanes(ADD)} does not define the order, and
+   * its order differs before and after JIT compilation. Results would depend on the time of
+   * compilation.
    */
   public static float sum(FloatVector vector) {
     FloatVector folded = vector;
@@ -148,8 +162,9 @@ public final class Lanes {
   }
 
   /**
-   * The sums of four vectors' lanes, each as {@link #sum(FloatVector)} has it to the last bit, in
-   * the first four lanes: halves of two vectors share one on the way, which takes half as long.
+   * The sums of the lanes of four vectors, in the first four lanes of the result. Each equals
+   * {@link #sum(FloatVector)} bit for bit. Two vectors share one on the way, which takes half the
+   * time.
    */
   public static FloatVector sums(FloatVector a, FloatVector b, FloatVector c, FloatVector d) {
     FloatVector ab = folded(a, b, HALF, BY_HALF);
@@ -164,13 +179,13 @@ public final class Lanes {
     return folded.rearrange(QUARTERS);
   }
 
-  /** Two vectors folded onto each other, the second in the lanes of the mask. */
+  /** Adds the halves of two vectors. The sums of the second are in the lanes of the mask. */
   private static FloatVector folded(
       FloatVector a, FloatVector b, VectorMask<Float> second, VectorShuffle<Float> across) {
     return a.blend(b, second).add(b.blend(a, second).rearrange(across));
   }
 
-  /** The same for doubles. */
+  /** The sum of all lanes of a float64 vector, in order. */
   public static double sum(DoubleVector vector) {
     double sum = 0;
     for (double lane : vector.toArray()) {
@@ -179,12 +194,12 @@ public final class Lanes {
     return sum;
   }
 
-  /** Each lane's from the one whose index has that bit the other way. */
+  /** Swaps the lanes whose indices differ in the given bit. */
   private static VectorShuffle<Float> across(int bit) {
     return VectorShuffle.fromOp(F, i -> i ^ bit);
   }
 
-  /** The lanes whose index has that bit. */
+  /** The lanes whose index has the given bit. */
   private static VectorMask<Float> odd(int bit) {
     boolean[] lanes = new boolean[WIDTH];
     for (int i = 0; i < WIDTH; i++) {

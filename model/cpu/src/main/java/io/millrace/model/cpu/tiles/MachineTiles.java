@@ -18,10 +18,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** Tiles in machine code that is written when the first backend is made: {@link TileCode}. */
-@SuppressWarnings("restricted") // Native code is what it is for.
+/** Tiles in machine code, which {@link TileCode} generates when the first backend is opened. */
+@SuppressWarnings("restricted") // This class calls native code.
 public final class MachineTiles implements Tiles {
 
+  // Constants of mmap and mprotect.
   private static final int READ = 1;
   private static final int WRITE = 2;
   private static final int EXECUTE = 4;
@@ -29,30 +30,33 @@ public final class MachineTiles implements Tiles {
   private static final int ANONYMOUS =
       System.getProperty("os.name").startsWith("Mac") ? 0x1000 : 32;
 
-  /** Where a function may begin. */
+  /** Alignment of functions, in bytes. */
   private static final int ALIGNMENT = 64;
 
-  /** Without the JVM's change of state: a call takes microseconds, and a collection can wait. */
-  private static final Linker.Option AT_ONCE = Linker.Option.critical(false);
+  /**
+   * Skips the JVM's thread state transition. A call takes microseconds, so a garbage collection can
+   * wait for it.
+   */
+  private static final Linker.Option CRITICAL = Linker.Option.critical(false);
 
   private static final MethodHandle MULTIPLY = handle(12);
   private static final MethodHandle TRANSPOSE = handle(7);
 
-  /** A system property: false keeps to the Vector API and OpenBLAS. */
+  /** System property; false selects the Vector API and OpenBLAS. */
   static final String ALLOWED = "millrace.machine-code";
 
   private final TileCode code;
 
-  /** By rows, vectors and whether it adds. */
+  /** Functions by rows, vectors and whether they add. */
   private final MemorySegment[] multiply;
 
   private final MemorySegment transpose;
 
   /**
-   * Writes the code.
+   * Generates the code.
    *
-   * @param wide whether with AVX-512, not AVX2; the processor must have it
-   * @throws UnsupportedOperationException if the system lets no program write code
+   * @param wide whether to use AVX-512 instead of AVX2; the processor must support it
+   * @throws UnsupportedOperationException if the system does not allow generated code
    */
   MachineTiles(boolean wide) {
     code = new TileCode(wide);
@@ -69,7 +73,7 @@ public final class MachineTiles implements Tiles {
     transpose = loaded[loaded.length - 1];
   }
 
-  /** As wide as the vectors of the Vector API are. */
+  /** Tiles with the vector width of the Vector API; empty if the machine does not support them. */
   static Optional<MachineTiles> ifSupported() {
     if (!Boolean.parseBoolean(System.getProperty(ALLOWED, "true")) || !isSupported()) {
       return Optional.empty();
@@ -81,7 +85,9 @@ public final class MachineTiles implements Tiles {
     }
   }
 
-  /** Whether this JVM uses fused multiplication and AVX2 or more, by System V's convention. */
+  /**
+   * Whether this JVM uses FMA and at least AVX2, on a system with the System V calling convention.
+   */
   private static boolean isSupported() {
     boolean x86 = Set.of("amd64", "x86_64").contains(System.getProperty("os.arch"));
     if (!x86 || System.getProperty("os.name").startsWith("Windows") || Lanes.WIDTH < 8) {
@@ -96,10 +102,10 @@ public final class MachineTiles implements Tiles {
 
   private static MethodHandle handle(int arguments) {
     MemoryLayout[] layouts = Collections.nCopies(arguments, JAVA_LONG).toArray(MemoryLayout[]::new);
-    return Linker.nativeLinker().downcallHandle(FunctionDescriptor.ofVoid(layouts), AT_ONCE);
+    return Linker.nativeLinker().downcallHandle(FunctionDescriptor.ofVoid(layouts), CRITICAL);
   }
 
-  /** The functions in memory that can be executed and no longer written. */
+  /** Copies the functions to memory that is executable and then no longer writable. */
   private static MemorySegment[] load(List<byte[]> functions) {
     long size = functions.stream().mapToLong(function -> aligned(function.length)).sum();
     Linker linker = Linker.nativeLinker();
@@ -115,7 +121,8 @@ public final class MachineTiles implements Tiles {
     try {
       long address = (long) map.invokeExact(0L, size, READ | WRITE, PRIVATE | ANONYMOUS, -1, 0L);
       if (address == -1) {
-        throw new UnsupportedOperationException("mmap of " + size + " bytes for code failed");
+        throw new UnsupportedOperationException(
+            "mmap of " + size + " bytes for generated code failed");
       }
       MemorySegment memory = MemorySegment.ofAddress(address).reinterpret(size);
       MemorySegment[] loaded = new MemorySegment[functions.size()];
@@ -127,7 +134,8 @@ public final class MachineTiles implements Tiles {
         at += aligned(function.length);
       }
       if ((int) protect.invokeExact(address, size, READ | EXECUTE) != 0) {
-        throw new UnsupportedOperationException("this system executes no memory that was written");
+        throw new UnsupportedOperationException(
+            "mprotect: this system does not allow generated code to be executed");
       }
       return loaded;
     } catch (RuntimeException e) {

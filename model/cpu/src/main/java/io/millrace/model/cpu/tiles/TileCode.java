@@ -20,19 +20,22 @@ import static io.millrace.model.cpu.tiles.Assembler.RSP;
 import io.millrace.model.cpu.tiles.Assembler.Memory;
 
 /**
- * The machine code of {@link Tiles}, by the calling convention of System V: arguments in rdi, rsi,
- * rdx, rcx, r8, r9 and on the stack.
+ * Generates the machine code of {@link Tiles} for the System V calling convention: arguments are in
+ * rdi, rsi, rdx, rcx, r8, r9 and on the stack.
  *
- * <p>A tile's sums stay in registers while k goes by: two vectors of b are read, and each of a's
- * rows has one number that is multiplied with both. A register more than sums, b and that number
- * need does not exist: 6 rows with 16 registers (AVX2), 14 with 32 (AVX-512, where the number comes
- * from memory within the multiplication).
+ * <p>The sums of a tile stay in registers over all of k. For each k, the code loads two vectors of
+ * b and multiplies one number of each row of a with both. The number of registers limits the rows
+ * of a tile: 6 rows with the 16 registers of AVX2, and 14 rows with the 32 of AVX-512, where the
+ * number is a memory operand of the multiplication.
  */
 final class TileCode {
 
   private static final int[] SAVED = {RBX, RBP, R12, R13, R14, R15};
 
-  /** Three pointers, five rows apart, reach 15 rows by strides that addresses can hold. */
+  /**
+   * Pointers to every fifth row. With them, addresses of up to 15 rows need strides of at most four
+   * times the row stride.
+   */
   private static final int[] POINTERS = {RAX, RBX, R12};
 
   private static final int POINTER_ROWS = 5;
@@ -45,7 +48,7 @@ final class TileCode {
     this.wide = wide;
   }
 
-  /** Rows of a tile at most. */
+  /** Maximum rows of a tile. */
   int rows() {
     return wide ? 14 : 6;
   }
@@ -56,13 +59,13 @@ final class TileCode {
   }
 
   /**
-   * void (a, rowStride, kStride, b, bStride, c, cStride, k, count, aStep, bStep, cStep): count
-   * tiles c [rows, vectors · lanes] = or += Σ_k a·b, all of it in bytes but for k and count, which
-   * are at least 1.
+   * The code of a function {@code void (a, rowStride, kStride, b, bStride, c, cStride, k, count,
+   * aStep, bStep, cStep)}. It computes {@code count} tiles c {@code [rows, vectors · lanes]} = Σ_k
+   * a · b, or adds to them. Strides and steps are in bytes; k and count are at least 1.
    */
   byte[] multiply(int rows, int vectors, boolean accumulate) {
-    // rdi a, rsi rowStride, r13 three of them, rdx kStride; rcx b, r8 bStride; r9 c, r14 cStride,
-    // r15 three of them; rbp tiles left; r10 a row of b, r11 rows of it left.
+    // Registers: rdi a, rsi rowStride, r13 3 · rowStride, rdx kStride; rcx b, r8 bStride; r9 c, r14
+    // cStride, r15 3 · cStride; rbp tiles left; r10 row of b, r11 rows of b left.
     Assembler code = begun(wide);
     code.move(R14, argument(0));
     code.address(R15, new Memory(R14, R14, 2, 0));
@@ -82,7 +85,7 @@ final class TileCode {
         }
       }
     }
-    // The next tile's lines of c are on their way while this tile is computed.
+    // Prefetch the next tile of c while this one is computed.
     code.move(R10, R9);
     code.add(R10, argument(5));
     pointers(code, rows, R10, R14);
@@ -152,7 +155,9 @@ final class TileCode {
     return code.code();
   }
 
-  /** Those beyond six lie on the stack, above the saved registers and the address of return. */
+  /**
+   * An argument after the sixth: on the stack, above the saved registers and the return address.
+   */
   private static Memory argument(int index) {
     return Memory.at(RSP, Long.BYTES * (SAVED.length + 1 + index));
   }
@@ -161,6 +166,7 @@ final class TileCode {
     return lanes() * Float.BYTES;
   }
 
+  /** Sets the pointers to every fifth row. */
   private static void pointers(Assembler code, int rows, int from, int stride) {
     code.move(POINTERS[0], from);
     for (int i = 1; i * POINTER_ROWS < rows; i++) {
@@ -169,7 +175,9 @@ final class TileCode {
     }
   }
 
-  /** A row's vector, by the pointer before it and one to four strides. */
+  /**
+   * The memory operand of a vector in a row: the pointer before the row, plus up to four strides.
+   */
   private Memory element(int row, int stride, int threeStrides, int vector) {
     int pointer = POINTERS[row / POINTER_ROWS];
     int offset = vector * vectorBytes();
@@ -181,8 +189,9 @@ final class TileCode {
   }
 
   /**
-   * void (from, fromStride, to, toStride, count, fromStep, toStep): count squares of 8 × 8, each
-   * transposed, all of it in bytes but for count, which is at least 1. Of AVX2's code alone.
+   * The code of a function {@code void (from, fromStride, to, toStride, count, fromStep, toStep)}.
+   * It transposes {@code count} squares of 8 × 8 floats. Strides and steps are in bytes; count is
+   * at least 1. The code is for AVX2 only.
    */
   byte[] transpose() {
     Assembler code = begun(wide);

@@ -1,29 +1,30 @@
 package io.millrace.model.cpu.tiles;
 
 /**
- * Small matrix products whose sums stay in registers: what all larger ones are made of. Addresses,
- * strides and steps are in bytes, and nobody checks them.
+ * Small matrix products whose sums stay in registers. All larger products consist of them.
+ * Addresses, strides and steps are in bytes and are not checked.
  *
- * <p>An element's sum goes in the order of k, one rounding a term, whatever else is computed beside
- * it and however wide vectors are.
+ * <p>The sum of an element runs in the order of k, with one rounding for each term. It does not
+ * depend on the other elements or on the vector width.
  */
 public interface Tiles {
 
-  /** Vectors of a tile's row at most. */
+  /** Maximum vectors in a row of a tile. */
   int VECTORS = 2;
 
-  /** The side of what {@link #transpose} transposes. */
+  /** Side of the squares of {@link #transpose}. */
   int SQUARE = 8;
 
   /**
-   * The fastest that this machine runs: machine code on x86-64 with AVX2, unless the system
-   * property {@value MachineTiles#ALLOWED} is false or the system forbids it; else the Vector API.
+   * The fastest tiles of this machine. These are machine code on x86-64 with AVX2, unless the
+   * system property {@value MachineTiles#ALLOWED} is false or the system forbids generated code.
+   * Otherwise they use the Vector API.
    */
   static Tiles ofThisMachine() {
     return ThisMachine.TILES;
   }
 
-  /** Made when it is first asked for. */
+  /** The tiles of this machine, created on first use. */
   final class ThisMachine {
     private static final Tiles TILES =
         MachineTiles.ifSupported().map(Tiles.class::cast).orElseGet(VectorTiles::new);
@@ -31,11 +32,11 @@ public interface Tiles {
     private ThisMachine() {}
   }
 
-  /** What they are made of. */
+  /** The instructions that the tiles use, such as AVX2. */
   @Override
   String toString();
 
-  /** Rows of a tile at most. */
+  /** Maximum rows of a tile. */
   int rows();
 
   /** Elements of a vector. */
@@ -43,23 +44,25 @@ public interface Tiles {
     return Lanes.WIDTH;
   }
 
-  /** Columns of a tile at most. */
+  /** Maximum columns of a tile. */
   default int columns() {
     return VECTORS * lanes();
   }
 
   /**
-   * c [rows, vectors · lanes] = or += a [rows, k] · b [k, vectors · lanes], and so on for {@code
-   * count} such tiles.
+   * Computes {@code count} tiles: {@code c = a · b}, or {@code c += a · b}.
    *
    * @param rows 1 to {@link #rows}
    * @param vectors 1 to {@link #VECTORS}
-   * @param add whether c is added to, not overwritten
-   * @param a with any strides
-   * @param b by rows, like c
+   * @param add whether to add to c instead of overwriting it
+   * @param a {@code [rows, k]}, with any strides
+   * @param b {@code [k, vectors · lanes]}, row-major
+   * @param c {@code [rows, vectors · lanes]}, row-major
    * @param k at least 1
-   * @param count at least 1
-   * @param aStep from a tile's a to the next tile's; bStep and cStep likewise
+   * @param count number of tiles, at least 1
+   * @param aStep distance of a from one tile to the next
+   * @param bStep distance of b from one tile to the next
+   * @param cStep distance of c from one tile to the next
    */
   void multiply(
       int rows,
@@ -74,7 +77,7 @@ public interface Tiles {
       long bStep,
       long cStep);
 
-  /** The same for any number of rows: whole tiles and what is left. */
+  /** As {@link #multiply}, for any number of rows: whole tiles, then the remaining rows. */
   default void multiplyRows(int m, int vectors, boolean add, Matrix a, Matrix b, Matrix c, int k) {
     int whole = m / rows();
     int rest = m % rows();
@@ -89,11 +92,13 @@ public interface Tiles {
     }
   }
 
-  /** Writes {@code count} squares of {@link #SQUARE} × SQUARE elements transposed, 1 or more. */
+  /** Transposes {@code count} squares of {@link #SQUARE} × SQUARE elements, at least one. */
   void transpose(
       long from, long fromStride, long to, long toStride, int count, long fromStep, long toStep);
 
-  /** to [columns, rows] = from [rows, columns], transposed; both by rows. */
+  /**
+   * to {@code [columns, rows]} = the transpose of from {@code [rows, columns]}; both are row-major.
+   */
   default void transposeMatrix(int rows, int columns, Matrix from, Matrix to) {
     int squares = columns / SQUARE;
     for (int row = 0; row < rows; row += SQUARE) {

@@ -9,7 +9,7 @@ import static io.millrace.model.cpu.tiles.Native.store;
 
 import jdk.incubator.vector.FloatVector;
 
-/** Tiles by the Vector API, for every machine. */
+/** Tiles with the Vector API, for any machine. */
 public final class VectorTiles implements Tiles {
 
   private static final int ROWS = 4;

@@ -7,7 +7,10 @@ import java.util.HexFormat;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 
-/** The bytes that GNU as makes of the same instructions: for processors that are not this one. */
+/**
+ * Encoded instructions against the bytes of GNU as. This also covers instructions that the test
+ * machine lacks.
+ */
 class AssemblerTest {
 
   @Test
@@ -68,7 +71,7 @@ class AssemblerTest {
         "62 e2 1d 50 b8 0c 73",
         true,
         code -> code.multiplyAddBroadcast(17, 28, new Memory(Assembler.RBX, Assembler.RSI, 2, 0)));
-    // An offset is counted in vectors where it is a whole number of them.
+    // An offset that is a whole number of vectors is encoded in vectors.
     assertBytes(
         "62 01 7c 48 11 5c b4 01",
         true,

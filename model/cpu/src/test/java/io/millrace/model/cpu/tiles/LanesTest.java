@@ -7,12 +7,12 @@ import java.util.SplittableRandom;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 
-/** The arithmetic that the kernels share, against double precision. */
+/** Shared vector arithmetic, against float64. */
 class LanesTest {
 
-  /** Over the whole range where e^x is a normal number: the error in units of the last place. */
+  /** The error in units in the last place, over the whole range where e^x is a normal number. */
   @Test
-  void exponentialsAreRightToTwoUnitsOfTheLastPlace() {
+  void exponentialsAreWithinTwoUnitsInTheLastPlace() {
     float[] x = new float[Lanes.WIDTH];
     float[] e = new float[Lanes.WIDTH];
     double worst = 0;
@@ -35,7 +35,7 @@ class LanesTest {
   }
 
   @Test
-  void exponentialsBeyondTheRangeStayAtItsEnds() {
+  void exponentialsOutsideTheRangeStayAtItsBounds() {
     for (float far : new float[] {-88, -1e4f, Float.NEGATIVE_INFINITY}) {
       float e = Lanes.exp(Lanes.all(far)).lane(0);
       assertTrue(e > 0 && e < 2e-38f, far + " gives " + e);
@@ -49,7 +49,7 @@ class LanesTest {
   }
 
   @Test
-  void sumsTakeEveryLaneOnce() {
+  void sumsCountEveryLaneOnce() {
     float[] powers = new float[Lanes.WIDTH];
     for (int i = 0; i < powers.length; i++) {
       powers[i] = 1 << i;
@@ -58,7 +58,7 @@ class LanesTest {
   }
 
   @Test
-  void fourSumsAreThoseOfEachToTheLastBit() {
+  void fourSumsEqualSingleSumsBitForBit() {
     SplittableRandom random = new SplittableRandom(7);
     FloatVector[] vectors = new FloatVector[4];
     for (int round = 0; round < 1000; round++) {

@@ -2,7 +2,9 @@ package io.millrace.model.cpu.tiles;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.millrace.model.cpu.CpuTensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -11,7 +13,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** All kinds of tiles that this machine runs, on whole numbers, whose sums are exact. */
+/** All tiles that this machine supports, on integers, whose sums are exact. */
 class TilesTest {
 
   private static final long ELEMENT = Float.BYTES;
@@ -28,7 +30,7 @@ class TilesTest {
     return kinds.stream();
   }
 
-  /** Both ways that a may lie, three tiles in a call, and nothing beside them written. */
+  /** Both layouts of a, with three tiles in a call. Nothing beside the tiles may be written. */
   @ParameterizedTest
   @MethodSource("kinds")
   void everyHeightAndWidth(Tiles tiles) {
@@ -72,16 +74,16 @@ class TilesTest {
         }
       }
     }
-    try (CpuTensor ofA = tensor(a);
-        CpuTensor ofB = tensor(b);
-        CpuTensor ofC = tensor(c)) {
+    try (Floats ofA = Floats.of(a);
+        Floats ofB = Floats.of(b);
+        Floats ofC = Floats.of(c)) {
       tiles.multiply(
           rows,
           vectors,
           add,
-          new Matrix(ofA.address(0), ELEMENT * aRow, ELEMENT * aColumn),
-          new Matrix(ofB.address(0), ELEMENT * bRow, ELEMENT),
-          new Matrix(ofC.address(0), ELEMENT * cRow, ELEMENT),
+          new Matrix(ofA.address(), ELEMENT * aRow, ELEMENT * aColumn),
+          new Matrix(ofB.address(), ELEMENT * bRow, ELEMENT),
+          new Matrix(ofC.address(), ELEMENT * cRow, ELEMENT),
           k,
           count,
           ELEMENT * aStep,
@@ -111,17 +113,17 @@ class TilesTest {
           }
         }
       }
-      try (CpuTensor ofA = tensor(a);
-          CpuTensor ofB = tensor(b);
-          CpuTensor c = tensor(new float[expected.length])) {
+      try (Floats ofA = Floats.of(a);
+          Floats ofB = Floats.of(b);
+          Floats c = Floats.of(new float[expected.length])) {
         long row = ELEMENT * width;
         tiles.multiplyRows(
             m,
             Tiles.VECTORS,
             false,
-            new Matrix(ofA.address(0), ELEMENT * k, ELEMENT),
-            new Matrix(ofB.address(0), row, ELEMENT),
-            new Matrix(c.address(0), row, ELEMENT),
+            new Matrix(ofA.address(), ELEMENT * k, ELEMENT),
+            new Matrix(ofB.address(), row, ELEMENT),
+            new Matrix(c.address(), row, ELEMENT),
             k);
         assertSame(tiles + ": " + m + " rows", expected, c);
       }
@@ -130,7 +132,7 @@ class TilesTest {
 
   @ParameterizedTest
   @MethodSource("kinds")
-  void transposesWholeSquaresAndWhatIsLeft(Tiles tiles) {
+  void transposesWholeSquaresAndRemainders(Tiles tiles) {
     for (int rows : new int[] {1, 7, 8, 29}) {
       for (int columns : new int[] {1, 5, 8, 16, 43}) {
         int fromRow = columns + 3;
@@ -144,13 +146,13 @@ class TilesTest {
             expected[j * toRow + i] = from[i * fromRow + j];
           }
         }
-        try (CpuTensor source = tensor(from);
-            CpuTensor target = tensor(before)) {
+        try (Floats source = Floats.of(from);
+            Floats target = Floats.of(before)) {
           tiles.transposeMatrix(
               rows,
               columns,
-              new Matrix(source.address(0), ELEMENT * fromRow, ELEMENT),
-              new Matrix(target.address(0), ELEMENT * toRow, ELEMENT));
+              new Matrix(source.address(), ELEMENT * fromRow, ELEMENT),
+              new Matrix(target.address(), ELEMENT * toRow, ELEMENT));
           assertSame(tiles + ": " + rows + " × " + columns, expected, target);
         }
       }
@@ -166,16 +168,29 @@ class TilesTest {
     return numbers;
   }
 
-  private static CpuTensor tensor(float[] values) {
-    CpuTensor tensor = CpuTensor.allocate(values.length);
-    tensor.write(0, values, 0, values.length);
-    return tensor;
+  /** Floats in native memory, aligned for vectors. */
+  private record Floats(Arena arena, MemorySegment memory) implements AutoCloseable {
+
+    static Floats of(float[] values) {
+      Arena arena = Arena.ofConfined();
+      MemorySegment memory = arena.allocate(ELEMENT * values.length, 64);
+      MemorySegment.copy(values, 0, memory, ValueLayout.JAVA_FLOAT, 0, values.length);
+      return new Floats(arena, memory);
+    }
+
+    long address() {
+      return memory.address();
+    }
+
+    @Override
+    public void close() {
+      arena.close();
+    }
   }
 
-  private static void assertSame(String what, float[] expected, CpuTensor actual) {
-    float[] values = new float[expected.length];
-    actual.read(0, values, 0, values.length);
-    for (int i = 0; i < values.length; i++) {
+  private static void assertSame(String what, float[] expected, Floats actual) {
+    float[] values = actual.memory().toArray(ValueLayout.JAVA_FLOAT);
+    for (int i = 0; i < expected.length; i++) {
       assertEquals(expected[i], values[i], what + ", element " + i);
     }
   }
