@@ -158,7 +158,7 @@ class PyTorchTest {
         // There is none of that name.
       }
     }
-    assumeTrue(false, "no python3 with PyTorch is installed; Debian: python3-torch");
+    assumeTrue(false, "no python3 here can import torch; on Debian: apt-get install python3-torch");
     throw new IllegalStateException("assumeTrue(false) throws");
   }
 }
