@@ -3,15 +3,15 @@ package io.millrace.tests.campaign;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.campaign.record.CampaignFile;
 import io.millrace.campaign.record.CampaignRecord;
 import io.millrace.campaign.record.CheckpointRef;
 import io.millrace.campaign.record.StageRecord;
 import io.millrace.cluster.JvmFlags;
+import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
@@ -35,7 +35,8 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("slow")
 class CampaignKillTest {
 
-  private static final Path BUILT = Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
+  private static final Path BUILT =
+      Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
   private static final Duration PATIENCE = Duration.ofMinutes(8);
 
   private static final List<String> STAGES =

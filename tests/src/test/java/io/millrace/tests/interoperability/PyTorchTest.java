@@ -47,8 +47,7 @@ class PyTorchTest {
     "ND4J, 4, 1, 16, 40, true",
   })
   void gradientsAreThoseOfAutograd(
-      String kind, int heads, int kvHeads, int headDim, int ffn, boolean tied)
-      throws Exception {
+      String kind, int heads, int kvHeads, int headDim, int ffn, boolean tied) throws Exception {
     String python = python();
     LlamaConfig config =
         new LlamaConfig(

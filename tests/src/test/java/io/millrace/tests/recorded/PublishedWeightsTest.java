@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.jobs.rejection.BagFile;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.rejection.BagFile;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -189,8 +189,7 @@ class PublishedWeightsTest {
     best.send(Topic.PROMPTS, recorded(Topic.PROMPTS));
     best.send(
         Topic.REWARD_CHECKPOINTS, rewardModels.stream().filter(m -> m.getVersion() == 1).toList());
-    List<PolicyCheckpoint> first =
-        runForPolicies(best, Job.REJECTION_SAMPLING, best.config(start));
+    List<PolicyCheckpoint> first = runForPolicies(best, Job.REJECTION_SAMPLING, best.config(start));
 
     // The second run scores the first run's bag with later reward models.
     best.send(

@@ -6,23 +6,23 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.cluster.JvmFlags;
 import io.millrace.connectors.checkpoint.CheckpointCache;
 import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.PolicyCheckpoints;
 import io.millrace.connectors.checkpoint.PolicyVersion;
 import io.millrace.connectors.checkpoint.StagedFiles;
-import io.millrace.jobs.runtime.FileSystems;
-import io.millrace.cluster.JvmFlags;
 import io.millrace.jobs.Job;
+import io.millrace.jobs.runtime.FileSystems;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.FailOnce;
 import io.millrace.jobs.testkit.JobHarness;
-import io.millrace.world.DemoWorld;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
+import io.millrace.world.DemoWorld;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -46,7 +46,9 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Checkpoints and Flink's state in S3, with Flink's own file systems, on a server that speaks S3. */
+/**
+ * Checkpoints and Flink's state in S3, with Flink's own file systems, on a server that speaks S3.
+ */
 @Tag("slow")
 class ObjectStoreTest {
   private static final int LARGE = 12_000_000;
@@ -116,7 +118,8 @@ class ObjectStoreTest {
             .watch(handed::add)) {
       for (int version = 1; version <= 3; version++) {
         StagedFiles files = stage(store, version, weights(version));
-        assertEquals(version - 1, store.latestVersion("policy"), "a staged version is not published");
+        assertEquals(
+            version - 1, store.latestVersion("policy"), "a staged version is not published");
         store.commit(files);
         store.commit(files);
         assertEquals(version, store.latestVersion("policy"));
@@ -145,16 +148,16 @@ class ObjectStoreTest {
     deployment.send(
         Topic.POLICY_CHECKPOINTS,
         List.of(
-          PolicyCheckpoint.newBuilder()
-              .setModel("policy")
-              .setVersion(files.version())
-              .setUri(files.finalUri())
-              .setManifestSha256(files.manifestSha256())
-              .setIteration(files.version())
-              .setStep(files.version())
-              .setMetrics(Map.of())
-              .setTime(InstantSource.system().instant())
-              .build()));
+            PolicyCheckpoint.newBuilder()
+                .setModel("policy")
+                .setVersion(files.version())
+                .setUri(files.finalUri())
+                .setManifestSha256(files.manifestSha256())
+                .setIteration(files.version())
+                .setStep(files.version())
+                .setMetrics(Map.of())
+                .setTime(InstantSource.system().instant())
+                .build()));
   }
 
   /** The supervised job through a failure, then commands as a user runs them. */
@@ -185,8 +188,7 @@ class ObjectStoreTest {
     Map<String, Double> learned =
         Deployment.summary(
             jobs.run(
-                Job.SUPERVISED.graph(
-                    jobs.config(), true, new FailOnce("supervised-trainer", 900))),
+                Job.SUPERVISED.graph(jobs.config(), true, new FailOnce("supervised-trainer", 900))),
             "supervised");
     assertEquals(1, learned.get("restarts"), "the failure never happened");
     assertEquals(4 * DEMONSTRATIONS, learned.get("examples"));

@@ -64,7 +64,8 @@ class RejectionSamplingDemoTest {
           "rejection-sampling.temperatures="
               + System.getProperty("millrace.rejection.temperatures", "0.8, 1.2"),
           "rejection-sampling.prompts-per-version=1000000",
-          "rejection-sampling.top-share=" + System.getProperty("millrace.rejection.top-share", "0.5"),
+          "rejection-sampling.top-share="
+              + System.getProperty("millrace.rejection.top-share", "0.5"),
           "rejection-sampling.sequence-length=128",
           "rejection-sampling.batch-size=10",
           "rejection-sampling.epochs=" + System.getProperty("millrace.rejection.epochs", "3"),

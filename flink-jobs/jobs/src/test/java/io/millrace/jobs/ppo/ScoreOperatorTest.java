@@ -1,6 +1,5 @@
 package io.millrace.jobs.ppo;
 
-import io.millrace.schemas.state.StateWriter;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.millrace.jobs.config.ConfigLoader;
@@ -23,6 +22,7 @@ import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;

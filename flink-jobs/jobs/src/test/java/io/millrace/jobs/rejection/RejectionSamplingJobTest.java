@@ -91,8 +91,7 @@ class RejectionSamplingJobTest {
     return deployment;
   }
 
-  private static void announceRewardModels(Deployment deployment, long version)
-      throws IOException {
+  private static void announceRewardModels(Deployment deployment, long version) throws IOException {
     Path initial = Path.of(deployment.config().model().initial());
     List<RewardCheckpoint> announcements = new ArrayList<>();
     for (Objective objective : Objective.values()) {
@@ -322,7 +321,8 @@ class RejectionSamplingJobTest {
 
   @Test
   void aFileThatIsNoBagIsRefusedWithItsLine() throws Exception {
-    Path file = Files.writeString(HARNESS.directory().resolve("no-bag.jsonl"), "{\"messages\": []}\n");
+    Path file =
+        Files.writeString(HARNESS.directory().resolve("no-bag.jsonl"), "{\"messages\": []}\n");
     MillraceConfig config = HARNESS.deploy("no-bag").config("rejection-sampling.bag=" + file);
     String message =
         assertThrows(UncheckedIOException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))

@@ -226,7 +226,9 @@ class JudgmentInputTest {
     return reasons;
   }
 
-  /** Reasons by the key of the bad record. After a failure there may be two letters for a record. */
+  /**
+   * Reasons by the key of the bad record. After a failure there may be two letters for a record.
+   */
   private static Map<String, String> deadLetters(KafkaSettings settings) throws IOException {
     Map<String, String> reasons = new HashMap<>();
     try (RecordReader<DeadLetter> reader =

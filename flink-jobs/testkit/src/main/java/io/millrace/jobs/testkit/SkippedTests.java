@@ -52,14 +52,18 @@ public final class SkippedTests implements TestExecutionListener {
   }
 
   private void add(TestIdentifier test, String reason) {
-    lines.add("SKIPPED %s: %s".formatted(test.getSource().map(s -> name(s, test)).orElse(test.getDisplayName()), reason));
+    lines.add(
+        "SKIPPED %s: %s"
+            .formatted(
+                test.getSource().map(s -> name(s, test)).orElse(test.getDisplayName()), reason));
   }
 
   private static String name(TestSource source, TestIdentifier test) {
     return switch (source) {
       case MethodSource method ->
           "%s.%s %s"
-              .formatted(simple(method.getClassName()), method.getMethodName(), test.getDisplayName());
+              .formatted(
+                  simple(method.getClassName()), method.getMethodName(), test.getDisplayName());
       case ClassSource type -> simple(type.getClassName());
       default -> test.getDisplayName();
     };
