@@ -233,7 +233,8 @@ class ReportTest {
             .filter(Files::isExecutable)
             .findFirst()
             .orElse(null);
-    assumeTrue(chromium != null, "there is no Chromium here to look at the page with");
+    assumeTrue(
+        chromium != null, "no Chromium here shows the page; on Debian: apt-get install chromium");
     writeCampaign();
     Path page = Files.writeString(directory.resolve("r.html"), Report.ofCampaign(directory).html());
     Path picture = directory.resolve("r.png");

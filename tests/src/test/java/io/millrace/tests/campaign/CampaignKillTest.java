@@ -35,7 +35,8 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("slow")
 class CampaignKillTest {
 
-  private static final Path BUILT = Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
+  private static final Path BUILT =
+      Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
   private static final Duration PATIENCE = Duration.ofMinutes(8);
 
   private static final List<String> STAGES =

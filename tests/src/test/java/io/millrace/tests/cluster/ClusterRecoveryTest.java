@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.Job;
-import io.millrace.world.Annotators;
-import io.millrace.world.DemoWorld;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
@@ -17,6 +15,8 @@ import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import io.millrace.tests.cluster.Deployment.Published;
+import io.millrace.world.Annotators;
+import io.millrace.world.DemoWorld;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.InstantSource;

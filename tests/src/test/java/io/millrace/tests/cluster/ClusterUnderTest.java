@@ -30,7 +30,8 @@ import java.util.stream.Stream;
 final class ClusterUnderTest {
 
   static final Duration PATIENCE = Duration.ofMinutes(4);
-  private static final Path BUILT = Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
+  private static final Path BUILT =
+      Path.of("..", "flink-jobs", "cli", "target", "distribution", "lib").toAbsolutePath();
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path directory;

@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
-import io.millrace.jobs.Job;
 import io.millrace.cluster.FlinkSettings;
 import io.millrace.cluster.JvmFlags;
+import io.millrace.jobs.Job;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -57,8 +57,7 @@ class DeploymentFilesTest {
   @Test
   void theImageTakesTheSettingsAsTheyAre() throws Exception {
     String image = read("docker/Dockerfile");
-    assertTrue(
-        image.contains("/src/" + DISTRIBUTION + "/config.yaml /opt/flink/conf/config.yaml"));
+    assertTrue(image.contains("/src/" + DISTRIBUTION + "/config.yaml /opt/flink/conf/config.yaml"));
     assertTrue(image.contains("COPY --from=build /src/" + DISTRIBUTION + " " + DISTRIBUTION));
     assertEquals(threads(read("millrace")), threads(image));
     assertEquals(Set.of("1"), Set.copyOf(threads(image).values()));

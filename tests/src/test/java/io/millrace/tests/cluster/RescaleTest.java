@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.Job;
-import io.millrace.world.Annotators;
-import io.millrace.world.DemoWorld;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -13,6 +11,8 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
+import io.millrace.world.Annotators;
+import io.millrace.world.DemoWorld;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.InstantSource;

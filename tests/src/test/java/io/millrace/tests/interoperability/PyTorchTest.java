@@ -47,8 +47,7 @@ class PyTorchTest {
     "ND4J, 4, 1, 16, 40, true",
   })
   void gradientsAreThoseOfAutograd(
-      String kind, int heads, int kvHeads, int headDim, int ffn, boolean tied)
-      throws Exception {
+      String kind, int heads, int kvHeads, int headDim, int ffn, boolean tied) throws Exception {
     String python = python();
     LlamaConfig config =
         new LlamaConfig(
@@ -158,7 +157,7 @@ class PyTorchTest {
         // There is none of that name.
       }
     }
-    assumeTrue(false, "no python3 with PyTorch is installed; Debian: python3-torch");
+    assumeTrue(false, "no python3 here can import torch; on Debian: apt-get install python3-torch");
     throw new IllegalStateException("assumeTrue(false) throws");
   }
 }

@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A server that speaks S3's protocol, as a process of its own, with one bucket. */
+/** A server that speaks S3's protocol, in its own process, with one bucket. */
 final class ObjectStoreServer implements AutoCloseable {
   static final String BUCKET = "millrace";
   static final String SECRET = "a-secret-that-nobody-shall-tell";
@@ -62,9 +62,9 @@ final class ObjectStoreServer implements AutoCloseable {
   }
 
   /**
-   * What Flink is told to come here.
+   * Flink's properties for this server.
    *
-   * @param factory of the file system, since two of them know the scheme
+   * @param factory which of Flink's two file systems for {@code s3://} is used
    */
   Map<String, String> properties(Factory factory) {
     Map<String, String> properties = new TreeMap<>();
@@ -90,7 +90,7 @@ final class ObjectStoreServer implements AutoCloseable {
     }
   }
 
-  /** Options of a command that say the same, with the secret from the environment. */
+  /** The properties as settings of a command, with the secret in {@code S3_SECRET}. */
   List<String> settings(Factory factory) {
     return properties(factory).entrySet().stream()
         .map(

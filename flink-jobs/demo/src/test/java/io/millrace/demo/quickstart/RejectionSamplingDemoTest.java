@@ -2,33 +2,22 @@ package io.millrace.demo.quickstart;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.kafka.RecordWriter;
-import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.demo.loop.GoldEvaluator;
 import io.millrace.demo.loop.Measured;
-import io.millrace.demo.loop.Summaries;
 import io.millrace.jobs.Job;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.runtime.LocalCluster;
-import io.millrace.schemas.Demonstration;
-import io.millrace.schemas.Judgment;
+import io.millrace.jobs.testkit.Deployment;
+import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
 import io.millrace.world.Annotators;
 import io.millrace.world.DemoWorld;
 import java.nio.file.Path;
 import java.time.InstantSource;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
  * Rejection sampling in the demo world: a policy that imitates, reward models from an archive of
@@ -49,99 +38,80 @@ class RejectionSamplingDemoTest {
   private final InstantSource clock = InstantSource.system();
   private final DemoWorld world = new DemoWorld(SEED, clock);
 
-  private static List<String> settings(String bootstrapServers, Path directory) {
-    return List.of(
-        "kafka.bootstrap-servers=" + bootstrapServers,
-        "checkpoints.directory=" + directory.resolve("checkpoints"),
-        "flink.state-directory=" + directory.resolve("flink"),
-        "model.seed=" + SEED,
-        "model.max-positions=128",
-        "model.vocab-size=1024",
-        "supervised.batch-size=10",
-        "supervised.epochs=" + EPOCHS,
-        "supervised.learning-rate=4e-3",
-        "supervised.warmup-steps=20",
-        "supervised.schedule-steps=" + Math.max(21, DEMONSTRATIONS * EPOCHS / 30),
-        "supervised.sequence-length=128",
-        "supervised.publish-every=1000000",
-        "reward-model.batch-size=32",
-        "reward-model.learning-rate=2e-3",
-        "reward-model.max-tokens=128",
-        "reward-model.publish-every=1000000",
-        "rollout.batch-size=64",
-        "rollout.max-tokens=" + MAX_TOKENS,
-        "rollout.max-prompt-tokens=80",
-        "rejection-sampling.samples-per-prompt=" + SAMPLES,
-        "rejection-sampling.temperatures="
-            + System.getProperty("millrace.rejection.temperatures", "0.8, 1.2"),
-        "rejection-sampling.prompts-per-version=1000000",
-        "rejection-sampling.top-share=" + System.getProperty("millrace.rejection.top-share", "0.5"),
-        "rejection-sampling.sequence-length=128",
-        "rejection-sampling.batch-size=10",
-        "rejection-sampling.epochs=" + System.getProperty("millrace.rejection.epochs", "3"),
-        "rejection-sampling.learning-rate="
-            + System.getProperty("millrace.rejection.learning-rate", "1e-3"));
+  @RegisterExtension
+  private static final JobHarness HARNESS =
+      new JobHarness(
+          8,
+          "flink.checkpoint-interval=10s",
+          "model.seed=" + SEED,
+          "model.max-positions=128",
+          "model.vocab-size=1024",
+          "supervised.batch-size=10",
+          "supervised.epochs=" + EPOCHS,
+          "supervised.learning-rate=4e-3",
+          "supervised.warmup-steps=20",
+          "supervised.schedule-steps=" + Math.max(21, DEMONSTRATIONS * EPOCHS / 30),
+          "supervised.sequence-length=128",
+          "supervised.publish-every=1000000",
+          "reward-model.batch-size=32",
+          "reward-model.learning-rate=2e-3",
+          "reward-model.max-tokens=128",
+          "reward-model.publish-every=1000000",
+          "rollout.batch-size=64",
+          "rollout.max-tokens=" + MAX_TOKENS,
+          "rollout.max-prompt-tokens=80",
+          "rejection-sampling.samples-per-prompt=" + SAMPLES,
+          "rejection-sampling.temperatures="
+              + System.getProperty("millrace.rejection.temperatures", "0.8, 1.2"),
+          "rejection-sampling.prompts-per-version=1000000",
+          "rejection-sampling.top-share="
+              + System.getProperty("millrace.rejection.top-share", "0.5"),
+          "rejection-sampling.sequence-length=128",
+          "rejection-sampling.batch-size=10",
+          "rejection-sampling.epochs=" + System.getProperty("millrace.rejection.epochs", "3"),
+          "rejection-sampling.learning-rate="
+              + System.getProperty("millrace.rejection.learning-rate", "1e-3"));
+
+  /** The reward of the best of k samples minus that of the median one. */
+  private static double gain(Map<String, Double> metrics, int k) {
+    return metrics.get("rejection/all/max/k=" + k) - metrics.get("rejection/all/median/k=" + k);
   }
 
-  /** By how much the best of k samples is better than the median one. */
-  private static double gain(Map<String, Double> figures, int k) {
-    return figures.get("rejection/all/max/k=" + k) - figures.get("rejection/all/median/k=" + k);
-  }
-
-  private static void tell(String what, long start) {
+  private static void print(String what, long start) {
     System.out.printf("%.1f s %s%n", (System.nanoTime() - start) / 1e9, what);
   }
 
   @Test
-  void theNextVersionIsBetterByGoldAndTheBestOfManySamplesIsWorthMore(@TempDir Path directory)
-      throws Exception {
+  void theNextVersionIsBetterByGoldAndTheBestOfManySamplesIsWorthMore() throws Exception {
     long start = System.nanoTime();
-    try (EmbeddedBroker broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-        LocalCluster cluster = LocalCluster.start(8)) {
-      MillraceConfig blank =
-          InitialModel.ensure(
-              ConfigLoader.load(Optional.empty(), settings(broker.bootstrapServers(), directory)));
-      try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(blank))) {
-        admin.createAll(1, 1);
-      }
-      Annotators annotators = new Annotators(world, SEED, clock);
-      List<Judgment> archive = new ArrayList<>(annotators.archive(Objective.HELPFULNESS, ARCHIVE));
-      archive.addAll(annotators.archive(Objective.SAFETY, ARCHIVE / 2));
-      try (RecordWriter writer = new RecordWriter(JobSettings.kafka(blank))) {
-        for (Demonstration demonstration : world.demonstrations(DEMONSTRATIONS)) {
-          writer.send(Topic.DEMONSTRATIONS, demonstration);
-        }
-        for (Judgment judgment : archive) {
-          writer.send(Topic.JUDGMENTS, judgment);
-        }
-        for (Prompt prompt : world.prompts(0, PROMPTS)) {
-          writer.send(Topic.PROMPTS, prompt);
-        }
-        writer.flush();
-      }
-      tell("up", start);
-      cluster.await(cluster.submit(Job.SUPERVISED.graph(blank, true)));
-      Path first = JobSettings.store(blank).directory("policy", 1);
-      MillraceConfig config = blank.withInitial(first.toString());
-      tell("supervised", start);
-      cluster.await(cluster.submit(Job.REWARD_MODEL.graph(config, true)));
-      tell("reward models", start);
-      Map<String, Double> figures =
-          Summaries.of(
-              cluster.await(cluster.submit(Job.REJECTION_SAMPLING.graph(config, true))),
-              "rejection-sampling");
-      tell("rejection sampling", start);
-      Path second = JobSettings.store(config).directory("policy", 2);
-      GoldEvaluator evaluator = new GoldEvaluator(world, HELD_OUT, MAX_TOKENS, SEED);
-      Measured before = evaluator.measure(first, first);
-      Measured after = evaluator.measure(second, first);
-      String told = "seed %d\n%s\n%s\n%s".formatted(SEED, before, after, figures);
-      tell(told, start);
-      assertTrue(after.goldHelpfulness() > before.goldHelpfulness(), told);
-      assertTrue(after.goldSafety() > before.goldSafety(), told);
-      for (int k = 2; k <= SAMPLES; k++) {
-        assertTrue(gain(figures, k) > gain(figures, k - 1), "at " + k + ", " + told);
-      }
+    Deployment deployment = HARNESS.deploy("demo");
+    MillraceConfig blank = deployment.config();
+    Annotators annotators = new Annotators(world, SEED, clock);
+    deployment.send(Topic.DEMONSTRATIONS, world.demonstrations(DEMONSTRATIONS));
+    deployment.send(Topic.JUDGMENTS, annotators.archive(Objective.HELPFULNESS, ARCHIVE));
+    deployment.send(Topic.JUDGMENTS, annotators.archive(Objective.SAFETY, ARCHIVE / 2));
+    deployment.send(Topic.PROMPTS, world.prompts(0, PROMPTS));
+    print("topics filled", start);
+    var _ = deployment.run(Job.SUPERVISED.graph(blank, true));
+    Path first = JobSettings.store(blank).directory("policy", 1);
+    MillraceConfig config = blank.withInitial(first.toString());
+    print("supervised", start);
+    var _ = deployment.run(Job.REWARD_MODEL.graph(config, true));
+    print("reward models", start);
+    Map<String, Double> metrics =
+        Deployment.summary(
+            deployment.run(Job.REJECTION_SAMPLING.graph(config, true)), "rejection-sampling");
+    print("rejection sampling", start);
+    Path second = JobSettings.store(config).directory("policy", 2);
+    GoldEvaluator evaluator = new GoldEvaluator(world, HELD_OUT, MAX_TOKENS, SEED);
+    Measured before = evaluator.measure(first, first);
+    Measured after = evaluator.measure(second, first);
+    String result = "seed %d\n%s\n%s\n%s".formatted(SEED, before, after, metrics);
+    print(result, start);
+    assertTrue(after.goldHelpfulness() > before.goldHelpfulness(), result);
+    assertTrue(after.goldSafety() > before.goldSafety(), result);
+    for (int k = 2; k <= SAMPLES; k++) {
+      assertTrue(gain(metrics, k) > gain(metrics, k - 1), "at " + k + ", " + result);
     }
   }
 }

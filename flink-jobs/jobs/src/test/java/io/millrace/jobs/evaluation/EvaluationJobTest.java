@@ -5,115 +5,68 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.connectors.kafka.RecordWriter;
-import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.runtime.LocalCluster;
+import io.millrace.jobs.testkit.Deployment;
+import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
+import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.JobExecutionResult;
 import org.apache.flink.api.common.JobID;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** The job as it is submitted, on a real broker and cluster. */
 class EvaluationJobTest {
 
   private static final Duration PATIENCE = Duration.ofSeconds(90);
 
-  @TempDir private static Path directory;
-  private static EmbeddedBroker broker;
-  private static LocalCluster cluster;
+  @RegisterExtension private static final JobHarness HARNESS = new JobHarness(4);
 
-  @BeforeAll
-  static void start() throws Exception {
-    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-    cluster = LocalCluster.start(4);
-  }
-
-  @AfterAll
-  static void stop() throws Exception {
-    cluster.close();
-    broker.close();
-  }
-
-  /** A run with topics and checkpoints of its own. */
-  private record Run(EvaluationFixture fixture) {
+  /** A deployment with the files and models of an {@link EvaluationFixture}. */
+  private record Run(Deployment deployment, EvaluationFixture fixture) {
 
     static Run of(String name, String... settings) throws IOException {
-      List<String> all =
-          new ArrayList<>(
-              List.of(
-                  "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-                  "kafka.topic-prefix=" + name + ".",
-                  "flink.checkpoint-interval=100ms",
-                  "flink.restart-delay=50ms"));
-      all.addAll(List.of(settings));
-      Run run = new Run(new EvaluationFixture(directory.resolve(name), all));
-      try (TopicAdmin admin = new TopicAdmin(run.kafka())) {
-        admin.createAll(1, 1);
-      }
-      return run;
-    }
-
-    MillraceConfig config() {
-      return fixture.config();
-    }
-
-    KafkaSettings kafka() {
-      return JobSettings.kafka(config());
+      Deployment deployment = HARNESS.deploy(name);
+      return new Run(
+          deployment,
+          new EvaluationFixture(
+              HARNESS.directory().resolve(name + "-files"), deployment.settings(settings)));
     }
 
     void announce(long... policies) throws IOException {
-      try (RecordWriter writer = new RecordWriter(kafka())) {
-        for (long version : policies) {
-          writer.send(Topic.POLICY_CHECKPOINTS, fixture.policy(version));
-        }
-        writer.flush();
+      List<PolicyCheckpoint> announcements = new ArrayList<>();
+      for (long version : policies) {
+        announcements.add(fixture.policy(version));
       }
+      deployment.send(Topic.POLICY_CHECKPOINTS, announcements);
     }
 
     void announceRewardModels(long version) throws IOException {
-      try (RecordWriter writer = new RecordWriter(kafka())) {
-        for (Objective objective : Objective.values()) {
-          writer.send(Topic.REWARD_CHECKPOINTS, fixture.rewardModel(objective, version));
-        }
-        writer.flush();
+      List<RewardCheckpoint> announcements = new ArrayList<>();
+      for (Objective objective : Objective.values()) {
+        announcements.add(fixture.rewardModel(objective, version));
       }
+      deployment.send(Topic.REWARD_CHECKPOINTS, announcements);
     }
 
     JobExecutionResult bounded() throws Exception {
-      return cluster.await(cluster.submit(Job.EVALUATION.graph(config(), true)));
-    }
-
-    <T extends SpecificRecordBase> List<T> read(Topic<T> topic) throws IOException {
-      List<T> records = new ArrayList<>();
-      try (RecordReader<T> reader = RecordReader.fromEarliest(kafka(), topic)) {
-        reader.readToEnd(entry -> records.add(entry.record().orElseThrow()));
-      }
-      return records;
+      return deployment.run(Job.EVALUATION.graph(fixture.config(), true));
     }
 
     List<Promotion> promotions() throws IOException {
-      return read(Topic.PROMOTIONS);
+      return deployment.read(Topic.PROMOTIONS);
     }
 
     /** Verdicts with all that does not depend on time or place. */
@@ -136,9 +89,8 @@ class EvaluationJobTest {
     }
   }
 
-  @SuppressWarnings("unchecked")
   private static Map<String, Double> summary(JobExecutionResult result) {
-    return (Map<String, Double>) result.getAllAccumulatorResults().get("evaluation");
+    return Deployment.summary(result, "evaluation");
   }
 
   @Test
@@ -150,8 +102,8 @@ class EvaluationJobTest {
       run.announceRewardModels(1);
       run.announceRewardModels(2);
     }
-    Map<String, Double> expected = new TreeMap<>(summary(straight.bounded()));
-    Map<String, Double> actual = new TreeMap<>(summary(killed.bounded()));
+    Map<String, Double> expected = summary(straight.bounded());
+    Map<String, Double> actual = summary(killed.bounded());
     assertEquals(0, expected.remove("restarts"));
     assertEquals(1, actual.remove("restarts"), "the failure never happened");
     assertEquals(expected, actual);
@@ -164,7 +116,7 @@ class EvaluationJobTest {
     // Each reward model was measured on the held-out judgments, both versions of both.
     assertEquals(
         4,
-        killed.read(Topic.TRAINING_METRICS).stream()
+        killed.deployment().read(Topic.TRAINING_METRICS).stream()
             .map(TrainingMetrics::getMetrics)
             .filter(
                 metrics ->
@@ -177,7 +129,7 @@ class EvaluationJobTest {
     assertEquals(1, summary(killed.bounded()).get("evaluated"));
     assertEquals(List.of(1L, 2L, 3L, 4L, 5L), killed.evaluated());
     straight.announce(5);
-    straight.bounded();
+    var _ = straight.bounded();
     assertEquals(straight.verdicts(), killed.verdicts());
   }
 
@@ -185,13 +137,14 @@ class EvaluationJobTest {
   void anEndlessRunFollowsWhatIsAnnouncedThroughAFailure() throws Exception {
     Run run = Run.of("endless", FailingJudge.settings("endless", 1));
     run.announceRewardModels(1);
-    JobID job = cluster.submit(Job.EVALUATION.graph(run.config(), false));
+    JobID job = HARNESS.cluster().submit(Job.EVALUATION.graph(run.fixture().config(), false));
     for (long version = 1; version <= 4; version++) {
       run.announce(version);
       awaitVerdicts(run, (int) version);
     }
     assertEquals(List.of(1L, 2L, 3L, 4L), run.evaluated());
-    Map<String, Double> summary = summary(cluster.drain(job, directory.resolve("savepoints")));
+    Map<String, Double> summary =
+        summary(HARNESS.cluster().drain(job, HARNESS.directory().resolve("savepoints")));
     assertEquals(1, summary.get("restarts"), "the failure never happened");
     assertEquals(4, summary.get("evaluated"));
     assertEquals(List.of(1L, 2L, 3L, 4L), run.evaluated());
@@ -205,7 +158,7 @@ class EvaluationJobTest {
   }
 
   @Test
-  void whatCannotWorkIsToldWhereTheJobIsSubmitted() throws Exception {
+  void whatCannotWorkIsRefusedWhereTheJobIsSubmitted() throws Exception {
     assertRefused("evaluation.prompts must name a file", "evaluation.prompts=");
     assertRefused("evaluation.judge no.Judge is neither", "evaluation.judge=no.Judge");
     assertRefused("held-out prompt held-out-0 has", "evaluation.max-tokens=250");
@@ -213,7 +166,7 @@ class EvaluationJobTest {
 
   private static void assertRefused(String message, String setting) throws IOException {
     MillraceConfig config =
-        new EvaluationFixture(directory.resolve("refused"), List.of(setting)).config();
+        new EvaluationFixture(HARNESS.directory().resolve("refused"), List.of(setting)).config();
     RuntimeException e =
         assertThrows(RuntimeException.class, () -> Job.EVALUATION.graph(config, true));
     assertTrue(e.getMessage().contains(message), e.getMessage());

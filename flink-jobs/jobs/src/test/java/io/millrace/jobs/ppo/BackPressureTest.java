@@ -3,18 +3,24 @@ package io.millrace.jobs.ppo;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadInfo;
+import java.lang.management.ThreadMXBean;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.configuration.CheckpointingOptions;
@@ -29,6 +35,7 @@ import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import org.apache.flink.streaming.api.graph.StreamGraph;
+import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailboxImpl;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -38,23 +45,27 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Real Flink checkpoints of a job whose trainer has a full inbox, with the network before it full
- * too; the deadline is for a barrier that waits.
+ * too; the deadline is for a barrier that hangs.
  */
 @Timeout(120)
 class BackPressureTest {
 
-  /** More than what fits between the source and the trainer. */
+  /** More records than fit between the source and the trainer. */
   private static final long RECORDS = 100_000;
 
   private static final int CAPACITY = 4;
 
-  /** Records of the source that make sure that some wait in the network. */
+  /** When the source has sent this many records, some wait in the network. */
   private static final int MANY = 5_000;
 
   @TempDir private static Path directory;
   private static MiniCluster cluster;
 
-  // What the test sees of the job and lets it do: all of it is in this JVM.
+  private static final Set<Thread.State> WAITING =
+      EnumSet.of(Thread.State.WAITING, Thread.State.TIMED_WAITING);
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
+  // The job runs in the test's JVM: it counts and waits in these fields.
   private static final AtomicInteger SENT = new AtomicInteger();
   private static final AtomicInteger SNAPSHOTS = new AtomicInteger();
   private static final AtomicInteger UPDATES = new AtomicInteger();
@@ -66,7 +77,7 @@ class BackPressureTest {
   /** Updates that the test let end. */
   private static int letEnd;
 
-  /** Each record is an update, which ends when the test lets it; learns the order of records. */
+  /** Each record is an update, which ends when the test lets it. The digest shows the order. */
   private static final class HeldOperator extends TrainingOperator<Long, Long> {
     private static final long serialVersionUID = 1;
 
@@ -181,11 +192,12 @@ class BackPressureTest {
     return env.getStreamGraph();
   }
 
-  /** Waits for something, and lets an update end when a barrier waits for it. */
+  /** Waits for a condition. Meanwhile lets an update end whenever a barrier waits for it. */
   private static void until(BooleanSupplier condition) throws InterruptedException {
     while (!condition.getAsBoolean()) {
-      // The lock between training and mailbox is the only fair one that the task's thread takes.
-      if (UPDATES.get() == letEnd && taskWaitsIn("FairSync") && MAY_END.hasQueuedThreads()) {
+      if (UPDATES.get() == letEnd
+          && taskWaitsIn(BackgroundOperator.class, "prepareSnapshotPreBarrier")
+          && MAY_END.hasQueuedThreads()) {
         letEnd++;
         MAY_END.release();
       }
@@ -193,15 +205,26 @@ class BackPressureTest {
     }
   }
 
-  /** Whether the task's thread waits for such an object: for mails, in a condition. */
-  private static boolean taskWaitsIn(String type) {
-    Object blocker = task == null ? null : LockSupport.getBlocker(task);
-    return blocker != null && blocker.getClass().getSimpleName().equals(type);
+  /** Whether the task's thread waits within a method. */
+  private static boolean taskWaitsIn(Class<?> type, String method) {
+    if (task == null) {
+      return false;
+    }
+    ThreadInfo thread = THREADS.getThreadInfo(task.threadId(), Integer.MAX_VALUE);
+    return thread != null
+        && WAITING.contains(thread.getThreadState())
+        && Stream.of(thread.getStackTrace())
+            .anyMatch(
+                frame ->
+                    frame.getClassName().equals(type.getName())
+                        && frame.getMethodName().equals(method));
   }
 
-  /** An update runs, the inbox is full, and so is the network before it. */
+  /** An update runs, the inbox is full, and so is the network before it: the task has no work. */
   private static boolean everythingIsFull() {
-    return SENT.get() > MANY && taskWaitsIn("ConditionObject") && MAY_END.hasQueuedThreads();
+    return SENT.get() > MANY
+        && taskWaitsIn(TaskMailboxImpl.class, "take")
+        && MAY_END.hasQueuedThreads();
   }
 
   @Test

@@ -6,8 +6,8 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.PolicyModel;
-import io.millrace.jobs.testkit.OperatorRun;
-import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.jobs.testkit.OperatorHarness;
+import io.millrace.jobs.testkit.TwoInputRun;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
@@ -33,6 +33,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.io.network.partition.MockResultPartitionWriter;
 import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
@@ -46,7 +47,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Scoring beside the mailbox; the deadline is for a thread that hangs. */
 @Timeout(120)
-@SuppressWarnings("try") // A harness's close may be interrupted, which then fails the test.
+@SuppressWarnings("try") // A run's close may be interrupted, which then fails the test.
 class ScoreOperatorTest {
 
   private static final int BATCH = 4;
@@ -61,7 +62,7 @@ class ScoreOperatorTest {
 
   @BeforeAll
   static void makeModels() throws IOException {
-    List<String> settings = new ArrayList<>(OperatorRun.TINY_MODEL);
+    List<String> settings = new ArrayList<>(OperatorHarness.TINY_MODEL);
     settings.add("checkpoints.directory=" + directory);
     settings.add("ppo.score-batch-size=" + BATCH);
     config = InitialModel.ensure(ConfigLoader.load(Optional.empty(), settings));
@@ -132,90 +133,37 @@ class ScoreOperatorTest {
     }
   }
 
-  /** A run in Flink's harness, through any number of deaths. */
-  private static final class Run implements AutoCloseable {
-    private final List<String> emitted = new ArrayList<>();
-    private final boolean bounded;
-    private final int parallelism;
-    private final int subtask;
-    private TwoInputStreamOperatorTestHarness<Rollout, RewardCheckpoint, ScoredRollout> harness;
-    private ScoreOperator operator;
-    private Output output;
-    private long snapshots;
+  private static TwoInputRun<Rollout, RewardCheckpoint, ScoredRollout> run(boolean bounded)
+      throws Exception {
+    return TwoInputRun.of(() -> new ScoreOperator(config, bounded), null);
+  }
 
-    Run(boolean bounded, OperatorSubtaskState state) throws Exception {
-      this(bounded, state, 1, 0);
-    }
+  /** A run whose output may be full. */
+  private static TwoInputRun<Rollout, RewardCheckpoint, ScoredRollout> runInto(Output output)
+      throws Exception {
+    return new TwoInputRun<>(
+        () -> {
+          var harness =
+              new TwoInputStreamOperatorTestHarness<>(new ScoreOperator(config, false), 1, 1, 0);
+          harness.getEnvironment().addOutputs(List.of(output));
+          return harness;
+        },
+        null);
+  }
 
-    Run(boolean bounded, OperatorSubtaskState state, int parallelism, int subtask)
-        throws Exception {
-      this.bounded = bounded;
-      this.parallelism = parallelism;
-      this.subtask = subtask;
-      begin(state);
-    }
+  private static List<Rollout> rollouts(int from, int to) {
+    return IntStream.range(from, to).mapToObj(ScoreOperatorTest::rollout).toList();
+  }
 
-    private void begin(OperatorSubtaskState state) throws Exception {
-      operator = new ScoreOperator(config, bounded);
-      harness =
-          new TwoInputStreamOperatorTestHarness<>(operator, parallelism, parallelism, subtask);
-      output = new Output();
-      harness.getEnvironment().addOutputs(List.of(output));
-      harness.setup();
-      if (state != null) {
-        harness.initializeState(state);
-      }
-      harness.open();
+  /** The id and all bytes of each scored rollout. */
+  private static List<String> output(TwoInputRun<Rollout, RewardCheckpoint, ScoredRollout> run)
+      throws IOException {
+    List<String> lines = new ArrayList<>();
+    for (ScoredRollout scored : run.output()) {
+      byte[] bytes = StateWriter.toBytes(out -> out.write(scored));
+      lines.add(scored.rollout().getRolloutId() + " " + HexFormat.of().formatHex(bytes));
     }
-
-    Run announce(List<RewardCheckpoint> checkpoints) throws Exception {
-      for (RewardCheckpoint checkpoint : checkpoints) {
-        harness.processElement2(checkpoint, 0);
-      }
-      return this;
-    }
-
-    Run feed(int from, int to) throws Exception {
-      for (int i = from; i < to; i++) {
-        harness.processElement1(rollout(i), 0);
-      }
-      return this;
-    }
-
-    OperatorSubtaskState snapshot() throws Exception {
-      snapshots++;
-      harness.prepareSnapshotPreBarrier(snapshots);
-      return harness.snapshot(snapshots, snapshots);
-    }
-
-    /** Takes a Flink checkpoint, goes on, dies, and resumes before that. */
-    void dieAfter(int from, int to) throws Exception {
-      OperatorSubtaskState state = snapshot();
-      collect();
-      feed(from, to);
-      harness.close();
-      begin(state);
-    }
-
-    Run end() throws Exception {
-      harness.endInput1();
-      harness.endInput2();
-      collect();
-      return this;
-    }
-
-    private void collect() throws IOException {
-      for (ScoredRollout scored : harness.extractOutputValues()) {
-        byte[] bytes = StateWriter.toBytes(out -> out.write(scored));
-        emitted.add(scored.rollout().getRolloutId() + " " + HexFormat.of().formatHex(bytes));
-      }
-      harness.getOutput().clear();
-    }
-
-    @Override
-    public void close() throws Exception {
-      harness.close();
-    }
+    return lines;
   }
 
   private static List<String> ids(List<String> emitted) {
@@ -233,74 +181,77 @@ class ScoreOperatorTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 4, 7, 13})
   void aRunThatDiesAndResumesGivesTheSameBits(int first) throws Exception {
-    try (Run straight = new Run(false, null);
-        Run killed = new Run(false, null)) {
-      straight.announce(FIRST).feed(0, 14).announce(SECOND).feed(14, 30).end();
-      killed.announce(FIRST).feed(0, first);
-      killed.dieAfter(first, 14);
-      killed.feed(first, 14).announce(SECOND).feed(14, 18);
-      killed.dieAfter(18, 30);
-      killed.feed(18, 30).end();
-      assertEquals(idsTo(30), ids(straight.emitted));
-      assertEquals(straight.emitted, killed.emitted);
+    try (var straight = run(false);
+        var killed = run(false)) {
+      straight.announce(FIRST).feed(rollouts(0, 14)).announce(SECOND).feed(rollouts(14, 30)).end();
+      killed.announce(FIRST).feed(rollouts(0, first));
+      killed.dieAfter(rollouts(first, 14));
+      killed.feed(rollouts(first, 14)).announce(SECOND).feed(rollouts(14, 18));
+      killed.dieAfter(rollouts(18, 30));
+      killed.feed(rollouts(18, 30)).end();
+      assertEquals(idsTo(30), ids(output(straight)));
+      assertEquals(output(straight), output(killed));
     }
   }
 
   @Test
   void whatComesBeforeTheRewardModelsWaitsForThem() throws Exception {
-    try (Run run = new Run(false, null)) {
+    try (var run = run(false)) {
       // Many times what is held otherwise.
-      run.feed(0, 10 * BATCH);
-      run.dieAfter(0, 0);
-      assertEquals(List.of(), run.emitted);
+      run.feed(rollouts(0, 10 * BATCH));
+      run.dieAfter(List.of());
+      assertEquals(List.of(), run.output());
       run.announce(FIRST).end();
-      assertEquals(idsTo(10 * BATCH), ids(run.emitted));
+      assertEquals(idsTo(10 * BATCH), ids(output(run)));
     }
   }
 
   @Test
   void aBoundedRunScoresWithTheLastRewardModelsThereAre() throws Exception {
-    try (Run bounded = new Run(true, null);
-        Run straight = new Run(false, null)) {
-      bounded.announce(FIRST).feed(0, 9).announce(SECOND).end();
-      straight.announce(SECOND).feed(0, 9).end();
-      assertEquals(idsTo(9), ids(bounded.emitted));
-      assertEquals(straight.emitted, bounded.emitted);
+    try (var bounded = run(true);
+        var straight = run(false)) {
+      bounded.announce(FIRST).feed(rollouts(0, 9)).announce(SECOND).end();
+      straight.announce(SECOND).feed(rollouts(0, 9)).end();
+      assertEquals(idsTo(9), ids(output(bounded)));
+      assertEquals(output(straight), output(bounded));
     }
   }
 
   @Test
   void whatIsNotTakenDownstreamIsState() throws Exception {
     OperatorSubtaskState state;
-    try (Run run = new Run(false, null)) {
-      run.output.available = new CompletableFuture<>();
-      run.announce(FIRST).feed(0, 2 * BATCH);
-      // There is no room for another. Where the task has a barrier to look after it is let in.
-      run.operator
+    Output output = new Output();
+    try (var run = runInto(output)) {
+      output.available = new CompletableFuture<>();
+      run.announce(FIRST).feed(rollouts(0, 2 * BATCH));
+      // The operator is full. It takes one more record if the task has a barrier to answer.
+      run.harness
+          .getOperator()
           .getContainingTask()
           .getMailboxExecutorFactory()
           .createExecutor(TaskMailbox.MIN_PRIORITY)
-          .execute(() -> {}, "as of a barrier");
-      run.feed(2 * BATCH, 2 * BATCH + 1);
+          .execute(() -> {}, "like a barrier");
+      run.feed(rollouts(2 * BATCH, 2 * BATCH + 1));
       state = run.snapshot();
-      assertEquals(List.of(), run.harness.extractOutputValues());
+      assertEquals(List.of(), run.output());
     }
-    try (Run resumed = new Run(false, state);
-        Run straight = new Run(false, null)) {
+    try (var resumed = TwoInputRun.of(() -> new ScoreOperator(config, false), state);
+        var straight = run(false)) {
       resumed.end();
-      straight.announce(FIRST).feed(0, 2 * BATCH + 1).end();
-      assertEquals(straight.emitted, resumed.emitted);
+      straight.announce(FIRST).feed(rollouts(0, 2 * BATCH + 1)).end();
+      assertEquals(output(straight), output(resumed));
     }
   }
 
   @Test
   void whatWaitsForRoomDownstreamIsEmittedOnceThereIsSome() throws Exception {
-    try (Run run = new Run(false, null)) {
-      run.output.available = new CompletableFuture<>();
-      run.announce(FIRST).feed(0, 2 * BATCH);
-      run.output.available.complete(null);
+    Output output = new Output();
+    try (var run = runInto(output)) {
+      output.available = new CompletableFuture<>();
+      run.announce(FIRST).feed(rollouts(0, 2 * BATCH));
+      output.available.complete(null);
       run.end();
-      assertEquals(idsTo(2 * BATCH), ids(run.emitted));
+      assertEquals(idsTo(2 * BATCH), ids(output(run)));
     }
   }
 
@@ -308,37 +259,34 @@ class ScoreOperatorTest {
   void aSubtaskThatARescaleAddsHasTheRewardModels() throws Exception {
     OperatorSubtaskState state;
     List<String> emitted = new ArrayList<>();
-    try (Run alone = new Run(false, null)) {
-      state = alone.announce(FIRST).announce(SECOND).feed(0, 3).snapshot();
-      alone.collect();
-      emitted.addAll(alone.emitted);
+    try (var alone = run(false)) {
+      state = alone.announce(FIRST).announce(SECOND).feed(rollouts(0, 3)).snapshot();
+      emitted.addAll(output(alone));
     }
     for (int subtask = 0; subtask < 2; subtask++) {
-      OperatorSubtaskState part = OperatorStates.rescaled(state, 2, subtask);
-      try (Run run = new Run(false, part, 2, subtask)) {
+      try (var run =
+          TwoInputRun.rescaled(() -> new ScoreOperator(config, false), state, 2, subtask)) {
         int from = 3 + 5 * subtask;
-        run.feed(from, from + 5).end();
-        emitted.addAll(run.emitted);
+        emitted.addAll(output(run.feed(rollouts(from, from + 5)).end()));
       }
     }
-    try (Run straight = new Run(false, null);
-        Run added = new Run(false, null)) {
-      straight.announce(SECOND).feed(0, 8).end();
-      added.announce(SECOND).feed(8, 13).end();
-      List<String> expected = new ArrayList<>(straight.emitted);
-      expected.addAll(added.emitted);
+    try (var straight = run(false);
+        var added = run(false)) {
+      List<String> expected =
+          new ArrayList<>(output(straight.announce(SECOND).feed(rollouts(0, 8)).end()));
+      expected.addAll(output(added.announce(SECOND).feed(rollouts(8, 13)).end()));
       assertEquals(expected, emitted);
     }
   }
 
-  /** One that starts late reads the announcements from their beginning. */
+  /** A job that starts late reads the announcements from their beginning. */
   @Test
   void anEarlierRewardModelChangesNothing() throws Exception {
-    try (Run run = new Run(false, null);
-        Run straight = new Run(false, null)) {
-      run.announce(SECOND).announce(FIRST).feed(0, 9).end();
-      straight.announce(SECOND).feed(0, 9).end();
-      assertEquals(straight.emitted, run.emitted);
+    try (var run = run(false);
+        var straight = run(false)) {
+      run.announce(SECOND).announce(FIRST).feed(rollouts(0, 9)).end();
+      straight.announce(SECOND).feed(rollouts(0, 9)).end();
+      assertEquals(output(straight), output(run));
     }
   }
 }

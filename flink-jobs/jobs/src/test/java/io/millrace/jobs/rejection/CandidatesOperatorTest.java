@@ -11,8 +11,8 @@ import io.millrace.jobs.models.Announcement;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.PolicyModel;
-import io.millrace.jobs.testkit.OperatorStates;
 import io.millrace.jobs.testkit.TestModels;
+import io.millrace.jobs.testkit.TwoInputRun;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
@@ -37,9 +37,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
-import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
-import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -49,7 +49,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sampling and scoring beside the mailbox; the deadline is for a thread that hangs. */
 @Timeout(120)
-@SuppressWarnings("try") // A harness's close may be interrupted, which then fails the test.
+@SuppressWarnings("try") // A run's close may be interrupted, which then fails the test.
 class CandidatesOperatorTest {
 
   private static final int SAMPLES = 5;
@@ -90,10 +90,9 @@ class CandidatesOperatorTest {
     return directory.resolve("reward-" + objective);
   }
 
-  private static TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness(
-      boolean bounded) throws Exception {
-    return new TwoInputStreamOperatorTestHarness<>(
-        new CandidatesOperator(config, bounded), 1, 1, 0);
+  private static TwoInputRun<Prompt, Announcement, Candidates> run(boolean bounded)
+      throws Exception {
+    return TwoInputRun.of(() -> new CandidatesOperator(config, bounded), null);
   }
 
   private static Prompt prompt(int i) {
@@ -130,27 +129,12 @@ class CandidatesOperatorTest {
             .build());
   }
 
-  private static void announceRewardModels(
-      TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness)
-      throws Exception {
-    for (Objective objective : Objective.values()) {
-      harness.processElement2(rewardModelOf(objective), 0);
-    }
+  private static List<Announcement> rewardModels() {
+    return Stream.of(Objective.values()).map(CandidatesOperatorTest::rewardModelOf).toList();
   }
 
-  private static void feed(
-      TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness, int from, int to)
-      throws Exception {
-    for (int i = from; i < to; i++) {
-      harness.processElement1(prompt(i), 0);
-    }
-  }
-
-  private static void end(
-      TwoInputStreamOperatorTestHarness<Prompt, Announcement, Candidates> harness)
-      throws Exception {
-    harness.endInput1();
-    harness.endInput2();
+  private static List<Prompt> prompts(int from, int to) {
+    return IntStream.range(from, to).mapToObj(CandidatesOperatorTest::prompt).toList();
   }
 
   private static void assertInOrder(int prompts, List<Candidates> candidates) {
@@ -237,12 +221,9 @@ class CandidatesOperatorTest {
 
   @Test
   void everyPromptGivesItsCandidatesInTheOrderInWhichPromptsCame() throws Exception {
-    try (var harness = harness(false)) {
-      harness.open();
-      announceRewardModels(harness);
-      feed(harness, 0, 20);
-      end(harness);
-      List<Candidates> candidates = harness.extractOutputValues();
+    try (var run = run(false)) {
+      List<Candidates> candidates =
+          run.announce(rewardModels()).feed(prompts(0, 20)).end().output();
       assertInOrder(20, candidates);
       assertWhatTheModelsSay(candidates);
       assertTrue(candidates.stream().anyMatch(Candidates::hasWinner), "nothing ever won");
@@ -253,42 +234,22 @@ class CandidatesOperatorTest {
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 4})
   void whatIsInFlightSurvivesAFailure(int emittedBefore) throws Exception {
-    List<Candidates> candidates;
-    OperatorSubtaskState state;
-    try (var harness = harness(false)) {
-      harness.open();
-      announceRewardModels(harness);
-      feed(harness, 0, 6);
-      while (harness.extractOutputValues().size() < emittedBefore) {
-        harness.getTaskMailbox().take(TaskMailbox.MIN_PRIORITY).run();
-      }
-      harness.prepareSnapshotPreBarrier(1);
-      candidates = new ArrayList<>(harness.extractOutputValues());
-      state = harness.snapshot(1, 1);
-      // What follows is lost with the attempt.
-      feed(harness, 9, 10);
+    try (var run = run(false)) {
+      run.announce(rewardModels()).feed(prompts(0, 6));
+      run.awaitEmitted(emittedBefore);
+      run.dieAfter(prompts(9, 10));
+      List<Candidates> candidates = run.feed(prompts(6, 9)).end().output();
+      assertInOrder(9, candidates);
+      assertWhatTheModelsSay(candidates);
     }
-    try (var harness = harness(false)) {
-      harness.initializeState(state);
-      harness.open();
-      feed(harness, 6, 9);
-      end(harness);
-      candidates.addAll(harness.extractOutputValues());
-    }
-    assertInOrder(9, candidates);
-    assertWhatTheModelsSay(candidates);
   }
 
   @Test
   void allResponsesToAPromptAreOfOnePolicy() throws Exception {
-    try (var harness = harness(false)) {
-      harness.open();
-      announceRewardModels(harness);
-      feed(harness, 0, 4);
-      harness.processElement2(policy(), 0);
-      feed(harness, 4, 14);
-      end(harness);
-      List<Candidates> candidates = harness.extractOutputValues();
+    try (var run = run(false)) {
+      run.announce(rewardModels()).feed(prompts(0, 4));
+      run.announce(List.of(policy())).feed(prompts(4, 14)).end();
+      List<Candidates> candidates = run.output();
       assertInOrder(14, candidates);
       assertWhatTheModelsSay(candidates);
       assertEquals(7, candidates.getLast().models().policy().version());
@@ -298,53 +259,39 @@ class CandidatesOperatorTest {
 
   @Test
   void promptsWaitForBothRewardModelsUpToALimit() throws Exception {
-    try (var harness = harness(false)) {
-      harness.open();
-      harness.processElement2(rewardModelOf(Objective.SAFETY), 0);
-      feed(harness, 0, 10);
-      assertEquals(List.of(), harness.extractOutputValues());
+    try (var run = run(false)) {
+      run.announce(List.of(rewardModelOf(Objective.SAFETY))).feed(prompts(0, 10));
+      assertEquals(List.of(), run.output());
       String message =
-          assertThrows(IllegalStateException.class, () -> feed(harness, 10, 11)).getMessage();
+          assertThrows(IllegalStateException.class, () -> run.feed(prompts(10, 11))).getMessage();
       assertTrue(message.contains("10 prompts wait, and no helpfulness reward model"), message);
-      harness.processElement2(rewardModelOf(Objective.HELPFULNESS), 0);
-      feed(harness, 10, 12);
-      end(harness);
-      assertInOrder(12, harness.extractOutputValues());
+      run.announce(List.of(rewardModelOf(Objective.HELPFULNESS))).feed(prompts(10, 12)).end();
+      assertInOrder(12, run.output());
     }
   }
 
   @Test
   void aBoundedRunTakesTheLastModelsThereAre() throws Exception {
-    try (var harness = harness(true)) {
-      harness.open();
-      announceRewardModels(harness);
-      feed(harness, 0, 15);
-      harness.endInput1();
-      assertEquals(List.of(), harness.extractOutputValues());
-      harness.processElement2(policy(), 0);
-      harness.endInput2();
-      assertOfTheLatestModels(15, harness.extractOutputValues());
+    try (var run = run(true)) {
+      run.announce(rewardModels()).feed(prompts(0, 15));
+      run.endRecords();
+      assertEquals(List.of(), run.output());
+      run.announce(List.of(policy()));
+      run.endAnnouncements();
+      assertOfTheLatestModels(15, run.output());
     }
   }
 
   @Test
   void aSubtaskThatARescaleAddsHasTheLatestModels() throws Exception {
     OperatorSubtaskState state;
-    try (var harness = harness(false)) {
-      harness.open();
-      announceRewardModels(harness);
-      harness.processElement2(policy(), 0);
-      state = harness.snapshot(1, 1);
+    try (var run = run(false)) {
+      state = run.announce(rewardModels()).announce(List.of(policy())).snapshot();
     }
     for (int subtask = 0; subtask < 2; subtask++) {
-      try (var harness =
-          new TwoInputStreamOperatorTestHarness<>(
-              new CandidatesOperator(config, false), 2, 2, subtask)) {
-        harness.initializeState(OperatorStates.rescaled(state, 2, subtask));
-        harness.open();
-        feed(harness, 0, 3);
-        end(harness);
-        assertOfTheLatestModels(3, harness.extractOutputValues());
+      try (var run =
+          TwoInputRun.rescaled(() -> new CandidatesOperator(config, false), state, 2, subtask)) {
+        assertOfTheLatestModels(3, run.feed(prompts(0, 3)).end().output());
       }
     }
   }

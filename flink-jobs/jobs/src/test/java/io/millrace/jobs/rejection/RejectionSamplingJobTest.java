@@ -4,19 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.connectors.kafka.RecordWriter;
-import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.Job;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.runtime.EdgeTap;
 import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.runtime.LocalCluster;
+import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.FailOnce;
+import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.jobs.testkit.TestModels;
 import io.millrace.model.chat.Message;
 import io.millrace.model.checkpoint.CheckpointDirectory;
@@ -48,13 +42,8 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.TreeMap;
-import org.apache.flink.api.common.JobExecutionResult;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** The job as it is submitted, on a real broker and cluster; models have random weights. */
 class RejectionSamplingJobTest {
@@ -63,149 +52,79 @@ class RejectionSamplingJobTest {
   private static final int SAMPLES = 5;
   private static final int PROMPTS = 70;
 
-  @TempDir private static Path directory;
-  private static EmbeddedBroker broker;
-  private static LocalCluster cluster;
+  @RegisterExtension
+  private static final JobHarness HARNESS =
+      new JobHarness(
+          6,
+          "flink.checkpoint-interval=50ms",
+          "model.seed=" + SEED,
+          "model.hidden-size=16",
+          "model.heads=2",
+          "model.ffn-size=32",
+          "model.max-positions=128",
+          "rollout.batch-size=8",
+          "rollout.max-tokens=24",
+          "rollout.max-prompt-tokens=90",
+          "rejection-sampling.samples-per-prompt=" + SAMPLES,
+          "rejection-sampling.temperatures=0.5, 1.5",
+          "rejection-sampling.prompts-per-version=30",
+          "rejection-sampling.batch-size=1",
+          "rejection-sampling.sequence-length=128",
+          "rejection-sampling.learning-rate=1e-3");
 
-  @BeforeAll
-  static void start() throws Exception {
-    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-    cluster = LocalCluster.start(6);
+  private static Map<String, Double> run(Deployment deployment, String... settings)
+      throws Exception {
+    return run(deployment, EdgeTap.NONE, settings);
   }
 
-  @AfterAll
-  static void stop() throws Exception {
-    cluster.close();
-    broker.close();
+  private static Map<String, Double> run(Deployment deployment, EdgeTap tap, String... settings)
+      throws Exception {
+    MillraceConfig config = deployment.config(settings);
+    return Deployment.summary(
+        deployment.run(Job.REJECTION_SAMPLING.graph(config, true, tap)), "rejection-sampling");
   }
 
-  /** A run with topics and checkpoints of its own. */
-  private record Run(String name, MillraceConfig config) {
-
-    static Run of(String name, String... settings) throws IOException {
-      List<String> all =
-          new ArrayList<>(
-              List.of(
-                  "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-                  "kafka.topic-prefix=" + name + ".",
-                  "checkpoints.directory=" + directory.resolve(name),
-                  "flink.state-directory=" + directory.resolve(name + "-flink"),
-                  "flink.checkpoint-interval=50ms",
-                  "flink.restart-delay=50ms",
-                  "model.seed=" + SEED,
-                  "model.hidden-size=16",
-                  "model.heads=2",
-                  "model.ffn-size=32",
-                  "model.max-positions=128",
-                  "rollout.batch-size=8",
-                  "rollout.max-tokens=24",
-                  "rollout.max-prompt-tokens=90",
-                  "rejection-sampling.samples-per-prompt=" + SAMPLES,
-                  "rejection-sampling.temperatures=0.5, 1.5",
-                  "rejection-sampling.prompts-per-version=30",
-                  "rejection-sampling.batch-size=1",
-                  "rejection-sampling.sequence-length=128",
-                  "rejection-sampling.learning-rate=1e-3"));
-      all.addAll(List.of(settings));
-      MillraceConfig config = InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
-      try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config))) {
-        admin.createAll(1, 1);
-      }
-      return new Run(name, config);
-    }
-
-    KafkaSettings kafka() {
-      return JobSettings.kafka(config);
-    }
-
-    Map<String, Double> run() throws Exception {
-      return run(EdgeTap.NONE);
-    }
-
-    /** The run fails once, when the candidates of a prompt are about to reach the trainer. */
-    Map<String, Double> runFailingAt(long prompt) throws Exception {
-      return run(new FailOnce("rejection-sampling-trainer", prompt));
-    }
-
-    private Map<String, Double> run(EdgeTap tap) throws Exception {
-      return summary(
-          cluster.await(cluster.submit(Job.REJECTION_SAMPLING.graph(config, true, tap))));
-    }
-
-    void send(List<Prompt> prompts) throws IOException {
-      try (RecordWriter writer = new RecordWriter(kafka())) {
-        for (Prompt prompt : prompts) {
-          writer.send(Topic.PROMPTS, prompt);
-        }
-        writer.flush();
-      }
-    }
-
-    /** Announces a reward model of random weights for either objective. */
-    Run withRewardModels(long version) throws IOException {
-      try (RecordWriter writer = new RecordWriter(kafka())) {
-        for (Objective objective : Objective.values()) {
-          Path rewardModel =
-              TestModels.rewardModel(
-                  Path.of(config.model().initial()),
-                  directory.resolve(name + "-" + objective + "-" + version),
-                  version,
-                  version * 10 + objective.ordinal());
-          writer.send(
-              Topic.REWARD_CHECKPOINTS,
-              RewardCheckpoint.newBuilder()
-                  .setObjective(objective)
-                  .setVersion(version)
-                  .setUri(rewardModel.toString())
-                  .setManifestSha256(CheckpointDirectory.manifestDigest(rewardModel))
-                  .setJudgments(0)
-                  .setMetrics(Map.of())
-                  .setTime(Instant.EPOCH)
-                  .build());
-        }
-        writer.flush();
-      }
-      return this;
-    }
-
-    List<PolicyCheckpoint> announced() throws IOException {
-      List<PolicyCheckpoint> announced = new ArrayList<>();
-      try (RecordReader<PolicyCheckpoint> reader =
-          RecordReader.fromEarliest(kafka(), Topic.POLICY_CHECKPOINTS)) {
-        reader.readToEnd(entry -> announced.add(entry.record().orElseThrow()));
-      }
-      return announced;
-    }
-
-    /** Digests of what was announced, by version. */
-    Map<Long, String> digests() throws IOException {
-      Map<Long, String> digests = new TreeMap<>();
-      announced().forEach(policy -> digests.put(policy.getVersion(), policy.getManifestSha256()));
-      return digests;
-    }
-
-    List<TrainingMetrics> metrics(String job) throws IOException {
-      List<TrainingMetrics> metrics = new ArrayList<>();
-      try (RecordReader<TrainingMetrics> reader =
-          RecordReader.fromEarliest(kafka(), Topic.TRAINING_METRICS)) {
-        reader.readToEnd(
-            entry -> {
-              if (entry.record().orElseThrow().getJob().equals(job)) {
-                metrics.add(entry.record().orElseThrow());
-              }
-            });
-      }
-      return metrics;
-    }
-
-    List<RejectionBag.Entry> bag(long version) throws IOException {
-      return BagFile.read(BagFile.of(config, version));
-    }
+  /** A deployment with an announced reward model of random weights for each objective. */
+  private static Deployment withRewardModels(String name) throws IOException {
+    Deployment deployment = HARNESS.deploy(name);
+    announceRewardModels(deployment, 1);
+    return deployment;
   }
 
-  @SuppressWarnings("unchecked")
-  private static Map<String, Double> summary(JobExecutionResult result) {
-    return (Map<String, Double>) result.getAllAccumulatorResults().get("rejection-sampling");
+  private static void announceRewardModels(Deployment deployment, long version) throws IOException {
+    Path initial = Path.of(deployment.config().model().initial());
+    List<RewardCheckpoint> announcements = new ArrayList<>();
+    for (Objective objective : Objective.values()) {
+      Path rewardModel =
+          TestModels.rewardModel(
+              initial,
+              deployment.checkpoints().resolve(objective + "-" + version),
+              version,
+              version * 10 + objective.ordinal());
+      announcements.add(
+          RewardCheckpoint.newBuilder()
+              .setObjective(objective)
+              .setVersion(version)
+              .setUri(rewardModel.toString())
+              .setManifestSha256(CheckpointDirectory.manifestDigest(rewardModel))
+              .setJudgments(0)
+              .setMetrics(Map.of())
+              .setTime(Instant.EPOCH)
+              .build());
+    }
+    deployment.send(Topic.REWARD_CHECKPOINTS, announcements);
+  }
+
+  private static List<TrainingMetrics> metrics(Deployment deployment, String job)
+      throws IOException {
+    return deployment.read(Topic.TRAINING_METRICS).stream()
+        .filter(metrics -> metrics.getJob().equals(job))
+        .toList();
+  }
+
+  private static List<RejectionBag.Entry> bag(Deployment deployment, long version)
+      throws IOException {
+    return BagFile.read(BagFile.of(deployment.config(), version));
   }
 
   private static List<Prompt> prompts(int first, int count) {
@@ -216,53 +135,53 @@ class RejectionSamplingJobTest {
   @Test
   void runsThatFailInEitherOperatorEndInTheSameBits() throws Exception {
     List<Prompt> prompts = prompts(0, PROMPTS);
-    Run straight = Run.of("straight").withRewardModels(1);
-    straight.send(prompts);
-    Map<String, Double> expected = new TreeMap<>(straight.run());
+    Deployment straight = withRewardModels("straight");
+    straight.send(Topic.PROMPTS, prompts);
+    Map<String, Double> expected = run(straight);
     assertEquals(0, expected.remove("restarts"));
     assertEquals(PROMPTS, expected.get("prompts"));
     assertEquals(PROMPTS * SAMPLES, expected.get("responses"));
     assertEquals(3, expected.get("versions"));
-    assertEquals(List.of(1L, 2L, 3L), List.copyOf(straight.digests().keySet()));
+    assertEquals(List.of(1L, 2L, 3L), List.copyOf(straight.announced().keySet()));
 
-    // The 20th prompt while the first version's prompts are sampled, the 40th while it is learned
-    // from them, as it takes more updates than 10 prompts take time.
+    // The 20th prompt fails while the first version's prompts are sampled. The 40th fails while the
+    // trainer learns from them: that takes longer than to sample for 10 prompts.
     for (int prompt : new int[] {20, 40}) {
-      Run killed = Run.of("killed-" + prompt).withRewardModels(1);
-      killed.send(prompts);
-      Map<String, Double> actual = new TreeMap<>(killed.runFailingAt(prompt));
+      Deployment killed = withRewardModels("killed-" + prompt);
+      killed.send(Topic.PROMPTS, prompts);
+      Map<String, Double> actual = run(killed, new FailOnce("rejection-sampling-trainer", prompt));
       assertEquals(1, actual.remove("restarts"), "the failure never happened, seed " + SEED);
       assertEquals(expected, actual);
-      assertEquals(straight.digests(), killed.digests());
+      assertEquals(straight.announced(), killed.announced());
       assertEquals(
-          straight.bag(3).stream().map(RejectionBag.Entry::text).toList(),
-          killed.bag(3).stream().map(RejectionBag.Entry::text).toList());
+          bag(straight, 3).stream().map(RejectionBag.Entry::text).toList(),
+          bag(killed, 3).stream().map(RejectionBag.Entry::text).toList());
     }
   }
 
   @Test
-  void everyVersionsFiguresStandInMetricsAnnouncementAndSummary() throws Exception {
-    Run run = Run.of("figures").withRewardModels(1);
-    run.send(prompts(0, PROMPTS));
-    Map<String, Double> summary = run.run();
-    List<PolicyCheckpoint> announced = run.announced();
-    List<TrainingMetrics> metrics = run.metrics("rejection-sampling");
+  void everyVersionsMetricsStandInTopicAnnouncementAndSummary() throws Exception {
+    Deployment run = withRewardModels("metrics");
+    run.send(Topic.PROMPTS, prompts(0, PROMPTS));
+    Map<String, Double> summary = run(run);
+    List<PolicyCheckpoint> announced = run.read(Topic.POLICY_CHECKPOINTS);
+    List<TrainingMetrics> metrics = metrics(run, "rejection-sampling");
     assertEquals(3, announced.size());
     assertEquals(3, metrics.size());
     for (int i = 0; i < 3; i++) {
-      Map<String, Double> figures = metrics.get(i).getMetrics();
+      Map<String, Double> values = metrics.get(i).getMetrics();
       assertEquals(announced.get(i).getVersion(), metrics.get(i).getStep());
-      assertEquals(announced.get(i).getMetrics(), figures);
+      assertEquals(announced.get(i).getMetrics(), values);
       for (int k = 2; k <= SAMPLES; k++) {
-        double less = figures.get("rejection/all/max/k=" + (k - 1));
-        assertTrue(figures.get("rejection/all/max/k=" + k) > less, figures.toString());
+        double less = values.get("rejection/all/max/k=" + (k - 1));
+        assertTrue(values.get("rejection/all/max/k=" + k) > less, values.toString());
       }
-      double best = figures.get("rejection/best-temperature");
-      assertTrue(best == 0.5 || best == 1.5, figures.toString());
+      double best = values.get("rejection/best-temperature");
+      assertTrue(best == 0.5 || best == 1.5, values.toString());
       try (CheckpointDirectory checkpoint =
           CheckpointDirectory.open(JobSettings.store(run.config()).directory("policy", i + 1L))) {
         CheckpointManifest manifest = checkpoint.manifest().orElseThrow();
-        assertEquals(figures, manifest.metrics());
+        assertEquals(values, manifest.metrics());
         assertEquals(
             Map.of(
                 "prompts",
@@ -275,10 +194,10 @@ class RejectionSamplingJobTest {
     metrics
         .getLast()
         .getMetrics()
-        .forEach((name, figure) -> assertEquals(figure, summary.get(name), name));
+        .forEach((name, value) -> assertEquals(value, summary.get(name), name));
     assertEquals(
         metrics.stream().mapToDouble(version -> version.getMetrics().get("updates")).sum(),
-        run.metrics("rejection-sampling-update").size());
+        metrics(run, "rejection-sampling-update").size());
   }
 
   private static Prompt prompt(String id, String said) {
@@ -291,31 +210,26 @@ class RejectionSamplingJobTest {
 
   @Test
   void aLaterRunGoesOnWithTheBagAndSamplesTheSamePromptsAnew() throws Exception {
-    Run first = Run.of("chain").withRewardModels(1);
-    first.send(prompts(0, 20));
-    first.send(List.of(prompt("long", "far ".repeat(200))));
-    assertEquals(1, first.run().get("versions"));
-    List<String> letters = new ArrayList<>();
-    try (RecordReader<DeadLetter> reader =
-        RecordReader.fromEarliest(first.kafka(), Topic.DEAD_LETTERS)) {
-      reader.readToEnd(entry -> letters.add(entry.record().orElseThrow().getReason()));
-    }
-    assertEquals(List.of("too-long"), letters);
-    List<RejectionBag.Entry> before = first.bag(1);
+    Deployment chain = withRewardModels("chain");
+    chain.send(Topic.PROMPTS, prompts(0, 20));
+    chain.send(Topic.PROMPTS, List.of(prompt("long", "far ".repeat(200))));
+    assertEquals(1, run(chain).get("versions"));
+    assertEquals(
+        List.of("too-long"),
+        chain.read(Topic.DEAD_LETTERS).stream().map(DeadLetter::getReason).toList());
+    List<RejectionBag.Entry> before = bag(chain, 1);
 
-    first.withRewardModels(2);
-    Run second =
-        Run.of(
-            "chain",
-            "model.initial=" + first.config().model().initial(),
+    announceRewardModels(chain, 2);
+    Map<String, Double> summary =
+        run(
+            chain,
             "rejection-sampling.prompts=all",
-            "rejection-sampling.bag=" + BagFile.of(first.config(), 1));
-    Map<String, Double> summary = second.run();
+            "rejection-sampling.bag=" + BagFile.of(chain.config(), 1));
     assertEquals(20, summary.get("prompts"));
     assertEquals(1, summary.get("rejection/sampler-version"));
     assertEquals(2, summary.get("rejection/safety-version"));
     assertEquals(before.size(), summary.get("bag/rescored"));
-    List<RejectionBag.Entry> after = second.bag(2);
+    List<RejectionBag.Entry> after = bag(chain, 2);
     assertEquals(
         before.size() + 20 - summary.get("without-winner"),
         after.size() + summary.get("bag/duplicates"));
@@ -324,32 +238,31 @@ class RejectionSamplingJobTest {
       assertEquals(2, entry.scores().helpfulnessVersion());
     }
     try (CheckpointDirectory published =
-        CheckpointDirectory.open(JobSettings.store(second.config()).directory("policy", 2))) {
+        CheckpointDirectory.open(JobSettings.store(chain.config()).directory("policy", 2))) {
       assertEquals(1L, published.manifest().orElseThrow().parent());
     }
   }
 
   @Test
   void aStudentLearnsFromTheBagAndTheSamplerStaysAsItIs() throws Exception {
-    Run run = Run.of("teacher").withRewardModels(1);
-    run.send(prompts(0, 20));
-    run.run();
-    Path student = smaller(Path.of(run.config().model().initial()), directory.resolve("small"));
-    Run distilled =
-        Run.of(
-            "teacher",
-            "model.initial=" + run.config().model().initial(),
+    Deployment run = withRewardModels("teacher");
+    run.send(Topic.PROMPTS, prompts(0, 20));
+    var _ = run(run);
+    Path student =
+        smaller(Path.of(run.config().model().initial()), HARNESS.directory().resolve("small"));
+    // No prompt is new: the student learns from the bag alone.
+    Map<String, Double> summary =
+        run(
+            run,
             "rejection-sampling.bag=" + BagFile.of(run.config(), 1),
             "rejection-sampling.student=" + student,
             "rejection-sampling.student-name=small");
-    // No prompt is new: the bag alone is learned from.
-    Map<String, Double> summary = distilled.run();
     assertEquals(0, summary.get("prompts"));
     assertEquals(1, summary.get("version"));
     assertTrue(summary.get("updates") > 0, summary.toString());
     assertEquals(
         List.of("policy", "small"),
-        distilled.announced().stream().map(PolicyCheckpoint::getModel).toList());
+        run.read(Topic.POLICY_CHECKPOINTS).stream().map(PolicyCheckpoint::getModel).toList());
     try (CheckpointDirectory published =
             CheckpointDirectory.open(JobSettings.store(run.config()).directory("small", 1));
         CheckpointDirectory before = CheckpointDirectory.open(student)) {
@@ -393,15 +306,11 @@ class RejectionSamplingJobTest {
 
   @Test
   void aStudentWithAnotherTokenizerIsRefusedByName() throws Exception {
-    Run run = Run.of("strange");
-    Run other = Run.of("stranger", "model.vocab-size=600");
-    String student = other.config().model().initial();
+    Deployment run = HARNESS.deploy("strange");
+    String student = HARNESS.deploy("stranger").config("model.vocab-size=600").model().initial();
     MillraceConfig config =
-        Run.of(
-                "strange",
-                "rejection-sampling.student=" + student,
-                "rejection-sampling.student-name=small")
-            .config();
+        run.config(
+            "rejection-sampling.student=" + student, "rejection-sampling.student-name=small");
     String message =
         assertThrows(
                 IllegalArgumentException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))
@@ -412,8 +321,9 @@ class RejectionSamplingJobTest {
 
   @Test
   void aFileThatIsNoBagIsRefusedWithItsLine() throws Exception {
-    Path file = Files.writeString(directory.resolve("no-bag.jsonl"), "{\"messages\": []}\n");
-    MillraceConfig config = Run.of("no-bag", "rejection-sampling.bag=" + file).config();
+    Path file =
+        Files.writeString(HARNESS.directory().resolve("no-bag.jsonl"), "{\"messages\": []}\n");
+    MillraceConfig config = HARNESS.deploy("no-bag").config("rejection-sampling.bag=" + file);
     String message =
         assertThrows(UncheckedIOException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))
             .getMessage();
@@ -422,7 +332,7 @@ class RejectionSamplingJobTest {
 
   @Test
   void anotherModelsBagIsRefusedWithTheEntryThatDoesNotFit() throws Exception {
-    Path file = directory.resolve("strange-bag.jsonl");
+    Path file = HARNESS.directory().resolve("strange-bag.jsonl");
     BagFile.write(
         file,
         List.of(
@@ -436,7 +346,7 @@ class RejectionSamplingJobTest {
                 1,
                 1,
                 new RejectionBag.Scores(0, 0, 1, 1))));
-    MillraceConfig config = Run.of("strange-bag", "rejection-sampling.bag=" + file).config();
+    MillraceConfig config = HARNESS.deploy("strange-bag").config("rejection-sampling.bag=" + file);
     String message =
         assertThrows(
                 IllegalArgumentException.class, () -> Job.REJECTION_SAMPLING.graph(config, true))
@@ -445,10 +355,10 @@ class RejectionSamplingJobTest {
   }
 
   @Test
-  void promptsThatNoRewardModelWillEverScoreAreToldOf() throws Exception {
-    Run run = Run.of("unscored");
-    run.send(prompts(0, 3));
-    Throwable failure = assertThrows(Exception.class, run::run);
+  void promptsThatNoRewardModelWillEverScoreFailTheJob() throws Exception {
+    Deployment run = HARNESS.deploy("unscored");
+    run.send(Topic.PROMPTS, prompts(0, 3));
+    Throwable failure = assertThrows(Exception.class, () -> run(run));
     while (failure.getCause() != null) {
       failure = failure.getCause();
     }

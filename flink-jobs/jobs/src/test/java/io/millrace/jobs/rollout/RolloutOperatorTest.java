@@ -8,7 +8,7 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.PolicyModel;
-import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.jobs.testkit.TwoInputRun;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
@@ -36,9 +36,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
-import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
-import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -48,7 +47,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sampling beside the mailbox; the deadline is for a thread that hangs. */
 @Timeout(120)
-@SuppressWarnings("try") // A harness's close may be interrupted, which then fails the test.
+@SuppressWarnings("try") // A run's close may be interrupted, which then fails the test.
 class RolloutOperatorTest {
 
   private static final int SAMPLES = 3;
@@ -100,15 +99,9 @@ class RolloutOperatorTest {
     return policy;
   }
 
-  private static TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness(
-      boolean bounded) throws Exception {
-    return new TwoInputStreamOperatorTestHarness<>(new RolloutOperator(config, bounded), 1, 1, 0);
-  }
-
-  /** One of two subtasks. */
-  private static TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> subtask(
-      int index) throws Exception {
-    return new TwoInputStreamOperatorTestHarness<>(new RolloutOperator(config, false), 2, 2, index);
+  private static TwoInputRun<Prompt, PolicyCheckpoint, Rollout> run(boolean bounded)
+      throws Exception {
+    return TwoInputRun.of(() -> new RolloutOperator(config, bounded), null);
   }
 
   private static Prompt prompt(int i) {
@@ -139,29 +132,8 @@ class RolloutOperatorTest {
         .build();
   }
 
-  private static void feed(
-      TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness,
-      int from,
-      int to)
-      throws Exception {
-    for (int i = from; i < to; i++) {
-      harness.processElement1(prompt(i), 0);
-    }
-  }
-
-  private static void runMailsUntil(
-      TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness, int rollouts)
-      throws Exception {
-    while (harness.extractOutputValues().size() < rollouts) {
-      harness.getTaskMailbox().take(TaskMailbox.MIN_PRIORITY).run();
-    }
-  }
-
-  private static void end(
-      TwoInputStreamOperatorTestHarness<Prompt, PolicyCheckpoint, Rollout> harness)
-      throws Exception {
-    harness.endInput1();
-    harness.endInput2();
+  private static List<Prompt> prompts(int from, int to) {
+    return IntStream.range(from, to).mapToObj(RolloutOperatorTest::prompt).toList();
   }
 
   private static void assertOnceEach(int prompts, List<Rollout> rollouts) {
@@ -209,11 +181,8 @@ class RolloutOperatorTest {
 
   @Test
   void everyPromptGivesItsRolloutsBeforeTheInputEnds() throws Exception {
-    try (var harness = harness(false)) {
-      harness.open();
-      feed(harness, 0, 20);
-      end(harness);
-      List<Rollout> rollouts = harness.extractOutputValues();
+    try (var run = run(false)) {
+      List<Rollout> rollouts = run.feed(prompts(0, 20)).end().output();
       assertOnceEach(20, rollouts);
       assertSampledByTheirPolicy(rollouts);
     }
@@ -221,11 +190,10 @@ class RolloutOperatorTest {
 
   @Test
   void takesNoMorePromptsThanKeepTheEngineBusy() throws Exception {
-    try (var harness = harness(false)) {
-      harness.open();
+    try (var run = run(false)) {
       for (int i = 0; i < 30; i++) {
-        harness.processElement1(prompt(i), 0);
-        int inFlight = (i + 1) * SAMPLES - harness.extractOutputValues().size();
+        run.feed(prompts(i, i + 1));
+        int inFlight = (i + 1) * SAMPLES - run.output().size();
         assertTrue(inFlight < CAPACITY + SAMPLES, inFlight + " responses in flight");
       }
     }
@@ -234,40 +202,25 @@ class RolloutOperatorTest {
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 7, 16})
   void whatIsInFlightSurvivesAFailure(int emittedBefore) throws Exception {
-    List<Rollout> rollouts;
-    OperatorSubtaskState state;
-    try (var harness = harness(false)) {
-      harness.open();
-      feed(harness, 0, 8);
-      runMailsUntil(harness, emittedBefore);
-      harness.prepareSnapshotPreBarrier(1);
-      // What was emitted before the barrier is committed with the Flink checkpoint.
-      rollouts = new ArrayList<>(harness.extractOutputValues());
-      state = harness.snapshot(1, 1);
-      // What follows is lost with the attempt.
-      feed(harness, 12, 13);
-      runMailsUntil(harness, rollouts.size() + 1);
+    try (var run = run(false)) {
+      run.feed(prompts(0, 8));
+      run.awaitEmitted(emittedBefore);
+      OperatorSubtaskState state = run.snapshot();
+      int committed = run.output().size();
+      run.feed(prompts(12, 13));
+      run.awaitEmitted(committed + 1);
+      run.die(state);
+      List<Rollout> rollouts = run.feed(prompts(8, 12)).end().output();
+      assertOnceEach(12, rollouts);
+      assertSampledByTheirPolicy(rollouts);
     }
-    try (var harness = harness(false)) {
-      harness.initializeState(state);
-      harness.open();
-      feed(harness, 8, 12);
-      end(harness);
-      rollouts.addAll(harness.extractOutputValues());
-    }
-    assertOnceEach(12, rollouts);
-    assertSampledByTheirPolicy(rollouts);
   }
 
   @Test
   void thePolicyChangesBetweenResponses() throws Exception {
-    try (var harness = harness(false)) {
-      harness.open();
-      feed(harness, 0, 6);
-      harness.processElement2(announcement(), 0);
-      feed(harness, 6, 16);
-      end(harness);
-      List<Rollout> rollouts = harness.extractOutputValues();
+    try (var run = run(false)) {
+      run.feed(prompts(0, 6)).announce(List.of(announcement())).feed(prompts(6, 16)).end();
+      List<Rollout> rollouts = run.output();
       assertOnceEach(16, rollouts);
       assertSampledByTheirPolicy(rollouts);
       Set<Long> versions = new HashSet<>();
@@ -278,53 +231,44 @@ class RolloutOperatorTest {
 
   @Test
   void aBoundedRunSamplesWithTheLastPolicyThereIs() throws Exception {
-    try (var harness = harness(true)) {
-      harness.open();
-      feed(harness, 0, 20);
-      harness.endInput1();
-      assertEquals(List.of(), harness.extractOutputValues());
-      harness.processElement2(announcement(), 0);
-      harness.endInput2();
-      List<Rollout> rollouts = harness.extractOutputValues();
-      assertOnceEach(20, rollouts);
-      rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+    try (var run = run(true)) {
+      run.feed(prompts(0, 20));
+      run.endRecords();
+      assertEquals(List.of(), run.output());
+      run.announce(List.of(announcement()));
+      run.endAnnouncements();
+      assertSampledByVersionSeven(20, run.output());
     }
   }
 
   /** A job that starts from a later version reads the announcements from their beginning. */
   @Test
   void anEarlierVersionChangesNothing() throws Exception {
-    try (var harness = harness(false)) {
-      harness.open();
-      harness.processElement2(announcement(), 0);
-      harness.processElement2(announcement(3, earlier), 0);
-      feed(harness, 0, 8);
-      end(harness);
-      List<Rollout> rollouts = harness.extractOutputValues();
-      assertOnceEach(8, rollouts);
-      rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+    try (var run = run(false)) {
+      run.announce(List.of(announcement(), announcement(3, earlier))).feed(prompts(0, 8)).end();
+      assertSampledByVersionSeven(8, run.output());
     }
   }
 
   @Test
   void aSubtaskThatARescaleAddsSamplesWithTheLatestPolicy() throws Exception {
     OperatorSubtaskState state;
-    try (var harness = harness(false)) {
-      harness.open();
-      harness.processElement2(announcement(), 0);
-      state = harness.snapshot(1, 1);
+    try (var run = run(false)) {
+      state = run.announce(List.of(announcement())).snapshot();
     }
     List<Rollout> rollouts = new ArrayList<>();
     for (int subtask = 0; subtask < 2; subtask++) {
-      try (var harness = subtask(subtask)) {
-        harness.initializeState(OperatorStates.rescaled(state, 2, subtask));
-        harness.open();
-        feed(harness, 4 * subtask, 4 * subtask + 4);
-        end(harness);
-        rollouts.addAll(harness.extractOutputValues());
+      try (var run =
+          TwoInputRun.rescaled(() -> new RolloutOperator(config, false), state, 2, subtask)) {
+        run.feed(prompts(4 * subtask, 4 * subtask + 4)).end();
+        rollouts.addAll(run.output());
       }
     }
-    assertOnceEach(8, rollouts);
+    assertSampledByVersionSeven(8, rollouts);
+  }
+
+  private static void assertSampledByVersionSeven(int prompts, List<Rollout> rollouts) {
+    assertOnceEach(prompts, rollouts);
     rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
   }
 }

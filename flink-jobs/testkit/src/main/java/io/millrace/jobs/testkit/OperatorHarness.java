@@ -1,0 +1,140 @@
+package io.millrace.jobs.testkit;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
+import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
+import org.apache.flink.util.function.SupplierWithException;
+
+/**
+ * Runs an operator in Flink's harness through any number of failures. Each attempt has a new
+ * operator, restored from a Flink checkpoint.
+ *
+ * @param <IN> records of the (first) input
+ * @param <OUT> records of the main output
+ * @param <H> Flink's harness
+ */
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
+public abstract class OperatorHarness<IN, OUT, H extends AbstractStreamOperatorTestHarness<OUT>>
+    implements AutoCloseable {
+
+  /** Settings of the smallest model that the jobs accept. */
+  public static final List<String> TINY_MODEL =
+      List.of(
+          "model.hidden-size=8",
+          "model.layers=1",
+          "model.heads=1",
+          "model.kv-heads=1",
+          "model.ffn-size=8",
+          "model.vocab-size=300",
+          "model.max-positions=64");
+
+  /** Flink's harness of the current attempt. */
+  public H harness;
+
+  private final SupplierWithException<H, Exception> attempts;
+  private final List<OUT> committed = new ArrayList<>();
+  private long snapshots;
+
+  /**
+   * @param attempts makes Flink's harness, with a new operator, for each attempt
+   * @param state to start from; null for none
+   */
+  protected OperatorHarness(
+      SupplierWithException<H, Exception> attempts, OperatorSubtaskState state) throws Exception {
+    this.attempts = attempts;
+    begin(state);
+  }
+
+  private void begin(OperatorSubtaskState state) throws Exception {
+    harness = attempts.get();
+    harness.setup();
+    if (state != null) {
+      harness.initializeState(state);
+    }
+    harness.open();
+  }
+
+  protected abstract void process(IN record) throws Exception;
+
+  protected abstract void endInputs() throws Exception;
+
+  /** Called with all that an attempt emitted, including what a failure discards. */
+  protected void emitted(List<OUT> records) {}
+
+  public OperatorHarness<IN, OUT, H> feed(List<IN> records) throws Exception {
+    for (IN record : records) {
+      process(record);
+    }
+    return this;
+  }
+
+  /** Takes a Flink checkpoint. It covers all records that were emitted up to its barrier. */
+  public final OperatorSubtaskState snapshot() throws Exception {
+    snapshots++;
+    harness.prepareSnapshotPreBarrier(snapshots);
+    collect();
+    return harness.snapshot(snapshots, snapshots);
+  }
+
+  /** Takes a Flink checkpoint, feeds {@code lost}, fails, and resumes from the Flink checkpoint. */
+  public final void dieAfter(List<IN> lost) throws Exception {
+    dieAfter(snapshot(), lost);
+  }
+
+  /** Feeds {@code lost}, fails, and resumes from a Flink checkpoint. */
+  public final void dieAfter(OperatorSubtaskState state, List<IN> lost) throws Exception {
+    feed(lost);
+    die(state);
+  }
+
+  /**
+   * Fails and resumes from the last Flink checkpoint. Records that were emitted after it are
+   * discarded, as Flink's sinks do.
+   */
+  public final void die(OperatorSubtaskState last) throws Exception {
+    emitted(take());
+    harness.close();
+    begin(last);
+  }
+
+  /** Runs the task's mails until the operator has emitted a number of records in all. */
+  public final void awaitEmitted(int records) throws Exception {
+    while (output().size() < records) {
+      harness.getTaskMailbox().take(TaskMailbox.MIN_PRIORITY).run();
+    }
+  }
+
+  public OperatorHarness<IN, OUT, H> end() throws Exception {
+    endInputs();
+    collect();
+    return this;
+  }
+
+  /** Commits all that the operator has emitted so far. */
+  public final void collect() {
+    List<OUT> records = take();
+    committed.addAll(records);
+    emitted(records);
+  }
+
+  private List<OUT> take() {
+    List<OUT> records = new ArrayList<>(harness.extractOutputValues());
+    harness.getOutput().clear();
+    return records;
+  }
+
+  /** The records of all attempts, without those that a failure discarded. */
+  public final List<OUT> output() {
+    List<OUT> output = new ArrayList<>(committed);
+    output.addAll(harness.extractOutputValues());
+    return output;
+  }
+
+  @Override
+  public void close() throws Exception {
+    collect();
+    harness.close();
+  }
+}
