@@ -34,7 +34,7 @@ public record CampaignSection(
             value = "4",
             help = "First version at which PPO follows rejection sampling.",
             min = "1",
-            max = "1000000")
+            max = "1_000_000")
         int ppoFromVersion,
     @Option(
             value = "256",
@@ -42,15 +42,15 @@ public record CampaignSection(
                 "Judgments that each version waits for; each compares a sample of the latest policy"
                     + " with another one of its samples or with another policy's.",
             min = "1",
-            max = "1000000000")
+            max = "1_000_000_000")
         long judgments,
-    @Option(value = "30", help = "PPO iterations of a version.", min = "1", max = "1000000")
+    @Option(value = "30", help = "PPO iterations of a version.", min = "1", max = "1_000_000")
         long ppoIterations,
     @Option(
             value = "128",
             help = "`demo`: prompts of a version, for the annotators and for rejection sampling.",
             min = "1",
-            max = "500000")
+            max = "500_000")
         int prompts,
     @Option(
             value = "16",
@@ -64,7 +64,7 @@ public record CampaignSection(
             value = "3200",
             help = "`demo`: demonstrations for the chat checkpoint.",
             min = "1",
-            max = "1000000")
+            max = "1_000_000")
         int demonstrations,
     @Option(
             value = "32768",
@@ -72,13 +72,13 @@ public record CampaignSection(
                 "`demo`: helpfulness judgments before the first version, between responses that"
                     + " people wrote, and half as many safety judgments; 0 skips both.",
             min = "0",
-            max = "1000000")
+            max = "1_000_000")
         int archive,
     @Option(
             value = "200",
             help = "`demo`: held-out prompts of each kind for the gold reward.",
             min = "1",
-            max = "100000")
+            max = "100_000")
         int heldOut,
     @Option(
             value = "true",

@@ -219,7 +219,7 @@ class BadInputTest {
     String missing = directory.resolve("missing").toString();
     String out = directory.resolve("r.html").toString();
     assertRefused(
-        "campaign.versions must be at least 1", "campaign", "--set", "campaign.versions=0");
+        "campaign.versions must be a whole number from 1 to 1000, not '0'", "campaign", "--set", "campaign.versions=0");
     assertRefused("did you mean campaign.versions?", "campaign", "--set", "campaign.version=3");
     assertRefused("demo, external", "campaign", "--set", "campaign.annotators=people");
     assertRefused("--seed", "campaign", "--seed", "x");

@@ -41,7 +41,7 @@ public record EvaluationSection(
             value = "0",
             help = "Most tokens of a response; 0 takes `rollout.max-tokens`.",
             min = "0",
-            max = "1048576")
+            max = "1_048_576")
         int maxTokens,
     @Option(
             value = "1.0",

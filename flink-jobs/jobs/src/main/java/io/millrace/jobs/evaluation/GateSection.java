@@ -65,7 +65,7 @@ public record GateSection(
             value = "2.0",
             help = "Highest mean response length, as a multiple of the baseline's.",
             min = "1",
-            max = "1000000")
+            max = "1e6")
         double maxLengthRatio,
     @Option(
             value = "0.5",

@@ -56,13 +56,13 @@ public record PpoSection(
                 "KL in nats per response towards which β adapts during training; 0 keeps β"
                     + " constant.",
             min = "0",
-            max = "1000000")
+            max = "1e6")
         double klTarget,
     @Option(
             value = "10000",
             help = "Rollouts over which β adapts; more make it adapt more slowly.",
             min = "1",
-            max = "1000000000")
+            max = "1_000_000_000")
         long klHorizon,
     @Option(
             value = "k1",
@@ -87,7 +87,7 @@ public record PpoSection(
             value = "0.2",
             help = "Clip range of the critic's values around its earlier ones.",
             above = "0",
-            max = "1000000")
+            max = "1e6")
         double valueClip,
     @Option(
             value = "0.15",
@@ -116,7 +116,7 @@ public record PpoSection(
             help =
                 "Penalty on the whitened reward of a response that was cut at the length limit.",
             min = "0",
-            max = "1000000")
+            max = "1e6")
         double truncationPenalty,
     @Option(
             value = "4",
@@ -124,7 +124,7 @@ public record PpoSection(
                 "Highest staleness of a rollout in policy versions; older rollouts are dropped and"
                     + " counted.",
             min = "0",
-            max = "1000000000")
+            max = "1_000_000_000")
         long maxStaleness,
     @Option(
             value = "true",
@@ -136,7 +136,7 @@ public record PpoSection(
             value = "10.0",
             help = "Upper limit of a stale token's importance weight.",
             min = "1",
-            max = "1000000")
+            max = "1e6")
         double maxImportanceWeight,
     @Option(
             value = "8",
@@ -144,7 +144,7 @@ public record PpoSection(
                 "Updates in a row with a gradient that is not finite after which the job stops;"
                     + " until then it skips them.",
             min = "1",
-            max = "1000000")
+            max = "1_000_000")
         int maxSkippedUpdates,
     @Option(
             value = "0.0",
@@ -160,7 +160,7 @@ public record PpoSection(
                 "Iterations without a better mean score of the held-out rollouts after which"
                     + " learning stops; 0 never stops.",
             min = "0",
-            max = "1000000")
+            max = "1_000_000")
         int earlyStopPatience,
     @Option(
             value = "30.0",
@@ -172,7 +172,7 @@ public record PpoSection(
             value = "1",
             help = "Iterations between two published policies.",
             min = "1",
-            max = "1000000000")
+            max = "1_000_000_000")
         long publishEvery,
     @Option(
             value = "64",

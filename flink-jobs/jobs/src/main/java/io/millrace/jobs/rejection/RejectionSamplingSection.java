@@ -40,15 +40,15 @@ public record RejectionSamplingSection(
                 "Prompts between two fine-tunings; a bounded run also fine-tunes at the end. Each"
                     + " one publishes a version.",
             min = "1",
-            max = "1000000000")
+            max = "1_000_000_000")
         long promptsPerVersion,
     @Option(
-            value = "100000",
+            value = "100_000",
             help =
                 "Prompts that may wait until both reward models are announced; one more makes the"
                     + " job fail and restart. A bounded run has no limit.",
             min = "1",
-            max = "1000000")
+            max = "1_000_000")
         int maxWaiting,
     @Option(
             value = "",
@@ -56,12 +56,12 @@ public record RejectionSamplingSection(
             path = true)
         String bag,
     @Option(
-            value = "100000",
+            value = "100_000",
             help =
                 "Responses that the bag holds; a full bag drops the worst safety and the worst"
                     + " other responses.",
             min = "1",
-            max = "10000000")
+            max = "10_000_000")
         int bagCapacity,
     @Option(
             value = "all",
@@ -95,7 +95,7 @@ public record RejectionSamplingSection(
                 "Tokens of a training sequence, whose examples do not attend to each other; a model"
                     + " with fewer positions sets a lower limit.",
             min = "2",
-            max = "1048576")
+            max = "1_048_576")
         int sequenceLength,
     @Option(
             value = "64",

@@ -16,7 +16,7 @@ public record ObjectiveSection(
                     + " sources. `helpfulness/own` or `safety/*` adds judgments of the other"
                     + " objective. Judgments without a matching key go to `dead-letters`.",
             above = "0",
-            max = "1000000")
+            max = "1e6")
         Map<String, Double> mixing,
     @Option(
             value = "0",
@@ -25,7 +25,7 @@ public record ObjectiveSection(
                     + " cosine to a tenth over them, and the last one publishes a checkpoint. 0"
                     + " keeps the learning rate constant.",
             min = "0",
-            max = "1000000000")
+            max = "1_000_000_000")
         long scheduleJudgments)
     implements Serializable {
 

@@ -49,13 +49,13 @@ public record RewardModelSection(
             value = "4096",
             help = "Most tokens of a dialogue with its response; a longer one goes to `dead-letters`.",
             min = "2",
-            max = "1048576")
+            max = "1_048_576")
         int maxTokens,
     @Option(
             value = "1024",
             help = "Judgments between two published checkpoints.",
             min = "1",
-            max = "1000000000")
+            max = "1_000_000_000")
         long publishEvery,
     @Option(
             value = "0ms",
@@ -72,7 +72,7 @@ public record RewardModelSection(
                     + " for archives in a fixed order. In an endless stream each judgment waits for"
                     + " about as many later ones.",
             min = "0",
-            max = "10000000")
+            max = "10_000_000")
         int shuffleBuffer,
     @Option(
             value = "1024",
@@ -80,7 +80,7 @@ public record RewardModelSection(
                 "Old judgments kept of each mixed source, to fill batches when the source sends too"
                     + " few new ones.",
             min = "0",
-            max = "10000000")
+            max = "10_000_000")
         int replayCapacity,
     OptimizerSection optimizer,
     ObjectiveSection helpfulness,

@@ -29,19 +29,19 @@ public record RolloutSection(
                     + " `batch-size` responses of full length. With less room, responses may wait"
                     + " for each other.",
             min = "0",
-            max = "1000000000")
+            max = "1_000_000_000")
         int kvCacheTokens,
     @Option(
             value = "256",
             help = "Most tokens of a response; a longer one is cut.",
             min = "1",
-            max = "1048576")
+            max = "1_048_576")
         int maxTokens,
     @Option(
             value = "1024",
             help = "Most tokens of a prompt; a longer one goes to `dead-letters`.",
             min = "1",
-            max = "1048576")
+            max = "1_048_576")
         int maxPromptTokens,
     @Option(value = "1.0", help = "Sampling temperature.", min = "0.01", max = "100")
         double temperature,

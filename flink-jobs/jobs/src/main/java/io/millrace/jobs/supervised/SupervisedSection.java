@@ -25,7 +25,7 @@ public record SupervisedSection(
                     + " with fewer positions sets a lower limit. Longer dialogues go to"
                     + " `dead-letters`, longer texts are cut.",
             min = "2",
-            max = "1048576")
+            max = "1_048_576")
         int sequenceLength,
     @Option(
             value = "packed",
@@ -53,7 +53,7 @@ public record SupervisedSection(
                 "Updates over which the learning rate falls by cosine to a tenth; 0 keeps it"
                     + " constant.",
             min = "0",
-            max = "1000000000")
+            max = "1_000_000_000")
         long scheduleSteps,
     @Option(
             value = "0",
@@ -61,7 +61,7 @@ public record SupervisedSection(
                 "Updates over which the learning rate rises from 0 to its peak; needs"
                     + " `schedule-steps`.",
             min = "0",
-            max = "999999999")
+            max = "999_999_999")
         long warmupSteps,
     @Option(
             value = "2",
@@ -76,7 +76,7 @@ public record SupervisedSection(
             help =
                 "Demonstrations between two published checkpoints; each pass over a file counts.",
             min = "1",
-            max = "1000000000")
+            max = "1_000_000_000")
         long publishEvery,
     OptimizerSection optimizer)
     implements ConfigSection {

@@ -122,7 +122,7 @@ class SafetyClassifiersTest {
         "ppo.safety-classifier-options: there is no option words; there is keywords",
         refusal(keywords, "-options.words=bomb"));
     assertEquals(
-        List.of("ppo.safety-classifier-options are given without a safety-classifier"),
+        List.of("ppo.safety-classifier-options need a safety-classifier; name the class or remove them"),
         assertThrows(ConfigException.class, () -> of("-options.keywords=bomb")).problems());
   }
 

@@ -92,7 +92,7 @@ final class Bounds {
       return "from %s to %s".formatted(option.min(), option.max());
     }
     List<String> parts = new ArrayList<>();
-    add(parts, "at least ", option.min());
+    add(parts, "of at least ", option.min());
     add(parts, "above ", option.above());
     add(parts, "below ", option.below());
     add(parts, "at most ", option.max());

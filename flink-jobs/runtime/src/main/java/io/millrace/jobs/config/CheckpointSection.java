@@ -21,13 +21,13 @@ public record CheckpointSection(
                     + " version, `model.initial`, the promoted version and its predecessor are"
                     + " always kept.",
             min = "0",
-            max = "1000000")
+            max = "1_000_000")
         int keep,
     @Option(
             value = "0",
             help = "Keeps every version whose number is a multiple of this; 0 turns the rule off.",
             min = "0",
-            max = "1000000000")
+            max = "1_000_000_000")
         long keepEvery,
     @Option(
             value = "1d",

@@ -27,7 +27,7 @@ public record ComputeSection(
                     + " their gradients add up. 0 uses 512, or twice the hidden size if that is"
                     + " more.",
             min = "0",
-            max = "1048576")
+            max = "1_048_576")
         int microBatchTokens,
     @Option(
             value = "false",

@@ -19,13 +19,15 @@ public final class ConfigReference {
             One YAML file holds the sections below. `--set section.key=value` overrides the file. Millrace checks every value
             before a job starts and reports all problems at once, unknown keys included.
 
-            - A duration is written `500ms`, `30s`, `5m`, `2h` or `1d`; a size `500mb` or `20gb`.
+            - A duration is written `500ms`, `30s`, `5m`, `2h` or `1d`; a size `500mb` or `20gb`; a large number also `1_000_000`.
             - A list is written in brackets or with commas.
             - An empty default is an empty text, or no keys.
 
             This page is generated from the configuration records, and a test compares the two. To write it again:
-            `./mvnw -pl flink-jobs/cli -am test -Dtest=ConfigReferenceTest -Dsurefire.failIfNoSpecifiedTests=false
-            -Dmillrace.write-docs=true`
+
+            ```
+            ./mvnw -pl flink-jobs/cli -am test -Dtest=ConfigReferenceTest -Dsurefire.failIfNoSpecifiedTests=false -Dmillrace.write-docs=true
+            ```
             """);
     ConfigSections.all().forEach((key, type) -> section(page, type, key + "."));
     return page.toString();

@@ -34,7 +34,7 @@ public record FlinkSection(
                 "Restarts in a row before a failing job gives up. Ten minutes without a failure"
                     + " reset the count.",
             min = "1",
-            max = "1000000")
+            max = "1_000_000")
         int restartAttempts,
     @Option(
             value = "1s",

@@ -1,6 +1,7 @@
 package io.millrace.jobs.config;
 
 import io.millrace.model.llama.LlamaConfig;
+import java.util.List;
 
 /** The policy that a job starts from. */
 public record ModelSection(
@@ -39,19 +40,19 @@ public record ModelSection(
             value = "192",
             help = "New model: width of the feed-forward block.",
             min = "1",
-            max = "262144")
+            max = "262_144")
         int ffnSize,
     @Option(
             value = "512",
             help = "New model: tokens in the vocabulary.",
             min = "300",
-            max = "1000000")
+            max = "1_000_000")
         int vocabSize,
     @Option(
             value = "4096",
             help = "New model: longest sequence in tokens.",
             min = "16",
-            max = "1048576")
+            max = "1_048_576")
         int maxPositions)
     implements ConfigSection {
 
@@ -66,9 +67,10 @@ public record ModelSection(
           "hidden-size %d, heads %d and kv-heads %d do not fit: heads must divide hidden-size, the quotient must be even, and kv-heads must divide heads"
               .formatted(hiddenSize, heads, kvHeads));
     }
+    int headDim = hiddenSize / heads;
     Require.accepted(
         "hidden-size to max-positions",
-        () -> shape(vocabSize, LlamaConfig.NO_TOKEN, LlamaConfig.NO_TOKEN));
+        () -> llama(vocabSize, hiddenSize, layers, heads, kvHeads, headDim, ffnSize, maxPositions));
   }
 
   /**
@@ -77,20 +79,41 @@ public record ModelSection(
    * @param vocabulary tokens of its tokenizer, which may have fewer than {@code vocab-size}
    */
   public LlamaConfig shape(int vocabulary, int bosToken, int eosToken) {
+    return llama(
+            vocabulary,
+            hiddenSize,
+            layers,
+            heads,
+            kvHeads,
+            hiddenSize / heads,
+            ffnSize,
+            maxPositions)
+        .withTokens(bosToken, List.of(eosToken));
+  }
+
+  private static LlamaConfig llama(
+      int vocabulary,
+      int hiddenSize,
+      int layers,
+      int heads,
+      int kvHeads,
+      int headDim,
+      int ffnSize,
+      int maxPositions) {
     return new LlamaConfig(
         vocabulary,
         hiddenSize,
         layers,
         heads,
         kvHeads,
-        hiddenSize / heads,
+        headDim,
         ffnSize,
         maxPositions,
         RMS_NORM_EPS,
         ROPE_THETA,
         true,
-        bosToken,
-        eosToken);
+        LlamaConfig.NO_TOKEN,
+        LlamaConfig.NO_TOKEN);
   }
 
   ModelSection withInitial(String directory) {

@@ -190,7 +190,7 @@ class RecordBinderTest {
         "flag: yes please | flag must be true or false, not 'yes please'",
         "number: 1.5 | number must be a whole number, not '1.5'",
         "number: 9223372036854775808 | number must be a whole number, not '9223372036854775808'",
-        "number: 1_ | number must be a whole number, not '1_'",
+        "number: \"1_\" | number must be a whole number, not '1_'",
         "size: much | size must be a size, such as 500mb or 20gb, not 'much'",
         "directory: s3:x | directory must be a path or a URI, not 's3:x'",
         "'directory: \"a\\0\"' | directory must be a path or a URI, not 'a",
