@@ -92,7 +92,7 @@ public record EvaluationSection(
     GateSection gate)
     implements ConfigSection {
 
-  /** Lower temperatures overflow when logits are divided by them. */
+  /** Lower temperatures are greedy in practice, and the lowest ones overflow a float32. */
   private static final double LOWEST_TEMPERATURE = 0.01;
 
   public EvaluationSection {
