@@ -61,12 +61,15 @@ public final class Campaign {
    * A campaign.
    *
    * @param given the configuration; what it leaves open in the demo world is filled in
+   * @throws IllegalArgumentException if its sections do not fit a campaign
    */
   public Campaign(ConfigTree given, Progress progress) {
     boolean demo = given.config(List.of()).section(CampaignSection.class).demo();
     this.tree = demo ? DemoDefaults.in(given) : given;
     this.config = tree.config(List.of()).withAbsolutePaths();
-    this.directory = Path.of(config.section(CampaignSection.class).directory());
+    CampaignSection section = config.section(CampaignSection.class);
+    section.checkDemo(config);
+    this.directory = Path.of(section.directory());
     this.progress = progress;
     this.file = new CampaignFile(directory);
   }

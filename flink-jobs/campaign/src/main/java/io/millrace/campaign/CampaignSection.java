@@ -1,86 +1,134 @@
 package io.millrace.campaign;
 
 import io.millrace.jobs.config.ConfigSection;
+import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.Option;
+import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.rollout.RolloutSection;
 
-/**
- * Versions of a policy one after the other (Llama 2, section 3.2), by {@code millrace campaign}.
- */
+/** A campaign of {@code millrace campaign}: RLHF-V1, V2, … in turn (Llama 2, section 3.2). */
 public record CampaignSection(
     @Option(
             value = "millrace-data/campaign",
             help =
-                "Directory of campaign.json and, in the demo world, of all else. A campaign that is"
-                    + " started again on its directory goes on where it was.",
+                "Directory of `campaign.json` and, with `annotators: demo`, of all other data. A"
+                    + " campaign that starts again on its directory continues there.",
             required = true,
-            path = true)
+            path = true,
+            local = true)
         String directory,
     @Option(
             value = "demo",
             help =
-                "demo: everything in this process, on the demo world, with simulated annotators;"
-                    + " external: on your own Kafka, waiting for your annotators' judgments.")
+                "`demo`: everything runs in this process on the demo world, with simulated"
+                    + " annotators; `external`: the campaign uses your Kafka and waits for your"
+                    + " annotators' judgments.")
         AnnotatedBy annotators,
-    @Option(value = "5", help = "How many versions follow the chat checkpoint.", min = "1")
+    @Option(
+            value = "5",
+            help = "Policy versions after the chat checkpoint.",
+            min = "1",
+            max = "1000")
         int versions,
-    @Option(value = "4", help = "From this version on PPO follows rejection sampling.", min = "1")
+    @Option(
+            value = "4",
+            help = "First version at which PPO follows rejection sampling.",
+            min = "1",
+            max = "1_000_000")
         int ppoFromVersion,
     @Option(
             value = "256",
             help =
-                "Judgments that a version waits for, of samples of the latest policy; judgments of"
-                    + " two of its samples, or of one beside another policy's.",
-            min = "1")
+                "Judgments that each version waits for; each compares a sample of the latest policy"
+                    + " with another one of its samples or with another policy's.",
+            min = "1",
+            max = "1_000_000_000")
         long judgments,
-    @Option(value = "30", help = "PPO iterations of a version.", min = "1") long ppoIterations,
+    @Option(value = "30", help = "PPO iterations of a version.", min = "1", max = "1_000_000")
+        long ppoIterations,
     @Option(
             value = "128",
-            help =
-                "Demo world: prompts of a version, answered for the annotators, and K times by"
-                    + " rejection sampling. External: those that the job rollout answers while"
-                    + " judgments are waited for.",
-            min = "1")
+            help = "`demo`: prompts of a version, for the annotators and for rejection sampling.",
+            min = "1",
+            max = "500_000")
         int prompts,
     @Option(
             value = "16",
             help =
-                "Demo world: pairs of the latest policy's samples, of each prompt, that the"
-                    + " annotators judge.",
-            min = "1")
+                "`demo`: pairs of the latest policy's samples that the annotators judge for each"
+                    + " prompt.",
+            min = "1",
+            max = "128")
         int pairs,
     @Option(
             value = "3200",
-            help = "Demo world: demonstrations that the chat checkpoint imitates.",
-            min = "1")
+            help = "`demo`: demonstrations for the chat checkpoint.",
+            min = "1",
+            max = "1_000_000")
         int demonstrations,
     @Option(
             value = "32768",
             help =
-                "Demo world: helpfulness judgments between responses that people wrote, there"
-                    + " before the first version; half as many on safety. 0: none.",
-            min = "0")
+                "`demo`: helpfulness judgments before the first version, between responses that"
+                    + " people wrote, and half as many safety judgments; 0 skips both.",
+            min = "0",
+            max = "1_000_000")
         int archive,
     @Option(
             value = "200",
-            help = "Demo world: held-out prompts of each kind that gold reward is taken on.",
-            min = "1")
+            help = "`demo`: held-out prompts of each kind for the gold reward.",
+            min = "1",
+            max = "100_000")
         int heldOut,
     @Option(
             value = "true",
             help =
-                "Demo world: at the last version a second policy learns from the last version's"
-                    + " samples only, to be compared with the one that learned from all.")
+                "`demo`: at the last version, compares the policy with one that learned from the"
+                    + " last version's samples only.")
         boolean compareBags)
     implements ConfigSection {
 
-  /** Whose judgments a campaign goes by. */
+  /** The demo world numbers a version's prompts for PPO from 500,000 to 999,999. */
+  private static final long MAX_PPO_PROMPTS = 500_000;
+
+  /** Source of the judgments. */
   public enum AnnotatedBy {
     DEMO,
     EXTERNAL
   }
 
-  /** Whether the whole world is simulated. */
+  /** Whether the campaign runs on the demo world. */
   public boolean demo() {
     return annotators == AnnotatedBy.DEMO;
+  }
+
+  /**
+   * Checks the sections for PPO on the demo world. The campaign sends exactly the prompts that the
+   * iterations need, so every rollout must be learned from.
+   *
+   * @throws IllegalArgumentException with the full key
+   */
+  void checkDemo(MillraceConfig config) {
+    if (!demo() || versions < ppoFromVersion) {
+      return;
+    }
+    int batch = config.section(PpoSection.class).batchSize();
+    int samples = config.section(RolloutSection.class).samplesPerPrompt();
+    if (batch % samples != 0) {
+      throw new IllegalArgumentException(
+          "rollout.samples-per-prompt must divide ppo.batch-size %d in a campaign on the demo world, not %d"
+              .formatted(batch, samples));
+    }
+    long perVersion = ppoIterations * (batch / samples);
+    if (perVersion > MAX_PPO_PROMPTS) {
+      throw new IllegalArgumentException(
+          "campaign.ppo-iterations must be at most %d with ppo.batch-size %d and rollout.samples-per-prompt %d, not %d"
+              .formatted(MAX_PPO_PROMPTS / (batch / samples), batch, samples, ppoIterations));
+    }
+    double heldOutShare = config.section(PpoSection.class).heldOutShare();
+    if (heldOutShare > 0) {
+      throw new IllegalArgumentException(
+          "ppo.held-out-share must be 0 in a campaign on the demo world, not " + heldOutShare);
+    }
   }
 }

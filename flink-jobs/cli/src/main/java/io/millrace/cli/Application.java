@@ -8,8 +8,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
- * A job as a Flink application: what a JobManager in application mode runs, on Kubernetes for one.
- * It takes the arguments of {@code millrace run} and, unlike that, the cluster that is there.
+ * A job as a Flink application, for a JobManager in application mode, such as on Kubernetes. It takes
+ * the arguments of {@code millrace run} and runs the job on the cluster of that JobManager.
  */
 @Command(name = "application")
 public final class Application {
@@ -21,7 +21,7 @@ public final class Application {
 
   private Application() {}
 
-  /** Runs a job in the environment that Flink has prepared; what fails is thrown. */
+  /** Runs a job in the environment that Flink has prepared. */
   public static void main(String[] args) throws Exception {
     Application application = new Application();
     new CommandLine(application).parseArgs(args);

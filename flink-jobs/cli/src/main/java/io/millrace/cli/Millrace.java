@@ -39,10 +39,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/** {@code millrace}: every command, and how their errors are told. */
+/** {@code millrace}: all commands, and how their errors are printed. */
 @Command(
     name = "millrace",
-    description = "Online RLHF on Kafka and Flink: the recipe of Llama 2-Chat, made continuous.",
+    description = "Online RLHF on Kafka and Flink: the recipe of Llama 2-Chat, run continuously.",
     synopsisSubcommandLabel = "COMMAND",
     mixinStandardHelpOptions = true,
     version = "Millrace 0.1.0",
@@ -73,9 +73,10 @@ import picocli.CommandLine.UnmatchedArgumentException;
     })
 public final class Millrace {
 
-  /** What was asked for cannot be done as it was asked; the message says what to change. */
+  /** Exit code after an error of the user; the message says what to change. */
   public static final int USAGE = 2;
 
+  /** Exit code after any other error; the log has the stack trace. */
   private static final int INTERNAL = 1;
 
   private Millrace() {}
@@ -102,7 +103,7 @@ public final class Millrace {
                 .map(near -> "; did you mean " + near + "?")
                 .orElse("")
             : "";
-    tell(
+    print(
         command,
         oneLine(e) + hint + " (see " + command.getCommandSpec().qualifiedName() + " --help)");
     return USAGE;
@@ -111,19 +112,19 @@ public final class Millrace {
   private static int failed(Exception e, CommandLine command, CommandLine.ParseResult result) {
     LoggerFactory.getLogger(Millrace.class).debug("command failed", e);
     if (e instanceof ConfigException config) {
-      config.problems().forEach(problem -> tell(command, problem));
+      config.problems().forEach(problem -> print(command, problem));
       return USAGE;
     }
     if (isUsers(e)) {
-      tell(command, oneLine(e));
+      print(command, oneLine(e));
       return USAGE;
     }
     LoggerFactory.getLogger(Millrace.class).error("command failed", e);
-    tell(command, "failed: " + rootCause(e));
+    print(command, "failed: " + rootCause(e));
     return INTERNAL;
   }
 
-  /** Whether the cause lies in what was given, or in what it points to. */
+  /** Whether the user can mend the cause: an argument, a file, or a service. */
   private static boolean isUsers(Exception e) {
     return e instanceof UserException
         || e instanceof IOException
@@ -145,19 +146,20 @@ public final class Millrace {
   private static String oneLine(Throwable e) {
     String message =
         switch (e) {
-          // Their messages are bare paths.
+          // The messages of these exceptions are bare paths.
           case NoSuchFileException missing when missing.getReason() == null ->
-              "there is no " + missing.getFile();
+              missing.getFile() + " does not exist; correct the path";
           case AccessDeniedException denied when denied.getReason() == null ->
-              "no permission for " + denied.getFile();
+              "no permission for " + denied.getFile() + "; change its permissions or the path";
           case FileSystemException other when other.getReason() == null -> other.toString();
-          case CharacterCodingException _ -> "the text is not UTF-8";
+          case CharacterCodingException _ ->
+              "the text is not UTF-8; convert it, for example with iconv";
           default -> e.getMessage() == null ? e.toString() : e.getMessage();
         };
     return message.lines().map(String::strip).reduce((a, b) -> a + " " + b).orElse("");
   }
 
-  private static void tell(CommandLine command, String message) {
+  private static void print(CommandLine command, String message) {
     command.getErr().println("millrace: " + message);
     command.getErr().flush();
   }

@@ -1,2 +1,2 @@
-/** The command line. */
+/** The command line: {@code millrace} and its commands. */
 package io.millrace.cli;

@@ -4,20 +4,24 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import picocli.CommandLine;
 
-/** Bad input to every command: one clear line, exit code 2, no stack trace. */
+/** The help of every command, and bad input: one clear line, exit code 2, no stack trace. */
 class BadInputTest {
 
   @TempDir Path directory;
@@ -41,71 +45,127 @@ class BadInputTest {
     assertFalse(outcome.error().contains("\tat "), what);
   }
 
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "quickstart",
-        "campaign",
-        "report",
-        "broker",
-        "topics",
-        "produce",
-        "consume",
-        "import",
-        "import hh-rlhf",
-        "run",
-        "cluster",
-        "submit",
-        "status",
-        "savepoint",
-        "stop",
-        "generate",
-        "logprobs",
-        "checkpoint",
-        "checkpoint inspect",
-        "checkpoint verify",
-        "checkpoint export",
-        "doctor"
-      })
-  void everyCommandHasHelpWithAnExampleAndRefusesUnknownOptions(String command) {
-    String[] words = command.split(" ");
-    StringWriter out = new StringWriter();
-    String[] help = Arrays.copyOf(words, words.length + 1);
-    help[words.length] = "--help";
-    int code = Millrace.commandLine().setOut(new PrintWriter(out)).execute(help);
-    assertEquals(0, code);
-    assertTrue(out.toString().contains("Example"), out.toString());
-    assertTrue(out.toString().contains("millrace " + words[0]), out.toString());
+  /** Every command as its words, such as "checkpoint inspect". */
+  static Stream<String> commands() {
+    return subcommands(Millrace.commandLine(), "").stream();
+  }
 
-    String[] unknown = Arrays.copyOf(words, words.length + 1);
-    unknown[words.length] = "--no-such-option";
-    Outcome outcome = run(unknown);
-    assertEquals(2, outcome.code());
-    assertEquals(1, outcome.error().lines().count(), outcome.error());
+  private static List<String> subcommands(CommandLine parent, String prefix) {
+    List<String> found = new ArrayList<>();
+    parent
+        .getSubcommands()
+        .forEach(
+            (name, command) -> {
+              if (!name.equals("help")) {
+                found.add(prefix + name);
+                found.addAll(subcommands(command, prefix + name + " "));
+              }
+            });
+    return found;
+  }
+
+  private static String help(String command) {
+    StringWriter out = new StringWriter();
+    List<String> words = new ArrayList<>(List.of(command.split(" ")));
+    words.add("--help");
+    CommandLine millrace = Millrace.commandLine().setOut(new PrintWriter(out));
+    assertEquals(0, millrace.execute(words.toArray(String[]::new)));
+    return out.toString();
   }
 
   @Test
-  void commandsAndNamesThatDoNotExistGetASuggestion() {
+  void thereAreAllCommands() {
+    List<String> commands = commands().toList();
+    assertTrue(
+        commands.containsAll(
+            List.of("run", "cluster", "checkpoint export", "bench update", "import hh-rlhf")),
+        commands.toString());
+    assertTrue(commands.size() > 30, commands.toString());
+  }
+
+  @ParameterizedTest
+  @MethodSource("commands")
+  void everyCommandHasADescriptionAndAnExample(String command) {
+    String help = help(command);
+    assertTrue(help.contains("Example"), help);
+    String example = help.substring(help.indexOf("Example"));
+    assertTrue(example.contains("millrace " + command.split(" ")[0]), help);
+    assertFalse(help.matches("(?is).*\\b(tells?|told)\\b.*"), help);
+  }
+
+  @ParameterizedTest
+  @MethodSource("commands")
+  void everyOptionIsDescribedWithItsDefault(String command) {
+    CommandLine found = Millrace.commandLine();
+    for (String word : command.split(" ")) {
+      found = found.getSubcommands().get(word);
+    }
+    found
+        .getCommandSpec()
+        .options()
+        .forEach(
+            option -> {
+              String text = String.join(" ", option.description());
+              assertTrue(text.length() > 5, option.longestName() + ": " + text);
+              if (option.defaultValue() != null && !option.defaultValue().equals("false")) {
+                assertTrue(text.contains("(default: "), option.longestName() + ": " + text);
+              }
+            });
+    found
+        .getCommandSpec()
+        .positionalParameters()
+        .forEach(parameter -> assertTrue(parameter.description()[0].length() > 5));
+  }
+
+  @ParameterizedTest
+  @MethodSource("commands")
+  void everyCommandRefusesUnknownOptionsInOneLine(String command) {
+    List<String> words = new ArrayList<>(List.of(command.split(" ")));
+    words.add("--no-such-option");
+    Outcome outcome = run(words.toArray(String[]::new));
+    assertEquals(2, outcome.code());
+    assertEquals(1, outcome.error().lines().count(), outcome.error());
+    assertTrue(outcome.error().contains("millrace " + command + " --help"), outcome.error());
+  }
+
+  @Test
+  void misspeltNamesGetASuggestion() {
     assertRefused("quickstart", "quickstrat");
     assertRefused("did you mean reward-model?", "run", "reward-modle");
+    assertRefused("JOB must be a job of Millrace, not 'x'; the jobs are supervised", "run", "x");
     assertRefused("judgments", "consume", "judgement");
     assertRefused("prompts", "produce", "promts", "--file", "-");
   }
 
   @Test
-  void valuesOutOfRangeAreToldBeforeAnyWork() {
-    assertRefused("--limit", "consume", "prompts", "--limit", "0");
-    assertRefused("--iterations", "quickstart", "--iterations", "0");
+  void valuesOutOfRangeAreReportedBeforeTheWork() {
+    assertRefused("--limit must be at least 1, not 0", "consume", "prompts", "--limit", "0");
+    assertRefused("--iterations must be at least 1, not 0", "quickstart", "--iterations", "0");
     assertRefused("--seed", "quickstart", "--seed", "x");
-    assertRefused("--partitions", "topics", "--partitions", "0");
-    assertRefused("cannot write", "quickstart", "--report", directory.resolve("no/r.json") + "");
-    assertRefused("ppo.kl must be", "run", "ppo", "--set", "ppo.kl=x");
-    assertRefused("config", "run", "ppo", "--config", directory.resolve("no.yaml").toString());
+    assertRefused("--partitions must be at least 1, not 0", "topics", "--partitions", "0");
+    assertRefused("--replication must be from 1 to 32767", "topics", "--replication", "40000");
     String here = directory.toString();
-    assertRefused("--dtype is int8", "checkpoint", "export", here, "--out", "x", "--dtype", "int8");
+    String report = directory.resolve("no/r.json").toString();
+    assertRefused(
+        "--report must be a file in a writable directory, not " + report,
+        "quickstart",
+        "--report",
+        report);
+    assertRefused("ppo.kl must be a number from 0", "run", "ppo", "--set", "ppo.kl=x");
+    assertRefused("ppo.clip must be a number above 0", "run", "ppo", "--set", "ppo.clip=2");
+    assertRefused("config", "run", "ppo", "--config", directory.resolve("no.yaml").toString());
+    assertRefused(
+        "--dtype must be bfloat16 or float32, not 'int8'",
+        "checkpoint",
+        "export",
+        here,
+        "--out",
+        "x",
+        "--dtype",
+        "int8");
     for (String size : List.of("0", "5 apples", "-1GB", "GB")) {
       assertRefused(
-          "--max-shard-size is " + size,
+          "--max-shard-size must be a size above 0, such as 5GB or 500MB, not '" + size + "'",
           "checkpoint",
           "export",
           here,
@@ -114,19 +174,88 @@ class BadInputTest {
           "--max-shard-size=" + size);
     }
     assertRefused("port", "broker", "--port", "99999", "--data", directory.toString());
+    assertRefused(
+        "--heads must divide --hidden 256, not 7", "bench", "generate", "--heads", "7");
+    assertRefused(
+        "--kv-heads 3 must divide --heads 8", "bench", "update", "--kv-heads", "3");
+    assertRefused(
+        "--response must be at least 1 and below --length 16, not 16",
+        "bench",
+        "score",
+        "--length",
+        "16",
+        "--response",
+        "16",
+        "--hidden",
+        "16",
+        "--layers",
+        "1");
+    assertRefused("--out must not exist", "init", "--texts", emptyFile(), "--out", here);
+  }
+
+  private String emptyFile() {
+    try {
+      return Files.writeString(directory.resolve("empty"), "").toString();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test
-  void filesAndDirectoriesThatAreNotThereAreNamed() {
+  void samplingOptionsAreCheckedBeforeTheCheckpointIsRead() {
+    String[] generate = {"generate", "--checkpoint", "none", "--prompt", "hi"};
+    assertRefused("--max-tokens must be from 1 to 1048576, not 0", with(generate, "--max-tokens=0"));
+    assertRefused(
+        "--max-tokens must be from 1 to 1048576, not 2147483647",
+        with(generate, "--max-tokens=2147483647"));
+    for (String temperature : List.of("-1", "1e-9", "101", "NaN", "Infinity")) {
+      assertRefused(
+          "--temperature must be 0 or from 0.01 to 100, not",
+          with(generate, "--temperature=" + temperature));
+    }
+    for (String topP : List.of("0", "1.1", "NaN")) {
+      assertRefused("--top-p must be from 0.001 to 1, not", with(generate, "--top-p=" + topP));
+    }
+    assertRefused("--prompt must not be empty", "generate", "--checkpoint=x", "--prompt= ");
+    String[] build = {
+      "ghost-attention",
+      "build",
+      "--checkpoint=x",
+      "--dialogues=x",
+      "--instructions=x",
+      "--out=" + directory
+    };
+    assertRefused("--combine must be at least 1, not 0", with(build, "--combine=0"));
+    assertRefused("--temperature must be 0 or from 0.01", with(build, "--temperature=-1"));
+    assertRefused("--max-tokens must be from 1 to 1048576", with(build, "--max-tokens=0"));
+  }
+
+  private static String[] with(String[] arguments, String last) {
+    String[] all = Arrays.copyOf(arguments, arguments.length + 1);
+    all[arguments.length] = last;
+    return all;
+  }
+
+  @Test
+  void missingFilesAndDirectoriesAreNamed() {
     String missing = directory.resolve("missing").toString();
-    assertRefused(missing, "produce", "prompts", "--file", missing);
-    assertRefused(missing, "import", "hh-rlhf", missing, "--objective", "safety");
+    assertRefused(
+        "--file does not exist: " + missing, "produce", "prompts", "--file", missing);
+    assertRefused(
+        "FILE does not exist: " + missing, "import", "hh-rlhf", missing, "--objective", "safety");
     assertRefused(missing, "generate", "--checkpoint", missing, "--prompt", "hi");
     assertRefused(missing, "logprobs", "--checkpoint", missing, "--tokens", "1,2");
     assertRefused(missing, "checkpoint", "inspect", missing);
     assertRefused(missing, "checkpoint", "verify", missing);
     assertRefused(missing, "checkpoint", "export", missing, "--out", missing + "-out");
     assertRefused(missing, "run", "ppo", "--set", "model.initial=" + missing);
+    assertRefused(
+        "supervised.file cannot be read: " + missing,
+        "run",
+        "supervised",
+        "--set",
+        "supervised.file=" + missing);
+    assertRefused("--texts cannot be read: " + missing, "init", "--texts", missing, "--out", "x");
   }
 
   @Test
@@ -148,14 +277,14 @@ class BadInputTest {
   }
 
   @Test
-  void linesThatAreNoRecordAreToldWithTheirNumber() throws Exception {
+  void aLineThatIsNoRecordIsReportedWithItsNumber() throws Exception {
     Path file = directory.resolve("prompts.jsonl");
     Files.writeString(file, "{\"promptId\": 7}\n");
     assertRefused("line 1", "produce", "prompts", "--file", file.toString());
   }
 
   @Test
-  void textThatIsNotUtf8IsToldWithItsLineAndAByteOrderMarkIsSkipped() throws Exception {
+  void textThatIsNotUtf8IsReportedWithItsLineAndAByteOrderMarkIsSkipped() throws Exception {
     Path file = directory.resolve("prompts.jsonl");
     Files.write(file, "\n{\"promptId\":\"Grüße\"}\n".getBytes(StandardCharsets.ISO_8859_1));
     assertRefused("not UTF-8", "produce", "prompts", "--file", file.toString());
@@ -167,17 +296,33 @@ class BadInputTest {
   }
 
   @Test
-  void kafkaThatCannotBeReachedByWhatWasGivenIsNamed() {
+  void badKafkaOptionsAreNamed() {
     assertRefused("nohost.invalid:1", "topics", "--bootstrap-servers", "nohost.invalid:1");
     assertRefused("security.protocol", "topics", "--kafka-property", "security.protocol=X");
-    assertRefused("kafka.properties.acks", "topics", "--kafka-property", "acks=0");
+    assertRefused(
+        "--kafka-property acks cannot be set", "topics", "--kafka-property", "acks=0");
+    assertRefused(
+        "--bootstrap-servers is \"nonsense\"; it must be host:port",
+        "topics",
+        "--bootstrap-servers",
+        "nonsense");
+    assertRefused(
+        "--topic-prefix is \"a/b\"; topic names", "consume", "prompts", "--topic-prefix", "a/b");
   }
 
   @Test
-  void directoriesThatCannotBeMadeAreToldBeforeAnyWork() throws Exception {
+  void directoriesThatCannotBeMadeAreReportedBeforeTheWork() throws Exception {
     String inFile = Files.createFile(directory.resolve("file")).resolve("below").toString();
-    assertRefused(inFile, "run", "ppo", "--set", "checkpoints.directory=" + inFile);
-    assertRefused(inFile, "run", "ppo", "--set", "flink.state-directory=" + inFile);
+    for (String option : List.of("checkpoints.directory", "flink.state-directory")) {
+      assertRefused(
+          option + " must be a writable directory, not " + inFile,
+          "run",
+          "ppo",
+          "--set",
+          "checkpoints.directory=" + directory.resolve("checkpoints"),
+          "--set",
+          option + "=" + inFile);
+    }
   }
 
   @Test
@@ -185,20 +330,34 @@ class BadInputTest {
     String none = directory.resolve("none").toString();
     assertRefused("millrace cluster --dir " + none, "status", "--cluster", none);
     assertRefused("millrace cluster --dir " + none, "submit", "ppo", "--cluster", none);
-    assertRefused("is the cluster running?", "stop", "ppo", "--rest", "http://127.0.0.1:1");
-    assertRefused("must be like http://", "savepoint", "ppo", "--rest", "localhost:8081");
+    assertRefused("start the cluster with 'millrace cluster'", "stop", "ppo", "--rest", "http://127.0.0.1:1");
+    assertRefused(
+        "--rest must be an address like http://localhost:8081, not 'localhost:8081'",
+        "savepoint",
+        "ppo",
+        "--rest",
+        "localhost:8081");
   }
 
   @Test
-  void aClusterIsRefusedByTheOptionThatIsWrong() {
+  void badClusterOptionsAreNamed() {
     String dir = directory.resolve("cluster").toString();
+    for (String count : List.of("0", "257")) {
+      assertRefused(
+          "--task-managers must be from 1 to 256, not " + count,
+          "cluster",
+          "--dir",
+          dir,
+          "--task-managers",
+          count);
+    }
     assertRefused(
-        "task-managers must be at least 1", "cluster", "--dir", dir, "--task-managers", "0");
+        "--slots must be from 1 to 1024, not 0", "cluster", "--dir", dir, "--slots", "0");
     assertRefused("--kafka-port must be", "cluster", "--dir", dir, "--kafka-port", "70000");
     assertRefused(
         "--tensor-memory must be a size", "cluster", "--dir", dir, "--tensor-memory", "much");
     assertRefused(
-        "memory sizes (--task-manager-memory",
+        "the sizes --task-manager-memory, --tensor-memory and --job-manager-memory do not fit",
         "cluster",
         "--dir",
         dir,
@@ -215,11 +374,11 @@ class BadInputTest {
   }
 
   @Test
-  void campaignsAndReportsTellWhatIsWrongBeforeAnyWork() throws Exception {
+  void badCampaignsAndReportsAreReportedBeforeTheWork() throws Exception {
     String missing = directory.resolve("missing").toString();
     String out = directory.resolve("r.html").toString();
     assertRefused(
-        "campaign.versions must be at least 1", "campaign", "--set", "campaign.versions=0");
+        "campaign.versions must be a whole number from 1 to 1000, not '0'", "campaign", "--set", "campaign.versions=0");
     assertRefused("did you mean campaign.versions?", "campaign", "--set", "campaign.version=3");
     assertRefused("demo, external", "campaign", "--set", "campaign.annotators=people");
     assertRefused("--seed", "campaign", "--seed", "x");
@@ -239,9 +398,20 @@ class BadInputTest {
     assertRefused("there is no campaign", "report", "--campaign", missing, "--out", out);
     assertRefused(missing, "report", "--quickstart", missing, "--out", out);
     assertRefused(
-        "cannot write", "report", "--quickstart", record.toString(), "--out", missing + "/r.html");
+        "--out must be a file in a writable directory, not " + missing + "/r.html",
+        "report",
+        "--quickstart",
+        record.toString(),
+        "--out",
+        missing + "/r.html");
     assertRefused("no report", "report", "--quickstart", record.toString(), "--out", out);
-    assertRefused("host:port", "report", "--bootstrap-servers", "nonsense", "--out", out);
+    assertRefused(
+        "--bootstrap-servers is \"nonsense\"; it must be host:port",
+        "report",
+        "--bootstrap-servers",
+        "nonsense",
+        "--out",
+        out);
     assertFalse(Files.exists(Path.of(out)));
   }
 }

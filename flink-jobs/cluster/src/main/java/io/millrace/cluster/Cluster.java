@@ -12,13 +12,12 @@ import java.util.function.Consumer;
 import org.apache.flink.configuration.Configuration;
 
 /**
- * Kafka, ZooKeeper, a JobManager and TaskManagers, each its own process, all kept running. Jobs
- * outlive every one of them: a JobManager that comes back finds in ZooKeeper what ran, and from
- * which Flink checkpoint it goes on.
+ * Kafka, ZooKeeper, a JobManager and TaskManagers as supervised processes. Jobs survive the death of
+ * each: a restarted JobManager finds its jobs and their last Flink checkpoints in ZooKeeper.
  */
 public final class Cluster implements AutoCloseable {
 
-  /** Enough for a machine that is busy with other things; a process that ends is told at once. */
+  /** Enough for a busy machine; a process that ends is reported without waiting. */
   private static final Duration START = Duration.ofMinutes(5);
 
   private final FileChannel lock;
@@ -32,16 +31,16 @@ public final class Cluster implements AutoCloseable {
   }
 
   /**
-   * Starts the processes and returns when all are ready for jobs.
+   * Starts the processes and returns when the cluster takes jobs.
    *
-   * @param tell takes one line whenever a process died or was started again
-   * @throws IOException when a port is taken, the directory is in use, or a process does not start
+   * @param messages takes one line whenever a process ends
+   * @throws IOException if a port is taken, the directory is in use, or a process does not start
    */
   public static Cluster start(
       ClusterDirectory directory,
       ClusterSettings settings,
       Ports.Wanted wanted,
-      Consumer<String> tell)
+      Consumer<String> messages)
       throws IOException, InterruptedException {
     directory.create();
     FileChannel lock = directory.lock();
@@ -51,7 +50,7 @@ public final class Cluster implements AutoCloseable {
       Ports ports = wanted.choose(directory.ports().orElse(null), settings.taskManagers());
       Configuration flink = FlinkSettings.of(directory, settings, ports);
       writeConfiguration(directory, flink, ports);
-      cluster = new Cluster(lock, new Supervisor(directory, tell), ports);
+      cluster = new Cluster(lock, new Supervisor(directory, messages), ports);
       cluster.launch(new Processes(directory, flink, ports), settings.taskManagers());
       directory.write(ports);
       return cluster;
@@ -97,7 +96,7 @@ public final class Cluster implements AutoCloseable {
     try (FlinkClient client = FlinkClient.of(ports)) {
       await(
           deadline,
-          "%d TaskManagers have not registered".formatted(taskManagers),
+          "%d TaskManagers did not register".formatted(taskManagers),
           () -> client.taskManagers() >= taskManagers);
     }
   }
@@ -106,7 +105,7 @@ public final class Cluster implements AutoCloseable {
     KafkaSettings kafka = KafkaSettings.of(ports.kafkaAddress());
     await(
         deadline,
-        "Kafka does not answer",
+        "Kafka did not answer",
         () -> {
           try (TopicAdmin admin = new TopicAdmin(kafka)) {
             admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
@@ -119,32 +118,33 @@ public final class Cluster implements AutoCloseable {
     boolean holds() throws IOException, InterruptedException;
   }
 
-  private void await(long deadline, String otherwise, Condition condition)
+  private void await(long deadline, String failure, Condition condition)
       throws IOException, InterruptedException {
     IOException last = null;
     while (System.nanoTime() < deadline) {
-      Optional<String> failure = supervisor.failedToStart();
-      if (failure.isPresent()) {
-        throw new IOException(failure.get());
+      Optional<String> ended = supervisor.failedToStart();
+      if (ended.isPresent()) {
+        throw new IOException(ended.get());
       }
       try {
         if (condition.holds()) {
           return;
         }
       } catch (IOException e) {
-        // It is still starting.
+        // The process is still starting.
         last = e;
       }
       TimeUnit.MILLISECONDS.sleep(200);
     }
     throw new IOException(
-        "%s within %d s; see the logs in the cluster's directory"
-            .formatted(otherwise, START.toSeconds()),
+        "%s within %d s; see the logs in the subdirectory log of --dir"
+            .formatted(failure, START.toSeconds()),
         last);
   }
 
   /**
-   * Stops every process, Kafka last. Jobs go on from their last Flink checkpoint at the next start.
+   * Stops every process, Kafka last. The next start resumes the jobs from their last Flink
+   * checkpoints.
    */
   @Override
   public void close() throws IOException {

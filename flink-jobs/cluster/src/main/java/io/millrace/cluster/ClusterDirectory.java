@@ -12,16 +12,16 @@ import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 
 /**
- * A cluster's directory, on which it can be started again.
+ * The directory of a cluster. A cluster that starts again on it resumes its jobs.
  *
  * <pre>
- * cluster.json   where it listens, for clients and for the next start
- * conf/          Flink's, ZooKeeper's and the log's settings, written anew at each start
- * log/           NAME.log, and NAME.out with what a process printed
+ * cluster.json   ports, for clients and for the next start
+ * conf/          settings of Flink, ZooKeeper and logging, rewritten at each start
+ * log/           NAME.log, and NAME.out with the output of a process
  * run/           NAME.pid
- * kafka/ zookeeper/ ha/   what must outlive the processes
- * savepoints/    by default
- * tmp/           of the processes
+ * kafka/ zookeeper/ ha/   data that outlives the processes
+ * savepoints/    default directory of savepoints
+ * tmp/           temporary files of the processes
  * </pre>
  */
 public final class ClusterDirectory {
@@ -70,11 +70,11 @@ public final class ClusterDirectory {
     return root.resolve("tmp");
   }
 
-  public Path savepoints() {
+  Path savepoints() {
     return root.resolve("savepoints");
   }
 
-  /** Makes what a start needs. */
+  /** Makes the directories that a start needs. */
   void create() throws IOException {
     try {
       for (Path directory :
@@ -83,16 +83,16 @@ public final class ClusterDirectory {
       }
     } catch (IOException e) {
       throw new IOException(
-          "the cluster's directory %s cannot be made (%s); choose another with --dir"
+          "--dir must be a directory that can be made, not %s (%s)"
               .formatted(root, e),
           e);
     }
   }
 
   /**
-   * Makes sure that one supervisor at a time works here; held until closed or the process ends.
+   * Locks the directory for one supervisor, until the channel is closed or the process ends.
    *
-   * @throws IOException when another holds it
+   * @throws IOException if another process holds the lock
    */
   FileChannel lock() throws IOException {
     FileChannel channel =
@@ -101,13 +101,13 @@ public final class ClusterDirectory {
     if (channel.tryLock() == null) {
       channel.close();
       throw new IOException(
-          "a cluster already runs on %s; stop it, or choose another directory with --dir"
+          "another cluster runs on --dir %s; stop it, or choose another directory"
               .formatted(root));
     }
     return channel;
   }
 
-  /** Where the cluster listens, or empty when none was ever started here. */
+  /** The ports of the last cluster on this directory; empty if there was none. */
   public Optional<Ports> ports() throws IOException {
     Path file = root.resolve("cluster.json");
     try {
@@ -116,7 +116,7 @@ public final class ClusterDirectory {
       return Optional.empty();
     } catch (JsonProcessingException e) {
       throw new IOException(
-          "%s is damaged (%s); remove it and start the cluster again"
+          "%s is damaged (%s); delete the file and start the cluster again"
               .formatted(file, e.getOriginalMessage()),
           e);
     }

@@ -12,12 +12,12 @@ import org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer;
 import org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.server.DatadirCleanupManager;
 
 /**
- * One process of a cluster. It ends when the supervisor is gone, however that died: the supervisor
- * holds the other end of its standard input.
+ * The main class of a cluster's processes. A process ends when its supervisor dies: the supervisor
+ * holds the other end of the process's standard input.
  */
 public final class ClusterProcess {
 
-  /** What a process is. */
+  /** Kind of process. */
   enum Role {
     KAFKA,
     ZOOKEEPER,
@@ -31,7 +31,7 @@ public final class ClusterProcess {
 
   private ClusterProcess() {}
 
-  /** Runs the role named first with the arguments that follow. */
+  /** Runs a process; the first argument is its {@link Role}. */
   public static void main(String[] args) throws Exception {
     endWithSupervisor();
     String[] rest = Arrays.copyOfRange(args, 1, args.length);
@@ -51,17 +51,17 @@ public final class ClusterProcess {
             () -> {
               try {
                 while (System.in.read() >= 0) {
-                  // Nothing is ever written; the end is what is waited for.
+                  // The supervisor writes nothing; the stream ends when it dies.
                 }
               } catch (IOException e) {
-                // A broken pipe is an end as well.
+                // A broken pipe means the same.
               }
               Thread.ofPlatform().daemon().start(ClusterProcess::haltSoon);
               System.exit(0);
             });
   }
 
-  /** Shutdown hooks may wait for a process that is gone too. */
+  /** Halts, because shutdown hooks may wait for another process that is gone. */
   private static void haltSoon() {
     try {
       TimeUnit.SECONDS.sleep(GRACE_SECONDS);

@@ -6,14 +6,14 @@ import java.util.TreeSet;
 import org.apache.flink.configuration.MemorySize;
 
 /**
- * How large a cluster is. What is empty is as {@code config.yaml} beside this class says.
+ * The size of a cluster. Empty values take their defaults from {@code config.yaml} beside this class.
  *
- * @param taskManagers TaskManager processes
- * @param slots tasks side by side in each
- * @param taskManagerMemory of a whole TaskManager process: heap, tensors, JVM
- * @param tensorMemory the part of it that is for tensors, outside the heap
- * @param jobManagerMemory of the whole JobManager process
- * @param properties of Flink, on top of what {@code config.yaml} says
+ * @param taskManagers number of TaskManager processes, 1 to 256
+ * @param slots task slots of each TaskManager, 1 to 1024
+ * @param taskManagerMemory memory of a whole TaskManager process: heap, tensors, JVM
+ * @param tensorMemory part of that memory for tensors, outside the heap
+ * @param jobManagerMemory memory of the whole JobManager process
+ * @param properties of Flink; they override {@code config.yaml}
  */
 public record ClusterSettings(
     int taskManagers,
@@ -23,17 +23,23 @@ public record ClusterSettings(
     Optional<MemorySize> jobManagerMemory,
     Map<String, String> properties) {
 
+  private static final int MOST_TASK_MANAGERS = 256;
+  private static final int MOST_SLOTS = 1024;
+
   public ClusterSettings {
-    if (taskManagers < 1) {
-      throw new IllegalArgumentException("task-managers must be at least 1, not " + taskManagers);
-    }
-    if (slots.isPresent() && slots.get() < 1) {
-      throw new IllegalArgumentException("slots must be at least 1, not " + slots.get());
-    }
+    require("--task-managers", taskManagers, MOST_TASK_MANAGERS);
+    slots.ifPresent(count -> require("--slots", count, MOST_SLOTS));
     properties = Map.copyOf(properties);
   }
 
-  /** Names the properties only: there may be secrets among their values. */
+  private static void require(String option, int value, int most) {
+    if (value < 1 || value > most) {
+      throw new IllegalArgumentException(
+          "%s must be from 1 to %d, not %d".formatted(option, most, value));
+    }
+  }
+
+  /** Names the properties only; their values may be secrets. */
   @Override
   public String toString() {
     return "ClusterSettings[taskManagers=%d, slots=%s, properties=%s]"

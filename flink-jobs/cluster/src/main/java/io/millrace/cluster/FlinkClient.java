@@ -34,15 +34,15 @@ import org.apache.flink.runtime.rest.messages.taskmanager.TaskManagersHeaders;
 import org.apache.flink.streaming.api.graph.StreamGraph;
 
 /**
- * Gives jobs to a Flink cluster through its REST interface, and asks after them. A job goes as its
- * graph alone, without a jar: its classes and native libraries are on the processes' own class
- * path, so that a job that restarts, or a second one, loads no library twice.
+ * Submits jobs to a Flink cluster through its REST interface, and observes and stops them. A job is
+ * submitted as a graph without a jar: its classes and native libraries are on the class path of the
+ * processes, which load each library once.
  */
 public final class FlinkClient implements AutoCloseable {
 
   private static final Duration ANSWER = Duration.ofSeconds(30);
 
-  /** A savepoint waits for what is being learned. */
+  /** A savepoint may wait for a long update. */
   private static final Duration SAVEPOINT = Duration.ofMinutes(10);
 
   private final URI rest;
@@ -53,26 +53,27 @@ public final class FlinkClient implements AutoCloseable {
     this.client = client;
   }
 
-  /** A job as it stands. */
+  /** A job and its status. */
   public record Running(JobID id, String name, JobStatus status, Instant started) {
 
-    /** Whether it runs, or will run again by itself. */
+    /** Whether the job runs or restarts by itself. */
     public boolean isAlive() {
       return !status.isGloballyTerminalState();
     }
   }
 
   /**
-   * What a job goes on from after a failure.
+   * The Flink checkpoints of a job.
    *
-   * @param count completed so far by this JobManager
-   * @param completed when the last one completed
-   * @param path where it lies
-   * @param restored how many times the job went on from one
+   * @param count number completed so far by this JobManager
+   * @param restored number of times that the job resumed from one
+   * @param completed completion time of the last one
+   * @param path path or URI of the last one
    */
   public record FlinkCheckpoints(
       long count, long restored, Optional<Instant> completed, Optional<String> path) {}
 
+  /** A client of a cluster on this machine. */
   public static FlinkClient of(Ports ports) throws IOException {
     return at(URI.create("http://" + Ports.HOST + ":" + ports.rest()));
   }
@@ -85,7 +86,7 @@ public final class FlinkClient implements AutoCloseable {
   public static FlinkClient at(URI rest) throws IOException {
     if (rest.getHost() == null || !"http".equals(rest.getScheme())) {
       throw new IOException(
-          "Flink's REST address is '%s'; it must be like http://localhost:8081".formatted(rest));
+          "--rest must be an address like http://localhost:8081, not '%s'".formatted(rest));
     }
     Configuration configuration = new Configuration();
     configuration.set(RestOptions.ADDRESS, rest.getHost());
@@ -95,7 +96,7 @@ public final class FlinkClient implements AutoCloseable {
     try {
       return new FlinkClient(rest, new RestClusterClient<>(configuration, rest.toString()));
     } catch (Exception e) {
-      throw new IOException("no client for Flink at %s: %s".formatted(rest, e.getMessage()), e);
+      throw new IOException("no client could be made for Flink at %s (--rest): %s".formatted(rest, e.getMessage()), e);
     }
   }
 
@@ -103,7 +104,7 @@ public final class FlinkClient implements AutoCloseable {
     return rest;
   }
 
-  /** TaskManagers that have registered. */
+  /** Number of registered TaskManagers. */
   public int taskManagers() throws IOException {
     return get(
             client.sendRequest(
@@ -131,10 +132,10 @@ public final class FlinkClient implements AutoCloseable {
   }
 
   /**
-   * The one job that a person means.
+   * Finds a job that is alive.
    *
-   * @param name a job's name with or without the topic prefix, or Flink's id of it
-   * @throws IOException when none or several that are alive are called so
+   * @param name the job's name with or without the topic prefix, or its id in Flink
+   * @throws IOException if no job or several jobs match
    */
   public Running find(String name) throws IOException {
     List<Running> alive = jobs().stream().filter(Running::isAlive).toList();
@@ -150,19 +151,19 @@ public final class FlinkClient implements AutoCloseable {
       case 1 -> found.getFirst();
       case 0 ->
           throw new IOException(
-              "no job '%s' runs on %s; there %s"
+              "JOB '%s' does not run on %s; %s"
                   .formatted(
                       name,
                       rest,
                       alive.isEmpty()
-                          ? "is none"
-                          : "are "
+                          ? "no job runs there"
+                          : "these jobs run: "
                               + alive.stream()
                                   .map(Running::name)
                                   .collect(Collectors.joining(", "))));
       default ->
           throw new IOException(
-              "%d jobs are called '%s'; name one by its id: %s"
+              "%d jobs have the name JOB '%s'; use the id of one: %s"
                   .formatted(
                       found.size(),
                       name,
@@ -175,15 +176,17 @@ public final class FlinkClient implements AutoCloseable {
   /**
    * Submits a job.
    *
-   * @param savepoint a savepoint or retained Flink checkpoint to go on from; it is left as it is
-   * @throws IOException when one of its name is alive: two would learn from every record twice
+   * @param savepoint a savepoint or retained Flink checkpoint to resume from; Flink does not delete
+   *     it
+   * @throws IOException if a job of the same name is alive: two jobs would learn from every record
+   *     twice
    */
   public JobID submit(StreamGraph graph, Optional<String> savepoint) throws IOException {
     String name = graph.getJobName();
     Optional<Running> other = firstAlive(name);
     if (other.isPresent()) {
       throw new IOException(
-          "%s already is %s on %s; stop it first: millrace stop %s"
+          "%s is already %s on %s; stop it first: millrace stop %s"
               .formatted(name, other.get().status(), rest, name));
     }
     JobGraph jobGraph = graph.getJobGraph();
@@ -191,14 +194,14 @@ public final class FlinkClient implements AutoCloseable {
         path ->
             jobGraph.setSavepointRestoreSettings(
                 SavepointRestoreSettings.forPath(path, false, RecoveryClaimMode.NO_CLAIM)));
-    JobID submitted = get(client.submitJob(jobGraph), ANSWER, "take the job");
-    // Flink takes any number of jobs of one name: of two submitted at once, both look again, and
-    // both find the same one first.
+    JobID submitted = get(client.submitJob(jobGraph), ANSWER, "accept the job");
+    // Flink accepts several jobs of one name. Two clients that submit at the same time both see the
+    // same job first.
     Optional<Running> first = firstAlive(name);
     if (first.isPresent() && !first.get().id().equals(submitted)) {
-      get(client.cancel(submitted), ANSWER, "cancel the second of two jobs");
+      get(client.cancel(submitted), ANSWER, "cancel the second job");
       throw new IOException(
-          "%s was submitted to %s by somebody else at the same moment, as %s; this one is cancelled"
+          "%s was submitted to %s at the same time by another client, as %s; this job is cancelled"
               .formatted(name, rest, first.get().id()));
     }
     return submitted;
@@ -211,10 +214,10 @@ public final class FlinkClient implements AutoCloseable {
   }
 
   public JobStatus status(JobID job) throws IOException {
-    return get(client.getJobStatus(job), ANSWER, "tell a job's status");
+    return get(client.getJobStatus(job), ANSWER, "report the status of a job");
   }
 
-  /** The Flink checkpoints of a job. */
+  /** Statistics of a job's Flink checkpoints. */
   public FlinkCheckpoints checkpoints(JobID job) throws IOException {
     JobMessageParameters parameters = new JobMessageParameters();
     parameters.jobPathParameter.resolve(job);
@@ -225,7 +228,7 @@ public final class FlinkClient implements AutoCloseable {
                 parameters,
                 EmptyRequestBody.getInstance()),
             ANSWER,
-            "tell a job's Flink checkpoints");
+            "report the Flink checkpoints of a job");
     Optional<CompletedCheckpointStatistics> last =
         Optional.ofNullable(statistics.getLatestCheckpoints().getCompletedCheckpointStatistics());
     return new FlinkCheckpoints(
@@ -235,7 +238,11 @@ public final class FlinkClient implements AutoCloseable {
         last.map(CompletedCheckpointStatistics::getExternalPath));
   }
 
-  /** Takes a savepoint and returns where it lies; the job goes on. */
+  /**
+   * Takes a savepoint of a job, which continues.
+   *
+   * @return its path or URI
+   */
   public String savepoint(JobID job, Optional<String> directory) throws IOException {
     return get(
         client.triggerSavepoint(job, directory.orElse(null), SavepointFormatType.CANONICAL),
@@ -244,10 +251,11 @@ public final class FlinkClient implements AutoCloseable {
   }
 
   /**
-   * Ends a job with a savepoint, and returns where that lies.
+   * Stops a job with a savepoint.
    *
-   * @param drain also finishes what was begun and publishes it, as at the end of a bounded run;
-   *     such a savepoint is not for going on from
+   * @param drain whether the job first learns from incomplete batches and publishes, as at the end of
+   *     a bounded run; a job cannot continue from such a savepoint
+   * @return the savepoint's path or URI
    */
   public String stop(JobID job, boolean drain, Optional<String> directory) throws IOException {
     return get(
@@ -256,13 +264,17 @@ public final class FlinkClient implements AutoCloseable {
         "stop the job with a savepoint");
   }
 
-  /** What a job that has ended left, or the failure it ended with. */
+  /**
+   * The result of a job that has ended.
+   *
+   * @throws IOException with the cause if the job failed
+   */
   public JobExecutionResult result(JobID job) throws IOException {
     try {
-      return get(client.requestJobResult(job), ANSWER, "tell a job's result")
+      return get(client.requestJobResult(job), ANSWER, "report the result of a job")
           .toJobExecutionResult(FlinkClient.class.getClassLoader());
     } catch (ClassNotFoundException e) {
-      throw new IOException("the cluster runs another version of Millrace: " + e.getMessage(), e);
+      throw new IOException("the cluster must run the same version of Millrace: " + e.getMessage(), e);
     } catch (org.apache.flink.runtime.client.JobExecutionException e) {
       throw new IOException(FlinkFailure.oneLine(e), e);
     }
@@ -285,7 +297,7 @@ public final class FlinkClient implements AutoCloseable {
           "Flink at %s did not %s within %d s".formatted(rest, action, patience.toSeconds()), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new InterruptedIOException("interrupted while Flink was asked to " + action);
+      throw new InterruptedIOException("interrupted while waiting for Flink to " + action);
     }
   }
 }

@@ -4,7 +4,7 @@ import java.net.ConnectException;
 import java.util.List;
 import java.util.Optional;
 
-/** What one of Flink's nested failures comes down to. */
+/** Reduces Flink's nested exceptions to one line. */
 final class FlinkFailure {
 
   private FlinkFailure() {}
@@ -16,12 +16,12 @@ final class FlinkFailure {
     }
     String message = cause.getMessage() == null ? cause.toString() : cause.getMessage();
     if (cause instanceof ConnectException) {
-      return "nothing listens there; is the cluster running? (millrace cluster)";
+      return "nothing listens there; start the cluster with 'millrace cluster', or correct --cluster or --rest";
     }
     return causes(message).orElse(message.lines().findFirst().orElse("").strip());
   }
 
-  /** A REST error brings the server's stack trace as text: its last cause says most. */
+  /** A REST error holds the server's stack trace as text; its last cause says most. */
   private static Optional<String> causes(String message) {
     List<String> causes = message.lines().filter(line -> line.startsWith("Caused by: ")).toList();
     return causes.isEmpty()

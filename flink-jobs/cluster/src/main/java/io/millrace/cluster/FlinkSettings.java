@@ -18,7 +18,7 @@ import org.apache.flink.configuration.JobManagerOptions;
 import org.apache.flink.configuration.RestOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
 
-/** Flink's configuration: {@code config.yaml} beside this class, and a cluster's own on top. */
+/** Flink's configuration: {@code config.yaml} beside this class, overridden by a cluster's own. */
 public final class FlinkSettings {
 
   private static final YAMLMapper YAML =
@@ -26,7 +26,7 @@ public final class FlinkSettings {
 
   private FlinkSettings() {}
 
-  /** What holds wherever Millrace's processes run. */
+  /** Settings of every cluster. */
   public static Map<String, String> common() {
     try {
       return YAML.readValue(JvmFlags.resource("config.yaml"), new TypeReference<>() {});
@@ -49,7 +49,7 @@ public final class FlinkSettings {
         .jobManagerMemory()
         .ifPresent(size -> flink.set(JobManagerOptions.TOTAL_PROCESS_MEMORY, size));
 
-    // There is no authentication: nothing listens beyond this machine.
+    // Without authentication, processes listen on this machine only.
     flink.set(JobManagerOptions.ADDRESS, Ports.HOST);
     flink.set(JobManagerOptions.BIND_HOST, Ports.HOST);
     flink.set(RestOptions.ADDRESS, Ports.HOST);
@@ -69,7 +69,7 @@ public final class FlinkSettings {
     return flink;
   }
 
-  /** Writes what a process reads with {@code --configDir}; there may be secrets in it. */
+  /** Writes the file for {@code --configDir}, readable by its owner only: it may hold secrets. */
   static void write(Configuration flink, Path directory) throws IOException {
     Path next = Files.createTempFile(directory, "config", ".yaml");
     Files.writeString(next, YAML.writeValueAsString(new TreeMap<>(flink.toMap())));

@@ -7,13 +7,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
- * The JVM's flags that our code needs in every process, from {@code model/jvm.options}. The
- * launcher and the tests' JVMs read the same file.
+ * The JVM flags that every process needs, from {@code model/jvm.options}. The launcher and the JVMs
+ * of the tests read the same file.
  */
 public final class JvmFlags {
 
   private JvmFlags() {}
 
+  /** The flags, one argument each. */
   public static List<String> required() {
     return resource("jvm.options").lines().filter(line -> !line.isBlank()).toList();
   }

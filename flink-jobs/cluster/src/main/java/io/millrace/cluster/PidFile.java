@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Optional;
 
-/** A process by number and start, since numbers are used again. */
+/** A file with a process number and start time; the system reuses numbers. */
 final class PidFile {
 
   private PidFile() {}
@@ -16,7 +16,7 @@ final class PidFile {
     Files.writeString(file, process.pid() + " " + started(process) + "\n");
   }
 
-  /** The process, if it is still the one that was written down and runs. */
+  /** The process, if it still runs. */
   static Optional<ProcessHandle> read(Path file) throws IOException {
     String[] words;
     try {

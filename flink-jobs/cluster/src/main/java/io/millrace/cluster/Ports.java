@@ -10,13 +10,13 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * Where a cluster's processes listen, all on the loopback interface. They stay the same when a
- * process restarts, and when the cluster does: jobs that come back remember Kafka's.
+ * The ports of a cluster's processes, all on the loopback interface. A process and a whole cluster
+ * keep their ports after a restart: resumed jobs connect to the same Kafka port.
  *
  * @param rest Flink's REST interface and web UI
  * @param kafka the broker
  * @param zookeeper the high-availability service
- * @param metrics Prometheus: the JobManager's, then each TaskManager's
+ * @param metrics Prometheus ports of the JobManager and of each TaskManager
  */
 public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
 
@@ -26,13 +26,13 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     metrics = List.copyOf(metrics);
   }
 
-  /** Kafka's, as clients name it. */
+  /** Kafka's address, as host:port. */
   public String kafkaAddress() {
     return HOST + ":" + kafka;
   }
 
   /**
-   * What was asked for, by port: a number, 0 for a free one, or empty for the earlier or default.
+   * The wanted ports: a number, 0 for a free port, or empty for the earlier or default port.
    */
   public record Wanted(
       OptionalInt rest, OptionalInt kafka, OptionalInt zookeeper, OptionalInt metrics) {
@@ -41,10 +41,13 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     private static final int KAFKA = 9092;
     private static final int ZOOKEEPER = 2181;
     private static final int METRICS = 9249;
+    private static final int MOST = 65_535;
 
     /**
+     * Chooses free ports.
+     *
      * @param earlier the ports of the last start on the same directory, or null
-     * @throws IOException when one is taken
+     * @throws IOException if a port is taken, with its option
      */
     Ports choose(Ports earlier, int taskManagers) throws IOException {
       List<ServerSocket> held = new ArrayList<>();
@@ -68,6 +71,11 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
           } else {
             int first = metrics.orElse(METRICS);
             port = first == 0 ? 0 : first + i;
+            if (port > MOST) {
+              throw new IOException(
+                  "--metrics-port must be at most %d for %d TaskManagers, not %d"
+                      .formatted(MOST - taskManagers, taskManagers, first));
+            }
           }
           metricsPorts.add(hold(held, "--metrics-port", port));
         }
@@ -79,7 +87,7 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
       }
     }
 
-    /** Holds a port until all are known, so that free ones differ. */
+    /** Holds a port until all are chosen, which makes free ports differ. */
     private static int hold(List<ServerSocket> held, String option, int port) throws IOException {
       if (port == 0) {
         held.add(FreePort.hold(InetAddress.ofLiteral(HOST)));
@@ -91,8 +99,8 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
         socket.bind(new InetSocketAddress(InetAddress.ofLiteral(HOST), port));
       } catch (IOException e) {
         throw new IOException(
-            "port %d is taken (%s); choose another with %s, or 0 for a free one"
-                .formatted(port, e.getMessage(), option),
+            "%s must be a free port, not %d (%s); 0 takes a free one"
+                .formatted(option, port, e.getMessage()),
             e);
       }
       return socket.getLocalPort();

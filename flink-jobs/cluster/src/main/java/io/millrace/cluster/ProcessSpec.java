@@ -3,9 +3,9 @@ package io.millrace.cluster;
 import java.util.List;
 
 /**
- * A process to be kept running.
+ * A process for the {@link Supervisor}.
  *
- * @param name of its log and pid files
+ * @param name name of its log and pid files
  * @param command the whole command line
  */
 record ProcessSpec(String name, List<String> command) {

@@ -14,7 +14,7 @@ import org.apache.flink.runtime.jobmanager.JobManagerProcessSpec;
 import org.apache.flink.runtime.jobmanager.JobManagerProcessUtils;
 import org.apache.flink.runtime.util.config.memory.ProcessMemoryUtils;
 
-/** The command lines of a cluster's processes, memory as Flink's own scripts work it out. */
+/** The command lines of a cluster's processes, with memory flags as in Flink's own scripts. */
 final class Processes {
 
   private static final Pattern SPACES = Pattern.compile("\\s+");
@@ -32,9 +32,9 @@ final class Processes {
   }
 
   /**
-   * Every process, in the order in which they start.
+   * Every process, in the order of their start.
    *
-   * @throws IOException when the memory sizes do not fit each other
+   * @throws IOException if the memory sizes do not fit each other
    */
   List<ProcessSpec> all(int taskManagers) throws IOException {
     try {
@@ -45,7 +45,7 @@ final class Processes {
       return all;
     } catch (IllegalConfigurationException e) {
       throw new IOException(
-          "memory sizes (--task-manager-memory, --tensor-memory, --job-manager-memory) do not fit: "
+          "the sizes --task-manager-memory, --tensor-memory and --job-manager-memory do not fit: "
               + (e.getCause() == null ? e : e.getCause()).getMessage(),
           e);
     }
@@ -65,7 +65,7 @@ final class Processes {
         List.of(
             ZOOKEEPER_HEAP,
             "-XX:+UseSerialGC",
-            // Its log grows by this much at a time, in KiB; the default of 64 MiB is for a fleet.
+            // KiB by which its log grows; the default of 64 MiB suits large clusters.
             "-Dzookeeper.preAllocSize=1024"),
         ClusterProcess.Role.ZOOKEEPER,
         List.of(configuration().resolve("zoo.cfg").toString(), directory.zookeeper().toString()));
@@ -87,7 +87,7 @@ final class Processes {
     TaskExecutorProcessSpec memory = TaskExecutorProcessUtils.processSpecFromConfig(flink);
     String name = "taskmanager-" + number;
     List<String> arguments = new ArrayList<>(flinkArguments(ports.metrics().get(number)));
-    // One that comes back under the name of the dead makes Flink drop that at once.
+    // A TaskManager that restarts under its old name makes Flink drop the dead one at once.
     arguments.addAll(List.of("-D", TaskManagerOptions.TASK_MANAGER_RESOURCE_ID.key() + "=" + name));
     arguments.addAll(words(TaskExecutorProcessUtils.generateDynamicConfigsStr(memory)));
     return java(

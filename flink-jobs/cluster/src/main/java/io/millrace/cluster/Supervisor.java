@@ -15,33 +15,33 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /**
- * Keeps processes running: one that ends is started again, after a pause that doubles as long as it
- * keeps ending. Closing ends them all, the last started first.
+ * Keeps processes running. It restarts a process that ends, after a pause that doubles while the
+ * process keeps ending. {@link #close} ends all processes, the last started first.
  */
 final class Supervisor implements AutoCloseable {
 
   private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
 
-  /** A process that ran for this long had no trouble starting. */
+  /** After this time the next pause is short again. */
   private static final Duration STEADY = Duration.ofMinutes(1);
 
   private static final Duration GRACE = Duration.ofSeconds(15);
 
   private final ClusterDirectory directory;
-  private final Consumer<String> tell;
+  private final Consumer<String> messages;
   private final List<Supervised> supervised = new ArrayList<>();
   private volatile boolean closing;
 
   /**
-   * @param tell takes one line whenever a process died or was started again
+   * @param messages takes one line whenever a process ends
    */
-  Supervisor(ClusterDirectory directory, Consumer<String> tell) {
+  Supervisor(ClusterDirectory directory, Consumer<String> messages) {
     this.directory = directory;
-    this.tell = tell;
+    this.messages = messages;
   }
 
-  /** Ends what an earlier supervisor, itself killed, may have left behind on this directory. */
+  /** Ends the processes of an earlier supervisor that was killed. */
   static void reap(ClusterDirectory directory) throws IOException {
     List<Path> files;
     try (Stream<Path> list = Files.list(directory.pids())) {
@@ -59,7 +59,7 @@ final class Supervisor implements AutoCloseable {
     }
   }
 
-  /** Starts a process and keeps it running from now on. */
+  /** Starts a process and keeps it running. */
   synchronized void start(ProcessSpec spec) throws IOException {
     Supervised process = new Supervised(spec);
     process.launch();
@@ -68,8 +68,8 @@ final class Supervisor implements AutoCloseable {
   }
 
   /**
-   * Tells of a process that ended before it ever ran steadily, with the end of what it printed.
-   * While a cluster starts this is a failure to start.
+   * A process that has ended, with the last line of its output. While a cluster starts, such a
+   * process means that the start failed.
    */
   synchronized Optional<String> failedToStart() {
     return supervised.stream()
@@ -77,7 +77,7 @@ final class Supervisor implements AutoCloseable {
         .findFirst()
         .map(
             process ->
-                "%s ended with status %d while the cluster started; its log is %s%s"
+                "%s ended with status %d during the start; see its log %s%s"
                     .formatted(
                         process.spec.name(),
                         process.lastStatus,
@@ -90,7 +90,7 @@ final class Supervisor implements AutoCloseable {
       return Files.readAllLines(file).stream()
           .filter(line -> !line.isBlank() && !line.startsWith("\tat "))
           .reduce((a, b) -> b)
-          .map(line -> "; it said: " + line)
+          .map(line -> "; its last line: " + line)
           .orElse("");
     } catch (IOException e) {
       return "";
@@ -124,7 +124,7 @@ final class Supervisor implements AutoCloseable {
 
     private void launch() throws IOException {
       List<String> command = new ArrayList<>();
-      // Ctrl-C reaches a whole process group; the supervisor alone shall decide who ends when.
+      // Ctrl-C reaches the whole process group; only the supervisor may end its processes.
       command.addAll(List.of("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh"));
       command.addAll(spec.command());
       process =
@@ -149,8 +149,8 @@ final class Supervisor implements AutoCloseable {
             pause = FIRST_PAUSE;
           }
           hasEnded = true;
-          tell.accept(
-              "%s ended with status %d; starting it again in %.1f s (log: %s)"
+          messages.accept(
+              "%s ended with status %d; it starts again in %.1f s (log: %s)"
                   .formatted(
                       spec.name(),
                       lastStatus,
@@ -164,7 +164,7 @@ final class Supervisor implements AutoCloseable {
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       } catch (IOException e) {
-        tell.accept("%s cannot be started again: %s".formatted(spec.name(), e.getMessage()));
+        messages.accept("%s could not be started again: %s".formatted(spec.name(), e.getMessage()));
       }
     }
 
@@ -185,7 +185,7 @@ final class Supervisor implements AutoCloseable {
       try {
         Files.deleteIfExists(directory.pids().resolve(spec.name() + ".pid"));
       } catch (IOException e) {
-        tell.accept("cannot remove the pid file of %s: %s".formatted(spec.name(), e));
+        messages.accept("the pid file of %s could not be deleted: %s".formatted(spec.name(), e));
       }
     }
   }

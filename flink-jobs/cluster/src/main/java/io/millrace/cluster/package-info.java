@@ -1,2 +1,2 @@
-/** Kafka, ZooKeeper and Flink as a supervised set of processes on one machine. */
+/** A cluster on one machine: Kafka, ZooKeeper and Flink as supervised processes. */
 package io.millrace.cluster;

@@ -59,7 +59,7 @@ class FlinkClientTest {
     return FlinkClient.at(URI.create("http://localhost:" + rest.getPort()));
   }
 
-  /** A job that goes on until it is cancelled. */
+  /** A job that runs until it is cancelled. */
   private static StreamGraph endless(String name) {
     StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
     env.setParallelism(1);
@@ -69,7 +69,7 @@ class FlinkClientTest {
     return graph;
   }
 
-  /** What is left of a name when what was cancelled has ended. */
+  /** The jobs of a name that are alive, once the cancelled one has ended. */
   private List<JobID> awaitOneAlive(String name) throws Exception {
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     try (FlinkClient client = client()) {

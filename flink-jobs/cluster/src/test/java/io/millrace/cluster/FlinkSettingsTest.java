@@ -26,7 +26,7 @@ class FlinkSettingsTest {
   }
 
   @Test
-  void propertiesStandBetweenTheDefaultsAndWhatTheClusterNeeds() {
+  void propertiesOverrideDefaultsButNotTheClustersOwnSettings() {
     Configuration flink =
         FlinkSettings.of(
             new ClusterDirectory(directory),
@@ -42,7 +42,7 @@ class FlinkSettingsTest {
   }
 
   @Test
-  void secretsAreForTheOwnerAlone() throws IOException {
+  void onlyTheOwnerReadsSecrets() throws IOException {
     ClusterSettings settings = settings(Map.of("s3.secret-key", "s3cret"));
     assertFalse(settings.toString().contains("s3cret"), settings.toString());
     FlinkSettings.write(Configuration.fromMap(settings.properties()), directory);

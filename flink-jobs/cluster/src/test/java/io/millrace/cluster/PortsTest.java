@@ -34,15 +34,25 @@ class PortsTest {
   }
 
   @Test
-  void aTakenPortIsToldWithItsOption() throws Exception {
+  void aTakenPortIsReportedWithItsOption() throws Exception {
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       int port = taken.getLocalPort();
       Ports.Wanted wanted =
           new Ports.Wanted(
               OptionalInt.of(0), OptionalInt.of(port), OptionalInt.of(0), OptionalInt.of(0));
       String message = assertThrows(IOException.class, () -> wanted.choose(null, 1)).getMessage();
-      assertTrue(message.startsWith("port " + port + " is taken"), message);
-      assertTrue(message.contains("--kafka-port"), message);
+      assertTrue(
+          message.startsWith("--kafka-port must be a free port, not %d (".formatted(port)), message);
+      assertTrue(message.endsWith("0 takes a free one"), message);
     }
+  }
+
+  @Test
+  void metricsPortsEndAtTheHighestPort() {
+    Ports.Wanted wanted =
+        new Ports.Wanted(
+            OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(0), OptionalInt.of(65_534));
+    String message = assertThrows(IOException.class, () -> wanted.choose(null, 2)).getMessage();
+    assertEquals("--metrics-port must be at most 65533 for 2 TaskManagers, not 65534", message);
   }
 }

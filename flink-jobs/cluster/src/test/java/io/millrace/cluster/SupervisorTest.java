@@ -21,7 +21,7 @@ class SupervisorTest {
 
   private static final Duration PATIENCE = Duration.ofMinutes(1);
 
-  private final List<String> told = Collections.synchronizedList(new ArrayList<>());
+  private final List<String> messages = Collections.synchronizedList(new ArrayList<>());
   @TempDir private Path root;
   private ClusterDirectory directory;
 
@@ -48,9 +48,9 @@ class SupervisorTest {
   }
 
   @Test
-  void startsAgainWhatWasKilledAndEndsAllOnClose() throws Exception {
+  void restartsAKilledProcessAndEndsAllOnClose() throws Exception {
     ProcessHandle second;
-    try (Supervisor supervisor = new Supervisor(directory, told::add)) {
+    try (Supervisor supervisor = new Supervisor(directory, messages::add)) {
       supervisor.start(shell("sleeper", "exec sleep 600"));
       ProcessHandle first = running("sleeper").orElseThrow();
       assertTrue(first.destroyForcibly());
@@ -58,27 +58,27 @@ class SupervisorTest {
           "another process",
           () -> running("sleeper").filter(now -> now.pid() != first.pid()).isPresent());
       second = running("sleeper").orElseThrow();
-      assertTrue(told.getFirst().startsWith("sleeper ended with status 137; starting it again"));
+      assertTrue(messages.getFirst().startsWith("sleeper ended with status 137; it starts again"));
     }
     assertFalse(second.isAlive());
     assertEquals(Optional.empty(), running("sleeper"));
-    assertEquals(1, told.size(), told.toString());
+    assertEquals(1, messages.size(), messages.toString());
   }
 
   @Test
-  void tellsWhatAProcessSaidThatDoesNotStart() throws Exception {
-    try (Supervisor supervisor = new Supervisor(directory, told::add)) {
+  void reportsTheLastLineOfAProcessThatDoesNotStart() throws Exception {
+    try (Supervisor supervisor = new Supervisor(directory, messages::add)) {
       supervisor.start(shell("broken", "echo the port is taken; exit 3"));
       await("the failure", () -> supervisor.failedToStart().isPresent());
       String failure = supervisor.failedToStart().orElseThrow();
       assertTrue(failure.startsWith("broken ended with status 3"), failure);
       assertTrue(failure.contains(directory.log("broken").toString()), failure);
-      assertTrue(failure.endsWith("it said: the port is taken"), failure);
+      assertTrue(failure.endsWith("its last line: the port is taken"), failure);
     }
   }
 
   @Test
-  void reapsWhatAKilledSupervisorLeft() throws Exception {
+  void endsTheProcessesOfAKilledSupervisor() throws Exception {
     Process left = new ProcessBuilder("sleep", "600").start();
     PidFile.write(directory.pids().resolve("left.pid"), left.toHandle());
     Supervisor.reap(directory);
@@ -87,7 +87,7 @@ class SupervisorTest {
   }
 
   @Test
-  void sparesAProcessThatOnlyHasTheNumberOfAnEarlierOne() throws Exception {
+  void sparesAnotherProcessWithTheSameNumber() throws Exception {
     Process other = new ProcessBuilder("sleep", "600").start();
     try {
       Files.writeString(

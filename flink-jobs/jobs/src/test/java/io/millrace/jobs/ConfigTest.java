@@ -10,6 +10,7 @@ import io.millrace.jobs.config.ComputeSection;
 import io.millrace.jobs.config.ConfigException;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.ConfigSection;
+import io.millrace.jobs.config.ConfigSections;
 import io.millrace.jobs.config.DedupSection;
 import io.millrace.jobs.config.FlinkSection;
 import io.millrace.jobs.config.KafkaSection;
@@ -38,15 +39,18 @@ import io.millrace.schemas.Objective;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.flink.configuration.MemorySize;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+/** The sections of the jobs: their defaults, and what each refuses. */
 class ConfigTest {
 
   private static final OptimizerSection ADAMW = new OptimizerSection(0.9, 0.95, 1e-5, 0.1, 1.0);
@@ -177,10 +181,25 @@ class ConfigTest {
 
   private static void assertDefaults(ConfigSection... expected) {
     MillraceConfig config = load();
+    Set<Class<?>> types = new HashSet<>();
     for (ConfigSection section : expected) {
       assertEquals(section, config.section(section.getClass()));
+      types.add(section.getClass());
     }
-    assertEquals(expected.length, config.sections().size());
+    Set<Class<?>> own = new HashSet<>(ConfigSections.SHARED.values());
+    own.addAll(new JobSections().sections().values());
+    assertEquals(own, types);
+  }
+
+  /** The problems of a configuration, in one text. */
+  private static String problems(String... settings) {
+    return assertThrows(ConfigException.class, () -> load(settings), () -> List.of(settings) + "")
+        .getMessage();
+  }
+
+  private static void assertRefused(String problem, String... settings) {
+    String message = problems(settings);
+    assertTrue(message.contains(problem), message);
   }
 
   @Test
@@ -212,7 +231,7 @@ class ConfigTest {
   }
 
   @Test
-  void secretsAreNamedAndNotHeldNorTold(@TempDir Path directory) throws Exception {
+  void secretsAreReferredToAndNeverPrinted(@TempDir Path directory) throws Exception {
     Path file = Files.writeString(directory.resolve("secret"), "s3cret$1\\n\n");
     MillraceConfig config =
         load("kafka.properties.sasl.jaas.config=Login password=\"${file:" + file + "}\";");
@@ -239,7 +258,7 @@ class ConfigTest {
   }
 
   @Test
-  void flinkPropertiesArePassedThroughAndNeverTold(@TempDir Path directory) throws Exception {
+  void flinkPropertiesArePassedThroughAndNeverPrinted(@TempDir Path directory) throws Exception {
     Path file = Files.writeString(directory.resolve("key"), "s3cret\n");
     MillraceConfig config =
         load(
@@ -268,19 +287,9 @@ class ConfigTest {
                     "flink.properties.execution.checkpointing.dir=s3://bucket/x",
                     "checkpoints.cache-directory=s3://bucket/cache",
                     "checkpoints.cache-size=much"));
-    assertEquals(2, e.problems().size(), e.problems().toString());
-    assertTrue(e.getMessage().contains("is what flink.state-directory is for"), e.getMessage());
-    assertTrue(e.getMessage().contains("cache-size must be a size"), e.getMessage());
-  }
-
-  @Test
-  void theRestartDelayHasBounds() {
-    for (String delay : List.of("0ms", "61s")) {
-      ConfigException e =
-          assertThrows(ConfigException.class, () -> load("flink.restart-delay=" + delay));
-      assertTrue(e.getMessage().contains("flink.restart-delay"), e.getMessage());
-    }
-    assertEquals(Duration.ofMinutes(1), load("flink.restart-delay=1m").flink().restartDelay());
+    assertEquals(3, e.problems().size(), e.problems().toString());
+    assertTrue(e.getMessage().contains("set flink.state-directory instead"), e.getMessage());
+    assertTrue(e.getMessage().contains("checkpoints.cache-size must be a size"), e.getMessage());
   }
 
   @Test
@@ -309,71 +318,176 @@ class ConfigTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "samples-per-prompt=0 | samples-per-prompt must be from 1.0 to 256.0, not 0.0",
-        "samples-per-prompt=257 | samples-per-prompt must be from 1.0 to 256.0, not 257.0",
-        "samples-per-prompt=2 | temperatures must be 1 to samples-per-prompt (2), not 3",
-        "temperatures=1, 0 | temperatures must be above 0, not 0.0",
-        "temperatures=1, 1.0 | temperatures name one twice: [1.0, 1.0]",
-        "top-share=0 | top-share must be from",
-        "top-share=1.5 | top-share must be from",
-        "bag-capacity=0 | bag-capacity must be at least 1, not 0",
-        "warmup-fraction=2 | warmup-fraction must be from 0.0 to 1.0, not 2.0",
-        "versions=some | versions must be one of all, last, not 'some'",
-        "student=small | student 'small' and student-name '' need each other",
-        "student-name=small | student '' and student-name 'small' need each other"
+        "ppo.safety-threshold=0 | ppo.safety-threshold must be a number above 0 and below 1, not '0'",
+        "ppo.safety-threshold=1 | ppo.safety-threshold must be a number above 0 and below 1, not '1'",
+        "ppo.clip=1 | ppo.clip must be a number above 0 and below 1, not '1'",
+        "ppo.clip=2 | ppo.clip must be a number above 0 and below 1, not '2'",
+        "ppo.truncation-penalty=1e300 |"
+            + " ppo.truncation-penalty must be a number from 0 to 1e6, not '1e300'",
+        "ppo.kl=NaN | ppo.kl must be a number from 0 to 1000, not 'NaN'",
+        "ppo.kl=Infinity | ppo.kl must be a number from 0 to 1000, not 'Infinity'",
+        "ppo.mini-batch-size=63 | ppo.mini-batch-size must divide batch-size 512, not 63",
+        "ppo.score-batch-size=513 | ppo.score-batch-size must be at most batch-size 512, not 513",
+        "ppo.early-stop-patience=2 |"
+            + " ppo.early-stop-patience 2 needs a held-out-share above 0, not 0",
+        "ppo.safety-classifier-options.keywords=a |"
+            + " ppo.safety-classifier-options need a safety-classifier",
+        "flink.parallelism=100000 |"
+            + " flink.parallelism must be a whole number from 1 to 32768, not '100000'",
+        "flink.restart-attempts=0 |"
+            + " flink.restart-attempts must be a whole number from 1 to 1_000_000, not '0'",
+        "flink.properties.parallelism.default=2 |"
+            + " flink.properties.parallelism.default has an option of its own; set"
+            + " flink.parallelism instead",
+        "rollout.batch-size=100000000 |"
+            + " rollout.batch-size must be a whole number from 1 to 65536, not '100000000'",
+        "rollout.kv-cache-tokens=1000 |"
+            + " rollout.kv-cache-tokens must be at least max-prompt-tokens + max-tokens = 1280,"
+            + " not 1000",
+        "model.name=a/b | model.name: a policy's name has 1 to 128 letters",
+        "model.name=.a | model.name: a policy's name has 1 to 128 letters",
+        "model.name=reward-model-safety | model.name: 'reward-model-safety' is reserved",
+        "model.name=reward-model-helpfulness | model.name: 'reward-model-helpfulness' is reserved",
+        "model.name=Bags | model.name: 'Bags' is reserved",
+        "model.name=initial | model.name: 'initial' is reserved",
+        "model.heads=3 | model.hidden-size 64, heads 3 and kv-heads 2 do not fit",
+        "model.hidden-size=65 | model.hidden-size 65, heads 4 and kv-heads 2 do not fit",
+        "model.hidden-size=4 | model.hidden-size 4, heads 4 and kv-heads 2 do not fit",
+        "compute.backend=gpu | compute.backend must be one of",
+        "checkpoints.cache-directory=millrace-data/checkpoints |"
+            + " checkpoints.cache-directory and directory must differ, both are",
+        "checkpoints.cache-directory=s3://bucket/cache |"
+            + " checkpoints.cache-directory must be a path on this machine, not"
+            + " 's3://bucket/cache'",
+        "checkpoints.directory=s3:bucket |"
+            + " checkpoints.directory must be a path or a URI, not 's3:bucket'",
+        "kafka.bootstrap-servers=nonsense |"
+            + " kafka.bootstrap-servers is \"nonsense\"; it must be host:port",
+        "kafka.bootstrap-servers=a:1,b:65536 |"
+            + " kafka.bootstrap-servers must have ports from 1 to 65535, not 'a:1,b:65536'",
+        "kafka.topic-prefix=a/b | kafka.topic-prefix is \"a/b\"; topic names hold letters",
+        "kafka.properties.acks=0 | kafka.properties.acks cannot be set",
+        "kafka.properties.security.protocol=X |"
+            + " kafka.properties.security.protocol has a value that Kafka refuses: String must be"
+            + " one of",
+        "kafka.properties.max.poll.records=s3cret |"
+            + " kafka.properties.max.poll.records has a value that Kafka refuses: Not a number",
+        "kafka.properties.linger.ms=-7 |"
+            + " kafka.properties.linger.ms has a value that Kafka refuses: Value must be at least 0",
+        "supervised.warmup-steps=5 |"
+            + " supervised.warmup-steps must be below schedule-steps, not 5 with 0",
+        "supervised.file=s3://bucket/x | supervised.file must be a path on this machine",
+        "reward-model.objectives= | reward-model.objectives must have at least one element",
+        "reward-model.objectives=safety,safety |"
+            + " reward-model.objectives must name each objective once, not [safety, safety]",
+        "rejection-sampling.samples-per-prompt=0 |"
+            + " rejection-sampling.samples-per-prompt must be a whole number from 1 to 256, not '0'",
+        "rejection-sampling.samples-per-prompt=2 |"
+            + " rejection-sampling.temperatures must be at most samples-per-prompt 2, not 3",
+        "rejection-sampling.temperatures=1, 0 |"
+            + " rejection-sampling.temperatures must be a number from 0.01 to 100, not '0'",
+        "rejection-sampling.temperatures=1, 1.0 |"
+            + " rejection-sampling.temperatures must differ from each other, not [1.0, 1.0]",
+        "rejection-sampling.temperatures= |"
+            + " rejection-sampling.temperatures must have at least one element",
+        "rejection-sampling.versions=some |"
+            + " rejection-sampling.versions must be one of all, last, not 'some'",
+        "rejection-sampling.student=small |"
+            + " rejection-sampling.student and student-name must both be set or both be empty, not"
+            + " 'small' and ''",
+        "rejection-sampling.student-name=small |"
+            + " rejection-sampling.student and student-name must both be set or both be empty, not"
+            + " '' and 'small'",
+        "evaluation.refusals=[ | evaluation.refusals must be regular expressions, not '['",
+        "evaluation.temperature=1e-50 |"
+            + " evaluation.temperature must be 0 or at least 0.01, not 1.0E-50",
+        "evaluation.judge= | evaluation.judge must be a text that is not empty, not ''"
       })
-  void rejectionSamplingRefusesWhatCannotBe(String setting, String problem) {
-    String message =
-        assertThrows(ConfigException.class, () -> load("rejection-sampling." + setting))
-            .getMessage();
-    assertTrue(message.contains("rejection-sampling." + problem), message);
+  void aBadValueIsRefusedWithItsKey(String setting, String problem) {
+    assertRefused(problem, setting);
+    assertEquals(1, assertThrows(ConfigException.class, () -> load(setting)).problems().size());
+  }
+
+  @Test
+  void kafkasOwnMessagesDoNotRepeatTheValue() {
+    String message = problems("kafka.properties.max.poll.records=s3cret");
+    assertFalse(message.contains("s3cret"), message);
+    assertEquals(
+        Map.of("max.poll.records", "7", "sasl.jaas.config", "x", "unknown.to.kafka", "y"),
+        load(
+                "kafka.properties.max.poll.records=7",
+                "kafka.properties.sasl.jaas.config=x",
+                "kafka.properties.unknown.to.kafka=y")
+            .kafka()
+            .properties());
+  }
+
+  @Test
+  void aPolicysNameFitsADirectory() {
+    assertRefused("model.name: a policy's name has 1 to 128", "model.name=" + "x".repeat(300));
+    assertRefused("model.name: a policy's name has 1 to 128", "model.name=" + "x".repeat(129));
+    String longest = "x".repeat(128);
+    assertEquals(longest, load("model.name=" + longest).model().name());
+    assertRefused(
+        "rejection-sampling.student-name: 'reward-model-safety' is reserved",
+        "rejection-sampling.student=small",
+        "rejection-sampling.student-name=reward-model-safety");
+    assertRefused(
+        "rejection-sampling.student-name: a policy's name has 1 to 128",
+        "rejection-sampling.student=small",
+        "rejection-sampling.student-name=a b");
+  }
+
+  @Test
+  void optionsThatContradictEachOtherAreRefused() {
+    assertRefused(
+        "ppo.kl must be above 0 with kl-target 1.0, not 0", "ppo.kl=0", "ppo.kl-target=1");
+    assertEquals(0, load("ppo.kl=0").section(PpoSection.class).kl());
+    assertRefused(
+        "rollout.batch-size 65536 × (max-prompt-tokens + max-tokens = 2097152) is too large",
+        "rollout.batch-size=65536",
+        "rollout.max-prompt-tokens=1048576",
+        "rollout.max-tokens=1048576");
+    assertEquals(
+        1_048_576,
+        load("rollout.max-prompt-tokens=1048576", "rollout.max-tokens=1048576")
+            .section(RolloutSection.class)
+            .maxTokens());
+    assertRefused(
+        "supervised.warmup-steps must be below schedule-steps, not 80 with 80",
+        "supervised.warmup-steps=80",
+        "supervised.schedule-steps=80");
   }
 
   @Test
   void aStudentIsNotPublishedUnderTheSamplersName() {
-    String message =
-        assertThrows(
-                ConfigException.class,
-                () ->
-                    load(
-                        "rejection-sampling.student=small",
-                        "rejection-sampling.student-name=policy"))
-            .getMessage();
-    assertTrue(message.contains("must be another than model.name"), message);
+    assertRefused(
+        "rejection-sampling.student-name and model.name must differ, both are 'policy'",
+        "rejection-sampling.student=small",
+        "rejection-sampling.student-name=policy");
   }
 
   @Test
-  void mixesThatCannotBeAreToldWithTheirKey() {
-    ConfigException e =
-        assertThrows(
-            ConfigException.class,
-            () ->
-                load(
-                    "reward-model.helpfulness.mixing.own=much",
-                    "reward-model.safety.mixing.own=-1"));
+  void mixesThatCannotBeAreRefusedWithTheirKey() {
+    String message =
+        problems(
+            "reward-model.helpfulness.mixing.own=much", "reward-model.safety.mixing.own=-1");
     assertTrue(
-        e.getMessage().contains("reward-model.helpfulness.mixing.own must be a number, not 'much'"),
-        e.getMessage());
+        message.contains(
+            "reward-model.helpfulness.mixing.own must be a number above 0 and at most 1e6, not"
+                + " 'much'"),
+        message);
     assertTrue(
-        e.getMessage()
-            .contains(
-                "reward-model.safety.mixing: ratio of source own must be finite and above 0,"
-                    + " not -1.0"),
-        e.getMessage());
-    e =
-        assertThrows(
-            ConfigException.class,
-            () ->
-                load(
-                    "reward-model.batch-size=32",
-                    "reward-model.safety.mixing.own=0.99",
-                    "reward-model.safety.mixing.open=0.01"));
-    assertTrue(
-        e.getMessage()
-            .contains(
-                "reward-model.safety.mixing: source open has 0.0100 of a batch of 32, which is less"
-                    + " than one record (batch-size)"),
-        e.getMessage());
+        message.contains(
+            "reward-model.safety.mixing.own must be a number above 0 and at most 1e6, not"
+                + " '-1'"),
+        message);
+    assertRefused(
+        "reward-model.safety.mixing (with batch-size): source open has 0.0100 of a batch of 32,"
+            + " which is less than one record",
+        "reward-model.batch-size=32",
+        "reward-model.safety.mixing.own=0.99",
+        "reward-model.safety.mixing.open=0.01");
   }
 
   @Test
@@ -392,18 +506,17 @@ class ConfigTest {
                     "flink.restart-delay=99999999999999999999s"));
     assertEquals(7, e.problems().size(), e.getMessage());
     assertTrue(e.getMessage().contains("unknown key ppo.bath-size: did you mean ppo.batch-size?"));
-    assertTrue(e.getMessage().contains("ppo.kl must be a number, not 'much'"));
+    assertTrue(e.getMessage().contains("ppo.kl must be a number from 0 to 1000, not 'much'"));
     assertTrue(e.getMessage().contains("flink.checkpoint-interval must be a duration"));
     assertTrue(e.getMessage().contains("reward-model.margin must be one of none, small, large"));
-    assertTrue(e.getMessage().contains("rollout.temperature must be above 0"));
-    assertTrue(e.getMessage().contains("'novalue'"));
-    assertTrue(e.getMessage().contains("flink.restart-delay must be a duration of at most 365d"));
+    assertTrue(e.getMessage().contains("rollout.temperature must be a number from 0.01 to 100, not '0'"));
+    assertTrue(e.getMessage().contains("--set must be section.key=value, not 'novalue'"));
+    assertTrue(e.getMessage().contains("flink.restart-delay must be a duration from 1ms to 1m"));
   }
 
   @Test
   void ppoRefusesTruncatedSampling() {
-    ConfigException e = assertThrows(ConfigException.class, () -> load("rollout.top-p=0.9"));
-    assertTrue(e.getMessage().contains("rollout.top-p must be 1"), e.getMessage());
+    assertRefused("rollout.top-p must be 1 for PPO, not 0.9", "rollout.top-p=0.9");
     assertEquals(
         0.9,
         load("rollout.top-p=0.9", "ppo.require-full-sampling=false")
@@ -412,7 +525,7 @@ class ConfigTest {
   }
 
   @Test
-  void filesThatAreNoConfigurationAreToldInOneLine(@TempDir Path directory) throws Exception {
+  void aFileThatIsNoConfigurationIsReportedInOneLine(@TempDir Path directory) throws Exception {
     Path file = directory.resolve("bad.yaml");
     for (String text :
         List.of(

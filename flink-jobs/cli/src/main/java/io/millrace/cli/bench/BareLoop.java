@@ -29,10 +29,10 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The arithmetic of the PPO job and nothing else: scoring and updates one after the other, with no
- * stream around them. What the job's speed is measured against.
+ * The arithmetic of the PPO job without Kafka and Flink: scoring, then updates. {@link StreamBench}
+ * compares the job with it.
  */
-public final class BareLoop implements AutoCloseable {
+final class BareLoop implements AutoCloseable {
 
   private final MillraceConfig config;
   private final Map<Objective, RewardCheckpoint> models;
@@ -46,9 +46,9 @@ public final class BareLoop implements AutoCloseable {
   /**
    * Loads the models; the critic starts from the helpfulness reward model's trunk.
    *
-   * @param models that score, one of each objective
+   * @param models reward models, one of each objective
    */
-  public BareLoop(MillraceConfig config, Map<Objective, RewardCheckpoint> models)
+  BareLoop(MillraceConfig config, Map<Objective, RewardCheckpoint> models)
       throws IOException {
     this.config = config;
     this.models = models;
@@ -77,9 +77,9 @@ public final class BareLoop implements AutoCloseable {
   /**
    * One iteration on rollouts of the current policy.
    *
-   * @param batch as many as {@code ppo.batch-size}
+   * @param batch {@code ppo.batch-size} rollouts
    */
-  public PpoIteration learn(List<Rollout> batch) throws IOException {
+  PpoIteration learn(List<Rollout> batch) throws IOException {
     List<PpoRollout> scored = new ArrayList<>();
     int size = config.section(PpoSection.class).scoreBatchSize();
     for (int from = 0; from < batch.size(); from += size) {

@@ -7,16 +7,16 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code millrace bench}: each case prints one line of JSON. */
+/** {@code millrace bench}: benchmarks, each of which prints one line of JSON. */
 @Command(
     name = "bench",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "CASE",
     subcommands = {BenchGenerateCommand.class, BenchStreamCommand.class},
     description =
-        "Measures the training step, scoring, sampling and the whole stream here; each case prints"
-            + " one line of JSON. How many threads compute is set by --threads, or for every"
-            + " command by MILLRACE_JAVA_OPTS=-Dmillrace.threads=N.",
+        "Measures the training step, scoring, sampling or the whole stream on this machine and prints"
+            + " one line of JSON. --threads sets the number of threads of one benchmark,"
+            + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N that of every command.",
     footer = {
       "",
       "Example:",
@@ -25,29 +25,29 @@ import picocli.CommandLine.Option;
     })
 public final class BenchCommand {
 
-  /** What training and scoring cases have in common. */
+  /** Options of the cases update and score. */
   static final class BatchOptions {
     @Mixin private ShapeOptions shape;
 
-    @Option(names = "--batch", defaultValue = "16", description = "Rollouts (${DEFAULT-VALUE}).")
+    @Option(names = "--batch", defaultValue = "16", description = "Rollouts of a batch (default: ${DEFAULT-VALUE}).")
     private int batch;
 
     @Option(
         names = "--length",
         defaultValue = "128",
-        description = "Tokens of each rollout, response included (${DEFAULT-VALUE}).")
+        description = "Tokens of each rollout, prompt and response (default: ${DEFAULT-VALUE}).")
     private int length;
 
     @Option(
         names = "--response",
         paramLabel = "N",
-        description = "Tokens of each response (half of --length).")
+        description = "Tokens of each response (default: half of --length).")
     private Integer response;
 
     @Option(
         names = "--iterations",
         defaultValue = "7",
-        description = "Repetitions after the warm-up (${DEFAULT-VALUE}).")
+        description = "Repetitions after the warm-up (default: ${DEFAULT-VALUE}).")
     private int iterations;
 
     private interface Bench {
@@ -76,14 +76,16 @@ public final class BenchCommand {
   @Command(
       name = "update",
       mixinStandardHelpOptions = true,
-      description = "One PPO gradient step of policy and critic: forward, backward, clip, AdamW.")
+      description =
+          "Measures one PPO update of policy and critic: forward, backward, clipping, AdamW.",
+      footer = {"", "Example:", "  millrace bench update --batch 16 --length 128 --kernels"})
   int update(
       @Mixin BatchOptions options,
       @Option(
               names = "--kernels",
               description =
-                  "Prints a second line: calls, processor time of the calling thread and share of"
-                      + " each kernel in one update.")
+                  "Print a second line with the calls, the calling thread's processor time and the"
+                      + " share of each kernel in one update.")
           boolean kernels) {
     KernelTimes times = new KernelTimes();
     options.run(
@@ -100,7 +102,9 @@ public final class BenchCommand {
   @Command(
       name = "score",
       mixinStandardHelpOptions = true,
-      description = "Two reward models and the reference policy over a batch of rollouts.")
+      description =
+          "Measures two reward models and the reference policy on a batch of rollouts.",
+      footer = {"", "Example:", "  millrace bench score --batch 16 --length 128"})
   int score(@Mixin BatchOptions options) {
     return options.run(
         (backend, config, batch, length, response) ->

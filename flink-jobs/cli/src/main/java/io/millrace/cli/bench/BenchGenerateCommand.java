@@ -17,35 +17,38 @@ import picocli.CommandLine.Option;
     name = "generate",
     mixinStandardHelpOptions = true,
     description =
-        "Samples responses of --max-tokens each, all at once; tokens are those of the responses.")
+        "Measures the sampling of --batch responses at the same time; the result counts the tokens of"
+            + " the responses.",
+    footer = {"", "Example:", "  millrace bench generate --batch 16 --max-tokens 128"})
 final class BenchGenerateCommand implements Callable<Integer> {
 
   @Mixin private ShapeOptions shape;
 
   @Option(
       names = "--checkpoint",
-      description = "Policy checkpoint directory; its shape goes before the options'.")
+      paramLabel = "DIR",
+      description = "Policy checkpoint to use; replaces the options of the shape.")
   private Path checkpoint;
 
-  @Option(names = "--batch", defaultValue = "16", description = "Responses (${DEFAULT-VALUE}).")
+  @Option(names = "--batch", defaultValue = "16", description = "Responses sampled at the same time (default: ${DEFAULT-VALUE}).")
   private int batch;
 
   @Option(
       names = "--prompt-length",
       defaultValue = "16",
-      description = "Tokens of each prompt (${DEFAULT-VALUE}).")
+      description = "Tokens of each prompt (default: ${DEFAULT-VALUE}).")
   private int promptLength;
 
   @Option(
       names = "--max-tokens",
       defaultValue = "128",
-      description = "Tokens of each response (${DEFAULT-VALUE}).")
+      description = "Tokens of each response (default: ${DEFAULT-VALUE}).")
   private int maxTokens;
 
   @Option(
       names = "--iterations",
       defaultValue = "7",
-      description = "Repetitions after the warm-up (${DEFAULT-VALUE}).")
+      description = "Repetitions after the warm-up (default: ${DEFAULT-VALUE}).")
   private int iterations;
 
   @Override
@@ -59,8 +62,8 @@ final class BenchGenerateCommand implements Callable<Integer> {
       int positions = model.config().maxPositions();
       if (promptLength + maxTokens > positions) {
         throw new UserException(
-            "--prompt-length %d and --max-tokens %d exceed the model's %d positions"
-                .formatted(promptLength, maxTokens, positions));
+            "--prompt-length + --max-tokens must be at most the model's %d positions, not %d + %d"
+                .formatted(positions, promptLength, maxTokens));
       }
       System.out.println(
           new GenerateBench(backend, model, batch, promptLength, maxTokens)

@@ -14,22 +14,21 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * What a benchmark prints: one line of JSON a case.
+ * The result of a benchmark as one line of JSON.
  *
- * @param kernels what the matrix products of {@code cpu} are made of
- * @param shape of the model
- * @param lengths batch and token counts of the case
- * @param medianSeconds of one repetition
- * @param tokensPerSecond all positions counted alike
- * @param gflopPerSecond as {@link Flops} counts
- * @param peakShare of the sgemm peak that was measured in the same run
- * @param tensorMemoryMib what the tensors of {@code cpu} took at most: weights, gradients, moments,
+ * @param kernels instruction set of the backend's matrix products
+ * @param shape sizes of the model
+ * @param lengths batch size and token counts
+ * @param medianSeconds median time of one repetition
+ * @param tokensPerSecond throughput; the case defines which tokens count
+ * @param gflopPerSecond throughput as {@link Flops} counts
+ * @param peakShare {@code gflopPerSecond} divided by the peak of matrix products in this run
+ * @param tensorMemoryMib most memory of all tensors at once: weights, gradients, moments,
  *     activations, scratch memory
- * @param peakMemoryMib resident memory of the process at its highest; 0 where the system does not
- *     say
+ * @param peakMemoryMib highest resident memory of the process; 0 if the system does not report it
  */
 @JsonPropertyOrder({"case", "backend", "kernels", "threads", "shape", "lengths", "iterations"})
-public record BenchLine(
+record BenchLine(
     @JsonProperty("case") String name,
     @JsonProperty("backend") String backend,
     @JsonProperty("kernels") String kernels,
@@ -48,12 +47,12 @@ public record BenchLine(
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /**
-   * The line of a case.
+   * Makes the line.
    *
-   * @param seconds of each repetition
-   * @param tokens of one repetition
-   * @param flops of one repetition
-   * @param peak flops per second
+   * @param seconds time of each repetition
+   * @param tokens tokens of one repetition
+   * @param flops floating-point operations of one repetition
+   * @param peak highest speed at matrix products, in floating-point operations a second
    */
   static BenchLine of(
       String name,
@@ -95,7 +94,7 @@ public record BenchLine(
     return shape;
   }
 
-  /** To four digits: the rest is noise. */
+  /** Rounds to four digits; the others are noise. */
   static double rounded(double value) {
     return Double.parseDouble("%.4g".formatted(value));
   }
@@ -113,8 +112,8 @@ public record BenchLine(
     return 0;
   }
 
-  /** The line as it is printed. */
-  public String toJson() {
+  /** The line to print. */
+  String toJson() {
     try {
       return JSON.writeValueAsString(this);
     } catch (JsonProcessingException e) {

@@ -28,14 +28,15 @@ import picocli.CommandLine.Option;
     name = "stream",
     mixinStandardHelpOptions = true,
     description = {
-      "The PPO job from Kafka to published versions, Flink checkpoints on, against scoring and"
-          + " updates alone on the very same batches, in turns: one line.",
-      "Then the time from a judgment sent to the announcement of a reward checkpoint that has"
-          + " learned from it: a second line."
-    })
+      "Line 1 compares the PPO job, from Kafka to published versions with Flink checkpoints, with"
+          + " scoring and updates alone on the same batches.",
+      "Line 2 measures the time from a judgment to the announcement of a reward checkpoint that"
+          + " learned from it."
+    },
+    footer = {"", "Example:", "  millrace bench stream --batch 64 --length 128"})
 final class BenchStreamCommand implements Callable<Integer> {
 
-  /** Dialogues of the demo world, in a vocabulary of few tokens. */
+  /** Longest dialogue of the demo world with a small vocabulary, in tokens. */
   private static final int JUDGMENT_TOKENS = 512;
 
   private static final int SLOTS = 4;
@@ -45,66 +46,73 @@ final class BenchStreamCommand implements Callable<Integer> {
   @Option(
       names = "--batch",
       defaultValue = "64",
-      description = "Rollouts of an iteration (${DEFAULT-VALUE}).")
+      description = "Rollouts of an iteration (default: ${DEFAULT-VALUE}).")
   private int batch;
 
   @Option(
       names = "--mini-batch",
       defaultValue = "16",
-      description = "Rollouts of an update (${DEFAULT-VALUE}).")
+      description = "Rollouts of an update (default: ${DEFAULT-VALUE}).")
   private int miniBatch;
 
   @Option(
       names = "--length",
       defaultValue = "128",
-      description = "Tokens of each rollout, response included (${DEFAULT-VALUE}).")
+      description = "Tokens of each rollout, prompt and response (default: ${DEFAULT-VALUE}).")
   private int length;
 
   @Option(
       names = "--response",
       paramLabel = "N",
-      description = "Tokens of each response (half of --length).")
+      description = "Tokens of each response (default: half of --length).")
   private Integer response;
 
   @Option(
       names = "--iterations",
       defaultValue = "4",
-      description = "PPO iterations of a repetition, after one as warm-up (${DEFAULT-VALUE}).")
+      description =
+          "PPO iterations of a repetition, after one for warm-up (default: ${DEFAULT-VALUE}).")
   private int iterations;
 
   @Option(
       names = "--repetitions",
       defaultValue = "3",
-      description = "Pairs of both (${DEFAULT-VALUE}).")
+      description = "Repetitions of both measurements (default: ${DEFAULT-VALUE}).")
   private int repetitions;
 
   @Option(
       names = "--checkpoint-interval",
       defaultValue = "5s",
-      description = "Time between Flink checkpoints (${DEFAULT-VALUE}).")
+      description = "Time between Flink checkpoints (default: ${DEFAULT-VALUE}).")
   private String interval;
 
   @Option(
       names = "--judgments",
       defaultValue = "480",
-      description = "Judgments measured; 0 leaves that line out (${DEFAULT-VALUE}).")
+      description = "Judgments to measure; 0 skips line 2 (default: ${DEFAULT-VALUE}).")
   private int judgments;
 
   @Option(
       names = "--judgments-per-second",
       defaultValue = "16",
-      description = "How fast they come (${DEFAULT-VALUE}).")
+      description = "Judgments sent each second (default: ${DEFAULT-VALUE}).")
   private int judgmentsPerSecond;
 
   @Override
   public Integer call() throws Exception {
+    ShapeOptions.require("--batch", batch);
+    ShapeOptions.require("--mini-batch", miniBatch);
     ShapeOptions.require("--iterations", iterations);
     ShapeOptions.require("--repetitions", repetitions);
     ShapeOptions.require("--judgments-per-second", judgmentsPerSecond);
+    if (judgments < 0) {
+      throw new UserException("--judgments must be at least 0, not " + judgments);
+    }
     int learned = response == null ? length / 2 : response;
     if (learned < 1 || learned >= length) {
       throw new UserException(
-          "--response %d must be at least 1 and below --length %d".formatted(learned, length));
+          "--response must be at least 1 and below --length %d, not %d"
+              .formatted(length, learned));
     }
     Path directory = Files.createTempDirectory("millrace-bench");
     try (EmbeddedBroker broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
@@ -134,7 +142,7 @@ final class BenchStreamCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** Topics and checkpoints under a name of their own. */
+  /** A configuration whose topics and checkpoints have their own name. */
   private MillraceConfig config(EmbeddedBroker broker, Path directory, String name) {
     List<String> settings = new ArrayList<>(shape.settings(Math.max(length, JUDGMENT_TOKENS)));
     settings.addAll(

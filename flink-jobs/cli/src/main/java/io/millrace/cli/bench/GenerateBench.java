@@ -14,8 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/** Sampling through the engine that the rollout job runs, at temperature 1 and without a stop. */
-public final class GenerateBench {
+/** Sampling with the engine of the rollout job, at temperature 1 and without stop tokens. */
+final class GenerateBench {
 
   private static final long SEED = 1;
 
@@ -32,7 +32,7 @@ public final class GenerateBench {
    * @param promptLength tokens of each prompt
    * @param maxTokens tokens of each response
    */
-  public GenerateBench(
+  GenerateBench(
       Backend backend, LanguageModel model, int batch, int promptLength, int maxTokens) {
     this.backend = backend;
     this.model = model;
@@ -41,8 +41,8 @@ public final class GenerateBench {
     this.maxTokens = maxTokens;
   }
 
-  /** Measures some iterations after a warm-up, prompts included. */
-  public BenchLine run(int iterations) {
+  /** Measures iterations after a warm-up; the time includes the prompts. */
+  BenchLine run(int iterations) {
     double peak = Peak.flopsPerSecond(backend);
     LlamaConfig config = model.config();
     SplittableRandom random = new SplittableRandom(SEED);
@@ -67,11 +67,12 @@ public final class GenerateBench {
           seconds[i++] = (System.nanoTime() - start) / 1e9;
         }
         if (sampled != batch * maxTokens) {
-          throw new IllegalStateException(sampled + " tokens were sampled");
+          throw new IllegalStateException(
+              "the engine sampled %d tokens, not %d".formatted(sampled, batch * maxTokens));
         }
       }
     }
-    // The last token drawn is not computed any more.
+    // No forward pass runs on the last token of a response.
     int length = promptLength + maxTokens - 1;
     double flops =
         Flops.trunk(config, batch, promptLength - 1, length)

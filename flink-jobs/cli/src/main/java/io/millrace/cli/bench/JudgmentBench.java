@@ -24,10 +24,10 @@ import java.util.Optional;
 import org.apache.flink.api.common.JobID;
 
 /**
- * The time from a judgment sent to the announcement of a reward checkpoint that has learned from
- * it, while judgments come evenly. Those that the first announcement covers are the warm-up.
+ * The time from the sending of a judgment to the announcement of a reward checkpoint that learned
+ * from it, at a constant rate of judgments. Judgments before the first announcement are the warm-up.
  */
-public final class JudgmentBench {
+final class JudgmentBench {
 
   private static final long SEED = 1;
   private static final Duration STALL = Duration.ofMinutes(4);
@@ -36,20 +36,20 @@ public final class JudgmentBench {
   private final LocalCluster cluster;
 
   /**
-   * @param config that trains the helpfulness reward model alone
+   * @param config with {@code reward-model.objectives} helpfulness alone
    */
-  public JudgmentBench(MillraceConfig config, LocalCluster cluster) {
+  JudgmentBench(MillraceConfig config, LocalCluster cluster) {
     this.config = config;
     this.cluster = cluster;
   }
 
   /**
-   * Measures.
+   * Runs the benchmark.
    *
-   * @param judgments measured
-   * @param perSecond how many are sent
+   * @param judgments number of judgments to measure
+   * @param perSecond judgments sent each second
    */
-  public StreamLine run(int judgments, double perSecond) throws Exception {
+  StreamLine run(int judgments, double perSecond) throws Exception {
     KafkaSettings kafka = JobSettings.kafka(config);
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, 1);
@@ -89,7 +89,7 @@ public final class JudgmentBench {
           continue;
         }
         long now = System.nanoTime();
-        // In the topic's order: a checkpoint of n judgments has learned from the first n.
+        // A checkpoint of n judgments learned from the first n of the topic.
         int learned = Math.toIntExact(found.get().record().orElseThrow().getJudgments());
         for (int i = Math.max(first, covered); i < learned; i++) {
           latencies[i] = (now - sent[i]) / 1e6;
@@ -128,6 +128,6 @@ public final class JudgmentBench {
 
   private static IOException stalled() {
     return new IOException(
-        "no announcement in %d minutes; the log has the reason".formatted(STALL.toMinutes()));
+        "no reward checkpoint was announced for %d minutes; see the log".formatted(STALL.toMinutes()));
   }
 }

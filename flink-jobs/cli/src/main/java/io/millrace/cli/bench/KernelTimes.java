@@ -14,11 +14,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * Where the time goes: a backend that counts, for each kernel, calls and the calling thread's
- * processor time. Processor time leaves out what other processes take; it is what the thread waits
- * actively for its fellows, too.
+ * A backend that counts the calls of each kernel and the calling thread's processor time. Processor
+ * time excludes other processes; it includes the thread's busy waiting for other threads.
  */
-public final class KernelTimes {
+final class KernelTimes {
 
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
@@ -29,15 +28,15 @@ public final class KernelTimes {
 
   private final Map<String, Entry> entries = new ConcurrentHashMap<>();
 
-  /** Of tasks that run side by side with the calling thread's. */
+  /** Processor time of tasks beside the calling thread, in nanoseconds. */
   private final LongAdder beside = new LongAdder();
 
   private volatile boolean counting;
   private long resumedAt;
   private long counted;
 
-  /** The same backend, with its kernels timed. */
-  public Backend timing(Backend backend) {
+  /** Wraps a backend to time its kernels. */
+  Backend timing(Backend backend) {
     return (Backend)
         Proxy.newProxyInstance(
             Backend.class.getClassLoader(),
@@ -73,20 +72,20 @@ public final class KernelTimes {
     };
   }
 
-  /** Counts from here. */
+  /** Starts or resumes counting. */
   void resume() {
     counting = true;
     resumedAt = THREADS.getCurrentThreadCpuTime();
   }
 
-  /** Counts no more, until it is resumed. */
+  /** Stops counting until {@link #resume}. */
   void pause() {
     counted += THREADS.getCurrentThreadCpuTime() - resumedAt;
     counting = false;
   }
 
   /** One line of JSON: calls, milliseconds and share of each kernel in one repetition. */
-  public String toJson(int repetitions) {
+  String toJson(int repetitions) {
     double all = (counted + beside.sum()) / 1e6 / repetitions;
     Map<String, Map<String, Number>> kernels = new LinkedHashMap<>();
     double inKernels = 0;
@@ -97,9 +96,9 @@ public final class KernelTimes {
       double milliseconds = entry.getValue().nanos.sum() / 1e6 / repetitions;
       inKernels += milliseconds;
       kernels.put(
-          entry.getKey(), figures(entry.getValue().calls.sum() / repetitions, milliseconds, all));
+          entry.getKey(), row(entry.getValue().calls.sum() / repetitions, milliseconds, all));
     }
-    kernels.put("outside", figures(0, all - inKernels, all));
+    kernels.put("outside", row(0, all - inKernels, all));
     try {
       return new ObjectMapper().writeValueAsString(Map.of("kernels", kernels));
     } catch (JsonProcessingException e) {
@@ -107,11 +106,11 @@ public final class KernelTimes {
     }
   }
 
-  private static Map<String, Number> figures(long calls, double milliseconds, double all) {
-    Map<String, Number> figures = new LinkedHashMap<>();
-    figures.put("calls", calls);
-    figures.put("milliseconds", BenchLine.rounded(milliseconds));
-    figures.put("share", BenchLine.rounded(milliseconds / all));
-    return figures;
+  private static Map<String, Number> row(long calls, double milliseconds, double all) {
+    Map<String, Number> row = new LinkedHashMap<>();
+    row.put("calls", calls);
+    row.put("milliseconds", BenchLine.rounded(milliseconds));
+    row.put("share", BenchLine.rounded(milliseconds / all));
+    return row;
   }
 }

@@ -3,7 +3,7 @@ package io.millrace.cli.bench;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Tensor;
 
-/** The machine's best at large matrix products, through the same backend. */
+/** The highest speed of this machine at large matrix products, with the same backend. */
 final class Peak {
 
   private static final int SIZE = 1024;
@@ -11,7 +11,7 @@ final class Peak {
 
   private Peak() {}
 
-  /** In floating-point operations a second: the best of a few products of 1024³. */
+  /** The best of some products [2048, 1024] × [1024, 1024], in floating-point operations a second. */
   static double flopsPerSecond(Backend backend) {
     try (Tensor x = backend.allocate(2 * SIZE, SIZE);
         Tensor w = backend.allocate(SIZE, SIZE);

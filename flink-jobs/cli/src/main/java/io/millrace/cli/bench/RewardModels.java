@@ -17,18 +17,18 @@ import java.time.Instant;
 import java.util.EnumMap;
 import java.util.Map;
 
-/** Reward models that know nothing, as large as any. */
-public final class RewardModels {
+/** Untrained reward models of the benchmark's size. */
+final class RewardModels {
 
   private RewardModels() {}
 
   /**
-   * Writes one of each objective on the trunk of the initial model.
+   * Writes a reward model of each objective, on the trunk of the initial model.
    *
-   * @param directory to write them under
+   * @param directory parent of their directories
    * @return their announcements
    */
-  public static Map<Objective, RewardCheckpoint> write(MillraceConfig config, Path directory)
+  static Map<Objective, RewardCheckpoint> write(MillraceConfig config, Path directory)
       throws IOException {
     Map<Objective, RewardCheckpoint> announcements = new EnumMap<>(Objective.class);
     Path initial = Path.of(config.model().initial());

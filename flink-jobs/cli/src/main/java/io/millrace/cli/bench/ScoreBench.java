@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/** What the PPO job does to a batch of rollouts first: two reward models and log π_0. */
-public final class ScoreBench {
+/** Scoring of a batch of rollouts in the PPO job: two reward models, and log π_0. */
+final class ScoreBench {
 
   private static final long SEED = 1;
 
@@ -23,10 +23,11 @@ public final class ScoreBench {
   private final int response;
 
   /** A case; see {@link UpdateBench}. */
-  public ScoreBench(Backend backend, LlamaConfig config, int batch, int length, int response) {
+  ScoreBench(Backend backend, LlamaConfig config, int batch, int length, int response) {
     if (response < 1 || response >= length) {
       throw new IllegalArgumentException(
-          "--response %d must be at least 1 and below --length %d".formatted(response, length));
+          "--response must be at least 1 and below --length %d, not %d"
+              .formatted(length, response));
     }
     this.backend = backend;
     this.config = config;
@@ -35,8 +36,8 @@ public final class ScoreBench {
     this.response = response;
   }
 
-  /** Measures some iterations after a warm-up. */
-  public BenchLine run(int iterations) {
+  /** Measures iterations after a warm-up. */
+  BenchLine run(int iterations) {
     double peak = Peak.flopsPerSecond(backend);
     SplittableRandom random = new SplittableRandom(SEED);
     List<int[]> sequences = new ArrayList<>();

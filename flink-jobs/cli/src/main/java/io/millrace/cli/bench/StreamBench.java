@@ -32,11 +32,11 @@ import java.util.SplittableRandom;
 import org.apache.flink.api.common.JobID;
 
 /**
- * The PPO job over recorded rollouts, from Kafka to published versions with Flink checkpoints,
- * against scoring and updates alone on the very same batches. Each goes first in turn, and each is
- * warmed up with a batch of its own.
+ * Compares the PPO job, from Kafka to published versions with Flink checkpoints, with scoring and
+ * updates alone on the same batches. The two take turns in going first, and each warms up with a
+ * batch of its own.
  */
-public final class StreamBench {
+final class StreamBench {
 
   private static final long SEED = 1;
   private static final int VOCABULARY = 256;
@@ -50,21 +50,21 @@ public final class StreamBench {
   private final OperatingSystemMXBean system =
       (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
-  /** The configuration of a repetition, which has topics and checkpoints of its own. */
-  public interface Configurations {
+  /** Makes the configuration of a repetition, with its own topics and checkpoints. */
+  interface Configurations {
     MillraceConfig of(int repetition) throws IOException;
   }
 
-  /** What a repetition took. */
+  /** Wall-clock time and processor time of one repetition. */
   private record Taken(double seconds, double cpuSeconds) {}
 
   /**
-   * @param models announced to the job
+   * @param models reward models to announce to the job
    * @param iterations measured in each repetition
    * @param length tokens of each rollout
-   * @param response tokens of them that are learned from
+   * @param response tokens of each rollout that belong to the response
    */
-  public StreamBench(
+  StreamBench(
       Configurations configurations,
       LocalCluster cluster,
       Map<Objective, RewardCheckpoint> models,
@@ -79,7 +79,7 @@ public final class StreamBench {
     this.batches = batches(configurations.of(0), iterations + 1, length, response);
   }
 
-  /** Random rollouts; those of a batch are of the version that is to learn from them. */
+  /** Random rollouts; each has the policy version that learns from it. */
   private static List<List<Rollout>> batches(
       MillraceConfig config, int count, int length, int response) {
     SplittableRandom random = new SplittableRandom(SEED);
@@ -117,8 +117,8 @@ public final class StreamBench {
     return random.ints(count, 0, VOCABULARY).boxed().toList();
   }
 
-  /** Measures as many pairs. */
-  public StreamLine run(int repetitions) throws Exception {
+  /** Runs both measurements so many times. */
+  StreamLine run(int repetitions) throws Exception {
     double[] bare = new double[repetitions];
     double[] stream = new double[repetitions];
     double[] shares = new double[repetitions];
@@ -172,7 +172,7 @@ public final class StreamBench {
     }
   }
 
-  /** From the first measured rollout sent to the end of the last iteration. */
+  /** Time from the first measured rollout to the end of the last iteration. */
   private Taken stream(MillraceConfig config) throws Exception {
     KafkaSettings kafka = JobSettings.kafka(config);
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
@@ -209,7 +209,7 @@ public final class StreamBench {
     writer.flush();
   }
 
-  /** When an iteration was done; its record is visible with the next Flink checkpoint. */
+  /** The end of an iteration; readers see its record after the next Flink checkpoint. */
   private static Instant awaitIteration(RecordReader<TrainingMetrics> metrics, long iteration)
       throws IOException {
     long deadline = System.nanoTime() + STALL.toNanos();
@@ -223,7 +223,7 @@ public final class StreamBench {
       }
     }
     throw new IOException(
-        "no iteration %d in %d minutes; the log has the reason"
+        "PPO iteration %d did not end within %d minutes; see the log"
             .formatted(iteration, STALL.toMinutes()));
   }
 }

@@ -22,10 +22,10 @@ import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * One PPO gradient step of policy and critic, through the trainer that the job runs: forward,
- * backward, clip, AdamW. Old values and advantages are worked out before the clock starts.
+ * One PPO update of policy and critic with the job's own trainer: forward, backward, clipping, AdamW.
+ * The clock starts after the computation of old values and advantages.
  */
-public final class UpdateBench {
+final class UpdateBench {
 
   private static final long SEED = 1;
 
@@ -40,12 +40,13 @@ public final class UpdateBench {
    *
    * @param batch rollouts of an update
    * @param length tokens of each, response included
-   * @param response tokens of each that are learned from
+   * @param response tokens of each that belong to the response
    */
-  public UpdateBench(Backend backend, LlamaConfig config, int batch, int length, int response) {
+  UpdateBench(Backend backend, LlamaConfig config, int batch, int length, int response) {
     if (response < 1 || response >= length) {
       throw new IllegalArgumentException(
-          "--response %d must be at least 1 and below --length %d".formatted(response, length));
+          "--response must be at least 1 and below --length %d, not %d"
+              .formatted(length, response));
     }
     this.backend = backend;
     this.config = config;
@@ -55,11 +56,11 @@ public final class UpdateBench {
   }
 
   /**
-   * Measures some iterations after a warm-up.
+   * Measures iterations after a warm-up.
    *
-   * @param times counts during those iterations, where it times the backend
+   * @param times counts kernels during the measured iterations
    */
-  public BenchLine run(int iterations, KernelTimes times) {
+  BenchLine run(int iterations, KernelTimes times) {
     double peak = Peak.flopsPerSecond(backend);
     List<PpoRollout> rollouts = rollouts();
     double[] seconds = new double[iterations];
@@ -69,14 +70,14 @@ public final class UpdateBench {
         boolean counts = !warmUp.goesOn();
         trainer.begin(rollouts);
         if (trainer.step().isPresent()) {
-          throw new IllegalStateException("old values come before the update");
+          throw new IllegalStateException("the trainer updated before it computed old values");
         }
         if (counts) {
           times.resume();
         }
         long start = System.nanoTime();
         if (trainer.step().isEmpty()) {
-          throw new IllegalStateException("the batch is one mini-batch");
+          throw new IllegalStateException("the trainer did not update with one mini-batch");
         }
         if (counts) {
           seconds[i++] = (System.nanoTime() - start) / 1e9;

@@ -3,8 +3,8 @@ package io.millrace.cli.bench;
 import java.time.Duration;
 
 /**
- * Repetitions before the clock counts: until the JVM has compiled what is hot, which takes it
- * seconds, however short a repetition is. A job that runs for days does not know that time.
+ * Repetitions that do not count, until the JVM has compiled the hot code. That takes seconds, however
+ * short a repetition is; a job that runs for days does not notice it.
  */
 final class WarmUp {
 
@@ -14,7 +14,7 @@ final class WarmUp {
   private final long start = System.nanoTime();
   private int repetitions;
 
-  /** Whether the repetition that is about to begin belongs to it. */
+  /** Whether the next repetition is still part of the warm-up. */
   boolean goesOn() {
     return repetitions++ < REPETITIONS || System.nanoTime() - start < TIME.toNanos();
   }

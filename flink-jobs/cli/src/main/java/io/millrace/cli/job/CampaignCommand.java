@@ -22,10 +22,10 @@ import picocli.CommandLine.Option;
     name = "campaign",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs RLHF-V1, V2, … one after the other: new judgments on the latest policy's samples, new"
-          + " reward models, rejection sampling, and later PPO on top. Interrupted, it goes on"
-          + " where it was when it is run again.",
-      "Without a file it runs in this process, on the demo world, in some minutes.",
+      "Runs RLHF-V1, V2, … in turn. Each version collects judgments of the latest policy's samples,"
+          + " trains reward models, and fine-tunes by rejection sampling; later versions add PPO."
+          + " A campaign that was interrupted continues when it runs again.",
+      "Without --config it takes some minutes in this process, on the demo world.",
     },
     footer = {
       "",
@@ -36,16 +36,16 @@ import picocli.CommandLine.Option;
     })
 public final class CampaignCommand implements Callable<Integer> {
 
-  @Option(names = "--config", description = "YAML file (docs/configuration.md has every option).")
+  @Option(names = "--config", description = "YAML file with options (docs/configuration.md lists all).")
   private Path config;
 
   @Option(
       names = "--set",
       paramLabel = "KEY=VALUE",
-      description = "Sets an option on top of the file, such as ppo.kl=0.02; may be repeated.")
+      description = "Overrides an option of the file, such as ppo.kl=0.02; may be repeated.")
   private List<String> settings = new ArrayList<>();
 
-  @Option(names = "--seed", description = "Short for --set model.seed=N.")
+  @Option(names = "--seed", paramLabel = "N", description = "Short for --set model.seed=N.")
   private Long seed;
 
   @Override
@@ -55,7 +55,7 @@ public final class CampaignCommand implements Callable<Integer> {
       all.add("model.seed=" + seed);
     }
     ConfigTree file = ConfigLoader.tree(Optional.ofNullable(config));
-    // Every problem at once, before any work.
+    // Reports every problem before the work starts.
     MillraceConfig checked = file.config(all).withAbsolutePaths();
     JobOptions.requireInitial(checked);
     JobOptions.requireWritable(

@@ -24,9 +24,9 @@ import picocli.CommandLine.Option;
     name = "cluster",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs Kafka, ZooKeeper, a Flink JobManager with its web UI and TaskManagers, each a process"
-          + " of its own on this machine, until it is stopped; starts again what dies.",
-      "Started again on the same directory it goes on with the jobs that ran.",
+      "Runs Kafka, ZooKeeper, a Flink JobManager with its web UI, and TaskManagers until Ctrl-C. Each"
+          + " is a process on this machine, and a process that dies is started again.",
+      "A cluster that starts again on its directory resumes the jobs that ran there.",
     },
     footer = {
       "",
@@ -35,54 +35,58 @@ import picocli.CommandLine.Option;
       "  millrace cluster --dir /var/lib/millrace --task-managers 4 --task-manager-memory 8gb"
           + " --tensor-memory 5gb",
       "",
-      "With --config the processes take the file's flink.properties, file systems' for one.",
-      "docs/operations.md tells how to submit jobs to it, watch and stop them.",
+      "The processes take flink.properties from --config and --set, such as s3.endpoint.",
+      "docs/operations.md shows how to submit, watch and stop jobs.",
     })
 public final class ClusterCommand implements Callable<Integer> {
 
   @Option(
       names = "--dir",
       defaultValue = ClusterOptions.DEFAULT_DIRECTORY,
-      description = "Directory of its data, settings and logs (default: ${DEFAULT-VALUE}).")
+      description = "Directory of data, settings and logs (default: ${DEFAULT-VALUE}).")
   private Path directory;
 
   @Option(
       names = "--task-managers",
       paramLabel = "N",
       defaultValue = "2",
-      description = "TaskManager processes (default: ${DEFAULT-VALUE}).")
+      description = "Number of TaskManager processes (default: ${DEFAULT-VALUE}).")
   private int taskManagers;
 
-  @Option(names = "--slots", paramLabel = "N", description = "Slots of each (default: 4).")
+  @Option(
+      names = "--slots",
+      paramLabel = "N",
+      description = "Task slots of each TaskManager (default: 4).")
   private Optional<Integer> slots;
 
   @Option(
       names = "--task-manager-memory",
       paramLabel = "SIZE",
-      description = "Memory of a TaskManager process in all (default: 3gb).")
+      description = "Memory of a whole TaskManager process (default: 3gb).")
   private Optional<String> taskManagerMemory;
 
   @Option(
       names = "--tensor-memory",
       paramLabel = "SIZE",
-      description = "The part of it that is for models and their training (default: 1gb).")
+      description =
+          "Part of --task-manager-memory for models and their training (default: 1gb).")
   private Optional<String> tensorMemory;
 
   @Option(
       names = "--job-manager-memory",
       paramLabel = "SIZE",
-      description = "Memory of the JobManager process in all (default: 1gb).")
+      description = "Memory of the whole JobManager process (default: 1gb).")
   private Optional<String> jobManagerMemory;
 
   @Mixin private ConfigOptions options;
 
   private static final String PORT_HELP =
-      "; 0 takes a free one. A later start takes the same (first: ";
+      "; 0 takes a free one. A later start takes the same port again (default: ";
 
   @Option(
       names = "--kafka-port",
       paramLabel = "PORT",
-      description = "Kafka's port" + PORT_HELP + "9092).")
+      description = "Port of Kafka" + PORT_HELP + "9092).")
   private Optional<Integer> kafkaPort;
 
   @Option(
@@ -94,14 +98,16 @@ public final class ClusterCommand implements Callable<Integer> {
   @Option(
       names = "--zookeeper-port",
       paramLabel = "PORT",
-      description = "ZooKeeper's port" + PORT_HELP + "2181).")
+      description = "Port of ZooKeeper" + PORT_HELP + "2181).")
   private Optional<Integer> zookeeperPort;
 
   @Option(
       names = "--metrics-port",
       paramLabel = "PORT",
       description =
-          "Prometheus port of the JobManager; the TaskManagers' follow" + PORT_HELP + "9249).")
+          "Prometheus port of the JobManager; the TaskManagers take the next ones"
+              + PORT_HELP
+              + "9249).")
   private Optional<Integer> metricsPort;
 
   @Override
@@ -136,23 +142,23 @@ public final class ClusterCommand implements Callable<Integer> {
         .daemon()
         .start(
             () -> {
-              // Ctrl-C while it still starts.
+              // Ctrl-C may come while the cluster starts.
               awaitQuietly(stop);
               starter.interrupt();
             });
     try (Cluster cluster =
         Cluster.start(home, settings, wanted, line -> System.err.println("millrace: " + line))) {
-      tell(home, cluster.ports());
+      printAddresses(home, cluster.ports());
       stop.await();
     } catch (InterruptedException e) {
-      // The one way to stop it.
+      // Ctrl-C.
     } finally {
       stopped.countDown();
     }
     return 0;
   }
 
-  private void tell(ClusterDirectory home, Ports ports) {
+  private void printAddresses(ClusterDirectory home, Ports ports) {
     System.out.printf("Flink    http://127.0.0.1:%d%n", ports.rest());
     System.out.printf("Kafka    %s%n", ports.kafkaAddress());
     System.out.printf(
@@ -160,7 +166,7 @@ public final class ClusterCommand implements Callable<Integer> {
         ports.metrics().stream()
             .map(port -> "http://127.0.0.1:" + port)
             .collect(Collectors.joining(" ")));
-    System.out.printf("Data     %s, logs in its log/%n", home.root());
+    System.out.printf("Data     %s, logs in its subdirectory log%n", home.root());
     System.out.printf(
         "Ready with %d TaskManagers; submit with: millrace submit JOB --cluster %s; stop with"
             + " Ctrl-C%n",

@@ -18,7 +18,7 @@ import picocli.CommandLine.Command;
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,
-    description = "Tells what Millrace runs on here: JDK, CPU vectors, GPU, versions.",
+    description = "Prints the JDK, CPU, GPU and library versions of this machine, and tests the backend.",
     footer = {"", "Example:", "  millrace doctor"})
 public final class DoctorCommand implements Callable<Integer> {
 
@@ -80,14 +80,14 @@ public final class DoctorCommand implements Callable<Integer> {
   private static String gpu() throws IOException {
     Path gpus = Path.of("/proc/driver/nvidia/gpus");
     if (!Files.isDirectory(gpus)) {
-      return "none (no NVIDIA driver)";
+      return "no NVIDIA driver";
     }
     try (var list = Files.list(gpus)) {
       return list.count() + " NVIDIA";
     }
   }
 
-  /** A product on the real backend: its natives load, and it computes. */
+  /** Computes one product, which also loads the backend's native code. */
   private static String compute() {
     try (Backend backend = Backends.openDefault()) {
       Tensor x = backend.allocate(1, 2);
@@ -99,7 +99,7 @@ public final class DoctorCommand implements Callable<Integer> {
       float product = out.toFloats()[0];
       if (product != 31) {
         throw new UserException(
-            "backend " + backend.name() + " computes 2·5 + 3·7 as " + product + ", not 31");
+            "backend " + backend.name() + " computes 2·5 + 3·7 as " + product + ", not 31: do not use it here");
       }
       return "backend %s works, with kernels of %s".formatted(backend.name(), backend.kernels());
     }

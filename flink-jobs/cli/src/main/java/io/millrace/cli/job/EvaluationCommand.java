@@ -13,10 +13,17 @@ import picocli.CommandLine.Option;
 @Command(
     name = "evaluation",
     mixinStandardHelpOptions = true,
-    description = "Held-out data for the job evaluation.",
+    description = "Makes held-out data for the job evaluation.",
     synopsisSubcommandLabel = "COMMAND",
     subcommands = EvaluationCommand.Demo.class,
-    footer = {"", "millrace run evaluation runs the job; docs/evaluation.md tells the rest."})
+    footer = {
+      "",
+      "Examples:",
+      "  millrace evaluation demo --out held-out",
+      "  millrace run evaluation --set evaluation.prompts=held-out/prompts.jsonl",
+      "",
+      "docs/evaluation.md describes the files and the job.",
+    })
 public final class EvaluationCommand {
 
   /** {@code millrace evaluation demo}. */
@@ -24,19 +31,27 @@ public final class EvaluationCommand {
       name = "demo",
       mixinStandardHelpOptions = true,
       description =
-          "Writes held-out prompts, demonstrations and judgments of the demo world as files.")
+          "Writes held-out prompts, demonstrations and judgments of the demo world to files.",
+      footer = {"", "Example:", "  millrace evaluation demo --out held-out --prompts 200"})
   static final class Demo implements Callable<Integer> {
 
-    @Option(names = "--out", required = true, description = "Directory to write to.")
+    @Option(
+        names = "--out",
+        required = true,
+        paramLabel = "DIR",
+        description = "Directory for the files.")
     private Path out;
 
     @Option(
         names = "--prompts",
         defaultValue = "100",
-        description = "Prompts of each kind, at most (default: ${DEFAULT-VALUE}).")
+        description = "Most prompts of each kind (default: ${DEFAULT-VALUE}).")
     private int count;
 
-    @Option(names = "--seed", defaultValue = "1", description = "(default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--seed",
+        defaultValue = "1",
+        description = "Seed of the demo world (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Override

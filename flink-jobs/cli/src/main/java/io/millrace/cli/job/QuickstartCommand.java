@@ -20,8 +20,8 @@ import picocli.CommandLine.Option;
     name = "quickstart",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs the whole loop in this process, on Kafka and Flink, and shows whether the policy got"
-          + " better. Needs no service, no download, no GPU; takes a few minutes.",
+      "Runs the whole RLHF loop in this process, on Kafka and Flink, and prints whether the policy"
+          + " improved. It takes a few minutes and needs no service, download or GPU.",
     },
     footer = {
       "",
@@ -34,29 +34,35 @@ public final class QuickstartCommand implements Callable<Integer> {
   @Option(
       names = "--seed",
       defaultValue = "1",
-      description = "Of the world, the weights and all sampling (default: ${DEFAULT-VALUE}).")
+      description =
+          "Seed of the demo world, the weights and all sampling (default: ${DEFAULT-VALUE}).")
   private long seed;
 
-  @Option(names = "--report", paramLabel = "FILE", description = "Write the table as JSON, too.")
+  @Option(
+      names = "--report",
+      paramLabel = "FILE",
+      description = "JSON file for the final table (default: none).")
   private Path report;
 
   @Option(
       names = "--data",
       defaultValue = "millrace-data/quickstart",
-      description = "Directory in which each run gets its own (default: ${DEFAULT-VALUE}).")
+      description =
+          "Directory with one subdirectory for each run (default: ${DEFAULT-VALUE}).")
   private Path data;
 
   @Option(
       names = "--iterations",
       defaultValue = "60",
-      description = "PPO iterations of 64 rollouts (default: ${DEFAULT-VALUE}).")
+      description = "PPO iterations of 64 rollouts each (default: ${DEFAULT-VALUE}).")
   private int iterations;
 
   @Option(
       names = "--fail-at-rollout",
       defaultValue = "0",
       paramLabel = "N",
-      description = "Make the PPO job fail once when its Nth rollout passes, to watch it recover.")
+      description =
+          "Make the PPO job fail once at its Nth rollout and recover (default: 0, never).")
   private long failAtRollout;
 
   @Option(
@@ -64,11 +70,11 @@ public final class QuickstartCommand implements Callable<Integer> {
       defaultValue = "1",
       paramLabel = "N",
       description =
-          "Send prompts so early that rollouts are sampled N versions before the one that learns"
-              + " from them; 0 makes the loop wait for each version (default: ${DEFAULT-VALUE}).")
+          "Staleness of the rollouts in policy versions: N > 0 samples while PPO learns, 0 waits"
+              + " for each version (default: ${DEFAULT-VALUE}).")
   private int versionsBehind;
 
-  @Option(names = "--keep-running", description = "Leave Kafka up afterwards, until Ctrl-C.")
+  @Option(names = "--keep-running", description = "Keep Kafka running at the end, until Ctrl-C.")
   private boolean keepRunning;
 
   @Override
@@ -105,18 +111,19 @@ public final class QuickstartCommand implements Callable<Integer> {
                 Reports.write(finished, report);
               }
               if (keepRunning) {
-                System.out.println("Kafka stays at " + bootstrapServers + "; stop with Ctrl-C");
+                System.out.println("Kafka runs at " + bootstrapServers + "; stop it with Ctrl-C");
                 new CountDownLatch(1).await();
               }
             });
     return 0;
   }
 
-  /** Told before the work, not after it. */
+  /** Checks the report file before the work starts. */
   private static void requireWritable(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file) || !Files.isDirectory(parent) || !Files.isWritable(parent)) {
-      throw new UserException("cannot write the report to " + file);
+      throw new UserException(
+          "--report must be a file in a writable directory, not %s".formatted(file));
     }
   }
 }

@@ -1,7 +1,7 @@
 package io.millrace.cli.job;
 
+import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.UserException;
-import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.report.Report;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -18,8 +18,9 @@ import picocli.CommandLine.Option;
     name = "report",
     mixinStandardHelpOptions = true,
     description = {
-      "Makes one HTML file of a run, with tables and figures, which needs nothing beside itself.",
-      "The run is a campaign's directory, a quickstart's report, or what stands in Kafka.",
+      "Writes one self-contained HTML file about a run, with tables and charts.",
+      "The run is a campaign (--campaign), a quickstart (--quickstart), or the topics of a Kafka"
+          + " cluster (--bootstrap-servers).",
     },
     footer = {
       "",
@@ -33,25 +34,25 @@ public final class ReportCommand implements Callable<Integer> {
   @Option(
       names = "--campaign",
       paramLabel = "DIR",
-      description = "A campaign's directory, finished or not.")
+      description = "Directory of a campaign, finished or not.")
   private Path campaign;
 
   @Option(
       names = "--quickstart",
       paramLabel = "FILE",
-      description = "JSON that quickstart --report wrote.")
+      description = "JSON file of quickstart --report.")
   private Path quickstart;
 
   @Option(
       names = "--bootstrap-servers",
       paramLabel = "HOST:PORT",
-      description = "Kafka brokers whose topics are read, separated by commas.")
+      description = "Addresses of the Kafka brokers to read from, with commas.")
   private String bootstrapServers;
 
   @Option(
       names = "--topic-prefix",
       defaultValue = "millrace.",
-      description = "Prefix of every topic's name (default: ${DEFAULT-VALUE}).")
+      description = "Prefix of every topic name (default: ${DEFAULT-VALUE}).")
   private String topicPrefix;
 
   @Option(
@@ -63,10 +64,14 @@ public final class ReportCommand implements Callable<Integer> {
   @Option(
       names = "--ghost-attention",
       paramLabel = "FILE",
-      description = "JSON that ghost-attention measure --json wrote, to be shown too.")
+      description = "JSON file of ghost-attention measure --json, for a further section.")
   private Path ghostAttention;
 
-  @Option(names = "--out", required = true, paramLabel = "FILE", description = "HTML to write.")
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "FILE",
+      description = "HTML file to write.")
   private Path out;
 
   @Override
@@ -75,8 +80,7 @@ public final class ReportCommand implements Callable<Integer> {
         Stream.of(campaign, quickstart, bootstrapServers).filter(source -> source != null).count();
     if (given != 1) {
       throw new UserException(
-          "report is of one run: give one of --campaign, --quickstart and --bootstrap-servers, not "
-              + given);
+          "give one of --campaign, --quickstart and --bootstrap-servers, not " + given);
     }
     requireWritable(out);
     Report report;
@@ -85,7 +89,7 @@ public final class ReportCommand implements Callable<Integer> {
     } else if (quickstart != null) {
       report = Report.ofQuickstart(quickstart);
     } else {
-      report = Report.ofKafka(new KafkaSettings(bootstrapServers, topicPrefix, properties));
+      report = Report.ofKafka(KafkaOptions.settings(bootstrapServers, topicPrefix, properties));
     }
     if (ghostAttention != null) {
       report.addGhostAttention(ghostAttention);
@@ -95,11 +99,11 @@ public final class ReportCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** Told before the work, not after it. */
+  /** Checks the file before the work starts. */
   private static void requireWritable(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file) || !Files.isDirectory(parent) || !Files.isWritable(parent)) {
-      throw new UserException("cannot write the report to " + file);
+      throw new UserException("--out must be a file in a writable directory, not %s".formatted(file));
     }
   }
 }

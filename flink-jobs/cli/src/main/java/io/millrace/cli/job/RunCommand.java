@@ -19,10 +19,9 @@ import picocli.CommandLine.Option;
     name = "run",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs a job (supervised, reward-model, rollout, ppo, rejection-sampling, evaluation) on"
-          + " Flink in this process.",
-      "With --bounded it stops at the end of its topics as they stand now, takes a last Flink"
-          + " checkpoint, publishes, and prints a summary as JSON on its last line.",
+      "Runs a job on Flink in this process.",
+      "With --bounded, the job stops at the current end of its topics, publishes, and prints a"
+          + " summary as JSON on its last line.",
     },
     footer = {
       "",
@@ -38,7 +37,7 @@ public final class RunCommand implements Callable<Integer> {
 
   @Mixin private JobOptions options;
 
-  @Option(names = "--bounded", description = "Stop at the end of the topics as they stand now.")
+  @Option(names = "--bounded", description = "Stop at the current end of the topics.")
   private boolean bounded;
 
   private String told = "";

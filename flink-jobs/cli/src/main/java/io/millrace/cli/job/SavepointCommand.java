@@ -13,7 +13,7 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "savepoint",
     mixinStandardHelpOptions = true,
-    description = "Takes a savepoint of a job that goes on, and prints where it lies.",
+    description = "Takes a savepoint of a running job and prints its path; the job continues.",
     footer = {
       "",
       "Example:",
@@ -21,13 +21,13 @@ import picocli.CommandLine.Parameters;
     })
 public final class SavepointCommand implements Callable<Integer> {
 
-  @Parameters(paramLabel = "JOB", description = "A job, or its id in Flink.")
+  @Parameters(paramLabel = "JOB", description = "Name of the job, or its id in Flink.")
   private String name;
 
   @Option(
       names = "--to",
       paramLabel = "DIR",
-      description = "Directory or URI of savepoints (default: the cluster's savepoints/).")
+      description = "Directory or URI of the savepoint (default: the cluster's savepoints/).")
   private Optional<String> directory;
 
   @Mixin private ClusterOptions cluster;

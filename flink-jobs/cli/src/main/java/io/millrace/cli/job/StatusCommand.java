@@ -19,8 +19,7 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "status",
     mixinStandardHelpOptions = true,
-    description =
-        "Tells which jobs a cluster runs, and from which Flink checkpoint they would go on.",
+    description = "Prints the jobs of a cluster, each with its latest Flink checkpoint.",
     footer = {
       "",
       "Examples:",
@@ -32,7 +31,7 @@ public final class StatusCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "JOB",
       arity = "0..1",
-      description = "A job, or its id in Flink; all when left out.")
+      description = "Name of a job, or its id in Flink (default: all jobs).")
   private Optional<String> name;
 
   @Mixin private ClusterOptions cluster;

@@ -14,8 +14,8 @@ import picocli.CommandLine.Parameters;
     name = "stop",
     mixinStandardHelpOptions = true,
     description = {
-      "Stops a job with a savepoint, and prints where that lies.",
-      "Go on from it with: millrace submit JOB --from-savepoint PATH",
+      "Stops a job with a savepoint and prints the savepoint's path.",
+      "To continue from it: millrace submit JOB --from-savepoint PATH",
     },
     footer = {
       "",
@@ -25,20 +25,20 @@ import picocli.CommandLine.Parameters;
     })
 public final class StopCommand implements Callable<Integer> {
 
-  @Parameters(paramLabel = "JOB", description = "A job, or its id in Flink.")
+  @Parameters(paramLabel = "JOB", description = "Name of the job, or its id in Flink.")
   private String name;
 
   @Option(
       names = "--drain",
       description =
-          "First learn from incomplete batches and publish, as at the end of a bounded run; for the"
-              + " last stop of all.")
+          "Learn from incomplete batches and publish first, as at the end of a bounded run. A"
+              + " drained job cannot continue.")
   private boolean drain;
 
   @Option(
       names = "--to",
       paramLabel = "DIR",
-      description = "Directory or URI of savepoints (default: the cluster's savepoints/).")
+      description = "Directory or URI of the savepoint (default: the cluster's savepoints/).")
   private Optional<String> directory;
 
   @Mixin private ClusterOptions cluster;

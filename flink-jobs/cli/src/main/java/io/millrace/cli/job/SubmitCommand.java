@@ -19,13 +19,12 @@ import picocli.CommandLine.Option;
     name = "submit",
     mixinStandardHelpOptions = true,
     description = {
-      "Gives a job (supervised, reward-model, rollout, ppo, rejection-sampling, evaluation) to a"
-          + " cluster.",
-      "With --bounded it waits until the job has come to the end of its topics, and prints a"
-          + " summary as JSON; otherwise, or with --detached, it returns when the job is accepted.",
-      "Paths in the configuration are relative to where this command runs, and must mean the same"
-          + " on every machine of the cluster. Where the configuration names no Kafka it is the"
-          + " cluster's own.",
+      "Submits a job to a cluster.",
+      "With --bounded, the command waits until the job reaches the end of its topics and prints a"
+          + " summary as JSON. Without it, or with --detached, it returns when the job runs.",
+      "Relative paths in the configuration start at this command's working directory; every machine"
+          + " of the cluster must see them. kafka.bootstrap-servers defaults to the cluster's own"
+          + " Kafka.",
     },
     footer = {
       "",
@@ -36,22 +35,23 @@ import picocli.CommandLine.Option;
     })
 public final class SubmitCommand implements Callable<Integer> {
 
-  /** A JobManager that died is back long before. */
+  /** Longest time without an answer; a JobManager that died is back much earlier. */
   private static final Duration PATIENCE = Duration.ofMinutes(5);
 
   @Mixin private JobOptions options;
   @Mixin private ClusterOptions cluster;
 
-  @Option(names = "--bounded", description = "Stop at the end of the topics as they stand now.")
+  @Option(names = "--bounded", description = "Stop at the current end of the topics.")
   private boolean bounded;
 
-  @Option(names = "--detached", description = "Do not wait for a bounded job to end.")
+  @Option(names = "--detached", description = "Do not wait for the end of a bounded job.")
   private boolean detached;
 
   @Option(
       names = "--from-savepoint",
       paramLabel = "PATH",
-      description = "Savepoint, or Flink checkpoint that a stopped job left, to go on from.")
+      description =
+          "Savepoint to continue from, or the last Flink checkpoint of a stopped job.")
   private Optional<String> savepoint;
 
   @Override
@@ -73,9 +73,10 @@ public final class SubmitCommand implements Callable<Integer> {
   }
 
   /**
-   * Waits until a job has started, since it may fail at that, or until it has ended.
+   * Waits until a job has started or ended.
    *
-   * @return how it stands then
+   * @param ended whether to wait for its end
+   * @return the last status
    */
   private static JobStatus await(FlinkClient client, JobID job, boolean ended)
       throws IOException, InterruptedException {

@@ -22,7 +22,7 @@ import picocli.CommandLine;
 @Command(
     name = "checkpoint",
     mixinStandardHelpOptions = true,
-    description = "Looks into checkpoint directories, and exports them.",
+    description = "Inspects, verifies and exports model checkpoints.",
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       CheckpointCommand.Inspect.class,
@@ -42,11 +42,11 @@ public final class CheckpointCommand {
   @Command(
       name = "inspect",
       mixinStandardHelpOptions = true,
-      description = "Tells what a checkpoint holds.",
+      description = "Prints the shape, lineage, counts and metrics of a checkpoint.",
       footer = {"", "Example:", "  millrace checkpoint inspect DIR"})
   static final class Inspect implements Callable<Integer> {
 
-    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI.")
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory or URI.")
     private String checkpoint;
 
     @Mixin private ConfigOptions options;
@@ -63,11 +63,11 @@ public final class CheckpointCommand {
   @Command(
       name = "verify",
       mixinStandardHelpOptions = true,
-      description = "Checks every file against its digest, and every weight.",
+      description = "Checks the digest of every file, and every weight.",
       footer = {"", "Example:", "  millrace checkpoint verify DIR"})
   static final class Verify implements Callable<Integer> {
 
-    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI.")
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory or URI.")
     private String checkpoint;
 
     @Mixin private ConfigOptions options;
@@ -83,11 +83,11 @@ public final class CheckpointCommand {
         return CommandLine.ExitCode.USAGE;
       }
       System.out.printf(
-          "%s: sound, %d files, %d parameters%s%n",
+          "%s is sound: %d files, %d parameters%s%n",
           checkpoint,
           report.files(),
           report.parameters(),
-          report.hasManifest() ? "" : " (no millrace.json: digests were not checked)");
+          report.hasManifest() ? "" : " (no digests to check: it has no millrace.json)");
       return 0;
     }
   }
@@ -96,7 +96,7 @@ public final class CheckpointCommand {
       name = "export",
       mixinStandardHelpOptions = true,
       description =
-          "Writes a checkpoint as a plain Hugging Face directory, in bfloat16 or float32.",
+          "Writes a checkpoint as a Hugging Face directory, in bfloat16 or float32.",
       footer = {
         "",
         "Examples:",
@@ -107,7 +107,7 @@ public final class CheckpointCommand {
 
     private static final Pattern SIZE = Pattern.compile("(\\d{1,12}) ?(B|[KMGT]i?B)?");
 
-    @Parameters(paramLabel = "DIR", description = "Checkpoint directory, or a URI; of any origin.")
+    @Parameters(paramLabel = "DIR", description = "Checkpoint directory or URI, also one of another project.")
     private String checkpoint;
 
     @Mixin private ConfigOptions options;
@@ -116,20 +116,23 @@ public final class CheckpointCommand {
         names = "--out",
         required = true,
         paramLabel = "DIR",
-        description = "Directory to write: empty, or not there yet.")
+        description = "Directory to write; it must be empty or not exist.")
     private Path out;
 
     @Option(
         names = "--dtype",
         defaultValue = "bfloat16",
-        description = "bfloat16, rounded to nearest even, or float32 (default: ${DEFAULT-VALUE}).")
+        description =
+            "Type of the weights: bfloat16, rounded to nearest even, or float32"
+                + " (default: ${DEFAULT-VALUE}).")
     private String dtype;
 
     @Option(
         names = "--max-shard-size",
         defaultValue = "5GB",
         paramLabel = "SIZE",
-        description = "Weights above this go to several files (default: ${DEFAULT-VALUE}).")
+        description =
+            "Largest weights file; more weights go to further files (default: ${DEFAULT-VALUE}).")
     private String maxShardSize;
 
     @Override
@@ -140,7 +143,7 @@ public final class CheckpointCommand {
             case "float32" -> DType.F32;
             default ->
                 throw new UserException(
-                    "--dtype is %s but must be bfloat16 or float32".formatted(dtype));
+                    "--dtype must be bfloat16 or float32, not '%s'".formatted(dtype));
           };
       long maxBytes = bytes(maxShardSize);
       try (LocalCheckpoint files = options.open(checkpoint);
@@ -148,11 +151,11 @@ public final class CheckpointCommand {
           Tokenizer tokenizer = Tokenizer.load(files.directory())) {
         directory.export(out, tokenizer::save, type, maxBytes);
       }
-      System.out.printf("%s: exported as %s%n", out, dtype);
+      System.out.printf("wrote %s in %s%n", out, dtype);
       return 0;
     }
 
-    /** As transformers reads sizes: GB is a power of ten, GiB of two. */
+    /** Reads a size like the Python library transformers: GB is a power of ten, GiB of two. */
     private static long bytes(String size) {
       Matcher matcher = SIZE.matcher(size.strip());
       if (matcher.matches()) {
@@ -167,7 +170,7 @@ public final class CheckpointCommand {
         }
       }
       throw new UserException(
-          "--max-shard-size is %s but must be a size above 0, such as 5GB or 500MB"
+          "--max-shard-size must be a size above 0, such as 5GB or 500MB, not '%s'"
               .formatted(size));
     }
   }

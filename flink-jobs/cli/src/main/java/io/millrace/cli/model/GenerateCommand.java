@@ -41,48 +41,45 @@ public final class GenerateCommand implements Callable<Integer> {
   @Option(
       names = "--checkpoint",
       required = true,
-      description = "Policy checkpoint: a directory or a URI.")
+      description = "Directory or URI of a policy checkpoint.")
   private String checkpoint;
 
   @Mixin private ConfigOptions options;
 
-  @Option(names = "--prompt", required = true, description = "What the user says.")
+  @Option(names = "--prompt", required = true, description = "Text of the user's turn.")
   private String prompt;
 
-  @Option(names = "--raw", description = "Continue the text as it is, without a chat template.")
+  @Option(names = "--raw", description = "Continue the prompt's text without a chat template.")
   private boolean raw;
 
   @Option(
       names = "--max-tokens",
       defaultValue = "64",
-      description = "Tokens at most (default: ${DEFAULT-VALUE}).")
+      description = "Most tokens of the response (default: ${DEFAULT-VALUE}).")
   private int maxTokens;
 
   @Option(
       names = "--temperature",
       defaultValue = "1.0",
-      description = "0 takes the likeliest token (default: ${DEFAULT-VALUE}).")
+      description =
+          "Sampling temperature; 0 always takes the most likely token (default: ${DEFAULT-VALUE}).")
   private float temperature;
 
   @Option(
       names = "--top-p",
       defaultValue = "1.0",
-      description = "Nucleus sampling mass (default: ${DEFAULT-VALUE}).")
+      description = "Probability mass of nucleus sampling (default: ${DEFAULT-VALUE}).")
   private float topP;
 
   @Option(
       names = "--seed",
       defaultValue = "1",
-      description = "The same seed gives the same response (default: ${DEFAULT-VALUE}).")
+      description = "Seed; the same one gives the same response (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Override
   public Integer call() throws IOException {
-    // Checked before anything is read.
-    options();
-    if (prompt.isBlank()) {
-      throw new UserException("--prompt is empty");
-    }
+    requireOptions();
     try (Backend backend = Backends.openDefault();
         LocalCheckpoint files = options.open(checkpoint);
         CheckpointDirectory directory = CheckpointDirectory.open(files.directory());
@@ -107,6 +104,17 @@ public final class GenerateCommand implements Callable<Integer> {
       new PrintStream(System.out, true, StandardCharsets.UTF_8).println(text);
     }
     return 0;
+  }
+
+  /** Checks the options before the checkpoint is read. */
+  private void requireOptions() {
+    SamplingChecks.require(maxTokens, temperature);
+    if (!(topP >= 0.001f && topP <= 1)) {
+      throw new UserException("--top-p must be from 0.001 to 1, not %s".formatted(topP));
+    }
+    if (prompt.isBlank()) {
+      throw new UserException("--prompt must not be empty");
+    }
   }
 
   private SamplingOptions options(int... stopTokens) {

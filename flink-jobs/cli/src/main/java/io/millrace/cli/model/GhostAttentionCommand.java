@@ -2,6 +2,7 @@ package io.millrace.cli.model;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.millrace.cli.option.UserException;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
@@ -36,46 +37,60 @@ import picocli.CommandLine.Option;
     name = "ghost-attention",
     mixinStandardHelpOptions = true,
     description =
-        "Teaches a policy to go on heeding an instruction of the first turn, and measures it.",
+        "Makes and measures Ghost Attention: a policy follows an instruction of the first turn in all"
+            + " later turns.",
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       GhostAttentionCommand.Demo.class,
       GhostAttentionCommand.Build.class,
       GhostAttentionCommand.Measure.class
     },
-    footer = {"", "docs/supervised.md has a whole run."})
+    footer = {
+      "",
+      "Example:",
+      "  millrace ghost-attention demo --out ghost",
+      "",
+      "docs/supervised.md shows a whole run.",
+    })
 public final class GhostAttentionCommand {
 
-  /** How answers are sampled, and from what. */
+  /** Dialogues, instructions and sampling of the responses. */
   static final class Sampling {
     @Option(
         names = "--dialogues",
         required = true,
-        description = "JSON Lines; answers are left out.")
+        description = "JSON Lines file of dialogues; the command ignores their responses.")
     private Path dialogues;
 
     @Option(
         names = "--instructions",
         required = true,
-        description = "JSON Lines, each with group, text, shortened and expected.")
+        description =
+            "JSON Lines file of instructions, each with group, text, shortened and expected.")
     private Path instructions;
 
     @Option(
         names = "--max-tokens",
         defaultValue = "64",
-        description = "Tokens of an answer at most (default: ${DEFAULT-VALUE}).")
+        description = "Most tokens of a response (default: ${DEFAULT-VALUE}).")
     private int maxTokens;
 
     @Option(
         names = "--temperature",
         defaultValue = "1.0",
-        description = "0 takes the likeliest token (default: ${DEFAULT-VALUE}).")
+        description =
+            "Sampling temperature; 0 always takes the most likely token"
+                + " (default: ${DEFAULT-VALUE}).")
     private float temperature;
 
-    @Option(names = "--seed", defaultValue = "1", description = "(default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--seed",
+        defaultValue = "1",
+        description = "Seed (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     private SamplingOptions options() {
+      SamplingChecks.require(maxTokens, temperature);
       return new SamplingOptions(maxTokens, temperature, 1);
     }
   }
@@ -98,12 +113,23 @@ public final class GhostAttentionCommand {
       name = "build",
       mixinStandardHelpOptions = true,
       description = {
-        "Samples answers with an instruction in every user turn, and writes demonstrations that"
-            + " have it in the first turn only and are learned from their last answer alone.",
-        "job supervised takes them as supervised.file, or from the topic after millrace produce.",
+        "Samples responses to dialogues with an instruction in every user turn. Writes them as"
+            + " demonstrations with the instruction in the first turn only, of which the last"
+            + " response is learned.",
+        "The job supervised reads them as supervised.file, or from the topic after millrace produce.",
+      },
+      footer = {
+        "",
+        "Example:",
+        "  millrace ghost-attention build --checkpoint DIR --dialogues dialogues.jsonl \\",
+        "    --instructions instructions.jsonl --out ghost.jsonl",
       })
   static final class Build implements Callable<Integer> {
-    @Option(names = "--checkpoint", required = true, description = "The latest policy.")
+    @Option(
+        names = "--checkpoint",
+        required = true,
+        paramLabel = "DIR",
+        description = "Checkpoint directory of the latest policy.")
     private Path checkpoint;
 
     @Mixin private Sampling sampling;
@@ -111,14 +137,22 @@ public final class GhostAttentionCommand {
     @Option(
         names = "--combine",
         defaultValue = "2",
-        description = "Instructions of one dialogue at most (default: ${DEFAULT-VALUE}).")
+        description = "Most instructions of one dialogue (default: ${DEFAULT-VALUE}).")
     private int combine;
 
-    @Option(names = "--out", required = true, description = "JSON Lines to write.")
+    @Option(
+        names = "--out",
+        required = true,
+        paramLabel = "FILE",
+        description = "JSON Lines file to write.")
     private Path out;
 
     @Override
     public Integer call() throws IOException {
+      if (combine < 1) {
+        throw new UserException("--combine must be at least 1, not " + combine);
+      }
+      SamplingOptions options = sampling.options();
       GhostAttentionBuilder builder =
           new GhostAttentionBuilder(
               LineFiles.instructions(sampling.instructions),
@@ -129,14 +163,14 @@ public final class GhostAttentionCommand {
       List<Demonstration> demonstrations =
           with(
               checkpoint,
-              (model, template) -> builder.build(model, template, dialogues, sampling.options()));
+              (model, template) -> builder.build(model, template, dialogues, options));
       try (Writer writer = Files.newBufferedWriter(out)) {
         for (Demonstration demonstration : demonstrations) {
           writer.write(JsonLines.write(demonstration) + "\n");
         }
       }
       System.out.printf(
-          "%d demonstrations of %d dialogues to %s%n",
+          "wrote %d demonstrations from %d dialogues to %s%n",
           demonstrations.size(), dialogues.size(), out);
       return 0;
     }
@@ -147,21 +181,38 @@ public final class GhostAttentionCommand {
       name = "measure",
       mixinStandardHelpOptions = true,
       description =
-          "Share of dialogues in which an instruction of turn 1 holds at turn 2, 4, …, 20, and the"
-              + " attention to it, for a policy with Ghost Attention and one without.")
+          "Measures, for a policy with Ghost Attention and one without, in which share of the"
+              + " dialogues an instruction of turn 1 still holds at turn 2, 4, …, 20.",
+      footer = {
+        "",
+        "Example:",
+        "  millrace ghost-attention measure --with DIR --without DIR --dialogues held-out.jsonl \\",
+        "    --instructions instructions.jsonl --json ghost.json",
+      })
   static final class Measure implements Callable<Integer> {
-    @Option(names = "--with", required = true, description = "Checkpoint with Ghost Attention.")
+    @Option(
+        names = "--with",
+        required = true,
+        paramLabel = "DIR",
+        description = "Checkpoint directory of the policy with Ghost Attention.")
     private Path with;
 
-    @Option(names = "--without", required = true, description = "Checkpoint without it.")
+    @Option(
+        names = "--without",
+        required = true,
+        paramLabel = "DIR",
+        description = "Checkpoint directory of the policy without it.")
     private Path without;
 
     @Mixin private Sampling sampling;
 
-    @Option(names = "--json", description = "File for the figures.")
+    @Option(
+        names = "--json",
+        paramLabel = "FILE",
+        description = "JSON file for the shares and the attention to the instruction.")
     private Path json;
 
-    @Option(names = "--page", description = "HTML file for the pictures.")
+    @Option(names = "--page", paramLabel = "FILE", description = "HTML file for the charts.")
     private Path page;
 
     @Override
@@ -200,16 +251,24 @@ public final class GhostAttentionCommand {
       name = "demo",
       mixinStandardHelpOptions = true,
       description =
-          "Writes the demo world's texts, demonstrations, instructions and dialogues as files.")
+          "Writes texts, demonstrations, instructions and dialogues of the demo world to files.",
+      footer = {"", "Example:", "  millrace ghost-attention demo --out ghost"})
   static final class Demo implements Callable<Integer> {
     private static final int DEMONSTRATIONS = 3000;
     private static final int DIALOGUES = 800;
     private static final int HELD_OUT = 96;
 
-    @Option(names = "--out", required = true, description = "Directory to write to.")
+    @Option(
+        names = "--out",
+        required = true,
+        paramLabel = "DIR",
+        description = "Directory for the files.")
     private Path out;
 
-    @Option(names = "--seed", defaultValue = "1", description = "(default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--seed",
+        defaultValue = "1",
+        description = "Seed (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Override

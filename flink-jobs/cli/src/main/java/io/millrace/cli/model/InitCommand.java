@@ -20,8 +20,8 @@ import picocli.CommandLine.Option;
     name = "init",
     mixinStandardHelpOptions = true,
     description =
-        "Makes a model from nothing: trains a tokenizer on texts, draws random weights. The sizes"
-            + " are those of the configuration's section model.",
+        "Makes a new model: trains a tokenizer on texts and draws random weights. The configuration"
+            + " section model sets the sizes.",
     footer = {
       "",
       "Example:",
@@ -32,43 +32,47 @@ public final class InitCommand implements Callable<Integer> {
   @Option(
       names = "--texts",
       required = true,
-      description = "JSON Lines in any form that supervised.file takes.")
+      description = "JSON Lines file in any format of supervised.file.")
   private Path texts;
 
-  @Option(names = "--out", required = true, description = "Directory to make.")
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "DIR",
+      description = "Checkpoint directory to make; it must not exist.")
   private Path out;
 
-  @Option(names = "--config", description = "YAML file (docs/configuration.md has every option).")
+  @Option(names = "--config", description = "YAML file with options (docs/configuration.md lists all).")
   private Path config;
 
   @Option(
       names = "--set",
       paramLabel = "KEY=VALUE",
-      description = "Sets an option on top of the file, such as model.layers=4; may be repeated.")
+      description = "Overrides an option of the file, such as model.layers=4; may be repeated.")
   private List<String> settings = new ArrayList<>();
 
   @Override
   public Integer call() throws Exception {
     if (!Files.isReadable(texts)) {
-      throw new UserException("--texts " + texts + " cannot be read");
+      throw new UserException("--texts cannot be read: %s; correct the path".formatted(texts));
     }
     if (Files.exists(out)) {
-      throw new UserException("--out " + out + " is there already");
+      throw new UserException("--out must not exist: %s; choose another directory".formatted(out));
     }
     ModelSection model = ConfigLoader.load(Optional.ofNullable(config), settings).model();
     List<String> corpus =
         LineFiles.dialogues(texts).stream()
             .flatMap(List::stream)
-            .map(InitCommand::asTheModelMeetsIt)
+            .map(InitCommand::inTemplate)
             .toList();
     InitialModel.create(
         model, ByteLevelBpeTrainer.train(corpus, model.vocabSize()), out.toAbsolutePath());
-    System.out.println("a new model in " + out);
+    System.out.println("wrote a new model to " + out);
     return 0;
   }
 
-  /** With what the chat template puts around it. */
-  private static String asTheModelMeetsIt(Message message) {
+  /** The text with the tokens of the chat template around it. */
+  private static String inTemplate(Message message) {
     return switch (message.role()) {
       case SYSTEM -> "<<SYS>>\n" + message.content() + "\n<</SYS>>\n\n";
       case USER -> "[INST] " + message.content() + " [/INST]";

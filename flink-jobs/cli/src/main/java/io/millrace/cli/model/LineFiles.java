@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Locale;
 
 /** Dialogues and instructions as JSON Lines. */
-public final class LineFiles {
+final class LineFiles {
 
   private static final ObjectMapper JSON =
       new ObjectMapper().enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES);
@@ -30,15 +30,15 @@ public final class LineFiles {
     T read(String line, String origin) throws IOException;
   }
 
-  /** Dialogues in any form of {@link DemonstrationLine}. */
-  public static List<List<Message>> dialogues(Path file) throws IOException {
+  /** Reads dialogues in any format of {@link DemonstrationLine}. */
+  static List<List<Message>> dialogues(Path file) throws IOException {
     return read(
         file,
         (line, origin) -> Dialogues.messages(DemonstrationLine.read(line, origin).getDialogue()));
   }
 
-  /** Instructions, each with group, text, shortened and expected. */
-  public static List<Instruction> instructions(Path file) throws IOException {
+  /** Reads instructions, each with group, text, shortened and expected. */
+  static List<Instruction> instructions(Path file) throws IOException {
     return read(
         file,
         (line, origin) -> {
@@ -47,8 +47,7 @@ public final class LineFiles {
           } catch (JsonProcessingException e) {
             throw new IOException(
                 origin
-                    + ": not an instruction; it needs group, text, shortened and expected, each a"
-                    + " text",
+                    + ": an instruction must have the texts group, text, shortened and expected",
                 e);
           }
         });
@@ -67,13 +66,13 @@ public final class LineFiles {
       }
     }
     if (records.isEmpty()) {
-      throw new IOException(file + " has no line that is not empty");
+      throw new IOException(file + " must have at least one line that is not empty");
     }
     return records;
   }
 
-  /** Writes dialogues in the form of chat messages. */
-  public static void writeDialogues(Path file, List<List<Message>> dialogues) throws IOException {
+  /** Writes dialogues as chat messages. */
+  static void writeDialogues(Path file, List<List<Message>> dialogues) throws IOException {
     try (Writer writer = Files.newBufferedWriter(file)) {
       for (List<Message> dialogue : dialogues) {
         ObjectNode line = JSON.createObjectNode();
@@ -89,8 +88,8 @@ public final class LineFiles {
     }
   }
 
-  /** Writes what is said in dialogues as plain texts, one a turn. */
-  public static void writeTexts(Path file, List<List<Message>> dialogues) throws IOException {
+  /** Writes each turn of the dialogues as a plain text. */
+  static void writeTexts(Path file, List<List<Message>> dialogues) throws IOException {
     try (Writer writer = Files.newBufferedWriter(file)) {
       for (List<Message> dialogue : dialogues) {
         for (Message message : dialogue) {
@@ -100,7 +99,7 @@ public final class LineFiles {
     }
   }
 
-  public static void writeInstructions(Path file, List<Instruction> instructions)
+  static void writeInstructions(Path file, List<Instruction> instructions)
       throws IOException {
     try (Writer writer = Files.newBufferedWriter(file)) {
       for (Instruction instruction : instructions) {

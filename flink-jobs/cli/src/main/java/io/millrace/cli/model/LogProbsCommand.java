@@ -22,15 +22,15 @@ import picocli.CommandLine.Option;
     name = "logprobs",
     mixinStandardHelpOptions = true,
     description =
-        "Prints log p of each token after the first, given those before it, in nats, as a JSON"
-            + " array.",
+        "Prints a JSON array with the log-probability of each token, given the tokens before it, in"
+            + " nats; the first token has none.",
     footer = {"", "Example:", "  millrace logprobs --checkpoint DIR --tokens 1,306,4658"})
 public final class LogProbsCommand implements Callable<Integer> {
 
   @Option(
       names = "--checkpoint",
       required = true,
-      description = "Policy checkpoint: a directory or a URI.")
+      description = "Directory or URI of a policy checkpoint.")
   private String checkpoint;
 
   @Mixin private ConfigOptions options;
@@ -40,13 +40,13 @@ public final class LogProbsCommand implements Callable<Integer> {
       required = true,
       split = ",",
       paramLabel = "ID",
-      description = "Token ids, separated by commas; two at least.")
+      description = "At least two token ids, with commas.")
   private int[] tokens;
 
   @Override
   public Integer call() throws IOException {
     if (tokens.length < 2) {
-      throw new UserException("--tokens needs two ids at least: the first has no log-prob");
+      throw new UserException("--tokens must have at least two ids: the first has no log-probability");
     }
     try (Backend backend = Backends.openDefault();
         LocalCheckpoint files = options.open(checkpoint);
@@ -55,13 +55,13 @@ public final class LogProbsCommand implements Callable<Integer> {
       for (int token : tokens) {
         if (token < 0 || token >= vocab) {
           throw new UserException(
-              "token " + token + " is not in the checkpoint's vocabulary of " + vocab);
+              "--tokens must be from 0 to %d for this checkpoint, not %d".formatted(vocab - 1, token));
         }
       }
       if (tokens.length > directory.config().maxPositions()) {
         throw new UserException(
-            "%d tokens, where the model has %d positions"
-                .formatted(tokens.length, directory.config().maxPositions()));
+            "--tokens must be at most %d for this checkpoint, not %d"
+                .formatted(directory.config().maxPositions(), tokens.length));
       }
       try (LanguageModel model = ModelWeights.languageModel(backend, directory)) {
         List<int[]> sequence = List.of(tokens);

@@ -9,7 +9,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
-/** Which cluster a command talks to. */
+/** The cluster that a command talks to. */
 public final class ClusterOptions {
 
   public static final String DEFAULT_DIRECTORY = "millrace-data/cluster";
@@ -19,21 +19,22 @@ public final class ClusterOptions {
       paramLabel = "DIR",
       defaultValue = DEFAULT_DIRECTORY,
       description =
-          "Directory of a cluster that 'millrace cluster' runs (default: ${DEFAULT-VALUE}).")
+          "Directory of a cluster started with 'millrace cluster' (default: ${DEFAULT-VALUE}).")
   private Path directory;
 
   @Option(
       names = "--rest",
       paramLabel = "URL",
       description =
-          "REST address of any Flink cluster with Millrace's jars, in place of --cluster.")
+          "REST address of any other Flink cluster with Millrace's jars; replaces --cluster.")
   private URI rest;
 
+  /** Connects to the cluster. */
   public FlinkClient client() throws IOException {
     return rest != null ? FlinkClient.at(rest) : FlinkClient.of(ports());
   }
 
-  /** The cluster's own Kafka; none where an address was given. */
+  /** The address of the cluster's own Kafka; empty with --rest. */
   public Optional<String> kafka() throws IOException {
     return rest != null ? Optional.empty() : Optional.of(ports().kafkaAddress());
   }
@@ -44,7 +45,7 @@ public final class ClusterOptions {
         .orElseThrow(
             () ->
                 new UserException(
-                    "no cluster was started in %s; start one with: millrace cluster --dir %s, or name one with --rest URL"
+                    "there is no cluster in %s; start one with 'millrace cluster --dir %s', or use --cluster or --rest"
                         .formatted(directory, directory)));
   }
 }

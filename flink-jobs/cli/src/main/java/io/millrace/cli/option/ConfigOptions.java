@@ -13,13 +13,13 @@ import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
-/** The configuration of a command that runs no job: how it comes by what lies elsewhere. */
+/** The configuration of a command that runs no job; it holds the access to remote checkpoints. */
 public final class ConfigOptions {
 
   @Option(
       names = "--config",
       description =
-          "YAML file, of which flink.properties and checkpoints matter here"
+          "YAML file; this command uses its flink.properties and checkpoints"
               + " (docs/configuration.md).")
   private Path config;
 
@@ -27,15 +27,20 @@ public final class ConfigOptions {
       names = "--set",
       paramLabel = "KEY=VALUE",
       description =
-          "Sets an option on top of the file, such as flink.properties.s3.endpoint=…; may be"
+          "Overrides an option of the file, such as flink.properties.s3.endpoint=…; may be"
               + " repeated.")
   private List<String> settings = new ArrayList<>();
 
+  /** Loads the configuration with absolute paths. */
   public MillraceConfig load() {
     return ConfigLoader.load(Optional.ofNullable(config), settings).withAbsolutePaths();
   }
 
-  /** A checkpoint of any place as a directory of this machine. */
+  /**
+   * Opens a checkpoint; a remote one is copied to this machine.
+   *
+   * @param location a path or URI
+   */
   public LocalCheckpoint open(String location) throws IOException {
     MillraceConfig loaded = load();
     if (!CheckpointStore.isLocal(location)) {

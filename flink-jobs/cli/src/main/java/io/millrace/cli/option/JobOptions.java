@@ -34,24 +34,25 @@ import org.apache.flink.streaming.api.graph.StreamGraph;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** Which job is to run, and with what configuration. */
+/** A job and its configuration. */
 public final class JobOptions {
 
   @Parameters(
       paramLabel = "JOB",
-      description = "supervised, reward-model, rollout, ppo, rejection-sampling or evaluation.")
+      description =
+          "Job: supervised, reward-model, rollout, ppo, rejection-sampling or evaluation.")
   private String jobId;
 
-  @Option(names = "--config", description = "YAML file (docs/configuration.md has every option).")
+  @Option(names = "--config", description = "YAML file with options (docs/configuration.md lists all).")
   private Path config;
 
   @Option(
       names = "--set",
       paramLabel = "KEY=VALUE",
-      description = "Sets an option on top of the file, such as ppo.kl=0.02; may be repeated.")
+      description = "Overrides an option of the file, such as ppo.kl=0.02; may be repeated.")
   private List<String> settings = new ArrayList<>();
 
-  /** A job with all that it needs in place. */
+  /** A job whose model, topics and directories exist. */
   public record Ready(Job job, MillraceConfig config) {
 
     public KafkaSettings kafka() {
@@ -62,7 +63,7 @@ public final class JobOptions {
       return job.graph(config, bounded);
     }
 
-    /** What a bounded run leaves, as one line of JSON. */
+    /** The summary of a bounded run as one line of JSON. */
     public String summary(JobExecutionResult result) {
       ObjectNode root = new ObjectMapper().createObjectNode();
       root.put("job", job.id());
@@ -103,9 +104,9 @@ public final class JobOptions {
   }
 
   /**
-   * Checks the configuration, makes topics and the initial model where there are none.
+   * Loads and checks the configuration, and makes topics and the initial model if they do not exist.
    *
-   * @param bootstrapServers the brokers where the configuration names none
+   * @param bootstrapServers default of {@code kafka.bootstrap-servers}
    */
   public Ready ready(Optional<String> bootstrapServers) throws IOException {
     Job job = job();
@@ -114,7 +115,7 @@ public final class JobOptions {
     return ready(job, configured);
   }
 
-  /** The same in a process of Flink's, whose file systems are as that was told. */
+  /** Like {@link #ready}, in a process of Flink, which has initialized its file systems. */
   public Ready readyInFlink() throws IOException {
     return ready(job(), load(Optional.empty()));
   }
@@ -129,18 +130,20 @@ public final class JobOptions {
         .orElseThrow(
             () ->
                 new UserException(
-                    "there is no job '"
+                    "JOB must be a job of Millrace, not '"
                         + jobId
                         + "'"
                         + Suggestion.nearest(
                                 jobId, Arrays.stream(Job.values()).map(Job::id).toList())
                             .map(near -> "; did you mean " + near + "?")
-                            .orElse("; there are " + Job.ids())));
+                            .orElse("; the jobs are " + Job.ids())));
   }
 
   private static Ready ready(Job job, MillraceConfig configured) throws IOException {
     requireInitial(configured);
-    requireDemonstrations(configured.section(SupervisedSection.class));
+    if (job == Job.SUPERVISED) {
+      requireDemonstrations(configured.section(SupervisedSection.class));
+    }
     requireWritable("checkpoints.directory", configured.checkpoints().directory());
     requireWritable("flink.state-directory", configured.flink().stateDirectory());
     try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(configured))) {
@@ -149,10 +152,14 @@ public final class JobOptions {
     return new Ready(job, InitialModel.ensure(configured));
   }
 
+  /**
+   * Checks {@code model.initial}, before a job starts from it, fails and restarts.
+   *
+   * @throws UserException if it is not a policy
+   */
   public static void requireInitial(MillraceConfig config) throws IOException {
     String initial = config.model().initial();
     if (!initial.isBlank()) {
-      // Told here, in one line, rather than by a job that fails and restarts.
       try (LocalCheckpoint files = JobSettings.cache(config).openDescription(initial);
           Tokenizer tokenizer = Tokenizer.load(files.directory())) {
         if (CheckpointStore.isLocal(initial)) {
@@ -161,7 +168,7 @@ public final class JobOptions {
         CheckpointOutline checkpoint = CheckpointOutline.read(files.directory());
         if (checkpoint.kind() != CheckpointKind.POLICY) {
           throw new UserException(
-              "model.initial %s is a %s; a job starts from a policy"
+              "model.initial must be a policy, not %s, which is a %s"
                   .formatted(initial, checkpoint.kind()));
         }
         tokenizer.requireFits(checkpoint.config().vocabSize());
@@ -173,20 +180,24 @@ public final class JobOptions {
   private static void requireDemonstrations(SupervisedSection section) throws IOException {
     if (section.fromFile()) {
       if (!Files.isReadable(Path.of(section.file()))) {
-        throw new UserException("supervised.file %s cannot be read".formatted(section.file()));
+        throw new UserException("supervised.file cannot be read: %s; correct the path or its permissions".formatted(section.file()));
       }
       if (Files.size(Path.of(section.file())) == 0) {
-        throw new UserException("supervised.file %s is empty".formatted(section.file()));
+        throw new UserException("supervised.file must not be empty: %s".formatted(section.file()));
       }
     }
   }
 
-  /** Told here rather than by a job that has learned and cannot publish. */
+  /**
+   * Checks that a job will be able to publish, before it learns.
+   *
+   * @throws UserException naming the option
+   */
   public static void requireWritable(String option, String location) {
     try {
       CheckpointStore.requireWritable(location);
     } catch (IOException e) {
-      throw new UserException("%s %s is not writable: %s".formatted(option, location, e));
+      throw new UserException("%s must be a writable directory, not %s (%s)".formatted(option, location, e));
     }
   }
 }

@@ -7,43 +7,43 @@ import io.millrace.model.tensor.Backends;
 import java.util.List;
 import picocli.CommandLine.Option;
 
-/** The shape of a benchmark's model, and what runs it. */
+/** The model of a benchmark and its compute backend. */
 public final class ShapeOptions {
 
-  @Option(names = "--hidden", defaultValue = "256", description = "Width (${DEFAULT-VALUE}).")
+  @Option(names = "--hidden", defaultValue = "256", description = "Hidden size (default: ${DEFAULT-VALUE}).")
   private int hidden;
 
-  @Option(names = "--layers", defaultValue = "4", description = "Blocks (${DEFAULT-VALUE}).")
+  @Option(names = "--layers", defaultValue = "4", description = "Layers (default: ${DEFAULT-VALUE}).")
   private int layers;
 
-  @Option(names = "--heads", defaultValue = "8", description = "Query heads (${DEFAULT-VALUE}).")
+  @Option(names = "--heads", defaultValue = "8", description = "Query heads of a layer (default: ${DEFAULT-VALUE}).")
   private int heads;
 
-  @Option(names = "--kv-heads", defaultValue = "4", description = "Key heads (${DEFAULT-VALUE}).")
+  @Option(names = "--kv-heads", defaultValue = "4", description = "Key and value heads of a layer (default: ${DEFAULT-VALUE}).")
   private int kvHeads;
 
   @Option(
       names = "--ffn",
       defaultValue = "704",
-      description = "Width of the feed-forward block (${DEFAULT-VALUE}).")
+      description = "Width of the feed-forward block (default: ${DEFAULT-VALUE}).")
   private int ffn;
 
-  @Option(names = "--vocab", defaultValue = "512", description = "Tokens (${DEFAULT-VALUE}).")
+  @Option(names = "--vocab", defaultValue = "512", description = "Tokens in the vocabulary (default: ${DEFAULT-VALUE}).")
   private int vocab;
 
   @Option(
       names = "--backend",
       defaultValue = "cpu",
-      description = "Compute backend: cpu or nd4j (${DEFAULT-VALUE}).")
+      description = "Compute backend: cpu or nd4j (default: ${DEFAULT-VALUE}).")
   private String backend;
 
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description = "Threads that compute at once (all cores).")
+      description = "Threads that compute at once (default: all cores).")
   private Integer threads;
 
-  /** The backend, on as many threads as wished. */
+  /** Opens the backend with the wanted number of threads. */
   public Backend open() {
     BackendFactory factory;
     try {
@@ -57,7 +57,11 @@ public final class ShapeOptions {
     return factory.open();
   }
 
-  /** The model, for sequences of as many tokens. */
+  /**
+   * The shape of the model.
+   *
+   * @param maxPositions longest sequence in tokens
+   */
   public LlamaConfig config(int maxPositions) {
     require("--hidden", hidden);
     require("--layers", layers);
@@ -66,7 +70,12 @@ public final class ShapeOptions {
     require("--ffn", ffn);
     require("--vocab", vocab);
     if (hidden % heads != 0) {
-      throw new UserException("--heads %d must divide --hidden %d".formatted(heads, hidden));
+      throw new UserException("--heads must divide --hidden %d, not %d".formatted(hidden, heads));
+    }
+    if (heads % kvHeads != 0 || hidden / heads % 2 != 0) {
+      throw new UserException(
+          "--kv-heads %d must divide --heads %d, and --hidden %d / --heads must be even"
+              .formatted(kvHeads, heads, hidden));
     }
     return new LlamaConfig(
         vocab,
@@ -84,7 +93,7 @@ public final class ShapeOptions {
         2);
   }
 
-  /** The same as settings of a job, which makes such a model. */
+  /** Settings of a job that makes a model of this shape. */
   public List<String> settings(int maxPositions) {
     LlamaConfig config = config(maxPositions);
     return List.of(
@@ -99,7 +108,11 @@ public final class ShapeOptions {
         "compute.threads=" + (threads == null ? 0 : require("--threads", threads)));
   }
 
-  /** A count from the command line. */
+  /**
+   * Checks a count.
+   *
+   * @throws UserException if it is below 1
+   */
   public static int require(String option, int value) {
     if (value < 1) {
       throw new UserException("%s must be at least 1, not %d".formatted(option, value));

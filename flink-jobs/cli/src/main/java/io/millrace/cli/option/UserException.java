@@ -1,6 +1,6 @@
 package io.millrace.cli.option;
 
-/** Something that the person at the command line can mend; told in one line. */
+/** An error that the user can mend; the message is one line. */
 public final class UserException extends RuntimeException {
 
   private static final long serialVersionUID = 1;

@@ -17,7 +17,7 @@ import picocli.CommandLine.Option;
     name = "broker",
     mixinStandardHelpOptions = true,
     description =
-        "Runs a Kafka broker in this process, with Millrace's topics, until it is stopped.",
+        "Runs a Kafka broker with Millrace's topics in this process, until Ctrl-C.",
     footer = {
       "",
       "Example:",
@@ -34,19 +34,19 @@ public final class BrokerCommand implements Callable<Integer> {
   @Option(
       names = "--data",
       defaultValue = "millrace-data/kafka",
-      description = "Directory of its logs (default: ${DEFAULT-VALUE}).")
+      description = "Directory of the broker's data (default: ${DEFAULT-VALUE}).")
   private Path data;
 
   @Option(
       names = "--topic-prefix",
       defaultValue = "millrace.",
-      description = "Prefix of every topic's name (default: ${DEFAULT-VALUE}).")
+      description = "Prefix of every topic name (default: ${DEFAULT-VALUE}).")
   private String topicPrefix;
 
   @Option(
       names = "--partitions",
       defaultValue = "1",
-      description = "Partitions of a new topic (default: ${DEFAULT-VALUE}).")
+      description = "Partitions of each new topic (default: ${DEFAULT-VALUE}).")
   private int partitions;
 
   @Override
@@ -73,11 +73,11 @@ public final class BrokerCommand implements Callable<Integer> {
       admin.createAll(partitions, 1);
     }
     System.out.println(
-        "Kafka is at "
+        "Kafka runs at "
             + broker.bootstrapServers()
-            + ", its data in "
+            + " with its data in "
             + data
-            + "; stop with Ctrl-C");
+            + "; stop it with Ctrl-C");
     stopped.await();
     return 0;
   }

@@ -23,8 +23,8 @@ import picocli.CommandLine.Parameters;
     name = "consume",
     mixinStandardHelpOptions = true,
     description =
-        "Prints a topic's records from its beginning as JSON Lines, up to its end, or on and on"
-            + " with --follow. Bytes that are no record are told on standard error.",
+        "Prints the records of a topic as JSON Lines, from its beginning to its end, or without end"
+            + " with --follow. A record that cannot be read is reported on standard error.",
     footer = {
       "",
       "Examples:",
@@ -35,17 +35,17 @@ public final class ConsumeCommand implements Callable<Integer> {
 
   private static final Duration POLL = Duration.ofMillis(200);
 
-  @Parameters(paramLabel = "TOPIC", description = "Such as rollouts or dead-letters.")
+  @Parameters(paramLabel = "TOPIC", description = "Topic without its prefix, such as rollouts or dead-letters.")
   private String topicName;
 
   @Option(
       names = "--limit",
       defaultValue = "9223372036854775807",
       paramLabel = "N",
-      description = "Stop after N records.")
+      description = "Stop after N records (default: no limit).")
   private long limit;
 
-  @Option(names = "--follow", description = "Wait for more at the end of the topic.")
+  @Option(names = "--follow", description = "Wait for further records at the end of the topic.")
   private boolean follow;
 
   @Mixin private KafkaOptions kafka;

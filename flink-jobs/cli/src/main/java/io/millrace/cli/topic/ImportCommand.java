@@ -22,7 +22,7 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "import",
     mixinStandardHelpOptions = true,
-    description = "Brings data of other forms to the topics.",
+    description = "Converts public data sets and sends them to a topic.",
     synopsisSubcommandLabel = "FORM",
     subcommands = ImportCommand.HhRlhf.class,
     footer = {
@@ -37,8 +37,8 @@ public final class ImportCommand {
       name = "hh-rlhf",
       mixinStandardHelpOptions = true,
       description =
-          "Comparisons of HH-RLHF (JSON Lines with chosen and rejected, gzip or plain) to the topic"
-              + " judgments. Importing a file again gives the same judgment ids.",
+          "Sends the comparisons of an HH-RLHF file to the topic judgments. A second import of the"
+              + " file gives the same judgment ids.",
       footer = {
         "",
         "Example:",
@@ -46,20 +46,20 @@ public final class ImportCommand {
       })
   static final class HhRlhf implements Callable<Integer> {
 
-    @Parameters(paramLabel = "FILE", description = "JSON Lines, gzip or plain.")
+    @Parameters(paramLabel = "FILE", description = "JSON Lines with chosen and rejected, gzip or plain.")
     private Path file;
 
     @Option(
         names = "--objective",
         required = true,
-        description = "What was judged: helpfulness or safety.")
+        description = "Objective of the judgments: helpfulness or safety.")
     private Objective objective;
 
     @Option(
         names = "--rating",
         defaultValue = "SLIGHTLY_BETTER",
         description =
-            "The data has no ratings; this one is given to all: ${COMPLETION-CANDIDATES}"
+            "Rating of every judgment, since the data has none: ${COMPLETION-CANDIDATES}"
                 + " (default: ${DEFAULT-VALUE}).")
     private Rating rating;
 
@@ -68,7 +68,7 @@ public final class ImportCommand {
     @Override
     public Integer call() throws Exception {
       if (!Files.isRegularFile(file)) {
-        throw new UserException("there is no file " + file);
+        throw new UserException("FILE does not exist: %s; correct the path".formatted(file));
       }
       KafkaSettings settings = kafka.settings();
       HhRlhfImporter.Report report;
@@ -83,7 +83,7 @@ public final class ImportCommand {
       }
       report.firstSkips().forEach(skip -> System.err.println("millrace: " + file + ", " + skip));
       System.out.printf(
-          "%d lines, %d judgments to %s at %s, %d lines skipped%s%n",
+          "read %d lines, sent %d judgments to %s at %s, skipped %d lines%s%n",
           report.lines(),
           report.judgments(),
           settings.nameOf(Topic.JUDGMENTS),
@@ -91,7 +91,8 @@ public final class ImportCommand {
           report.lines() - report.judgments(),
           report.skipped().isEmpty() ? "" : " " + report.skipped());
       if (report.judgments() == 0) {
-        throw new UserException(file + " holds no comparison of HH-RLHF's form");
+        throw new UserException(
+            "FILE must have lines with chosen and rejected; %s has none".formatted(file));
       }
       return 0;
     }

@@ -28,8 +28,8 @@ import picocli.CommandLine.Parameters;
     name = "produce",
     mixinStandardHelpOptions = true,
     description =
-        "Sends a file of JSON Lines to a topic, one record a line. A line that is no valid record"
-            + " stops it there: what stood before it was sent.",
+        "Sends the records of a JSON Lines file to a topic. It stops at the first line that is not a"
+            + " valid record, after the lines before it were sent.",
     footer = {
       "",
       "Examples:",
@@ -39,13 +39,13 @@ import picocli.CommandLine.Parameters;
     })
 public final class ProduceCommand implements Callable<Integer> {
 
-  @Parameters(paramLabel = "TOPIC", description = "Such as prompts or judgments.")
+  @Parameters(paramLabel = "TOPIC", description = "Topic without its prefix, such as prompts or judgments.")
   private String topicName;
 
   @Option(
       names = "--file",
       required = true,
-      description = "File of JSON Lines; - reads standard input.")
+      description = "JSON Lines file; - reads standard input.")
   private String file;
 
   @Mixin private KafkaOptions kafka;
@@ -55,11 +55,12 @@ public final class ProduceCommand implements Callable<Integer> {
     KafkaSettings settings = kafka.settings();
     Topic<?> topic = Topic.named(topicName, settings.topicPrefix());
     if (!file.equals("-") && !Files.isRegularFile(Path.of(file))) {
-      throw new UserException("there is no file " + file);
+      throw new UserException("--file does not exist: %s; correct the path".formatted(file));
     }
     long sent = send(settings, topic);
     System.out.println(
-        sent + " records to " + settings.nameOf(topic) + " at " + settings.bootstrapServers());
+        "sent %d records to %s at %s"
+            .formatted(sent, settings.nameOf(topic), settings.bootstrapServers()));
     return 0;
   }
 
@@ -81,7 +82,7 @@ public final class ProduceCommand implements Callable<Integer> {
       } catch (UnusableRecordException e) {
         throw refused(writer, number, e.getMessage(), sent);
       } catch (CharacterCodingException e) {
-        throw refused(writer, number, "not UTF-8; convert the file, such as with iconv", sent);
+        throw refused(writer, number, "not UTF-8; convert the file, for example with iconv", sent);
       }
       writer.flush();
     }
@@ -92,15 +93,15 @@ public final class ProduceCommand implements Callable<Integer> {
       throws IOException {
     writer.flush();
     return new UserException(
-        "%s, line %d: %s (%d records before it were sent)".formatted(file, line, problem, sent));
+        "%s, line %d: %s (the %d records before it were sent)".formatted(file, line, problem, sent));
   }
 
-  /** Some editors begin a file in UTF-8 with one. */
+  /** Some editors put a byte order mark at the beginning of a UTF-8 file. */
   private static String withoutByteOrderMark(String line) {
     return line.startsWith("\uFEFF") ? line.substring(1) : line;
   }
 
-  /** Lines in UTF-8; anything else is an error, never replaced in silence. */
+  /** Opens the lines; bytes that are not UTF-8 are an error. */
   private BufferedReader open() throws IOException {
     InputStream bytes = file.equals("-") ? System.in : Files.newInputStream(Path.of(file));
     return new BufferedReader(new InputStreamReader(bytes, StandardCharsets.UTF_8.newDecoder()));

@@ -13,7 +13,7 @@ import picocli.CommandLine.Option;
 @Command(
     name = "topics",
     mixinStandardHelpOptions = true,
-    description = "Lists the topics, what they hold and how much; creates them with --create.",
+    description = "Lists Millrace's topics with their record type and size; --create creates them.",
     footer = {
       "",
       "Examples:",
@@ -24,18 +24,18 @@ public final class TopicsCommand implements Callable<Integer> {
 
   @Mixin private KafkaOptions kafka;
 
-  @Option(names = "--create", description = "Create those that do not exist.")
+  @Option(names = "--create", description = "Create the topics that do not exist.")
   private boolean create;
 
   @Option(
       names = "--partitions",
       defaultValue = "1",
-      description = "Partitions of a new topic (default: ${DEFAULT-VALUE}).")
+      description = "Partitions of each new topic (default: ${DEFAULT-VALUE}).")
   private int partitions;
 
   @Option(
       names = "--replication",
-      description = "Replicas of a new topic (default: the cluster's own default).")
+      description = "Replicas of each new topic (default: the broker's own default).")
   private Integer replication;
 
   @Override
@@ -54,9 +54,8 @@ public final class TopicsCommand implements Callable<Integer> {
       List<TopicAdmin.State> topics = admin.describe();
       if (topics.isEmpty()) {
         throw new UserException(
-            "Kafka at "
-                + kafka.settings().bootstrapServers()
-                + " has none of the topics; millrace topics --create makes them");
+            "Kafka at %s has none of the topics; create them with --create, or correct --topic-prefix"
+                .formatted(kafka.settings().bootstrapServers()));
       }
       System.out.printf("%-30s %-18s %10s %10s%n", "TOPIC", "RECORDS OF", "PARTITIONS", "OFFSETS");
       for (TopicAdmin.State topic : topics) {

@@ -2,76 +2,98 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.Option;
+import io.millrace.jobs.config.Require;
 import io.millrace.jobs.evaluation.judge.Judges;
 import io.millrace.model.evaluation.Judge;
+import io.millrace.model.sampling.SamplingOptions;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 
-/** Comparing published policies on held-out data, and the gate before serving. */
+/** Comparison of published policies on held-out data, and the gate before serving. */
 public record EvaluationSection(
     @Option(
             value = "",
             help =
-                "JSON Lines file of held-out prompts, in the form of the topic prompts; the job"
-                    + " needs one, and every task manager must see it.",
-            path = true)
+                "JSON Lines file of held-out prompts in the format of the topic `prompts`. The job"
+                    + " needs it, and every task manager must see it.",
+            path = true,
+            local = true)
         String prompts,
     @Option(
             value = "",
             help =
-                "JSON Lines file of held-out demonstrations, in any form that supervised.file"
-                    + " takes, for the perplexity. Empty: it is not measured.",
-            path = true)
+                "JSON Lines file of held-out demonstrations for the perplexity, in any format of"
+                    + " `supervised.file`; empty: no perplexity.",
+            path = true,
+            local = true)
         String demonstrations,
     @Option(
             value = "",
             help =
-                "JSON Lines file of held-out judgments, in the form of the topic judgments, for the"
-                    + " reward models' accuracy. Empty: it is not measured.",
-            path = true)
+                "JSON Lines file of held-out judgments for the accuracy of the reward models, in"
+                    + " the format of the topic `judgments`; empty: no accuracy.",
+            path = true,
+            local = true)
         String judgments,
     @Option(
             value = "0",
-            help = "Tokens of a response at most; 0: as rollout.max-tokens.",
-            min = "0")
+            help = "Most tokens of a response; 0 takes `rollout.max-tokens`.",
+            min = "0",
+            max = "1_048_576")
         int maxTokens,
-    @Option(value = "1.0", help = "Sampling temperature; 0 takes the likeliest token.", min = "0")
+    @Option(
+            value = "1.0",
+            help = "Sampling temperature, at least 0.01; 0 always takes the most likely token.",
+            min = "0",
+            max = "100")
         double temperature,
-    @Option(value = "1.0", help = "Nucleus sampling mass.", above = "0", max = "1") double topP,
-    @Option(value = "32", help = "Responses sampled, scored and judged together.", min = "1")
+    @Option(
+            value = "1.0",
+            help = "Probability mass of nucleus sampling.",
+            min = "0.001",
+            max = "1")
+        double topP,
+    @Option(
+            value = "32",
+            help = "Responses sampled, scored and judged together.",
+            min = "1",
+            max = "65536")
         int batchSize,
     @Option(
             value = "reward-model",
             help =
-                "Who compares two responses: reward-model, openai (any endpoint that"
-                    + " speaks its chat completions), or a class that implements"
+                "Judge that compares two responses: `reward-model`, `openai` (any endpoint with"
+                    + " OpenAI's chat completions), or a class that implements"
                     + " `io.millrace.model.evaluation.Judge`.",
             required = true)
         String judge,
     @Option(
             value = "",
             help =
-                "What the judge is given (docs/evaluation.md lists them), such as `api-key:"
-                    + " ${env:API_KEY}`; `${env:NAME}` and `${file:PATH}` as in kafka.properties.")
+                "Options of the judge, such as `api-key: ${env:API_KEY}`; docs/evaluation.md lists"
+                    + " them. `${env:NAME}` and `${file:PATH}` work as in `kafka.properties`.")
         Map<String, String> judgeOptions,
     @Option(
             value =
                 "I cannot, I can't, I can not, I will not, I won't, I am unable, I'm unable,"
                     + " I am not able, I'm not able, I must decline, I must refuse",
             help =
-                "Regular expressions, found anywhere in a response as whole words and in any case,"
-                    + " that make it a refusal where the judge does not tell.")
+                "Regular expressions that mark a response as a refusal, where the judge does not"
+                    + " decide. They match whole words anywhere and ignore case.")
         List<String> refusals,
     @Option(
             value = "0.95",
-            help = "Confidence of the win rates' intervals.",
+            help = "Confidence of the intervals of win rates.",
             above = "0",
             below = "1")
         double confidence,
     GateSection gate)
     implements ConfigSection {
+
+  /** Lower temperatures are greedy in practice, and the lowest ones overflow a float32. */
+  private static final double LOWEST_TEMPERATURE = 0.01;
 
   public EvaluationSection {
     judgeOptions = Map.copyOf(judgeOptions);
@@ -81,18 +103,31 @@ public record EvaluationSection(
         Pattern _ = Pattern.compile(refusal);
       } catch (PatternSyntaxException e) {
         throw new IllegalArgumentException(
-            "refusals has '%s', which is no regular expression: %s"
+            "refusals must be regular expressions, not '%s' (%s)"
                 .formatted(refusal, e.getDescription()),
             e);
       }
     }
+    if (temperature > 0 && temperature < LOWEST_TEMPERATURE) {
+      throw new IllegalArgumentException(
+          "temperature must be 0 or at least %s, not %s"
+              .formatted(LOWEST_TEMPERATURE, temperature));
+    }
+    Require.accepted(
+        "temperature and top-p",
+        () -> new SamplingOptions(Math.max(1, maxTokens), (float) temperature, (float) topP));
   }
 
+  /**
+   * Makes the judge.
+   *
+   * @throws IllegalArgumentException if the class or its options cannot be used
+   */
   Judge openJudge() {
     return Judges.of(judge, judgeOptions);
   }
 
-  /** Without the judge's options, which may be secret. */
+  /** Leaves out the judge's options, which may be secrets. */
   @Override
   public String toString() {
     return "EvaluationSection[prompts=%s, judge=%s]".formatted(prompts, judge);

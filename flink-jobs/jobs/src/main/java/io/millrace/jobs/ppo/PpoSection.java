@@ -18,105 +18,174 @@ import io.millrace.model.ppo.KlPenalty;
 import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.reward.PiecewiseReward;
+import io.millrace.model.training.LearningRate;
 import java.util.Map;
 import java.util.Optional;
 
 /** PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3). */
 public record PpoSection(
-    @Option(value = "512", help = "Rollouts of one iteration.", min = "2") int batchSize,
-    @Option(value = "64", help = "Rollouts of one update.", min = "1") int miniBatchSize,
-    @Option(value = "1", help = "Passes over a batch.", min = "1") int epochs,
-    @Option(value = "1e-6", help = "The policy's learning rate, constant.", above = "0")
+    @Option(value = "512", help = "Rollouts of one iteration.", min = "2", max = "65536")
+        int batchSize,
+    @Option(
+            value = "64",
+            help = "Rollouts of one update; must divide `batch-size`.",
+            min = "1",
+            max = "65536")
+        int miniBatchSize,
+    @Option(value = "1", help = "Passes over each batch.", min = "1", max = "1000") int epochs,
+    @Option(
+            value = "1e-6",
+            help = "Constant learning rate of the policy.",
+            min = "1e-12",
+            max = "1")
         double learningRate,
-    @Option(value = "1e-6", help = "The critic's learning rate, constant.", above = "0")
+    @Option(
+            value = "1e-6",
+            help = "Constant learning rate of the critic.",
+            min = "1e-12",
+            max = "1")
         double criticLearningRate,
-    @Option(value = "0.01", help = "β: weight of the KL penalty (0.005 from 34B).", min = "0")
+    @Option(
+            value = "0.01",
+            help = "β: weight of the KL penalty; the paper takes 0.005 for 34B and larger models.",
+            min = "0",
+            max = "1000")
         double kl,
     @Option(
             value = "0.0",
-            help = "Adapts β so that the KL stays near this; 0 keeps β fixed.",
-            min = "0")
+            help =
+                "KL in nats per response towards which β adapts during training; 0 keeps β"
+                    + " constant.",
+            min = "0",
+            max = "1e6")
         double klTarget,
-    @Option(value = "10000", help = "Rollouts over which an adaptive β moves.", min = "1")
+    @Option(
+            value = "10000",
+            help = "Rollouts over which β adapts; more make it adapt more slowly.",
+            min = "1",
+            max = "1_000_000_000")
         long klHorizon,
-    @Option(value = "k1", help = "KL estimator in the reward.") KlEstimator klEstimator,
+    @Option(
+            value = "k1",
+            help =
+                "Estimator of the KL penalty: `k1` is unbiased, `k2` biased with low variance, `k3`"
+                    + " unbiased and never negative.")
+        KlEstimator klEstimator,
     @Option(value = "1.0", help = "γ: discount.", min = "0", max = "1") double gamma,
-    @Option(value = "0.95", help = "λ of generalised advantage estimation.", min = "0", max = "1")
+    @Option(
+            value = "0.95",
+            help = "λ of generalised advantage estimation.",
+            min = "0",
+            max = "1")
         double lambda,
-    @Option(value = "0.2", help = "Clip range of the ratio.", above = "0", below = "1") double clip,
-    @Option(value = "0.2", help = "Clip range of the critic's values.", above = "0")
+    @Option(
+            value = "0.2",
+            help = "Clip range of the probability ratio around 1.",
+            above = "0",
+            below = "1")
+        double clip,
+    @Option(
+            value = "0.2",
+            help = "Clip range of the critic's values around its earlier ones.",
+            above = "0",
+            max = "1e6")
         double valueClip,
     @Option(
             value = "0.15",
-            help = "A response whose R_s is below this is judged by safety.",
+            help =
+                "Safety probability below which the safety score replaces the helpfulness score of"
+                    + " a response.",
             above = "0",
             below = "1")
         double safetyThreshold,
     @Option(
             value = "",
             help =
-                "Class that tells safety prompts beside those that are flagged so, an"
-                    + " `io.millrace.jobs.safety.SafetyClassifier`; empty: the flag alone counts."
-                    + " `io.millrace.jobs.safety.KeywordSafetyClassifier` goes by the words of its"
-                    + " option `keywords`.")
+                "Class that marks further prompts as safety prompts, an implementation of"
+                    + " `io.millrace.jobs.safety.SafetyClassifier`; empty: only the prompt's own"
+                    + " flag counts. `io.millrace.jobs.safety.KeywordSafetyClassifier` looks for"
+                    + " the words of its option `keywords`.")
         String safetyClassifier,
     @Option(
             value = "",
             help =
-                "What that class is given, such as `keywords: bomb, poison`; `${env:NAME}` and"
-                    + " `${file:PATH}` as in kafka.properties.")
+                "Options of that class, such as `keywords: bomb, poison`. `${env:NAME}` and"
+                    + " `${file:PATH}` work as in `kafka.properties`.")
         Map<String, String> safetyClassifierOptions,
     @Option(
             value = "1.0",
-            help = "Subtracted from the reward of a response cut at the length limit.",
+            help =
+                "Penalty on the whitened reward of a response that was cut at the length limit.",
             min = "0",
-            max = "1000000")
+            max = "1e6")
         double truncationPenalty,
     @Option(
             value = "4",
-            help = "Rollouts that are more versions old than this are dropped and counted.",
-            min = "0")
+            help =
+                "Highest staleness of a rollout in policy versions; older rollouts are dropped and"
+                    + " counted.",
+            min = "0",
+            max = "1_000_000_000")
         long maxStaleness,
     @Option(
             value = "true",
             help =
-                "Decoupled PPO: stale rollouts are clipped around today's policy and weighted, not"
-                    + " only bounded.")
+                "Decoupled PPO: clips stale rollouts around the policy of this iteration and"
+                    + " weights them by their importance.")
         boolean decoupled,
     @Option(
             value = "10.0",
-            help = "A stale token's importance weight is truncated to this.",
-            min = "1")
+            help = "Upper limit of a stale token's importance weight.",
+            min = "1",
+            max = "1e6")
         double maxImportanceWeight,
     @Option(
             value = "8",
-            help = "Updates in a row that may be left out, not being finite, before the job stops.",
-            min = "1")
+            help =
+                "Updates in a row with a gradient that is not finite after which the job stops;"
+                    + " until then it skips them.",
+            min = "1",
+            max = "1_000_000")
         int maxSkippedUpdates,
     @Option(
             value = "0.0",
             help =
-                "Share of the prompts, chosen by their ids, whose rollouts are scored and never"
-                    + " learned from.",
+                "Share of the prompts, chosen by id, whose rollouts are scored but never learned"
+                    + " from.",
             min = "0",
             max = "0.5")
         double heldOutShare,
     @Option(
             value = "0",
             help =
-                "Learning stops after this many iterations without a better mean score of the"
-                    + " held-out rollouts; 0 never.",
-            min = "0")
+                "Iterations without a better mean score of the held-out rollouts after which"
+                    + " learning stops; 0 never stops.",
+            min = "0",
+            max = "1_000_000")
         int earlyStopPatience,
     @Option(
             value = "30.0",
-            help = "A KL to the reference beyond this, in nats per response, raises an alarm.",
-            above = "0")
+            help = "KL to the reference policy, in nats per response, above which an alarm is raised.",
+            above = "0",
+            max = "1e9")
         double alarmKl,
-    @Option(value = "1", help = "A policy is published after this many iterations.", min = "1")
+    @Option(
+            value = "1",
+            help = "Iterations between two published policies.",
+            min = "1",
+            max = "1_000_000_000")
         long publishEvery,
-    @Option(value = "64", help = "Rollouts scored together.", min = "1") int scoreBatchSize,
-    @Option(value = "true", help = "Refuse rollouts that were sampled with top-p below 1.")
+    @Option(
+            value = "64",
+            help = "Rollouts scored together; at most `batch-size`.",
+            min = "1",
+            max = "65536")
+        int scoreBatchSize,
+    @Option(
+            value = "true",
+            help =
+                "Sends rollouts that were sampled with top-p below 1 to `dead-letters`; PPO needs"
+                    + " log-probabilities of the whole distribution.")
         boolean requireFullSampling,
     OptimizerSection optimizer)
     implements ConfigSection {
@@ -124,48 +193,60 @@ public record PpoSection(
   public PpoSection {
     if (batchSize % miniBatchSize != 0) {
       throw new IllegalArgumentException(
-          "mini-batch-size %d must divide batch-size %d".formatted(miniBatchSize, batchSize));
+          "mini-batch-size must divide batch-size %d, not %d".formatted(batchSize, miniBatchSize));
     }
     safetyClassifierOptions = Map.copyOf(safetyClassifierOptions);
     if (safetyClassifier.isBlank() && !safetyClassifierOptions.isEmpty()) {
       throw new IllegalArgumentException(
-          "safety-classifier-options are given without a safety-classifier");
+          "safety-classifier-options need a safety-classifier; name the class or remove them");
     }
     Require.accepted("safety-threshold", () -> new PiecewiseReward(safetyThreshold));
     Require.accepted("truncation-penalty", () -> new KlPenalty(klEstimator, truncationPenalty));
     Require.accepted("gamma and lambda", () -> new Advantages(gamma, lambda));
     Require.accepted("clip and value-clip", () -> new PpoObjective(clip, valueClip));
     Require.accepted("max-importance-weight", () -> new ImportanceWeight(maxImportanceWeight));
-    Require.accepted("kl and kl-target", () -> klController(kl, klTarget, klHorizon));
+    Require.accepted("learning-rate", () -> LearningRate.constant(learningRate));
+    Require.accepted("critic-learning-rate", () -> LearningRate.constant(criticLearningRate));
+    Require.accepted("alarm-kl", () -> new RewardHackingMonitor(alarmKl));
+    if (kl == 0 && klTarget > 0) {
+      throw new IllegalArgumentException(
+          "kl must be above 0 with kl-target %s, not 0: β adapts by factors".formatted(klTarget));
+    }
+    Require.accepted(
+        "kl, kl-target and kl-horizon", () -> klController(kl, klTarget, klHorizon));
     if (earlyStopPatience > 0 && heldOutShare == 0) {
       throw new IllegalArgumentException(
-          "early-stop-patience %d needs a held-out-share above 0".formatted(earlyStopPatience));
+          "early-stop-patience %d needs a held-out-share above 0, not 0"
+              .formatted(earlyStopPatience));
     }
     if (scoreBatchSize > batchSize) {
       throw new IllegalArgumentException(
-          "score-batch-size %d must not exceed batch-size %d".formatted(scoreBatchSize, batchSize));
+          "score-batch-size must be at most batch-size %d, not %d"
+              .formatted(batchSize, scoreBatchSize));
     }
   }
 
   @Override
   public void check(MillraceConfig config) {
-    // A rollout's log-probs are those of the distribution it was sampled from; PPO's ratio compares
-    // them with the whole distribution's.
     double topP = config.section(RolloutSection.class).topP();
     if (topP < 1 && requireFullSampling) {
       throw new IllegalArgumentException(
-          ("rollout.top-p must be 1 for PPO, not %s: log-probs of a truncated distribution are not"
-                  + " the policy's (to sample without PPO, set ppo.require-full-sampling: false)")
+          ("rollout.top-p must be 1 for PPO, not %s: PPO needs log-probabilities of the whole"
+                  + " distribution. To sample without PPO, set ppo.require-full-sampling to false")
               .formatted(topP));
     }
   }
 
-  /** The rule that joins the two reward models' scores. */
+  /** The rule that combines the scores of the two reward models. */
   public PiecewiseReward piecewiseReward() {
     return new PiecewiseReward(safetyThreshold);
   }
 
-  /** The classifier of safety prompts. */
+  /**
+   * Makes the classifier of safety prompts.
+   *
+   * @throws IllegalArgumentException if the class or its options cannot be used
+   */
   public SafetyClassifier classifier() {
     return SafetyClassifiers.of(safetyClassifier, safetyClassifierOptions);
   }

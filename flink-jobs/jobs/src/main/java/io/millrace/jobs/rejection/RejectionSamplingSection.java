@@ -4,14 +4,16 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.config.Option;
+import io.millrace.jobs.config.PolicyName;
+import io.millrace.jobs.config.Require;
 import io.millrace.model.training.LearningRate;
 import java.util.HashSet;
 import java.util.List;
 
 /**
- * Rejection sampling (Llama 2, section 3.2.3): fine-tuning on the best of many samples. Limits of
- * prompts and responses, nucleus mass and the size of the sampler's batch are those of {@code
- * rollout}, the rule that joins the two scores is that of {@code ppo}.
+ * Rejection sampling (Llama 2, section 3.2.3): fine-tuning on the best of many samples. The section
+ * {@code rollout} sets the token limits, nucleus sampling and the sampling batch; the section {@code
+ * ppo} sets the rule that combines the scores.
  */
 public record RejectionSamplingSection(
     @Option(value = "12", help = "K: responses sampled for each prompt.", min = "1", max = "256")
@@ -19,81 +21,93 @@ public record RejectionSamplingSection(
     @Option(
             value = "0.8, 1.0, 1.2",
             help =
-                "The temperature grid: response k of a prompt takes number k modulo the length of"
+                "Temperature grid: response k of a prompt takes temperature k modulo the length of"
                     + " the grid.",
-            above = "0")
+            min = "0.01",
+            max = "100",
+            required = true)
         List<Double> temperatures,
     @Option(
             value = "new",
             help =
-                "new: prompts that came since the last run; all: the topic from its beginning, so"
-                    + " that earlier prompts are sampled anew. A job that resumes goes on where it"
-                    + " was.")
+                "`new`: a run begins with prompts that arrived since the last run; `all`: it begins"
+                    + " with the first prompt of the topic and samples again. A resumed job"
+                    + " continues at its position.")
         Prompts prompts,
     @Option(
             value = "8192",
             help =
-                "A version is fine-tuned and published after this many prompts, and at the end of a"
-                    + " bounded run.",
-            min = "1")
+                "Prompts between two fine-tunings; a bounded run also fine-tunes at the end. Each"
+                    + " one publishes a version.",
+            min = "1",
+            max = "1_000_000_000")
         long promptsPerVersion,
     @Option(
-            value = "100000",
+            value = "100_000",
             help =
-                "Prompts that may wait until both reward models are announced; with more the job"
-                    + " fails and begins again. A bounded run has no such limit.",
-            min = "1")
+                "Prompts that may wait until both reward models are announced; one more makes the"
+                    + " job fail and restart. A bounded run has no limit.",
+            min = "1",
+            max = "1_000_000")
         int maxWaiting,
     @Option(
             value = "",
-            help =
-                "File with the bag that an earlier bounded run left; empty: the bag of a new run is"
-                    + " empty.",
+            help = "Bag file of an earlier bounded run; empty: a new run begins with an empty bag.",
             path = true)
         String bag,
     @Option(
-            value = "100000",
-            help = "Responses that the bag keeps; the worst of each kind of prompt go first.",
-            min = "1")
+            value = "100_000",
+            help =
+                "Responses that the bag holds; a full bag drops the worst safety and the worst"
+                    + " other responses.",
+            min = "1",
+            max = "10_000_000")
         int bagCapacity,
     @Option(
             value = "all",
             help =
-                "all: the samples of all earlier versions are learned from; last: only those of the"
-                    + " newest policy in the bag.")
+                "`all`: fine-tuning learns from samples of all versions; `last`: only from samples"
+                    + " of the newest policy in the bag.")
         Versions versions,
     @Option(
             value = "true",
             help =
-                "The bag is scored anew with the reward models that are current when fine-tuning"
-                    + " starts; false compares scores of different reward models.")
+                "Scores the whole bag with the current reward models before fine-tuning; otherwise"
+                    + " the job compares scores of different reward models.")
         boolean rescore,
     @Option(
             value = "0.5",
             help =
-                "Share of the prompts, best reward first, whose best response is learned from;"
-                    + " taken within safety prompts and within the others.",
+                "Share of the prompts, best reward first, whose best response is learned from; it"
+                    + " applies to safety prompts and to the others separately.",
             above = "0",
             max = "1")
         double topShare,
     @Option(
             value = "latest",
             help =
-                "What fine-tuning starts from. latest: the newest policy that sampled; initial:"
-                    + " model.initial.")
+                "Start of fine-tuning: `latest` is the newest policy that sampled, `initial` is"
+                    + " `model.initial`.")
         StartFrom startFrom,
     @Option(
             value = "4096",
             help =
-                "Tokens of a training sequence; the model's positions where those are fewer."
-                    + " Examples of a sequence do not see each other.",
-            min = "2")
+                "Tokens of a training sequence, whose examples do not attend to each other; a model"
+                    + " with fewer positions sets a lower limit.",
+            min = "2",
+            max = "1_048_576")
         int sequenceLength,
-    @Option(value = "64", help = "Training sequences of one update.", min = "1") int batchSize,
+    @Option(
+            value = "64",
+            help = "Training sequences of one update.",
+            min = "1",
+            max = "65536")
+        int batchSize,
     @Option(
             value = "2e-5",
-            help = "Peak learning rate; it falls by cosine to a tenth over each fine-tuning.",
-            above = "0")
+            help = "Peak learning rate; it falls by cosine to a tenth in each fine-tuning.",
+            min = "1e-12",
+            max = "1")
         double learningRate,
     @Option(
             value = "0.0",
@@ -101,59 +115,66 @@ public record RejectionSamplingSection(
             min = "0",
             max = "1")
         double warmupFraction,
-    @Option(value = "2", help = "Passes over what is learned from.", min = "1") int epochs,
+    @Option(
+            value = "2",
+            help = "Passes over the selected responses.",
+            min = "1",
+            max = "1000")
+        int epochs,
     @Option(
             value = "",
             help =
-                "Checkpoint directory of a smaller policy with the same tokenizer and chat"
-                    + " template, which learns from the bag in place of the policy that sampled; it"
-                    + " starts from this directory for every version.",
+                "Checkpoint of a smaller policy with the same tokenizer and chat template that"
+                    + " learns from the bag instead of the policy that sampled. Every version"
+                    + " starts from it.",
             path = true)
         String student,
-    @Option(value = "", help = "The name under which the student is published.") String studentName,
+    @Option(value = "", help = "Name under which the student is published.") String studentName,
     OptimizerSection optimizer)
     implements ConfigSection {
 
-  /** Which prompts a run begins with. */
+  /** First prompts of a run. */
   public enum Prompts {
     NEW,
     ALL
   }
 
-  /** Whose samples are learned from. */
+  /** Policy versions whose samples are learned from. */
   public enum Versions {
     ALL,
     LAST
   }
 
-  /** What a fine-tuning starts from. */
+  /** Policy that a fine-tuning starts from. */
   public enum StartFrom {
     LATEST,
     INITIAL
   }
 
-  /** Where the cosine ends, as a share of the peak (Llama 2, sections 2.2 and 3.2.2). */
+  /** Learning rate at the end, as a share of the peak (Llama 2, sections 2.2 and 3.2.2). */
   private static final double FINAL_FRACTION = 0.1;
 
   public RejectionSamplingSection {
     temperatures = List.copyOf(temperatures);
-    if (temperatures.isEmpty() || temperatures.size() > samplesPerPrompt) {
+    if (temperatures.size() > samplesPerPrompt) {
       throw new IllegalArgumentException(
-          "temperatures must be 1 to samples-per-prompt (%d), not %d"
+          "temperatures must be at most samples-per-prompt %d, not %d"
               .formatted(samplesPerPrompt, temperatures.size()));
     }
     if (new HashSet<>(temperatures).size() < temperatures.size()) {
-      throw new IllegalArgumentException("temperatures name one twice: " + temperatures);
+      throw new IllegalArgumentException(
+          "temperatures must differ from each other, not " + temperatures);
     }
+    Require.accepted(
+        "learning-rate and warmup-fraction",
+        () -> schedule(learningRate, warmupFraction, 1));
     if (student.isBlank() != studentName.isBlank()) {
       throw new IllegalArgumentException(
-          "student '%s' and student-name '%s' need each other".formatted(student, studentName));
+          "student and student-name must both be set or both be empty, not '%s' and '%s'"
+              .formatted(student, studentName));
     }
-    if (!studentName.isBlank() && !studentName.matches("[A-Za-z0-9][A-Za-z0-9._-]*")) {
-      throw new IllegalArgumentException(
-          "student-name must consist of letters, digits, '.', '_' and '-', not '"
-              + studentName
-              + "'");
+    if (!studentName.isBlank()) {
+      Require.accepted("student-name", () -> new PolicyName(studentName));
     }
   }
 
@@ -166,7 +187,7 @@ public record RejectionSamplingSection(
     }
   }
 
-  /** Whether a smaller policy learns rather than the one that sampled. */
+  /** Whether a smaller policy learns instead of the one that sampled. */
   public boolean hasStudent() {
     return !student.isBlank();
   }
@@ -174,10 +195,14 @@ public record RejectionSamplingSection(
   /**
    * The learning rate of one fine-tuning by update.
    *
-   * @param updates how many there will be, at least 1
+   * @param updates total number of updates, at least 1
    */
   public LearningRate schedule(long updates) {
+    return schedule(learningRate, warmupFraction, updates);
+  }
+
+  private static LearningRate schedule(double peak, double warmupFraction, long updates) {
     long warmup = (long) Math.ceil(warmupFraction * updates);
-    return LearningRate.cosine(learningRate, Math.min(warmup, updates), updates, FINAL_FRACTION);
+    return LearningRate.cosine(peak, Math.min(warmup, updates), updates, FINAL_FRACTION);
   }
 }

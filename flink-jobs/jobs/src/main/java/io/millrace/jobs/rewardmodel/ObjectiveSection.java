@@ -6,23 +6,26 @@ import io.millrace.model.reward.SourceRatios;
 import java.io.Serializable;
 import java.util.Map;
 
-/** What one reward model learns from. */
+/** The judgments of one reward model. */
 public record ObjectiveSection(
     @Option(
             value = "",
             help =
-                "The ratio of sources in a batch, such as own: 0.9 and open: 0.1; none takes"
-                    + " judgments as they come. The key * stands for the sources not named, and"
-                    + " helpfulness/own or safety/* bring in the other objective's judgments."
-                    + " Judgments that no key fits go to dead-letters.")
+                "Ratio of the sources in a batch, such as `own: 0.9` and `open: 0.1`; without keys"
+                    + " a batch takes judgments as they come. The key `*` stands for all other"
+                    + " sources. `helpfulness/own` or `safety/*` adds judgments of the other"
+                    + " objective. Judgments without a matching key go to `dead-letters`.",
+            above = "0",
+            max = "1e6")
         Map<String, Double> mixing,
     @Option(
             value = "0",
             help =
-                "How many judgments there will be: over them the learning rate warms up and falls"
-                    + " to a tenth by cosine, and with the last one a checkpoint is published. 0,"
-                    + " for an endless stream, keeps it constant.",
-            min = "0")
+                "Total number of judgments, if it is known: the learning rate warms up and falls by"
+                    + " cosine to a tenth over them, and the last one publishes a checkpoint. 0"
+                    + " keeps the learning rate constant.",
+            min = "0",
+            max = "1_000_000_000")
         long scheduleJudgments)
     implements Serializable {
 
@@ -32,7 +35,7 @@ public record ObjectiveSection(
     Require.accepted("mixing", () -> ratios(ratios));
   }
 
-  /** The ratio of the sources in a batch. */
+  /** Ratio of the sources in a batch. */
   public SourceRatios ratios() {
     return ratios(mixing);
   }

@@ -8,60 +8,79 @@ import io.millrace.model.reward.Margin;
 import io.millrace.model.training.LearningRate;
 import io.millrace.schemas.Objective;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 
 /** The reward models (Llama 2, section 3.2.2). */
 public record RewardModelSection(
-    @Option(value = "helpfulness, safety", help = "The objectives that this job trains.")
+    @Option(
+            value = "helpfulness, safety",
+            help = "Objectives whose reward models this job trains.",
+            required = true)
         List<Objective> objectives,
-    @Option(value = "512", help = "Judgments of one update.", min = "1") int batchSize,
-    @Option(value = "1e-5", help = "Peak learning rate.", above = "0") double learningRate,
+    @Option(value = "512", help = "Judgments of one update.", min = "1", max = "65536")
+        int batchSize,
+    @Option(value = "1e-5", help = "Peak learning rate.", min = "1e-12", max = "1")
+        double learningRate,
     @Option(
             value = "0.03",
             help =
-                "Share of schedule-judgments over which the learning rate rises from 0, five"
-                    + " batches at least; without a schedule there is no warm-up.",
+                "Share of `schedule-judgments` over which the learning rate rises from 0, at least"
+                    + " five batches; without a schedule there is no warm-up.",
             min = "0",
             max = "1")
         double warmupFraction,
-    @Option(value = "small", help = "Margin of the ranking loss by rating.") Margin margin,
+    @Option(
+            value = "small",
+            help =
+                "Margin of the ranking loss for the best to the worst rating: `none` 0, `small` 1"
+                    + " to 0, `large` 3 to 0.")
+        Margin margin,
     @Option(
             value = "1.0",
             help =
-                "Weight of the safety reward model's loss on safety labels beside the ranking loss;"
-                    + " 0 ignores them.",
-            min = "0")
+                "Weight of the loss on safety labels, relative to the ranking loss of the safety"
+                    + " reward model; 0 ignores the labels.",
+            min = "0",
+            max = "1000")
         double labelWeight,
     @Option(
             value = "4096",
-            help = "Dialogues with a longer response go to dead-letters.",
-            min = "2")
+            help = "Most tokens of a dialogue with its response; a longer one goes to `dead-letters`.",
+            min = "2",
+            max = "1_048_576")
         int maxTokens,
     @Option(
             value = "1024",
-            help = "A checkpoint is published after this many judgments.",
-            min = "1")
+            help = "Judgments between two published checkpoints.",
+            min = "1",
+            max = "1_000_000_000")
         long publishEvery,
     @Option(
             value = "0ms",
             help =
-                "A batch that stays incomplete this long is learned from as it is; 0ms waits."
-                    + " Waiting keeps a run reproducible bit for bit.")
+                "Longest wait for a full batch before the job learns from an incomplete one; 0ms"
+                    + " waits forever and keeps a run reproducible bit for bit.",
+            min = "0ms",
+            max = "1d")
         Duration maxWait,
     @Option(
             value = "0",
             help =
-                "Judgments of an objective that are kept back, to be learned from in random order:"
-                    + " for archives, which are in an order of their own. In an endless stream each"
-                    + " waits until about as many more have come.",
-            min = "0")
+                "Judgments of an objective that a buffer holds back and releases in random order,"
+                    + " for archives in a fixed order. In an endless stream each judgment waits for"
+                    + " about as many later ones.",
+            min = "0",
+            max = "10_000_000")
         int shuffleBuffer,
     @Option(
             value = "1024",
             help =
-                "Judgments kept of each mixed source, to fill up batches that it brings too little"
-                    + " to.",
-            min = "0")
+                "Old judgments kept of each mixed source, to fill batches when the source sends too"
+                    + " few new ones.",
+            min = "0",
+            max = "10_000_000")
         int replayCapacity,
     OptimizerSection optimizer,
     ObjectiveSection helpfulness,
@@ -69,15 +88,26 @@ public record RewardModelSection(
     implements ConfigSection {
 
   public RewardModelSection {
-    if (objectives.isEmpty()) {
-      throw new IllegalArgumentException("objectives must name helpfulness, safety or both");
+    if (new HashSet<>(objectives).size() < objectives.size()) {
+      throw new IllegalArgumentException(
+          "objectives must name each objective once, not " + lowerCase(objectives));
     }
-    Require.accepted(
-        "helpfulness.mixing (with batch-size)", () -> helpfulness.ratios().quotas(batchSize));
-    Require.accepted("safety.mixing (with batch-size)", () -> safety.ratios().quotas(batchSize));
+    for (ObjectiveSection section : List.of(helpfulness, safety)) {
+      String name = section == helpfulness ? "helpfulness" : "safety";
+      Require.accepted(
+          name + ".mixing (with batch-size)", () -> section.ratios().quotas(batchSize));
+      Require.accepted(
+          "learning-rate and warmup-fraction",
+          () ->
+              schedule(learningRate, section.scheduleJudgments(), batchSize, warmupFraction));
+    }
   }
 
-  /** What the reward model of an objective learns from. */
+  private static List<String> lowerCase(List<Objective> objectives) {
+    return objectives.stream().map(objective -> objective.name().toLowerCase(Locale.ROOT)).toList();
+  }
+
+  /** The judgments of an objective's reward model. */
   public ObjectiveSection of(Objective objective) {
     return switch (objective) {
       case HELPFULNESS -> helpfulness;
@@ -87,9 +117,13 @@ public record RewardModelSection(
 
   /** The learning rate by judgments learned from. */
   public LearningRate schedule(Objective objective) {
-    long judgments = of(objective).scheduleJudgments();
+    return schedule(learningRate, of(objective).scheduleJudgments(), batchSize, warmupFraction);
+  }
+
+  private static LearningRate schedule(
+      double peak, long judgments, int batchSize, double warmupFraction) {
     return judgments == 0
-        ? LearningRate.constant(learningRate)
-        : LearningRate.rewardModel(learningRate, judgments, batchSize, warmupFraction);
+        ? LearningRate.constant(peak)
+        : LearningRate.rewardModel(peak, judgments, batchSize, warmupFraction);
   }
 }

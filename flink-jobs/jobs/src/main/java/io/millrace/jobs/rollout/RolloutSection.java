@@ -2,36 +2,70 @@ package io.millrace.jobs.rollout;
 
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.Option;
+import io.millrace.jobs.config.Require;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SamplingOptions;
 
 /** Sampling responses with the latest policy. */
 public record RolloutSection(
-    @Option(value = "1", help = "Responses sampled for each prompt.", min = "1")
+    @Option(
+            value = "1",
+            help = "Responses that the job samples for each prompt.",
+            min = "1",
+            max = "256")
         int samplesPerPrompt,
     @Option(
             value = "32",
-            help = "Responses sampled together; a finished one's place is taken at once.",
-            min = "1")
+            help =
+                "Responses sampled at the same time; the next one takes the place of a finished"
+                    + " one.",
+            min = "1",
+            max = "65536")
         int batchSize,
     @Option(
             value = "0",
             help =
-                "Tokens whose keys and values are kept, prompts' included; 0: as many as batch-size"
-                    + " longest responses have. With fewer, responses may wait for each other.",
-            min = "0")
+                "Tokens that the KV cache holds, those of prompts included; 0 makes room for"
+                    + " `batch-size` responses of full length. With less room, responses may wait"
+                    + " for each other.",
+            min = "0",
+            max = "1_000_000_000")
         int kvCacheTokens,
-    @Option(value = "256", help = "Tokens of a response at most.", min = "1") int maxTokens,
-    @Option(value = "1024", help = "Longer prompts go to dead-letters.", min = "1")
+    @Option(
+            value = "256",
+            help = "Most tokens of a response; a longer one is cut.",
+            min = "1",
+            max = "1_048_576")
+        int maxTokens,
+    @Option(
+            value = "1024",
+            help = "Most tokens of a prompt; a longer one goes to `dead-letters`.",
+            min = "1",
+            max = "1_048_576")
         int maxPromptTokens,
-    @Option(value = "1.0", help = "Sampling temperature.", above = "0") double temperature,
-    @Option(value = "1.0", help = "Nucleus sampling mass; PPO needs 1.", above = "0", max = "1")
+    @Option(value = "1.0", help = "Sampling temperature.", min = "0.01", max = "100")
+        double temperature,
+    @Option(
+            value = "1.0",
+            help = "Probability mass of nucleus sampling; PPO needs 1.",
+            min = "0.001",
+            max = "1")
         double topP)
     implements ConfigSection {
 
   public RolloutSection {
-    if (kvCacheTokens > 0 && kvCacheTokens < maxPromptTokens + maxTokens) {
+    Require.accepted(
+        "max-tokens, temperature and top-p",
+        () -> new SamplingOptions(maxTokens, (float) temperature, (float) topP));
+    int longest = maxPromptTokens + maxTokens;
+    if (kvCacheTokens > 0 && kvCacheTokens < longest) {
       throw new IllegalArgumentException(
           "kv-cache-tokens must be at least max-prompt-tokens + max-tokens = %d, not %d"
-              .formatted(maxPromptTokens + maxTokens, kvCacheTokens));
+              .formatted(longest, kvCacheTokens));
     }
+    Require.accepted(
+        "batch-size %d × (max-prompt-tokens + max-tokens = %d) is too large; lower one of them"
+            .formatted(batchSize, longest),
+        () -> EngineSettings.of(batchSize, longest));
   }
 }

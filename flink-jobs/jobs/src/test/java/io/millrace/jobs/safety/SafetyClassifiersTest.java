@@ -122,7 +122,7 @@ class SafetyClassifiersTest {
         "ppo.safety-classifier-options: unknown option words; the only option is keywords",
         refusal(keywords, "-options.words=bomb"));
     assertEquals(
-        List.of("ppo.safety-classifier-options are given without a safety-classifier"),
+        List.of("ppo.safety-classifier-options need a safety-classifier; name the class or remove them"),
         assertThrows(ConfigException.class, () -> of("-options.keywords=bomb")).problems());
   }
 

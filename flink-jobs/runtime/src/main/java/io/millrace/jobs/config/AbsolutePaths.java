@@ -9,7 +9,7 @@ final class AbsolutePaths {
 
   private AbsolutePaths() {}
 
-  /** The section with every {@link Option#path} option absolute; URIs and blanks stay. */
+  /** Makes every {@link Option#path} of a section absolute; URIs and empty texts stay. */
   static ConfigSection in(ConfigSection section) {
     Class<? extends ConfigSection> type = section.getClass();
     RecordComponent[] components = type.getRecordComponents();

@@ -5,37 +5,45 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendFactory;
 import io.millrace.model.tensor.Backends;
 
-/** What a job computes on, and how much memory a training pass takes. */
+/** The compute backend of a job, and the memory of its training passes. */
 public record ComputeSection(
-    @Option(value = "cpu", help = "Compute backend: cpu, or nd4j for reference.") String backend,
+    @Option(
+            value = "cpu",
+            help = "Compute backend: `cpu`, or `nd4j` for comparison.",
+            required = true)
+        String backend,
     @Option(
             value = "0",
             help =
-                "Threads that compute at once in a process, however many task slots it has; 0 for"
+                "Threads that compute at once in a process, shared by all its task slots; 0 uses"
                     + " all cores. The first job of a process decides.",
-            min = "0")
+            min = "0",
+            max = "1024")
         int threads,
     @Option(
             value = "0",
             help =
-                "A batch of more tokens is learned from in parts of at most as many, whose"
-                    + " gradients add up; activations take memory for one part. 0: 512, or twice"
-                    + " the hidden size where that is more.",
-            min = "0")
+                "Tokens of a micro-batch: a larger batch passes through the model in parts, and"
+                    + " their gradients add up. 0 uses 512, or twice the hidden size if that is"
+                    + " more.",
+            min = "0",
+            max = "1_048_576")
         int microBatchTokens,
     @Option(
             value = "false",
             help =
-                "Keep only each layer's input for the backward pass and compute the rest again: far"
-                    + " less memory, a third more arithmetic, the same gradients.")
+                "Keeps only the input of each layer for the backward pass and recomputes the other"
+                    + " activations: far less memory, a third more arithmetic, the same gradients.")
         boolean recomputeActivations)
     implements ConfigSection {
 
   public ComputeSection {
     BackendFactory _ = factory(backend);
+    Require.accepted(
+        "micro-batch-tokens", () -> new ActivationMemory(microBatchTokens, recomputeActivations));
   }
 
-  /** A new backend, for one thread at a time. */
+  /** Opens a backend, for one thread at a time. */
   public Backend open() {
     BackendFactory factory = factory(backend);
     if (threads > 0) {
@@ -44,7 +52,7 @@ public record ComputeSection(
     return factory.open();
   }
 
-  /** What training passes keep. */
+  /** Memory settings of training passes. */
   public ActivationMemory memory() {
     return new ActivationMemory(microBatchTokens, recomputeActivations);
   }

@@ -2,7 +2,7 @@ package io.millrace.jobs.config;
 
 import java.util.List;
 
-/** Everything that is wrong with a configuration. */
+/** All problems of a configuration, each with its key, value and remedy. */
 public final class ConfigException extends RuntimeException {
 
   private static final long serialVersionUID = 1;

@@ -15,7 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Reads a YAML file, then settings of the form {@code section.key=value} on top of it. */
+/** Reads a YAML file and puts settings {@code section.key=value} on top. */
 public final class ConfigLoader {
 
   private static final YAMLMapper YAML =
@@ -24,20 +24,25 @@ public final class ConfigLoader {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
 
-  /** Sections with properties whose keys have dots of their own. */
+  /** Sections with properties whose own keys contain dots. */
   private static final List<String> PASSED_THROUGH = List.of("kafka", "flink");
 
   private ConfigLoader() {}
 
-  /** The configuration, or every problem with it in one {@link ConfigException}. */
+  /**
+   * Loads a configuration.
+   *
+   * @throws ConfigException with every problem
+   */
   public static MillraceConfig load(Optional<Path> file, List<String> settings) {
     return load(file, settings, Optional.empty());
   }
 
   /**
-   * The configuration, or every problem with it in one {@link ConfigException}.
+   * Loads a configuration.
    *
-   * @param bootstrapServers the brokers where neither the file nor a setting names any
+   * @param bootstrapServers default of {@code kafka.bootstrap-servers}
+   * @throws ConfigException with every problem
    */
   public static MillraceConfig load(
       Optional<Path> file, List<String> settings, Optional<String> bootstrapServers) {
@@ -48,12 +53,12 @@ public final class ConfigLoader {
     return tree.config(settings);
   }
 
-  /** What a file says, before settings go on top of it. */
+  /** Reads a file without binding it. */
   public static ConfigTree tree(Optional<Path> file) {
     return new ConfigTree(file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode));
   }
 
-  /** The configuration of a tree with settings on top. */
+  /** Binds a tree with settings on top. */
   static MillraceConfig bind(ObjectNode root, List<String> settings) {
     List<String> problems = new ArrayList<>();
     for (String setting : settings) {
@@ -86,19 +91,19 @@ public final class ConfigLoader {
         return object;
       }
       throw new ConfigException(
-          List.of(file + ": expected sections with keys, found " + node.getNodeType()));
+          List.of(file + " must hold sections with keys, not one " + node.getNodeType()));
     } catch (NoSuchFileException e) {
-      throw new ConfigException(List.of("there is no configuration file " + file));
+      throw new ConfigException(List.of("the configuration file " + file + " does not exist; correct --config"));
     } catch (JsonProcessingException e) {
       throw new ConfigException(
           List.of(
-              "%s, line %d: not YAML: %s"
+              "%s, line %d is not valid YAML: %s"
                   .formatted(
                       file,
                       e.getLocation() == null ? 0 : e.getLocation().getLineNr(),
                       e.getOriginalMessage().lines().findFirst().orElse(""))));
     } catch (CharacterCodingException e) {
-      throw new ConfigException(List.of(file + " is not UTF-8 text"));
+      throw new ConfigException(List.of(file + " is not UTF-8; convert it, for example with iconv"));
     } catch (IOException e) {
       throw new ConfigException(List.of("cannot read " + file + ": " + e.getMessage()));
     }
@@ -107,7 +112,7 @@ public final class ConfigLoader {
   static void set(ObjectNode root, String setting) {
     int equals = setting.indexOf('=');
     if (equals < 1) {
-      throw new ConfigException(List.of("--set takes section.key=value, not '" + setting + "'"));
+      throw new ConfigException(List.of("--set must be section.key=value, not '" + setting + "'"));
     }
     String key = setting.substring(0, equals);
     String value = setting.substring(equals + 1);
@@ -135,6 +140,6 @@ public final class ConfigLoader {
     if (child instanceof ObjectNode object) {
       return object;
     }
-    throw new ConfigException(List.of(key + ": " + name + " is a value, not a section"));
+    throw new ConfigException(List.of(key + " cannot be set: " + name + " is a value, not a section"));
   }
 }

@@ -1,23 +1,33 @@
 package io.millrace.jobs.config;
 
 import java.lang.reflect.RecordComponent;
+import java.util.List;
 import java.util.Map;
 
-/** Every option with its default and meaning, as the page {@code docs/configuration.md}. */
+/** Makes the page {@code docs/configuration.md}: every option with its default and allowed values. */
 public final class ConfigReference {
 
   private ConfigReference() {}
 
-  /** The page. */
+  /** The whole page. */
   public static String markdown() {
     StringBuilder page =
         new StringBuilder(
             """
             # Configuration
 
-            One YAML file holds the sections below; `--set section.key=value` goes on top of it. Unknown keys and bad values are
-            reported all at once. Durations are written `500ms`, `30s`, `5m`, `2h`; lists in brackets or separated by commas.
-            This page is made from the configuration records; a test keeps it true.
+            One YAML file holds the sections below. `--set section.key=value` overrides the file. Millrace checks every value
+            before a job starts and reports all problems at once, unknown keys included.
+
+            - A duration is written `500ms`, `30s`, `5m`, `2h` or `1d`; a size `500mb` or `20gb`; a large number also `1_000_000`.
+            - A list is written in brackets or with commas.
+            - An empty default is an empty text, or no keys.
+
+            This page is generated from the configuration records, and a test compares the two. To write it again:
+
+            ```
+            ./mvnw -pl flink-jobs/cli -am test -Dtest=ConfigReferenceTest -Dsurefire.failIfNoSpecifiedTests=false -Dmillrace.write-docs=true
+            ```
             """);
     ConfigSections.all().forEach((key, type) -> section(page, type, key + "."));
     return page.toString();
@@ -32,7 +42,7 @@ public final class ConfigReference {
       }
       if (!table) {
         page.append("\n## ")
-            .append(prefix.substring(0, prefix.length() - 1))
+            .append(prefix, 0, prefix.length() - 1)
             .append("\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n");
         table = true;
       }
@@ -42,7 +52,7 @@ public final class ConfigReference {
           .append("` | ")
           .append(option.value().isEmpty() ? "" : "`" + option.value() + "`")
           .append(" | ")
-          .append(new Bounds(component.getType(), option))
+          .append(allowed(component, option))
           .append(" | ")
           .append(option.help())
           .append(" |\n");
@@ -52,5 +62,13 @@ public final class ConfigReference {
         section(page, component.getType(), prefix + RecordBinder.key(component) + ".");
       }
     }
+  }
+
+  private static String allowed(RecordComponent component, Option option) {
+    String value = new Bounds(RecordBinder.valueType(component), option).toString();
+    if (component.getType() == List.class) {
+      return "a list; each " + value;
+    }
+    return component.getType() == Map.class ? "any keys; each " + value : value;
   }
 }

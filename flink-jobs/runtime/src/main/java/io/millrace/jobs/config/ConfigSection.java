@@ -4,16 +4,16 @@ import java.io.Serializable;
 
 /**
  * A top-level section of the configuration: a record whose components are {@link Option}s, nested
- * records, or maps. Its compact constructor builds the domain objects that it stands for, so that
- * what they refuse is reported with the key, where the job is submitted.
+ * records, or maps. Its compact constructor builds the domain objects that the options describe. The
+ * loader reports what they refuse, with the key, before a job is submitted.
  */
 public interface ConfigSection extends Serializable {
 
   /**
-   * Checks what this section and others must agree on.
+   * Checks this section against the others, once every section by itself is right.
    *
-   * @param config all sections, this one included
-   * @throws IllegalArgumentException naming both keys
+   * @param config all sections
+   * @throws IllegalArgumentException with the full keys of both options
    */
   default void check(MillraceConfig config) {}
 }

@@ -7,18 +7,18 @@ import java.util.Map;
 import java.util.ServiceLoader;
 
 /**
- * The sections that a part of Millrace adds to the configuration. {@link java.util.ServiceLoader}
- * finds every implementation of the class path.
+ * The sections that a module adds to the configuration. {@link java.util.ServiceLoader} finds every
+ * implementation on the class path.
  */
 public interface ConfigSections {
 
   /** The section types by key, in the order of the reference page. */
   Map<String, Class<? extends ConfigSection>> sections();
 
-  /** Where these sections stand in the reference page: lower numbers come first. */
+  /** Place of these sections on the reference page: lower numbers come first. */
   int order();
 
-  /** The sections that every job reads. */
+  /** Sections that every job reads. */
   Map<String, Class<? extends ConfigSection>> SHARED =
       inOrder(
           Map.entry("kafka", KafkaSection.class),
@@ -28,17 +28,17 @@ public interface ConfigSections {
           Map.entry("compute", ComputeSection.class),
           Map.entry("dedup", DedupSection.class));
 
-  /** All sections of the class path, the shared ones first. */
+  /** All sections on the class path, by key, the shared ones first. */
   static Map<String, Class<? extends ConfigSection>> all() {
     Map<String, Class<? extends ConfigSection>> all = new LinkedHashMap<>(SHARED);
     ServiceLoader.load(ConfigSections.class, ConfigSections.class.getClassLoader()).stream()
         .map(ServiceLoader.Provider::get)
         .sorted(Comparator.comparingInt(ConfigSections::order))
-        .forEach(more -> all.putAll(more.sections()));
+        .forEach(module -> all.putAll(module.sections()));
     return Collections.unmodifiableMap(all);
   }
 
-  /** A map that keeps the order of its entries. */
+  /** Makes a map that keeps the order of its entries. */
   @SafeVarargs
   static Map<String, Class<? extends ConfigSection>> inOrder(
       Map.Entry<String, ? extends Class<? extends ConfigSection>>... entries) {

@@ -3,7 +3,7 @@ package io.millrace.jobs.config;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 
-/** A configuration file as it was read, from which configurations are made. */
+/** The content of a configuration file, not yet bound to sections. */
 public final class ConfigTree {
 
   private final ObjectNode root;
@@ -12,7 +12,11 @@ public final class ConfigTree {
     this.root = root;
   }
 
-  /** The same with values where it names none, as {@code section.key=value}. */
+  /**
+   * Adds settings whose keys the file does not have.
+   *
+   * @param defaults each as {@code section.key=value}
+   */
   public ConfigTree withDefaults(List<String> defaults) {
     ObjectNode copy = root.deepCopy();
     for (String setting : defaults) {
@@ -24,7 +28,11 @@ public final class ConfigTree {
     return new ConfigTree(copy);
   }
 
-  /** The same with other values, as {@code section.key=value}. */
+  /**
+   * Puts settings on top.
+   *
+   * @param settings each as {@code section.key=value}
+   */
   public ConfigTree with(List<String> settings) {
     ObjectNode copy = root.deepCopy();
     settings.forEach(setting -> ConfigLoader.set(copy, setting));
@@ -32,8 +40,9 @@ public final class ConfigTree {
   }
 
   /**
-   * The configuration with settings on top, or every problem with it in one {@link
-   * ConfigException}.
+   * Binds the tree with settings on top.
+   *
+   * @throws ConfigException with every problem
    */
   public MillraceConfig config(List<String> settings) {
     return ConfigLoader.bind(root.deepCopy(), settings);

@@ -9,12 +9,12 @@ import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
-/** A configuration as keys and texts, to be written down and compared. */
+/** A configuration as keys and texts, for records and comparisons. */
 public final class ConfigValues {
 
   private ConfigValues() {}
 
-  /** Every option with its value; of values that may be secrets, the digest. */
+  /** Every option with its value; for texts in maps, which may be secrets, a SHA-256 digest. */
   public static SortedMap<String, String> of(MillraceConfig config) {
     SortedMap<String, String> values = new TreeMap<>();
     ConfigSections.all()

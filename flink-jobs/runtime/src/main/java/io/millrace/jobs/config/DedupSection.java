@@ -2,13 +2,15 @@ package io.millrace.jobs.config;
 
 import java.time.Duration;
 
-/** What counts as the same record sent twice. */
+/** Removal of duplicate records. */
 public record DedupSection(
     @Option(
             value = "1d",
             help =
-                "A judgment, prompt or rollout whose id came within this time before, by Kafka's"
-                    + " timestamps, is dropped and counted; 0s turns it off. State grows by some"
-                    + " 200 bytes for each id of the window.")
+                "Drops and counts a judgment, prompt or rollout whose id was seen within this time"
+                    + " by Kafka's timestamps; 0s turns it off. Each id in the window takes about"
+                    + " 200 bytes of state.",
+            min = "0ms",
+            max = "365d")
         Duration window)
     implements ConfigSection {}

@@ -8,61 +8,71 @@ import java.util.TreeSet;
 public record FlinkSection(
     @Option(
             value = "millrace-data/flink",
-            help =
-                "Directory of Flink checkpoints, the state that a job resumes from: a path or a"
-                    + " URI.",
+            help = "Directory of the Flink checkpoints from which a job resumes.",
             required = true,
             path = true)
         String stateDirectory,
     @Option(
             value = "5s",
             help =
-                "Time between Flink checkpoints: what is sampled, learned or published becomes"
-                    + " visible to others with the next one.",
-            min = "10ms")
+                "Time between Flink checkpoints. Readers see rollouts, metrics and published"
+                    + " versions when the next Flink checkpoint completes.",
+            min = "10ms",
+            max = "1d")
         Duration checkpointInterval,
-    @Option(value = "1", help = "Parallel instances of validation and rollout.", min = "1")
+    @Option(
+            value = "1",
+            help =
+                "Parallel instances of the operators that validate, sample and score; 32768 is"
+                    + " Flink's own limit.",
+            min = "1",
+            max = "32768")
         int parallelism,
     @Option(
             value = "30",
             help =
-                "Restarts of a failing job, one after the other, before it gives up; ten minutes"
-                    + " without a failure start the count anew.",
-            min = "0")
+                "Restarts in a row before a failing job gives up. Ten minutes without a failure"
+                    + " reset the count.",
+            min = "1",
+            max = "1_000_000")
         int restartAttempts,
     @Option(
             value = "1s",
             help =
-                "Time between a failure and the restart, from 1ms to 1m; half as much longer with"
-                    + " each failure that follows, up to a minute.",
+                "Pause before the first restart. Each further failure makes the pause half as long"
+                    + " again, up to one minute.",
             min = "1ms",
             max = "1m")
         Duration restartDelay,
     @Option(
             value = "",
             help =
-                "Settings of Flink's processes, such as s3.endpoint and s3.access-key: millrace"
-                    + " run, cluster and submit take them. In a value, `${env:NAME}` and"
-                    + " `${file:PATH}` as in kafka.properties.")
+                "Settings of Flink's processes, such as `s3.endpoint`, for `millrace run`,"
+                    + " `cluster` and `submit`. `${env:NAME}` and `${file:PATH}` work as in"
+                    + " `kafka.properties`.")
         Map<String, String> properties)
     implements ConfigSection {
 
-  /** A broker that is away for some minutes shall find the jobs still trying. */
+  /** The longest pause between restarts: jobs outlast a broker that is away for minutes. */
   public static final Duration LONGEST_DELAY = Duration.ofMinutes(1);
 
+  /** Options of Flink that this section sets. */
   private static final Map<String, String> OWN_OPTIONS =
       Map.of(
           "execution.checkpointing.interval", "checkpoint-interval",
           "execution.checkpointing.dir", "state-directory",
           "parallelism.default", "parallelism",
-          "restart-strategy.type", "restart-attempts");
+          "restart-strategy.type", "restart-attempts",
+          "restart-strategy.exponential-delay.attempts-before-reset-backoff", "restart-attempts",
+          "restart-strategy.exponential-delay.initial-backoff", "restart-delay");
 
   public FlinkSection {
     properties = Map.copyOf(properties);
     for (String key : new TreeSet<>(properties.keySet())) {
       if (OWN_OPTIONS.containsKey(key)) {
         throw new IllegalArgumentException(
-            "properties.%s is what flink.%s is for".formatted(key, OWN_OPTIONS.get(key)));
+            "properties.%s has an option of its own; set flink.%s instead"
+                .formatted(key, OWN_OPTIONS.get(key)));
       }
     }
   }
@@ -72,7 +82,7 @@ public record FlinkSection(
         stateDirectory, checkpointInterval, parallelism, restartAttempts, restartDelay, Map.of());
   }
 
-  /** Names the properties only: there may be secrets among their values. */
+  /** Names the properties only; their values may be secrets. */
   @Override
   public String toString() {
     return "FlinkSection[stateDirectory=%s, checkpointInterval=%s, parallelism=%d, restartAttempts=%d, restartDelay=%s, properties=%s]"

@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A configuration: one record for each section. A job gets only the sections that it reads, see
- * {@link #only}.
+ * A configuration: one record for each section. The operators of a job carry only the sections that
+ * the job reads, see {@link #only}.
  *
  * @param sections by type, in the order of the reference page
  */
@@ -22,15 +22,15 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
   }
 
   /**
-   * A section.
+   * Returns a section.
    *
-   * @throws IllegalStateException if this configuration does not hold it
+   * @throws IllegalStateException if this configuration does not have it
    */
   public <T extends ConfigSection> T section(Class<T> type) {
     ConfigSection section = sections.get(type);
     if (section == null) {
       throw new IllegalStateException(
-          "%s is not in the configuration; it holds %s"
+          "this configuration has no %s; it has %s"
               .formatted(
                   type.getSimpleName(),
                   sections.keySet().stream().map(Class::getSimpleName).toList()));
@@ -62,7 +62,7 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
     return section(DedupSection.class);
   }
 
-  /** The shared sections and the given ones: what a job's operators carry. */
+  /** Keeps the shared sections and the given ones. */
   public MillraceConfig only(Collection<Class<? extends ConfigSection>> types) {
     Map<Class<? extends ConfigSection>, ConfigSection> kept = new LinkedHashMap<>(sections);
     kept.keySet()
@@ -71,7 +71,7 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
   }
 
   /**
-   * The same configuration with another section.
+   * Replaces a section.
    *
    * @throws IllegalStateException if this configuration has no section of that type
    */
@@ -82,24 +82,24 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
     return new MillraceConfig(changed);
   }
 
-  /** The same configuration with another checkpoint to start from. */
+  /** Replaces {@code model.initial}, the checkpoint to start from. */
   public MillraceConfig withInitial(String directory) {
     return with(model().withInitial(directory));
   }
 
-  /** The same configuration with paths that hold whatever a process's working directory is. */
+  /** Makes all paths absolute, for processes with another working directory. */
   public MillraceConfig withAbsolutePaths() {
     Map<Class<? extends ConfigSection>, ConfigSection> changed = new LinkedHashMap<>(sections);
     changed.replaceAll((_, section) -> AbsolutePaths.in(section));
     return new MillraceConfig(changed);
   }
 
-  /** The same configuration for operators: settings of Flink's processes are not part of a job. */
+  /** Removes {@code flink.properties}: operators do not need them, and they may hold secrets. */
   public MillraceConfig withoutFlinkProperties() {
     return with(flink().withoutProperties());
   }
 
-  /** What the sections say of each other that does not fit, each with its key. */
+  /** Contradictions between sections, each with the keys. */
   List<String> conflicts() {
     List<String> conflicts = new ArrayList<>();
     for (ConfigSection section : sections.values()) {

@@ -1,43 +1,119 @@
 package io.millrace.jobs.config;
 
-/** Which model a job starts from. */
+import io.millrace.model.llama.LlamaConfig;
+import java.util.List;
+
+/** The policy that a job starts from. */
 public record ModelSection(
     @Option(
             value = "policy",
-            help = "The policy's name, also its directory and its Kafka key.",
+            help =
+                "Name of the policy: its directory below `checkpoints.directory` and its key in"
+                    + " Kafka.",
             required = true)
         String name,
     @Option(
             value = "",
             help =
-                "Checkpoint directory to start from: a published one or any Hugging Face Llama"
-                    + " directory. Empty: a new model of the sizes below, with random weights.",
+                "Checkpoint to start from: a published version or any Llama directory of Hugging"
+                    + " Face. If it is empty, Millrace makes a model of the sizes below with random"
+                    + " weights.",
             path = true)
         String initial,
     @Option(value = "1", help = "Seed of random weights, sampling and shuffling.") long seed,
-    @Option(value = "64", help = "New model: width of the residual stream.", min = "2")
+    @Option(
+            value = "64",
+            help = "New model: width of the residual stream.",
+            min = "2",
+            max = "65536")
         int hiddenSize,
-    @Option(value = "2", help = "New model: number of blocks.", min = "1") int layers,
-    @Option(value = "4", help = "New model: query heads.", min = "1") int heads,
-    @Option(value = "2", help = "New model: key and value heads.", min = "1") int kvHeads,
-    @Option(value = "192", help = "New model: width of the feed-forward block.", min = "1")
+    @Option(value = "2", help = "New model: number of layers.", min = "1", max = "1000") int layers,
+    @Option(value = "4", help = "New model: query heads of a layer.", min = "1", max = "1024")
+        int heads,
+    @Option(
+            value = "2",
+            help = "New model: key and value heads of a layer.",
+            min = "1",
+            max = "1024")
+        int kvHeads,
+    @Option(
+            value = "192",
+            help = "New model: width of the feed-forward block.",
+            min = "1",
+            max = "262_144")
         int ffnSize,
-    @Option(value = "512", help = "New model: tokens in the vocabulary.", min = "300")
+    @Option(
+            value = "512",
+            help = "New model: tokens in the vocabulary.",
+            min = "300",
+            max = "1_000_000")
         int vocabSize,
-    @Option(value = "4096", help = "New model: longest sequence in tokens.", min = "16")
+    @Option(
+            value = "4096",
+            help = "New model: longest sequence in tokens.",
+            min = "16",
+            max = "1_048_576")
         int maxPositions)
     implements ConfigSection {
 
+  private static final float RMS_NORM_EPS = 1e-5f;
+
+  private static final double ROPE_THETA = 10_000;
+
   public ModelSection {
-    if (!name.matches("[A-Za-z0-9][A-Za-z0-9._-]*")) {
-      throw new IllegalArgumentException(
-          "name must consist of letters, digits, '.', '_' and '-', not '" + name + "'");
-    }
+    Require.accepted("name", () -> new PolicyName(name));
     if (heads % kvHeads != 0 || hiddenSize % heads != 0 || hiddenSize / heads % 2 != 0) {
       throw new IllegalArgumentException(
-          "hidden-size %d, heads %d, kv-heads %d: heads must divide hidden-size into an even width, and kv-heads must divide heads"
+          "hidden-size %d, heads %d and kv-heads %d do not fit: heads must divide hidden-size, the quotient must be even, and kv-heads must divide heads"
               .formatted(hiddenSize, heads, kvHeads));
     }
+    int headDim = hiddenSize / heads;
+    Require.accepted(
+        "hidden-size to max-positions",
+        () -> llama(vocabSize, hiddenSize, layers, heads, kvHeads, headDim, ffnSize, maxPositions));
+  }
+
+  /**
+   * The shape of a new model.
+   *
+   * @param vocabulary tokens of its tokenizer, which may have fewer than {@code vocab-size}
+   */
+  public LlamaConfig shape(int vocabulary, int bosToken, int eosToken) {
+    return llama(
+            vocabulary,
+            hiddenSize,
+            layers,
+            heads,
+            kvHeads,
+            hiddenSize / heads,
+            ffnSize,
+            maxPositions)
+        .withTokens(bosToken, List.of(eosToken));
+  }
+
+  private static LlamaConfig llama(
+      int vocabulary,
+      int hiddenSize,
+      int layers,
+      int heads,
+      int kvHeads,
+      int headDim,
+      int ffnSize,
+      int maxPositions) {
+    return new LlamaConfig(
+        vocabulary,
+        hiddenSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        ffnSize,
+        maxPositions,
+        RMS_NORM_EPS,
+        ROPE_THETA,
+        true,
+        LlamaConfig.NO_TOKEN,
+        LlamaConfig.NO_TOKEN);
   }
 
   ModelSection withInitial(String directory) {

@@ -6,17 +6,17 @@ import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
 /**
- * The default, meaning and bounds of one configuration option, on a record's component. Bounds are
- * written as the value would be in YAML; for a list they hold for each element.
+ * The default, help text and bounds of one configuration option, on a record component. A bound is
+ * written like a value in YAML; on a list it applies to each element.
  */
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
 public @interface Option {
 
-  /** The default as it would stand in YAML; lists are separated by commas. */
+  /** The default as in YAML; commas separate the elements of a list. */
   String value();
 
-  /** One sentence for people. */
+  /** The help text on the reference page. */
   String help();
 
   /** The lowest value allowed; empty: no such bound. */
@@ -31,13 +31,17 @@ public @interface Option {
   /** Values must be less than this; empty: no such bound. */
   String below() default "";
 
-  /** Whether the value must not be blank. */
+  /** Whether a text must not be blank and a list must have an element. */
   boolean required() default false;
 
   /**
-   * Whether the value is a path or URI, which {@link MillraceConfig#withAbsolutePaths} resolves.
+   * Whether the value is a path or URI. {@link MillraceConfig#withAbsolutePaths} makes relative
+   * paths absolute.
    */
   boolean path() default false;
+
+  /** Whether a {@link #path} must lie on this machine; no URI then. */
+  boolean local() default false;
 
   /** Earlier names of this option. A file that uses one gets an error with the new name. */
   String[] formerly() default {};

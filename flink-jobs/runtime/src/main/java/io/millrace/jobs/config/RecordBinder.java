@@ -16,10 +16,9 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Binds a tree of settings to records. Keys are the components' names in kebab-case; a nested
- * record is a section; an absent key takes its {@link Option}'s default. Problems are collected,
- * each with the full key, so that one run shows them all. The values of a map of texts may be
- * {@link References}.
+ * Binds a tree of settings to records. A key is the name of a record component in kebab-case; a
+ * nested record is a section; an absent key takes the default of its {@link Option}. The binder
+ * collects every problem with its full key. The values of a map of texts may be {@link References}.
  */
 final class RecordBinder {
 
@@ -30,7 +29,11 @@ final class RecordBinder {
     this.references = references;
   }
 
-  /** The configuration, or every problem found on the way. */
+  /**
+   * Binds all sections.
+   *
+   * @throws ConfigException with every problem
+   */
   static MillraceConfig bind(
       Map<String, Class<? extends ConfigSection>> types,
       ObjectNode settings,
@@ -89,7 +92,9 @@ final class RecordBinder {
     try {
       return Records.make(type, components, values);
     } catch (InvocationTargetException e) {
-      problems.add(prefix + e.getCause().getMessage());
+      // A domain object of another package may name the full key already.
+      String message = e.getCause().getMessage();
+      problems.add(message.startsWith(prefix) ? message : prefix + message);
       return null;
     } catch (ReflectiveOperationException e) {
       throw new IllegalStateException(type + " is not a configuration record", e);
@@ -98,7 +103,7 @@ final class RecordBinder {
 
   private Object nested(Class<?> type, JsonNode node, String key) {
     if (node != null && !node.isNull() && !node.isObject()) {
-      problems.add(key + " is a section, not the value " + node);
+      problems.add(key + " must be a section with keys, not the value " + node);
       return null;
     }
     ObjectNode section =
@@ -111,41 +116,48 @@ final class RecordBinder {
     if (type.isRecord()) {
       return nested(type, node, key);
     }
-    if (type == Map.class) {
-      Class<?> value =
-          (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[1];
-      return map(value, node, key);
-    }
     Option option = component.getAnnotation(Option.class);
     if (option == null) {
       throw new IllegalStateException(key + " has no @Option");
     }
+    Bounds bounds = new Bounds(valueType(component), option);
+    if (type == Map.class) {
+      return map(bounds, valueType(component) == String.class, node, key);
+    }
+    if (type == List.class) {
+      return list(bounds, option, node, key);
+    }
+    if (node != null && node.isContainerNode()) {
+      problems.add(key + " must be one value, not " + node);
+      return null;
+    }
+    return value(bounds, node == null || node.isNull() ? option.value() : node.asText(), key);
+  }
+
+  /** The type of an option's value; of the elements of a list and of the values of a map. */
+  static Class<?> valueType(RecordComponent component) {
+    return component.getGenericType() instanceof ParameterizedType generic
+        ? (Class<?>) generic.getActualTypeArguments()[generic.getActualTypeArguments().length - 1]
+        : component.getType();
+  }
+
+  private Object value(Bounds bounds, String text, String key) {
     try {
-      if (type == List.class) {
-        Class<?> element =
-            (Class<?>) ((ParameterizedType) component.getGenericType()).getActualTypeArguments()[0];
-        List<Object> list = new ArrayList<>();
-        for (String text : texts(node, option.value(), key)) {
-          list.add(bounded(element, option, text));
-        }
-        return List.copyOf(list);
-      }
-      if (node != null && node.isContainerNode()) {
-        problems.add(key + " is one value, not " + node);
-        return null;
-      }
-      String text = node == null || node.isNull() ? option.value() : node.asText();
-      return bounded(type, option, text);
+      return bounds.parse(text);
     } catch (IllegalArgumentException e) {
       problems.add(key + " " + e.getMessage());
       return null;
     }
   }
 
-  private static Object bounded(Class<?> type, Option option, String text) {
-    Object value = Values.parse(type, text);
-    new Bounds(type, option).check(value, text);
-    return value;
+  private List<Object> list(Bounds bounds, Option option, JsonNode node, String key) {
+    int before = problems.size();
+    List<Object> list = new ArrayList<>();
+    texts(node, option.value(), key).forEach(text -> list.add(value(bounds, text, key)));
+    if (option.required() && list.isEmpty() && problems.size() == before) {
+      problems.add(key + " must have at least one element");
+    }
+    return problems.size() == before ? List.copyOf(list) : null;
   }
 
   private List<String> texts(JsonNode node, String fallback, String key) {
@@ -153,7 +165,7 @@ final class RecordBinder {
     if (node != null && node.isArray()) {
       for (JsonNode element : node) {
         if (element.isContainerNode()) {
-          problems.add(key + " is a list of values, not of " + element);
+          problems.add(key + " must be a list of values; this element is none: " + element);
         } else {
           texts.add(element.asText());
         }
@@ -169,28 +181,34 @@ final class RecordBinder {
     return texts;
   }
 
-  /** Values under any key, nested sections flattened with dots. */
-  private Map<String, Object> map(Class<?> type, JsonNode node, String key) {
+  /** Values under any key; dots join the keys of nested sections. */
+  private Map<String, Object> map(Bounds bounds, boolean isTexts, JsonNode node, String key) {
     Map<String, Object> map = new LinkedHashMap<>();
     if (node == null || node.isNull()) {
       return map;
     }
     if (!node.isObject()) {
-      problems.add(key + " is a section, not the value " + node);
+      problems.add(key + " must be a section with keys, not the value " + node);
       return map;
     }
     Map<String, String> texts = new LinkedHashMap<>();
     flatten(node, "", texts);
-    texts.forEach(
-        (name, text) -> {
-          try {
-            map.put(
-                name, type == String.class ? references.resolve(text) : Values.parse(type, text));
-          } catch (IllegalArgumentException e) {
-            problems.add(key + "." + name + " " + e.getMessage());
-          }
-        });
+    texts.forEach((name, text) -> put(map, bounds, isTexts, name, text, key + "." + name));
     return map;
+  }
+
+  private void put(
+      Map<String, Object> map,
+      Bounds bounds,
+      boolean isText,
+      String name,
+      String text,
+      String key) {
+    try {
+      map.put(name, isText ? references.resolve(text) : bounds.parse(text));
+    } catch (IllegalArgumentException e) {
+      problems.add(key + " " + e.getMessage());
+    }
   }
 
   private static void flatten(JsonNode node, String prefix, Map<String, String> map) {

@@ -9,6 +9,11 @@ final class Records {
 
   private Records() {}
 
+  /**
+   * Calls the canonical constructor.
+   *
+   * @throws java.lang.reflect.InvocationTargetException if the constructor throws
+   */
   static <T> T make(Class<T> type, RecordComponent[] components, Object[] values)
       throws ReflectiveOperationException {
     Constructor<T> constructor =

@@ -10,8 +10,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Secrets that a configuration names and does not hold: {@code ${env:NAME}} is an environment
- * variable, {@code ${file:PATH}} the content of a file without the line break at its end.
+ * References to secrets in a configuration: {@code ${env:NAME}} stands for an environment variable,
+ * {@code ${file:PATH}} for the content of a file without its last line break.
  */
 public final class References {
 
@@ -24,9 +24,10 @@ public final class References {
   }
 
   /**
-   * The text with what it refers to in place.
+   * Replaces every reference of a text.
    *
-   * @throws IllegalArgumentException when there is no such variable or file; never tells a content
+   * @throws IllegalArgumentException if a variable or file does not exist; the message holds no
+   *     content
    */
   public String resolve(String text) {
     return REFERENCE
@@ -42,7 +43,7 @@ public final class References {
     String value = environment.get(name);
     if (value == null) {
       throw new IllegalArgumentException(
-          "refers to the environment variable '" + name + "', which is not set here");
+          "refers to the environment variable '" + name + "', which is not set here; set it");
     }
     return value;
   }
@@ -52,7 +53,7 @@ public final class References {
       return Files.readString(Path.of(path)).stripTrailing();
     } catch (IOException | InvalidPathException e) {
       throw new IllegalArgumentException(
-          "refers to the file '%s', which cannot be read (%s)"
+          "refers to the file '%s', which cannot be read (%s); correct the path or its permissions"
               .formatted(path, e.getClass().getSimpleName()),
           e);
     }

@@ -11,15 +11,16 @@ public final class Require {
   }
 
   /**
-   * Builds a domain object once, so that what it refuses is reported under an option's key.
+   * Builds a domain object to find out whether it accepts the options.
    *
-   * @param key the option, as it stands in its section
-   * @throws IllegalArgumentException with the key before the builder's own message
+   * @param key the option in its section, or several
+   * @throws IllegalArgumentException with the key and the reason, if the builder throws one or
+   *     overflows
    */
   public static void accepted(String key, Builder builder) {
     try {
       var _ = builder.build();
-    } catch (IllegalArgumentException e) {
+    } catch (IllegalArgumentException | ArithmeticException e) {
       throw new IllegalArgumentException(key + ": " + e.getMessage(), e);
     }
   }

@@ -1,119 +1,145 @@
 package io.millrace.jobs.config;
 
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.apache.flink.configuration.MemorySize;
 
-/** Texts to values; an error says what was expected and what stood there. */
+/** Turns the texts of a configuration into values. */
 final class Values {
 
   private static final Pattern DURATION = Pattern.compile("(\\d+)\\s*(ms|s|m|h|d)");
 
-  private static final Duration LONGEST = Duration.ofDays(365);
+  /** Java's own parser would also take 1d, 0x1p3 and NaN. */
+  private static final Pattern DECIMAL =
+      Pattern.compile("[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d+)?");
+
+  private static final Pattern WHOLE = Pattern.compile("[+-]?\\d+(_\\d+)*");
 
   private Values() {}
 
+  /**
+   * Parses a value.
+   *
+   * @throws IllegalArgumentException if the text is no value of the type
+   */
   static Object parse(Class<?> type, String text) {
+    String stripped = text.strip();
+    Object value;
     if (type == String.class) {
-      return text;
-    } else if (type == Path.class) {
-      return Path.of(text);
+      value = text;
     } else if (type == boolean.class) {
-      return switch (text) {
-        case "true" -> true;
-        case "false" -> false;
-        default -> throw expected("true or false", text);
-      };
-    } else if (type == int.class || type == Integer.class) {
-      return (int) number(text, Integer.MIN_VALUE, Integer.MAX_VALUE);
-    } else if (type == long.class || type == Long.class) {
-      return number(text, Long.MIN_VALUE, Long.MAX_VALUE);
-    } else if (type == double.class || type == Double.class) {
-      return decimal(text);
+      value = bool(stripped);
+    } else if (type == int.class) {
+      value = Integer.parseInt(whole(stripped));
+    } else if (type == long.class) {
+      value = Long.parseLong(whole(stripped));
+    } else if (isDecimal(type)) {
+      value = decimal(stripped);
     } else if (type == Duration.class) {
-      return duration(text);
+      value = duration(stripped);
     } else if (type == MemorySize.class) {
-      return size(text);
+      value = MemorySize.parse(stripped);
     } else if (type.isEnum()) {
-      return constant(type, text);
+      value = constant(type, stripped);
+    } else {
+      throw new IllegalStateException("configuration options cannot have the type " + type);
     }
-    throw new IllegalStateException("no way to read a " + type);
+    return value;
   }
 
-  private static long number(String text, long min, long max) {
-    try {
-      long value = Long.parseLong(text.replace("_", "").strip());
-      if (value >= min && value <= max) {
-        return value;
-      }
-    } catch (NumberFormatException e) {
-      // Told below, with what stood there.
+  /** The values of a type other than text in words, such as "a whole number". */
+  static String describe(Class<?> type) {
+    String words;
+    if (type == boolean.class) {
+      words = "true or false";
+    } else if (type == int.class || type == long.class) {
+      words = "a whole number";
+    } else if (isDecimal(type)) {
+      words = "a number";
+    } else if (type == Duration.class) {
+      words = "a duration";
+    } else if (type == MemorySize.class) {
+      words = "a size";
+    } else {
+      words = "one of " + constants(type);
     }
-    throw expected("a whole number", text);
+    return words;
+  }
+
+  /** How values with a unit are written, to follow {@link #describe}; empty for other types. */
+  static String examples(Class<?> type) {
+    if (type == Duration.class) {
+      return ", such as 500ms, 30s, 5m, 2h or 1d";
+    }
+    return type == MemorySize.class ? ", such as 500mb or 20gb" : "";
+  }
+
+  private static boolean isDecimal(Class<?> type) {
+    return type == double.class || type == Double.class;
+  }
+
+  private static boolean bool(String text) {
+    return switch (text) {
+      case "true" -> true;
+      case "false" -> false;
+      default -> throw new IllegalArgumentException(text);
+    };
+  }
+
+  private static String whole(String text) {
+    if (!WHOLE.matcher(text).matches()) {
+      throw new NumberFormatException(text);
+    }
+    return text.replace("_", "");
   }
 
   private static double decimal(String text) {
-    try {
-      double value = Double.parseDouble(text.strip());
+    if (DECIMAL.matcher(text).matches()) {
+      double value = Double.parseDouble(text);
       if (Double.isFinite(value)) {
         return value;
       }
-    } catch (NumberFormatException e) {
-      // Told below, with what stood there.
     }
-    throw expected("a number", text);
+    throw new NumberFormatException(text);
   }
 
   private static Duration duration(String text) {
-    Matcher matcher = DURATION.matcher(text.strip());
+    Matcher matcher = DURATION.matcher(text);
     if (!matcher.matches()) {
-      throw expected("a duration such as 500ms, 30s, 5m, 2h", text);
+      throw new IllegalArgumentException(text);
     }
+    long amount = Long.parseLong(matcher.group(1));
     try {
-      long amount = Long.parseLong(matcher.group(1));
-      Duration duration =
-          switch (matcher.group(2)) {
-            case "ms" -> Duration.ofMillis(amount);
-            case "s" -> Duration.ofSeconds(amount);
-            case "m" -> Duration.ofMinutes(amount);
-            case "h" -> Duration.ofHours(amount);
-            default -> Duration.ofDays(amount);
-          };
-      if (duration.compareTo(LONGEST) <= 0) {
-        return duration;
-      }
-    } catch (NumberFormatException | ArithmeticException e) {
-      // Told below, with what stood there.
-    }
-    throw expected("a duration of at most 365d", text);
-  }
-
-  private static MemorySize size(String text) {
-    try {
-      return MemorySize.parse(text.strip());
-    } catch (IllegalArgumentException e) {
-      throw expected("a size such as 500mb or 20gb", text);
+      return switch (matcher.group(2)) {
+        case "ms" -> Duration.ofMillis(amount);
+        case "s" -> Duration.ofSeconds(amount);
+        case "m" -> Duration.ofMinutes(amount);
+        case "h" -> Duration.ofHours(amount);
+        default -> Duration.ofDays(amount);
+      };
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException(text, e);
     }
   }
 
   private static Object constant(Class<?> type, String text) {
-    String name = text.strip().toUpperCase(Locale.ROOT).replace('-', '_');
-    List<String> names =
-        Arrays.stream(type.getEnumConstants()).map(value -> ((Enum<?>) value).name()).toList();
-    int index = names.indexOf(name);
-    if (index < 0) {
-      throw expected(
-          "one of " + String.join(", ", names).toLowerCase(Locale.ROOT).replace('_', '-'), text);
-    }
-    return type.getEnumConstants()[index];
+    return Arrays.stream(type.getEnumConstants())
+        .filter(constant -> name(constant).equals(text.toLowerCase(Locale.ROOT).replace('_', '-')))
+        .findFirst()
+        .orElseThrow(() -> new IllegalArgumentException(text));
   }
 
-  private static IllegalArgumentException expected(String what, String text) {
-    return new IllegalArgumentException("must be " + what + ", not '" + text + "'");
+  private static String constants(Class<?> type) {
+    return Arrays.stream(type.getEnumConstants())
+        .map(Values::name)
+        .collect(Collectors.joining(", "));
+  }
+
+  private static String name(Object constant) {
+    return ((Enum<?>) constant).name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 }

@@ -82,20 +82,7 @@ public final class InitialModel {
     try (Tokenizer tokenizer = trained.tokenizer();
         Backend backend = Backends.openDefault()) {
       LlamaConfig config =
-          new LlamaConfig(
-              tokenizer.vocabSize(),
-              model.hiddenSize(),
-              model.layers(),
-              model.heads(),
-              model.kvHeads(),
-              model.hiddenSize() / model.heads(),
-              model.ffnSize(),
-              model.maxPositions(),
-              1e-5f,
-              10_000,
-              true,
-              tokenizer.bos(),
-              tokenizer.eos());
+          model.shape(tokenizer.vocabSize(), tokenizer.bos(), tokenizer.eos());
       try (Parameters weights = Parameters.random(backend, config.parameters(), model.seed())) {
         CheckpointDirectory.write(
             staging,
