@@ -17,7 +17,6 @@ import io.millrace.jobs.config.KafkaSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.ModelSection;
 import io.millrace.jobs.config.OptimizerSection;
-import io.millrace.jobs.config.References;
 import io.millrace.jobs.evaluation.EvaluationSection;
 import io.millrace.jobs.evaluation.GateSection;
 import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
@@ -240,9 +239,6 @@ class ConfigTest {
     assertFalse(config.toString().contains("s3cret"), config.toString());
     assertFalse(JobSettings.kafka(config).toString().contains("s3cret"), config.kafka().toString());
 
-    References references = new References(Map.of("PASSWORD", "s3cret"));
-    assertEquals("a s3cret, b", references.resolve("a ${env:PASSWORD}, b"));
-    assertEquals("${PASSWORD}", references.resolve("${PASSWORD}"));
     ConfigException e =
         assertThrows(
             ConfigException.class,

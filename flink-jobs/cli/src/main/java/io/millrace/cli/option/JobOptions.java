@@ -64,23 +64,23 @@ public final class JobOptions {
     }
 
     /** The summary of a bounded run as one line of JSON. */
-    public String summary(JobExecutionResult result) {
+    public String summary(JobExecutionResult execution) {
       ObjectNode root = new ObjectMapper().createObjectNode();
       root.put("job", job.id());
-      root.put("wall_seconds", result.getNetRuntime() / 1000.0);
+      root.put("wall_seconds", execution.getNetRuntime() / 1000.0);
       // Absolute, or a URI.
       root.put("checkpoints", config.checkpoints().directory());
-      new TreeMap<>(result.getAllAccumulatorResults())
+      new TreeMap<>(execution.getAllAccumulatorResults())
           .forEach(
-              (name, figures) -> {
-                if (figures instanceof Map<?, ?> map) {
+              (name, result) -> {
+                if (result instanceof Map<?, ?> map) {
                   ObjectNode node = root.putObject(name);
                   new TreeMap<>(map).forEach((key, value) -> put(node, key.toString(), value));
-                } else if (figures instanceof List<?> texts) {
+                } else if (result instanceof List<?> texts) {
                   ArrayNode node = root.putArray(name);
                   texts.forEach(text -> node.add(text.toString()));
                 } else {
-                  put(root, name, figures);
+                  put(root, name, result);
                 }
               });
       return root.toString();

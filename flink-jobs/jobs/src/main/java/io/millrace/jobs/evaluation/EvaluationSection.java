@@ -18,24 +18,21 @@ public record EvaluationSection(
             help =
                 "JSON Lines file of held-out prompts in the format of the topic `prompts`. The job"
                     + " needs it, and every task manager must see it.",
-            path = true,
-            local = true)
+            path = true)
         String prompts,
     @Option(
             value = "",
             help =
                 "JSON Lines file of held-out demonstrations for the perplexity, in any format of"
                     + " `supervised.file`; empty: no perplexity.",
-            path = true,
-            local = true)
+            path = true)
         String demonstrations,
     @Option(
             value = "",
             help =
                 "JSON Lines file of held-out judgments for the accuracy of the reward models, in"
                     + " the format of the topic `judgments`; empty: no accuracy.",
-            path = true,
-            local = true)
+            path = true)
         String judgments,
     @Option(
             value = "0",

@@ -13,13 +13,13 @@ import java.util.regex.Pattern;
  * References to secrets in a configuration: {@code ${env:NAME}} stands for an environment variable,
  * {@code ${file:PATH}} for the content of a file without its last line break.
  */
-public final class References {
+final class References {
 
   private static final Pattern REFERENCE = Pattern.compile("\\$\\{(env|file):([^}]*)}");
 
   private final Map<String, String> environment;
 
-  public References(Map<String, String> environment) {
+  References(Map<String, String> environment) {
     this.environment = environment;
   }
 
@@ -29,7 +29,7 @@ public final class References {
    * @throws IllegalArgumentException if a variable or file does not exist; the message holds no
    *     content
    */
-  public String resolve(String text) {
+  String resolve(String text) {
     return REFERENCE
         .matcher(text)
         .replaceAll(reference -> Matcher.quoteReplacement(content(reference)));

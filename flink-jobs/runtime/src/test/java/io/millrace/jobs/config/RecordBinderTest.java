@@ -260,4 +260,10 @@ class RecordBinderTest {
             .section(Sample.class)
             .directory());
   }
+
+  @Test
+  void onlyReferencesAreReplaced() {
+    assertEquals("a s3cret, b", REFERENCES.resolve("a ${env:PASSWORD}, b"));
+    assertEquals("${PASSWORD}", REFERENCES.resolve("${PASSWORD}"));
+  }
 }
