@@ -361,7 +361,7 @@ class ConfigTest {
             + " kafka.bootstrap-servers is \"nonsense\"; it must be host:port",
         "kafka.bootstrap-servers=a:1,b:65536 |"
             + " kafka.bootstrap-servers must have ports from 1 to 65535, not 'a:1,b:65536'",
-        "kafka.topic-prefix=a/b | kafka.topic-prefix is \"a/b\"; topic names hold letters",
+        "kafka.topic-prefix=a/b | kafka.topic-prefix is \"a/b\"; it must have at most 200 letters",
         "kafka.properties.acks=0 | kafka.properties.acks cannot be set",
         "kafka.properties.security.protocol=X |"
             + " kafka.properties.security.protocol has a value that Kafka refuses: String must be"
