@@ -1,5 +1,6 @@
 package io.millrace.campaign.record;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.millrace.demo.loop.Measured.Example;
@@ -109,6 +110,7 @@ public record StageRecord(
         result.said());
   }
 
+  @JsonIgnore
   public boolean isDone() {
     return state == State.DONE;
   }

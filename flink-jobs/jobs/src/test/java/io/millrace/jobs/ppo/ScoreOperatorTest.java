@@ -47,7 +47,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Scoring beside the mailbox; the deadline is for a thread that hangs. */
 @Timeout(120)
-@SuppressWarnings("try") // A run's close may be interrupted, which then fails the test.
 class ScoreOperatorTest {
 
   private static final int BATCH = 4;

@@ -49,7 +49,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sampling and scoring beside the mailbox; the deadline is for a thread that hangs. */
 @Timeout(120)
-@SuppressWarnings("try") // A run's close may be interrupted, which then fails the test.
 class CandidatesOperatorTest {
 
   private static final int SAMPLES = 5;

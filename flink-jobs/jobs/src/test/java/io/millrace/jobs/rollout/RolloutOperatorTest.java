@@ -47,7 +47,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sampling beside the mailbox; the deadline is for a thread that hangs. */
 @Timeout(120)
-@SuppressWarnings("try") // A run's close may be interrupted, which then fails the test.
 class RolloutOperatorTest {
 
   private static final int SAMPLES = 3;

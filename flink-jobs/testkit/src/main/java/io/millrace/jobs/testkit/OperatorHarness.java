@@ -15,7 +15,6 @@ import org.apache.flink.util.function.SupplierWithException;
  * @param <OUT> records of the main output
  * @param <H> Flink's harness
  */
-@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
 public abstract class OperatorHarness<IN, OUT, H extends AbstractStreamOperatorTestHarness<OUT>>
     implements AutoCloseable {
 
@@ -132,9 +131,14 @@ public abstract class OperatorHarness<IN, OUT, H extends AbstractStreamOperatorT
     return output;
   }
 
+  /** Without a checked exception, for try-with-resources. */
   @Override
-  public void close() throws Exception {
+  public void close() {
     collect();
-    harness.close();
+    try {
+      harness.close();
+    } catch (Exception e) {
+      throw new IllegalStateException("the operator could not be closed", e);
+    }
   }
 }
