@@ -9,13 +9,13 @@ import java.nio.file.Files;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** One broker for all tests of the process; each test takes topics of its own prefix. */
+/** One broker for all tests of the process. Each test uses its own topic prefix. */
 public final class TestBroker {
   private static final AtomicInteger PREFIXES = new AtomicInteger();
 
   private TestBroker() {}
 
-  /** Settings for fresh topics with two partitions. */
+  /** Settings with a new topic prefix, whose topics have two partitions. */
   public static KafkaSettings freshTopics() throws IOException {
     KafkaSettings settings =
         new KafkaSettings(

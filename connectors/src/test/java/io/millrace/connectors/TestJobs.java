@@ -9,7 +9,7 @@ import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.RestartStrategyOptions;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
-/** Flink jobs in this process that take a Flink checkpoint every 200 ms and restart at once. */
+/** Local Flink environments with a Flink checkpoint every 200 ms and immediate restarts. */
 public final class TestJobs {
   private TestJobs() {}
 
@@ -25,9 +25,7 @@ public final class TestJobs {
     return StreamExecutionEnvironment.createLocalEnvironment(parallelism, configuration);
   }
 
-  /**
-   * Passes everything on, but fails once at a record with the given text in it after being armed.
-   */
+  /** Once armed, fails at the next record that contains a text. Passes on all other records. */
   public static final class FailOnce<T> implements MapFunction<T, T> {
     private static final long serialVersionUID = 1L;
 
@@ -43,7 +41,7 @@ public final class TestJobs {
       ARMED.set(true);
     }
 
-    /** Whether the failure is still to come. */
+    /** Whether the failure has not happened yet. */
     public static boolean armed() {
       return ARMED.get();
     }

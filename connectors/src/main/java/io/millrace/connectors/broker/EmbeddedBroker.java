@@ -22,15 +22,14 @@ import org.apache.kafka.server.common.Feature;
 import org.apache.kafka.server.common.MetadataVersion;
 
 /**
- * One Kafka broker, its own KRaft controller, inside this process. It listens on the loopback
- * interface only, without authentication, and keeps everything under one directory, on which it can
- * be started again; the port may differ from start to start. It is no cluster: what matters runs on
- * a real one.
+ * One Kafka broker, with its own KRaft controller, inside this process. It listens on the loopback
+ * interface only, without authentication. It keeps its data in one directory and can be started
+ * again on it, also with another port. Use a real cluster for production.
  */
 public final class EmbeddedBroker implements AutoCloseable {
   private static final String HOST = "127.0.0.1";
   private static final int NODE_ID = 1;
-  // Fixed, so that a directory stays this broker's own from start to start.
+  // Fixed, because a data directory belongs to one cluster id.
   private static final String CLUSTER_ID = "bWlsbHJhY2UtZW1iZWRkZQ";
   private static final int INTERNAL_TOPIC_PARTITIONS = 4;
   private static final int MAX_MESSAGE_BYTES = 16 << 20;
@@ -51,7 +50,7 @@ public final class EmbeddedBroker implements AutoCloseable {
   /**
    * Starts a broker and returns when it accepts requests.
    *
-   * @param dataDirectory where it keeps its data; created when it does not exist
+   * @param dataDirectory the directory for its data, which is created when it does not exist
    * @param port the port, or 0 for a free one
    * @throws IOException when the port is taken, or the directory is not writable, in use by another
    *     broker, or damaged
@@ -63,7 +62,7 @@ public final class EmbeddedBroker implements AutoCloseable {
     Path directory = dataDirectory.toAbsolutePath().normalize();
     FileChannel lock = lock(directory);
     try {
-      // Both are held until both are known, so that they differ.
+      // Both sockets stay open until both ports are chosen, so the ports differ.
       int brokerPort;
       int controllerPort;
       try (ServerSocket broker = bind(port);
@@ -79,7 +78,7 @@ public final class EmbeddedBroker implements AutoCloseable {
     }
   }
 
-  /** Where clients find it, as host:port. */
+  /** The address for clients, as host:port. */
   public String bootstrapServers() {
     return bootstrapServers;
   }
@@ -107,11 +106,8 @@ public final class EmbeddedBroker implements AutoCloseable {
       channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     } catch (IOException e) {
       throw new IOException(
-          "the broker's directory "
-              + directory
-              + " is not writable ("
-              + e
-              + "); choose another or mend its permissions",
+          "the broker's directory %s is not writable (%s); choose another or correct its permissions"
+              .formatted(directory, e),
           e);
     }
     try {
@@ -119,13 +115,12 @@ public final class EmbeddedBroker implements AutoCloseable {
         return channel;
       }
     } catch (OverlappingFileLockException e) {
-      // Another broker of this very process: the same error as for one of another process.
+      // Another broker of this process gives the same error as one of another process.
     }
     channel.close();
     throw new IOException(
-        "the broker's directory "
-            + directory
-            + " is in use by another broker; stop that one or choose another directory");
+        "the broker's directory %s is in use by another broker; stop that broker or choose another directory"
+            .formatted(directory));
   }
 
   private static ServerSocket bind(int port) throws IOException {
@@ -139,7 +134,7 @@ public final class EmbeddedBroker implements AutoCloseable {
     } catch (IOException e) {
       socket.close();
       throw new IOException(
-          "port %d on %s is taken (%s); choose another, or 0 for a free one"
+          "port %d on %s is taken (%s); choose another port, or 0 for a free one"
               .formatted(port, HOST, e.getMessage()),
           e);
     }
@@ -159,7 +154,7 @@ public final class EmbeddedBroker implements AutoCloseable {
         server.shutdown();
       }
       throw new IOException(
-          "the broker on %s:%d with data in %s did not start: %s"
+          "the broker on %s:%d with data in %s did not start: %s; if its data is damaged, choose another directory"
               .formatted(HOST, brokerPort, directory, e.getMessage()),
           e);
     }
@@ -194,7 +189,7 @@ public final class EmbeddedBroker implements AutoCloseable {
         "listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT");
     properties.setProperty("controller.listener.names", "CONTROLLER");
     properties.setProperty("controller.quorum.voters", NODE_ID + "@" + HOST + ":" + controllerPort);
-    // A mistyped topic is an error, not a new topic.
+    // A mistyped topic name must be an error, not a new topic.
     properties.setProperty("auto.create.topics.enable", "false");
     for (String internal :
         List.of("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")) {
@@ -207,9 +202,9 @@ public final class EmbeddedBroker implements AutoCloseable {
     properties.setProperty("transaction.max.timeout.ms", Integer.toString(MAX_TRANSACTION_MILLIS));
     properties.setProperty("message.max.bytes", Integer.toString(MAX_MESSAGE_BYTES));
     properties.setProperty("group.initial.rebalance.delay.ms", "0");
-    // Nothing expires behind the user's back.
+    // Records never expire.
     properties.setProperty("log.retention.ms", "-1");
-    // One user, one machine: the defaults are sized for a server of its own.
+    // Kafka's defaults are for a dedicated server.
     properties.setProperty(
         "log.cleaner.dedupe.buffer.size", Integer.toString(CLEANER_BUFFER_BYTES));
     properties.setProperty("num.network.threads", "2");

@@ -8,15 +8,15 @@ import java.util.Random;
 import java.util.random.RandomGenerator;
 
 /**
- * A free port for a server that must come back on the same one.
+ * Finds a free port for a server that must restart on the same port.
  *
- * <p>A port of the range that the system hands to outgoing connections will not do: while the
- * server is away, a client that tries to reach it again and again is sooner or later given the very
- * port as its own, is connected to itself, and the server finds its port taken.
+ * <p>The port lies outside the range that the system uses for outgoing connections. Inside that
+ * range, a client that retries while the server is down sooner or later gets the server's port as its
+ * own. It then connects to itself, and the server cannot restart.
  */
 public final class FreePort {
 
-  /** Below 32768, where Linux begins; other systems begin higher. */
+  /** Linux uses ports from 32768 for outgoing connections; other systems begin higher. */
   private static final int FIRST = 20_000;
 
   private static final int END = 32_768;
@@ -26,10 +26,10 @@ public final class FreePort {
   private FreePort() {}
 
   /**
-   * Holds a free port until it is closed, so that ports chosen together differ.
+   * Opens a socket on a free port. While it is open, further calls choose other ports.
    *
-   * @param address where it is to be free
-   * @throws IOException when no port was found in many attempts
+   * @param address the local address to bind
+   * @throws IOException when 1000 random ports are all taken
    */
   public static ServerSocket hold(InetAddress address) throws IOException {
     IOException last = null;
@@ -44,6 +44,8 @@ public final class FreePort {
       }
     }
     throw new IOException(
-        "no free port from %d to %d in %d attempts".formatted(FIRST, END - 1, ATTEMPTS), last);
+        "found no free port between %d and %d on %s in %d attempts; stop servers that use these ports"
+            .formatted(FIRST, END - 1, address.getHostAddress(), ATTEMPTS),
+        last);
   }
 }

@@ -1,2 +1,2 @@
-/** A Kafka broker inside this process, for a laptop and for tests. */
+/** A Kafka broker inside this process, for laptops and tests. */
 package io.millrace.connectors.broker;

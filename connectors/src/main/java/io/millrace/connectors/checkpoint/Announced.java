@@ -4,8 +4,11 @@ import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** What the announcements of policies and reward models have in common. */
+/** The fields that announcements of policies and of reward models have in common. */
 record Announced(long version, String uri, String manifestSha256) {
+  /**
+   * @throws IllegalArgumentException for a record that announces no checkpoint
+   */
   static Announced of(SpecificRecordBase announcement) {
     return switch (announcement) {
       case PolicyCheckpoint policy ->
@@ -14,7 +17,8 @@ record Announced(long version, String uri, String manifestSha256) {
           new Announced(reward.getVersion(), reward.getUri(), reward.getManifestSha256());
       default ->
           throw new IllegalArgumentException(
-              announcement.getSchema().getName() + " does not announce a checkpoint");
+              "a record of type %s announces no checkpoint; use PolicyCheckpoint or RewardCheckpoint"
+                  .formatted(announcement.getSchema().getName()));
     };
   }
 }

@@ -10,14 +10,15 @@ import java.util.HashMap;
 import java.util.Map;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** What was announced so far. */
+/** Reads the versions that a topic has announced so far. */
 public final class Announcements {
   private Announcements() {}
 
   /**
-   * The highest version announced under a key, such as a model's name; 0 where there is none. A
-   * version at or below it would never be announced again, so a new lineage goes on above it, also
-   * in a checkpoint directory that is empty.
+   * The highest version announced under a key, such as a model's name; 0 when there is none.
+   *
+   * <p>A version at or below it would never be announced again. So a new run numbers its versions
+   * from here, even when its checkpoint directory is empty.
    */
   public static long latestVersion(KafkaSettings settings, Topic<?> topic, String key)
       throws IOException {

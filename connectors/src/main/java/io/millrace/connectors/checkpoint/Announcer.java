@@ -14,9 +14,11 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Writes announcements, each version of a key once. Starting, it first shuts out a predecessor that
- * still runs somewhere (Kafka fences the older holder of a transactional id and settles what it
- * left open), and only then reads what was announced; so what it read stays true. For one thread.
+ * Writes announcements to Kafka, each version of a key once. For one thread.
+ *
+ * <p>A predecessor may still run somewhere. So the constructor first makes Kafka fence the older
+ * holder of the transactional id and settle its open transaction. Only then are the announced
+ * versions read, and no other writer can add to them.
  */
 final class Announcer implements AutoCloseable {
   private final KafkaSettings settings;
@@ -40,14 +42,14 @@ final class Announcer implements AutoCloseable {
       producer.initTransactions();
     } catch (KafkaException e) {
       producer.close(Duration.ZERO);
-      throw failure("prepare to announce checkpoints", e);
+      throw settings.failure("prepare to announce checkpoints", e);
     }
   }
 
   /**
-   * Announces a version, unless its key already is at it or beyond.
+   * Announces a version, unless its key has announced this version or a later one.
    *
-   * @return whether it was announced now
+   * @return whether this call announced it
    */
   boolean announce(StagedCheckpoint staged) throws IOException {
     Topic<?> topic = Topic.named(staged.topic(), "");
@@ -63,12 +65,13 @@ final class Announcer implements AutoCloseable {
     String name = settings.nameOf(topic);
     try {
       producer.beginTransaction();
-      // What sending fails at, commitTransaction throws.
+      // A failed send makes commitTransaction throw.
       var _ = producer.send(new ProducerRecord<>(name, staged.key(), staged.announcement()));
       producer.commitTransaction();
     } catch (KafkaException e) {
-      // It may or may not have been announced: the job restarts, and its next announcer looks.
-      throw failure("announce version " + staged.version() + " in " + name, e);
+      // The record may be committed or not. The job restarts, and the next announcer reads the
+      // topic to find out.
+      throw settings.failure("announce version " + staged.version() + " in " + name, e);
     }
     versions.put(key, staged.version());
     return true;
@@ -77,12 +80,5 @@ final class Announcer implements AutoCloseable {
   @Override
   public void close() {
     producer.close(Duration.ofSeconds(5));
-  }
-
-  private IOException failure(String action, KafkaException e) {
-    return new IOException(
-        "Kafka at %s (kafka.bootstrap-servers) did not %s: %s"
-            .formatted(settings.bootstrapServers(), action, e.getMessage()),
-        e);
   }
 }

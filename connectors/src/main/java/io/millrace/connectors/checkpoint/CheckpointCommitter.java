@@ -1,5 +1,7 @@
 package io.millrace.connectors.checkpoint;
 
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.Retirement;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -13,9 +15,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The second phase: rename, then announce. Both may be repeated, so a failure is simply thrown.
- * Then old versions may go: none of those committed here, since until the next Flink checkpoint a
- * job that resumes commits them again.
+ * The second phase of publishing: makes the files visible, then announces them. Both steps may be
+ * repeated, so a failure is thrown and the job restarts.
+ *
+ * <p>Then old versions are retired, but none of this batch: until the next Flink checkpoint, a job
+ * that resumes commits the batch again.
  */
 final class CheckpointCommitter implements Committer<StagedCheckpoint> {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointCommitter.class);
@@ -44,12 +48,15 @@ final class CheckpointCommitter implements Committer<StagedCheckpoint> {
       if (announcer.announce(staged)) {
         announced.inc();
         LOG.info(
-            "published {} version {} at {}", staged.name(), staged.version(), staged.finalUri());
+            "Published {} version {} at {}",
+            staged.name(),
+            staged.version(),
+            staged.files().finalUri());
       }
     }
-    Map<String, Long> firsts = new TreeMap<>();
-    batch.forEach(staged -> firsts.putIfAbsent(staged.name(), staged.version()));
-    firsts.forEach(retirement::retire);
+    Map<String, Long> firstOfBatch = new TreeMap<>();
+    batch.forEach(staged -> firstOfBatch.putIfAbsent(staged.name(), staged.version()));
+    firstOfBatch.forEach(retirement::retire);
   }
 
   @Override

@@ -1,5 +1,8 @@
 package io.millrace.connectors.checkpoint;
 
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.Retention;
+import io.millrace.connectors.checkpoint.store.Retirement;
 import io.millrace.connectors.kafka.KafkaSettings;
 import java.io.IOException;
 import java.time.Clock;
@@ -17,10 +20,10 @@ import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.streaming.api.datastream.DataStream;
 
 /**
- * Publishes staged checkpoints when the Flink checkpoint that covers them has completed: renames
- * the files into place, then announces them in Kafka, in order of version and once each, also
- * through failures between the two. So nobody sees a version that is half-written, unannounced or
- * retracted.
+ * Publishes staged checkpoints once the Flink checkpoint that covers them has completed. It makes
+ * the files visible, then announces them in Kafka, in order of version and once each. That holds
+ * after a failure between the two steps too. So no reader sees a version that is partial, not
+ * announced or withdrawn.
  */
 public final class CheckpointSink
     implements Sink<StagedCheckpoint>, SupportsCommitter<StagedCheckpoint> {
@@ -40,10 +43,10 @@ public final class CheckpointSink
   }
 
   /**
-   * Ends a stream in such a sink, with parallelism 1, since versions are announced in order.
+   * Ends a stream in this sink. Its parallelism is 1, because versions are announced in order.
    *
-   * @param retention which of the versions published so far stay
-   * @param job the job's name; two jobs must not publish under one
+   * @param retention decides which published versions stay
+   * @param job the job's name; no two jobs may publish under one name
    */
   public static void attach(
       DataStream<StagedCheckpoint> staged,
@@ -61,7 +64,7 @@ public final class CheckpointSink
 
   @Override
   public SinkWriter<StagedCheckpoint> createWriter(WriterInitContext context) {
-    return new PassOn();
+    return new PendingWriter();
   }
 
   @Override
@@ -70,7 +73,8 @@ public final class CheckpointSink
     int parallelism = context.getTaskInfo().getNumberOfParallelSubtasks();
     if (parallelism != 1) {
       throw new IllegalStateException(
-          "checkpoints are published with parallelism " + parallelism + "; it must be 1");
+          "the operator \"publish checkpoints\" has parallelism %d; set it to 1"
+              .formatted(parallelism));
     }
     return new CheckpointCommitter(
         store,
@@ -85,8 +89,8 @@ public final class CheckpointSink
     return new StagedCheckpointSerializer();
   }
 
-  /** Keeps what came until the next Flink checkpoint takes it. */
-  private static final class PassOn
+  /** Collects staged checkpoints for the next Flink checkpoint. */
+  private static final class PendingWriter
       implements CommittingSinkWriter<StagedCheckpoint, StagedCheckpoint> {
     private List<StagedCheckpoint> pending = new ArrayList<>();
 

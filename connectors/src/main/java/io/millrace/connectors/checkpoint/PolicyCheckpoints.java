@@ -1,18 +1,15 @@
 package io.millrace.connectors.checkpoint;
 
+import io.millrace.connectors.checkpoint.store.UnusableCheckpointException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -24,8 +21,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Hands a serving process each new version of a policy, once, in order, verified and copied to this
- * machine, and never a partial one.
+ * Gives a serving process each new version of a policy, once and in order. The version is verified
+ * and completely copied to this machine before the listener is called.
  *
  * <pre>{@code
  * try (PolicyCheckpoints policies =
@@ -38,32 +35,35 @@ import org.slf4j.LoggerFactory;
  * }
  * }</pre>
  *
- * <p>A process that starts is given the latest version, then all that follow; {@link
- * Builder#skipOutdated} leaves out those that have a successor by the time the listener is ready. A
- * version whose files are missing, since it was retired before this process came to it, or not what
- * was announced is logged and left out; the last good one stays until the next.
+ * <p>The listener first gets the latest version, then all that follow. {@link Builder#skipOutdated}
+ * skips the versions that already have a successor when the listener is ready.
  *
- * <p>With {@link Builder#promotedOnly} it is given the versions that the job evaluation promotes in
- * place of all, and an earlier one again where that job rolls back to it.
+ * <p>A version is skipped, with a warning in the log, when its files are missing or differ from the
+ * announcement. Its files may be missing because the store has retired it. Serving goes on with the
+ * last good version.
+ *
+ * <p>With {@link Builder#promotedOnly} the listener gets only the versions that the job evaluation
+ * promotes, and an earlier one again when that job rolls back to it.
  */
 public final class PolicyCheckpoints implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(PolicyCheckpoints.class);
   private static final Duration POLL = Duration.ofMillis(200);
   private static final Duration RETRY = Duration.ofSeconds(2);
 
-  /** A store of another machine may not answer for a while. */
+  /** A remote store may be out of reach for a while. */
   private static final int ATTEMPTS = 5;
 
   private final Builder settings;
   private final Consumer<? super PolicyVersion> listener;
+  private final PolicyCopies copies;
   private final Thread thread;
-  private final Deque<Path> copies = new ArrayDeque<>();
-  private long handed;
+  private long delivered;
   private volatile boolean closed;
 
   private PolicyCheckpoints(Builder settings, Consumer<? super PolicyVersion> listener) {
     this.settings = settings;
     this.listener = listener;
+    this.copies = new PolicyCopies(settings.directory, settings.keep);
     this.thread = new Thread(this::run, "policy checkpoints of " + settings.model);
     thread.setDaemon(true);
     thread.start();
@@ -73,7 +73,7 @@ public final class PolicyCheckpoints implements AutoCloseable {
     return new Builder();
   }
 
-  /** Where versions are announced, and where their copies go. */
+  /** The announcements to watch, and the place for local copies. */
   public static final class Builder {
     private KafkaSettings kafka;
     private String model = "policy";
@@ -90,40 +90,39 @@ public final class PolicyCheckpoints implements AutoCloseable {
       return this;
     }
 
-    /** The model's name; "policy" unless set. */
+    /** The model's name. Default: "policy". */
     public Builder model(String name) {
       this.model = Objects.requireNonNull(name, "model");
       return this;
     }
 
-    /** Where copies are kept, one directory a version. Required. */
+    /** The local directory for copies, which gets one directory a version. Required. */
     public Builder directory(Path copies) {
       this.directory = Objects.requireNonNull(copies, "directory");
       return this;
     }
 
     /**
-     * How many copies are kept, the newest ones; 2 unless set, so that the version before is still
-     * there while the new one is loaded.
+     * The number of newest copies that stay. Default: 2, so that the version before is still there
+     * while the new one is loaded.
      */
     public Builder keep(int copies) {
       if (copies < 1) {
-        throw new IllegalArgumentException("keep must be at least 1, not " + copies);
+        throw new IllegalArgumentException("keep is " + copies + "; it must be at least 1");
       }
       this.keep = copies;
       return this;
     }
 
-    /** Hands on only the latest of the versions that wait while the listener is busy. */
+    /** Of the versions announced while the listener was busy, delivers only the latest. */
     public Builder skipOutdated() {
       this.skipOutdated = true;
       return this;
     }
 
     /**
-     * Follows the topic promotions: what is handed on is what the last verdict says is to be
-     * served. Of the announcement only model, version, place, digest, metrics and time are known
-     * then.
+     * Follows the topic promotions: delivers the version that the last verdict says to serve. Its
+     * announcement then has only model, version, URI, digest, metrics and time.
      */
     public Builder promotedOnly() {
       this.promotedOnly = true;
@@ -131,9 +130,9 @@ public final class PolicyCheckpoints implements AutoCloseable {
     }
 
     /**
-     * Begins to watch, on a thread of its own, which also calls the listener.
+     * Starts a thread that watches the announcements and calls the listener.
      *
-     * @throws IllegalStateException naming the property that is missing
+     * @throws IllegalStateException when a required property is not set, with its name
      */
     public PolicyCheckpoints watch(Consumer<? super PolicyVersion> listener) {
       requireSet(kafka, "kafka");
@@ -143,20 +142,22 @@ public final class PolicyCheckpoints implements AutoCloseable {
 
     private static void requireSet(Object value, String property) {
       if (value == null) {
-        throw new IllegalStateException("set " + property + " before watching");
+        throw new IllegalStateException(
+            "%s is not set; call %s(…) before watch(…)".formatted(property, property));
       }
     }
   }
 
   private void run() {
     if (settings.promotedOnly) {
-      follow(Topic.PROMOTIONS, PolicyCheckpoints::toServe);
+      follow(Topic.PROMOTIONS, PolicyCheckpoints::served);
     } else {
       follow(Topic.POLICY_CHECKPOINTS, Optional::of);
     }
   }
 
-  private static Optional<PolicyCheckpoint> toServe(Promotion promotion) {
+  /** The version that a verdict says to serve; empty when nothing was promoted yet. */
+  private static Optional<PolicyCheckpoint> served(Promotion promotion) {
     return promotion.getVersion() == 0
         ? Optional.empty()
         : Optional.of(
@@ -181,11 +182,11 @@ public final class PolicyCheckpoints implements AutoCloseable {
       try (RecordReader<T> reader = RecordReader.fromEarliest(settings.kafka, topic)) {
         boolean skip = true;
         while (!closed) {
-          List<PolicyCheckpoint> waiting = waiting(reader, announcement);
-          List<PolicyCheckpoint> wanted = skip || settings.skipOutdated ? last(waiting) : waiting;
-          wanted.forEach(this::take);
-          // Only what was announced before this process began is skipped.
-          skip = handed == 0;
+          List<PolicyCheckpoint> pending = pending(reader, announcement);
+          List<PolicyCheckpoint> wanted = skip || settings.skipOutdated ? last(pending) : pending;
+          wanted.forEach(this::deliver);
+          // Versions announced after this process began are all delivered.
+          skip = delivered == 0;
         }
       } catch (IOException e) {
         LOG.warn("{}; trying again in {} s", e.getMessage(), RETRY.toSeconds());
@@ -194,53 +195,56 @@ public final class PolicyCheckpoints implements AutoCloseable {
     }
   }
 
-  private static List<PolicyCheckpoint> last(List<PolicyCheckpoint> waiting) {
-    return waiting.isEmpty() ? waiting : List.of(waiting.getLast());
+  private static List<PolicyCheckpoint> last(List<PolicyCheckpoint> pending) {
+    return pending.isEmpty() ? pending : List.of(pending.getLast());
   }
 
-  /** The announcements up to the end of the topic, of versions not handed on yet. */
-  private <T extends SpecificRecordBase> List<PolicyCheckpoint> waiting(
+  /** The announcements up to the end of the topic whose versions were not delivered yet. */
+  private <T extends SpecificRecordBase> List<PolicyCheckpoint> pending(
       RecordReader<T> reader, Function<T, Optional<PolicyCheckpoint>> announcement)
       throws IOException {
-    List<PolicyCheckpoint> waiting = new ArrayList<>();
-    Consumer<RecordReader.Entry<T>> take =
+    List<PolicyCheckpoint> pending = new ArrayList<>();
+    Consumer<RecordReader.Entry<T>> add =
         entry ->
             entry
                 .record()
                 .flatMap(announcement)
                 .filter(record -> record.getModel().equals(settings.model))
-                .filter(record -> settings.promotedOnly || record.getVersion() > handed)
-                .ifPresent(waiting::add);
-    reader.next(POLL).ifPresent(take);
-    reader.readToEnd(take);
-    return waiting;
+                .filter(record -> settings.promotedOnly || record.getVersion() > delivered)
+                .ifPresent(pending::add);
+    reader.next(POLL).ifPresent(add);
+    reader.readToEnd(add);
+    return pending;
   }
 
-  private void take(PolicyCheckpoint announcement) {
-    if (announcement.getVersion() == handed) {
-      // A verdict on another version leaves the served one where it is.
+  private void deliver(PolicyCheckpoint announcement) {
+    if (announcement.getVersion() == delivered) {
+      // A verdict on another version does not change the served one.
       return;
     }
-    Optional<Path> copy = copyWithPatience(announcement);
+    Optional<Path> copy = copyWithRetries(announcement);
     if (copy.isEmpty()) {
       return;
     }
-    PolicyVersion policy = new PolicyVersion(copy.get(), announcement);
-    handed = announcement.getVersion();
+    delivered = announcement.getVersion();
     try {
-      listener.accept(policy);
+      listener.accept(new PolicyVersion(copy.get(), announcement));
     } catch (RuntimeException e) {
-      LOG.warn("Version {} of {} could not be taken over", handed, settings.model, e);
+      LOG.warn(
+          "The listener failed on version {} of {}; it gets the next version as usual",
+          delivered,
+          settings.model,
+          e);
     }
-    forgetOld(policy.directory());
+    copies.add(copy.get());
   }
 
-  /** This machine's copy; empty where the version cannot be had. */
-  private Optional<Path> copyWithPatience(PolicyCheckpoint announcement) {
+  /** The local copy; empty when the version is unusable or the store stays out of reach. */
+  private Optional<Path> copyWithRetries(PolicyCheckpoint announcement) {
     Exception failure = null;
     for (int attempt = 1; attempt <= ATTEMPTS && !closed; attempt++) {
       try {
-        return Optional.of(copy(announcement));
+        return Optional.of(copies.copy(announcement));
       } catch (UnusableCheckpointException | IllegalArgumentException e) {
         failure = e;
         break;
@@ -253,40 +257,11 @@ public final class PolicyCheckpoints implements AutoCloseable {
       }
     }
     LOG.warn(
-        "Version {} of {} is left out: {}",
+        "Skipped version {} of {}: {}",
         announcement.getVersion(),
         settings.model,
         String.valueOf(failure));
     return Optional.empty();
-  }
-
-  private Path copy(PolicyCheckpoint announcement) throws IOException {
-    CheckpointLocation source = CheckpointLocation.of(announcement.getUri());
-    Path target =
-        settings.directory.resolve("%s-v%06d".formatted(settings.model, announcement.getVersion()));
-    Path work = target.resolveSibling(target.getFileName() + ".copying");
-    LocalStore.delete(work);
-    try {
-      PublishedFiles.copy(source, work, announcement.getManifestSha256());
-    } catch (IOException e) {
-      LocalStore.delete(work);
-      throw e;
-    }
-    LocalStore.delete(target);
-    return Files.move(work, target, StandardCopyOption.ATOMIC_MOVE);
-  }
-
-  private void forgetOld(Path newest) {
-    copies.remove(newest);
-    copies.addLast(newest);
-    while (copies.size() > settings.keep) {
-      Path old = copies.removeFirst();
-      try {
-        LocalStore.delete(old);
-      } catch (IOException e) {
-        LOG.warn("Cannot delete the old copy {}: {}", old, e.toString());
-      }
-    }
   }
 
   private void pause() {
@@ -298,7 +273,7 @@ public final class PolicyCheckpoints implements AutoCloseable {
     }
   }
 
-  /** Stops watching, and waits for a listener that runs. Copies stay. */
+  /** Stops watching, after the current call of the listener has returned. The copies stay. */
   @Override
   public void close() {
     closed = true;

@@ -6,8 +6,8 @@ import java.nio.file.Path;
 /**
  * A policy to serve.
  *
- * @param directory this machine's copy of its files, complete and verified
- * @param announcement what the job said of it: version, metrics, records learned from
+ * @param directory the local copy of its files, complete and verified
+ * @param announcement the job's announcement: version, metrics, records learned from
  */
 public record PolicyVersion(Path directory, PolicyCheckpoint announcement) {
 

@@ -9,23 +9,26 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 
-/** What the last verdict says is to be served. */
+/** Reads from the topic promotions which versions must stay in the store. */
 final class PromotedVersions {
   private PromotedVersions() {}
 
-  /** The served version of a model and the one that a roll back would go to; empty for neither. */
+  /**
+   * The served version of a model and the version that a roll back would return to, both from the
+   * last verdict; empty when there is no verdict.
+   */
   static Set<Long> of(KafkaSettings settings, String model) throws IOException {
-    List<Promotion> last = new ArrayList<>();
+    List<Promotion> verdicts = new ArrayList<>();
     try (RecordReader<Promotion> reader = RecordReader.fromEarliest(settings, Topic.PROMOTIONS)) {
       reader.readToEnd(
           entry ->
               entry
                   .record()
                   .filter(record -> record.getModel().equals(model))
-                  .ifPresent(last::add));
+                  .ifPresent(verdicts::add));
     }
-    return last.isEmpty()
+    return verdicts.isEmpty()
         ? Set.of()
-        : Set.copyOf(List.of(last.getLast().getVersion(), last.getLast().getBefore()));
+        : Set.copyOf(List.of(verdicts.getLast().getVersion(), verdicts.getLast().getBefore()));
   }
 }

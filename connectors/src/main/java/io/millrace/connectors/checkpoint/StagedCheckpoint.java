@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint;
 
+import io.millrace.connectors.checkpoint.store.StagedFiles;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.SingleObject;
 import java.util.Arrays;
@@ -7,41 +8,26 @@ import java.util.Objects;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * A checkpoint whose files are staged, with what is needed to publish it: small enough to travel in
- * a stream and to lie in Flink state.
+ * A checkpoint whose files are staged, with its announcement. It is small enough for a stream and
+ * for Flink state.
  *
- * @param name the model, a directory of the store
- * @param version grows by one with each checkpoint of the name
- * @param stagedUri where the files lie now
- * @param finalUri where they will lie
- * @param manifestSha256 SHA-256 of the staged millrace.json, in hexadecimal
+ * @param files the staged files
  * @param topic the announcement's topic, without prefix
  * @param key the announcement's key
  * @param announcement the announcement's value, in single-object encoding
  */
-public record StagedCheckpoint(
-    String name,
-    long version,
-    String stagedUri,
-    String finalUri,
-    String manifestSha256,
-    String topic,
-    byte[] key,
-    byte[] announcement) {
+public record StagedCheckpoint(StagedFiles files, String topic, byte[] key, byte[] announcement) {
   public StagedCheckpoint {
-    Objects.requireNonNull(name);
-    Objects.requireNonNull(stagedUri);
-    Objects.requireNonNull(finalUri);
-    Objects.requireNonNull(manifestSha256);
-    Objects.requireNonNull(topic);
-    Objects.requireNonNull(key);
-    Objects.requireNonNull(announcement);
+    Objects.requireNonNull(files, "files");
+    Objects.requireNonNull(topic, "topic");
+    Objects.requireNonNull(key, "key");
+    Objects.requireNonNull(announcement, "announcement");
   }
 
   /**
    * Staged files together with their announcement.
    *
-   * @throws IllegalArgumentException when the announcement is of other files than the staged ones
+   * @throws IllegalArgumentException when the announcement is not that of the staged files
    */
   public static <T extends SpecificRecordBase> StagedCheckpoint of(
       StagedFiles files, Topic<T> topic, T announcement) {
@@ -50,28 +36,30 @@ public record StagedCheckpoint(
         || !announced.uri().equals(files.finalUri())
         || !announced.manifestSha256().equals(files.manifestSha256())) {
       throw new IllegalArgumentException(
-          "the announcement " + announced + " is not of the staged files " + files);
+          "the announcement %s does not match the staged files %s; take version, URI and digest from the staged files"
+              .formatted(announced, files));
     }
     return new StagedCheckpoint(
-        files.name(),
-        files.version(),
-        files.stagedUri(),
-        files.finalUri(),
-        files.manifestSha256(),
+        files,
         topic.name(),
         topic.keyBytes(announcement),
         SingleObject.of(topic.type()).encode(announcement));
   }
 
-  /** The files alone. */
-  public StagedFiles files() {
-    return new StagedFiles(name, version, stagedUri, finalUri, manifestSha256);
+  /** The model, a directory of the store. */
+  public String name() {
+    return files.name();
+  }
+
+  /** The checkpoint's version. */
+  public long version() {
+    return files.version();
   }
 
   @Override
   public boolean equals(Object other) {
     return other instanceof StagedCheckpoint that
-        && files().equals(that.files())
+        && files.equals(that.files)
         && topic.equals(that.topic)
         && Arrays.equals(key, that.key)
         && Arrays.equals(announcement, that.announcement);
@@ -79,11 +67,11 @@ public record StagedCheckpoint(
 
   @Override
   public int hashCode() {
-    return files().hashCode();
+    return files.hashCode();
   }
 
   @Override
   public String toString() {
-    return "StagedCheckpoint[" + files() + ", topic=" + topic + "]";
+    return "StagedCheckpoint[" + files + ", topic=" + topic + "]";
   }
 }

@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint;
 
+import io.millrace.connectors.checkpoint.store.StagedFiles;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -7,7 +8,7 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
-/** Staged checkpoints in Flink state. */
+/** The format of staged checkpoints in Flink state. */
 final class StagedCheckpointSerializer implements SimpleVersionedSerializer<StagedCheckpoint> {
   private static final int VERSION = 1;
 
@@ -20,11 +21,12 @@ final class StagedCheckpointSerializer implements SimpleVersionedSerializer<Stag
   public byte[] serialize(StagedCheckpoint staged) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     DataOutputStream out = new DataOutputStream(bytes);
-    out.writeUTF(staged.name());
-    out.writeLong(staged.version());
-    out.writeUTF(staged.stagedUri());
-    out.writeUTF(staged.finalUri());
-    out.writeUTF(staged.manifestSha256());
+    StagedFiles files = staged.files();
+    out.writeUTF(files.name());
+    out.writeLong(files.version());
+    out.writeUTF(files.stagedUri());
+    out.writeUTF(files.finalUri());
+    out.writeUTF(files.manifestSha256());
     out.writeUTF(staged.topic());
     write(out, staged.key());
     write(out, staged.announcement());
@@ -39,15 +41,9 @@ final class StagedCheckpointSerializer implements SimpleVersionedSerializer<Stag
               .formatted(version, VERSION));
     }
     DataInputStream in = new DataInputStream(new ByteArrayInputStream(serialized));
-    return new StagedCheckpoint(
-        in.readUTF(),
-        in.readLong(),
-        in.readUTF(),
-        in.readUTF(),
-        in.readUTF(),
-        in.readUTF(),
-        read(in),
-        read(in));
+    StagedFiles files =
+        new StagedFiles(in.readUTF(), in.readLong(), in.readUTF(), in.readUTF(), in.readUTF());
+    return new StagedCheckpoint(files, in.readUTF(), read(in), read(in));
   }
 
   private static void write(DataOutputStream out, byte[] bytes) throws IOException {
@@ -58,7 +54,9 @@ final class StagedCheckpointSerializer implements SimpleVersionedSerializer<Stag
   private static byte[] read(DataInputStream in) throws IOException {
     int length = in.readInt();
     if (length < 0 || length > in.available()) {
-      throw new IOException("a staged checkpoint in Flink state is truncated");
+      throw new IOException(
+          "a staged checkpoint in Flink state is damaged: a field has %d bytes, and %d are left; restore an earlier Flink checkpoint"
+              .formatted(length, in.available()));
     }
     return in.readNBytes(length);
   }

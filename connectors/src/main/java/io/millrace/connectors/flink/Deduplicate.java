@@ -22,17 +22,17 @@ import org.apache.flink.util.Collector;
 import org.apache.flink.util.Preconditions;
 
 /**
- * Passes on the first record of an id and drops the others that come within a window after it. What
- * is dropped is counted: as the metric {@code duplicates} since the task began, and as the
- * accumulator {@code topics/judgments/duplicates} since the job began.
+ * Emits the first record of an id and drops its repetitions within a window. Two counters count the
+ * dropped records: the metric {@code duplicates} since the task began, and the accumulator {@code
+ * topics/judgments/duplicates} since the job began.
  *
- * <p>The window is in the time of the Kafka records, not of this machine's clock: a record that was
- * sent again an hour later is a duplicate also when the job stood still for a week, and when a
- * recorded topic is read a second time the same records are dropped. An id's state is given up when
- * the watermark, the time of the partition that is furthest behind, has passed the window.
+ * <p>The window is in the time of the Kafka records, not in this machine's time. So a record that was
+ * sent again after an hour is a duplicate even if the job stood still for a week. And reading a topic
+ * a second time drops the same records. An id's state is deleted when the watermark, the time of the
+ * partition that is furthest behind, has passed the window.
  *
- * <p>At a parallelism of one the order of the records stays as it was. At a higher one it stays so
- * for the records of each id only.
+ * <p>With parallelism 1 the records keep their order. With a higher parallelism only the records of
+ * one id do.
  *
  * @param <T> the record type
  */
@@ -54,15 +54,19 @@ public final class Deduplicate<T extends SpecificRecordBase>
   }
 
   /**
-   * The stream without its duplicates.
+   * Removes the duplicates of a stream.
    *
-   * @param topic whose records these are: their key is the id
-   * @param window after the first record of an id; zero returns the stream as it is
-   * @param parallelism of the operator; 1 where the order matters
+   * @param topic the topic of the records; a record's key is its id
+   * @param window the time after the first record of an id; zero turns the removal off
+   * @param parallelism the operator's parallelism; use 1 when the order matters
    */
   public static <T extends SpecificRecordBase> DataStream<T> of(
       DataStream<T> records, Topic<T> topic, Duration window, int parallelism) {
-    Preconditions.checkArgument(!window.isNegative(), "window is negative: %s", window);
+    Preconditions.checkArgument(
+        !window.isNegative(),
+        "the window for duplicates of %s is %s; it must not be negative",
+        topic,
+        window);
     if (window.isZero()) {
       return records;
     }
@@ -114,7 +118,7 @@ public final class Deduplicate<T extends SpecificRecordBase>
     out.collect(record);
   }
 
-  /** The first moment at which a record of the id is no duplicate any more. */
+  /** The first millisecond at which a record of the id is not a duplicate. */
   private long end(long time) {
     return time + windowMillis + 1;
   }

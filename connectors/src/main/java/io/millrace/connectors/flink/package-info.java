@@ -1,2 +1,4 @@
-/** Kafka as sources and sinks of Flink jobs; records that cannot be used become dead letters. */
+/**
+ * Topics as Flink streams: reading with dead letters, removal of duplicates, exactly-once writing.
+ */
 package io.millrace.connectors.flink;

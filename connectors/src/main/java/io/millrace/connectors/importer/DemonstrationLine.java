@@ -5,18 +5,20 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.InvalidRecordException;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
+import io.millrace.schemas.wire.WireFormatException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A demonstration in one of the forms in which data sets come, one JSON object a line:
+ * Parses a line of a demonstration file. A line is one JSON object in any of these formats:
  *
  * <pre>{@code
  * {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}
@@ -26,8 +28,9 @@ import java.util.List;
  * {"id": "…", "dialogue": [{"role": "USER", "content": "…"}, …]}
  * }</pre>
  *
- * The third is Alpaca's, whose input may be missing or empty and else follows the instruction after
- * an empty line; the fourth is a plain text; the last is the topic's own. Other fields are ignored.
+ * The third format is Alpaca's: a nonempty input follows the instruction after an empty line. The
+ * fourth is a plain text. The last is that of the topic demonstrations. In the other formats, further
+ * fields are ignored.
  */
 public final class DemonstrationLine {
   private static final ObjectMapper MAPPER =
@@ -36,20 +39,21 @@ public final class DemonstrationLine {
   private DemonstrationLine() {}
 
   /**
-   * Reads a line.
+   * Parses a line.
    *
-   * @param origin file and line, which messages begin with and which is the demonstration's id
-   *     where it has none of its own
-   * @throws UnusableRecordException if the line is no valid demonstration
+   * @param origin file and line number. Error messages begin with it, and it is the id of a
+   *     demonstration without one.
+   * @throws UnusableRecordException when the line is no valid demonstration
    */
   public static Demonstration read(String line, String origin) {
     JsonNode node;
     try {
-      // Some editors begin a file in UTF-8 with a byte order mark.
+      // Some editors write a byte order mark at the start of a UTF-8 file.
       node = MAPPER.readTree(line.startsWith("\uFEFF") ? line.substring(1) : line);
     } catch (JsonProcessingException e) {
       throw new RefusedRecordException(
-          "undecodable", origin + ": not JSON: " + e.getOriginalMessage());
+          WireFormatException.REASON,
+          "%s: not JSON: %s; write one JSON object a line".formatted(origin, e.getOriginalMessage()));
     }
     try {
       return node.has("dialogue")
@@ -84,8 +88,8 @@ public final class DemonstrationLine {
     }
     throw invalid(
         origin,
-        "an object with messages, prompt and completion, instruction and output, text, or dialogue"
-            + " is expected");
+        "no known format; write an object with messages, prompt and completion, instruction and"
+            + " output, text, or dialogue");
   }
 
   private static List<Turn> exchange(String user, String assistant) {
@@ -94,18 +98,19 @@ public final class DemonstrationLine {
 
   private static List<Turn> messages(JsonNode messages, String origin) {
     if (!messages.isArray()) {
-      throw invalid(origin, "messages must be a list");
+      throw invalid(origin, "messages is %s; it must be a list".formatted(type(messages)));
     }
     List<Turn> turns = new ArrayList<>();
     for (JsonNode message : messages) {
-      String at = origin + ", message " + turns.size();
+      String at = origin + ", messages[" + turns.size() + "]";
       Role role =
           switch (text(message, "role", at)) {
             case "system" -> Role.SYSTEM;
             case "user" -> Role.USER;
             case "assistant" -> Role.ASSISTANT;
             case String other ->
-                throw invalid(at, "role must be system, user or assistant, not " + other);
+                throw invalid(
+                    at, "role is \"%s\"; it must be system, user or assistant".formatted(other));
           };
       turns.add(new Turn(role, text(message, "content", at)));
     }
@@ -117,12 +122,27 @@ public final class DemonstrationLine {
     if (!value.isTextual()) {
       throw invalid(
           origin,
-          value.isMissingNode() ? "there is no " + field : field + " must be a text, not " + value);
+          value.isMissingNode()
+              ? "%s is missing; it must be a string".formatted(field)
+              : "%s is %s; it must be a string".formatted(field, type(value)));
     }
     return value.asText();
   }
 
+  /** The JSON type of a value, such as "a number". */
+  private static String type(JsonNode value) {
+    return switch (value.getNodeType()) {
+      case ARRAY -> "an array";
+      case OBJECT, POJO -> "an object";
+      case NULL -> "null";
+      case NUMBER -> "a number";
+      case BOOLEAN -> "a boolean";
+      case STRING, BINARY -> "a string";
+      case MISSING -> "missing";
+    };
+  }
+
   private static RefusedRecordException invalid(String origin, String problem) {
-    return new RefusedRecordException("invalid", origin + ": " + problem);
+    return new RefusedRecordException(InvalidRecordException.REASON, origin + ": " + problem);
   }
 }

@@ -32,18 +32,17 @@ import java.util.TreeMap;
 import java.util.zip.GZIPInputStream;
 
 /**
- * Judgments from HH-RLHF's JSON Lines (Bai et al., arXiv 2204.05862), gzip or plain. Each line
- * holds two whole dialogues, {@code chosen} and {@code rejected}, which share everything up to the
- * last assistant turn; that turn is the response.
+ * Imports judgments from the JSON Lines files of HH-RLHF (Bai et al., arXiv 2204.05862), compressed
+ * by gzip or not. Each line holds two dialogues, {@code chosen} and {@code rejected}. They are equal
+ * up to the last assistant turn, which is the response.
  *
- * <p>Which response becomes A is decided by a bit of the line's hash, so that the position says
- * nothing about the choice. The hash, of content and line number, is also the judgment's id:
- * importing a file twice makes no new judgments. The data has no ratings; every judgment takes the
- * one that is given.
+ * <p>The judgment's id is a hash of the line's content and number, so a second import of a file makes
+ * no new judgments. A bit of the hash decides which response becomes A, so the position reveals
+ * nothing about the choice. The data has no ratings; all judgments get the same one.
  *
- * <p>Quirks of the real data: consecutive turns of one speaker are merged, empty turns within the
- * dialogue are dropped, and one response of the two may be empty, since annotators did prefer
- * silence to some answers. What cannot be used is reported and never stops the import.
+ * <p>The real data has consecutive turns of one speaker, which are merged, and empty turns within a
+ * dialogue, which are dropped. One of the two responses may be empty, because annotators did prefer
+ * silence to some responses. A line that cannot be used is reported and does not stop the import.
  */
 public final class HhRlhfImporter {
   private static final int MAX_REPORTED = 100;
@@ -57,9 +56,9 @@ public final class HhRlhfImporter {
   /**
    * @param objective what the annotators judged: {@code harmless-*} files are about safety, {@code
    *     helpful-*} files about helpfulness
-   * @param rating by how much every chosen response shall count as better; SLIGHTLY_BETTER keeps a
-   *     margin small, since nothing is known
-   * @param clock the time of the judgments
+   * @param rating the rating of every judgment; the data has none, so SLIGHTLY_BETTER with its small
+   *     margin is a careful choice
+   * @param clock gives the time of the judgments
    */
   public HhRlhfImporter(Objective objective, Rating rating, Clock clock) {
     this.objective = objective;
@@ -67,17 +66,18 @@ public final class HhRlhfImporter {
     this.clock = clock;
   }
 
-  /** Where the judgments go. */
+  /** Receives the judgments. */
   @FunctionalInterface
   public interface Sink {
     void accept(Judgment judgment) throws IOException;
   }
 
   /**
-   * A line that made no judgment.
+   * A line that gave no judgment.
    *
-   * @param line its number, from 1
+   * @param line the line's number, from 1
    * @param reason short and countable: bad-json, no-dialogue, diverging, same-responses, invalid
+   * @param message the problem
    */
   public record Skip(long line, String reason, String message) {
     @Override
@@ -87,11 +87,12 @@ public final class HhRlhfImporter {
   }
 
   /**
-   * What became of a file.
+   * The result of an import.
    *
-   * @param lines lines that are not blank
-   * @param skipped lines that made no judgment, by reason
-   * @param firstSkips the first 100 of them
+   * @param lines the number of lines that are not blank
+   * @param judgments the number of judgments
+   * @param skipped the number of lines that gave no judgment, by reason
+   * @param firstSkips the first 100 skipped lines
    */
   public record Report(
       long lines, long judgments, Map<String, Long> skipped, List<Skip> firstSkips) {
@@ -102,10 +103,10 @@ public final class HhRlhfImporter {
   }
 
   /**
-   * Reads a file and hands every judgment to {@code sink}, in the file's order.
+   * Reads a file and passes every judgment to {@code sink}, in the file's order.
    *
-   * @throws IOException when the file cannot be read to its end, naming the last good line, or the
-   *     sink fails
+   * @throws IOException when the sink fails, or the file cannot be read to its end; the message then
+   *     names the last good line
    */
   public Report run(Path file, Sink sink) throws IOException {
     Instant time = clock.instant();
@@ -146,7 +147,7 @@ public final class HhRlhfImporter {
       return reader.readLine();
     } catch (IOException e) {
       throw new IOException(
-          "%s is damaged after line %d: %s; what came before was imported"
+          "%s is damaged after line %d: %s; the lines before it were imported, so repair the file and import it again"
               .formatted(file, number, e.getMessage()),
           e);
     }
@@ -190,17 +191,17 @@ public final class HhRlhfImporter {
     byte[] hash = hash(chosenText, rejectedText, number);
     boolean betterIsA = (hash[hash.length - 1] & 1) == 0;
     Judgment judgment =
-        new Judgment(
-            "hh-rlhf-" + HexFormat.of().formatHex(hash, 0, 16),
-            objective,
-            List.copyOf(prompt),
-            response(betterIsA ? better : worse),
-            response(betterIsA ? worse : better),
-            betterIsA ? Preferred.A : Preferred.B,
-            rating,
-            "",
-            "hh-rlhf",
-            time);
+        Judgment.newBuilder()
+            .setJudgmentId("hh-rlhf-" + HexFormat.of().formatHex(hash, 0, 16))
+            .setObjective(objective)
+            .setDialogue(List.copyOf(prompt))
+            .setResponseA(response(betterIsA ? better : worse))
+            .setResponseB(response(betterIsA ? worse : better))
+            .setPreferred(betterIsA ? Preferred.A : Preferred.B)
+            .setRating(rating)
+            .setSource("hh-rlhf")
+            .setTime(time)
+            .build();
     List<String> problems = Validation.problems(judgment);
     if (!problems.isEmpty()) {
       throw new SkippedException(number, "invalid", String.join("; ", problems));
@@ -209,18 +210,19 @@ public final class HhRlhfImporter {
   }
 
   private static JudgedResponse response(String text) {
-    return new JudgedResponse(text, null, null, null);
+    return JudgedResponse.newBuilder().setText(text).build();
   }
 
   private static String text(JsonNode tree, String field, long number) throws SkippedException {
     JsonNode node = tree.get(field);
     if (node == null || !node.isTextual()) {
-      throw new SkippedException(number, "no-dialogue", "no text in field \"" + field + "\"");
+      throw new SkippedException(
+          number, "no-dialogue", "field \"" + field + "\" is missing or no string");
     }
     return node.textValue();
   }
 
-  /** The turns of a dialogue; the last is the assistant's, possibly empty. */
+  /** The turns of a dialogue. The last is the assistant's and may be empty. */
   private static List<Turn> dialogue(String text, long number, String field)
       throws SkippedException {
     List<Turn> turns = HhTurns.parse(text);

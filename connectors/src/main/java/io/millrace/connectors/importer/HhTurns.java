@@ -7,19 +7,18 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Turns of an HH-RLHF dialogue. */
+/** Parses the turns of an HH-RLHF dialogue. */
 final class HhTurns {
-  /**
-   * Only after an empty line (or at the start) is it a speaker; elsewhere people quote the words.
-   */
+  /** A speaker follows an empty line or the start. Elsewhere the words are quotations. */
   private static final Pattern SPEAKER = Pattern.compile("(?:\\A\\s*|\\n\\n)(Human|Assistant):");
 
   private HhTurns() {}
 
   /**
-   * The turns, contents stripped, consecutive ones of one speaker joined by an empty line. Empty
-   * turns are dropped, except that a last one which is empty stays: it is a response. No turns when
-   * the text does not start with a speaker.
+   * The turns of a dialogue, with stripped contents. Consecutive turns of one speaker are joined by
+   * an empty line. Empty turns are dropped, except the last turn: it is the response.
+   *
+   * @return the turns; none when the text does not start with a speaker
    */
   static List<Turn> parse(String text) {
     List<Turn> turns = new ArrayList<>();

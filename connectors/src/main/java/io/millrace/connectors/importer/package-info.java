@@ -1,2 +1,2 @@
-/** Public data sets turned into records. */
+/** Readers of public data sets. */
 package io.millrace.connectors.importer;

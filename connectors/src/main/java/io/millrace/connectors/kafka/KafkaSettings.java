@@ -1,6 +1,7 @@
 package io.millrace.connectors.kafka;
 
 import io.millrace.schemas.Topic;
+import java.io.IOException;
 import java.io.Serializable;
 import java.util.List;
 import java.util.Map;
@@ -11,16 +12,16 @@ import java.util.function.Function;
 import org.apache.kafka.common.KafkaException;
 
 /**
- * How to reach a Kafka cluster.
+ * The connection to a Kafka cluster.
  *
  * @param bootstrapServers host:port, several separated by commas
- * @param topicPrefix what every topic's name starts with, such as {@code millrace.}
- * @param client further properties of Kafka's clients, such as those of security
+ * @param topicPrefix the prefix of every topic's name, such as {@code millrace.}
+ * @param client further properties of Kafka's clients, such as security settings
  */
 public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<String, String> client)
     implements Serializable {
-  /** What delivery guarantees rest on is not for the user to change. */
-  private static final List<String> OWN =
+  /** The client properties that users cannot set, because delivery guarantees depend on them. */
+  private static final List<String> RESERVED =
       List.of(
           "bootstrap.servers",
           "group.id",
@@ -43,13 +44,13 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
     }
     if (!topicPrefix.matches("[a-zA-Z0-9._-]{0,200}")) {
       throw new IllegalArgumentException(
-          "kafka.topic-prefix is \"%s\"; topic names hold letters, digits, '.', '_' and '-' only"
+          "kafka.topic-prefix is \"%s\"; it must have at most 200 letters, digits, '.', '_' and '-'"
               .formatted(topicPrefix));
     }
     for (String name : client.keySet()) {
-      if (OWN.contains(name)) {
+      if (RESERVED.contains(name)) {
         throw new IllegalArgumentException(
-            "kafka.properties.%s cannot be set: Millrace's guarantees depend on its own value"
+            "kafka.properties.%s cannot be set, because Millrace's delivery guarantees depend on its own value; remove it"
                 .formatted(name));
       }
     }
@@ -66,7 +67,7 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
     return topic.name(topicPrefix);
   }
 
-  /** The properties of a client, with {@code own} on top. */
+  /** The properties of a client. Those in {@code own} override the user's. */
   public Properties properties(Map<String, String> own) {
     Properties properties = new Properties();
     new TreeMap<>(client).forEach(properties::setProperty);
@@ -76,9 +77,9 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
   }
 
   /**
-   * A client of Kafka's, made from such properties.
+   * Creates a Kafka client from {@link #properties}.
    *
-   * @throws IllegalArgumentException when Kafka refuses a property or knows no such host
+   * @throws IllegalArgumentException when Kafka refuses a property or cannot resolve a host
    */
   public <C> C client(Function<Properties, C> constructor, Map<String, String> own) {
     try {
@@ -89,13 +90,25 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
         cause = cause.getCause();
       }
       throw new IllegalArgumentException(
-          "no Kafka client for %s: %s; mend kafka.bootstrap-servers or kafka.properties"
+          "cannot create a Kafka client for %s: %s; correct kafka.bootstrap-servers or kafka.properties"
               .formatted(bootstrapServers, cause.getMessage()),
           e);
     }
   }
 
-  /** Names the client properties without their values, among which may be passwords. */
+  /**
+   * The exception for a failed request to this cluster.
+   *
+   * @param action completes "Kafka did not …", such as "list its topics"
+   */
+  public IOException failure(String action, Throwable cause) {
+    return new IOException(
+        "Kafka at %s (kafka.bootstrap-servers) did not %s: %s"
+            .formatted(bootstrapServers, action, cause.getMessage()),
+        cause);
+  }
+
+  /** Leaves out the values of the client properties, which may be passwords. */
   @Override
   public String toString() {
     return "KafkaSettings[bootstrapServers=%s, topicPrefix=%s, client=%s]"

@@ -22,8 +22,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Reads the committed records of one topic, all partitions, outside any consumer group. A record
- * that cannot be decoded is an entry like the others, with its problem. For one thread.
+ * Reads the committed records of all partitions of one topic, without a consumer group. A record that
+ * cannot be decoded becomes an entry with its problem. For one thread.
  *
  * @param <T> the record type
  */
@@ -70,11 +70,11 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
       } else {
         consumer.seekToEnd(partitions);
       }
-      // Seeking is lazy; "latest" shall mean now.
+      // Seeking is lazy. This fixes "latest" to the time of this call.
       partitions.forEach(consumer::position);
     } catch (KafkaException e) {
       consumer.close();
-      throw failure(e);
+      throw settings.failure("open topic " + name + " for reading", e);
     } catch (IOException e) {
       consumer.close();
       throw e;
@@ -84,10 +84,10 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
   /**
    * One record of the topic.
    *
-   * @param key its raw key, or null
-   * @param value its raw value, or null
-   * @param record the record, empty when it cannot be decoded
-   * @param problem why it cannot be decoded, empty when it can
+   * @param key the raw key, or null
+   * @param value the raw value, or null
+   * @param record the decoded record; empty when it cannot be decoded
+   * @param problem the reason why it cannot be decoded; empty when it can
    */
   public record Entry<T>(
       int partition,
@@ -98,25 +98,25 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
       Optional<T> record,
       Optional<WireFormatException> problem) {}
 
-  /** A reader of everything that the topic holds and will hold. */
+  /** A reader that starts at the beginning of the topic. */
   public static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
       KafkaSettings settings, Topic<T> topic) throws IOException {
     return new RecordReader<>(settings, topic, List.of(), true);
   }
 
-  /** A reader of what is written from now on. */
+  /** A reader that starts at the present end of the topic. */
   public static <T extends SpecificRecordBase> RecordReader<T> fromLatest(
       KafkaSettings settings, Topic<T> topic) throws IOException {
     return new RecordReader<>(settings, topic, List.of(), false);
   }
 
-  /** A reader of everything, which also knows the schemas of these writers. */
+  /** A reader that starts at the beginning and knows the schemas of further writers. */
   public static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
       KafkaSettings settings, Topic<T> topic, Collection<Schema> writers) throws IOException {
     return new RecordReader<>(settings, topic, writers, true);
   }
 
-  /** The next entry, or empty when none came within {@code timeout}. */
+  /** The next entry; empty when none arrives within {@code timeout}. */
   public Optional<Entry<T>> next(Duration timeout) throws IOException {
     long deadline = System.nanoTime() + timeout.toNanos();
     while (ready.isEmpty()) {
@@ -130,9 +130,9 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
   }
 
   /**
-   * Hands on every entry up to the end of the topic as it is now.
+   * Passes every entry up to the present end of the topic to {@code sink}.
    *
-   * @return how many
+   * @return the number of entries
    */
   public long readToEnd(Consumer<? super Entry<T>> sink) throws IOException {
     long count = 0;
@@ -154,7 +154,10 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     }
   }
 
-  /** Offsets between here and the end of the topic as it is now, markers of transactions too. */
+  /**
+   * The number of offsets between the last entry and the present end of the topic. Transaction
+   * markers count too.
+   */
   public long remaining() throws IOException {
     try {
       return ready.size()
@@ -200,9 +203,6 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
   }
 
   private IOException failure(KafkaException e) {
-    return new IOException(
-        "Kafka at %s (kafka.bootstrap-servers) did not let topic %s be read: %s"
-            .formatted(settings.bootstrapServers(), name, e.getMessage()),
-        e);
+    return settings.failure("read topic " + name, e);
   }
 }

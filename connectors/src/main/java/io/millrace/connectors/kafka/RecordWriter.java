@@ -15,9 +15,9 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Writes records to their topics, in order and without repetition within one writer's life. Sending
- * is asynchronous: what failed is thrown by a later {@link #send}, {@link #flush} or {@link
- * #close}. For one thread.
+ * Writes records to their topics, in order and without repetitions within one writer's life. Sending
+ * is asynchronous: a later {@link #send}, {@link #flush} or {@link #close} throws its failure. For
+ * one thread.
  */
 public final class RecordWriter implements AutoCloseable {
   private final KafkaSettings settings;
@@ -41,13 +41,13 @@ public final class RecordWriter implements AutoCloseable {
 
   /** Sends a record to its topic under its key. */
   public <T extends SpecificRecordBase> void send(Topic<T> topic, T record) throws IOException {
-    @SuppressWarnings("unchecked") // The map is filled here only, by each topic's own type.
+    @SuppressWarnings("unchecked") // Only this method fills the map, with each topic's own type.
     SingleObject<T> format =
         (SingleObject<T>) formats.computeIfAbsent(topic, key -> SingleObject.of(topic.type()));
     sendRaw(topic, topic.keyBytes(record), format.encode(record));
   }
 
-  /** Sends bytes as they are, for writers that encode by themselves. Both may be null. */
+  /** Sends an encoded record. Key and value may be null. */
   public void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
     throwFailure();
     String name = settings.nameOf(topic);
@@ -66,7 +66,7 @@ public final class RecordWriter implements AutoCloseable {
     }
   }
 
-  /** Returns when everything sent so far is stored. */
+  /** Waits until the brokers have stored every record sent so far. */
   public void flush() throws IOException {
     producer.flush();
     throwFailure();
@@ -85,10 +85,7 @@ public final class RecordWriter implements AutoCloseable {
   private void throwFailure() throws IOException {
     Exception cause = failure.get();
     if (cause != null) {
-      throw new IOException(
-          "Kafka at %s (kafka.bootstrap-servers) did not take a record: %s"
-              .formatted(settings.bootstrapServers(), cause.getMessage()),
-          cause);
+      throw settings.failure("store a record", cause);
     }
   }
 }

@@ -29,10 +29,11 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
 /**
- * Creates and describes Millrace's topics. Every failure is an IOException that names the cluster.
+ * Creates and describes Millrace's topics, and moves consumer groups. Every failure is an IOException
+ * that names the cluster.
  */
 public final class TopicAdmin implements AutoCloseable {
-  /** As a number of replicas: as many as the cluster gives a topic by default. */
+  /** A replication factor: the cluster's default. */
   public static final int CLUSTER_DEFAULT = -1;
 
   private final KafkaSettings settings;
@@ -47,10 +48,12 @@ public final class TopicAdmin implements AutoCloseable {
   }
 
   /**
-   * A topic as it stands in Kafka.
+   * A topic's present state in Kafka.
    *
+   * @param name the topic's name with its prefix
+   * @param partitions the number of partitions
    * @param compacted whether Kafka keeps only the latest record of each key
-   * @param beginOffsets the first offset that is left, by partition
+   * @param beginOffsets the first offset that Kafka still has, by partition
    * @param endOffsets the offset after the last committed record, by partition
    */
   public record State(
@@ -65,7 +68,7 @@ public final class TopicAdmin implements AutoCloseable {
       endOffsets = Map.copyOf(endOffsets);
     }
 
-    /** Offsets in use: records and the markers of transactions. */
+    /** The number of offsets in use: records and transaction markers. */
     public long offsets() {
       long sum = 0;
       for (Map.Entry<Integer, Long> end : endOffsets.entrySet()) {
@@ -76,9 +79,9 @@ public final class TopicAdmin implements AutoCloseable {
   }
 
   /**
-   * Waits until the cluster answers.
+   * Waits until the cluster responds.
    *
-   * @throws IOException when it does not within {@code timeout}
+   * @throws IOException when it does not respond within {@code timeout}
    */
   public void awaitReady(Duration timeout) throws IOException {
     long deadline = System.nanoTime() + timeout.toNanos();
@@ -96,18 +99,19 @@ public final class TopicAdmin implements AutoCloseable {
   }
 
   /**
-   * Creates every topic that does not exist yet. Compacted topics get one partition, since few
-   * records pass and their order matters.
+   * Creates every topic that does not exist yet. Compacted topics get one partition: they have few
+   * records, whose order matters.
    *
-   * @param partitions of every other topic
-   * @param replication copies of each partition, or {@link #CLUSTER_DEFAULT}
-   * @throws IOException also when a topic exists whose cleanup policy would lose checkpoints
+   * @param partitions the number of partitions of every other topic
+   * @param replication the number of copies of each partition, or {@link #CLUSTER_DEFAULT}
+   * @throws IOException also when an existing topic has the wrong cleanup policy, which would lose
+   *     announcements
    */
   public void createAll(int partitions, int replication) throws IOException {
     if (partitions < 1) {
       throw new IllegalArgumentException("partitions is " + partitions + "; it must be at least 1");
     }
-    // Whoever may not create topics can still use those that are there.
+    // A user without the right to create topics can still use existing ones.
     Set<String> existing = descriptions().keySet();
     List<NewTopic> wanted = new ArrayList<>();
     for (Topic<?> topic : Topic.all()) {
@@ -137,7 +141,7 @@ public final class TopicAdmin implements AutoCloseable {
     for (State state : describe()) {
       if (state.topic().compacted() != state.compacted()) {
         throw new IOException(
-            "topic %s has the wrong cleanup policy; mend it with: kafka-configs.sh --alter --topic %s"
+            "topic %s has the wrong cleanup policy; correct it with: kafka-configs.sh --alter --topic %s"
                     .formatted(state.name(), state.name())
                 + " --add-config cleanup.policy="
                 + (state.topic().compacted() ? "compact" : "delete"));
@@ -145,7 +149,7 @@ public final class TopicAdmin implements AutoCloseable {
     }
   }
 
-  /** The topics that exist, in {@link Topic#all()} order. */
+  /** The state of every topic that exists, in {@link Topic#all()} order. */
   public List<State> describe() throws IOException {
     Map<String, TopicDescription> existing = descriptions();
     Map<String, Boolean> compacted = compacted(existing.keySet());
@@ -175,16 +179,15 @@ public final class TopicAdmin implements AutoCloseable {
     return states;
   }
 
-  /** The topic as it stands, or empty when it does not exist. */
+  /** The state of a topic; empty when it does not exist. */
   public Optional<State> describe(Topic<?> topic) throws IOException {
     return describe().stream().filter(state -> state.topic().equals(topic)).findFirst();
   }
 
   /**
-   * Sets where a consumer group begins that no consumer is subscribed in, such as that of a job
-   * that does not run.
+   * Sets the position of a consumer group without active consumers, such as that of a stopped job.
    *
-   * @param offsets of the next records to be read, by partition
+   * @param offsets the offset of the next record to read, by partition
    */
   public void moveGroup(String group, Topic<?> topic, Map<Integer, Long> offsets)
       throws IOException {
@@ -200,7 +203,10 @@ public final class TopicAdmin implements AutoCloseable {
             "move consumer group " + group + " on " + settings.nameOf(topic));
   }
 
-  /** The next records that a consumer group reads, by partition; none where it never read. */
+  /**
+   * The offset of the next record that a consumer group reads, by partition. Partitions that the
+   * group never read are left out.
+   */
   public Map<Integer, Long> groupPositions(String group, Topic<?> topic) throws IOException {
     Map<Integer, Long> positions = new HashMap<>();
     get(
@@ -220,7 +226,7 @@ public final class TopicAdmin implements AutoCloseable {
     admin.close(Duration.ofSeconds(5));
   }
 
-  /** A topic is created before its partitions have leaders; whoever asks too early gets errors. */
+  /** Waits for the partitions of new topics to have leaders. Until then, requests for them fail. */
   private void awaitLeaders() throws IOException {
     long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
     while (true) {
@@ -235,7 +241,7 @@ public final class TopicAdmin implements AutoCloseable {
       }
       if (System.nanoTime() > deadline) {
         throw new IOException(
-            "Kafka at %s created the topics but elected no leaders within 30 s"
+            "Kafka at %s (kafka.bootstrap-servers) created the topics, but some partitions have no leader after 30 s; check the brokers' logs"
                 .formatted(settings.bootstrapServers()));
       }
     }
@@ -292,13 +298,10 @@ public final class TopicAdmin implements AutoCloseable {
     try {
       return future.get();
     } catch (ExecutionException e) {
-      throw new IOException(
-          "Kafka at %s (kafka.bootstrap-servers) did not %s: %s"
-              .formatted(settings.bootstrapServers(), action, e.getCause().getMessage()),
-          e.getCause());
+      throw settings.failure(action, e.getCause());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new InterruptedIOException("interrupted while Kafka was asked to " + action);
+      throw new InterruptedIOException("interrupted while waiting for Kafka to " + action);
     }
   }
 }

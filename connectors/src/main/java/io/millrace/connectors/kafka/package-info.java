@@ -1,2 +1,2 @@
-/** Topics and records of a Kafka cluster without Flink: administration, writing, reading. */
+/** Access to a Kafka cluster without Flink: topic administration, reading and writing of records. */
 package io.millrace.connectors.kafka;

@@ -32,7 +32,7 @@ class EmbeddedBrokerTest {
       try (TopicAdmin admin = new TopicAdmin(settings)) {
         admin.awaitReady(Duration.ofSeconds(20));
         admin.createAll(3, 1);
-        admin.createAll(3, 1); // Again: nothing to do, no error.
+        admin.createAll(3, 1); // All topics exist, which is no error.
       }
       try (RecordWriter writer = new RecordWriter(settings)) {
         for (int i = 0; i < 100; i++) {

@@ -8,8 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.millrace.connectors.TestBroker;
 import io.millrace.connectors.TestJobs;
 import io.millrace.connectors.TestRecords;
-import io.millrace.connectors.flink.Sources.Bound;
-import io.millrace.connectors.flink.Streams;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.Retention;
+import io.millrace.connectors.checkpoint.store.Retirement;
+import io.millrace.connectors.checkpoint.store.StagedFiles;
+import io.millrace.connectors.checkpoint.store.StoreUnderTest;
+import io.millrace.connectors.checkpoint.store.TestCheckpoint;
+import io.millrace.connectors.flink.TopicInput;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
@@ -20,10 +25,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.LongStream;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
@@ -57,7 +60,10 @@ class CheckpointSinkTest {
     CheckpointStore store = open(kind);
     StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 1);
     DataStream<StagedCheckpoint> staged =
-        Streams.read(env, settings, Topic.PROMPTS, "trainer", Bound.UNBOUNDED)
+        TopicInput.of(Topic.PROMPTS)
+            .kafka(settings)
+            .job("trainer")
+            .read(env)
             .keyBy(prompt -> 0)
             .process(new StageOne(store))
             .returns(StagedCheckpoint.class)
@@ -84,14 +90,14 @@ class CheckpointSinkTest {
 
   @ParameterizedTest
   @EnumSource(names = {"LOCAL", "OBJECTS"})
-  void aCrashBetweenRenameAndAnnouncementIsMadeGood(StoreUnderTest kind) throws IOException {
+  void aCrashBetweenRenameAndAnnouncementIsRepaired(StoreUnderTest kind) throws IOException {
     KafkaSettings settings = TestBroker.freshTopics();
     CheckpointStore store = open(kind);
     StagedCheckpoint one = stage(store, 1);
     StagedCheckpoint two = stage(store, 2);
     CheckpointCommitter crashed = committer(settings, store);
     crashed.commit(List.of(request(one)));
-    store.commit(two.files()); // Renamed, and then it crashed.
+    store.commit(two.files()); // The crash comes after the rename.
 
     SimpleCounter announced = new SimpleCounter();
     try (CheckpointCommitter next =
@@ -105,7 +111,7 @@ class CheckpointSinkTest {
       next.commit(List.of(request(two)));
       assertEquals(2, announced.getCount());
 
-      // The predecessor wakes up again: Kafka has shut it out.
+      // The predecessor still runs, but Kafka has fenced it.
       StagedCheckpoint four = stage(store, 4);
       assertThrows(IOException.class, () -> crashed.commit(List.of(request(four))));
       next.commit(List.of(request(four)));
@@ -124,7 +130,7 @@ class CheckpointSinkTest {
 
   @ParameterizedTest
   @EnumSource(names = {"LOCAL", "OBJECTS"})
-  void whatAFlinkCheckpointMayStillCommitIsNotRetired(StoreUnderTest kind) throws IOException {
+  void versionsThatAFlinkCheckpointMayStillCommitAreNotRetired(StoreUnderTest kind) throws IOException {
     KafkaSettings settings = TestBroker.freshTopics();
     CheckpointStore store = open(kind);
     Retention newest = new Retention(1, 0, Duration.ZERO, List.of());
@@ -136,12 +142,12 @@ class CheckpointSinkTest {
       committer.commit(covered);
       assertEquals(List.of(1L, 2L, 3L, 4L), store.versions("policy"));
     }
-    // It dies and resumes from that Flink checkpoint, then goes on to the next.
+    // The job resumes from that Flink checkpoint, then completes the next one.
     try (CheckpointCommitter committer = committer(settings, store, newest)) {
       committer.commit(covered);
       committer.commit(List.of(request(stage(store, 5))));
       assertEquals(List.of(1L, 5L), store.versions("policy"));
-      // From an old savepoint: done long ago, and not announced again.
+      // An old savepoint commits versions that were announced long ago.
       committer.commit(covered);
       assertEquals(List.of(1L, 5L), store.versions("policy"));
     }
@@ -149,7 +155,7 @@ class CheckpointSinkTest {
   }
 
   @Test
-  void theCommittableSurvivesFlinkState() throws IOException {
+  void aStagedCheckpointSurvivesFlinkState() throws IOException {
     StagedCheckpoint staged = stage(new CheckpointStore(root.toString()), 12);
     StagedCheckpointSerializer serializer = new StagedCheckpointSerializer();
     byte[] bytes = serializer.serialize(staged);
@@ -203,17 +209,14 @@ class CheckpointSinkTest {
   }
 
   private static PolicyCheckpoint announcement(StagedFiles files, long version) {
-    return new PolicyCheckpoint(
-        "policy",
-        version,
-        files.finalUri(),
-        files.manifestSha256(),
-        0L,
-        0L,
-        0L,
-        0L,
-        Map.of(),
-        Instant.EPOCH);
+    return PolicyCheckpoint.newBuilder()
+        .setModel("policy")
+        .setVersion(version)
+        .setUri(files.finalUri())
+        .setManifestSha256(files.manifestSha256())
+        .setIteration(0)
+        .setStep(0)
+        .build();
   }
 
   private static CheckpointCommitter committer(KafkaSettings settings, CheckpointStore store)
@@ -275,7 +278,7 @@ class CheckpointSinkTest {
     }
   }
 
-  /** Collects versions; each must be complete by the time it is announced. */
+  /** Collects announced versions. The files of each must be complete. */
   private static void await(RecordReader<PolicyCheckpoint> reader, List<Long> versions, int count)
       throws IOException {
     long deadline = System.nanoTime() + PATIENCE.toNanos();
@@ -288,7 +291,9 @@ class CheckpointSinkTest {
             StoreUnderTest.files(checkpoint.getUri()));
         versions.add(checkpoint.getVersion());
       }
-      assertTrue(System.nanoTime() < deadline, () -> versions + " of " + count);
+      assertTrue(
+          System.nanoTime() < deadline,
+          () -> "announced only " + versions + " of " + count + " versions");
     }
   }
 }

@@ -6,6 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.TestBroker;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.InMemoryStore;
+import io.millrace.connectors.checkpoint.store.TestCheckpoint;
+import io.millrace.connectors.checkpoint.store.Retention;
+import io.millrace.connectors.checkpoint.store.Retirement;
+import io.millrace.connectors.checkpoint.store.StagedFiles;
+import io.millrace.connectors.checkpoint.store.StoreUnderTest;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -18,8 +25,6 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -39,7 +44,7 @@ class PolicyCheckpointsTest {
   @TempDir Path root;
   @TempDir Path copies;
 
-  private final BlockingQueue<PolicyVersion> handed = new LinkedBlockingQueue<>();
+  private final BlockingQueue<PolicyVersion> delivered = new LinkedBlockingQueue<>();
   private KafkaSettings kafka;
   private CheckpointStore store;
 
@@ -58,7 +63,7 @@ class PolicyCheckpointsTest {
   }
 
   private static String sha256(Path file) throws IOException {
-    return HexFormat.of().formatHex(PublishedFiles.sha256().digest(Files.readAllBytes(file)));
+    return TestCheckpoint.sha256(Files.readString(file));
   }
 
   private static void write(Path directory, long version) throws IOException {
@@ -93,31 +98,31 @@ class PolicyCheckpointsTest {
   }
 
   private long next() throws InterruptedException {
-    PolicyVersion policy = handed.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+    PolicyVersion policy = delivered.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
     return policy == null ? -1 : policy.version();
   }
 
   @ParameterizedTest
   @EnumSource(names = {"LOCAL", "OBJECTS"})
-  void handsTheLatestAtOnceAndThenEachThatFollows(StoreUnderTest kind) throws Exception {
+  void deliversTheLatestVersionThenAllLaterOnes(StoreUnderTest kind) throws Exception {
     open(kind);
     publish("policy", 1, 2, 3);
     publish("other", 9);
-    try (PolicyCheckpoints _ = builder().watch(handed::add)) {
+    try (PolicyCheckpoints _ = builder().watch(delivered::add)) {
       assertEquals(3, next());
       publish("policy", 4, 5);
       publish("other", 10);
       publish("policy", 6);
       assertEquals(List.of(4L, 5L, 6L), List.of(next(), next(), next()));
     }
-    assertTrue(handed.isEmpty());
-    // The two newest copies, whole.
+    assertTrue(delivered.isEmpty());
+    // The two newest copies stay.
     assertEquals("weights 6", Files.readString(copies.resolve("policy-v000006/model.safetensors")));
     assertTrue(Files.exists(copies.resolve("policy-v000005")));
     assertFalse(Files.exists(copies.resolve("policy-v000004")));
   }
 
-  /** The verdict on a version, after which another is to be served. */
+  /** Announces a verdict on one version, and the version to serve. */
   private void verdict(Verdict verdict, long evaluated, long serve) throws IOException {
     try (RecordWriter writer = new RecordWriter(kafka)) {
       writer.send(
@@ -139,22 +144,22 @@ class PolicyCheckpointsTest {
   }
 
   @Test
-  void followsPromotionsAndGoesBackWhereTheyDo() throws Exception {
+  void followsPromotionsAndRollBacks() throws Exception {
     publish("policy", 1, 2, 3, 4);
     verdict(Verdict.HOLD, 1, 0);
-    try (PolicyCheckpoints _ = builder().promotedOnly().watch(handed::add)) {
+    try (PolicyCheckpoints _ = builder().promotedOnly().watch(delivered::add)) {
       verdict(Verdict.PROMOTE, 2, 2);
-      PolicyVersion first = handed.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      PolicyVersion first = delivered.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
       assertEquals(2, first.version());
       assertEquals(Map.of("kl", 2.0), first.announcement().getMetrics());
       verdict(Verdict.HOLD, 3, 2);
       verdict(Verdict.PROMOTE, 4, 4);
       assertEquals(4, next());
       verdict(Verdict.ROLL_BACK, 4, 2);
-      PolicyVersion back = handed.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      PolicyVersion back = delivered.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
       assertEquals(2, back.version());
       assertEquals("weights 2", Files.readString(back.directory().resolve("model.safetensors")));
-      // What does not hold what was announced is left out here too.
+      // A version that differs from its announcement is skipped here too.
       publish("policy", 5);
       Files.writeString(store.directory("policy", 5).resolve("model.safetensors"), "weights ?");
       verdict(Verdict.PROMOTE, 5, 5);
@@ -162,19 +167,19 @@ class PolicyCheckpointsTest {
       verdict(Verdict.PROMOTE, 6, 6);
       assertEquals(6, next());
     }
-    assertTrue(handed.isEmpty());
+    assertTrue(delivered.isEmpty());
     assertEquals(Set.of(6L, 5L), PromotedVersions.of(kafka, "policy"));
     assertEquals(Set.of(), PromotedVersions.of(kafka, "other"));
-    // One that starts later is given what is served, and nothing before it.
+    // A process that starts later gets only the served version.
     verdict(Verdict.HOLD, 7, 6);
-    try (PolicyCheckpoints _ = builder().promotedOnly().watch(handed::add)) {
+    try (PolicyCheckpoints _ = builder().promotedOnly().watch(delivered::add)) {
       assertEquals(6, next());
     }
-    assertTrue(handed.isEmpty());
+    assertTrue(delivered.isEmpty());
   }
 
   @Test
-  void skipsOutdatedVersionsWhereAskedTo() throws Exception {
+  void skipsOutdatedVersionsOnRequest() throws Exception {
     publish("policy", 1);
     CountDownLatch busy = new CountDownLatch(1);
     CountDownLatch free = new CountDownLatch(1);
@@ -183,7 +188,7 @@ class PolicyCheckpointsTest {
             .skipOutdated()
             .watch(
                 policy -> {
-                  handed.add(policy);
+                  delivered.add(policy);
                   busy.countDown();
                   awaitQuietly(free);
                 })) {
@@ -203,9 +208,9 @@ class PolicyCheckpointsTest {
   }
 
   @Test
-  void leavesOutWhatIsNotWhatWasAnnounced() throws Exception {
+  void skipsVersionsThatDifferFromTheirAnnouncement() throws Exception {
     publish("policy", 1);
-    try (PolicyCheckpoints _ = builder().watch(handed::add)) {
+    try (PolicyCheckpoints _ = builder().watch(delivered::add)) {
       assertEquals(1, next());
       StagedFiles files = store.stage("policy", 2, directory -> write(directory, 2));
       store.commit(files);
@@ -230,15 +235,15 @@ class PolicyCheckpointsTest {
       assertEquals(3, next());
     }
     try (var entries = Files.list(copies)) {
-      List<String> left = new ArrayList<>();
-      entries.forEach(entry -> left.add(entry.getFileName().toString()));
-      assertEquals(List.of("policy-v000001", "policy-v000003"), left.stream().sorted().toList());
+      assertEquals(
+          List.of("policy-v000001", "policy-v000003"),
+          entries.map(entry -> entry.getFileName().toString()).sorted().toList());
     }
   }
 
   @ParameterizedTest
   @EnumSource(names = {"LOCAL", "OBJECTS"})
-  void goesOnToTheNewestWhereVersionsAreRetired(StoreUnderTest kind) throws Exception {
+  void continuesWithTheNewestWhenVersionsWereRetired(StoreUnderTest kind) throws Exception {
     open(kind);
     publish("policy", 1, 2);
     CountDownLatch busy = new CountDownLatch(1);
@@ -247,12 +252,12 @@ class PolicyCheckpointsTest {
         builder()
             .watch(
                 policy -> {
-                  handed.add(policy);
+                  delivered.add(policy);
                   busy.countDown();
                   awaitQuietly(free);
                 })) {
       busy.await();
-      // While it is busy with 2, others come and go.
+      // While the listener handles version 2, others are published and retired.
       publish("policy", 3, 4, 5);
       Retirement retirement =
           new Retirement(store, new Retention(1, 0, Duration.ZERO, List.of()), Clock.systemUTC());
@@ -260,7 +265,7 @@ class PolicyCheckpointsTest {
       free.countDown();
       assertEquals(List.of(2L, 5L), List.of(next(), next()));
     }
-    assertTrue(handed.isEmpty());
+    assertTrue(delivered.isEmpty());
     try (var entries = Files.list(copies)) {
       assertEquals(
           List.of("policy-v000002", "policy-v000005"),
@@ -269,11 +274,11 @@ class PolicyCheckpointsTest {
   }
 
   @Test
-  void asksAgainWhereAStoreDoesNotAnswer() throws Exception {
+  void retriesWhenAStoreFails() throws Exception {
     open(StoreUnderTest.OBJECTS);
     publish("policy", 1);
     InMemoryStore.of(store.toString()).fail(1, InMemoryStore.Fault.ERROR_BEFORE);
-    try (PolicyCheckpoints _ = builder().watch(handed::add)) {
+    try (PolicyCheckpoints _ = builder().watch(delivered::add)) {
       assertEquals(1, next());
     }
     assertTrue(InMemoryStore.of(store.toString()).mend(), "the failure never happened");
@@ -281,12 +286,14 @@ class PolicyCheckpointsTest {
   }
 
   @Test
-  void namesWhatIsMissing() {
+  void namesAMissingProperty() {
     IllegalStateException e =
         assertThrows(
             IllegalStateException.class,
-            () -> PolicyCheckpoints.builder().kafka(kafka).watch(handed::add));
-    assertTrue(e.getMessage().contains("directory"), e.getMessage());
-    assertThrows(IllegalArgumentException.class, () -> builder().keep(0));
+            () -> PolicyCheckpoints.builder().kafka(kafka).watch(delivered::add));
+    assertTrue(e.getMessage().startsWith("directory is not set"), e.getMessage());
+    IllegalArgumentException none =
+        assertThrows(IllegalArgumentException.class, () -> builder().keep(0));
+    assertTrue(none.getMessage().startsWith("keep is 0"), none.getMessage());
   }
 }

@@ -48,7 +48,7 @@ class DeduplicateTest {
   }
 
   @Test
-  void dropsWhatComesAgainWithinTheWindowAndKeepsTheOrder() throws Exception {
+  void dropsRepetitionsWithinTheWindowAndKeepsTheOrder() throws Exception {
     try (var harness = harness()) {
       harness.open();
       harness.processElement(TestRecords.prompt("b"), 0);
@@ -86,7 +86,7 @@ class DeduplicateTest {
     try (var harness = harness()) {
       harness.open();
       harness.processElement(TestRecords.prompt("a"), 0);
-      harness.processElement(TestRecords.prompt("a"), 150); // The first window's timer is to come.
+      harness.processElement(TestRecords.prompt("a"), 150); // Before the first window's timer.
       harness.processWatermark(151);
       harness.processElement(TestRecords.prompt("a"), 250);
       assertEquals(1, dropped(harness));
@@ -95,7 +95,7 @@ class DeduplicateTest {
   }
 
   @Test
-  void remembersAcrossARestoreHoweverLongTheJobStoodStill() throws Exception {
+  void remembersIdsAcrossARestoreAfterALongStandstill() throws Exception {
     OperatorSubtaskState state;
     try (var harness = harness()) {
       harness.setProcessingTime(0);

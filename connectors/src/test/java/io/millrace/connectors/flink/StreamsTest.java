@@ -3,13 +3,14 @@ package io.millrace.connectors.flink;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.TestBroker;
 import io.millrace.connectors.TestJobs;
 import io.millrace.connectors.TestRecords;
-import io.millrace.connectors.flink.Sources.Bound;
-import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.source.Sources.Bound;
+import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
@@ -34,6 +35,7 @@ import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 class StreamsTest {
@@ -48,7 +50,10 @@ class StreamsTest {
     KafkaSettings out = TestBroker.freshTopics();
     StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 2);
     DataStream<Prompt> prompts =
-        Streams.read(env, in, Topic.PROMPTS, "copy", Bound.UNBOUNDED)
+        TopicInput.of(Topic.PROMPTS)
+            .kafka(in)
+            .job("copy")
+            .read(env)
             .rebalance()
             .map(new TestJobs.FailOnce<>("p1300"))
             .returns(new AvroTypeInfo<>(Prompt.class));
@@ -71,7 +76,7 @@ class StreamsTest {
   }
 
   @Test
-  void aBoundedJobEndsAndWhatItCannotUseBecomesDeadLetters() throws Exception {
+  void aBoundedJobEndsAndUnusableRecordsBecomeDeadLetters() throws Exception {
     KafkaSettings in = TestBroker.freshTopics();
     KafkaSettings out = TestBroker.freshTopics();
     Prompt invalid = new Prompt("empty", List.of(), false, "", Instant.EPOCH);
@@ -85,18 +90,18 @@ class StreamsTest {
 
     StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 2);
     DataStream<Prompt> prompts =
-        Streams.read(
-            env,
-            in,
-            Topic.PROMPTS,
-            "bounded",
-            Start.EARLIEST,
-            Bound.CURRENT_END,
-            prompt -> {
-              if (prompt.getPromptId().equals("p77")) {
-                throw new RefusedRecordException("too-long", "77 tokens; the limit is 76");
-              }
-            });
+        TopicInput.of(Topic.PROMPTS)
+            .kafka(in)
+            .job("bounded")
+            .start(Start.EARLIEST)
+            .bound(Bound.CURRENT_END)
+            .check(
+                prompt -> {
+                  if (prompt.getPromptId().equals("p77")) {
+                    throw new RefusedRecordException("too-long", "77 tokens; the limit is 76");
+                  }
+                })
+            .read(env);
     Streams.write(prompts, out, Topic.PROMPTS, "bounded");
     JobExecutionResult result = env.execute("bounded");
     assertEquals(
@@ -141,6 +146,19 @@ class StreamsTest {
     assertTrue(empty.getMessage().contains("dialogue is empty"), empty.getMessage());
     assertArrayEquals(SingleObject.of(Prompt.class).encode(invalid), empty.getValue().array());
     assertEquals("77 tokens; the limit is 76", letters.get("too-long").getFirst().getMessage());
+  }
+
+  @Test
+  void namesAMissingProperty() throws IOException {
+    StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 1);
+    KafkaSettings kafka = KafkaSettings.of("localhost:9092");
+    assertNotSet("kafka", () -> TopicInput.of(Topic.PROMPTS).job("copy").read(env));
+    assertNotSet("job", () -> TopicInput.of(Topic.PROMPTS).kafka(kafka).read(env));
+  }
+
+  private static void assertNotSet(String property, Executable read) {
+    IllegalStateException e = assertThrows(IllegalStateException.class, read);
+    assertTrue(e.getMessage().startsWith(property + " is not set"), e.getMessage());
   }
 
   private static void send(KafkaSettings settings, int from, int to) throws IOException {

@@ -68,9 +68,9 @@ class HhRlhfImporterTest {
             line(
                 "\n\nHuman: a\n\nAssistant: b\n\nAssistant: c\n\nHuman: d\n\nAssistant: x",
                 "\n\nHuman: a\n\nAssistant: b\n\nAssistant: c\n\nHuman: d\n\nAssistant: y"),
-            // Silence was preferred.
+            // The annotator preferred silence.
             line("\n\nHuman: a\n\nAssistant:", "\n\nHuman: a\n\nAssistant: y"),
-            // Words that only look like a speaker.
+            // These words only look like a speaker.
             line(
                 "\n\nHuman: He said\nHuman: hi and Assistant: ho\n\nAssistant: x",
                 "\n\nHuman: He said\nHuman: hi and Assistant: ho\n\nAssistant: y"),
@@ -88,7 +88,7 @@ class HhRlhfImporterTest {
   }
 
   @Test
-  void reportsWhatItCannotUseAndGoesOn() throws IOException {
+  void reportsUnusableLinesAndContinues() throws IOException {
     HhRlhfImporter.Report report =
         run(
             "{broken",
@@ -122,10 +122,10 @@ class HhRlhfImporterTest {
   }
 
   @Test
-  void idsAreStableAndPositionSaysNothing() throws IOException {
+  void idsAreStableAndThePositionRevealsNothing() throws IOException {
     String[] lines = new String[1000];
     for (int i = 0; i < lines.length; i++) {
-      // Repeated content, so that only the line number tells them apart.
+      // Equal content: only the line number distinguishes the judgments.
       lines[i] = line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: c");
     }
     run(lines);

@@ -2,8 +2,8 @@ package io.millrace.campaign;
 
 import io.millrace.campaign.record.CampaignFile;
 import io.millrace.campaign.record.CheckpointRef;
-import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.TopicAdmin;

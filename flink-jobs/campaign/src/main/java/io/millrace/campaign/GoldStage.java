@@ -3,7 +3,7 @@ package io.millrace.campaign;
 import io.millrace.campaign.record.CampaignRecord;
 import io.millrace.campaign.record.CheckpointRef;
 import io.millrace.campaign.record.StageResult;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.demo.loop.GoldEvaluator;
 import io.millrace.demo.loop.Measured;
 import io.millrace.jobs.rollout.RolloutSection;

@@ -1,6 +1,6 @@
 package io.millrace.cli.bench;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;

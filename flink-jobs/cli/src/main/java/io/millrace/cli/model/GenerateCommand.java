@@ -2,7 +2,7 @@ package io.millrace.cli.model;
 
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.chat.Message;
 import io.millrace.model.checkpoint.CheckpointDirectory;

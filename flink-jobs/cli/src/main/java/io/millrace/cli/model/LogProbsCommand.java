@@ -2,7 +2,7 @@ package io.millrace.cli.model;
 
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;

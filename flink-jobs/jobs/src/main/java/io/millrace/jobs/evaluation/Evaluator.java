@@ -1,6 +1,6 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Version;
 import io.millrace.jobs.evaluation.VersionVerdicts.Given;
 import io.millrace.jobs.runtime.Outlet;

@@ -1,6 +1,6 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.importer.DemonstrationLine;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;

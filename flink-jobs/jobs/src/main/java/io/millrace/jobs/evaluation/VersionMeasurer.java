@@ -1,6 +1,6 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.connectors.checkpoint.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.jobs.evaluation.EvaluatedVersion.Sampled;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.runtime.Closing;

@@ -1,7 +1,7 @@
 package io.millrace.jobs.ppo;
 
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.rollout.RolloutSection;

@@ -1,8 +1,8 @@
 package io.millrace.jobs.ppo;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.PolicyModel;

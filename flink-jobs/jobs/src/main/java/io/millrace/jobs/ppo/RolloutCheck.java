@@ -1,7 +1,7 @@
 package io.millrace.jobs.ppo;
 
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
-import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.rollout.RolloutSection;

@@ -1,6 +1,6 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.ModelRef;

@@ -1,6 +1,6 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Announcement;
 import io.millrace.jobs.models.LatestRewardModels;

@@ -1,8 +1,8 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Announcement;

@@ -1,7 +1,7 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
@@ -16,8 +16,8 @@ import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
-import io.millrace.model.rejection.RejectionBag;
 import io.millrace.model.rejection.RejectionBag.Entry;
+import io.millrace.model.rejection.RejectionBag;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;

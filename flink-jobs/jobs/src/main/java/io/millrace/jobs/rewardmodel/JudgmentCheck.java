@@ -1,6 +1,6 @@
 package io.millrace.jobs.rewardmodel;
 
-import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.LengthCheck;
 import io.millrace.schemas.Judgment;

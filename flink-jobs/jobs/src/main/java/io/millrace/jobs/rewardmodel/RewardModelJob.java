@@ -1,7 +1,7 @@
 package io.millrace.jobs.rewardmodel;
 
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.runtime.Edges;

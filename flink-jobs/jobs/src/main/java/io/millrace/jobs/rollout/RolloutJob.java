@@ -1,6 +1,6 @@
 package io.millrace.jobs.rollout;
 
-import io.millrace.connectors.flink.Sources.Start;
+import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.runtime.Edges;

@@ -1,7 +1,7 @@
 package io.millrace.jobs.supervised;
 
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.flink.DemonstrationFile;
+import io.millrace.connectors.flink.source.DemonstrationFile;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.models.LengthCheck;
 import io.millrace.jobs.runtime.Edges;

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.evaluation.judge.RewardModelJudge;
 import io.millrace.model.evaluation.Judge;
 import io.millrace.schemas.Objective;

@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.checkpoint.StagedFiles;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.StagedFiles;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.AnnouncementCheck;

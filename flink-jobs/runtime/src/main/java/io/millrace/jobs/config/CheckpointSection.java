@@ -1,6 +1,6 @@
 package io.millrace.jobs.config;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import java.time.Duration;
 import org.apache.flink.configuration.MemorySize;
 

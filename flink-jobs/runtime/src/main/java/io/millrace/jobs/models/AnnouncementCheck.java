@@ -1,9 +1,9 @@
 package io.millrace.jobs.models;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
-import io.millrace.connectors.checkpoint.UnusableCheckpointException;
-import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.UnusableCheckpointException;
+import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointException;

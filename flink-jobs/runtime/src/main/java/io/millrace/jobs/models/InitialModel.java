@@ -1,6 +1,6 @@
 package io.millrace.jobs.models;
 
-import io.millrace.connectors.checkpoint.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.ModelSection;
 import io.millrace.jobs.runtime.JobSettings;

@@ -1,7 +1,7 @@
 package io.millrace.jobs.models;
 
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
-import io.millrace.connectors.flink.RecordCheck;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.chat.ChatTemplate;

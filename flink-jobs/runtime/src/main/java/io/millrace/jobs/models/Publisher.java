@@ -1,9 +1,9 @@
 package io.millrace.jobs.models;
 
 import io.millrace.connectors.checkpoint.Announcements;
-import io.millrace.connectors.checkpoint.CheckpointStore;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.checkpoint.StagedFiles;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.StagedFiles;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;

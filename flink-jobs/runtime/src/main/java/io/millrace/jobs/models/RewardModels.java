@@ -1,7 +1,7 @@
 package io.millrace.jobs.models;
 
-import io.millrace.connectors.checkpoint.CheckpointCache;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;

@@ -1,7 +1,7 @@
 package io.millrace.jobs.models;
 
-import io.millrace.connectors.checkpoint.CheckpointCache;
-import io.millrace.connectors.checkpoint.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.model.llama.ActivationMemory;

@@ -3,10 +3,11 @@ package io.millrace.jobs.runtime;
 import io.millrace.connectors.checkpoint.CheckpointSink;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.Deduplicate;
-import io.millrace.connectors.flink.DemonstrationFile;
-import io.millrace.connectors.flink.RecordCheck;
-import io.millrace.connectors.flink.Sources.Start;
 import io.millrace.connectors.flink.Streams;
+import io.millrace.connectors.flink.TopicInput;
+import io.millrace.connectors.flink.decode.RecordCheck;
+import io.millrace.connectors.flink.source.DemonstrationFile;
+import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.MillraceConfig;
@@ -51,7 +52,13 @@ public record JobContext(
 
   private <T extends SpecificRecordBase> DataStream<T> read(
       Topic<T> topic, Start start, RecordCheck<T> check) {
-    return Streams.read(env, kafka(), topic, job, start, JobSettings.bound(bounded), check);
+    return TopicInput.of(topic)
+        .kafka(kafka())
+        .job(job)
+        .start(start)
+        .bound(JobSettings.bound(bounded))
+        .check(check)
+        .read(env);
   }
 
   /**

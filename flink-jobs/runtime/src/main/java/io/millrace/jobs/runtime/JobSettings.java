@@ -1,9 +1,9 @@
 package io.millrace.jobs.runtime;
 
-import io.millrace.connectors.checkpoint.CheckpointCache;
-import io.millrace.connectors.checkpoint.CheckpointStore;
-import io.millrace.connectors.checkpoint.Retention;
-import io.millrace.connectors.flink.Sources.Bound;
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.Retention;
+import io.millrace.connectors.flink.source.Sources.Bound;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.FlinkSection;

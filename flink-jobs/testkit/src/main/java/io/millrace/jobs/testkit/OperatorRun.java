@@ -92,7 +92,7 @@ public class OperatorRun<IN> implements AutoCloseable {
 
   public final void collect() {
     for (StagedCheckpoint checkpoint : harness.extractOutputValues()) {
-      String digest = checkpoint.manifestSha256();
+      String digest = checkpoint.files().manifestSha256();
       String before = published.put(checkpoint.version(), digest);
       assertTrue(before == null || before.equals(digest), "the same version with other content");
     }

@@ -1,0 +1,140 @@
+package io.millrace.connectors.flink.decode;
+
+import io.millrace.connectors.flink.source.Received;
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.UnusableRecordException;
+import io.millrace.schemas.Validation;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.api.common.accumulators.LongCounter;
+import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple2;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.state.FunctionInitializationContext;
+import org.apache.flink.runtime.state.FunctionSnapshotContext;
+import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
+import org.apache.flink.streaming.api.functions.ProcessFunction;
+import org.apache.flink.util.Collector;
+
+/**
+ * Decodes and validates records. Accepted records go to the main output, refused ones to {@link
+ * DeadLetters#TAG}.
+ *
+ * <p>The metrics {@code records_accepted} and, by reason, {@code dead_letters} count since the task
+ * began. The accumulators {@code topics/prompts/accepted} and {@code
+ * topics/prompts/dead-letters/invalid} are state and count since the job began.
+ *
+ * @param <T> the record type
+ */
+public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<Received, T>
+    implements CheckpointedFunction {
+  private static final long serialVersionUID = 1L;
+  private static final String ACCEPTED = "accepted";
+
+  private final Topic<T> topic;
+  private final String job;
+  private final BodyFormat<T> format;
+  private final RecordCheck<T> check;
+  private final Clock clock;
+
+  private transient MetricGroup metrics;
+  private transient Counter accepted;
+  private transient Map<String, Counter> refused;
+  private transient Map<String, LongCounter> totals;
+  private transient ListState<Tuple2<String, Long>> savedTotals;
+
+  /**
+   * @param topic the topic under which records are counted
+   * @param job the job's name, for its dead letters
+   * @param format decodes the records
+   * @param check the job's own rule, applied to valid records
+   * @param clock gives the time of dead letters; it is sent with the job, so it must be serializable
+   */
+  public Decode(
+      Topic<T> topic, String job, BodyFormat<T> format, RecordCheck<T> check, Clock clock) {
+    this.topic = topic;
+    this.job = job;
+    this.format = format;
+    this.check = check;
+    this.clock = clock;
+  }
+
+  @Override
+  public void initializeState(FunctionInitializationContext context) throws Exception {
+    totals = new HashMap<>();
+    savedTotals =
+        context
+            .getOperatorStateStore()
+            .getListState(
+                new ListStateDescriptor<>("totals", Types.TUPLE(Types.STRING, Types.LONG)));
+    for (Tuple2<String, Long> saved : savedTotals.get()) {
+      total(saved.f0).add(saved.f1);
+    }
+    total(ACCEPTED);
+  }
+
+  @Override
+  public void snapshotState(FunctionSnapshotContext context) throws Exception {
+    List<Tuple2<String, Long>> saved = new ArrayList<>();
+    totals.forEach((name, count) -> saved.add(Tuple2.of(name, count.getLocalValuePrimitive())));
+    savedTotals.update(saved);
+  }
+
+  private LongCounter total(String name) {
+    return totals.computeIfAbsent(
+        name,
+        key -> {
+          LongCounter counter = new LongCounter();
+          getRuntimeContext().addAccumulator("topics/" + topic.name() + "/" + key, counter);
+          return counter;
+        });
+  }
+
+  @Override
+  public void open(OpenContext context) throws Exception {
+    format.open();
+    metrics = getRuntimeContext().getMetricGroup().addGroup("topic", topic.name());
+    accepted = metrics.counter("records_accepted");
+    refused = new HashMap<>();
+    check.open();
+  }
+
+  @Override
+  public void close() {
+    check.close();
+  }
+
+  @Override
+  public void processElement(Received received, Context context, Collector<T> out) {
+    T record;
+    try {
+      record = Validation.require(format.decode(received));
+      check.check(record);
+    } catch (UnusableRecordException e) {
+      if (format.isRepeat(received)) {
+        return;
+      }
+      refused.computeIfAbsent(e.reason(), this::counter).inc();
+      total("dead-letters/" + e.reason()).add(1L);
+      context.output(DeadLetters.TAG, DeadLetters.of(received, job, e, clock));
+      return;
+    }
+    if (!format.isRepeat(received)) {
+      accepted.inc();
+      total(ACCEPTED).add(1L);
+    }
+    out.collect(record);
+  }
+
+  private Counter counter(String reason) {
+    return metrics.addGroup("reason", reason).counter("dead_letters");
+  }
+}

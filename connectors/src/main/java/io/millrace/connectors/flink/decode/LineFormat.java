@@ -1,0 +1,35 @@
+package io.millrace.connectors.flink.decode;
+
+import io.millrace.connectors.flink.source.DemonstrationFile;
+import io.millrace.connectors.flink.source.Received;
+import io.millrace.connectors.importer.DemonstrationLine;
+import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.wire.WireFormatException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+
+/** Lines of a {@link DemonstrationFile}. Their offset is the line number, their partition the pass. */
+public final class LineFormat implements BodyFormat<Demonstration> {
+  private static final long serialVersionUID = 1L;
+
+  @Override
+  public Demonstration decode(Received received) {
+    String origin = received.topic() + ":" + received.offset();
+    String text;
+    try {
+      text =
+          StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(received.value())).toString();
+    } catch (CharacterCodingException e) {
+      throw new RefusedRecordException(
+          WireFormatException.REASON, origin + ": the line is not UTF-8; convert the file");
+    }
+    return DemonstrationLine.read(text, origin);
+  }
+
+  @Override
+  public boolean isRepeat(Received received) {
+    return received.partition() > 0;
+  }
+}

@@ -1,0 +1,62 @@
+package io.millrace.connectors.flink.sink;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.schemas.Topic;
+import java.util.Map;
+import java.util.Properties;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.connector.base.DeliveryGuarantee;
+import org.apache.flink.connector.kafka.sink.KafkaSink;
+import org.apache.flink.connector.kafka.sink.KafkaSinkBuilder;
+import org.apache.flink.connector.kafka.sink.TransactionNamingStrategy;
+
+/** Kafka topics as Flink sinks. */
+public final class Sinks {
+  /** A broker's default for {@code transaction.max.timeout.ms}; it refuses a longer timeout. */
+  private static final int TRANSACTION_TIMEOUT_MILLIS = 15 * 60 * 1000;
+
+  private static final String TRANSACTION_TIMEOUT = "transaction.timeout.ms";
+
+  private Sinks() {}
+
+  /**
+   * A sink whose records become visible, once each, when the Flink checkpoint that covers them
+   * completes.
+   *
+   * <p>The transaction timeout is 15 minutes, or the client property {@code transaction.timeout.ms}.
+   * A job that is down for longer loses the records of its last Flink checkpoint that it had not
+   * committed yet.
+   *
+   * @param transactionalIdPrefix unique to this sink in the cluster, and the same after a restart
+   */
+  public static <T extends SpecificRecordBase> KafkaSink<T> exactlyOnce(
+      KafkaSettings settings, Topic<T> topic, String transactionalIdPrefix) {
+    String timeout =
+        settings
+            .client()
+            .getOrDefault(TRANSACTION_TIMEOUT, Integer.toString(TRANSACTION_TIMEOUT_MILLIS));
+    return builder(settings, topic, Map.of(TRANSACTION_TIMEOUT, timeout))
+        .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
+        .setTransactionalIdPrefix(transactionalIdPrefix)
+        // Lists the open transactions at the broker instead of probing every possible name.
+        .setTransactionNamingStrategy(TransactionNamingStrategy.POOLING)
+        .build();
+  }
+
+  /** A sink whose records are visible at once; a failure may repeat some. */
+  public static <T extends SpecificRecordBase> KafkaSink<T> atLeastOnce(
+      KafkaSettings settings, Topic<T> topic) {
+    return builder(settings, topic, Map.of())
+        .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
+        .build();
+  }
+
+  private static <T extends SpecificRecordBase> KafkaSinkBuilder<T> builder(
+      KafkaSettings settings, Topic<T> topic, Map<String, String> own) {
+    Properties properties = settings.properties(own);
+    return KafkaSink.<T>builder()
+        .setKafkaProducerConfig(properties)
+        .setBootstrapServers(settings.bootstrapServers())
+        .setRecordSerializer(new RecordSerializer<>(settings, topic));
+  }
+}

@@ -1,0 +1,2 @@
+/** Flink sinks that write Kafka topics. */
+package io.millrace.connectors.flink.sink;

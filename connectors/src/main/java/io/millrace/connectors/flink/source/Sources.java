@@ -1,0 +1,67 @@
+package io.millrace.connectors.flink.source;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.schemas.Topic;
+import java.util.Map;
+import org.apache.flink.api.connector.source.Source;
+import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
+import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.kafka.clients.consumer.OffsetResetStrategy;
+
+/** Kafka topics as Flink sources. */
+public final class Sources {
+  private Sources() {}
+
+  /** The position at which a job without a Flink checkpoint begins to read. */
+  public enum Start {
+    /** After the last record that the consumer group committed; for a new group, at the first. */
+    COMMITTED,
+    /** At the first record, whatever the consumer group has committed. */
+    EARLIEST,
+    /** After the present last record. */
+    LATEST
+  }
+
+  /** Whether a source ends. */
+  public enum Bound {
+    /** The source never ends. */
+    UNBOUNDED,
+    /** The source ends at the end offsets that it finds when it starts. */
+    CURRENT_END
+  }
+
+  /**
+   * A source of a topic's committed records. It discovers new partitions only when the client
+   * property {@code partition.discovery.interval.ms} is set.
+   *
+   * @param groupId the consumer group under which progress is committed for monitoring. A job
+   *     resumes from its Flink checkpoint, not from here.
+   */
+  public static Source<Received, ?, ?> received(
+      KafkaSettings settings, Topic<?> topic, String groupId, Start start, Bound bound) {
+    KafkaSourceBuilder<Received> builder =
+        KafkaSource.<Received>builder()
+            // The user's properties come first, because the setters below must override them.
+            .setProperty("partition.discovery.interval.ms", "-1")
+            .setProperties(settings.properties(Map.of("isolation.level", "read_committed")))
+            .setBootstrapServers(settings.bootstrapServers())
+            .setTopics(settings.nameOf(topic))
+            .setGroupId(groupId)
+            .setClientIdPrefix(groupId + "." + topic.name())
+            .setStartingOffsets(offsets(start))
+            .setDeserializer(new ReceivedDeserializer());
+    return bound == Bound.CURRENT_END
+        ? new BoundedKafkaSource<>(builder.setBounded(OffsetsInitializer.latest()).build())
+        : builder.build();
+  }
+
+  @SuppressWarnings("deprecation") // The connector's own signature asks for the deprecated enum.
+  private static OffsetsInitializer offsets(Start start) {
+    return switch (start) {
+      case COMMITTED -> OffsetsInitializer.committedOffsets(OffsetResetStrategy.EARLIEST);
+      case EARLIEST -> OffsetsInitializer.earliest();
+      case LATEST -> OffsetsInitializer.latest();
+    };
+  }
+}
