@@ -1,0 +1,93 @@
+package io.millrace.connectors.checkpoint;
+
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.RewardCheckpoint;
+import java.util.Collections;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.Function;
+
+/**
+ * The latest announced checkpoint of each key, such as each objective's latest reward model.
+ *
+ * <p>A job without Flink state reads the announcements from the beginning of their topic, including
+ * those before the checkpoint that it starts from. So an announcement is ignored when its version is
+ * earlier than the known one, or when the store has retired its checkpoint.
+ *
+ * <p>Safe for use by many threads.
+ *
+ * @param <K> the key
+ * @param <A> the announcement
+ */
+public final class LatestAnnouncements<K extends Comparable<K>, A> {
+  private final Function<? super A, ? extends K> key;
+  private final Function<? super A, String> uri;
+
+  // Replaced on every change, so that readers on other threads see one consistent map.
+  private volatile SortedMap<K, A> latest = Collections.emptySortedMap();
+
+  /**
+   * @param key the key of an announcement
+   * @param uri the URI of its checkpoint
+   */
+  public LatestAnnouncements(
+      Function<? super A, ? extends K> key, Function<? super A, String> uri) {
+    this.key = key;
+    this.uri = uri;
+  }
+
+  /** Policies, by model name. */
+  public static LatestAnnouncements<String, PolicyCheckpoint> ofPolicies() {
+    return new LatestAnnouncements<>(PolicyCheckpoint::getModel, PolicyCheckpoint::getUri);
+  }
+
+  /** Reward models, by objective. */
+  public static LatestAnnouncements<Objective, RewardCheckpoint> ofRewardModels() {
+    return new LatestAnnouncements<>(RewardCheckpoint::getObjective, RewardCheckpoint::getUri);
+  }
+
+  /**
+   * Takes an announcement, unless it is earlier than the known one or its checkpoint is retired.
+   *
+   * @return whether it is now the latest of its key
+   */
+  public synchronized boolean offer(A announcement) {
+    A known = latest.get(key.apply(announcement));
+    boolean earlier =
+        known != null && CheckpointStore.isEarlier(uri.apply(announcement), uri.apply(known));
+    if (earlier || CheckpointStore.isRetired(uri.apply(announcement))) {
+      return false;
+    }
+    restore(announcement);
+    return true;
+  }
+
+  /**
+   * Makes an announcement the latest of its key without any check: for one from Flink state, or for
+   * the checkpoint that a job starts from. Later offers are compared with it, even if its checkpoint
+   * is retired.
+   */
+  public synchronized void restore(A announcement) {
+    SortedMap<K, A> next = new TreeMap<>(latest);
+    next.put(key.apply(announcement), announcement);
+    latest = Collections.unmodifiableSortedMap(next);
+  }
+
+  /** The latest announcement of a key. The store may have retired its checkpoint since. */
+  public Optional<A> latest(K key) {
+    return Optional.ofNullable(latest.get(key));
+  }
+
+  /** The latest announcement of a key, if the store still has its checkpoint now. */
+  public Optional<A> available(K key) {
+    return latest(key).filter(announcement -> !CheckpointStore.isRetired(uri.apply(announcement)));
+  }
+
+  /** The latest announcement of every key, in the order of the keys; it never changes. */
+  public SortedMap<K, A> snapshot() {
+    return latest;
+  }
+}
