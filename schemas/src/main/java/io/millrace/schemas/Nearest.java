@@ -4,13 +4,14 @@ import java.util.Collection;
 import java.util.Locale;
 import java.util.Optional;
 
-/** Finds the known name that a mistyped one most likely meant. */
+/** Suggests a known name for a mistyped one. */
 public final class Nearest {
   private Nearest() {}
 
   /**
-   * The candidate with the smallest edit distance to {@code name}, case ignored; empty when even
-   * the nearest differs in more than a third of the letters (at least two).
+   * The candidate with the smallest edit distance (Levenshtein) to {@code name}, ignoring case. Empty
+   * when every candidate differs in more than a third of the letters of {@code name}, or in more than
+   * two letters of a short name.
    */
   public static Optional<String> to(String name, Collection<String> candidates) {
     String wanted = name.toLowerCase(Locale.ROOT);
@@ -26,7 +27,9 @@ public final class Nearest {
     return Optional.ofNullable(best);
   }
 
-  /** The clause {@code ; did you mean X?}, or the list of what is known when nothing is near. */
+  /**
+   * The clause {@code ; did you mean X?}, or {@code ; known are X, Y} when no candidate is near.
+   */
   public static String hint(String name, Collection<String> candidates) {
     return to(name, candidates)
         .map(found -> "; did you mean " + found + "?")

@@ -5,8 +5,8 @@ public final class RefusedRecordException extends UnusableRecordException {
   private static final long serialVersionUID = 1L;
 
   /**
-   * @param reason short and countable, such as "too-long"
-   * @param message what is wrong, with the value and the limit
+   * @param reason the reason to count, such as "too-long"
+   * @param message the problem, with the value and the limit
    */
   public RefusedRecordException(String reason, String message) {
     super(reason, message, null);

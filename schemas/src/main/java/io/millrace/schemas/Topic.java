@@ -10,14 +10,15 @@ import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * A Kafka topic: its name without prefix, the one Avro record type it carries, the key of a record,
- * and whether Kafka keeps only the latest record of a key.
+ * A Kafka topic: its name without prefix, its Avro record type, the key of a record, and whether
+ * Kafka keeps only the latest record of a key.
  *
  * @param <T> the record type
  */
 public final class Topic<T extends SpecificRecordBase> implements Serializable {
   private static final long serialVersionUID = 1L;
 
+  /** The default prefix of topic names. */
   public static final String DEFAULT_PREFIX = "millrace.";
 
   public static final Topic<Prompt> PROMPTS =
@@ -74,15 +75,15 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
     this.compacted = compacted;
   }
 
-  /** Every topic, in the order in which data flows through them. */
+  /** All topics, in the order in which data flows through them. */
   public static List<Topic<?>> all() {
     return ALL;
   }
 
   /**
-   * The topic called {@code name}, given with {@code prefix} or without.
+   * Finds a topic by its name, with or without prefix.
    *
-   * @throws IllegalArgumentException for an unknown name, with the nearest known one
+   * @throws IllegalArgumentException for an unknown name; the message suggests the nearest known one
    */
   public static Topic<?> named(String name, String prefix) {
     String bare =
@@ -104,7 +105,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
     return name;
   }
 
-  /** The name in Kafka. */
+  /** The name in Kafka, with its prefix. */
   public String name(String prefix) {
     return prefix + name;
   }
@@ -127,7 +128,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
     return key.apply(record);
   }
 
-  /** The key of a record as it stands in Kafka: its text in UTF-8. */
+  /** The key of a record in Kafka: its text in UTF-8. */
   public byte[] keyBytes(T record) {
     return keyOf(record).getBytes(StandardCharsets.UTF_8);
   }
@@ -137,7 +138,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
     return name;
   }
 
-  // One instance of each topic in a process, also after it travelled inside a job graph.
+  // Keeps one instance of each topic in a process, also after deserialization of a job graph.
   private Object readResolve() throws ObjectStreamException {
     return named(name, "");
   }

@@ -5,20 +5,20 @@ import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * What a record must fulfil beyond its schema before anything learns from it. Rules that depend on
- * a model (its context length, its vocabulary) are the jobs' own.
+ * Rules for records beyond their schema. A job learns only from valid records. Rules that depend on a
+ * model, such as its context length or vocabulary, belong to the jobs.
  */
 public final class Validation {
-  /** Rounding may carry the logarithm of a probability of one this far above zero. */
+  /** Rounding may raise the logarithm of a probability of 1 above 0 by this much. */
   private static final float LOG_PROB_TOLERANCE = 1e-3f;
 
   private Validation() {}
 
   /**
-   * Throws when {@link #problems} finds any.
+   * Requires a valid record.
    *
    * @return the record, for chaining
-   * @throws InvalidRecordException naming every problem
+   * @throws InvalidRecordException when the record breaks a rule; the message names every problem
    */
   public static <T extends SpecificRecordBase> T require(T record) {
     List<String> problems = problems(record);
@@ -28,7 +28,7 @@ public final class Validation {
     return record;
   }
 
-  /** Everything wrong with the record, each with field and value; empty for a valid one. */
+  /** All problems of a record, each with field and value; none for a valid record. */
   public static List<String> problems(SpecificRecordBase record) {
     List<String> problems = new ArrayList<>();
     switch (record) {
@@ -65,7 +65,8 @@ public final class Validation {
       }
       default ->
           throw new IllegalArgumentException(
-              "no rules for records of type " + record.getSchema().getFullName());
+              "there are no rules for records of type %s; only topic records can be validated"
+                  .formatted(record.getSchema().getFullName()));
     }
     return problems;
   }
@@ -74,16 +75,17 @@ public final class Validation {
     if (!isText(demonstration)) {
       dialogue(problems, demonstration.getDialogue(), Role.ASSISTANT);
     } else if (demonstration.getDialogue().getFirst().getContent().isBlank()) {
-      problems.add("the text is empty");
+      problems.add("the text is empty; a demonstration needs content");
     }
     int turns = demonstration.getDialogue().size();
     int first = demonstration.getFirstLearnedTurn();
     if (first < 0 || first >= Math.max(1, turns)) {
-      problems.add("firstLearnedTurn is %d; there are turns 0 to %d".formatted(first, turns - 1));
+      problems.add(
+          "firstLearnedTurn is %d; it must be a turn from 0 to %d".formatted(first, turns - 1));
     }
   }
 
-  /** Whether a demonstration is a plain text: a lone turn of the assistant's. */
+  /** Whether a demonstration is a plain text: a single assistant turn. */
   public static boolean isText(Demonstration demonstration) {
     return demonstration.getDialogue().size() == 1
         && demonstration.getDialogue().getFirst().getRole() == Role.ASSISTANT;
@@ -101,14 +103,14 @@ public final class Validation {
     List<Float> logProbs = rollout.getLogProbs();
     if (logProbs.size() != responseTokens) {
       problems.add(
-          "logProbs has %d values for %d responseTokens; it needs one each"
+          "logProbs has %d values for %d responseTokens; it needs one for each token"
               .formatted(logProbs.size(), responseTokens));
     }
     for (int i = 0; i < logProbs.size(); i++) {
       float logProb = logProbs.get(i);
       if (!Float.isFinite(logProb) || logProb > LOG_PROB_TOLERANCE) {
         problems.add("logProbs[%d] is %s; it must be finite and at most 0".formatted(i, logProb));
-        break; // One bad value usually means that all are bad.
+        break; // When one value is bad, the others usually are too.
       }
     }
     if (!(rollout.getTemperature() > 0) || !Float.isFinite(rollout.getTemperature())) {
@@ -132,7 +134,7 @@ public final class Validation {
   private static void promotion(List<String> problems, Promotion promotion) {
     id(problems, "model", promotion.getModel());
     notNegative(problems, "evaluated", promotion.getEvaluated());
-    // Nothing to serve yet.
+    // A HOLD with version 0 means that no version was promoted yet.
     if (promotion.getVersion() != 0 || promotion.getVerdict() != Verdict.HOLD) {
       checkpoint(
           problems, promotion.getVersion(), promotion.getUri(), promotion.getManifestSha256());
@@ -147,9 +149,7 @@ public final class Validation {
     }
   }
 
-  /**
-   * An optional leading system turn, then user and assistant in turn, the last being {@code end}.
-   */
+  /** An optional system turn, then user and assistant in alternation; the last turn is {@code end}. */
   private static void dialogue(List<String> problems, List<Turn> dialogue, Role end) {
     if (dialogue.isEmpty()) {
       problems.add("dialogue is empty; it needs at least one turn");
@@ -160,30 +160,30 @@ public final class Validation {
     for (int i = 0; i < dialogue.size() && problems.size() == before; i++) {
       Turn turn = dialogue.get(i);
       if (turn.getContent().isBlank()) {
-        problems.add("dialogue[%d].content is empty".formatted(i));
+        problems.add("dialogue[%d].content is empty; every turn needs content".formatted(i));
       }
       Role wanted = (i - first) % 2 == 0 ? Role.USER : Role.ASSISTANT;
       if (i >= first && turn.getRole() != wanted) {
         problems.add(
-            "dialogue[%d].role is %s where %s should speak; after an optional first SYSTEM turn,"
-                    .formatted(i, turn.getRole(), wanted)
-                + " USER and ASSISTANT alternate");
+            "dialogue[%d].role is %s; it must be %s, because USER and ASSISTANT alternate after an optional first SYSTEM turn"
+                .formatted(i, turn.getRole(), wanted));
       }
     }
     if (problems.size() == before && dialogue.getLast().getRole() != end) {
       problems.add(
-          "dialogue ends with a turn of %s; the last must be of %s"
+          "dialogue ends with a turn of %s; the last turn must be of %s"
               .formatted(dialogue.getLast().getRole(), end));
     }
   }
 
   private static void tokens(List<String> problems, String field, List<Integer> tokens) {
     if (tokens.isEmpty()) {
-      problems.add(field + " is empty");
+      problems.add(field + " is empty; it needs at least one token");
     }
     for (int i = 0; i < tokens.size(); i++) {
       if (tokens.get(i) < 0) {
-        problems.add("%s[%d] is %d; tokens are not negative".formatted(field, i, tokens.get(i)));
+        problems.add(
+            "%s[%d] is %d; it must not be negative".formatted(field, i, tokens.get(i)));
         break;
       }
     }

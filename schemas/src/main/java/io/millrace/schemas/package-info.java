@@ -1,2 +1,2 @@
-/** The Avro records of every topic, the topics themselves, and what makes a record valid. */
+/** The topics, their Avro records, and the rules for valid records. */
 package io.millrace.schemas;

@@ -7,62 +7,26 @@ import java.util.List;
 import java.util.Map;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** One valid record of each topic, always the same. */
+/** One fixed valid record for each topic. */
 public final class Examples {
   private static final Instant TIME = Instant.parse("2026-01-02T03:04:05.678Z");
   private static final String SHA256 = "0123456789abcdef".repeat(4);
 
   private Examples() {}
 
+  /** One record for each topic, in the order of {@link Topic#all}. */
   public static List<SpecificRecordBase> all() {
     return List.of(
         prompt(),
         demonstration(),
         judgment(),
         rollout(),
-        new Reward("p1/0", "p1", 3L, 4L, 1.5f, -0.25f, 5L, 6L, 1.5f, 0.75f, 0.125f, TIME),
-        new RewardCheckpoint(
-            Objective.SAFETY,
-            2L,
-            "file:///c/safety/v000002",
-            SHA256,
-            99L,
-            Map.of("all", 0.5),
-            TIME),
-        new PolicyCheckpoint(
-            "policy",
-            7L,
-            "file:///c/policy/v000007",
-            SHA256,
-            3L,
-            12L,
-            64L,
-            5L,
-            Map.of("kl", 0.25),
-            TIME),
-        new Promotion(
-            "policy",
-            6L,
-            Verdict.HOLD,
-            7L,
-            "file:///c/policy/v000006",
-            SHA256,
-            4L,
-            List.of("KL 31.0 nats"),
-            Map.of("kl", 31.0),
-            TIME),
+        reward(),
+        rewardCheckpoint(),
+        policyCheckpoint(),
+        promotion(),
         new TrainingMetrics("ppo", 8L, Map.of("loss", -1.5), TIME),
-        new DeadLetter(
-            "millrace.prompts",
-            1,
-            42L,
-            null,
-            ByteBuffer.wrap(new byte[] {0, (byte) 0xFF, 'x'}),
-            "rollout",
-            "undecodable",
-            "does not start with C301",
-            null,
-            TIME));
+        deadLetter());
   }
 
   public static Prompt prompt() {
@@ -79,17 +43,18 @@ public final class Examples {
   }
 
   public static Judgment judgment() {
-    return new Judgment(
-        "j1",
-        Objective.HELPFULNESS,
-        question(),
-        new JudgedResponse("Paris.", "p1/0", 3L, false),
-        new JudgedResponse("No.", null, null, null),
-        Preferred.A,
-        Rating.BETTER,
-        "ann",
-        "test",
-        TIME);
+    return Judgment.newBuilder()
+        .setJudgmentId("j1")
+        .setObjective(Objective.HELPFULNESS)
+        .setDialogue(question())
+        .setResponseA(new JudgedResponse("Paris.", "p1/0", 3L, false))
+        .setResponseB(new JudgedResponse("No.", null, null, null))
+        .setPreferred(Preferred.A)
+        .setRating(Rating.BETTER)
+        .setAnnotator("ann")
+        .setSource("test")
+        .setTime(TIME)
+        .build();
   }
 
   public static Rollout rollout() {
@@ -97,23 +62,95 @@ public final class Examples {
   }
 
   public static Rollout rollout(List<Integer> responseTokens, List<Float> logProbs) {
-    return new Rollout(
-        "p1/0",
-        "p1",
-        question(),
-        false,
-        List.of(1, 70_000),
-        responseTokens,
-        logProbs,
-        "Paris.",
-        FinishReason.STOP,
-        "policy",
-        3L,
-        1.0f,
-        0.9f,
-        11L,
-        "test",
-        TIME);
+    return Rollout.newBuilder()
+        .setRolloutId("p1/0")
+        .setPromptId("p1")
+        .setDialogue(question())
+        .setPromptTokens(List.of(1, 70_000))
+        .setResponseTokens(responseTokens)
+        .setLogProbs(logProbs)
+        .setResponseText("Paris.")
+        .setFinishReason(FinishReason.STOP)
+        .setModel("policy")
+        .setPolicyVersion(3)
+        .setTemperature(1.0f)
+        .setTopP(0.9f)
+        .setSeed(11)
+        .setSource("test")
+        .setTime(TIME)
+        .build();
+  }
+
+  private static Reward reward() {
+    return Reward.newBuilder()
+        .setRolloutId("p1/0")
+        .setPromptId("p1")
+        .setPolicyVersion(3)
+        .setIteration(4)
+        .setHelpfulnessScore(1.5f)
+        .setSafetyScore(-0.25f)
+        .setHelpfulnessVersion(5)
+        .setSafetyVersion(6)
+        .setCombined(1.5f)
+        .setWhitened(0.75f)
+        .setKl(0.125f)
+        .setTime(TIME)
+        .build();
+  }
+
+  private static RewardCheckpoint rewardCheckpoint() {
+    return RewardCheckpoint.newBuilder()
+        .setObjective(Objective.SAFETY)
+        .setVersion(2)
+        .setUri("file:///c/safety/v000002")
+        .setManifestSha256(SHA256)
+        .setJudgments(99)
+        .setMetrics(Map.of("all", 0.5))
+        .setTime(TIME)
+        .build();
+  }
+
+  private static PolicyCheckpoint policyCheckpoint() {
+    return PolicyCheckpoint.newBuilder()
+        .setModel("policy")
+        .setVersion(7)
+        .setUri("file:///c/policy/v000007")
+        .setManifestSha256(SHA256)
+        .setIteration(3)
+        .setStep(12)
+        .setRollouts(64)
+        .setDemonstrations(5)
+        .setMetrics(Map.of("kl", 0.25))
+        .setTime(TIME)
+        .build();
+  }
+
+  private static Promotion promotion() {
+    return Promotion.newBuilder()
+        .setModel("policy")
+        .setVersion(6)
+        .setVerdict(Verdict.HOLD)
+        .setEvaluated(7)
+        .setUri("file:///c/policy/v000006")
+        .setManifestSha256(SHA256)
+        .setBefore(4)
+        .setReasons(List.of("KL 31.0 nats"))
+        .setMetrics(Map.of("kl", 31.0))
+        .setTime(TIME)
+        .build();
+  }
+
+  private static DeadLetter deadLetter() {
+    return DeadLetter.newBuilder()
+        .setTopic("millrace.prompts")
+        .setPartition(1)
+        .setOffset(42)
+        .setValue(ByteBuffer.wrap(new byte[] {0, (byte) 0xFF, 'x'}))
+        .setJob("rollout")
+        .setReason("undecodable")
+        .setMessage("does not start with C301")
+        .setTime(TIME)
+        .build();
   }
 
   public static byte[] utf8(String text) {

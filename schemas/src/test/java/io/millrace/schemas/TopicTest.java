@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 
 class TopicTest {
   @Test
-  void keysAreThoseOfTheDesign() {
+  void everyTopicHasItsKeyAndCleanup() {
     List<String> keys = new ArrayList<>();
     for (int i = 0; i < Topic.all().size(); i++) {
       keys.add(key(Topic.all().get(i), Examples.all().get(i)));
@@ -73,9 +73,9 @@ class TopicTest {
     return topic.name() + " " + topic.keyOf(topic.type().cast(record)) + compacted;
   }
 
-  /** The page's table has every topic with its record type and cleanup, and no other. */
+  /** The table in docs/topics.md has exactly these topics, with record type and cleanup. */
   @Test
-  void thePageNamesTheTopicsThatThereAre() throws IOException {
+  void theTopicsPageListsAllTopics() throws IOException {
     List<String> written =
         Files.readAllLines(Path.of("../docs/topics.md")).stream()
             .filter(line -> line.matches("\\| `[a-z-]+` \\| `\\w+` \\|.*"))

@@ -29,9 +29,9 @@ class ValidationTest {
     assertEquals(List.of(), problems(SYSTEM, USER, ASSISTANT, USER));
     assertProblem("dialogue is empty");
     assertProblem("dialogue ends with a turn of ASSISTANT", USER, ASSISTANT);
-    assertProblem("dialogue[0].role is ASSISTANT where USER", ASSISTANT, USER);
-    assertProblem("dialogue[1].role is USER where ASSISTANT", USER, USER);
-    assertProblem("dialogue[2].role is SYSTEM where USER", USER, ASSISTANT, SYSTEM, USER);
+    assertProblem("dialogue[0].role is ASSISTANT; it must be USER", ASSISTANT, USER);
+    assertProblem("dialogue[1].role is USER; it must be ASSISTANT", USER, USER);
+    assertProblem("dialogue[2].role is SYSTEM; it must be USER", USER, ASSISTANT, SYSTEM, USER);
     assertProblem("dialogue[0].content is empty", new Turn(Role.USER, " \n"));
     assertProblem("dialogue ends with a turn of SYSTEM", SYSTEM);
     Prompt anonymous = new Prompt(" ", List.of(USER), false, "", Instant.EPOCH);
@@ -41,30 +41,31 @@ class ValidationTest {
   @Test
   void demonstrationsEndWithTheAssistant() {
     Demonstration open = new Demonstration("d", List.of(USER), "", Instant.EPOCH, 0);
-    assertTrue(Validation.problems(open).getFirst().contains("the last must be of ASSISTANT"));
+    assertTrue(Validation.problems(open).getFirst().contains("the last turn must be of ASSISTANT"));
     Demonstration empty = new Demonstration("d", List.of(), "", Instant.EPOCH, 0);
     assertTrue(Validation.problems(empty).getFirst().contains("dialogue is empty"));
   }
 
   @Test
-  void aLoneTurnOfTheAssistantIsAText() {
+  void aSingleAssistantTurnIsAText() {
     Demonstration text = new Demonstration("d", List.of(ASSISTANT), "", Instant.EPOCH, 0);
     assertEquals(List.of(), Validation.problems(text));
     assertTrue(Validation.isText(text));
     Demonstration blank =
         new Demonstration("d", List.of(new Turn(Role.ASSISTANT, " ")), "", Instant.EPOCH, 0);
-    assertEquals(List.of("the text is empty"), Validation.problems(blank));
+    assertEquals(
+        List.of("the text is empty; a demonstration needs content"), Validation.problems(blank));
   }
 
   @Test
-  void theFirstLearnedTurnIsOneOfTheDialogue() {
+  void theFirstLearnedTurnIsInTheDialogue() {
     assertEquals(
         List.of(),
         Validation.problems(
             new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, 1)));
     for (int turn : new int[] {-1, 2}) {
       assertEquals(
-          List.of("firstLearnedTurn is " + turn + "; there are turns 0 to 1"),
+          List.of("firstLearnedTurn is " + turn + "; it must be a turn from 0 to 1"),
           Validation.problems(
               new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, turn)));
     }

@@ -4,8 +4,9 @@ import java.nio.ByteBuffer;
 import org.apache.avro.Schema;
 
 /**
- * Walks an Avro binary body by its writer's schema before Avro decodes it, so that a hostile or
- * torn length is an error that names its place instead of an allocation of gigabytes.
+ * Checks an Avro binary body against its writer's schema before Avro decodes it. A hostile or
+ * damaged length becomes an error that names its place. Without the check, Avro could allocate
+ * gigabytes for it.
  */
 final class BodyCheck {
   private static final int MAX_DEPTH = 64;
@@ -28,14 +29,14 @@ final class BodyCheck {
     check.value(writer);
     if (check.body.hasRemaining()) {
       throw new WireFormatException(
-          "%d bytes are left over after the %s; it was written with another schema, or damaged"
+          "%d bytes are left over after the %s; it is damaged or was written with another schema"
               .formatted(check.body.remaining(), writer.getName()));
     }
   }
 
   private void value(Schema schema) {
     if (++depth > MAX_DEPTH) {
-      throw failure("nested deeper than " + MAX_DEPTH + " levels");
+      throw failure("values are nested deeper than %d levels".formatted(MAX_DEPTH));
     }
     switch (schema.getType()) {
       case NULL -> {}
@@ -69,12 +70,13 @@ final class BodyCheck {
     long total = 0;
     for (long count = varint(10); count != 0; count = varint(10)) {
       if (count < 0) {
-        varint(10); // The block's size in bytes, which only readers that skip it need.
+        varint(10); // The block's size in bytes. Only readers that skip the block need it.
         count = -count;
       }
-      // No item of ours is encoded in zero bytes, so more items than bytes is a damaged count.
+      // Every item has at least one byte, so a count above the remaining bytes is damaged.
       if (count < 0 || count > body.remaining()) {
-        throw failure("%d items announced, %d bytes left".formatted(count, body.remaining()));
+        throw failure(
+            "a block of %d items, but %d bytes left".formatted(count, body.remaining()));
       }
       for (long i = 0; i < count; i++, total++) {
         path.append('[').append(total).append(']');
@@ -91,14 +93,14 @@ final class BodyCheck {
     need(1);
     byte value = body.get();
     if (value != 0 && value != 1) {
-      throw failure("a boolean is 0 or 1, not " + value);
+      throw failure("a boolean is %d; it must be 0 or 1".formatted(value));
     }
   }
 
   private int index(int size, String what) {
     long index = varint(5);
     if (index < 0 || index >= size) {
-      throw failure("index %d of %d %s".formatted(index, size, what));
+      throw failure("index %d, but only %d %s".formatted(index, size, what));
     }
     return (int) index;
   }
@@ -106,7 +108,7 @@ final class BodyCheck {
   private long length() {
     long length = varint(10);
     if (length < 0) {
-      throw failure("negative length " + length);
+      throw failure("length %d is negative".formatted(length));
     }
     return length;
   }
@@ -133,7 +135,7 @@ final class BodyCheck {
         return (raw >>> 1) ^ -(raw & 1);
       }
     }
-    throw failure("an integer longer than " + maxBytes + " bytes");
+    throw failure("an integer has more than %d bytes".formatted(maxBytes));
   }
 
   private WireFormatException failure(String what) {

@@ -9,9 +9,14 @@ import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * Records as plain JSON for people, one object a line: unions are null or the value, enums their
- * symbol, bytes Base64, times ISO 8601 (milliseconds since 1970 are read too), numbers that JSON
- * lacks the texts "NaN", "Infinity" and "-Infinity".
+ * Records as plain JSON for people, one object a line.
+ *
+ * <ul>
+ *   <li>A union is null or its value, an enum is its symbol.
+ *   <li>Bytes are Base64.
+ *   <li>Times are ISO 8601; milliseconds since 1970 are read too.
+ *   <li>Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".
+ * </ul>
  */
 public final class JsonLines {
   private static final JsonMapper MAPPER =
@@ -23,21 +28,21 @@ public final class JsonLines {
 
   private JsonLines() {}
 
-  /** The record on one line, without a line break at its end. */
+  /** A record on one line, without a line break at its end. */
   public static String write(SpecificRecordBase record) {
     SpecificData model = SpecificData.getForClass(record.getClass());
     try {
       return MAPPER.writeValueAsString(JsonWriter.of(record, record.getSchema(), model));
     } catch (JsonProcessingException e) {
-      throw new IllegalStateException("a tree of plain values is always writable", e);
+      throw new IllegalStateException("writing a tree of plain values to memory failed", e);
     }
   }
 
   /**
-   * Reads one line. Fields that are missing take the schema's default.
+   * Reads one line. A missing field gets the schema's default.
    *
-   * @throws WireFormatException for text that is not JSON, an unknown key, a missing field without
-   *     default, or a value of the wrong type, with the field's path
+   * @throws WireFormatException for text that is not JSON, an unknown field, a missing field without
+   *     default, or a value of the wrong type; the message has the field's path
    */
   public static <T extends SpecificRecordBase> T read(Class<T> type, String line) {
     JsonNode tree;

@@ -18,7 +18,7 @@ import org.apache.avro.Schema;
 import org.apache.avro.generic.IndexedRecord;
 import org.apache.avro.specific.SpecificData;
 
-/** JSON trees to Avro values, by schema. */
+/** Converts JSON trees to Avro values of a schema. */
 final class JsonReader {
   private static final Set<String> NON_FINITE = Set.of("NaN", "Infinity", "-Infinity");
 
@@ -80,7 +80,8 @@ final class JsonReader {
         }
         yield members;
       }
-      case FIXED -> throw new IllegalArgumentException("no topic has fixed fields: " + schema);
+      case FIXED ->
+          throw new IllegalArgumentException("a field of type fixed is not supported: " + schema);
     };
   }
 
@@ -105,7 +106,8 @@ final class JsonReader {
         record.put(field.pos(), value);
       } else {
         throw new WireFormatException(
-            "missing field \"%s\" (%s)".formatted(memberPath, describe(field.schema())));
+            "missing field \"%s\" (%s), which has no default"
+                .formatted(memberPath, describe(field.schema())));
       }
     }
     return record;
@@ -155,7 +157,7 @@ final class JsonReader {
   private static Instant instant(JsonNode node, Schema schema, String path) {
     String expected = "a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970";
     if (schema.getType() != Schema.Type.LONG) {
-      throw new IllegalArgumentException("no topic has fields of type " + schema);
+      throw new IllegalArgumentException("a logical type on this type is not supported: " + schema);
     }
     if (isInteger(node) && node.canConvertToLong()) {
       return Instant.ofEpochMilli(node.longValue());

@@ -13,7 +13,7 @@ import org.apache.avro.Schema;
 import org.apache.avro.generic.IndexedRecord;
 import org.apache.avro.specific.SpecificData;
 
-/** Avro values to JSON trees, by schema. */
+/** Converts Avro values of a schema to JSON trees. */
 final class JsonWriter {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
 
@@ -21,7 +21,7 @@ final class JsonWriter {
 
   static JsonNode of(Object value, Schema schema, SpecificData model) {
     if (schema.getLogicalType() != null) {
-      return NODES.textNode(value.toString()); // Instant: ISO 8601.
+      return NODES.textNode(value.toString()); // An Instant prints as ISO 8601.
     }
     return switch (schema.getType()) {
       case NULL -> NODES.nullNode();
@@ -61,7 +61,8 @@ final class JsonWriter {
         sorted.forEach((key, member) -> object.set(key, of(member, schema.getValueType(), model)));
         yield object;
       }
-      case FIXED -> throw new IllegalArgumentException("no topic has fixed fields: " + schema);
+      case FIXED ->
+          throw new IllegalArgumentException("a field of type fixed is not supported: " + schema);
     };
   }
 

@@ -15,10 +15,12 @@ import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * Avro's single-object encoding of one record type: {@code C3 01}, the 8-byte little-endian
- * CRC-64-AVRO fingerprint of the writer's schema, then the binary body (Avro 1.12 specification,
- * "Single-object encoding"). Writers may know an older or a newer schema than this build; their
- * records are resolved by Avro's rules once their schema is known. Safe for use by many threads.
+ * Avro's single-object encoding of one record type (Avro 1.12 specification, "Single-object
+ * encoding"). It consists of {@code C3 01}, the 8-byte little-endian CRC-64-AVRO fingerprint of the
+ * writer's schema, and the binary body.
+ *
+ * <p>Writers may use an older or newer schema than this build. When their schema is known, Avro's
+ * rules resolve their records. Safe for use by many threads.
  *
  * @param <T> the record type
  */
@@ -44,7 +46,7 @@ public final class SingleObject<T extends SpecificRecordBase> {
     this.decoder = new BinaryMessageDecoder<>(model, schema, this.writers::get);
   }
 
-  /** The format of a record type, reading the writers' schemas of this build and earlier ones. */
+  /** The format of a record type. It reads records of this build and of earlier releases. */
   public static <T extends SpecificRecordBase> SingleObject<T> of(Class<T> type) {
     Schema schema = SpecificData.getForClass(type).getSchema(type);
     return new SingleObject<T>(type, Map.of(fingerprint(schema), schema))
@@ -52,8 +54,8 @@ public final class SingleObject<T extends SpecificRecordBase> {
   }
 
   /**
-   * The same format, reading records of these writers too. Schemas of other record types are passed
-   * over, so that one collection serves every topic.
+   * The same format, which also reads records of further writers. It ignores schemas of other record
+   * types, so one collection works for every topic.
    */
   public SingleObject<T> withWriterSchemas(Collection<Schema> schemas) {
     Map<Long, Schema> known = new HashMap<>(writers);
@@ -66,7 +68,7 @@ public final class SingleObject<T extends SpecificRecordBase> {
     return new SingleObject<>(type, known);
   }
 
-  /** The fingerprint that stands in the header of records written with {@code schema}. */
+  /** The fingerprint in the header of records written with {@code schema}. */
   public static long fingerprint(Schema schema) {
     return SchemaNormalization.parsingFingerprint64(schema);
   }
@@ -76,7 +78,7 @@ public final class SingleObject<T extends SpecificRecordBase> {
     try {
       encoded = encoder.encode(record);
     } catch (IOException e) {
-      throw new UncheckedIOException(e); // It writes to memory.
+      throw new UncheckedIOException("encoding to memory failed", e);
     }
     byte[] bytes = new byte[encoded.remaining()];
     encoded.get(bytes);
@@ -86,12 +88,12 @@ public final class SingleObject<T extends SpecificRecordBase> {
   /**
    * Decodes one record.
    *
-   * @throws WireFormatException for every input that is not such a record, and nothing else
+   * @throws WireFormatException for any input that is not such a record; no other exception is thrown
    */
   public T decode(byte[] bytes) {
     if (bytes == null) {
       throw new WireFormatException(
-          "no value (a tombstone) where a " + schema.getName() + " was expected");
+          "the value is null (a tombstone); expected a " + schema.getName());
     }
     Schema writer = writerOf(bytes);
     BodyCheck.check(writer, ByteBuffer.wrap(bytes, HEADER_BYTES, bytes.length - HEADER_BYTES));
@@ -99,7 +101,7 @@ public final class SingleObject<T extends SpecificRecordBase> {
       return decoder.decode(bytes);
     } catch (IOException | RuntimeException e) {
       throw new WireFormatException(
-          "a %s written with schema %s does not resolve to this build's: %s"
+          "a %s written with schema %s cannot be read with this build's schema: %s"
               .formatted(schema.getName(), hex(fingerprint(writer)), e.getMessage()),
           e);
     }
@@ -108,19 +110,19 @@ public final class SingleObject<T extends SpecificRecordBase> {
   private Schema writerOf(byte[] bytes) {
     if (bytes.length < HEADER_BYTES) {
       throw new WireFormatException(
-          "truncated: %d bytes, and the header alone takes %d"
+          "truncated: the value has %d bytes, and the header alone needs %d"
               .formatted(bytes.length, HEADER_BYTES));
     }
     if (bytes[0] != (byte) 0xC3 || bytes[1] != 0x01) {
       throw new WireFormatException(
-          "does not start with C301 but with %02X%02X%s"
+          "the value starts with %02X%02X, not C301%s"
               .formatted(bytes[0] & 0xFF, bytes[1] & 0xFF, guess(bytes[0])));
     }
     long fingerprint = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong(2);
     Schema writer = writers.get(fingerprint);
     if (writer == null) {
       throw new WireFormatException(
-          "no %s schema with fingerprint %s is known; add the writer's .avsc to the writers' schemas"
+          "no %s schema with fingerprint %s is known; add the writer's .avsc to the directory of writers' schemas"
               .formatted(schema.getName(), hex(fingerprint)));
     }
     return writer;
@@ -129,10 +131,9 @@ public final class SingleObject<T extends SpecificRecordBase> {
   private static String guess(byte first) {
     return switch (first) {
       case 0 ->
-          ": this looks like Confluent framing; write Avro single-object encoding, or set the"
-              + " registry's address";
+          ": this looks like Confluent framing; write Avro single-object encoding instead";
       case '{', '[' ->
-          ": this looks like JSON; send JSON Lines through `millrace produce`, which encodes them";
+          ": this looks like JSON; send JSON Lines with `millrace produce`, which encodes them";
       default -> "; write Avro single-object encoding";
     };
   }

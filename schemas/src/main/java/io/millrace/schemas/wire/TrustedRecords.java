@@ -6,14 +6,15 @@ import org.apache.avro.util.ClassSecurityValidator;
 import org.apache.avro.util.ClassSecurityValidator.ClassSecurityPredicate;
 
 /**
- * Tells Avro that the generated records may be instantiated; since 1.12 it refuses every class that
- * nobody vouched for.
+ * Allows Avro to instantiate the generated records and the records of operator state. Since version
+ * 1.12 Avro refuses every class that is not on its list of trusted classes.
  *
- * <p>Records are also decoded where none of our code ran before, such as between two Flink tasks.
- * Avro looks for conversions on the class path whenever a record class is initialised; this is one
- * (that of Avro itself, for timestamps), so that being found is what vouches. Only where Avro's
- * class loader cannot see this jar must {@code
- * -Dorg.apache.avro.SERIALIZABLE_PACKAGES=io.millrace.schemas} do it.
+ * <p>Flink also decodes records in tasks that have run none of our code before. Avro loads
+ * conversions from the class path whenever it initialises a record class. So this class is a
+ * conversion, the one that Avro has for timestamps, and its static initialiser extends the list.
+ *
+ * <p>When Avro's class loader cannot see this jar, set {@code
+ * -Dorg.apache.avro.SERIALIZABLE_PACKAGES=io.millrace.schemas} instead.
  */
 public final class TrustedRecords extends TimeConversions.TimestampMillisConversion {
   private static final String PREFIX = "io.millrace.";
@@ -25,8 +26,8 @@ public final class TrustedRecords extends TimeConversions.TimestampMillisConvers
             type -> type.getName().startsWith(PREFIX) || type.equals(List.class), before));
   }
 
-  /** Makes sure that the records are trusted. */
+  /** Runs the static initialiser, unless it has run already. */
   public static void ensure() {
-    // The static initialiser did it.
+    // Calling any static method is enough.
   }
 }

@@ -2,7 +2,7 @@ package io.millrace.schemas.wire;
 
 import io.millrace.schemas.UnusableRecordException;
 
-/** Bytes or text that cannot be turned into a record; its reason is "undecodable". */
+/** Bytes or text that cannot be decoded into a record. Its reason is "undecodable". */
 public final class WireFormatException extends UnusableRecordException {
   private static final long serialVersionUID = 1L;
 

@@ -13,7 +13,7 @@ import java.util.List;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaParseException;
 
-/** Schemas of other writers than this build: yesterday's, bundled here, and tomorrow's, added. */
+/** Schemas of other writers: earlier releases, and newer ones from a directory. */
 public final class WriterSchemas {
   private static final String HISTORY = "/io/millrace/schemas/history/";
 
@@ -25,9 +25,10 @@ public final class WriterSchemas {
   }
 
   /**
-   * Every {@code *.avsc} of a directory; each file must define all types that it uses.
+   * The schemas in all {@code *.avsc} files of a directory. Each file must define all types that it
+   * uses.
    *
-   * @throws IOException when the directory cannot be read or a file holds no schema
+   * @throws IOException when the directory cannot be read, or a file is no schema
    */
   public static List<Schema> fromDirectory(Path directory) throws IOException {
     List<Path> files;
@@ -39,7 +40,8 @@ public final class WriterSchemas {
       try {
         schemas.add(new Schema.Parser().parse(Files.readString(file)));
       } catch (SchemaParseException e) {
-        throw new IOException(file + " is not an Avro schema: " + e.getMessage(), e);
+        throw new IOException(
+            "%s is not an Avro schema: %s; correct or remove it".formatted(file, e.getMessage()), e);
       }
     }
     return schemas;
@@ -59,7 +61,8 @@ public final class WriterSchemas {
           }
         }
       } catch (IOException e) {
-        throw new UncheckedIOException("the bundled schemas cannot be read", e);
+        throw new UncheckedIOException(
+            "the schemas in %s of the jar cannot be read; install it again".formatted(HISTORY), e);
       }
       return List.copyOf(schemas);
     }
@@ -67,7 +70,7 @@ public final class WriterSchemas {
     private static BufferedReader reader(String name) throws IOException {
       InputStream in = WriterSchemas.class.getResourceAsStream(HISTORY + name);
       if (in == null) {
-        throw new IOException("no resource " + HISTORY + name + "; the jar is damaged");
+        throw new IOException("the jar has no resource " + HISTORY + name);
       }
       return new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
     }

@@ -1,2 +1,2 @@
-/** How records look outside the process: single-object encoding on the wire, JSON for people. */
+/** The external formats of records: single-object encoding for topics, JSON Lines for people. */
 package io.millrace.schemas.wire;

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 
 class JsonLinesTest {
   @Test
-  void everyTopicsRecordComesBack() {
+  void everyTopicsRecordSurvivesARoundTrip() {
     for (SpecificRecordBase record : Examples.all()) {
       String line = JsonLines.write(record);
       assertFalse(line.contains("\n"), line);
@@ -28,7 +28,7 @@ class JsonLinesTest {
   }
 
   @Test
-  void looksAsPeopleExpect() {
+  void writesPlainJson() {
     assertEquals(
         "{\"promptId\":\"p1\",\"dialogue\":[{\"role\":\"SYSTEM\",\"content\":\"Be short.\"},"
             + "{\"role\":\"USER\",\"content\":\"What is the capital of France?\"}],"
@@ -58,7 +58,7 @@ class JsonLinesTest {
   }
 
   @Test
-  void nonFiniteNumbersComeBack() {
+  void nonFiniteNumbersSurviveARoundTrip() {
     String line = JsonLines.write(Examples.all().get(4)).replace("\"kl\":0.125", "\"kl\":\"NaN\"");
     Reward reward = JsonLines.read(Reward.class, line);
     assertTrue(Float.isNaN(reward.getKl()));
@@ -100,7 +100,7 @@ class JsonLinesTest {
   }
 
   @Test
-  void damagedLinesAreNeverAnythingButUndecodable() {
+  void aDamagedLineThrowsOnlyAWireFormatException() {
     Random random = new Random(4);
     String valid = JsonLines.write(Examples.judgment());
     String alphabet = "{}[]\",:0123456789.eE-+truefalsn\\ \u0000ü";
@@ -117,7 +117,7 @@ class JsonLinesTest {
         refused++;
       }
     }
-    assertTrue(refused > 1_000, "only " + refused + " of 5,000 refused; the test lost its bite");
+    assertTrue(refused > 1_000, "only " + refused + " of 5,000 lines were refused");
   }
 
   private static void assertError(String message, String line) {

@@ -34,7 +34,7 @@ class SingleObjectTest {
   private final SingleObject<Prompt> prompts = SingleObject.of(Prompt.class);
 
   @Test
-  void everyTopicsBytesAreTheAgreedOnes() throws IOException {
+  void everyTopicsBytesEqualTheGoldenFile() throws IOException {
     List<Topic<?>> topics = Topic.all();
     List<SpecificRecordBase> examples = Examples.all();
     assertEquals(topics.size(), examples.size());
@@ -54,16 +54,13 @@ class SingleObjectTest {
         golden,
         encoded,
         () ->
-            "the wire format of "
-                + topic
-                + " changed: bundle the former schema (see resources, history/index), keep its"
-                + " bytes decodable, and only then renew "
-                + file);
+            "the wire format of %s changed; add the former schema to history/index in the resources, keep its bytes decodable, and only then replace %s"
+                .formatted(topic, file));
     assertEquals(record, format.decode(HexFormat.of().parseHex(golden)));
   }
 
   @Test
-  void readsDemonstrationsOfBeforeTheFirstLearnedTurn() throws IOException {
+  void readsDemonstrationsFromBeforeTheFirstLearnedTurn() throws IOException {
     String hex = Files.readString(GOLDEN.resolve("demonstrations-e5df757fb1907e05.hex")).strip();
     Demonstration read = SingleObject.of(Demonstration.class).decode(HexFormat.of().parseHex(hex));
     assertEquals("d1", read.getId());
@@ -95,13 +92,13 @@ class SingleObjectTest {
     record.put("wasCalledOtherwise", true);
     Prompt read = prompts.withWriterSchemas(List.of(older)).decode(encode(older, record));
     assertEquals("old", read.getPromptId());
-    assertEquals(
-        false, read.getIsSafety()); // The reader's default, since the writer had no such field.
+    // The writer had no such field, so it has the reader's default.
+    assertEquals(false, read.getIsSafety());
     assertEquals(Role.USER, read.getDialogue().getFirst().getRole());
   }
 
   @Test
-  void readsANewerWriterWithAFieldMoreFromADirectory(@TempDir Path directory) throws IOException {
+  void readsANewerWriterWithAnExtraField(@TempDir Path directory) throws IOException {
     Schema newer =
         edited(
             "\"fields\":[{\"name\":\"promptId\"",
@@ -126,7 +123,7 @@ class SingleObjectTest {
   }
 
   @Test
-  void readsANewerWriterWithASymbolMoreUnlessItUsesIt() throws IOException {
+  void readsANewerWriterWithAnExtraSymbolThatIsNotUsed() throws IOException {
     Schema newer = edited("\"ASSISTANT\"]", "\"ASSISTANT\",\"TOOL\"]");
     SingleObject<Prompt> format = prompts.withWriterSchemas(List.of(newer));
     GenericData.Record record = generic(newer);
@@ -144,12 +141,12 @@ class SingleObjectTest {
   }
 
   @Test
-  void saysWhatForeignBytesLookLike() {
+  void recognizesOtherFormats() {
     assertMessage("this looks like JSON", Examples.utf8("{\"promptId\":\"p\"}"));
     assertMessage(
         "this looks like Confluent framing", new byte[] {0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7});
-    assertMessage("truncated: 3 bytes", new byte[] {(byte) 0xC3, 1, 0});
-    assertMessage("a tombstone", null);
+    assertMessage("truncated: the value has 3 bytes", new byte[] {(byte) 0xC3, 1, 0});
+    assertMessage("the value is null (a tombstone)", null);
   }
 
   @Test
@@ -157,14 +154,14 @@ class SingleObjectTest {
     byte[] bytes = prompts.encode(Examples.prompt());
     assertMessage("damaged at time", Arrays.copyOf(bytes, bytes.length - 1));
     assertMessage("1 bytes are left over", Arrays.copyOf(bytes, bytes.length + 1));
-    // A string of 1.9 billion bytes is an error, not an allocation.
+    // A string length of 1.9 billion bytes must be an error before any allocation.
     ByteBuffer hostile = ByteBuffer.allocate(30).put(bytes, 0, 10);
     hostile.put(HexFormat.of().parseHex("80a8d6b90e"));
     assertMessage("damaged at promptId: truncated", hostile.array());
   }
 
   @Test
-  void garbageIsNeverAnythingButUndecodable() {
+  void damagedBytesThrowOnlyAWireFormatException() {
     Random random = new Random(20260731);
     SingleObject<Rollout> format = SingleObject.of(Rollout.class);
     byte[] valid = format.encode(Examples.rollout());
@@ -188,7 +185,7 @@ class SingleObjectTest {
         refused++;
       }
     }
-    assertTrue(refused > 15_000, "only " + refused + " of 20,000 refused; the test lost its bite");
+    assertTrue(refused > 15_000, "only " + refused + " of 20,000 values were refused");
   }
 
   private void assertMessage(String part, byte[] bytes) {
