@@ -9,9 +9,9 @@ public final class Nearest {
   private Nearest() {}
 
   /**
-   * The candidate with the smallest edit distance (Levenshtein) to {@code name}, ignoring case. Empty
-   * when every candidate differs in more than a third of the letters of {@code name}, or in more than
-   * two letters of a short name.
+   * The candidate with the smallest edit distance (Levenshtein) to {@code name}, ignoring case.
+   * Empty when every candidate differs in more than a third of the letters of {@code name}, or in
+   * more than two letters of a short name.
    */
   public static Optional<String> to(String name, Collection<String> candidates) {
     String wanted = name.toLowerCase(Locale.ROOT);

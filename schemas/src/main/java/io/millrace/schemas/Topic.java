@@ -83,7 +83,8 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
   /**
    * Finds a topic by its name, with or without prefix.
    *
-   * @throws IllegalArgumentException for an unknown name; the message suggests the nearest known one
+   * @throws IllegalArgumentException for an unknown name; the message suggests the nearest known
+   *     one
    */
   public static Topic<?> named(String name, String prefix) {
     String bare =

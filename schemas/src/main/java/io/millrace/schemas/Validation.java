@@ -5,8 +5,8 @@ import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * Rules for records beyond their schema. A job learns only from valid records. Rules that depend on a
- * model, such as its context length or vocabulary, belong to the jobs.
+ * Rules for records beyond their schema. A job learns only from valid records. Rules that depend on
+ * a model, such as its context length or vocabulary, belong to the jobs.
  */
 public final class Validation {
   /** Rounding may raise the logarithm of a probability of 1 above 0 by this much. */
@@ -149,7 +149,9 @@ public final class Validation {
     }
   }
 
-  /** An optional system turn, then user and assistant in alternation; the last turn is {@code end}. */
+  /**
+   * An optional system turn, then user and assistant in alternation; the last turn is {@code end}.
+   */
   private static void dialogue(List<String> problems, List<Turn> dialogue, Role end) {
     if (dialogue.isEmpty()) {
       problems.add("dialogue is empty; it needs at least one turn");
@@ -182,8 +184,7 @@ public final class Validation {
     }
     for (int i = 0; i < tokens.size(); i++) {
       if (tokens.get(i) < 0) {
-        problems.add(
-            "%s[%d] is %d; it must not be negative".formatted(field, i, tokens.get(i)));
+        problems.add("%s[%d] is %d; it must not be negative".formatted(field, i, tokens.get(i)));
         break;
       }
     }

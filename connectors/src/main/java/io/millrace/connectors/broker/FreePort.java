@@ -11,8 +11,8 @@ import java.util.random.RandomGenerator;
  * Finds a free port for a server that must restart on the same port.
  *
  * <p>The port lies outside the range that the system uses for outgoing connections. Inside that
- * range, a client that retries while the server is down sooner or later gets the server's port as its
- * own. It then connects to itself, and the server cannot restart.
+ * range, a client that retries while the server is down sooner or later gets the server's port as
+ * its own. It then connects to itself, and the server cannot restart.
  */
 public final class FreePort {
 

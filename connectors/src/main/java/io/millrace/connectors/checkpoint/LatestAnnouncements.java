@@ -6,7 +6,7 @@ import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
 import java.util.Collections;
 import java.util.Optional;
-import java.util.SortedMap;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 import java.util.function.Function;
 
@@ -14,8 +14,8 @@ import java.util.function.Function;
  * The latest announced checkpoint of each key, such as each objective's latest reward model.
  *
  * <p>A job without Flink state reads the announcements from the beginning of their topic, including
- * those before the checkpoint that it starts from. So an announcement is ignored when its version is
- * earlier than the known one, or when the store has retired its checkpoint.
+ * those before the checkpoint that it starts from. So an announcement is ignored when its version
+ * is earlier than the known one, or when the store has retired its checkpoint.
  *
  * <p>Safe for use by many threads.
  *
@@ -27,7 +27,7 @@ public final class LatestAnnouncements<K extends Comparable<K>, A> {
   private final Function<? super A, String> uri;
 
   // Replaced on every change, so that readers on other threads see one consistent map.
-  private volatile SortedMap<K, A> latest = Collections.emptySortedMap();
+  private volatile NavigableMap<K, A> latest = Collections.emptyNavigableMap();
 
   /**
    * @param key the key of an announcement
@@ -67,13 +67,13 @@ public final class LatestAnnouncements<K extends Comparable<K>, A> {
 
   /**
    * Makes an announcement the latest of its key without any check: for one from Flink state, or for
-   * the checkpoint that a job starts from. Later offers are compared with it, even if its checkpoint
-   * is retired.
+   * the checkpoint that a job starts from. Later offers are compared with it, even if its
+   * checkpoint is retired.
    */
   public synchronized void restore(A announcement) {
-    SortedMap<K, A> next = new TreeMap<>(latest);
+    NavigableMap<K, A> next = new TreeMap<>(latest);
     next.put(key.apply(announcement), announcement);
-    latest = Collections.unmodifiableSortedMap(next);
+    latest = Collections.unmodifiableNavigableMap(next);
   }
 
   /** The latest announcement of a key. The store may have retired its checkpoint since. */
@@ -87,7 +87,7 @@ public final class LatestAnnouncements<K extends Comparable<K>, A> {
   }
 
   /** The latest announcement of every key, in the order of the keys; it never changes. */
-  public SortedMap<K, A> snapshot() {
+  public NavigableMap<K, A> snapshot() {
     return latest;
   }
 }

@@ -26,10 +26,10 @@ import org.apache.flink.util.Preconditions;
  * dropped records: the metric {@code duplicates} since the task began, and the accumulator {@code
  * topics/judgments/duplicates} since the job began.
  *
- * <p>The window is in the time of the Kafka records, not in this machine's time. So a record that was
- * sent again after an hour is a duplicate even if the job stood still for a week. And reading a topic
- * a second time drops the same records. An id's state is deleted when the watermark, the time of the
- * partition that is furthest behind, has passed the window.
+ * <p>The window is in the time of the Kafka records, not in this machine's time. So a record that
+ * was sent again after an hour is a duplicate even if the job stood still for a week. And reading a
+ * topic a second time drops the same records. An id's state is deleted when the watermark, the time
+ * of the partition that is furthest behind, has passed the window.
  *
  * <p>With parallelism 1 the records keep their order. With a higher parallelism only the records of
  * one id do.

@@ -29,8 +29,8 @@ import java.util.List;
  * }</pre>
  *
  * The third format is Alpaca's: a nonempty input follows the instruction after an empty line. The
- * fourth is a plain text. The last is that of the topic demonstrations. In the other formats, further
- * fields are ignored.
+ * fourth is a plain text. The last is that of the topic demonstrations. In the other formats,
+ * further fields are ignored.
  */
 public final class DemonstrationLine {
   private static final ObjectMapper MAPPER =
@@ -53,7 +53,8 @@ public final class DemonstrationLine {
     } catch (JsonProcessingException e) {
       throw new RefusedRecordException(
           WireFormatException.REASON,
-          "%s: not JSON: %s; write one JSON object a line".formatted(origin, e.getOriginalMessage()));
+          "%s: not JSON: %s; write one JSON object a line"
+              .formatted(origin, e.getOriginalMessage()));
     }
     try {
       return node.has("dialogue")

@@ -33,12 +33,12 @@ import java.util.zip.GZIPInputStream;
 
 /**
  * Imports judgments from the JSON Lines files of HH-RLHF (Bai et al., arXiv 2204.05862), compressed
- * by gzip or not. Each line holds two dialogues, {@code chosen} and {@code rejected}. They are equal
- * up to the last assistant turn, which is the response.
+ * by gzip or not. Each line holds two dialogues, {@code chosen} and {@code rejected}. They are
+ * equal up to the last assistant turn, which is the response.
  *
- * <p>The judgment's id is a hash of the line's content and number, so a second import of a file makes
- * no new judgments. A bit of the hash decides which response becomes A, so the position reveals
- * nothing about the choice. The data has no ratings; all judgments get the same one.
+ * <p>The judgment's id is a hash of the line's content and number, so a second import of a file
+ * makes no new judgments. A bit of the hash decides which response becomes A, so the position
+ * reveals nothing about the choice. The data has no ratings; all judgments get the same one.
  *
  * <p>The real data has consecutive turns of one speaker, which are merged, and empty turns within a
  * dialogue, which are dropped. One of the two responses may be empty, because annotators did prefer
@@ -56,8 +56,8 @@ public final class HhRlhfImporter {
   /**
    * @param objective what the annotators judged: {@code harmless-*} files are about safety, {@code
    *     helpful-*} files about helpfulness
-   * @param rating the rating of every judgment; the data has none, so SLIGHTLY_BETTER with its small
-   *     margin is a careful choice
+   * @param rating the rating of every judgment; the data has none, so SLIGHTLY_BETTER with its
+   *     small margin is a careful choice
    * @param clock gives the time of the judgments
    */
   public HhRlhfImporter(Objective objective, Rating rating, Clock clock) {
@@ -105,8 +105,8 @@ public final class HhRlhfImporter {
   /**
    * Reads a file and passes every judgment to {@code sink}, in the file's order.
    *
-   * @throws IOException when the sink fails, or the file cannot be read to its end; the message then
-   *     names the last good line
+   * @throws IOException when the sink fails, or the file cannot be read to its end; the message
+   *     then names the last good line
    */
   public Report run(Path file, Sink sink) throws IOException {
     Instant time = clock.instant();

@@ -22,8 +22,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Reads the committed records of all partitions of one topic, without a consumer group. A record that
- * cannot be decoded becomes an entry with its problem. For one thread.
+ * Reads the committed records of all partitions of one topic, without a consumer group. A record
+ * that cannot be decoded becomes an entry with its problem. For one thread.
  *
  * @param <T> the record type
  */

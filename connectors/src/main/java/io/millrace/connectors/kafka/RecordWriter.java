@@ -15,9 +15,9 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Writes records to their topics, in order and without repetitions within one writer's life. Sending
- * is asynchronous: a later {@link #send}, {@link #flush} or {@link #close} throws its failure. For
- * one thread.
+ * Writes records to their topics, in order and without repetitions within one writer's life.
+ * Sending is asynchronous: a later {@link #send}, {@link #flush} or {@link #close} throws its
+ * failure. For one thread.
  */
 public final class RecordWriter implements AutoCloseable {
   private final KafkaSettings settings;

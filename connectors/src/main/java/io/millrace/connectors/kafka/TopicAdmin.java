@@ -29,8 +29,8 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
 /**
- * Creates and describes Millrace's topics, and moves consumer groups. Every failure is an IOException
- * that names the cluster.
+ * Creates and describes Millrace's topics, and moves consumer groups. Every failure is an
+ * IOException that names the cluster.
  */
 public final class TopicAdmin implements AutoCloseable {
   /** A replication factor: the cluster's default. */

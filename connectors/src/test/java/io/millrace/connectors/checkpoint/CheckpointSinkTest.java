@@ -130,7 +130,8 @@ class CheckpointSinkTest {
 
   @ParameterizedTest
   @EnumSource(names = {"LOCAL", "OBJECTS"})
-  void versionsThatAFlinkCheckpointMayStillCommitAreNotRetired(StoreUnderTest kind) throws IOException {
+  void versionsThatAFlinkCheckpointMayStillCommitAreNotRetired(StoreUnderTest kind)
+      throws IOException {
     KafkaSettings settings = TestBroker.freshTopics();
     CheckpointStore store = open(kind);
     Retention newest = new Retention(1, 0, Duration.ZERO, List.of());

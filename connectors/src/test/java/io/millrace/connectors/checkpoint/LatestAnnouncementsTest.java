@@ -21,7 +21,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SortedMap;
+import java.util.NavigableMap;
 import java.util.function.Function;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -66,8 +66,7 @@ class LatestAnnouncementsTest {
   }
 
   private void keepNewest(Objective objective, int count) {
-    new Retirement(
-            store, new Retention(count, 0, Duration.ZERO, List.of()), Clock.systemUTC())
+    new Retirement(store, new Retention(count, 0, Duration.ZERO, List.of()), Clock.systemUTC())
         .retire(objective.name(), Long.MAX_VALUE);
   }
 
@@ -143,7 +142,7 @@ class LatestAnnouncementsTest {
   @Test
   void aSnapshotNeverChanges() throws IOException {
     rewardModels.offer(publish(Objective.SAFETY, 1));
-    SortedMap<Objective, RewardCheckpoint> before = rewardModels.snapshot();
+    NavigableMap<Objective, RewardCheckpoint> before = rewardModels.snapshot();
     rewardModels.offer(publish(Objective.SAFETY, 2));
     rewardModels.offer(publish(Objective.HELPFULNESS, 1));
     assertEquals(Map.of(Objective.SAFETY, announcement(Objective.SAFETY, 1)), before);

@@ -36,7 +36,8 @@ class DemonstrationLineTest {
             """));
     assertEquals(exchange("a", "b"), dialogue("{\"prompt\": \"a\", \"completion\": \"b\"}"));
     assertEquals(
-        exchange("a", "b"), dialogue("{\"instruction\": \"a\", \"input\": \"\", \"output\": \"b\"}"));
+        exchange("a", "b"),
+        dialogue("{\"instruction\": \"a\", \"input\": \"\", \"output\": \"b\"}"));
     assertEquals(
         exchange("a\n\nc", "b"),
         dialogue("{\"instruction\": \"a\", \"input\": \"c\", \"output\": \"b\"}"));

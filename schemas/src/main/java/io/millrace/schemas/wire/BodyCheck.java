@@ -75,8 +75,7 @@ final class BodyCheck {
       }
       // Every item has at least one byte, so a count above the remaining bytes is damaged.
       if (count < 0 || count > body.remaining()) {
-        throw failure(
-            "a block of %d items, but %d bytes left".formatted(count, body.remaining()));
+        throw failure("a block of %d items, but %d bytes left".formatted(count, body.remaining()));
       }
       for (long i = 0; i < count; i++, total++) {
         path.append('[').append(total).append(']');

@@ -41,8 +41,8 @@ public final class JsonLines {
   /**
    * Reads one line. A missing field gets the schema's default.
    *
-   * @throws WireFormatException for text that is not JSON, an unknown field, a missing field without
-   *     default, or a value of the wrong type; the message has the field's path
+   * @throws WireFormatException for text that is not JSON, an unknown field, a missing field
+   *     without default, or a value of the wrong type; the message has the field's path
    */
   public static <T extends SpecificRecordBase> T read(Class<T> type, String line) {
     JsonNode tree;

@@ -54,8 +54,8 @@ public final class SingleObject<T extends SpecificRecordBase> {
   }
 
   /**
-   * The same format, which also reads records of further writers. It ignores schemas of other record
-   * types, so one collection works for every topic.
+   * The same format, which also reads records of further writers. It ignores schemas of other
+   * record types, so one collection works for every topic.
    */
   public SingleObject<T> withWriterSchemas(Collection<Schema> schemas) {
     Map<Long, Schema> known = new HashMap<>(writers);
@@ -88,7 +88,8 @@ public final class SingleObject<T extends SpecificRecordBase> {
   /**
    * Decodes one record.
    *
-   * @throws WireFormatException for any input that is not such a record; no other exception is thrown
+   * @throws WireFormatException for any input that is not such a record; no other exception is
+   *     thrown
    */
   public T decode(byte[] bytes) {
     if (bytes == null) {
@@ -130,8 +131,7 @@ public final class SingleObject<T extends SpecificRecordBase> {
 
   private static String guess(byte first) {
     return switch (first) {
-      case 0 ->
-          ": this looks like Confluent framing; write Avro single-object encoding instead";
+      case 0 -> ": this looks like Confluent framing; write Avro single-object encoding instead";
       case '{', '[' ->
           ": this looks like JSON; send JSON Lines with `millrace produce`, which encodes them";
       default -> "; write Avro single-object encoding";

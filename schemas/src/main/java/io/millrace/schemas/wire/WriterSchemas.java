@@ -41,7 +41,8 @@ public final class WriterSchemas {
         schemas.add(new Schema.Parser().parse(Files.readString(file)));
       } catch (SchemaParseException e) {
         throw new IOException(
-            "%s is not an Avro schema: %s; correct or remove it".formatted(file, e.getMessage()), e);
+            "%s is not an Avro schema: %s; correct or remove it".formatted(file, e.getMessage()),
+            e);
       }
     }
     return schemas;

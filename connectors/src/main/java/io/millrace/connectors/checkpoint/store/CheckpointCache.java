@@ -18,7 +18,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A local checkpoint is used in place. A remote one is copied once, for all tasks and processes
  * of the machine. The copy is checked against the digests of its manifest and kept under the
- * manifest's own digest. When the copies exceed the bound, the least recently used ones are deleted.
+ * manifest's own digest. When the copies exceed the bound, the least recently used ones are
+ * deleted.
  */
 public final class CheckpointCache implements Serializable {
   private static final long serialVersionUID = 1L;
@@ -72,8 +73,7 @@ public final class CheckpointCache implements Serializable {
    * sizes of the manifest. A local directory contains the weights all the same.
    */
   public LocalCheckpoint openDescription(String uri, String manifestSha256) throws IOException {
-    return open(
-        uri, Optional.of(manifestSha256), CheckpointCache::isDescription, "-description");
+    return open(uri, Optional.of(manifestSha256), CheckpointCache::isDescription, "-description");
   }
 
   private static boolean isDescription(String file) {

@@ -13,8 +13,8 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * The location of a checkpoint directory or of a directory of checkpoints: a local path, or a URI of
- * any file system that Flink knows. Only this class interprets URI schemes.
+ * The location of a checkpoint directory or of a directory of checkpoints: a local path, or a URI
+ * of any file system that Flink knows. Only this class interprets URI schemes.
  */
 final class CheckpointLocation {
   /** How a directory becomes visible. */

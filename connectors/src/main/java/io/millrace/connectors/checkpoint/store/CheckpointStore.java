@@ -25,10 +25,10 @@ import java.util.regex.Pattern;
  * <p>Both steps may be repeated. Staging a version again replaces its staged files; committing it
  * again changes nothing. A {@link Retention} decides which old versions are retired.
  *
- * <p>The root is a path or a URI. A path is a local directory, or one mounted on all machines of the
- * job; there a version becomes visible by one atomic rename ({@link LocalStore}). A URI names any
- * file system that Flink knows ({@link RemoteStore}). On object stores a version is visible while it
- * has its manifest, {@code millrace.json}, which is written last and deleted first.
+ * <p>The root is a path or a URI. A path is a local directory, or one mounted on all machines of
+ * the job; there a version becomes visible by one atomic rename ({@link LocalStore}). A URI names
+ * any file system that Flink knows ({@link RemoteStore}). On object stores a version is visible
+ * while it has its manifest, {@code millrace.json}, which is written last and deleted first.
  */
 public final class CheckpointStore implements Serializable {
   private static final long serialVersionUID = 2L;
@@ -212,9 +212,9 @@ public final class CheckpointStore implements Serializable {
   }
 
   /**
-   * Whether a location holds an earlier version than another location, of the same model in the same
-   * store. Versions of different models or stores have no order. Neither has a directory that is no
-   * version.
+   * Whether a location holds an earlier version than another location, of the same model in the
+   * same store. Versions of different models or stores have no order. Neither has a directory that
+   * is no version.
    */
   public static boolean isEarlier(String uri, String than) {
     CheckpointLocation one = CheckpointLocation.of(uri);

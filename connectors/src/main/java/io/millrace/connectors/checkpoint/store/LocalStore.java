@@ -67,8 +67,7 @@ final class LocalStore extends Storage {
   @Override
   void publish(StagedFiles files, byte[] manifest) throws IOException {
     Path published = directory(files.name(), files.version());
-    Files.move(
-        staged(files.name(), files.version()), published, StandardCopyOption.ATOMIC_MOVE);
+    Files.move(staged(files.name(), files.version()), published, StandardCopyOption.ATOMIC_MOVE);
     Directories.syncDirectory(published.getParent());
   }
 
@@ -178,7 +177,8 @@ final class LocalStore extends Storage {
     try {
       return Files.readAllBytes(manifest);
     } catch (NoSuchFileException e) {
-      throw new IOException("a checkpoint needs a manifest, and %s is missing".formatted(manifest), e);
+      throw new IOException(
+          "a checkpoint needs a manifest, and %s is missing".formatted(manifest), e);
     }
   }
 }

@@ -28,8 +28,9 @@ import org.slf4j.LoggerFactory;
  * </pre>
  *
  * <p>Models write their files to a local scratch directory, from which they are uploaded. Each
- * attempt stages into a directory of its own, and Flink state holds that directory's URI. An attempt
- * that Flink gave up may still run somewhere; it never touches the files of another attempt.
+ * attempt stages into a directory of its own, and Flink state holds that directory's URI. An
+ * attempt that Flink gave up may still run somewhere; it never touches the files of another
+ * attempt.
  *
  * <p>A file system that renames directories in one step commits by that rename. On an object store,
  * a commit moves every file on its own, the manifest last. A move is a copy inside the store, so no
@@ -38,9 +39,9 @@ import org.slf4j.LoggerFactory;
  * <p>Staging below the final name, without the manifest, would save the copy. It is not safe: an
  * attempt that was given up could overwrite files of a version that is published by then.
  *
- * <p>A commit may stop at any point and be repeated. The repeated move finds its source gone and the
- * target complete, by its digest. A target from an older attempt has another digest and is replaced
- * while there is no manifest.
+ * <p>A commit may stop at any point and be repeated. The repeated move finds its source gone and
+ * the target complete, by its digest. A target from an older attempt has another digest and is
+ * replaced while there is no manifest.
  *
  * <p>Versions are committed in order, so a commit deletes the staged files of its version and of
  * earlier ones: no later commit needs them. Nothing else deletes staged files.

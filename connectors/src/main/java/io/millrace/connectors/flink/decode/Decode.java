@@ -56,7 +56,8 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
    * @param job the job's name, for its dead letters
    * @param format decodes the records
    * @param check the job's own rule, applied to valid records
-   * @param clock gives the time of dead letters; it is sent with the job, so it must be serializable
+   * @param clock gives the time of dead letters; it is sent with the job, so it must be
+   *     serializable
    */
   public Decode(
       Topic<T> topic, String job, BodyFormat<T> format, RecordCheck<T> check, Clock clock) {

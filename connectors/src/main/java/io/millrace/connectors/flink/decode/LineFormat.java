@@ -10,7 +10,9 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 
-/** Lines of a {@link DemonstrationFile}. Their offset is the line number, their partition the pass. */
+/**
+ * Lines of a {@link DemonstrationFile}. Their offset is the line number, their partition the pass.
+ */
 public final class LineFormat implements BodyFormat<Demonstration> {
   private static final long serialVersionUID = 1L;
 

@@ -23,9 +23,9 @@ public final class Sinks {
    * A sink whose records become visible, once each, when the Flink checkpoint that covers them
    * completes.
    *
-   * <p>The transaction timeout is 15 minutes, or the client property {@code transaction.timeout.ms}.
-   * A job that is down for longer loses the records of its last Flink checkpoint that it had not
-   * committed yet.
+   * <p>The transaction timeout is 15 minutes, or the client property {@code
+   * transaction.timeout.ms}. A job that is down for longer loses the records of its last Flink
+   * checkpoint that it had not committed yet.
    *
    * @param transactionalIdPrefix unique to this sink in the cluster, and the same after a restart
    */

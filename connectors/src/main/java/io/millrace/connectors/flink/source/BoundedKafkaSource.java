@@ -15,8 +15,8 @@ import org.apache.flink.core.io.SimpleVersionedSerializer;
 
 /**
  * A bounded Kafka source that also ends after a restore. Flink's own source then waits forever
- * (FLINK-31006): its restored enumerator finds all partitions assigned, and never signals the end of
- * splits to the readers. The state has the format of Flink's source.
+ * (FLINK-31006): its restored enumerator finds all partitions assigned, and never signals the end
+ * of splits to the readers. The state has the format of Flink's source.
  */
 final class BoundedKafkaSource<T>
     implements Source<T, KafkaPartitionSplit, KafkaSourceEnumState>, ResultTypeQueryable<T> {

@@ -7,8 +7,8 @@ import org.apache.flink.api.connector.source.SourceSplit;
 import org.apache.flink.api.connector.source.SplitEnumerator;
 
 /**
- * A restored enumerator of a bounded source that signals the end of splits. When the discovery finds
- * no new partition, {@link DiscoveryContext} signals it to the registered readers. This class
+ * A restored enumerator of a bounded source that signals the end of splits. When the discovery
+ * finds no new partition, {@link DiscoveryContext} signals it to the registered readers. This class
  * signals it to readers that register later, or again after a failure.
  */
 final class RestoredEnumerator<S extends SourceSplit, C> implements SplitEnumerator<S, C> {
