@@ -17,10 +17,10 @@ import org.apache.avro.io.DecoderFactory;
 import org.apache.avro.io.ResolvingDecoder;
 import org.apache.avro.reflect.ReflectDatumReader;
 
-/** Reads what {@link StateWriter} wrote, also with an earlier version of the record types. */
+/** Reads the state that {@link StateWriter} wrote, in this build or an earlier one. */
 public final class StateReader {
 
-  /** Far above the schema of any state, and small enough to allocate. */
+  /** Far above the size of any state's schema, and small enough to allocate. */
   private static final int MAX_SCHEMA_BYTES = 1 << 20;
 
   private final DataInputStream in;
@@ -29,23 +29,24 @@ public final class StateReader {
     this.in = in;
   }
 
-  /** A reader of what {@link StateWriter#toBytes} wrote. */
+  /** A reader for the bytes of {@link StateWriter#toBytes}. */
   public static StateReader of(byte[] bytes) {
     return new StateReader(new DataInputStream(new ByteArrayInputStream(bytes)));
   }
 
   /**
-   * Reads the next record. Avro resolves a different schema of the writer: a component that the
-   * writer did not know takes the default of its {@link org.apache.avro.reflect.AvroDefault}.
+   * Reads the next record. The writer may have used an earlier schema. A component that this schema
+   * lacks gets the default of its {@link org.apache.avro.reflect.AvroDefault}.
    *
-   * @throws IOException if the next part is not a record of this type, or has no default for a
-   *     component that it lacks
+   * @throws IOException when the next part is no record of this type, or lacks a component that has
+   *     no default
    */
   public <T extends Record> T read(Class<T> type) throws IOException {
     int length = in.readInt();
     if (length < 2 || length > MAX_SCHEMA_BYTES) {
       throw new IOException(
-          "state of %s expected, found a schema of %d bytes".formatted(type.getName(), length));
+          "expected state of %s, found a schema of %d bytes; restore a Flink checkpoint of this job"
+              .formatted(type.getName(), length));
     }
     byte[] text = new byte[length];
     in.readFully(text);
@@ -54,7 +55,7 @@ public final class StateReader {
       Schema reader = StateSchemas.of(type);
       if (!writer.getFullName().equals(reader.getFullName())) {
         throw new IOException(
-            "state of %s expected, found state of %s"
+            "expected state of %s, found state of %s; restore a Flink checkpoint of this job"
                 .formatted(reader.getFullName(), writer.getFullName()));
       }
       Object read =
@@ -62,16 +63,18 @@ public final class StateReader {
       return type.cast(read);
     } catch (AvroTypeException | SchemaParseException | IllegalArgumentException e) {
       throw new IOException(
-          "state of %s cannot be read: %s".formatted(type.getName(), e.getMessage()), e);
+          "this build cannot read the state of %s: %s; restore it with the build that wrote it"
+              .formatted(type.getName(), e.getMessage()),
+          e);
     }
   }
 
-  /** The stream itself, see {@link StateWriter#raw}. */
+  /** The underlying stream; see {@link StateWriter#raw}. */
   public DataInputStream raw() {
     return in;
   }
 
-  /** Avro's reader for classes, which makes records with their constructor. */
+  /** Avro's reflective reader, which creates records with their constructor. */
   private static final class Reader extends ReflectDatumReader<Object> {
 
     private final Map<Class<?>, RecordComponent[]> components = new HashMap<>();
@@ -101,7 +104,8 @@ public final class StateReader {
         return constructor.newInstance(values);
       } catch (InvocationTargetException e) {
         throw new IOException(
-            "state of %s is refused: %s".formatted(type.getName(), e.getCause().getMessage()), e);
+            "the state of %s has a bad value: %s".formatted(type.getName(), e.getCause().getMessage()),
+            e);
       } catch (ReflectiveOperationException e) {
         throw new IllegalStateException(type + " has no canonical constructor", e);
       }

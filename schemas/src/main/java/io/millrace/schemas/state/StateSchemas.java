@@ -10,7 +10,7 @@ import org.apache.avro.reflect.ReflectData;
 /** The Avro schemas of Java records. */
 final class StateSchemas {
 
-  /** Avro's view of classes, with the logical types of the topics' records. */
+  /** Avro's reflection, with the logical types of topic records. */
   static final ReflectData DATA = data();
 
   private static final ConcurrentMap<Class<?>, Schema> SCHEMAS = new ConcurrentHashMap<>();
@@ -24,7 +24,7 @@ final class StateSchemas {
     return data;
   }
 
-  /** The schema of a record type: a field for each component, under the component's name. */
+  /** The schema of a record type. It has a field for each component, with the same name. */
   static Schema of(Class<? extends Record> type) {
     return SCHEMAS.computeIfAbsent(type, DATA::getSchema);
   }

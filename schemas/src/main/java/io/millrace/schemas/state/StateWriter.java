@@ -10,8 +10,8 @@ import org.apache.avro.io.EncoderFactory;
 import org.apache.avro.reflect.ReflectDatumWriter;
 
 /**
- * Writes the state of a job: records, each with its Avro schema, and raw values such as tensors
- * between them. {@link StateReader} reads the parts in the same order.
+ * Writes the state of a job. It consists of records, each with its Avro schema, and of raw values
+ * between them, such as tensors. {@link StateReader} reads both in the same order.
  */
 public final class StateWriter {
 
@@ -21,13 +21,13 @@ public final class StateWriter {
     this.out = out;
   }
 
-  /** Writes state. */
+  /** Writes the parts of a state. */
   @FunctionalInterface
   public interface Source {
     void write(StateWriter out) throws IOException;
   }
 
-  /** Small state as bytes, for {@link StateReader#of}. */
+  /** A small state as bytes, for {@link StateReader#of}. */
   public static byte[] toBytes(Source source) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     source.write(new StateWriter(new DataOutputStream(bytes)));
@@ -45,7 +45,7 @@ public final class StateWriter {
     encoder.flush();
   }
 
-  /** The stream itself, for values too large for a record. */
+  /** The underlying stream, for values that are too large for a record. */
   public DataOutputStream raw() {
     return out;
   }

@@ -1,5 +1,5 @@
 /**
- * State of jobs as Avro: every part is a Java record, written with its schema, so that Avro's rules
- * of schema resolution say which later version reads it.
+ * The format of a job's state: Java records, each with its Avro schema. A later build reads them by
+ * Avro's rules of schema resolution.
  */
 package io.millrace.schemas.state;

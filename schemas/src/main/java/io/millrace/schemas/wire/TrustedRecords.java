@@ -20,6 +20,7 @@ public final class TrustedRecords extends TimeConversions.TimestampMillisConvers
   private static final String PREFIX = "io.millrace.";
 
   static {
+    // Reflection over the records of operator state also needs List, the type of their lists.
     ClassSecurityPredicate before = ClassSecurityValidator.getGlobal();
     ClassSecurityValidator.setGlobal(
         ClassSecurityValidator.composite(
