@@ -5,8 +5,8 @@ import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
 import java.util.Collections;
-import java.util.Optional;
 import java.util.NavigableMap;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
 

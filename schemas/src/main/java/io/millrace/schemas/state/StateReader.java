@@ -104,7 +104,8 @@ public final class StateReader {
         return constructor.newInstance(values);
       } catch (InvocationTargetException e) {
         throw new IOException(
-            "the state of %s has a bad value: %s".formatted(type.getName(), e.getCause().getMessage()),
+            "the state of %s has a bad value: %s"
+                .formatted(type.getName(), e.getCause().getMessage()),
             e);
       } catch (ReflectiveOperationException e) {
         throw new IllegalStateException(type + " has no canonical constructor", e);

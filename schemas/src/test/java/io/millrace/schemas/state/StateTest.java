@@ -127,7 +127,9 @@ class StateTest {
 
   record Grown(String id, @AvroDefault("[]") List<String> sources, @AvroDefault("-1") long since) {}
 
-  /** State of a former {@code Grown}, without {@code sources} and {@code since}, with another field. */
+  /**
+   * State of a former {@code Grown}, without {@code sources} and {@code since}, with another field.
+   */
   private static byte[] earlier() throws IOException {
     Schema schema =
         new Schema.Parser()
@@ -184,7 +186,9 @@ class StateTest {
     byte[] inner = bytes(new Inner("a", new int[0], new float[0], false));
     IOException other = assertThrows(IOException.class, () -> reader(inner).read(Whole.class));
     assertTrue(
-        other.getMessage().matches("expected state of .*StateTest.Whole, found .*StateTest.Inner;.*"),
+        other
+            .getMessage()
+            .matches("expected state of .*StateTest.Whole, found .*StateTest.Inner;.*"),
         other.getMessage());
     assertThrows(IOException.class, () -> reader(new byte[] {9, 9, 9, 9}).read(Inner.class));
     assertThrows(EOFException.class, () -> reader(new byte[0]).read(Inner.class));
