@@ -1,9 +1,6 @@
 package io.millrace.connectors.checkpoint;
 
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
-import io.millrace.schemas.Objective;
-import io.millrace.schemas.PolicyCheckpoint;
-import io.millrace.schemas.RewardCheckpoint;
 import java.util.Collections;
 import java.util.NavigableMap;
 import java.util.Optional;
@@ -17,36 +14,28 @@ import java.util.function.Function;
  * those before the checkpoint that it starts from. So an announcement is ignored when its version
  * is earlier than the known one, or when the store has retired its checkpoint.
  *
+ * <pre>{@code
+ * var rewardModels =
+ *     new LatestAnnouncements<Objective, RewardCheckpoint>(RewardCheckpoint::getUri);
+ * rewardModels.offer(announcement.getObjective(), announcement);
+ * }</pre>
+ *
  * <p>Safe for use by many threads.
  *
- * @param <K> the key
- * @param <A> the announcement
+ * @param <K> the key, such as an objective or a model's name
+ * @param <A> the announcement, or a reference to its checkpoint
  */
 public final class LatestAnnouncements<K extends Comparable<K>, A> {
-  private final Function<? super A, ? extends K> key;
   private final Function<? super A, String> uri;
 
   // Replaced on every change, so that readers on other threads see one consistent map.
   private volatile NavigableMap<K, A> latest = Collections.emptyNavigableMap();
 
   /**
-   * @param key the key of an announcement
-   * @param uri the URI of its checkpoint
+   * @param uri gives the URI of an announced checkpoint
    */
-  public LatestAnnouncements(
-      Function<? super A, ? extends K> key, Function<? super A, String> uri) {
-    this.key = key;
+  public LatestAnnouncements(Function<? super A, String> uri) {
     this.uri = uri;
-  }
-
-  /** Policies, by model name. */
-  public static LatestAnnouncements<String, PolicyCheckpoint> ofPolicies() {
-    return new LatestAnnouncements<>(PolicyCheckpoint::getModel, PolicyCheckpoint::getUri);
-  }
-
-  /** Reward models, by objective. */
-  public static LatestAnnouncements<Objective, RewardCheckpoint> ofRewardModels() {
-    return new LatestAnnouncements<>(RewardCheckpoint::getObjective, RewardCheckpoint::getUri);
   }
 
   /**
@@ -54,14 +43,14 @@ public final class LatestAnnouncements<K extends Comparable<K>, A> {
    *
    * @return whether it is now the latest of its key
    */
-  public synchronized boolean offer(A announcement) {
-    A known = latest.get(key.apply(announcement));
-    boolean earlier =
-        known != null && CheckpointStore.isEarlier(uri.apply(announcement), uri.apply(known));
-    if (earlier || CheckpointStore.isRetired(uri.apply(announcement))) {
+  public synchronized boolean offer(K key, A announcement) {
+    A known = latest.get(key);
+    String offered = uri.apply(announcement);
+    boolean earlier = known != null && CheckpointStore.isEarlier(offered, uri.apply(known));
+    if (earlier || CheckpointStore.isRetired(offered)) {
       return false;
     }
-    restore(announcement);
+    restore(key, announcement);
     return true;
   }
 
@@ -70,9 +59,9 @@ public final class LatestAnnouncements<K extends Comparable<K>, A> {
    * the checkpoint that a job starts from. Later offers are compared with it, even if its
    * checkpoint is retired.
    */
-  public synchronized void restore(A announcement) {
+  public synchronized void restore(K key, A announcement) {
     NavigableMap<K, A> next = new TreeMap<>(latest);
-    next.put(key.apply(announcement), announcement);
+    next.put(key, announcement);
     latest = Collections.unmodifiableNavigableMap(next);
   }
 

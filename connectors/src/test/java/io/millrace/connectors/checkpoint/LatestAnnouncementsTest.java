@@ -12,7 +12,6 @@ import io.millrace.connectors.checkpoint.store.StagedFiles;
 import io.millrace.connectors.checkpoint.store.StoreUnderTest;
 import io.millrace.connectors.checkpoint.store.TestCheckpoint;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -34,7 +33,7 @@ class LatestAnnouncementsTest {
 
   private CheckpointStore store;
   private final LatestAnnouncements<Objective, RewardCheckpoint> rewardModels =
-      LatestAnnouncements.ofRewardModels();
+      new LatestAnnouncements<>(RewardCheckpoint::getUri);
 
   @BeforeEach
   void open() {
@@ -65,6 +64,10 @@ class LatestAnnouncementsTest {
         .build();
   }
 
+  private boolean offer(RewardCheckpoint announcement) {
+    return rewardModels.offer(announcement.getObjective(), announcement);
+  }
+
   private void keepNewest(Objective objective, int count) {
     new Retirement(store, new Retention(count, 0, Duration.ZERO, List.of()), Clock.systemUTC())
         .retire(objective.name(), Long.MAX_VALUE);
@@ -81,18 +84,18 @@ class LatestAnnouncementsTest {
     RewardCheckpoint one = publish(Objective.SAFETY, 1);
     RewardCheckpoint two = publish(Objective.SAFETY, 2);
     RewardCheckpoint three = publish(Objective.SAFETY, 3);
-    assertTrue(rewardModels.offer(two));
-    assertFalse(rewardModels.offer(one));
+    assertTrue(offer(two));
+    assertFalse(offer(one));
     assertEquals(2, version(Objective.SAFETY));
-    assertTrue(rewardModels.offer(two), "the same version again");
-    assertTrue(rewardModels.offer(three));
+    assertTrue(offer(two), "the same version again");
+    assertTrue(offer(three));
     assertEquals(3, version(Objective.SAFETY));
   }
 
   @Test
   void eachKeyHasItsOwnLatest() throws IOException {
-    rewardModels.offer(publish(Objective.SAFETY, 5));
-    rewardModels.offer(publish(Objective.HELPFULNESS, 2));
+    offer(publish(Objective.SAFETY, 5));
+    offer(publish(Objective.HELPFULNESS, 2));
     assertEquals(5, version(Objective.SAFETY));
     assertEquals(2, version(Objective.HELPFULNESS));
     assertEquals(
@@ -110,16 +113,16 @@ class LatestAnnouncementsTest {
       two = version == 2 ? published : two;
     }
     keepNewest(Objective.SAFETY, 1);
-    assertFalse(rewardModels.offer(two));
+    assertFalse(offer(two));
     assertEquals(Optional.empty(), rewardModels.latest(Objective.SAFETY));
-    assertTrue(rewardModels.offer(announcement(Objective.SAFETY, 4)));
+    assertTrue(offer(announcement(Objective.SAFETY, 4)));
   }
 
   @Test
   void aVersionThatIsRetiredLaterIsTheLatestButNotAvailable() throws IOException {
     publish(Objective.SAFETY, 1);
     RewardCheckpoint two = publish(Objective.SAFETY, 2);
-    assertTrue(rewardModels.offer(two));
+    assertTrue(offer(two));
     assertEquals(Optional.of(two), rewardModels.available(Objective.SAFETY));
     publish(Objective.SAFETY, 3);
     keepNewest(Objective.SAFETY, 1);
@@ -133,58 +136,36 @@ class LatestAnnouncementsTest {
     RewardCheckpoint three = announcement(Objective.SAFETY, 3);
     RewardCheckpoint four = publish(Objective.SAFETY, 4);
     assertTrue(CheckpointStore.isRetired(three.getUri()));
-    rewardModels.restore(three);
-    assertFalse(rewardModels.offer(one));
+    rewardModels.restore(Objective.SAFETY, three);
+    assertFalse(offer(one));
     assertEquals(3, version(Objective.SAFETY));
-    assertTrue(rewardModels.offer(four));
+    assertTrue(offer(four));
   }
 
   @Test
   void aSnapshotNeverChanges() throws IOException {
-    rewardModels.offer(publish(Objective.SAFETY, 1));
+    offer(publish(Objective.SAFETY, 1));
     NavigableMap<Objective, RewardCheckpoint> before = rewardModels.snapshot();
-    rewardModels.offer(publish(Objective.SAFETY, 2));
-    rewardModels.offer(publish(Objective.HELPFULNESS, 1));
+    offer(publish(Objective.SAFETY, 2));
+    offer(publish(Objective.HELPFULNESS, 1));
     assertEquals(Map.of(Objective.SAFETY, announcement(Objective.SAFETY, 1)), before);
     assertThrows(UnsupportedOperationException.class, before::clear);
   }
 
   @Test
   void versionsOfDifferentStoresHaveNoOrder() throws IOException {
-    rewardModels.offer(publish(Objective.SAFETY, 9));
+    offer(publish(Objective.SAFETY, 9));
     store = new CheckpointStore(temporary.resolve("another").toString());
-    assertTrue(rewardModels.offer(publish(Objective.SAFETY, 1)));
+    assertTrue(offer(publish(Objective.SAFETY, 1)));
     assertEquals(1, version(Objective.SAFETY));
   }
 
   @Test
-  void policiesHaveTheModelNameAsKey() {
-    LatestAnnouncements<String, PolicyCheckpoint> policies = LatestAnnouncements.ofPolicies();
-    PolicyCheckpoint two = policy("policy", 2);
-    assertTrue(policies.offer(two));
-    assertFalse(policies.offer(policy("policy", 1)));
-    assertTrue(policies.offer(policy("student", 1)));
-    assertEquals(Optional.of(two), policies.latest("policy"));
-  }
-
-  private PolicyCheckpoint policy(String model, long version) {
-    return PolicyCheckpoint.newBuilder()
-        .setModel(model)
-        .setVersion(version)
-        .setUri(store.uri(model, version))
-        .setManifestSha256("0".repeat(64))
-        .setIteration(0)
-        .setStep(0)
-        .build();
-  }
-
-  @Test
   void aBareUriIsAnAnnouncementToo() {
-    LatestAnnouncements<String, String> uris =
-        new LatestAnnouncements<>(_ -> "sampler", Function.identity());
-    uris.restore("/models/initial");
-    assertTrue(uris.offer(store.uri("policy", 2)), "the initial model is no version");
-    assertFalse(uris.offer(store.uri("policy", 1)));
+    LatestAnnouncements<String, String> uris = new LatestAnnouncements<>(Function.identity());
+    uris.restore("sampler", "/models/initial");
+    assertTrue(uris.offer("sampler", store.uri("policy", 2)), "the initial model is no version");
+    assertFalse(uris.offer("sampler", store.uri("policy", 1)));
     assertEquals(Optional.of(store.uri("policy", 2)), uris.latest("sampler"));
   }
 }

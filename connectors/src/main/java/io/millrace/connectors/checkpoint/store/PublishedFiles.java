@@ -171,7 +171,7 @@ final class PublishedFiles {
               .formatted(
                   from,
                   file.name(),
-                  size.map(bytes -> "has " + bytes + " bytes").orElse("is missing"),
+                  size.map(bytes -> "has " + bytes + " bytes").orElse("is not there"),
                   file.size()));
     }
   }
