@@ -1,7 +1,7 @@
 package io.millrace.jobs.rollout;
 
-import io.millrace.jobs.models.ModelRef;
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.LengthCheck;
@@ -33,7 +33,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   private final boolean onePolicyEach;
 
   private final Queue<Question> questions = new ConcurrentLinkedQueue<>();
-  private volatile ModelRef latest;
+  private volatile String latestUri;
 
   // The sampling thread's own.
   private SamplingEngine engine;
@@ -62,7 +62,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
     this.checkpoints = checkpoints;
     this.engineSettings = settings(section, waiting);
     this.onePolicyEach = onePolicyEach;
-    this.latest = new ModelRef(0, uri, "");
+    this.latestUri = uri;
   }
 
   /** Refuses prompts that leave no room for their response. */
@@ -93,16 +93,20 @@ public final class PolicySampler implements SharedState, AutoCloseable {
     questions.add(question);
   }
 
-  /** Takes an announced policy. Responses that begin later come from it. */
-  public void offer(ModelRef policy) {
-    if (policy.replaces(latest)) {
-      latest = policy;
+  /**
+   * Tells of a policy: responses that begin from now on are its own. An earlier version than the
+   * one told of before changes nothing: a job that starts from a later one reads the announcements
+   * from their beginning.
+   */
+  public void use(String uri) {
+    if (!CheckpointStore.isEarlier(uri, latestUri)) {
+      latestUri = uri;
     }
   }
 
-  /** The latest announced policy; its checkpoint may be retired. */
-  public ModelRef latest() {
-    return latest;
+  /** The policy that was told of last. */
+  public String policyUri() {
+    return latestUri;
   }
 
   /**
@@ -135,9 +139,9 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   }
 
   private boolean isOutdated() {
-    ModelRef wanted = latest;
-    // Restored state may name a retired policy: a later one is announced then.
-    return !wanted.uri().equals(loadedUri) && !wanted.isRetired();
+    String latest = latestUri;
+    // Of a state that is older than what the store keeps: the announcement of a later one comes.
+    return !latest.equals(loadedUri) && !CheckpointStore.isRetired(latest);
   }
 
   /** Turns to the latest policy, where that is another; there may be none to begin with. */
@@ -147,14 +151,14 @@ public final class PolicySampler implements SharedState, AutoCloseable {
             && (engine.isChangingPolicy() || (onePolicyEach && engine.waiting() > 0)))) {
       return;
     }
-    String wanted = latest.uri();
-    PolicyModel policy = PolicyModel.load(backend, checkpoints, wanted);
+    String latest = latestUri;
+    PolicyModel policy = PolicyModel.load(backend, checkpoints, latest);
     if (engine == null) {
       engine = new SamplingEngine(policy, engineSettings);
     } else {
       engine.use(policy);
     }
-    loadedUri = wanted;
+    loadedUri = latest;
   }
 
   @Override
@@ -165,18 +169,15 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   }
 
   /** The policy in use. */
-  private record State(ModelRef policy) {}
+  private record State(String uri) {}
 
   @Override
   public void write(StateWriter out) throws IOException {
-    out.write(new State(latest));
+    out.write(new State(latestUri));
   }
 
   @Override
   public void read(StateReader in) throws IOException {
-    ModelRef policy = in.read(State.class).policy();
-    if (!policy.isEarlierThan(latest)) {
-      latest = policy;
-    }
+    use(in.read(State.class).uri());
   }
 }
