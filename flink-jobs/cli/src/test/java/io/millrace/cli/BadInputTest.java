@@ -307,7 +307,7 @@ class BadInputTest {
         "--bootstrap-servers",
         "nonsense");
     assertRefused(
-        "--topic-prefix is \"a/b\"; topic names", "consume", "prompts", "--topic-prefix", "a/b");
+        "--topic-prefix is \"a/b\"; it must have at most 200 letters", "consume", "prompts", "--topic-prefix", "a/b");
   }
 
   @Test
