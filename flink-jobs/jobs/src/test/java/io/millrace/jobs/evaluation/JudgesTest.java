@@ -141,7 +141,7 @@ class JudgesTest {
     Files.write(prompts, List.of(good.formatted(1)));
     Path empty = Files.createFile(directory.resolve("empty.jsonl"));
     assertUnreadable(
-        "evaluation.judgments " + empty + " has no line",
+        "evaluation.judgments " + empty + " has no records",
         "evaluation.prompts=" + prompts,
         "evaluation.judgments=" + empty);
     assertEquals(1, HeldOutFiles.read(section("evaluation.prompts=" + prompts)).prompts().size());
