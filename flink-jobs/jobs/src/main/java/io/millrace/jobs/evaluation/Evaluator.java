@@ -82,8 +82,8 @@ final class Evaluator {
   }
 
   /**
-   * Continues from earlier runs' promotions. The promoted versions are measured again and not judged
-   * again.
+   * Continues from earlier runs' promotions. The promoted versions are measured again and not
+   * judged again.
    */
   void continueFrom(PromotionChain promotions) {
     chain = promotions;

@@ -22,9 +22,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Samples a version's responses and takes the log-probs that its metrics need, a batch at a time. At
- * most one policy is in memory beside the reference. Log-probs are taken at temperature 1, whatever
- * temperature the responses are sampled at.
+ * Samples a version's responses and takes the log-probs that its metrics need, a batch at a time.
+ * At most one policy is in memory beside the reference. Log-probs are taken at temperature 1,
+ * whatever temperature the responses are sampled at.
  */
 final class VersionMeasurer implements AutoCloseable {
 

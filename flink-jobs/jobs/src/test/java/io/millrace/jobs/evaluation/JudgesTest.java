@@ -97,7 +97,9 @@ class JudgesTest {
     }
     assertRefused("evaluation.judge-options: word is missing", "evaluation.judge=" + name);
     assertRefused("no.such.Judge is neither reward-model", "evaluation.judge=no.such.Judge");
-    assertRefused("does not implement io.millrace.model.evaluation.Judge", "evaluation.judge=java.lang.String");
+    assertRefused(
+        "does not implement io.millrace.model.evaluation.Judge",
+        "evaluation.judge=java.lang.String");
     assertRefused("unknown option tie", "evaluation.judge-options.tie=1");
   }
 

@@ -8,8 +8,8 @@ import java.util.Locale;
 /**
  * Decides whether a policy version may be served. A judge's preference is not enough, since a
  * policy can be over-optimised against its judge. Such a policy drifts from the reference, loses
- * perplexity on people's answers, changes its response length, repeats itself, or does not stop (Gao
- * et al., arXiv 2210.10760; Singhal et al., arXiv 2310.03716). The limits bound these metrics.
+ * perplexity on people's answers, changes its response length, repeats itself, or does not stop
+ * (Gao et al., arXiv 2210.10760; Singhal et al., arXiv 2310.03716). The limits bound these metrics.
  *
  * <p>A metric that was not measured (NaN) breaks no limit.
  */
@@ -101,7 +101,8 @@ public record Gate(Limits limits) {
     if (!(against.low() > limits.winRate())) {
       reasons.add(
           text(
-              "win rate against the promoted version may be as low as %.3f, which is not above %.3f",
+              "win rate against the promoted version may be as low as %.3f, which is not above"
+                  + " %.3f",
               against.low(), limits.winRate()));
     }
     return reasons;
@@ -113,7 +114,8 @@ public record Gate(Limits limits) {
     if (against.high() < EVEN) {
       reasons.add(
           text(
-              "win rate against the version before is at most %.3f, which is below 0.5", against.high()));
+              "win rate against the version before is at most %.3f, which is below 0.5",
+              against.high()));
     }
     return reasons;
   }

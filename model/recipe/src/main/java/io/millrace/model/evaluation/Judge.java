@@ -109,8 +109,8 @@ public interface Judge extends AutoCloseable {
   }
 
   /**
-   * Whether the judge needs the reward models' scores. The job then waits for both reward models, and
-   * asks again about the served version when they change.
+   * Whether the judge needs the reward models' scores. The job then waits for both reward models,
+   * and asks again about the served version when they change.
    */
   default boolean needsRewardModels() {
     return false;

@@ -128,11 +128,7 @@ public final class Calibration {
 
   public State state() {
     return new State(
-        judgments.clone(),
-        agreed.clone(),
-        ties.clone(),
-        differences.clone(),
-        reliability.state());
+        judgments.clone(), agreed.clone(), ties.clone(), differences.clone(), reliability.state());
   }
 
   /** A calibration that continues from a state. */

@@ -10,9 +10,9 @@ import io.millrace.model.training.Checks;
  *       R_h   otherwise
  * </pre>
  *
- * <p>The paper applies the rule to probabilities R = σ(score), then takes LOGIT(R_c). LOGIT∘σ is the
- * identity, so this class works on scores, which do not saturate: {@code R_s < threshold} is {@code
- * score < ln(threshold / (1 − threshold))}.
+ * <p>The paper applies the rule to probabilities R = σ(score), then takes LOGIT(R_c). LOGIT∘σ is
+ * the identity, so this class works on scores, which do not saturate: {@code R_s < threshold} is
+ * {@code score < ln(threshold / (1 − threshold))}.
  *
  * @param threshold a response with a safety probability below this is unsafe, in (0, 1)
  */

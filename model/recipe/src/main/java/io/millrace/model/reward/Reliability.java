@@ -4,9 +4,9 @@ import io.millrace.model.training.Checks;
 
 /**
  * Compares a reward model's confidence with how often it is right. The model predicts that the
- * response with the higher score is preferred. Its confidence is σ(|difference of the scores|), from
- * 0.5 to 1 (the Bradley–Terry model of the ranking loss). Predictions go to {@value #BINS} bins of
- * equal width by confidence.
+ * response with the higher score is preferred. Its confidence is σ(|difference of the scores|),
+ * from 0.5 to 1 (the Bradley–Terry model of the ranking loss). Predictions go to {@value #BINS}
+ * bins of equal width by confidence.
  *
  * <ul>
  *   <li>Expected calibration error: mean distance, over the bins' predictions, between confidence

@@ -74,8 +74,8 @@ public final class RewardModelTrainer implements AutoCloseable {
   /**
    * Scores the pairs and makes one update on the mean loss.
    *
-   * @param learned number of judgments learned from so far, with this batch: the step of the learning
-   *     rate's schedule
+   * @param learned number of judgments learned from so far, with this batch: the step of the
+   *     learning rate's schedule
    */
   public Step step(List<Pair> batch, long learned) {
     List<int[]> sequences = new ArrayList<>();

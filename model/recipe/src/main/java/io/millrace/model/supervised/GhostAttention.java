@@ -15,8 +15,8 @@ import java.util.SplittableRandom;
  *
  * <ol>
  *   <li>Sample answers with the instruction {@link #joined} to every user turn.
- *   <li>Learn from the same answers with the instruction {@link #inFirstTurn} only, with the loss on
- *       the last answer alone ({@link #firstLearnedTurn}).
+ *   <li>Learn from the same answers with the instruction {@link #inFirstTurn} only, with the loss
+ *       on the last answer alone ({@link #firstLearnedTurn}).
  * </ol>
  */
 public final class GhostAttention {

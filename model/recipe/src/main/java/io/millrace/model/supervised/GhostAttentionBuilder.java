@@ -34,8 +34,8 @@ public final class GhostAttentionBuilder {
   }
 
   /**
-   * Builds a demonstration from each dialogue: its user turns, with answers of the policy in place of
-   * its own. A dialogue with a blank answer is left out.
+   * Builds a demonstration from each dialogue: its user turns, with answers of the policy in place
+   * of its own. A dialogue with a blank answer is left out.
    *
    * @param options for sampling answers
    */

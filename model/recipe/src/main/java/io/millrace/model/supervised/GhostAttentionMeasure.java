@@ -53,8 +53,11 @@ public final class GhostAttentionMeasure {
       return holds.stream()
           .filter(point -> point.turn() == turn)
           .findFirst()
-          .orElseThrow(() -> new IllegalArgumentException("turn %d was not measured; measured turns: %s"
-                      .formatted(turn, holds.stream().map(AtTurn::turn).toList())))
+          .orElseThrow(
+              () ->
+                  new IllegalArgumentException(
+                      "turn %d was not measured; measured turns: %s"
+                          .formatted(turn, holds.stream().map(AtTurn::turn).toList())))
           .share();
     }
   }

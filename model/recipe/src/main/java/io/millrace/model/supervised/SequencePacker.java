@@ -11,8 +11,8 @@ import java.util.OptionalInt;
  * arXiv 2307.09288, section 3.1). An example is never cut: if it does not fit, it begins the next
  * sequence. A separator, which is never learned, stands between two examples of a sequence.
  *
- * <p>The batches depend on the order of the examples alone. The examples of the incomplete batch are
- * the whole state.
+ * <p>The batches depend on the order of the examples alone. The examples of the incomplete batch
+ * are the whole state.
  */
 public final class SequencePacker {
 

@@ -34,8 +34,8 @@ public final class SupervisedTrainer implements AutoCloseable {
    * A training example. Its tokens attend to earlier tokens of the same example only.
    *
    * @param tokens {@code [tokens]}
-   * @param loss which tokens are learned, {@code [tokens]}; the value of the first token is ignored,
-   *     since no token predicts it
+   * @param loss which tokens are learned, {@code [tokens]}; the value of the first token is
+   *     ignored, since no token predicts it
    */
   public record Example(int[] tokens, boolean[] loss) {
 

@@ -68,7 +68,9 @@ class GateTest {
   void theIntervalMustLieOnTheRightSide() {
     assertEquals(List.of(), GATE.winRate(new WinRate.Interval(0.501, 0.6)));
     assertEquals(
-        List.of("win rate against the promoted version may be as low as 0.500, which is not above 0.500"),
+        List.of(
+            "win rate against the promoted version may be as low as 0.500, which is not above"
+                + " 0.500"),
         GATE.winRate(new WinRate.Interval(0.5, 0.9)));
     assertEquals(List.of(), GATE.worse(new WinRate.Interval(0.2, 0.5)));
     assertEquals(

@@ -50,7 +50,6 @@ class SafetyLabelCountsTest {
     assertEquals(some().labels(), resumed.labels());
     assertEquals(some().precision(), resumed.precision());
     assertEquals(some().recall(), resumed.recall());
-    assertThrows(
-        IllegalArgumentException.class, () -> new SafetyLabelCounts.State(-1, 2, 3, 4));
+    assertThrows(IllegalArgumentException.class, () -> new SafetyLabelCounts.State(-1, 2, 3, 4));
   }
 }
