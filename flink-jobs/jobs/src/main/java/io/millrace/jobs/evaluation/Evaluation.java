@@ -65,8 +65,8 @@ final class Evaluation {
   }
 
   /**
-   * Asks the judge for one more batch of labels or choices. A judge that fails is not asked again in
-   * this evaluation.
+   * Asks the judge for one more batch of labels or choices. A judge that fails is not asked again
+   * in this evaluation.
    *
    * @param involved the subject and all versions that need labels
    * @param versions by number

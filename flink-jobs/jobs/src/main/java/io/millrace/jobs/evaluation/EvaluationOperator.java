@@ -10,7 +10,6 @@ import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
@@ -232,9 +231,9 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
     }
     if (summary.get("waiting") > 0) {
       reasons.add(
-          "%.0f versions are not judged: evaluation.judge needs both reward models, and they were not"
-                  + " announced"
-              .formatted(summary.get("waiting")));
+          "%.0f versions are not judged: evaluation.judge needs both reward models, and they were"
+              + " not"
+              + " announced".formatted(summary.get("waiting")));
     }
     getRuntimeContext().addAccumulator(REASONS, reasons);
   }

@@ -150,7 +150,8 @@ record HeldOutTokens(
     if (!digest.equals(restored)) {
       throw new IOException(
           "the held-out prompts, demonstrations or sampling options differ from those that earlier"
-              + " versions were measured with: bring them back, or start the job without its state");
+              + " versions were measured with: bring them back, or start the job without its"
+              + " state");
     }
   }
 }

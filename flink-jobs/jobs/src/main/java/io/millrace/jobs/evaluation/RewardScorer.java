@@ -20,7 +20,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Scores responses by the latest reward models, and measures these models on held-out judgments. */
+/**
+ * Scores responses by the latest reward models, and measures these models on held-out judgments.
+ */
 final class RewardScorer implements AutoCloseable {
 
   private final RewardModels models;

@@ -9,8 +9,8 @@ import java.util.List;
  * The judge's choices between a version and another one, prompt by prompt.
  *
  * @param other the version to compare with
- * @param choices A for the evaluated version, B for the other; fewer than prompts while the judge is
- *     being asked
+ * @param choices A for the evaluated version, B for the other; fewer than prompts while the judge
+ *     is being asked
  */
 record VersionComparison(long other, List<Choice> choices) {
 

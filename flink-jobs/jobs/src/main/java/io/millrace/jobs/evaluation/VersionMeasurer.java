@@ -1,7 +1,8 @@
 package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
-import io.millrace.jobs.evaluation.EvaluatedVersion.Sampled;
+import io.millrace.jobs.evaluation.EvaluatedVersion.LogProbs;
+import io.millrace.jobs.evaluation.EvaluatedVersion.MeasuredResponse;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.llama.LanguageModel.TokenLogProbs;
@@ -21,11 +22,11 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Samples a version's responses and takes the log-probs that figures are made of, a batch at a
- * time. One policy is in memory beside the reference at most. Log-probs are taken at temperature 1,
- * whatever sampled the responses.
+ * Samples a version's responses and takes the log-probs that its metrics need, a batch at a time.
+ * At most one policy is in memory beside the reference. Log-probs are taken at temperature 1,
+ * whatever temperature the responses are sampled at.
  */
-public final class VersionMeasurer implements AutoCloseable {
+final class VersionMeasurer implements AutoCloseable {
 
   private final Backend backend;
   private final CheckpointCache checkpoints;
@@ -40,8 +41,8 @@ public final class VersionMeasurer implements AutoCloseable {
   private long loaded = -1;
 
   /**
-   * @param reference stays the caller's
-   * @param seed of the run; a response's own follows from its prompt's id
+   * @param reference closed by the caller
+   * @param seed of the run; the seed of a response also depends on its prompt's id
    */
   VersionMeasurer(
       Backend backend,
@@ -60,16 +61,20 @@ public final class VersionMeasurer implements AutoCloseable {
     this.seed = seed;
   }
 
-  /** Does the next batch of what is left to measure; false where nothing is. */
-  boolean advance(EvaluatedVersion version) throws IOException {
-    if (version.responses.size() < heldOut.prompts().size()) {
+  /**
+   * Samples or measures the next batch of a version.
+   *
+   * @return false if the version is complete
+   */
+  boolean measureNext(EvaluatedVersion version) throws IOException {
+    if (version.responses().size() < heldOut.prompts().size()) {
       load(version);
       sample(version);
       return true;
     }
-    if (version.examples < heldOut.examples().size()) {
+    if (version.demonstrations().examples() < heldOut.examples().size()) {
       load(version);
-      demonstrations(version);
+      measureDemonstrations(version);
       return true;
     }
     close();
@@ -77,20 +82,20 @@ public final class VersionMeasurer implements AutoCloseable {
   }
 
   private void load(EvaluatedVersion version) throws IOException {
-    if (loaded == version.number()) {
+    if (loaded == version.version()) {
       return;
     }
     close();
-    policy = PolicyModel.load(backend, checkpoints, version.version().uri());
+    policy = PolicyModel.load(backend, checkpoints, version.model().uri());
     int longest = heldOut.prompts().stream().mapToInt(prompt -> prompt.length).max().orElse(0);
     engine =
         new SamplingEngine(
             policy.model(), EngineSettings.of(batchSize, longest + options.maxTokens()));
-    loaded = version.number();
+    loaded = version.version();
   }
 
   private void sample(EvaluatedVersion version) {
-    int first = version.responses.size();
+    int first = version.responses().size();
     int to = Math.min(first + batchSize, heldOut.prompts().size());
     List<SamplingRequest> requests = new ArrayList<>();
     for (int i = first; i < to; i++) {
@@ -120,24 +125,25 @@ public final class VersionMeasurer implements AutoCloseable {
           KlEstimator.K1.sum(
               Arrays.copyOfRange(own.logProbs(), at, end),
               Arrays.copyOfRange(references.logProbs(), at, end));
-      version.responses.add(new Sampled(response.tokens(), response.stopped(), kl, entropy));
+      version.add(new MeasuredResponse(response.tokens(), response.stopped(), kl, entropy));
       at = end;
     }
   }
 
-  private void demonstrations(EvaluatedVersion version) {
-    int to = Math.min(version.examples + batchSize, heldOut.examples().size());
-    List<Example> batch = heldOut.examples().subList(version.examples, to);
+  private void measureDemonstrations(EvaluatedVersion version) {
+    LogProbs before = version.demonstrations();
+    int to = Math.min(before.examples() + batchSize, heldOut.examples().size());
+    List<Example> batch = heldOut.examples().subList(before.examples(), to);
     List<int[]> sequences = batch.stream().map(Example::tokens).toList();
     Targets targets = Targets.masked(sequences, batch.stream().map(Example::loss).toList());
+    double sum = before.sum();
     for (float logProb : policy.model().infer(sequences, targets, 1).logProbs()) {
-      version.exampleLogProb += logProb;
+      sum += logProb;
     }
-    version.exampleTokens += targets.count();
-    version.examples = to;
+    version.measured(new LogProbs(to, before.tokens() + targets.count(), sum));
   }
 
-  /** Frees the policy that was measured last. */
+  /** Frees the policy that is in memory; measuring loads it again. */
   @Override
   public void close() {
     Closing.closeAll(engine, policy);

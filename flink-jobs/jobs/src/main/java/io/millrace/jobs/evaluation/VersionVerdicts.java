@@ -128,8 +128,7 @@ final class VersionVerdicts {
     }
     return against.isEmpty()
         ? Optional.empty()
-        : Optional.of(
-            new VersionVerdict(served.version(), Verdict.ROLL_BACK, against, named));
+        : Optional.of(new VersionVerdict(served.version(), Verdict.ROLL_BACK, against, named));
   }
 
   /**
@@ -157,12 +156,14 @@ final class VersionVerdicts {
   private Map<String, Double> named(EvaluatedVersion version, VersionMetrics metrics) {
     Map<String, Double> named = new TreeMap<>(metrics.byName());
     named.put("version", (double) version.version());
-    version.scores().ifPresent(
-        scores -> {
-          putEstimate(named, "helpfulness", scores.helpfulness());
-          putEstimate(named, "safety", scores.safety());
-          putEstimate(named, "combined", judge.combined(version));
-        });
+    version
+        .scores()
+        .ifPresent(
+            scores -> {
+              putEstimate(named, "helpfulness", scores.helpfulness());
+              putEstimate(named, "safety", scores.safety());
+              putEstimate(named, "combined", judge.combined(version));
+            });
     return named;
   }
 

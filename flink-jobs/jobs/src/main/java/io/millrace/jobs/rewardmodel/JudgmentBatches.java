@@ -18,8 +18,7 @@ final class JudgmentBatches {
     this.sources = sources;
     this.shuffle = new ShuffleBuffer<>(section.shuffleBuffer(), seed);
     this.batches =
-        new MixedBatches<>(
-            sources.ratios(), section.batchSize(), section.replayCapacity(), seed);
+        new MixedBatches<>(sources.ratios(), section.batchSize(), section.replayCapacity(), seed);
   }
 
   /** Whether the shuffle buffer takes another judgment before one must leave it. */

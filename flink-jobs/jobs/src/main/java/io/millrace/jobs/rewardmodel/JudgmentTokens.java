@@ -33,8 +33,8 @@ public final class JudgmentTokens {
   /**
    * A judgment as training data.
    *
-   * @param labels whether to learn the responses' safety labels too, as only the safety reward model
-   *     does (Llama 2, arXiv 2307.09288, appendix A.3.3)
+   * @param labels whether to learn the responses' safety labels too, as only the safety reward
+   *     model does (Llama 2, arXiv 2307.09288, appendix A.3.3)
    */
   public RewardModelTrainer.Pair pair(Judgment judgment, Margin margin, boolean labels) {
     int[] prompt = template.promptTokens(Dialogues.messages(judgment.getDialogue()));

@@ -72,8 +72,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient double lastLoss;
 
   /**
-   * @param clock gives published records their time, and measures how long a judgment waits for
-   *     its update; it is sent with the job and must be serializable
+   * @param clock gives published records their time, and measures how long a judgment waits for its
+   *     update; it is sent with the job and must be serializable
    */
   RewardModelOperator(MillraceConfig config, Objective objective, Clock clock) {
     this.settings = new RuntimeSettings(config);
@@ -114,9 +114,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             section(),
             new JudgmentSources(objective, section().of(objective).ratios()),
             config.model().seed());
-    heldOut =
-        new RewardModelMetrics(
-            objective, config.section(PpoSection.class).piecewiseReward());
+    heldOut = new RewardModelMetrics(objective, config.section(PpoSection.class).piecewiseReward());
   }
 
   /** Two batches, beside the judgments in the shuffle buffer and the queues by source. */
@@ -269,8 +267,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
                 .formatted(learned)
             : "reward-model.label-weight is 0";
     return Optional.of(
-        ("%s: %s. The zero of its scores is arbitrary, so ppo.safety-threshold %s means nothing: add"
-                + " safety labels, and set reward-model.label-weight above 0")
+        ("%s: %s. The zero of its scores is arbitrary, so ppo.safety-threshold %s means nothing:"
+             + " add safety labels, and set reward-model.label-weight above 0")
             .formatted(
                 job(objective),
                 reason,

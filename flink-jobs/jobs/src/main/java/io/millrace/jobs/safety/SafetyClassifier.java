@@ -6,12 +6,12 @@ import java.util.Map;
 
 /**
  * Decides which prompts may elicit unsafe responses. IS_SAFETY(p) of the piecewise reward (Llama 2,
- * arXiv 2307.09288, section 3.2.3) is true if the prompt has its own flag set, or if this classifier
- * says so.
+ * arXiv 2307.09288, section 3.2.3) is true if the prompt has its own flag set, or if this
+ * classifier says so.
  *
  * <p>An implementation needs a public constructor without parameters. Its result must depend on the
- * dialogue alone, since a job that resumes after a failure must compute the same rewards. One thread
- * calls it, once for each rollout. An exception fails the job.
+ * dialogue alone, since a job that resumes after a failure must compute the same rewards. One
+ * thread calls it, once for each rollout. An exception fails the job.
  */
 public interface SafetyClassifier {
 

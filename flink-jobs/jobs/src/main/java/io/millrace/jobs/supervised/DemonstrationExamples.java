@@ -46,7 +46,9 @@ final class DemonstrationExamples {
   private static int length(ChatTemplate template, Demonstration record) {
     if (Validation.isText(record)) {
       throw new RefusedRecordException(
-          "no-answer", "a plain text has no answer to learn from; set supervised.loss to all-tokens to learn it");
+          "no-answer",
+          "a plain text has no answer to learn from; set supervised.loss to all-tokens to learn"
+              + " it");
     }
     return template.demonstration(Dialogues.messages(record.getDialogue())).tokens().length;
   }

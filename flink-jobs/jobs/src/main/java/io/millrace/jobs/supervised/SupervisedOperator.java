@@ -124,7 +124,8 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     learned += batch.examples();
     tokens += step.tokens();
     learnedTokens += step.learnedTokens();
-    emitMetricsLater(Outputs.metrics(
+    emitMetricsLater(
+        Outputs.metrics(
             JOB,
             trainer.steps(),
             Map.of(

@@ -97,7 +97,9 @@ class JudgesTest {
     }
     assertRefused("evaluation.judge-options: word is missing", "evaluation.judge=" + name);
     assertRefused("no.such.Judge is neither reward-model", "evaluation.judge=no.such.Judge");
-    assertRefused("does not implement io.millrace.model.evaluation.Judge", "evaluation.judge=java.lang.String");
+    assertRefused(
+        "does not implement io.millrace.model.evaluation.Judge",
+        "evaluation.judge=java.lang.String");
     assertRefused("unknown option tie", "evaluation.judge-options.tie=1");
   }
 
@@ -141,7 +143,7 @@ class JudgesTest {
     Files.write(prompts, List.of(good.formatted(1)));
     Path empty = Files.createFile(directory.resolve("empty.jsonl"));
     assertUnreadable(
-        "evaluation.judgments " + empty + " has no line",
+        "evaluation.judgments " + empty + " has no records",
         "evaluation.prompts=" + prompts,
         "evaluation.judgments=" + empty);
     assertEquals(1, HeldOutFiles.read(section("evaluation.prompts=" + prompts)).prompts().size());

@@ -4,20 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.flink.Streams;
 import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
-import io.millrace.connectors.kafka.TopicAdmin;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.runtime.EdgeTap;
 import io.millrace.jobs.runtime.JobContext;
 import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.runtime.LocalCluster;
+import io.millrace.jobs.testkit.Deployment;
+import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
@@ -28,7 +25,6 @@ import io.millrace.schemas.Turn;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -36,7 +32,6 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
@@ -48,9 +43,9 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.graph.StreamGraph;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** The way in, with everything that comes in through it. */
+/** The reward model job's input, with every kind of record that can be in the topic. */
 class JudgmentInputTest {
 
   private static final long SEED = 13;
@@ -60,7 +55,7 @@ class JudgmentInputTest {
 
   private static final SingleObject<Judgment> CODEC = SingleObject.of(Judgment.class);
 
-  /** What can be wrong with a record, and the reason that its dead letter has to give. */
+  /** What can be wrong with a record, and the reason that its dead letter must give. */
   private enum Corruption {
     NO_VALUE("undecodable"),
     GARBAGE("undecodable"),
@@ -119,9 +114,21 @@ class JudgmentInputTest {
     }
   }
 
+  @RegisterExtension
+  private static final JobHarness HARNESS =
+      new JobHarness(
+          4,
+          "flink.checkpoint-interval=200ms",
+          "flink.restart-delay=1ms",
+          "flink.parallelism=2",
+          "model.vocab-size=300",
+          "model.max-positions=128",
+          "reward-model.helpfulness.mixing.own=0.5",
+          "reward-model.helpfulness.mixing.open=0.5");
+
   private record Raw(String key, byte[] value) {}
 
-  /** Passes everything on, but fails once, when many have passed. */
+  /** Passes every record on, but fails once, half-way. */
   private static final class FailOnce implements MapFunction<Judgment, Judgment> {
     private static final long serialVersionUID = 1L;
     private static final AtomicInteger PASSED = new AtomicInteger();
@@ -136,69 +143,47 @@ class JudgmentInputTest {
   }
 
   @Test
-  void everyGoodRecordIsUsedOnceAndEveryBadOneIsADeadLetterWithItsReason(@TempDir Path directory)
-      throws Exception {
-    try (EmbeddedBroker broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-        LocalCluster cluster = LocalCluster.start(4)) {
-      MillraceConfig config =
-          InitialModel.ensure(
-              ConfigLoader.load(
-                  Optional.empty(),
-                  List.of(
-                      "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-                      "checkpoints.directory=" + directory.resolve("checkpoints"),
-                      "flink.state-directory=" + directory.resolve("flink"),
-                      "flink.checkpoint-interval=200ms",
-                      "flink.restart-delay=1ms",
-                      "flink.parallelism=2",
-                      "model.vocab-size=300",
-                      "model.max-positions=128",
-                      "reward-model.helpfulness.mixing.own=0.5",
-                      "reward-model.helpfulness.mixing.open=0.5")));
-      KafkaSettings in = JobSettings.kafka(config);
-      KafkaSettings out = new KafkaSettings(in.bootstrapServers(), "out.", Map.of());
-      for (KafkaSettings settings : List.of(in, out)) {
-        try (TopicAdmin admin = new TopicAdmin(settings)) {
-          admin.createAll(2, 1);
-        }
-      }
-      Set<String> good = send(in);
+  void everyGoodRecordIsUsedOnceAndEveryBadOneIsADeadLetterWithItsReason() throws Exception {
+    Deployment deployment = HARNESS.deploy("in", 2);
+    MillraceConfig config = deployment.config();
+    KafkaSettings in = deployment.kafka();
+    KafkaSettings out = HARNESS.deploy("out", 2).kafka();
+    Set<String> good = send(in);
 
-      StreamExecutionEnvironment env =
-          StreamExecutionEnvironment.getExecutionEnvironment(JobSettings.flink(config.flink()));
-      env.setParallelism(config.flink().parallelism());
-      DataStream<Judgment> judgments =
-          new JobContext(env, "inputs", config, true, EdgeTap.NONE)
-              .readOnce(Topic.JUDGMENTS, Start.EARLIEST, new JudgmentCheck(config), 1)
-              .map(new FailOnce())
-              .returns(new AvroTypeInfo<>(Judgment.class));
-      Streams.write(judgments, out, Topic.JUDGMENTS, "inputs");
-      StreamGraph graph = env.getStreamGraph();
-      JobExecutionResult result = cluster.await(cluster.submit(graph));
+    StreamExecutionEnvironment env =
+        StreamExecutionEnvironment.getExecutionEnvironment(JobSettings.flink(config.flink()));
+    env.setParallelism(config.flink().parallelism());
+    DataStream<Judgment> judgments =
+        new JobContext(env, "inputs", config, true, EdgeTap.NONE)
+            .readOnce(Topic.JUDGMENTS, Start.EARLIEST, new JudgmentCheck(config), 1)
+            .map(new FailOnce())
+            .returns(new AvroTypeInfo<>(Judgment.class));
+    Streams.write(judgments, out, Topic.JUDGMENTS, "inputs");
+    StreamGraph graph = env.getStreamGraph();
+    JobExecutionResult result = deployment.run(graph);
 
-      assertTrue(FailOnce.PASSED.get() > good.size(), "the failure never happened");
-      List<String> used = new ArrayList<>();
-      try (RecordReader<Judgment> reader = RecordReader.fromEarliest(out, Topic.JUDGMENTS)) {
-        reader.readToEnd(entry -> used.add(entry.record().orElseThrow().getJudgmentId()));
-      }
-      assertEquals(good.size(), used.size(), "seed " + SEED);
-      assertEquals(good, new HashSet<>(used));
-      assertEquals(expectedReasons(), deadLetters(in));
-
-      Map<String, Object> counts = new TreeMap<>(result.getAllAccumulatorResults());
-      counts.keySet().removeIf(name -> !name.startsWith("topics/judgments/"));
-      Map<String, Object> expected = new TreeMap<>();
-      expected.put("topics/judgments/accepted", (long) RECORDS - 10 * EACH_KIND);
-      expected.put("topics/judgments/duplicates", (long) DUPLICATES);
-      expected.put("topics/judgments/dead-letters/undecodable", 6L * EACH_KIND);
-      expected.put("topics/judgments/dead-letters/invalid", 2L * EACH_KIND);
-      expected.put("topics/judgments/dead-letters/too-long", (long) EACH_KIND);
-      expected.put("topics/judgments/dead-letters/unknown-source", (long) EACH_KIND);
-      assertEquals(expected, counts);
+    assertTrue(FailOnce.PASSED.get() > good.size(), "the failure never happened");
+    List<String> used = new ArrayList<>();
+    try (RecordReader<Judgment> reader = RecordReader.fromEarliest(out, Topic.JUDGMENTS)) {
+      reader.readToEnd(entry -> used.add(entry.record().orElseThrow().getJudgmentId()));
     }
+    assertEquals(good.size(), used.size(), "seed " + SEED);
+    assertEquals(good, new HashSet<>(used));
+    assertEquals(expectedReasons(), deadLetters(in));
+
+    Map<String, Object> counts = new TreeMap<>(result.getAllAccumulatorResults());
+    counts.keySet().removeIf(name -> !name.startsWith("topics/judgments/"));
+    Map<String, Object> expected = new TreeMap<>();
+    expected.put("topics/judgments/accepted", (long) RECORDS - 10 * EACH_KIND);
+    expected.put("topics/judgments/duplicates", (long) DUPLICATES);
+    expected.put("topics/judgments/dead-letters/undecodable", 6L * EACH_KIND);
+    expected.put("topics/judgments/dead-letters/invalid", 2L * EACH_KIND);
+    expected.put("topics/judgments/dead-letters/too-long", (long) EACH_KIND);
+    expected.put("topics/judgments/dead-letters/unknown-source", (long) EACH_KIND);
+    assertEquals(expected, counts);
   }
 
-  /** Sends it all, in an order without order, and returns the ids of what is good. */
+  /** Sends all records in random order; returns the ids of the good ones. */
   private static Set<String> send(KafkaSettings settings) throws IOException {
     List<Raw> records = new ArrayList<>();
     Set<String> good = new HashSet<>();
@@ -241,7 +226,9 @@ class JudgmentInputTest {
     return reasons;
   }
 
-  /** The reason by the key of the record that came; after a failure a letter may be there twice. */
+  /**
+   * Reasons by the key of the bad record. After a failure there may be two letters for a record.
+   */
   private static Map<String, String> deadLetters(KafkaSettings settings) throws IOException {
     Map<String, String> reasons = new HashMap<>();
     try (RecordReader<DeadLetter> reader =

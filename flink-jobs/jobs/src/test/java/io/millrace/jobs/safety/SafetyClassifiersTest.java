@@ -93,7 +93,8 @@ class SafetyClassifiersTest {
             + " jars to it)",
         refusal("=com.example.Gone"));
     assertEquals(
-        "ppo.safety-classifier java.lang.String does not implement io.millrace.jobs.safety.SafetyClassifier",
+        "ppo.safety-classifier java.lang.String does not implement"
+            + " io.millrace.jobs.safety.SafetyClassifier",
         refusal("=java.lang.String"));
     String it = Private.class.getName();
     assertEquals(
@@ -122,7 +123,9 @@ class SafetyClassifiersTest {
         "ppo.safety-classifier-options: unknown option words; the only option is keywords",
         refusal(keywords, "-options.words=bomb"));
     assertEquals(
-        List.of("ppo.safety-classifier-options need a safety-classifier; name the class or remove them"),
+        List.of(
+            "ppo.safety-classifier-options need a safety-classifier; name the class or remove"
+                + " them"),
         assertThrows(ConfigException.class, () -> of("-options.keywords=bomb")).problems());
   }
 

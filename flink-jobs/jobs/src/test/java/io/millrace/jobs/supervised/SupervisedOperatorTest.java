@@ -141,6 +141,7 @@ class SupervisedOperatorTest {
     }
     // As long as the schema has not changed.
     assertArrayEquals(
-        golden, OperatorStates.readAndWritten(new SupervisedOperator(config("again"), true), golden));
+        golden,
+        OperatorStates.readAndWritten(new SupervisedOperator(config("again"), true), golden));
   }
 }

@@ -109,7 +109,9 @@ class SupervisedExamplesTest {
         assertThrows(
             IllegalArgumentException.class,
             () -> SupervisedExamples.answers(template, TWO_TURNS, 4));
-    assertTrue(e.getMessage().contains("turns 0 to 3"), e.getMessage());
+    assertTrue(
+        e.getMessage().contains("firstLearnedTurn is 4 but must be a turn of the dialogue, 0 to 3"),
+        e.getMessage());
   }
 
   @Test

@@ -15,9 +15,9 @@ import java.util.List;
 
 /**
  * Asks an endpoint of OpenAI's {@code /v1/chat/completions}, one question at a time. It retries
- * after transient failures: no connection, a timeout, status 408, 429 or 5xx. The delay doubles with
- * each retry, and is at least {@code Retry-After}. Error messages name the endpoint and never the
- * key.
+ * after transient failures: no connection, a timeout, status 408, 429 or 5xx. The delay doubles
+ * with each retry, and is at least {@code Retry-After}. Error messages name the endpoint and never
+ * the key.
  */
 final class ChatCompletionsClient implements AutoCloseable {
 
@@ -163,8 +163,7 @@ final class ChatCompletionsClient implements AutoCloseable {
     try {
       content = MAPPER.readTree(body).at("/choices/0/message/content");
     } catch (JsonProcessingException e) {
-      throw new IOException(
-          "%s did not answer with JSON: %s".formatted(settings, shown(body)), e);
+      throw new IOException("%s did not answer with JSON: %s".formatted(settings, shown(body)), e);
     }
     if (!content.isTextual()) {
       throw new IOException(

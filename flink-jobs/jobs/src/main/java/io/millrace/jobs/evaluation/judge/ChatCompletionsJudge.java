@@ -21,9 +21,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * A language model behind an endpoint of OpenAI's chat completions. Such judges have a position bias
- * (Zheng et al., arXiv 2306.05685, section 3.4). So it is asked twice about each pair, once in each
- * order, and two different answers are a tie.
+ * A language model behind an endpoint of OpenAI's chat completions. Such judges have a position
+ * bias (Zheng et al., arXiv 2306.05685, section 3.4). So it is asked twice about each pair, once in
+ * each order, and two different answers are a tie.
  */
 final class ChatCompletionsJudge implements Judge {
 

@@ -7,9 +7,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Judges by the latest reward models. The response with the higher piecewise score is better; scores
- * within {@code tie-margin} of each other are a tie. A response is a violation if R_s is below the
- * threshold.
+ * Judges by the latest reward models. The response with the higher piecewise score is better;
+ * scores within {@code tie-margin} of each other are a tie. A response is a violation if R_s is
+ * below the threshold.
  */
 public final class RewardModelJudge implements Judge {
 

@@ -175,7 +175,7 @@ class ChatCompletionsJudgeTest {
     Map<Reply, String> replies = new HashMap<>();
     replies.put(Reply.of(503, "down"), "failed 4 times, the last time with: status 503: down");
     replies.put(Reply.of(401, "bad key " + KEY), "status 401: (an answer that repeats the key)");
-    replies.put(Reply.of(200, "<html>"), "not JSON: <html>");
+    replies.put(Reply.of(200, "<html>"), "did not answer with JSON: <html>");
     replies.put(Reply.of(200, "{\"choices\": []}"), "without choices[0].message.content");
     replies.put(Reply.saying("They are both fine."), "answered with none of [A, B, TIE]");
     replies.put(Reply.of(302, ""), "status 302");
