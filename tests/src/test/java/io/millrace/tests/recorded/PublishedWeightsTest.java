@@ -3,18 +3,12 @@ package io.millrace.tests.recorded;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
-import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.connectors.kafka.RecordWriter;
-import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.Job;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.rejection.BagFile;
-import io.millrace.jobs.runtime.LocalCluster;
+import io.millrace.jobs.testkit.Deployment;
+import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
@@ -26,19 +20,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
+import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
 import org.apache.avro.specific.SpecificRecordBase;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
  * Four jobs publish the same weights, to the last bit, from recorded topics and a fixed seed.
@@ -109,7 +100,7 @@ class PublishedWeightsTest {
           rejection-sampling v6       a793fb1a2fcfa860f1d5e9247fadaa5e04a4c66274dc423cc4da796fab4c8c42
           """);
 
-  /** Batches are small and limits are narrow, so that clips, weights and mixes take effect. */
+  /** Batches are small and limits are narrow: clips, weights and mixes take effect. */
   private static final List<String> SETTINGS =
       List.of(
           "model.seed=" + SEED,
@@ -163,62 +154,49 @@ class PublishedWeightsTest {
           "rejection-sampling.batch-size=1",
           "rejection-sampling.learning-rate=1e-3");
 
-  @TempDir private Path directory;
-  private EmbeddedBroker broker;
-  private LocalCluster cluster;
+  @RegisterExtension
+  private static final JobHarness HARNESS =
+      new JobHarness(
+          6, Stream.concat(Stream.of("flink.parallelism=1"), SETTINGS.stream()).toList());
+
   private final StringBuilder table = new StringBuilder();
-
-  @BeforeEach
-  void start() throws Exception {
-    assumeTrue(
-        EXPECTED.containsKey(LANES),
-        () ->
-            "SKIPPED: no weights are recorded for vectors of %d floats, only for %s"
-                .formatted(LANES, EXPECTED.keySet()));
-    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-    cluster = LocalCluster.start(6);
-  }
-
-  @AfterEach
-  void stop() throws Exception {
-    if (cluster != null) {
-      cluster.close();
-    }
-    if (broker != null) {
-      broker.close();
-    }
-  }
 
   @Test
   void fourJobsPublishTheRecordedWeights() throws Exception {
-    Deployment loop = new Deployment("loop");
-    MillraceConfig blank = InitialModel.ensure(loop.config());
+    assumeTrue(
+        EXPECTED.containsKey(LANES),
+        () ->
+            "no weights are recorded for vectors of %d floats, only for %s"
+                .formatted(LANES, EXPECTED.keySet()));
+    Deployment loop = HARNESS.deploy("loop");
+    MillraceConfig blank = loop.config();
     Path initial = Path.of(blank.model().initial());
     row("initial tokenizer.json", initial.resolve("tokenizer.json"));
     row("initial model.safetensors", initial.resolve("model.safetensors"));
 
     loop.send(Topic.DEMONSTRATIONS, recorded(Topic.DEMONSTRATIONS));
-    List<PolicyCheckpoint> supervised = loop.runForPolicies(Job.SUPERVISED, blank);
+    List<PolicyCheckpoint> supervised = runForPolicies(loop, Job.SUPERVISED, blank);
     String start = "model.initial=" + supervised.getLast().getUri();
 
     loop.send(Topic.JUDGMENTS, recorded(Topic.JUDGMENTS));
-    List<RewardCheckpoint> rewardModels = loop.runForRewardModels(loop.config(start));
+    List<RewardCheckpoint> rewardModels = runForRewardModels(loop, loop.config(start));
 
     loop.send(Topic.ROLLOUTS, recorded(Topic.ROLLOUTS));
-    loop.runForPolicies(Job.PPO, loop.config(start));
+    runForPolicies(loop, Job.PPO, loop.config(start));
 
     // Topics of its own: a change of PPO alone leaves the digests of rejection sampling.
-    Deployment best = new Deployment("best");
+    Deployment best = HARNESS.deploy("best");
     best.send(Topic.PROMPTS, recorded(Topic.PROMPTS));
     best.send(
         Topic.REWARD_CHECKPOINTS, rewardModels.stream().filter(m -> m.getVersion() == 1).toList());
-    List<PolicyCheckpoint> first = best.runForPolicies(Job.REJECTION_SAMPLING, best.config(start));
+    List<PolicyCheckpoint> first = runForPolicies(best, Job.REJECTION_SAMPLING, best.config(start));
 
     // The second run scores the first run's bag with later reward models.
     best.send(
         Topic.REWARD_CHECKPOINTS, rewardModels.stream().filter(m -> m.getVersion() > 1).toList());
     String bag = BagFile.location(best.config(start), first.getLast().getVersion());
-    best.runForPolicies(
+    runForPolicies(
+        best,
         Job.REJECTION_SAMPLING,
         best.config(start, "rejection-sampling.prompts=all", "rejection-sampling.bag=" + bag));
 
@@ -228,82 +206,34 @@ class PublishedWeightsTest {
         () -> "SHA-256 of the published files, with vectors of %d floats".formatted(LANES));
   }
 
-  /** Topics and checkpoints of one name. */
-  private final class Deployment {
-    private final String name;
-    private final KafkaSettings kafka;
-
-    Deployment(String name) throws IOException {
-      this.name = name;
-      this.kafka = new KafkaSettings(broker.bootstrapServers(), name + ".", Map.of());
-      try (TopicAdmin admin = new TopicAdmin(kafka)) {
-        admin.createAll(1, 1);
-      }
+  /** Runs a job to the end of its topics and adds the announced versions to the table. */
+  private List<PolicyCheckpoint> runForPolicies(
+      Deployment deployment, Job job, MillraceConfig config) throws Exception {
+    int before = deployment.read(Topic.POLICY_CHECKPOINTS).size();
+    var _ = deployment.run(job.graph(config, true));
+    List<PolicyCheckpoint> announced = deployment.read(Topic.POLICY_CHECKPOINTS);
+    List<PolicyCheckpoint> published = announced.subList(before, announced.size());
+    for (PolicyCheckpoint policy : published) {
+      row(job.id() + " v" + policy.getVersion(), weights(policy.getUri()));
     }
+    return published;
+  }
 
-    MillraceConfig config(String... settings) {
-      List<String> all =
-          new ArrayList<>(
-              List.of(
-                  "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-                  "kafka.topic-prefix=" + name + ".",
-                  "checkpoints.directory=" + directory.resolve(name),
-                  "checkpoints.cache-directory=" + directory.resolve(name + "-cache"),
-                  "flink.state-directory=" + directory.resolve(name + "-flink"),
-                  "flink.checkpoint-interval=100ms",
-                  "flink.parallelism=1"));
-      all.addAll(SETTINGS);
-      all.addAll(List.of(settings));
-      return ConfigLoader.load(Optional.empty(), all);
+  private List<RewardCheckpoint> runForRewardModels(Deployment deployment, MillraceConfig config)
+      throws Exception {
+    var _ = deployment.run(Job.REWARD_MODEL.graph(config, true));
+    // Two trainers announce side by side, in any order.
+    List<RewardCheckpoint> published =
+        deployment.read(Topic.REWARD_CHECKPOINTS).stream()
+            .sorted(
+                Comparator.comparing(RewardCheckpoint::getObjective)
+                    .thenComparingLong(RewardCheckpoint::getVersion))
+            .toList();
+    for (RewardCheckpoint model : published) {
+      String objective = model.getObjective().name().toLowerCase(Locale.ROOT);
+      row("reward-model " + objective + " v" + model.getVersion(), weights(model.getUri()));
     }
-
-    <T extends SpecificRecordBase> void send(Topic<T> topic, List<T> records) throws IOException {
-      try (RecordWriter writer = new RecordWriter(kafka)) {
-        for (T entry : records) {
-          writer.send(topic, entry);
-        }
-      }
-    }
-
-    <T extends SpecificRecordBase> List<T> read(Topic<T> topic) throws IOException {
-      List<T> records = new ArrayList<>();
-      try (RecordReader<T> reader = RecordReader.fromEarliest(kafka, topic)) {
-        reader.readToEnd(entry -> records.add(entry.record().orElseThrow()));
-      }
-      return records;
-    }
-
-    /** Runs a job to the end of its topics and adds the announced versions to the table. */
-    List<PolicyCheckpoint> runForPolicies(Job job, MillraceConfig config) throws Exception {
-      int before = read(Topic.POLICY_CHECKPOINTS).size();
-      run(job, config);
-      List<PolicyCheckpoint> announced = read(Topic.POLICY_CHECKPOINTS);
-      List<PolicyCheckpoint> published = announced.subList(before, announced.size());
-      for (PolicyCheckpoint policy : published) {
-        row(job.id() + " v" + policy.getVersion(), weights(policy.getUri()));
-      }
-      return published;
-    }
-
-    List<RewardCheckpoint> runForRewardModels(MillraceConfig config) throws Exception {
-      run(Job.REWARD_MODEL, config);
-      // Two trainers announce side by side, in any order.
-      List<RewardCheckpoint> published =
-          read(Topic.REWARD_CHECKPOINTS).stream()
-              .sorted(
-                  Comparator.comparing(RewardCheckpoint::getObjective)
-                      .thenComparingLong(RewardCheckpoint::getVersion))
-              .toList();
-      for (RewardCheckpoint model : published) {
-        String objective = model.getObjective().name().toLowerCase(Locale.ROOT);
-        row("reward-model " + objective + " v" + model.getVersion(), weights(model.getUri()));
-      }
-      return published;
-    }
-
-    private void run(Job job, MillraceConfig config) throws Exception {
-      var _ = cluster.await(cluster.submit(job.graph(config, true)));
-    }
+    return published;
   }
 
   private static Path weights(String uri) {

@@ -7,21 +7,19 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.cluster.JvmFlags;
-import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.checkpoint.PolicyCheckpoints;
-import io.millrace.connectors.checkpoint.PolicyVersion;
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.connectors.checkpoint.PolicyCheckpoints;
+import io.millrace.connectors.checkpoint.PolicyVersion;
 import io.millrace.connectors.checkpoint.store.StagedFiles;
-import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.connectors.kafka.RecordWriter;
-import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.Job;
 import io.millrace.jobs.runtime.FileSystems;
+import io.millrace.jobs.testkit.Deployment;
+import io.millrace.jobs.testkit.FailOnce;
+import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.schemas.PolicyCheckpoint;
-import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import io.millrace.world.DemoWorld;
@@ -44,30 +42,32 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Checkpoints and Flink's state in S3, by Flink's own file systems, against a real server. */
+/**
+ * Checkpoints and Flink's state in S3, with Flink's own file systems, on a server that speaks S3.
+ */
 @Tag("slow")
 class ObjectStoreTest {
   private static final int LARGE = 12_000_000;
   private static final int DEMONSTRATIONS = 400;
   private static final int PATIENCE_SECONDS = 120;
 
-  @TempDir private static Path directory;
+  @RegisterExtension private static final JobHarness HARNESS = new JobHarness(4);
+
+  private static Path directory;
   private static ObjectStoreServer server;
-  private static EmbeddedBroker broker;
 
   @BeforeAll
   static void start() throws Exception {
-    server = ObjectStoreServer.start(directory);
-    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
+    directory = HARNESS.directory();
+    server = ObjectStoreServer.start(Files.createDirectory(directory.resolve("s3")));
   }
 
   @AfterAll
-  static void stop() throws Exception {
-    broker.close();
+  static void stop() {
     server.close();
   }
 
@@ -108,21 +108,22 @@ class ObjectStoreTest {
     CheckpointStore.requireWritable(root);
     CheckpointStore store = new CheckpointStore(root, directory.resolve("scratch").toString());
     assertEquals(0, store.latestVersion("policy"));
-    KafkaSettings kafka = new KafkaSettings(broker.bootstrapServers(), factory + ".", Map.of());
-    try (TopicAdmin admin = new TopicAdmin(kafka)) {
-      admin.createAll(1, 1);
-    }
+    Deployment deployment = HARNESS.deploy(factory.name());
     BlockingQueue<PolicyVersion> handed = new LinkedBlockingQueue<>();
     Path copies = directory.resolve("copies-" + factory);
     try (PolicyCheckpoints _ =
-        PolicyCheckpoints.builder().kafka(kafka).directory(copies).watch(handed::add)) {
+        PolicyCheckpoints.builder()
+            .kafka(deployment.kafka())
+            .directory(copies)
+            .watch(handed::add)) {
       for (int version = 1; version <= 3; version++) {
         StagedFiles files = stage(store, version, weights(version));
-        assertEquals(version - 1, store.latestVersion("policy"), "it is staged only");
+        assertEquals(
+            version - 1, store.latestVersion("policy"), "a staged version is not published");
         store.commit(files);
         store.commit(files);
         assertEquals(version, store.latestVersion("policy"));
-        announce(kafka, files);
+        announce(deployment, files);
         PolicyVersion got = handed.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
         assertEquals(version, got.version());
         assertArrayEquals(
@@ -143,40 +144,36 @@ class ObjectStoreTest {
     assertFalse(CheckpointStore.isRetired(store.uri("policy", 4)));
   }
 
-  private static void announce(KafkaSettings kafka, StagedFiles files) throws IOException {
-    try (RecordWriter writer = new RecordWriter(kafka)) {
-      writer.send(
-          Topic.POLICY_CHECKPOINTS,
-          PolicyCheckpoint.newBuilder()
-              .setModel("policy")
-              .setVersion(files.version())
-              .setUri(files.finalUri())
-              .setManifestSha256(files.manifestSha256())
-              .setIteration(files.version())
-              .setStep(files.version())
-              .setMetrics(Map.of())
-              .setTime(InstantSource.system().instant())
-              .build());
-    }
+  private static void announce(Deployment deployment, StagedFiles files) throws IOException {
+    deployment.send(
+        Topic.POLICY_CHECKPOINTS,
+        List.of(
+            PolicyCheckpoint.newBuilder()
+                .setModel("policy")
+                .setVersion(files.version())
+                .setUri(files.finalUri())
+                .setManifestSha256(files.manifestSha256())
+                .setIteration(files.version())
+                .setStep(files.version())
+                .setMetrics(Map.of())
+                .setTime(InstantSource.system().instant())
+                .build()));
   }
 
-  /** The jobs as they are run by hand, with everything that outlives them in the store. */
+  /** The supervised job through a failure, then commands as a user runs them. */
   @Test
   void jobsLearnResumePublishRetireAndSampleFromTheStore() throws Exception {
     ObjectStoreServer.Factory factory = ObjectStoreServer.Factory.NATIVE;
+    FileSystems.initialize(server.properties(factory));
     String root = "s3://" + ObjectStoreServer.BUCKET + "/jobs/checkpoints";
-    List<String> settings = new ArrayList<>(server.settings(factory));
-    settings.addAll(
-        List.of(
-            "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-            "kafka.topic-prefix=jobs.",
+    Deployment jobs =
+        HARNESS.deploy(
+            "jobs",
             "checkpoints.directory=" + root,
-            "checkpoints.cache-directory=" + directory.resolve("jobs-cache"),
             "checkpoints.keep=1",
             "checkpoints.keep-for=0s",
             "flink.state-directory=s3://" + ObjectStoreServer.BUCKET + "/jobs/flink",
             "flink.checkpoint-interval=500ms",
-            "flink.restart-delay=50ms",
             "model.hidden-size=16",
             "model.heads=2",
             "model.ffn-size=32",
@@ -186,18 +183,20 @@ class ObjectStoreTest {
             "supervised.batch-size=2",
             "supervised.sequence-length=128",
             "supervised.publish-every=400",
-            "supervised.fail-at-demonstration=900",
             "rollout.max-prompt-tokens=96",
-            "rollout.max-tokens=16"));
-    String learned = millrace(settings, "run", "supervised", "--bounded");
-    assertTrue(learned.contains("\"restarts\""), learned);
+            "rollout.max-tokens=16");
+    Map<String, Double> learned =
+        Deployment.summary(
+            jobs.run(
+                Job.SUPERVISED.graph(jobs.config(), true, new FailOnce("supervised-trainer", 900))),
+            "supervised");
+    assertEquals(1, learned.get("restarts"), "the failure never happened");
+    assertEquals(4 * DEMONSTRATIONS, learned.get("examples"));
 
-    FileSystems.initialize(server.properties(factory));
-    KafkaSettings kafka = new KafkaSettings(broker.bootstrapServers(), "jobs.", Map.of());
-    List<PolicyCheckpoint> announced = announced(kafka);
+    List<PolicyCheckpoint> announced = jobs.read(Topic.POLICY_CHECKPOINTS);
     assertEquals(
         List.of(1L, 2L, 3L, 4L), announced.stream().map(PolicyCheckpoint::getVersion).toList());
-    assertTrue(CheckpointStore.isRetired(announced.get(1).getUri()), "version 2 was let go");
+    assertTrue(CheckpointStore.isRetired(announced.get(1).getUri()), "version 2 is still there");
     PolicyCheckpoint last = announced.getLast();
     assertEquals(root + "/policy/v000004", last.getUri());
     try (LocalCheckpoint got =
@@ -206,16 +205,10 @@ class ObjectStoreTest {
       assertTrue(CheckpointDirectory.verify(got.directory()).isSound());
     }
 
-    try (RecordWriter writer = new RecordWriter(kafka)) {
-      for (Prompt prompt : new DemoWorld(3, InstantSource.system()).prompts(0, 8)) {
-        writer.send(Topic.PROMPTS, prompt);
-      }
-    }
+    List<String> settings = jobs.settings(server.settings(factory).toArray(String[]::new));
+    jobs.send(Topic.PROMPTS, new DemoWorld(3, InstantSource.system()).prompts(0, 8));
     millrace(settings, "run", "rollout", "--bounded");
-    List<Rollout> rollouts = new ArrayList<>();
-    try (RecordReader<Rollout> reader = RecordReader.fromEarliest(kafka, Topic.ROLLOUTS)) {
-      reader.readToEnd(entry -> rollouts.add(entry.record().orElseThrow()));
-    }
+    List<Rollout> rollouts = jobs.read(Topic.ROLLOUTS);
     assertEquals(8, rollouts.size());
     TreeSet<Long> versions = new TreeSet<>();
     rollouts.forEach(rollout -> versions.add(rollout.getPolicyVersion()));
@@ -243,16 +236,7 @@ class ObjectStoreTest {
                 .toList());
   }
 
-  private static List<PolicyCheckpoint> announced(KafkaSettings kafka) throws IOException {
-    List<PolicyCheckpoint> announced = new ArrayList<>();
-    try (RecordReader<PolicyCheckpoint> reader =
-        RecordReader.fromEarliest(kafka, Topic.POLICY_CHECKPOINTS)) {
-      reader.readToEnd(entry -> announced.add(entry.record().orElseThrow()));
-    }
-    return announced;
-  }
-
-  /** Runs a command, which must not tell the secret, and returns what it printed. */
+  /** Runs a command, checks that it never prints the secret, and returns its standard output. */
   private static String millrace(List<String> settings, String... arguments) throws Exception {
     Path log = directory.resolve("millrace.log");
     List<String> command =
@@ -274,9 +258,9 @@ class ObjectStoreTest {
     Process process = builder.start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     int status = process.waitFor();
-    String told = said + Files.readString(errors);
-    assertEquals(0, status, String.join(" ", arguments) + "\n" + told);
-    assertFalse(told.contains(ObjectStoreServer.SECRET), told);
+    String printed = said + Files.readString(errors);
+    assertEquals(0, status, String.join(" ", arguments) + "\n" + printed);
+    assertFalse(printed.contains(ObjectStoreServer.SECRET), printed);
     if (Files.exists(log)) {
       assertFalse(
           Files.readString(log).contains(ObjectStoreServer.SECRET), "the secret is in " + log);

@@ -1,6 +1,6 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Announcement;
 import io.millrace.jobs.models.LatestRewardModels;
@@ -155,9 +155,7 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   public void processElement2(StreamRecord<Announcement> element) {
     Announcement announced = element.getValue();
     if (announced.isPolicy()) {
-      if (!announced.model().isRetired()) {
-        sampler.policy().use(announced.model().uri());
-      }
+      sampler.policy().offer(announced.model());
       wake();
     } else {
       latest.offer(announced.objective(), announced.model());
@@ -213,12 +211,12 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
               "%d prompts cannot be scored: no %s reward model is announced; run reward-model first"
                   .formatted(inFlight.size(), missing())));
     }
-    String policy = sampler.policy().policyUri();
-    if (CheckpointStore.isRetired(policy)) {
+    ModelRef policy = sampler.policy().latest();
+    if (policy.isRetired()) {
       throw new SuppressRestartsException(
           new IllegalStateException(
               "%d prompts wait for a policy: %s was retired, and no later one is announced"
-                  .formatted(inFlight.size(), policy)));
+                  .formatted(inFlight.size(), policy.uri())));
     }
   }
 

@@ -1,7 +1,7 @@
 package io.millrace.jobs.rollout;
 
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
-import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.LengthCheck;
@@ -33,7 +33,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   private final boolean onePolicyEach;
 
   private final Queue<Question> questions = new ConcurrentLinkedQueue<>();
-  private volatile String latestUri;
+  private volatile ModelRef latest;
 
   // The sampling thread's own.
   private SamplingEngine engine;
@@ -62,7 +62,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
     this.checkpoints = checkpoints;
     this.engineSettings = settings(section, waiting);
     this.onePolicyEach = onePolicyEach;
-    this.latestUri = uri;
+    this.latest = new ModelRef(0, uri, "");
   }
 
   /** Refuses prompts that leave no room for their response. */
@@ -93,20 +93,16 @@ public final class PolicySampler implements SharedState, AutoCloseable {
     questions.add(question);
   }
 
-  /**
-   * Tells of a policy: responses that begin from now on are its own. An earlier version than the
-   * one told of before changes nothing: a job that starts from a later one reads the announcements
-   * from their beginning.
-   */
-  public void use(String uri) {
-    if (!CheckpointStore.isEarlier(uri, latestUri)) {
-      latestUri = uri;
+  /** Takes an announced policy. Responses that begin later come from it. */
+  public void offer(ModelRef policy) {
+    if (policy.replaces(latest)) {
+      latest = policy;
     }
   }
 
-  /** The policy that was told of last. */
-  public String policyUri() {
-    return latestUri;
+  /** The latest announced policy; its checkpoint may be retired. */
+  public ModelRef latest() {
+    return latest;
   }
 
   /**
@@ -139,9 +135,9 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   }
 
   private boolean isOutdated() {
-    String latest = latestUri;
-    // Of a state that is older than what the store keeps: the announcement of a later one comes.
-    return !latest.equals(loadedUri) && !CheckpointStore.isRetired(latest);
+    ModelRef wanted = latest;
+    // Restored state may name a retired policy: a later one is announced then.
+    return !wanted.uri().equals(loadedUri) && !wanted.isRetired();
   }
 
   /** Turns to the latest policy, where that is another; there may be none to begin with. */
@@ -151,14 +147,14 @@ public final class PolicySampler implements SharedState, AutoCloseable {
             && (engine.isChangingPolicy() || (onePolicyEach && engine.waiting() > 0)))) {
       return;
     }
-    String latest = latestUri;
-    PolicyModel policy = PolicyModel.load(backend, checkpoints, latest);
+    String wanted = latest.uri();
+    PolicyModel policy = PolicyModel.load(backend, checkpoints, wanted);
     if (engine == null) {
       engine = new SamplingEngine(policy, engineSettings);
     } else {
       engine.use(policy);
     }
-    loadedUri = latest;
+    loadedUri = wanted;
   }
 
   @Override
@@ -169,15 +165,18 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   }
 
   /** The policy in use. */
-  private record State(String uri) {}
+  private record State(ModelRef policy) {}
 
   @Override
   public void write(StateWriter out) throws IOException {
-    out.write(new State(latestUri));
+    out.write(new State(latest));
   }
 
   @Override
   public void read(StateReader in) throws IOException {
-    use(in.read(State.class).uri());
+    ModelRef policy = in.read(State.class).policy();
+    if (!policy.isEarlierThan(latest)) {
+      latest = policy;
+    }
   }
 }

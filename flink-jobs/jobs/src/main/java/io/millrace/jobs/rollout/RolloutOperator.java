@@ -1,6 +1,6 @@
 package io.millrace.jobs.rollout;
 
-import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
@@ -39,16 +39,16 @@ import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
- * Samples responses with the latest policy that was announced, on a thread beside Flink's mailbox.
+ * Samples responses with the latest announced policy, on a background thread.
  *
- * <p>The mailbox owns the prompts in flight, which are the state: a prompt enters it when it is
- * taken and leaves it when the last of its rollouts is emitted, both on the task's own thread. A
- * Flink checkpoint therefore waits for no sampling, and after a failure what was not emitted is
- * sampled again. When as many responses are in flight as keep the engine busy, the task takes no
- * more prompts.
+ * <p>The state is the prompts in flight. A prompt enters the state when the task takes it, and leaves
+ * it when the last of its rollouts is emitted; both happen on the task thread. A Flink checkpoint
+ * therefore waits for no sampling. After a failure, the rollouts that were not emitted are sampled
+ * again. The task takes no more prompts while enough responses are in flight to keep the engine
+ * busy.
  *
- * <p>The policy changes between responses, never inside one: those under way end with the weights
- * they began with, while new ones begin with the new weights in the places that become free.
+ * <p>The policy changes between responses, never inside one. Running responses end with the weights
+ * that they began with; new responses begin with the new weights as places become free.
  */
 public final class RolloutOperator extends BackgroundOperator<Rollout>
     implements TwoInputStreamOperator<Prompt, PolicyCheckpoint, Rollout>, BoundedMultiInput {
@@ -69,15 +69,15 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   private transient long nextKey;
   private transient int responsesInFlight;
 
-  // From the mailbox to the sampling thread and back; bounded by the responses in flight.
-  private transient PolicySampler sampler; // Its policy is state.
+  // Shared with the sampling thread; bounded by the responses in flight.
+  private transient PolicySampler sampler; // Its policy is shared state.
   private transient Queue<SampledResponse> outbox;
   private transient Map<SamplingRequest, Long> keys;
   private transient volatile boolean announcementsEnded;
 
   private transient Backend backend;
 
-  // State, of the mailbox alone; by the order in which prompts came.
+  // State that only the task thread uses, in the order of arrival.
   private transient TreeMap<Long, InFlight> inFlight;
   private transient long sampled;
   private transient long promptsTaken;
@@ -122,7 +122,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     return "sampling";
   }
 
-  /** The prompts in flight are state, and the mailbox's alone. */
+  /** The prompts in flight are the state, and only the task thread changes them. */
   @Override
   protected boolean pausesForSnapshots() {
     return false;
@@ -149,14 +149,13 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   @Override
   public void processElement2(StreamRecord<PolicyCheckpoint> element) {
     PolicyCheckpoint announced = element.getValue();
-    if (announced.getModel().equals(settings.config().model().name())
-        && !CheckpointStore.isRetired(announced.getUri())) {
-      sampler.use(announced.getUri());
+    if (announced.getModel().equals(settings.config().model().name())) {
+      sampler.offer(ModelRef.of(announced));
       wake();
     }
   }
 
-  /** Hands over a prompt's responses that are still to be sampled. */
+  /** Asks for the responses of a prompt that were not emitted yet. */
   private void submit(long key, InFlight taken) {
     int[] tokens = template.promptTokens(Dialogues.messages(taken.prompt().getDialogue()));
     SamplingOptions options =

@@ -1,57 +1,66 @@
 package io.millrace.jobs.config;
 
-import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import java.time.Duration;
 import org.apache.flink.configuration.MemorySize;
 
-/** Where model checkpoints are published. */
+/** Where jobs publish model checkpoints. */
 public record CheckpointSection(
     @Option(
             value = "millrace-data/checkpoints",
             help =
-                "Directory under which each model has one directory per version: a path that every"
-                    + " machine sees, or a URI of a file system that Flink has, such as"
-                    + " s3://bucket/checkpoints.",
+                "Directory of published model checkpoints, with one subdirectory for each model and"
+                    + " version. Every machine must see the path; a URI such as"
+                    + " `s3://bucket/checkpoints` needs Flink's plugin for that file system.",
             required = true,
             path = true)
         String directory,
     @Option(
             value = "0",
             help =
-                "How many of the newest versions of each model stay; 0: all. The first version,"
-                    + " model.initial, the promoted version and the one promoted before it always"
-                    + " stay.",
-            min = "0")
+                "Number of newest versions that are kept of each model; 0 keeps all. The first"
+                    + " version, `model.initial`, the promoted version and its predecessor are"
+                    + " always kept.",
+            min = "0",
+            max = "1_000_000")
         int keep,
-    @Option(value = "0", help = "Versions divisible by this stay for good; 0: none do.", min = "0")
+    @Option(
+            value = "0",
+            help = "Keeps every version whose number is a multiple of this; 0 turns the rule off.",
+            min = "0",
+            max = "1_000_000_000")
         long keepEvery,
     @Option(
             value = "1d",
             help =
-                "How long a version stays after the one was written that pushed it out of the"
-                    + " newest. Longer than a reader takes to load a version, or a job stands"
-                    + " still before it resumes.")
+                "How long a version stays after a newer one replaced it among the newest `keep`."
+                    + " Make it longer than a reader needs to load a version and longer than any"
+                    + " pause of a job.",
+            min = "0ms",
+            max = "365d")
         Duration keepFor,
     @Option(
             value = "millrace-data/cache",
             help =
-                "Directory of each machine for copies of checkpoints that lie on others, and for"
-                    + " those on their way there.",
+                "Directory on each machine for copies of remote checkpoints and for checkpoints"
+                    + " before their upload.",
             required = true,
-            path = true)
+            path = true,
+            local = true)
         String cacheDirectory,
     @Option(
             value = "20gb",
             help =
-                "Copies that nobody uses at the moment take up to this, the latest ones; what is in"
-                    + " use stays however large it is.")
+                "Size limit of the copies that no task uses; the least recently used copies are"
+                    + " deleted first.",
+            min = "0b",
+            max = "1024tb")
         MemorySize cacheSize)
     implements ConfigSection {
 
   public CheckpointSection {
-    if (!CheckpointStore.isLocal(cacheDirectory)) {
+    if (cacheDirectory.equals(directory)) {
       throw new IllegalArgumentException(
-          "cache-directory must be a directory of this machine, not " + cacheDirectory);
+          "cache-directory and directory must differ, both are '%s'".formatted(directory));
     }
   }
 }
