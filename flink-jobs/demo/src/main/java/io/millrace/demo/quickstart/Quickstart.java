@@ -128,7 +128,7 @@ public final class Quickstart {
             "supervised.warmup-steps=20",
             "supervised.schedule-steps=" + Math.max(21, updates),
             "supervised.sequence-length=128",
-            "supervised.publish-every=" + Integer.MAX_VALUE,
+            "supervised.publish-every=1000000000",
             "reward-model.batch-size=16",
             "reward-model.learning-rate=1e-3",
             "reward-model.max-tokens=128",
