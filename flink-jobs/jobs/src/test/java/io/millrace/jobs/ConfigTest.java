@@ -314,8 +314,10 @@ class ConfigTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "ppo.safety-threshold=0 | ppo.safety-threshold must be a number above 0 and below 1, not '0'",
-        "ppo.safety-threshold=1 | ppo.safety-threshold must be a number above 0 and below 1, not '1'",
+        "ppo.safety-threshold=0 | ppo.safety-threshold must be a number above 0 and below 1, not"
+            + " '0'",
+        "ppo.safety-threshold=1 | ppo.safety-threshold must be a number above 0 and below 1, not"
+            + " '1'",
         "ppo.clip=1 | ppo.clip must be a number above 0 and below 1, not '1'",
         "ppo.clip=2 | ppo.clip must be a number above 0 and below 1, not '2'",
         "ppo.truncation-penalty=1e300 |"
@@ -368,16 +370,16 @@ class ConfigTest {
             + " one of",
         "kafka.properties.max.poll.records=s3cret |"
             + " kafka.properties.max.poll.records has a value that Kafka refuses: Not a number",
-        "kafka.properties.linger.ms=-7 |"
-            + " kafka.properties.linger.ms has a value that Kafka refuses: Value must be at least 0",
+        "kafka.properties.linger.ms=-7 | kafka.properties.linger.ms has a value that Kafka refuses:"
+            + " Value must be at least 0",
         "supervised.warmup-steps=5 |"
             + " supervised.warmup-steps must be below schedule-steps, not 5 with 0",
         "supervised.file=s3://bucket/x | supervised.file must be a path on this machine",
         "reward-model.objectives= | reward-model.objectives must have at least one element",
         "reward-model.objectives=safety,safety |"
             + " reward-model.objectives must name each objective once, not [safety, safety]",
-        "rejection-sampling.samples-per-prompt=0 |"
-            + " rejection-sampling.samples-per-prompt must be a whole number from 1 to 256, not '0'",
+        "rejection-sampling.samples-per-prompt=0 | rejection-sampling.samples-per-prompt must be a"
+            + " whole number from 1 to 256, not '0'",
         "rejection-sampling.samples-per-prompt=2 |"
             + " rejection-sampling.temperatures must be at most samples-per-prompt 2, not 3",
         "rejection-sampling.temperatures=1, 0 |"
@@ -466,8 +468,7 @@ class ConfigTest {
   @Test
   void mixesThatCannotBeAreRefusedWithTheirKey() {
     String message =
-        problems(
-            "reward-model.helpfulness.mixing.own=much", "reward-model.safety.mixing.own=-1");
+        problems("reward-model.helpfulness.mixing.own=much", "reward-model.safety.mixing.own=-1");
     assertTrue(
         message.contains(
             "reward-model.helpfulness.mixing.own must be a number above 0 and at most 1e6, not"
@@ -505,7 +506,8 @@ class ConfigTest {
     assertTrue(e.getMessage().contains("ppo.kl must be a number from 0 to 1000, not 'much'"));
     assertTrue(e.getMessage().contains("flink.checkpoint-interval must be a duration"));
     assertTrue(e.getMessage().contains("reward-model.margin must be one of none, small, large"));
-    assertTrue(e.getMessage().contains("rollout.temperature must be a number from 0.01 to 100, not '0'"));
+    assertTrue(
+        e.getMessage().contains("rollout.temperature must be a number from 0.01 to 100, not '0'"));
     assertTrue(e.getMessage().contains("--set must be section.key=value, not 'novalue'"));
     assertTrue(e.getMessage().contains("flink.restart-delay must be a duration from 1ms to 1m"));
   }

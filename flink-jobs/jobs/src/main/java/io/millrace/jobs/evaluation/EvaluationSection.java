@@ -46,11 +46,7 @@ public record EvaluationSection(
             min = "0",
             max = "100")
         double temperature,
-    @Option(
-            value = "1.0",
-            help = "Probability mass of nucleus sampling.",
-            min = "0.001",
-            max = "1")
+    @Option(value = "1.0", help = "Probability mass of nucleus sampling.", min = "0.001", max = "1")
         double topP,
     @Option(
             value = "32",

@@ -72,11 +72,7 @@ public record PpoSection(
                     + " unbiased and never negative.")
         KlEstimator klEstimator,
     @Option(value = "1.0", help = "γ: discount.", min = "0", max = "1") double gamma,
-    @Option(
-            value = "0.95",
-            help = "λ of generalised advantage estimation.",
-            min = "0",
-            max = "1")
+    @Option(value = "0.95", help = "λ of generalised advantage estimation.", min = "0", max = "1")
         double lambda,
     @Option(
             value = "0.2",
@@ -114,8 +110,7 @@ public record PpoSection(
         Map<String, String> safetyClassifierOptions,
     @Option(
             value = "1.0",
-            help =
-                "Penalty on the whitened reward of a response that was cut at the length limit.",
+            help = "Penalty on the whitened reward of a response that was cut at the length limit.",
             min = "0",
             max = "1e6")
         double truncationPenalty,
@@ -165,7 +160,8 @@ public record PpoSection(
         int earlyStopPatience,
     @Option(
             value = "30.0",
-            help = "KL to the reference policy, in nats per response, above which an alarm is raised.",
+            help =
+                "KL to the reference policy, in nats per response, above which an alarm is raised.",
             above = "0",
             max = "1e9")
         double alarmKl,
@@ -212,8 +208,7 @@ public record PpoSection(
       throw new IllegalArgumentException(
           "kl must be above 0 with kl-target %s, not 0: β adapts by factors".formatted(klTarget));
     }
-    Require.accepted(
-        "kl, kl-target and kl-horizon", () -> klController(kl, klTarget, klHorizon));
+    Require.accepted("kl, kl-target and kl-horizon", () -> klController(kl, klTarget, klHorizon));
     if (earlyStopPatience > 0 && heldOutShare == 0) {
       throw new IllegalArgumentException(
           "early-stop-patience %d needs a held-out-share above 0, not 0"

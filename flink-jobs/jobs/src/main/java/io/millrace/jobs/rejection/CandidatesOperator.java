@@ -1,9 +1,9 @@
 package io.millrace.jobs.rejection;
 
-import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Announcement;
 import io.millrace.jobs.models.LatestRewardModels;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.rollout.RolloutSection;

@@ -12,8 +12,8 @@ import java.util.List;
 
 /**
  * Rejection sampling (Llama 2, section 3.2.3): fine-tuning on the best of many samples. The section
- * {@code rollout} sets the token limits, nucleus sampling and the sampling batch; the section {@code
- * ppo} sets the rule that combines the scores.
+ * {@code rollout} sets the token limits, nucleus sampling and the sampling batch; the section
+ * {@code ppo} sets the rule that combines the scores.
  */
 public record RejectionSamplingSection(
     @Option(value = "12", help = "K: responses sampled for each prompt.", min = "1", max = "256")
@@ -97,11 +97,7 @@ public record RejectionSamplingSection(
             min = "2",
             max = "1_048_576")
         int sequenceLength,
-    @Option(
-            value = "64",
-            help = "Training sequences of one update.",
-            min = "1",
-            max = "65536")
+    @Option(value = "64", help = "Training sequences of one update.", min = "1", max = "65536")
         int batchSize,
     @Option(
             value = "2e-5",
@@ -115,11 +111,7 @@ public record RejectionSamplingSection(
             min = "0",
             max = "1")
         double warmupFraction,
-    @Option(
-            value = "2",
-            help = "Passes over the selected responses.",
-            min = "1",
-            max = "1000")
+    @Option(value = "2", help = "Passes over the selected responses.", min = "1", max = "1000")
         int epochs,
     @Option(
             value = "",
@@ -166,8 +158,7 @@ public record RejectionSamplingSection(
           "temperatures must differ from each other, not " + temperatures);
     }
     Require.accepted(
-        "learning-rate and warmup-fraction",
-        () -> schedule(learningRate, warmupFraction, 1));
+        "learning-rate and warmup-fraction", () -> schedule(learningRate, warmupFraction, 1));
     if (student.isBlank() != studentName.isBlank()) {
       throw new IllegalArgumentException(
           "student and student-name must both be set or both be empty, not '%s' and '%s'"

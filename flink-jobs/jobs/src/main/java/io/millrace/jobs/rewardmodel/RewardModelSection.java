@@ -47,7 +47,8 @@ public record RewardModelSection(
         double labelWeight,
     @Option(
             value = "4096",
-            help = "Most tokens of a dialogue with its response; a longer one goes to `dead-letters`.",
+            help =
+                "Most tokens of a dialogue with its response; a longer one goes to `dead-letters`.",
             min = "2",
             max = "1_048_576")
         int maxTokens,
@@ -98,8 +99,7 @@ public record RewardModelSection(
           name + ".mixing (with batch-size)", () -> section.ratios().quotas(batchSize));
       Require.accepted(
           "learning-rate and warmup-fraction",
-          () ->
-              schedule(learningRate, section.scheduleJudgments(), batchSize, warmupFraction));
+          () -> schedule(learningRate, section.scheduleJudgments(), batchSize, warmupFraction));
     }
   }
 

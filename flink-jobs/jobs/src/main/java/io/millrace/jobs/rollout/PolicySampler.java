@@ -1,10 +1,10 @@
 package io.millrace.jobs.rollout;
 
-import io.millrace.jobs.models.ModelRef;
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.LengthCheck;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.runtime.SharedState;
 import io.millrace.model.sampling.EngineSettings;

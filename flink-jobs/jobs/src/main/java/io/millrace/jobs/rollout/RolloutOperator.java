@@ -1,9 +1,9 @@
 package io.millrace.jobs.rollout;
 
-import io.millrace.jobs.models.ModelRef;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
+import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
@@ -41,11 +41,11 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 /**
  * Samples responses with the latest announced policy, on a background thread.
  *
- * <p>The state is the prompts in flight. A prompt enters the state when the task takes it, and leaves
- * it when the last of its rollouts is emitted; both happen on the task thread. A Flink checkpoint
- * therefore waits for no sampling. After a failure, the rollouts that were not emitted are sampled
- * again. The task takes no more prompts while enough responses are in flight to keep the engine
- * busy.
+ * <p>The state is the prompts in flight. A prompt enters the state when the task takes it, and
+ * leaves it when the last of its rollouts is emitted; both happen on the task thread. A Flink
+ * checkpoint therefore waits for no sampling. After a failure, the rollouts that were not emitted
+ * are sampled again. The task takes no more prompts while enough responses are in flight to keep
+ * the engine busy.
  *
  * <p>The policy changes between responses, never inside one. Running responses end with the weights
  * that they began with; new responses begin with the new weights as places become free.

@@ -39,11 +39,7 @@ public record SupervisedSection(
                 "`answers`: the loss covers the assistant's turns only; `all-tokens`: it covers all"
                     + " tokens, as in pretraining, and plain texts are allowed.")
         LearnedTokens loss,
-    @Option(
-            value = "64",
-            help = "Training sequences of one update.",
-            min = "1",
-            max = "65536")
+    @Option(value = "64", help = "Training sequences of one update.", min = "1", max = "65536")
         int batchSize,
     @Option(value = "2e-5", help = "Peak learning rate.", min = "1e-12", max = "1")
         double learningRate,

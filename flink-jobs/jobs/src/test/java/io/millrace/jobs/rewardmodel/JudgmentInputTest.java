@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.connectors.flink.Streams;
+import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;

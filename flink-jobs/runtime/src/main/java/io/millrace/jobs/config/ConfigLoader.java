@@ -93,7 +93,8 @@ public final class ConfigLoader {
       throw new ConfigException(
           List.of(file + " must hold sections with keys, not one " + node.getNodeType()));
     } catch (NoSuchFileException e) {
-      throw new ConfigException(List.of("the configuration file " + file + " does not exist; correct --config"));
+      throw new ConfigException(
+          List.of("the configuration file " + file + " does not exist; correct --config"));
     } catch (JsonProcessingException e) {
       throw new ConfigException(
           List.of(
@@ -103,7 +104,8 @@ public final class ConfigLoader {
                       e.getLocation() == null ? 0 : e.getLocation().getLineNr(),
                       e.getOriginalMessage().lines().findFirst().orElse(""))));
     } catch (CharacterCodingException e) {
-      throw new ConfigException(List.of(file + " is not UTF-8; convert it, for example with iconv"));
+      throw new ConfigException(
+          List.of(file + " is not UTF-8; convert it, for example with iconv"));
     } catch (IOException e) {
       throw new ConfigException(List.of("cannot read " + file + ": " + e.getMessage()));
     }
@@ -140,6 +142,7 @@ public final class ConfigLoader {
     if (child instanceof ObjectNode object) {
       return object;
     }
-    throw new ConfigException(List.of(key + " cannot be set: " + name + " is a value, not a section"));
+    throw new ConfigException(
+        List.of(key + " cannot be set: " + name + " is a value, not a section"));
   }
 }

@@ -4,7 +4,9 @@ import java.lang.reflect.RecordComponent;
 import java.util.List;
 import java.util.Map;
 
-/** Makes the page {@code docs/configuration.md}: every option with its default and allowed values. */
+/**
+ * Makes the page {@code docs/configuration.md}: every option with its default and allowed values.
+ */
 public final class ConfigReference {
 
   private ConfigReference() {}

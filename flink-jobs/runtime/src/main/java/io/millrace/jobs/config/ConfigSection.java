@@ -4,8 +4,8 @@ import java.io.Serializable;
 
 /**
  * A top-level section of the configuration: a record whose components are {@link Option}s, nested
- * records, or maps. Its compact constructor builds the domain objects that the options describe. The
- * loader reports what they refuse, with the key, before a job is submitted.
+ * records, or maps. Its compact constructor builds the domain objects that the options describe.
+ * The loader reports what they refuse, with the key, before a job is submitted.
  */
 public interface ConfigSection extends Serializable {
 

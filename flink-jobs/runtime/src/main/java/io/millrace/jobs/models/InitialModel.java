@@ -81,8 +81,7 @@ public final class InitialModel {
       throws IOException {
     try (Tokenizer tokenizer = trained.tokenizer();
         Backend backend = Backends.openDefault()) {
-      LlamaConfig config =
-          model.shape(tokenizer.vocabSize(), tokenizer.bos(), tokenizer.eos());
+      LlamaConfig config = model.shape(tokenizer.vocabSize(), tokenizer.bos(), tokenizer.eos());
       try (Parameters weights = Parameters.random(backend, config.parameters(), model.seed())) {
         CheckpointDirectory.write(
             staging,

@@ -146,8 +146,7 @@ class RecordBinderTest {
 
   @Test
   void anOldKeyIsAnsweredWithTheNewOne() {
-    assertEquals(
-        List.of("sample.portion is now called sample.share"), problems("portion: 0.1"));
+    assertEquals(List.of("sample.portion is now called sample.share"), problems("portion: 0.1"));
     assertEquals(List.of("sample.part is now called sample.share"), problems("part: 0.1"));
     assertEquals(
         List.of("sample.inner.number is now called sample.inner.count"),
@@ -204,7 +203,8 @@ class RecordBinderTest {
         "inner: {pause: -5s} | inner.pause must be a duration from 1ms to 1d, such as",
         "inner: {pause: 0ms} | inner.pause must be a duration from 1ms to 1d, such as",
         "inner: {pause: 25h} | inner.pause must be a duration from 1ms to 1d, such as",
-        "inner: {pause: 9223372036854775807d} | inner.pause must be a duration from 1ms to 1d, such",
+        "inner: {pause: 9223372036854775807d} | inner.pause must be a duration from 1ms to 1d,"
+            + " such",
         "secrets: {a: '${env:NOT_SET}'} |"
             + " secrets.a refers to the environment variable 'NOT_SET', which is not set here",
         "names: bad | names must not contain bad",
@@ -234,8 +234,7 @@ class RecordBinderTest {
   @Test
   void aJobKeepsOnlyTheSectionsThatItReads() throws Exception {
     MillraceConfig config = bind("");
-    assertEquals(
-        List.of(Sample.class, Other.class), new ArrayList<>(config.sections().keySet()));
+    assertEquals(List.of(Sample.class, Other.class), new ArrayList<>(config.sections().keySet()));
     MillraceConfig kept = config.only(List.of(Other.class));
     assertEquals(List.of(Other.class), new ArrayList<>(kept.sections().keySet()));
     String message =
@@ -248,8 +247,7 @@ class RecordBinderTest {
 
   @Test
   void onlyRelativePathsBecomeAbsolute() throws Exception {
-    Sample relative =
-        bind("sample: {directory: a/../b}").withAbsolutePaths().section(Sample.class);
+    Sample relative = bind("sample: {directory: a/../b}").withAbsolutePaths().section(Sample.class);
     assertEquals(Path.of("b").toAbsolutePath().toString(), relative.directory());
     assertEquals("", relative.file());
     assertEquals(List.of("a", "b"), relative.names());
