@@ -268,7 +268,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             : "reward-model.label-weight is 0";
     return Optional.of(
         ("%s: %s. The zero of its scores is arbitrary, so ppo.safety-threshold %s means nothing:"
-             + " add safety labels, and set reward-model.label-weight above 0")
+                + " add safety labels, and set reward-model.label-weight above 0")
             .formatted(
                 job(objective),
                 reason,

@@ -29,9 +29,9 @@ final class TensorState {
     long size = in.readLong();
     if (size != tensor.size()) {
       throw new IOException(
-          "the state has a tensor of %d values, the model one of %d: start with the model shape"
-              + " that"
-              + " the state was written with".formatted(size, tensor.size()));
+          ("the state has a tensor of %d values, the model one of %d: start with the model shape"
+                  + " that the state was written with")
+              .formatted(size, tensor.size()));
     }
     float[] values = new float[(int) Math.min(CHUNK, size)];
     ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * values.length);
