@@ -231,9 +231,9 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
     }
     if (summary.get("waiting") > 0) {
       reasons.add(
-          "%.0f versions are not judged: evaluation.judge needs both reward models, and they were"
-              + " not"
-              + " announced".formatted(summary.get("waiting")));
+          ("%.0f versions are not judged: evaluation.judge needs both reward models, and they were"
+                  + " not announced")
+              .formatted(summary.get("waiting")));
     }
     getRuntimeContext().addAccumulator(REASONS, reasons);
   }

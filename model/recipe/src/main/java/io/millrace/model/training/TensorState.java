@@ -29,7 +29,8 @@ final class TensorState {
     long size = in.readLong();
     if (size != tensor.size()) {
       throw new IOException(
-          "the state has a tensor of %d values, the model one of %d; use the model shape of the state"
+          ("the state has a tensor of %d values, the model one of %d: start with the model shape"
+                  + " that the state was written with")
               .formatted(size, tensor.size()));
     }
     float[] values = new float[(int) Math.min(CHUNK, size)];
