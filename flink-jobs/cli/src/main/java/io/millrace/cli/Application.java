@@ -8,8 +8,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
- * A job as a Flink application, for a JobManager in application mode, such as on Kubernetes. It takes
- * the arguments of {@code millrace run} and runs the job on the cluster of that JobManager.
+ * A job as a Flink application, for a JobManager in application mode, such as on Kubernetes. It
+ * takes the arguments of {@code millrace run} and runs the job on the cluster of that JobManager.
  */
 @Command(name = "application")
 public final class Application {

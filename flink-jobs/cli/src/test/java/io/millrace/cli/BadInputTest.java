@@ -174,10 +174,8 @@ class BadInputTest {
           "--max-shard-size=" + size);
     }
     assertRefused("port", "broker", "--port", "99999", "--data", directory.toString());
-    assertRefused(
-        "--heads must divide --hidden 256, not 7", "bench", "generate", "--heads", "7");
-    assertRefused(
-        "--kv-heads 3 must divide --heads 8", "bench", "update", "--kv-heads", "3");
+    assertRefused("--heads must divide --hidden 256, not 7", "bench", "generate", "--heads", "7");
+    assertRefused("--kv-heads 3 must divide --heads 8", "bench", "update", "--kv-heads", "3");
     assertRefused(
         "--response must be at least 1 and below --length 16, not 16",
         "bench",
@@ -204,7 +202,8 @@ class BadInputTest {
   @Test
   void samplingOptionsAreCheckedBeforeTheCheckpointIsRead() {
     String[] generate = {"generate", "--checkpoint", "none", "--prompt", "hi"};
-    assertRefused("--max-tokens must be from 1 to 1048576, not 0", with(generate, "--max-tokens=0"));
+    assertRefused(
+        "--max-tokens must be from 1 to 1048576, not 0", with(generate, "--max-tokens=0"));
     assertRefused(
         "--max-tokens must be from 1 to 1048576, not 2147483647",
         with(generate, "--max-tokens=2147483647"));
@@ -239,8 +238,7 @@ class BadInputTest {
   @Test
   void missingFilesAndDirectoriesAreNamed() {
     String missing = directory.resolve("missing").toString();
-    assertRefused(
-        "--file does not exist: " + missing, "produce", "prompts", "--file", missing);
+    assertRefused("--file does not exist: " + missing, "produce", "prompts", "--file", missing);
     assertRefused(
         "FILE does not exist: " + missing, "import", "hh-rlhf", missing, "--objective", "safety");
     assertRefused(missing, "generate", "--checkpoint", missing, "--prompt", "hi");
@@ -299,15 +297,18 @@ class BadInputTest {
   void badKafkaOptionsAreNamed() {
     assertRefused("nohost.invalid:1", "topics", "--bootstrap-servers", "nohost.invalid:1");
     assertRefused("security.protocol", "topics", "--kafka-property", "security.protocol=X");
-    assertRefused(
-        "--kafka-property acks cannot be set", "topics", "--kafka-property", "acks=0");
+    assertRefused("--kafka-property acks cannot be set", "topics", "--kafka-property", "acks=0");
     assertRefused(
         "--bootstrap-servers is \"nonsense\"; it must be host:port",
         "topics",
         "--bootstrap-servers",
         "nonsense");
     assertRefused(
-        "--topic-prefix is \"a/b\"; it must have at most 200 letters", "consume", "prompts", "--topic-prefix", "a/b");
+        "--topic-prefix is \"a/b\"; it must have at most 200 letters",
+        "consume",
+        "prompts",
+        "--topic-prefix",
+        "a/b");
   }
 
   @Test
@@ -330,7 +331,8 @@ class BadInputTest {
     String none = directory.resolve("none").toString();
     assertRefused("millrace cluster --dir " + none, "status", "--cluster", none);
     assertRefused("millrace cluster --dir " + none, "submit", "ppo", "--cluster", none);
-    assertRefused("start the cluster with 'millrace cluster'", "stop", "ppo", "--rest", "http://127.0.0.1:1");
+    assertRefused(
+        "start the cluster with 'millrace cluster'", "stop", "ppo", "--rest", "http://127.0.0.1:1");
     assertRefused(
         "--rest must be an address like http://localhost:8081, not 'localhost:8081'",
         "savepoint",
@@ -351,8 +353,7 @@ class BadInputTest {
           "--task-managers",
           count);
     }
-    assertRefused(
-        "--slots must be from 1 to 1024, not 0", "cluster", "--dir", dir, "--slots", "0");
+    assertRefused("--slots must be from 1 to 1024, not 0", "cluster", "--dir", dir, "--slots", "0");
     assertRefused("--kafka-port must be", "cluster", "--dir", dir, "--kafka-port", "70000");
     assertRefused(
         "--tensor-memory must be a size", "cluster", "--dir", dir, "--tensor-memory", "much");
@@ -378,7 +379,10 @@ class BadInputTest {
     String missing = directory.resolve("missing").toString();
     String out = directory.resolve("r.html").toString();
     assertRefused(
-        "campaign.versions must be a whole number from 1 to 1000, not '0'", "campaign", "--set", "campaign.versions=0");
+        "campaign.versions must be a whole number from 1 to 1000, not '0'",
+        "campaign",
+        "--set",
+        "campaign.versions=0");
     assertRefused("did you mean campaign.versions?", "campaign", "--set", "campaign.version=3");
     assertRefused("demo, external", "campaign", "--set", "campaign.annotators=people");
     assertRefused("--seed", "campaign", "--seed", "x");

@@ -44,14 +44,16 @@ class ConfigBoundsTest {
           Map.entry("ppo.mini-batch-size=65536", List.of("ppo.batch-size=65536")),
           Map.entry("ppo.score-batch-size=65536", List.of("ppo.batch-size=65536")),
           Map.entry("ppo.early-stop-patience=1_000_000", List.of("ppo.held-out-share=0.1")),
-          Map.entry("supervised.warmup-steps=999_999_999", List.of("supervised.schedule-steps=1000000000")),
+          Map.entry(
+              "supervised.warmup-steps=999_999_999",
+              List.of("supervised.schedule-steps=1000000000")),
           Map.entry("rollout.top-p=0.001", List.of("ppo.require-full-sampling=false")),
           Map.entry(
               "rejection-sampling.samples-per-prompt=1",
               List.of("rejection-sampling.temperatures=1")));
 
   /** An option and its full key. */
-  private record Found(String key, Class<?> type, Option option) {
+  record Found(String key, Class<?> type, Option option) {
 
     boolean isNumber() {
       return type == int.class || type == long.class || isDecimal();
@@ -100,7 +102,10 @@ class ConfigBoundsTest {
     for (RecordComponent component : section.getRecordComponents()) {
       String key =
           prefix
-              + component.getName().replaceAll("([a-z0-9])([A-Z])", "$1-$2").toLowerCase(Locale.ROOT);
+              + component
+                  .getName()
+                  .replaceAll("([a-z0-9])([A-Z])", "$1-$2")
+                  .toLowerCase(Locale.ROOT);
       Option option = component.getAnnotation(Option.class);
       if (option == null) {
         collect(component.getType(), key + ".", found);

@@ -103,8 +103,7 @@ class OperatorConfigTest {
 
   @Test
   void theConfigurationItselfHasTheCampaignAndTheSecret() {
-    assertEquals(
-        "/campaign-directory", config.section(CampaignSection.class).directory());
+    assertEquals("/campaign-directory", config.section(CampaignSection.class).directory());
     assertEquals(Map.of("s3.secret-key", "s3cret"), config.flink().properties());
   }
 }

@@ -12,8 +12,8 @@ import java.util.function.Consumer;
 import org.apache.flink.configuration.Configuration;
 
 /**
- * Kafka, ZooKeeper, a JobManager and TaskManagers as supervised processes. Jobs survive the death of
- * each: a restarted JobManager finds its jobs and their last Flink checkpoints in ZooKeeper.
+ * Kafka, ZooKeeper, a JobManager and TaskManagers as supervised processes. Jobs survive the death
+ * of each: a restarted JobManager finds its jobs and their last Flink checkpoints in ZooKeeper.
  */
 public final class Cluster implements AutoCloseable {
 

@@ -83,9 +83,7 @@ public final class ClusterDirectory {
       }
     } catch (IOException e) {
       throw new IOException(
-          "--dir must be a directory that can be made, not %s (%s)"
-              .formatted(root, e),
-          e);
+          "--dir must be a directory that can be made, not %s (%s)".formatted(root, e), e);
     }
   }
 
@@ -101,8 +99,7 @@ public final class ClusterDirectory {
     if (channel.tryLock() == null) {
       channel.close();
       throw new IOException(
-          "another cluster runs on --dir %s; stop it, or choose another directory"
-              .formatted(root));
+          "another cluster runs on --dir %s; stop it, or choose another directory".formatted(root));
     }
     return channel;
   }

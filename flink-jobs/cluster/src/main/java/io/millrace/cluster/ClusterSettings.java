@@ -6,7 +6,8 @@ import java.util.TreeSet;
 import org.apache.flink.configuration.MemorySize;
 
 /**
- * The size of a cluster. Empty values take their defaults from {@code config.yaml} beside this class.
+ * The size of a cluster. Empty values take their defaults from {@code config.yaml} beside this
+ * class.
  *
  * @param taskManagers number of TaskManager processes, 1 to 256
  * @param slots task slots of each TaskManager, 1 to 1024

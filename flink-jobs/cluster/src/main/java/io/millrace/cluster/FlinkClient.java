@@ -96,7 +96,9 @@ public final class FlinkClient implements AutoCloseable {
     try {
       return new FlinkClient(rest, new RestClusterClient<>(configuration, rest.toString()));
     } catch (Exception e) {
-      throw new IOException("no client could be made for Flink at %s (--rest): %s".formatted(rest, e.getMessage()), e);
+      throw new IOException(
+          "no client could be made for Flink at %s (--rest): %s".formatted(rest, e.getMessage()),
+          e);
     }
   }
 
@@ -253,8 +255,8 @@ public final class FlinkClient implements AutoCloseable {
   /**
    * Stops a job with a savepoint.
    *
-   * @param drain whether the job first learns from incomplete batches and publishes, as at the end of
-   *     a bounded run; a job cannot continue from such a savepoint
+   * @param drain whether the job first learns from incomplete batches and publishes, as at the end
+   *     of a bounded run; a job cannot continue from such a savepoint
    * @return the savepoint's path or URI
    */
   public String stop(JobID job, boolean drain, Optional<String> directory) throws IOException {
@@ -274,7 +276,8 @@ public final class FlinkClient implements AutoCloseable {
       return get(client.requestJobResult(job), ANSWER, "report the result of a job")
           .toJobExecutionResult(FlinkClient.class.getClassLoader());
     } catch (ClassNotFoundException e) {
-      throw new IOException("the cluster must run the same version of Millrace: " + e.getMessage(), e);
+      throw new IOException(
+          "the cluster must run the same version of Millrace: " + e.getMessage(), e);
     } catch (org.apache.flink.runtime.client.JobExecutionException e) {
       throw new IOException(FlinkFailure.oneLine(e), e);
     }

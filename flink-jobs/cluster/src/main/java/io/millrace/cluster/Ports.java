@@ -31,9 +31,7 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     return HOST + ":" + kafka;
   }
 
-  /**
-   * The wanted ports: a number, 0 for a free port, or empty for the earlier or default port.
-   */
+  /** The wanted ports: a number, 0 for a free port, or empty for the earlier or default port. */
   public record Wanted(
       OptionalInt rest, OptionalInt kafka, OptionalInt zookeeper, OptionalInt metrics) {
 

@@ -42,7 +42,8 @@ class PortsTest {
               OptionalInt.of(0), OptionalInt.of(port), OptionalInt.of(0), OptionalInt.of(0));
       String message = assertThrows(IOException.class, () -> wanted.choose(null, 1)).getMessage();
       assertTrue(
-          message.startsWith("--kafka-port must be a free port, not %d (".formatted(port)), message);
+          message.startsWith("--kafka-port must be a free port, not %d (".formatted(port)),
+          message);
       assertTrue(message.endsWith("0 takes a free one"), message);
     }
   }

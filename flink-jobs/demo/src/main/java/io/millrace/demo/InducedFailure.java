@@ -11,8 +11,8 @@ public final class InducedFailure implements EdgeTap {
   private final long rollout;
 
   /**
-   * @param rollout the job fails in its first attempt when this rollout reaches the updater, counted
-   *     from 1
+   * @param rollout the job fails in its first attempt when this rollout reaches the updater,
+   *     counted from 1
    */
   public InducedFailure(long rollout) {
     this.rollout = rollout;

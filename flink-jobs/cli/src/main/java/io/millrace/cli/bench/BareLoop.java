@@ -48,8 +48,7 @@ final class BareLoop implements AutoCloseable {
    *
    * @param models reward models, one of each objective
    */
-  BareLoop(MillraceConfig config, Map<Objective, RewardCheckpoint> models)
-      throws IOException {
+  BareLoop(MillraceConfig config, Map<Objective, RewardCheckpoint> models) throws IOException {
     this.config = config;
     this.models = models;
     RuntimeSettings settings = new RuntimeSettings(config);
@@ -84,7 +83,8 @@ final class BareLoop implements AutoCloseable {
     int size = config.section(PpoSection.class).scoreBatchSize();
     for (int from = 0; from < batch.size(); from += size) {
       List<Rollout> part = batch.subList(from, Math.min(batch.size(), from + size));
-      scorer.begin(new RolloutScorer.Batch(
+      scorer.begin(
+          new RolloutScorer.Batch(
               part,
               new RewardModelPair(
                   ModelRef.of(models.get(Objective.HELPFULNESS)),

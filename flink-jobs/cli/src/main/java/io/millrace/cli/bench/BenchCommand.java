@@ -14,8 +14,8 @@ import picocli.CommandLine.Option;
     synopsisSubcommandLabel = "CASE",
     subcommands = {BenchGenerateCommand.class, BenchStreamCommand.class},
     description =
-        "Measures the training step, scoring, sampling or the whole stream on this machine and prints"
-            + " one line of JSON. --threads sets the number of threads of one benchmark,"
+        "Measures the training step, scoring, sampling or the whole stream on this machine and"
+            + " prints one line of JSON. --threads sets the number of threads of one benchmark,"
             + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N that of every command.",
     footer = {
       "",
@@ -29,7 +29,10 @@ public final class BenchCommand {
   static final class BatchOptions {
     @Mixin private ShapeOptions shape;
 
-    @Option(names = "--batch", defaultValue = "16", description = "Rollouts of a batch (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--batch",
+        defaultValue = "16",
+        description = "Rollouts of a batch (default: ${DEFAULT-VALUE}).")
     private int batch;
 
     @Option(
@@ -102,8 +105,7 @@ public final class BenchCommand {
   @Command(
       name = "score",
       mixinStandardHelpOptions = true,
-      description =
-          "Measures two reward models and the reference policy on a batch of rollouts.",
+      description = "Measures two reward models and the reference policy on a batch of rollouts.",
       footer = {"", "Example:", "  millrace bench score --batch 16 --length 128"})
   int score(@Mixin BatchOptions options) {
     return options.run(

@@ -17,8 +17,8 @@ import picocli.CommandLine.Option;
     name = "generate",
     mixinStandardHelpOptions = true,
     description =
-        "Measures the sampling of --batch responses at the same time; the result counts the tokens of"
-            + " the responses.",
+        "Measures the sampling of --batch responses at the same time; the result counts the tokens"
+            + " of the responses.",
     footer = {"", "Example:", "  millrace bench generate --batch 16 --max-tokens 128"})
 final class BenchGenerateCommand implements Callable<Integer> {
 
@@ -30,7 +30,10 @@ final class BenchGenerateCommand implements Callable<Integer> {
       description = "Policy checkpoint to use; replaces the options of the shape.")
   private Path checkpoint;
 
-  @Option(names = "--batch", defaultValue = "16", description = "Responses sampled at the same time (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--batch",
+      defaultValue = "16",
+      description = "Responses sampled at the same time (default: ${DEFAULT-VALUE}).")
   private int batch;
 
   @Option(

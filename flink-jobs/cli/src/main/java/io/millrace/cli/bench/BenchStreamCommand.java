@@ -111,8 +111,7 @@ final class BenchStreamCommand implements Callable<Integer> {
     int learned = response == null ? length / 2 : response;
     if (learned < 1 || learned >= length) {
       throw new UserException(
-          "--response must be at least 1 and below --length %d, not %d"
-              .formatted(length, learned));
+          "--response must be at least 1 and below --length %d, not %d".formatted(length, learned));
     }
     Path directory = Files.createTempDirectory("millrace-bench");
     try (EmbeddedBroker broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);

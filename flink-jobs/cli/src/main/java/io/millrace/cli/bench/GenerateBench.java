@@ -32,8 +32,7 @@ final class GenerateBench {
    * @param promptLength tokens of each prompt
    * @param maxTokens tokens of each response
    */
-  GenerateBench(
-      Backend backend, LanguageModel model, int batch, int promptLength, int maxTokens) {
+  GenerateBench(Backend backend, LanguageModel model, int batch, int promptLength, int maxTokens) {
     this.backend = backend;
     this.model = model;
     this.batch = batch;

@@ -25,7 +25,8 @@ import org.apache.flink.api.common.JobID;
 
 /**
  * The time from the sending of a judgment to the announcement of a reward checkpoint that learned
- * from it, at a constant rate of judgments. Judgments before the first announcement are the warm-up.
+ * from it, at a constant rate of judgments. Judgments before the first announcement are the
+ * warm-up.
  */
 final class JudgmentBench {
 
@@ -128,6 +129,7 @@ final class JudgmentBench {
 
   private static IOException stalled() {
     return new IOException(
-        "no reward checkpoint was announced for %d minutes; see the log".formatted(STALL.toMinutes()));
+        "no reward checkpoint was announced for %d minutes; see the log"
+            .formatted(STALL.toMinutes()));
   }
 }

@@ -11,7 +11,9 @@ final class Peak {
 
   private Peak() {}
 
-  /** The best of some products [2048, 1024] × [1024, 1024], in floating-point operations a second. */
+  /**
+   * The best of some products [2048, 1024] × [1024, 1024], in floating-point operations a second.
+   */
   static double flopsPerSecond(Backend backend) {
     try (Tensor x = backend.allocate(2 * SIZE, SIZE);
         Tensor w = backend.allocate(SIZE, SIZE);

@@ -22,8 +22,8 @@ import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * One PPO update of policy and critic with the job's own trainer: forward, backward, clipping, AdamW.
- * The clock starts after the computation of old values and advantages.
+ * One PPO update of policy and critic with the job's own trainer: forward, backward, clipping,
+ * AdamW. The clock starts after the computation of old values and advantages.
  */
 final class UpdateBench {
 

@@ -3,8 +3,8 @@ package io.millrace.cli.bench;
 import java.time.Duration;
 
 /**
- * Repetitions that do not count, until the JVM has compiled the hot code. That takes seconds, however
- * short a repetition is; a job that runs for days does not notice it.
+ * Repetitions that do not count, until the JVM has compiled the hot code. That takes seconds,
+ * however short a repetition is; a job that runs for days does not notice it.
  */
 final class WarmUp {
 

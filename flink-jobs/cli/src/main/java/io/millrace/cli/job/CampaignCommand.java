@@ -36,7 +36,9 @@ import picocli.CommandLine.Option;
     })
 public final class CampaignCommand implements Callable<Integer> {
 
-  @Option(names = "--config", description = "YAML file with options (docs/configuration.md lists all).")
+  @Option(
+      names = "--config",
+      description = "YAML file with options (docs/configuration.md lists all).")
   private Path config;
 
   @Option(

@@ -24,8 +24,8 @@ import picocli.CommandLine.Option;
     name = "cluster",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs Kafka, ZooKeeper, a Flink JobManager with its web UI, and TaskManagers until Ctrl-C. Each"
-          + " is a process on this machine, and a process that dies is started again.",
+      "Runs Kafka, ZooKeeper, a Flink JobManager with its web UI, and TaskManagers until Ctrl-C."
+          + " Each is a process on this machine, and a process that dies is started again.",
       "A cluster that starts again on its directory resumes the jobs that ran there.",
     },
     footer = {
@@ -68,8 +68,7 @@ public final class ClusterCommand implements Callable<Integer> {
   @Option(
       names = "--tensor-memory",
       paramLabel = "SIZE",
-      description =
-          "Part of --task-manager-memory for models and their training (default: 1gb).")
+      description = "Part of --task-manager-memory for models and their training (default: 1gb).")
   private Optional<String> tensorMemory;
 
   @Option(

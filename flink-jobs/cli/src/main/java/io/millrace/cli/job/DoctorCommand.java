@@ -18,7 +18,8 @@ import picocli.CommandLine.Command;
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,
-    description = "Prints the JDK, CPU, GPU and library versions of this machine, and tests the backend.",
+    description =
+        "Prints the JDK, CPU, GPU and library versions of this machine, and tests the backend.",
     footer = {"", "Example:", "  millrace doctor"})
 public final class DoctorCommand implements Callable<Integer> {
 
@@ -99,7 +100,11 @@ public final class DoctorCommand implements Callable<Integer> {
       float product = out.toFloats()[0];
       if (product != 31) {
         throw new UserException(
-            "backend " + backend.name() + " computes 2·5 + 3·7 as " + product + ", not 31: do not use it here");
+            "backend "
+                + backend.name()
+                + " computes 2·5 + 3·7 as "
+                + product
+                + ", not 31: do not use it here");
       }
       return "backend %s works, with kernels of %s".formatted(backend.name(), backend.kernels());
     }

@@ -47,8 +47,7 @@ public final class QuickstartCommand implements Callable<Integer> {
   @Option(
       names = "--data",
       defaultValue = "millrace-data/quickstart",
-      description =
-          "Directory with one subdirectory for each run (default: ${DEFAULT-VALUE}).")
+      description = "Directory with one subdirectory for each run (default: ${DEFAULT-VALUE}).")
   private Path data;
 
   @Option(

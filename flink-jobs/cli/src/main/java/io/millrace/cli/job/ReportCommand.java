@@ -103,7 +103,8 @@ public final class ReportCommand implements Callable<Integer> {
   private static void requireWritable(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file) || !Files.isDirectory(parent) || !Files.isWritable(parent)) {
-      throw new UserException("--out must be a file in a writable directory, not %s".formatted(file));
+      throw new UserException(
+          "--out must be a file in a writable directory, not %s".formatted(file));
     }
   }
 }

@@ -50,8 +50,7 @@ public final class SubmitCommand implements Callable<Integer> {
   @Option(
       names = "--from-savepoint",
       paramLabel = "PATH",
-      description =
-          "Savepoint to continue from, or the last Flink checkpoint of a stopped job.")
+      description = "Savepoint to continue from, or the last Flink checkpoint of a stopped job.")
   private Optional<String> savepoint;
 
   @Override

@@ -12,11 +12,11 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine;
 
 /** {@code millrace checkpoint}. */
 @Command(
@@ -95,8 +95,7 @@ public final class CheckpointCommand {
   @Command(
       name = "export",
       mixinStandardHelpOptions = true,
-      description =
-          "Writes a checkpoint as a Hugging Face directory, in bfloat16 or float32.",
+      description = "Writes a checkpoint as a Hugging Face directory, in bfloat16 or float32.",
       footer = {
         "",
         "Examples:",
@@ -107,7 +106,9 @@ public final class CheckpointCommand {
 
     private static final Pattern SIZE = Pattern.compile("(\\d{1,12}) ?(B|[KMGT]i?B)?");
 
-    @Parameters(paramLabel = "DIR", description = "Checkpoint directory or URI, also one of another project.")
+    @Parameters(
+        paramLabel = "DIR",
+        description = "Checkpoint directory or URI, also one of another project.")
     private String checkpoint;
 
     @Mixin private ConfigOptions options;

@@ -37,8 +37,8 @@ import picocli.CommandLine.Option;
     name = "ghost-attention",
     mixinStandardHelpOptions = true,
     description =
-        "Makes and measures Ghost Attention: a policy follows an instruction of the first turn in all"
-            + " later turns.",
+        "Makes and measures Ghost Attention: a policy follows an instruction of the first turn in"
+            + " all later turns.",
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       GhostAttentionCommand.Demo.class,
@@ -83,10 +83,7 @@ public final class GhostAttentionCommand {
                 + " (default: ${DEFAULT-VALUE}).")
     private float temperature;
 
-    @Option(
-        names = "--seed",
-        defaultValue = "1",
-        description = "Seed (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--seed", defaultValue = "1", description = "Seed (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     private SamplingOptions options() {
@@ -116,7 +113,8 @@ public final class GhostAttentionCommand {
         "Samples responses to dialogues with an instruction in every user turn. Writes them as"
             + " demonstrations with the instruction in the first turn only, of which the last"
             + " response is learned.",
-        "The job supervised reads them as supervised.file, or from the topic after millrace produce.",
+        "The job supervised reads them as supervised.file, or from the topic after millrace"
+            + " produce.",
       },
       footer = {
         "",
@@ -161,9 +159,7 @@ public final class GhostAttentionCommand {
               InstantSource.system());
       var dialogues = LineFiles.dialogues(sampling.dialogues);
       List<Demonstration> demonstrations =
-          with(
-              checkpoint,
-              (model, template) -> builder.build(model, template, dialogues, options));
+          with(checkpoint, (model, template) -> builder.build(model, template, dialogues, options));
       try (Writer writer = Files.newBufferedWriter(out)) {
         for (Demonstration demonstration : demonstrations) {
           writer.write(JsonLines.write(demonstration) + "\n");
@@ -265,10 +261,7 @@ public final class GhostAttentionCommand {
         description = "Directory for the files.")
     private Path out;
 
-    @Option(
-        names = "--seed",
-        defaultValue = "1",
-        description = "Seed (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--seed", defaultValue = "1", description = "Seed (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Override

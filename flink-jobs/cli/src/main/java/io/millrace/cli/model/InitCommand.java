@@ -42,7 +42,9 @@ public final class InitCommand implements Callable<Integer> {
       description = "Checkpoint directory to make; it must not exist.")
   private Path out;
 
-  @Option(names = "--config", description = "YAML file with options (docs/configuration.md lists all).")
+  @Option(
+      names = "--config",
+      description = "YAML file with options (docs/configuration.md lists all).")
   private Path config;
 
   @Option(

@@ -46,8 +46,7 @@ final class LineFiles {
             return JSON.readValue(line, Instruction.class);
           } catch (JsonProcessingException e) {
             throw new IOException(
-                origin
-                    + ": an instruction must have the texts group, text, shortened and expected",
+                origin + ": an instruction must have the texts group, text, shortened and expected",
                 e);
           }
         });
@@ -99,8 +98,7 @@ final class LineFiles {
     }
   }
 
-  static void writeInstructions(Path file, List<Instruction> instructions)
-      throws IOException {
+  static void writeInstructions(Path file, List<Instruction> instructions) throws IOException {
     try (Writer writer = Files.newBufferedWriter(file)) {
       for (Instruction instruction : instructions) {
         writer.write(JSON.writeValueAsString(instruction) + "\n");

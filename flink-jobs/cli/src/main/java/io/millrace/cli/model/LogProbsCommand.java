@@ -46,7 +46,8 @@ public final class LogProbsCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     if (tokens.length < 2) {
-      throw new UserException("--tokens must have at least two ids: the first has no log-probability");
+      throw new UserException(
+          "--tokens must have at least two ids: the first has no log-probability");
     }
     try (Backend backend = Backends.openDefault();
         LocalCheckpoint files = options.open(checkpoint);
@@ -55,7 +56,8 @@ public final class LogProbsCommand implements Callable<Integer> {
       for (int token : tokens) {
         if (token < 0 || token >= vocab) {
           throw new UserException(
-              "--tokens must be from 0 to %d for this checkpoint, not %d".formatted(vocab - 1, token));
+              "--tokens must be from 0 to %d for this checkpoint, not %d"
+                  .formatted(vocab - 1, token));
         }
       }
       if (tokens.length > directory.config().maxPositions()) {

@@ -43,7 +43,9 @@ public final class JobOptions {
           "Job: supervised, reward-model, rollout, ppo, rejection-sampling or evaluation.")
   private String jobId;
 
-  @Option(names = "--config", description = "YAML file with options (docs/configuration.md lists all).")
+  @Option(
+      names = "--config",
+      description = "YAML file with options (docs/configuration.md lists all).")
   private Path config;
 
   @Option(
@@ -104,7 +106,8 @@ public final class JobOptions {
   }
 
   /**
-   * Loads and checks the configuration, and makes topics and the initial model if they do not exist.
+   * Loads and checks the configuration, and makes topics and the initial model if they do not
+   * exist.
    *
    * @param bootstrapServers default of {@code kafka.bootstrap-servers}
    */
@@ -180,7 +183,9 @@ public final class JobOptions {
   private static void requireDemonstrations(SupervisedSection section) throws IOException {
     if (section.fromFile()) {
       if (!Files.isReadable(Path.of(section.file()))) {
-        throw new UserException("supervised.file cannot be read: %s; correct the path or its permissions".formatted(section.file()));
+        throw new UserException(
+            "supervised.file cannot be read: %s; correct the path or its permissions"
+                .formatted(section.file()));
       }
       if (Files.size(Path.of(section.file())) == 0) {
         throw new UserException("supervised.file must not be empty: %s".formatted(section.file()));
@@ -197,7 +202,8 @@ public final class JobOptions {
     try {
       CheckpointStore.requireWritable(location);
     } catch (IOException e) {
-      throw new UserException("%s must be a writable directory, not %s (%s)".formatted(option, location, e));
+      throw new UserException(
+          "%s must be a writable directory, not %s (%s)".formatted(option, location, e));
     }
   }
 }

@@ -10,16 +10,28 @@ import picocli.CommandLine.Option;
 /** The model of a benchmark and its compute backend. */
 public final class ShapeOptions {
 
-  @Option(names = "--hidden", defaultValue = "256", description = "Hidden size (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--hidden",
+      defaultValue = "256",
+      description = "Hidden size (default: ${DEFAULT-VALUE}).")
   private int hidden;
 
-  @Option(names = "--layers", defaultValue = "4", description = "Layers (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--layers",
+      defaultValue = "4",
+      description = "Layers (default: ${DEFAULT-VALUE}).")
   private int layers;
 
-  @Option(names = "--heads", defaultValue = "8", description = "Query heads of a layer (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--heads",
+      defaultValue = "8",
+      description = "Query heads of a layer (default: ${DEFAULT-VALUE}).")
   private int heads;
 
-  @Option(names = "--kv-heads", defaultValue = "4", description = "Key and value heads of a layer (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--kv-heads",
+      defaultValue = "4",
+      description = "Key and value heads of a layer (default: ${DEFAULT-VALUE}).")
   private int kvHeads;
 
   @Option(
@@ -28,7 +40,10 @@ public final class ShapeOptions {
       description = "Width of the feed-forward block (default: ${DEFAULT-VALUE}).")
   private int ffn;
 
-  @Option(names = "--vocab", defaultValue = "512", description = "Tokens in the vocabulary (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--vocab",
+      defaultValue = "512",
+      description = "Tokens in the vocabulary (default: ${DEFAULT-VALUE}).")
   private int vocab;
 
   @Option(

@@ -16,8 +16,7 @@ import picocli.CommandLine.Option;
 @Command(
     name = "broker",
     mixinStandardHelpOptions = true,
-    description =
-        "Runs a Kafka broker with Millrace's topics in this process, until Ctrl-C.",
+    description = "Runs a Kafka broker with Millrace's topics in this process, until Ctrl-C.",
     footer = {
       "",
       "Example:",

@@ -35,7 +35,9 @@ public final class ConsumeCommand implements Callable<Integer> {
 
   private static final Duration POLL = Duration.ofMillis(200);
 
-  @Parameters(paramLabel = "TOPIC", description = "Topic without its prefix, such as rollouts or dead-letters.")
+  @Parameters(
+      paramLabel = "TOPIC",
+      description = "Topic without its prefix, such as rollouts or dead-letters.")
   private String topicName;
 
   @Option(

@@ -46,7 +46,9 @@ public final class ImportCommand {
       })
   static final class HhRlhf implements Callable<Integer> {
 
-    @Parameters(paramLabel = "FILE", description = "JSON Lines with chosen and rejected, gzip or plain.")
+    @Parameters(
+        paramLabel = "FILE",
+        description = "JSON Lines with chosen and rejected, gzip or plain.")
     private Path file;
 
     @Option(

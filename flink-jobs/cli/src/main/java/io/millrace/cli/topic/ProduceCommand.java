@@ -28,8 +28,8 @@ import picocli.CommandLine.Parameters;
     name = "produce",
     mixinStandardHelpOptions = true,
     description =
-        "Sends the records of a JSON Lines file to a topic. It stops at the first line that is not a"
-            + " valid record, after the lines before it were sent.",
+        "Sends the records of a JSON Lines file to a topic. It stops at the first line that is not"
+            + " a valid record, after the lines before it were sent.",
     footer = {
       "",
       "Examples:",
@@ -39,7 +39,9 @@ import picocli.CommandLine.Parameters;
     })
 public final class ProduceCommand implements Callable<Integer> {
 
-  @Parameters(paramLabel = "TOPIC", description = "Topic without its prefix, such as prompts or judgments.")
+  @Parameters(
+      paramLabel = "TOPIC",
+      description = "Topic without its prefix, such as prompts or judgments.")
   private String topicName;
 
   @Option(
@@ -93,7 +95,8 @@ public final class ProduceCommand implements Callable<Integer> {
       throws IOException {
     writer.flush();
     return new UserException(
-        "%s, line %d: %s (the %d records before it were sent)".formatted(file, line, problem, sent));
+        "%s, line %d: %s (the %d records before it were sent)"
+            .formatted(file, line, problem, sent));
   }
 
   /** Some editors put a byte order mark at the beginning of a UTF-8 file. */

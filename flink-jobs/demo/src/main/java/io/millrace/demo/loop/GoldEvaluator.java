@@ -21,7 +21,6 @@ import io.millrace.schemas.Prompt;
 import io.millrace.world.DemoWorld;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 

@@ -1,14 +1,11 @@
 package io.millrace.demo.quickstart;
 
-import io.millrace.demo.InducedFailure;
-
-import io.millrace.jobs.runtime.EdgeTap;
-
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.demo.InducedFailure;
 import io.millrace.demo.loop.AnnotatorService;
 import io.millrace.demo.loop.GoldEvaluator;
 import io.millrace.demo.loop.Measured;
@@ -23,6 +20,7 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.rewardmodel.RewardModelOperator;
+import io.millrace.jobs.runtime.EdgeTap;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.LocalCluster;
 import io.millrace.schemas.Demonstration;

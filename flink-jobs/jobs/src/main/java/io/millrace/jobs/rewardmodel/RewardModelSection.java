@@ -93,14 +93,20 @@ public record RewardModelSection(
       throw new IllegalArgumentException(
           "objectives must name each objective once, not " + lowerCase(objectives));
     }
-    for (ObjectiveSection section : List.of(helpfulness, safety)) {
-      String name = section == helpfulness ? "helpfulness" : "safety";
-      Require.accepted(
-          name + ".mixing (with batch-size)", () -> section.ratios().quotas(batchSize));
-      Require.accepted(
-          "learning-rate and warmup-fraction",
-          () -> schedule(learningRate, section.scheduleJudgments(), batchSize, warmupFraction));
-    }
+    check("helpfulness", helpfulness, batchSize, learningRate, warmupFraction);
+    check("safety", safety, batchSize, learningRate, warmupFraction);
+  }
+
+  private static void check(
+      String key,
+      ObjectiveSection section,
+      int batchSize,
+      double learningRate,
+      double warmupFraction) {
+    Require.accepted(key + ".mixing (with batch-size)", () -> section.ratios().quotas(batchSize));
+    Require.accepted(
+        "learning-rate and warmup-fraction",
+        () -> schedule(learningRate, section.scheduleJudgments(), batchSize, warmupFraction));
   }
 
   private static List<String> lowerCase(List<Objective> objectives) {
