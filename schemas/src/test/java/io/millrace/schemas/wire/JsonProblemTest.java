@@ -24,12 +24,13 @@ class JsonProblemTest {
           .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
           .build();
 
-  private record Run(List<Stage> stages, Map<String, Double> metrics) {}
+  record Run(List<Stage> stages, Map<String, Double> metrics) {}
 
-  private record Stage(String name, int version) {
-    private Stage {
+  record Stage(String name, int version) {
+    Stage {
       if (version < 0) {
-        throw new IllegalArgumentException("version is %d but must be 0 or more".formatted(version));
+        throw new IllegalArgumentException(
+            "version is %d but must be 0 or more".formatted(version));
       }
     }
   }

@@ -133,8 +133,7 @@ public final class JobOptions {
                     "JOB must be a job of Millrace, not '"
                         + jobId
                         + "'"
-                        + Nearest.to(
-                                jobId, Arrays.stream(Job.values()).map(Job::id).toList())
+                        + Nearest.to(jobId, Arrays.stream(Job.values()).map(Job::id).toList())
                             .map(near -> "; did you mean " + near + "?")
                             .orElse("; the jobs are " + Job.ids())));
   }

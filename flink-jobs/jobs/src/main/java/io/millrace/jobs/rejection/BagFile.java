@@ -137,8 +137,7 @@ public final class BagFile {
       problem = JsonProblem.of(e);
       cause = e;
     }
-    throw new IOException(
-        "%s:%d is no line of a bag: %s".formatted(file, number, problem), cause);
+    throw new IOException("%s:%d is no line of a bag: %s".formatted(file, number, problem), cause);
   }
 
   /**

@@ -75,7 +75,8 @@ class BagFileTest {
   @Test
   void fieldsOfLaterVersionsAreSkipped() throws IOException {
     assertEquals(
-        1, BagFile.read(file(LINE.replace("\"policyVersion\"", "\"x\":[],\"policyVersion\""))).size());
+        1,
+        BagFile.read(file(LINE.replace("\"policyVersion\"", "\"x\":[],\"policyVersion\""))).size());
   }
 
   @ParameterizedTest
@@ -90,7 +91,8 @@ class BagFileTest {
         "\"isSafety\":true | \"isSafety\":1 | isSafety",
         "\"policyVersion\":12 | \"policyVersion\":1.5 | policyVersion",
         "\"policyVersion\":12 | \"policyVersion\":null | policyVersion is null",
-        "\"temperature\":0.8 | \"temperature\":\"0.8\" | temperature: Cannot coerce String value (\"0.8\") to `float` value",
+        "\"temperature\":0.8 | \"temperature\":\"0.8\" | temperature: Cannot coerce String value"
+            + " (\"0.8\") to `float` value",
         "\"temperature\":0.8 | \"temperature\":\"NaN\" | temperature is NaN",
         "-1.5 | 1e99 | helpfulnessScore is Infinity",
         "-1.5 | {} | helpfulnessScore",
