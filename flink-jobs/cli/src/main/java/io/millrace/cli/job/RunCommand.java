@@ -55,7 +55,9 @@ public final class RunCommand implements Callable<Integer> {
         thread.start();
         result =
             cluster.await(
-                cluster.submit(ready.graph(bounded)), EVERY, counts -> tell(progress, ready.job(), counts));
+                cluster.submit(ready.graph(bounded)),
+                EVERY,
+                counts -> tell(progress, ready.job(), counts));
       }
       System.out.println(ready.summary(result));
     }

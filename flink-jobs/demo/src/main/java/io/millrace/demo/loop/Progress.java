@@ -73,7 +73,9 @@ public final class Progress {
           metrics.getMetrics().entrySet().stream()
               .filter(metric -> !isOfDiagram(metric.getKey()))
               .sorted(Map.Entry.comparingByKey())
-              .map(metric -> format(" %s %.4g", metric.getKey(), metric.getValue()))
+              .map(
+                  metric ->
+                      String.format(Locale.ROOT, " %s %.4g", metric.getKey(), metric.getValue()))
               .collect(Collectors.joining(","));
       line(metrics.getJob() + " step " + metrics.getStep() + values);
     }
@@ -92,7 +94,8 @@ public final class Progress {
     }
     if (isNewStep(metrics.getJob(), metrics.getStep())) {
       line(
-          format(
+          String.format(
+              Locale.ROOT,
               "    update %d  demonstrations %.0f  loss %.3f",
               metrics.getStep(),
               metrics.getMetrics().get("demonstrations"),
@@ -115,7 +118,8 @@ public final class Progress {
   public synchronized void rejectionSampling(TrainingMetrics metrics) {
     if (isDue(metrics.getJob()) && isNewStep(metrics.getJob(), metrics.getStep())) {
       line(
-          format(
+          String.format(
+              Locale.ROOT,
               "    update %d  examples %.0f  loss %.3f",
               metrics.getStep(),
               metrics.getMetrics().get("examples"),
@@ -127,9 +131,12 @@ public final class Progress {
   public synchronized void judgments(long policyVersion, long judgments, long wanted) {
     if (isDue("judgments") && isNewStep("judgments", judgments)) {
       line(
-          format(
+          String.format(
+              Locale.ROOT,
               "    %d of %d judgments of samples of policy version %d",
-              judgments, wanted, policyVersion));
+              judgments,
+              wanted,
+              policyVersion));
     }
   }
 
@@ -138,7 +145,8 @@ public final class Progress {
     if (isDue(metrics.getJob()) && isNewStep(metrics.getJob(), metrics.getStep())) {
       Map<String, Double> values = metrics.getMetrics();
       line(
-          format(
+          String.format(
+              Locale.ROOT,
               "    iteration %d  version %.0f  rollouts %.0f  reward %+.2f  KL %.2f  entropy %.2f"
                   + "  lag %.1f%s",
               metrics.getStep(),
@@ -157,16 +165,14 @@ public final class Progress {
     for (Objective objective : Objective.values()) {
       if (accuracies.containsKey(objective)) {
         text.append(
-            format(
+            String.format(
+                Locale.ROOT,
                 " %s %.3f",
-                objective.name().toLowerCase(Locale.ROOT), accuracies.get(objective)));
+                objective.name().toLowerCase(Locale.ROOT),
+                accuracies.get(objective)));
       }
     }
     return text.toString();
-  }
-
-  private static String format(String format, Object... values) {
-    return String.format(Locale.ROOT, format, values);
   }
 
   /** Whether the interval since a job's last line is over; if so, the next interval begins. */

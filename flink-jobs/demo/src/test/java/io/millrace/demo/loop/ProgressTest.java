@@ -56,7 +56,7 @@ class ProgressTest {
   void aJobGetsOneLinePerInterval() {
     for (int step = 1; step <= 5; step++) {
       progress.metrics(metrics("ppo", step, Map.of("b", 2.0, "a", -0.000125)));
-      progress.metrics(metrics("supervised", 10 * step, Map.of()));
+      progress.metrics(metrics("supervised", 10L * step, Map.of()));
       pass(1);
     }
     assertEquals(

@@ -1,77 +1,68 @@
-package io.millrace.report.chart;
+package io.millrace.report.page;
 
+import io.millrace.report.chart.Chart;
+import io.millrace.report.chart.Figure;
 import java.util.ArrayList;
 import java.util.List;
 
-/** One HTML file that needs nothing beside itself, for light and dark screens and for paper. */
+/** One HTML file that needs no other file, for light and dark screens and for paper. */
 public final class Page {
 
   private final String title;
   private final String subtitle;
   private final List<Section> sections = new ArrayList<>();
 
-  private record Section(String id, String heading, StringBuilder body) {}
+  private record Section(String id, String heading, List<Block> blocks) {}
 
-  /** An empty page. */
+  private record View(String title, String subtitle, List<Section> sections) {}
+
+  /** A page without sections. */
   public Page(String title, String subtitle) {
     this.title = title;
     this.subtitle = subtitle;
   }
 
-  /** Begins a section; figures and texts that follow are its. */
+  /** Begins a section; later calls add to it. A section without content is left out. */
   public Page section(String heading) {
-    sections.add(new Section("s" + sections.size(), heading, new StringBuilder()));
+    sections.add(new Section("s" + sections.size(), heading, new ArrayList<>()));
     return this;
   }
 
-  /** A paragraph of plain text. */
+  /** Adds a paragraph of plain text. */
   public Page text(String paragraph) {
-    return add("<p>" + Html.escape(paragraph) + "</p>\n");
+    return add(new Block.Paragraph(paragraph));
   }
 
-  /** Figures side by side where there is room; those that have nothing to draw are left out. */
-  public Page figures(String... figures) {
-    List<String> drawn = List.of(figures).stream().filter(figure -> !figure.isEmpty()).toList();
-    return drawn.isEmpty()
-        ? this
-        : add("<div class=\"figures\">\n" + String.join("", drawn) + "</div>\n");
+  /** Adds charts side by side; empty charts are left out. */
+  public Page charts(Chart... charts) {
+    return charts(List.of(charts));
   }
 
-  /** A table, or other markup of this package's. */
-  public Page add(String html) {
-    sections.getLast().body().append(html);
+  /** Adds charts side by side; empty charts are left out. */
+  public Page charts(List<? extends Chart> charts) {
+    List<Figure> figures =
+        charts.stream().filter(chart -> !chart.isEmpty()).map(Chart::figure).toList();
+    return figures.isEmpty() ? this : add(new Block.Figures(figures));
+  }
+
+  /** Adds a table; a table without rows is left out. */
+  public Page table(Table<?> table) {
+    return table.isEmpty() ? this : add(table.block());
+  }
+
+  /** Adds a row of important numbers. */
+  public Page tiles(List<Tile> tiles) {
+    return tiles.isEmpty() ? this : add(new Block.Tiles(List.copyOf(tiles)));
+  }
+
+  private Page add(Block block) {
+    sections.getLast().blocks().add(block);
     return this;
   }
 
-  /** The file's content, well-formed as XML too. */
+  /** The content of the file, which is well-formed XML too. */
   public String html() {
-    List<Section> filled = sections.stream().filter(s -> !s.body().isEmpty()).toList();
-    StringBuilder html = new StringBuilder("<!DOCTYPE html>\n<html lang=\"en\"><head>");
-    html.append("<meta charset=\"utf-8\"/>");
-    html.append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>");
-    // Whatever slips in as markup shall neither fetch nor run anything.
-    html.append(
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src"
-            + " 'unsafe-inline'\"/>");
-    html.append("<title>").append(Html.escape(title)).append("</title>\n");
-    html.append("<style>\n").append(Style.CSS).append("</style></head>\n<body>\n<header><h1>");
-    html.append(Html.escape(title)).append("</h1>\n<p>").append(Html.escape(subtitle));
-    html.append("</p></header>\n");
-    if (filled.size() > 2) {
-      html.append("<nav>");
-      filled.forEach(
-          section ->
-              html.append(
-                  "<a href=\"#%s\">%s</a> "
-                      .formatted(section.id(), Html.escape(section.heading()))));
-      html.append("</nav>\n");
-    }
-    html.append("<main>\n");
-    filled.forEach(
-        section ->
-            html.append(
-                "<section id=\"%s\"><h2>%s</h2>\n%s</section>\n"
-                    .formatted(section.id(), Html.escape(section.heading()), section.body())));
-    return html.append("</main>\n</body></html>\n").toString();
+    List<Section> filled = sections.stream().filter(s -> !s.blocks().isEmpty()).toList();
+    return Templates.render("page.html", "page", new View(title, subtitle, filled));
   }
 }

@@ -1,76 +1,63 @@
-package io.millrace.report.chart;
+package io.millrace.report.page;
 
+import io.millrace.report.chart.Format;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
 
-/** Rows and columns; numbers stand at the right of their columns. */
-public final class Table {
+/**
+ * A table of records: one row per record, one column per property.
+ *
+ * @param <T> the type of the records
+ */
+public final class Table<T> {
 
-  private final List<String> header;
-  private final List<List<String>> rows = new ArrayList<>();
-  private final boolean[] texts;
+  private final List<T> records;
+  private final List<Column<T>> columns = new ArrayList<>();
 
-  /** An empty table. */
-  public Table(List<String> header) {
-    this.header = List.copyOf(header);
-    this.texts = new boolean[header.size()];
+  private record Column<T>(String heading, boolean number, Function<T, String> text) {}
+
+  private Table(List<T> records) {
+    this.records = List.copyOf(records);
   }
 
-  /** A row more: texts, whole numbers, and other numbers as {@link Format#NUMBER} writes them. */
-  public Table row(Object... cells) {
-    if (cells.length != header.size()) {
-      throw new IllegalArgumentException(
-          "%d cells in a table of %d columns".formatted(cells.length, header.size()));
-    }
-    List<String> row = new ArrayList<>();
-    for (int i = 0; i < cells.length; i++) {
-      row.add(text(cells[i]));
-      texts[i] |= cells[i] instanceof String text && !isFigure(text);
-    }
-    rows.add(row);
+  /** A table without columns. */
+  public static <T> Table<T> of(List<T> records) {
+    return new Table<>(records);
+  }
+
+  /** Adds a column of texts. */
+  public Table<T> text(String heading, Function<T, String> text) {
+    columns.add(new Column<>(heading, false, text));
     return this;
   }
 
-  private static String text(Object cell) {
-    return switch (cell) {
-      case Double number -> Format.NUMBER.of(number);
-      case Number number -> Format.NUMBER.of(number.doubleValue());
-      default -> cell.toString();
-    };
+  /** Adds a column of numbers that are texts already, such as intervals. */
+  public Table<T> number(String heading, Function<T, String> number) {
+    columns.add(new Column<>(heading, true, number));
+    return this;
   }
 
-  /**
-   * Texts that stand for figures, such as "93 %" or a dash, do not make their column one of texts.
-   */
-  private static boolean isFigure(String text) {
-    return text.isEmpty() || text.matches("[–−+\\d][\\d., %±–−+to()]*");
+  /** Adds a column of numbers. */
+  public Table<T> number(String heading, Format format, ToDoubleFunction<T> number) {
+    return number(heading, record -> format.of(number.applyAsDouble(record)));
   }
 
-  /** Whether there is nothing to show. */
-  public boolean isEmpty() {
-    return rows.isEmpty();
+  /** Whether the table has no rows. */
+  boolean isEmpty() {
+    return records.isEmpty();
   }
 
-  /** The table; empty where it has no rows. */
-  public String html() {
-    if (isEmpty()) {
-      return "";
-    }
-    StringBuilder html = new StringBuilder("<div class=\"scroll\"><table>\n<thead>");
-    row(html, "th", header);
-    html.append("</thead>\n<tbody>\n");
-    rows.forEach(row -> row(html, "td", row));
-    return html.append("</tbody></table></div>\n").toString();
+  Block.Rows block() {
+    List<Block.Cell> header =
+        columns.stream().map(column -> new Block.Cell(column.heading(), column.number())).toList();
+    return new Block.Rows(header, records.stream().map(this::row).toList());
   }
 
-  private void row(StringBuilder html, String element, List<String> cells) {
-    html.append("<tr>");
-    for (int i = 0; i < cells.size(); i++) {
-      html.append(
-          "<%s%s>%s</%s>"
-              .formatted(
-                  element, texts[i] ? "" : " class=\"n\"", Html.escape(cells.get(i)), element));
-    }
-    html.append("</tr>\n");
+  private List<Block.Cell> row(T record) {
+    return columns.stream()
+        .map(column -> new Block.Cell(column.text().apply(record), column.number()))
+        .toList();
   }
 }
