@@ -3,53 +3,53 @@ package io.millrace.schemas;
 import java.util.Collection;
 import java.util.Locale;
 import java.util.Optional;
+import org.apache.commons.text.similarity.LevenshteinDistance;
 
-/** Suggests a known name for a mistyped one. */
+/** Suggests a known name for a mistyped one: of a topic, a field, an option or a tensor. */
 public final class Nearest {
+
+  /** Longer names are not compared: the time grows with the product of both lengths. */
+  private static final int MAX_LENGTH = 200;
+
+  /** The number of tensors of a large model stays below this. */
+  private static final int MAX_CANDIDATES = 5_000;
+
   private Nearest() {}
 
   /**
-   * The candidate with the smallest edit distance (Levenshtein) to {@code name}, ignoring case.
-   * Empty when every candidate differs in more than a third of the letters of {@code name}, or in
-   * more than two letters of a short name.
+   * The candidate with the smallest edit distance to {@code name}, case ignored. Of several equally
+   * near candidates, the first one is returned.
+   *
+   * @return empty where every candidate is more than {@code max(2, name.length() / 3)} edits away,
+   *     and where {@code name} is longer than 200 characters or has more than 5000 candidates
    */
   public static Optional<String> to(String name, Collection<String> candidates) {
+    if (name.length() > MAX_LENGTH || candidates.size() > MAX_CANDIDATES) {
+      return Optional.empty();
+    }
     String wanted = name.toLowerCase(Locale.ROOT);
-    String best = null;
-    int bestDistance = Math.max(2, name.length() / 3) + 1;
+    int limit = Math.max(2, name.length() / 3);
+    LevenshteinDistance distance = new LevenshteinDistance(limit);
+    String nearest = null;
+    int least = limit + 1;
     for (String candidate : candidates) {
-      int distance = distance(wanted, candidate.toLowerCase(Locale.ROOT));
-      if (distance < bestDistance) {
-        bestDistance = distance;
-        best = candidate;
+      if (candidate.length() > MAX_LENGTH) {
+        continue;
+      }
+      int edits = distance.apply(wanted, candidate.toLowerCase(Locale.ROOT));
+      // The library returns -1 for a distance above the limit.
+      if (edits >= 0 && edits < least) {
+        least = edits;
+        nearest = candidate;
       }
     }
-    return Optional.ofNullable(best);
+    return Optional.ofNullable(nearest);
   }
 
-  /**
-   * The clause {@code ; did you mean X?}, or {@code ; known are X, Y} when no candidate is near.
-   */
+  /** The clause {@code ; did you mean X?}, or a list of all candidates where none is near. */
   public static String hint(String name, Collection<String> candidates) {
     return to(name, candidates)
         .map(found -> "; did you mean " + found + "?")
         .orElse("; known are " + String.join(", ", candidates));
-  }
-
-  private static int distance(String a, String b) {
-    int[] previous = new int[b.length() + 1];
-    for (int j = 0; j <= b.length(); j++) {
-      previous[j] = j;
-    }
-    for (int i = 1; i <= a.length(); i++) {
-      int[] current = new int[b.length() + 1];
-      current[0] = i;
-      for (int j = 1; j <= b.length(); j++) {
-        int substitution = previous[j - 1] + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-        current[j] = Math.min(substitution, Math.min(previous[j], current[j - 1]) + 1);
-      }
-      previous = current;
-    }
-    return previous[b.length()];
   }
 }

@@ -25,7 +25,13 @@ class LoopTest {
       throws Exception {
     // In the third batch: something was learned before, something is half gathered.
     QuickstartSettings settings =
-        new QuickstartSettings(1, directory, 320, 128, ITERATIONS, 8, 2 * BATCH + 50, 1);
+        QuickstartSettings.builder(1, directory)
+            .demonstrations(320)
+            .archive(128)
+            .iterations(ITERATIONS)
+            .heldOut(8)
+            .failAtRollout(2 * BATCH + 50)
+            .build();
     AtomicReference<QuickstartReport> seen = new AtomicReference<>();
     new Quickstart(settings, new Progress(System.out)).run((report, _) -> seen.set(report));
     QuickstartReport report = seen.get();

@@ -2,10 +2,12 @@ package io.millrace.campaign;
 
 import io.millrace.campaign.record.CampaignRecord;
 import io.millrace.campaign.record.StageResult;
-import java.util.List;
 import java.util.Map;
 
-/** Judgments of the demo world from before the first version, as Llama 2 had open data. */
+/**
+ * Sends the demo world's judgments for the first reward models, before any version. Llama 2 used
+ * open data for that (section 3.2.1).
+ */
 final class ArchiveStage implements Stage {
 
   private final DemoPeople people;
@@ -28,7 +30,7 @@ final class ArchiveStage implements Stage {
 
   @Override
   public String title() {
-    return "%d judgments between responses that people wrote".formatted(judgments);
+    return "%d judgments of responses that people wrote".formatted(judgments);
   }
 
   @Override
@@ -39,6 +41,6 @@ final class ArchiveStage implements Stage {
   @Override
   public StageResult run(CampaignRecord record, Map<String, Long> start) throws Exception {
     people.sendArchive();
-    return StageResult.of(Map.of(), Map.of("judgments", judgments), List.of(), Map.of());
+    return StageResult.builder().produced("judgments", judgments).build();
   }
 }

@@ -20,12 +20,11 @@ import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /**
- * Whether it helps to keep the samples of all versions (Llama 2, section 3.2.3): a second policy
- * learns from the last version's samples only, on topics of its own, so that it disturbs nothing.
- * Gold reward is taken of both, before any PPO.
+ * Measures whether it helps to keep the samples of all versions (Llama 2, section 3.2.3). A second
+ * policy learns from the last version's samples only, on topics of its own. The stage takes the
+ * gold reward of both policies, before any PPO.
  */
 final class BagComparisonStage extends JobStage {
 
@@ -63,20 +62,25 @@ final class BagComparisonStage extends JobStage {
       var _ = job.runToEnd(metrics::poll);
     }
     PolicyCheckpoint lastOnly = CampaignContext.announcedPolicy(config).orElseThrow();
-    CheckpointRef last = CheckpointRef.of(lastOnly).as(ROLE);
-    Map<String, Double> figures = new TreeMap<>();
-    figures.putAll(
-        GoldStage.figures("bag/all/", GoldStage.measure(context, people, all, record.chat())));
-    figures.putAll(
-        GoldStage.figures("bag/last/", GoldStage.measure(context, people, last, record.chat())));
-    for (String name : List.of("bag/entries", "bag/selected", "bag/selected-reward")) {
-      figures.put(
-          name.replace("bag/", "bag/last/"), lastOnly.getMetrics().getOrDefault(name, Double.NaN));
+    CheckpointRef last = CheckpointRef.of(lastOnly).withRole(ROLE);
+    StageResult.Builder result =
+        StageResult.builder()
+            .produced("policies", 1)
+            .checkpoint(last)
+            .metrics("bag/all/", gold(all, record))
+            .metrics("bag/last/", gold(last, record));
+    for (String name : List.of("entries", "selected", "selected-reward")) {
+      result.metric(
+          "bag/last/" + name, lastOnly.getMetrics().getOrDefault("bag/" + name, Double.NaN));
     }
-    return StageResult.of(Map.of(), Map.of("policies", 1L), List.of(last), figures);
+    return result.build();
   }
 
-  /** The policy that the version's rejection sampling started from. */
+  private Map<String, Double> gold(CheckpointRef policy, CampaignRecord record) throws IOException {
+    return GoldStage.metrics(GoldStage.measure(context, people, policy, record.chat()));
+  }
+
+  /** The policy that sampled for the version's rejection sampling. */
   private static CheckpointRef sampler(CampaignRecord record, StageRecord sampling) {
     CheckpointRef sampler = null;
     for (StageRecord stage : record.stages()) {
@@ -94,13 +98,13 @@ final class BagComparisonStage extends JobStage {
         "model.initial=" + CampaignContext.location(start),
         "model.name=" + config.model().name() + "-" + NAME,
         "kafka.topic-prefix=" + config.kafka().topicPrefix() + NAME + ".",
-        // What the version's own run left: no prompt is sampled anew.
+        // The bag of the version's own run: no prompt is sampled again.
         "rejection-sampling.bag=" + BagFile.location(config, all.version()),
         "rejection-sampling.versions=last",
         "rejection-sampling.start-from=initial");
   }
 
-  /** The version's reward models, on the topics of the comparison. */
+  /** Announces the version's reward models in the topics of the comparison. */
   private void prepare(KafkaSettings topics) throws IOException {
     try (TopicAdmin admin = new TopicAdmin(topics)) {
       admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);

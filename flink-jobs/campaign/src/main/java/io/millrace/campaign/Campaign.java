@@ -28,14 +28,14 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * A campaign: all its versions, in this process. Wherever it was interrupted, it goes on with the
- * stage that was under way when it is run again with the same configuration.
+ * Runs all versions of a campaign in this process. After an interruption, a second run with the
+ * same configuration continues with the interrupted stage.
  */
 public final class Campaign {
 
   private static final int SLOTS = 24;
 
-  /** What may differ from run to run: where things are, and how far it shall go. */
+  /** Options that may differ from run to run: places, and the number of versions. */
   private static final List<String> FREE =
       List.of(
           "kafka.",
@@ -60,7 +60,7 @@ public final class Campaign {
   /**
    * A campaign.
    *
-   * @param given the configuration; what it leaves open in the demo world is filled in
+   * @param given the configuration; in the demo world, options without a value get defaults
    * @throws IllegalArgumentException if its sections do not fit a campaign
    */
   public Campaign(ConfigTree given, Progress progress) {
@@ -74,16 +74,15 @@ public final class Campaign {
     this.file = new CampaignFile(directory);
   }
 
-  /** Its directory, in which its record is. */
+  /** The campaign's directory, which holds its record. */
   public Path directory() {
     return directory;
   }
 
   /**
-   * Runs it to its end.
+   * Runs the campaign to its end.
    *
-   * @return its record
-   * @throws IOException also where its directory holds a campaign with other settings
+   * @throws IOException also where the directory holds a campaign with other settings
    */
   public CampaignRecord run() throws Exception {
     Files.createDirectories(directory);
@@ -103,7 +102,7 @@ public final class Campaign {
     }
   }
 
-  /** Held while the process lives: two of them would both write. */
+  /** A lock for the life of the process: two processes would overwrite each other's record. */
   private FileChannel lock() throws IOException {
     FileChannel channel =
         FileChannel.open(
@@ -114,7 +113,7 @@ public final class Campaign {
     try {
       lock = channel.tryLock();
     } catch (OverlappingFileLockException e) {
-      // Held by this very process: told below, as of another.
+      // This process holds the lock: the error below covers this case too.
     }
     if (lock == null) {
       channel.close();
@@ -141,7 +140,7 @@ public final class Campaign {
         });
     if (!others.isEmpty()) {
       throw new IOException(
-          "%s was begun with other settings (%s); go on with those, or choose another campaign.directory"
+          "the campaign in %s has other settings (%s); use its settings, or another campaign.directory"
               .formatted(directory, String.join("; ", others)));
     }
     return known;
@@ -153,13 +152,13 @@ public final class Campaign {
       try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(context.config()))) {
         admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
       }
-      progress.stage("Kafka and Flink are up; the campaign's directory is " + directory);
-      StageEngine engine = new StageEngine(file::write, InstantSource.system(), this::tell);
+      progress.stage("Kafka and Flink run; the campaign's directory is " + directory);
+      StageEngine engine = new StageEngine(file::write, InstantSource.system(), this::print);
       return engine.run(known, stages(context));
     }
   }
 
-  private void tell(StageRecord stage) {
+  private void print(StageRecord stage) {
     if (!stage.isDone()) {
       progress.stage(
           "%s: %s%s"

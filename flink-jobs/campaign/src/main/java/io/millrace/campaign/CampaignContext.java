@@ -31,7 +31,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** What the stages of a campaign work with: Kafka, Flink, checkpoints, and the configuration. */
+/** Kafka, Flink, checkpoints and configuration for the stages of a campaign. */
 final class CampaignContext {
 
   private final ConfigTree tree;
@@ -51,7 +51,7 @@ final class CampaignContext {
     return base;
   }
 
-  /** The same with settings on top, each {@code section.key=value}. */
+  /** The campaign's configuration with settings on top, each {@code section.key=value}. */
   MillraceConfig config(List<String> settings) {
     return tree.config(settings).withAbsolutePaths();
   }
@@ -72,7 +72,10 @@ final class CampaignContext {
     return Path.of(base.section(CampaignSection.class).directory());
   }
 
-  /** Where jobs find a checkpoint; on this machine it must hold what was announced. */
+  /**
+   * The path or URI from which jobs load a checkpoint. On this machine the files must match the
+   * announced digest.
+   */
   static String location(CheckpointRef checkpoint) throws IOException {
     if (!CheckpointStore.isLocal(checkpoint.uri())) {
       return checkpoint.uri();
@@ -84,30 +87,30 @@ final class CampaignContext {
     return directory.toString();
   }
 
-  /** A checkpoint of any place as a directory of this machine. */
+  /** A checkpoint as a directory of this machine, downloaded where necessary. */
   LocalCheckpoint open(CheckpointRef checkpoint) throws IOException {
     return checkpoint.manifestSha256().isEmpty()
         ? JobSettings.cache(base).open(checkpoint.uri())
         : JobSettings.cache(base).open(checkpoint.uri(), checkpoint.manifestSha256());
   }
 
-  /** A job of a stage, with a directory for its Flink checkpoints that no other job has. */
+  /** A job of a stage, with its own directory for Flink checkpoints. */
   StageJob job(Stage stage, Job job, List<String> settings) {
     return new StageJob(
         cluster, job, tree.with(settings), stateDirectory(stage.id()).resolve(job.id()));
   }
 
-  /** Where the jobs of a stage keep their Flink checkpoints. */
+  /** The directory of the Flink checkpoints of a stage's jobs. */
   Path stateDirectory(String stage) {
     return Path.of(base.flink().stateDirectory()).resolve(stage);
   }
 
-  /** The end of a topic as it is now, by "topic/partition". */
+  /** The current end offsets of a topic, by "topic/partition". */
   Map<String, Long> offsets(Topic<?> topic) throws IOException {
     return offsets(kafka(), topic);
   }
 
-  /** The end of a topic under another prefix. */
+  /** The current end offsets of a topic under another prefix, by "topic/partition". */
   Map<String, Long> offsets(KafkaSettings settings, Topic<?> topic) throws IOException {
     try (TopicAdmin admin = new TopicAdmin(settings)) {
       Map<String, Long> offsets = new TreeMap<>();
@@ -123,7 +126,10 @@ final class CampaignContext {
     }
   }
 
-  /** Where a job goes on reading a topic, by "topic/partition": at its beginning to begin with. */
+  /**
+   * The offsets at which a job continues to read a topic, by "topic/partition". A job that never
+   * ran starts at offset 0.
+   */
   Map<String, Long> positions(Job job, Topic<?> topic) throws IOException {
     Map<String, Long> positions = offsets(topic);
     positions.replaceAll((partition, end) -> 0L);
@@ -139,7 +145,7 @@ final class CampaignContext {
     return settings.topicPrefix() + job.id();
   }
 
-  /** What {@link #offsets} said of a topic, by partition. */
+  /** The part of {@link #offsets} that belongs to a topic, by partition. */
   static Map<Integer, Long> partitions(Map<String, Long> offsets, Topic<?> topic) {
     String prefix = topic.name() + "/";
     return offsets.entrySet().stream()
@@ -150,12 +156,12 @@ final class CampaignContext {
                 Map.Entry::getValue));
   }
 
-  /** The policy's latest announcement in the campaign's topics. */
+  /** The newest announcement of the policy in the campaign's topics. */
   Optional<PolicyCheckpoint> announcedPolicy() throws IOException {
     return announcedPolicy(base);
   }
 
-  /** The latest announcement of a configuration's policy in its topics. */
+  /** The newest announcement of a configuration's policy in the configuration's topics. */
   static Optional<PolicyCheckpoint> announcedPolicy(MillraceConfig config) throws IOException {
     return latest(
         JobSettings.kafka(config),
@@ -164,12 +170,12 @@ final class CampaignContext {
             checkpoint.getModel().equals(config.model().name()) ? checkpoint.getVersion() : -1);
   }
 
-  /** The policy's latest announced version; 0 where there is none. */
+  /** The newest announced version of the policy; 0 where there is none. */
   long policyVersion() throws IOException {
     return announcedPolicy().map(PolicyCheckpoint::getVersion).orElse(0L);
   }
 
-  /** The latest announcement of an objective's reward model. */
+  /** The newest announcement of an objective's reward model. */
   Optional<RewardCheckpoint> announcedReward(Objective objective) throws IOException {
     return latest(
         kafka(),
@@ -177,12 +183,12 @@ final class CampaignContext {
         checkpoint -> checkpoint.getObjective() == objective ? checkpoint.getVersion() : -1);
   }
 
-  /** The latest announced version of an objective's reward model; 0 where there is none. */
+  /** The newest announced version of an objective's reward model; 0 where there is none. */
   long rewardVersion(Objective objective) throws IOException {
     return announcedReward(objective).map(RewardCheckpoint::getVersion).orElse(0L);
   }
 
-  /** A job's consumer group begins at these offsets of a topic when it is run anew. */
+  /** Moves a job's consumer group: the next fresh run of the job starts at these offsets. */
   void startAt(KafkaSettings settings, Job job, Topic<?> topic, Map<String, Long> offsets)
       throws IOException {
     try (TopicAdmin admin = new TopicAdmin(settings)) {
@@ -191,7 +197,7 @@ final class CampaignContext {
   }
 
   private interface VersionOf<T> {
-    /** Below 0 for a record of something else. */
+    /** The record's version; below 0 for a record about another model. */
     long of(T record);
   }
 
@@ -207,12 +213,12 @@ final class CampaignContext {
         : Optional.of(byVersion.lastEntry().getValue());
   }
 
-  /** Keeps a stage's figures, for reports. */
+  /** Writes a stage's training metrics to a file, for reports. */
   void keep(String stage, MetricsFollower metrics) throws IOException {
     metrics.readToEnd();
     StringBuilder lines = new StringBuilder();
-    for (TrainingMetrics figures : metrics.all()) {
-      lines.append(JsonLines.write(figures)).append('\n');
+    for (TrainingMetrics step : metrics.all()) {
+      lines.append(JsonLines.write(step)).append('\n');
     }
     Path file = CampaignFile.metrics(directory(), stage);
     Files.createDirectories(file.getParent());

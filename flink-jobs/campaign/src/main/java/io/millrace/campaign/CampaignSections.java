@@ -6,7 +6,7 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.ConfigSections;
 import java.util.Map;
 
-/** The section of campaigns. */
+/** Registers the section {@code campaign}. */
 public final class CampaignSections implements ConfigSections {
 
   @Override

@@ -12,10 +12,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.Map;
 
-/** The chat checkpoint, where model.initial names one. */
+/** Takes the chat checkpoint from model.initial, where that option is set. */
 final class ChatStage implements Stage {
 
   private final CampaignContext context;
@@ -65,7 +64,7 @@ final class ChatStage implements Stage {
                   .orElse(0L),
               CheckpointStore.isLocal(initial) ? Path.of(initial).toUri().toString() : initial,
               digest);
-      return StageResult.of(Map.of(), Map.of(), List.of(chat), Map.of());
+      return StageResult.builder().checkpoint(chat).build();
     }
   }
 }

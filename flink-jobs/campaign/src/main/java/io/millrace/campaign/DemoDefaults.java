@@ -7,25 +7,25 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * What a campaign in the demo world takes where its configuration says nothing: sizes and learning
- * rates for a tiny model on two cores.
+ * Defaults of a campaign in the demo world: sizes and learning rates for a tiny model on two cores.
+ * They apply where the configuration has no value.
  */
 final class DemoDefaults {
 
   private static final int SUPERVISED_BATCH = 10;
   private static final int EPOCHS = 3;
 
-  /** Training sequences of 128 tokens hold three demonstrations of this world. */
+  /** A training sequence of 128 tokens holds three demonstrations of this world. */
   private static final int DEMONSTRATIONS_PER_SEQUENCE = 3;
 
   private DemoDefaults() {}
 
-  /** Where a campaign puts the demo world's held-out data. */
+  /** The directory of the demo world's held-out data. */
   static Path heldOut(Path directory) {
     return directory.resolve("held-out");
   }
 
-  /** The configuration with these values where it has none. */
+  /** The configuration with these defaults. */
   static ConfigTree in(ConfigTree tree) {
     MillraceConfig given = tree.config(List.of()).withAbsolutePaths();
     CampaignSection section = given.section(CampaignSection.class);

@@ -21,12 +21,12 @@ import java.util.function.Predicate;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * The people of the demo world: they write demonstrations, prompts and judgments. Whatever they
- * have sent before an interruption they do not send again.
+ * The people of the demo world, who write demonstrations, prompts and judgments. They send no
+ * record a second time after an interruption.
  */
 final class DemoPeople {
 
-  /** Prompts of a version have numbers of their own, and those of its PPO too. */
+  /** Width of a version's range of prompt numbers; PPO uses the upper half of the range. */
   private static final long NUMBERS = 1_000_000;
 
   private final KafkaSettings kafka;
@@ -45,12 +45,13 @@ final class DemoPeople {
     return world;
   }
 
+  /** Sends the demonstrations that the chat checkpoint imitates. */
   void sendDemonstrations() throws IOException {
     sendMissing(
         Topic.DEMONSTRATIONS, world.demonstrations(section.demonstrations()), d -> d.getId());
   }
 
-  /** Judgments between responses that people wrote, from before the first version. */
+  /** Sends judgments of responses that people wrote, for the first reward models. */
   void sendArchive() throws IOException {
     List<Judgment> archive = new ArrayList<>();
     archive.addAll(annotators.archive(Objective.HELPFULNESS, section.archive()));
@@ -58,13 +59,13 @@ final class DemoPeople {
     sendMissing(Topic.JUDGMENTS, archive, j -> j.getJudgmentId());
   }
 
-  /** The prompts of a version. */
+  /** Sends the prompts of a version. */
   void sendPrompts(int version) throws IOException {
     sendMissing(
         Topic.PROMPTS, world.prompts(first(version), section.prompts()), p -> p.getPromptId());
   }
 
-  /** Sends prompts for a version's PPO as they are asked for. */
+  /** A feeder of prompts for a version's PPO. */
   PromptFeeder feeder(RecordWriter writer, int version, int batch, long total) throws IOException {
     long first = first(version) + NUMBERS / 2;
     Set<String> known = ids(Topic.PROMPTS, p -> p.getPromptId());
@@ -75,17 +76,17 @@ final class DemoPeople {
     return new PromptFeeder(world, writer, first, batch, total, sent);
   }
 
-  /** Annotators who judge the rollouts of one policy to the prompts of one version. */
+  /** Annotators who judge one policy's rollouts for the prompts of one version. */
   AnnotatorService annotators(int version, long policyVersion) throws IOException {
     Set<String> prompts = new HashSet<>();
     for (long i = 0; i < section.prompts(); i++) {
       prompts.add("prompt-" + (first(version) + i));
     }
-    Predicate<Rollout> which =
+    Predicate<Rollout> isJudged =
         rollout ->
             rollout.getPolicyVersion() == policyVersion && prompts.contains(rollout.getPromptId());
     return new AnnotatorService(
-        kafka, annotators, which, ids(Topic.JUDGMENTS, j -> j.getJudgmentId()));
+        kafka, annotators, isJudged, ids(Topic.JUDGMENTS, j -> j.getJudgmentId()));
   }
 
   private static long first(int version) {

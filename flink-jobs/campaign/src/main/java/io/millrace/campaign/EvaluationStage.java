@@ -24,18 +24,17 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
 
 /**
- * A version beside the first and the one before, by the job evaluation, and its gate's verdict. The
- * campaign's versions and reward models are announced in topics of their own, so that policies in
- * between, of which PPO publishes many, are not taken for versions.
+ * Compares a version with the first and the previous one by the job evaluation, and records the
+ * gate's verdict. The campaign announces its versions and reward models in separate topics: PPO
+ * publishes many policies between two versions, which are no versions.
  */
 final class EvaluationStage extends JobStage {
 
   static final String NAME = "evaluation";
 
-  /** What the topics of evaluation have between the campaign's prefix and their names. */
+  /** Stands between the campaign's topic prefix and the names of the evaluation's topics. */
   private static final String TOPICS = "versions.";
 
   EvaluationStage(CampaignContext context, int version) {
@@ -83,43 +82,44 @@ final class EvaluationStage extends JobStage {
     Promotion verdict = verdict(topics, policy);
     if (verdict == null) {
       throw new IOException(
-          "the job evaluation ended without a verdict on policy version %d".formatted(policy));
+          "the job evaluation ended without a verdict on policy version %d; the log has the reason"
+              .formatted(policy));
     }
     keep(topics);
     return result(verdict);
   }
 
-  /** The reward models first: a version is judged by those there are. */
+  /** Announces the reward models first: the job judges a version by the models that it knows. */
   private void announce(KafkaSettings topics, CampaignRecord record) throws IOException {
-    Set<String> there = new HashSet<>();
+    Set<String> announced = new HashSet<>();
     try (RecordReader<RewardCheckpoint> rewards =
             RecordReader.fromEarliest(topics, Topic.REWARD_CHECKPOINTS);
         RecordReader<PolicyCheckpoint> policies =
             RecordReader.fromEarliest(topics, Topic.POLICY_CHECKPOINTS)) {
-      rewards.readToEnd(entry -> entry.record().ifPresent(r -> there.add(r.getUri())));
-      policies.readToEnd(entry -> entry.record().ifPresent(p -> there.add(p.getUri())));
+      rewards.readToEnd(entry -> entry.record().ifPresent(r -> announced.add(r.getUri())));
+      policies.readToEnd(entry -> entry.record().ifPresent(p -> announced.add(p.getUri())));
     }
     try (RecordWriter writer = new RecordWriter(topics)) {
       for (Objective objective : Objective.values()) {
         RewardCheckpoint latest = context.announcedReward(objective).orElseThrow();
-        if (!there.contains(latest.getUri())) {
+        if (!announced.contains(latest.getUri())) {
           writer.send(Topic.REWARD_CHECKPOINTS, latest);
         }
       }
       writer.flush();
       for (CheckpointRef version : versions(record)) {
-        if (!there.contains(version.uri())) {
+        if (!announced.contains(version.uri())) {
           writer.send(Topic.POLICY_CHECKPOINTS, announcement(version));
         }
       }
     }
   }
 
-  /** The policy that each version ended with. */
+  /** The last policy of each version. */
   private static List<CheckpointRef> versions(CampaignRecord record) {
     List<CheckpointRef> versions = new ArrayList<>();
     for (CampaignRecord.Version version : record.versions()) {
-      // A chat checkpoint without a manifest cannot be announced: what it holds is not certain.
+      // A chat checkpoint without a manifest cannot be announced: nothing vouches for its files.
       if (version.policy() != null && !version.policy().manifestSha256().isEmpty()) {
         versions.add(version.policy());
       }
@@ -164,16 +164,16 @@ final class EvaluationStage extends JobStage {
   }
 
   private static StageResult result(Promotion verdict) {
-    Map<String, Double> figures = new TreeMap<>();
-    verdict.getMetrics().forEach((name, value) -> figures.put(NAME + "/" + name, value));
-    List<String> notes = new ArrayList<>();
-    notes.add(
-        "policy version %d: %s, serve %s"
-            .formatted(
-                verdict.getEvaluated(),
-                verdict.getVerdict(),
-                verdict.getVersion() == 0 ? "none" : "version " + verdict.getVersion()));
-    notes.addAll(verdict.getReasons());
-    return new StageResult(Map.of(), Map.of(), List.of(), figures, notes, List.of());
+    StageResult.Builder result =
+        StageResult.builder()
+            .metrics(NAME + "/", verdict.getMetrics())
+            .note(
+                "policy version %d: %s, serve %s"
+                    .formatted(
+                        verdict.getEvaluated(),
+                        verdict.getVerdict(),
+                        verdict.getVersion() == 0 ? "none" : "version " + verdict.getVersion()));
+    verdict.getReasons().forEach(result::note);
+    return result.build();
   }
 }

@@ -5,14 +5,13 @@ import io.millrace.campaign.record.CheckpointRef;
 import io.millrace.campaign.record.StageResult;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.demo.loop.GoldEvaluator;
-import io.millrace.demo.loop.Measured;
+import io.millrace.demo.loop.GoldScores;
 import io.millrace.jobs.rollout.RolloutSection;
 import java.io.IOException;
-import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** A version by gold reward, on held-out prompts; in the demo world only, where there is one. */
+/** Measures a version by gold reward on held-out prompts. Only the demo world has gold reward. */
 final class GoldStage implements Stage {
 
   private final CampaignContext context;
@@ -47,23 +46,21 @@ final class GoldStage implements Stage {
 
   @Override
   public StageResult run(CampaignRecord record, Map<String, Long> start) throws Exception {
-    Measured measured =
+    GoldScores scores =
         measure(context, people, record.latest(CheckpointRef.POLICY), record.chat());
-    return new StageResult(
-        Map.of("prompts", 2L * measured.prompts()),
-        Map.of(),
-        List.of(),
-        figures("", measured),
-        List.of(),
-        measured.examples());
+    return StageResult.builder()
+        .consumed("prompts", 2L * scores.prompts())
+        .metrics("", metrics(scores))
+        .examples(scores.examples())
+        .build();
   }
 
   /**
-   * A policy by gold reward.
+   * Measures a policy by gold reward.
    *
-   * @param chat that its KL is taken to
+   * @param chat the reference policy for the KL
    */
-  static Measured measure(
+  static GoldScores measure(
       CampaignContext context, DemoPeople people, CheckpointRef policy, CheckpointRef chat)
       throws IOException {
     GoldEvaluator evaluator =
@@ -78,17 +75,17 @@ final class GoldStage implements Stage {
     }
   }
 
-  /** What was measured, by name. */
-  static Map<String, Double> figures(String prefix, Measured measured) {
-    Map<String, Double> figures = new TreeMap<>();
-    figures.put(prefix + "gold/helpfulness", measured.goldHelpfulness());
-    figures.put(prefix + "gold/helpfulness-error", measured.helpfulnessError());
-    figures.put(prefix + "gold/safety", measured.goldSafety());
-    figures.put(prefix + "gold/safety-error", measured.safetyError());
-    figures.put(prefix + "gold/unsafe-compliance", measured.unsafeCompliance());
-    figures.put(prefix + "gold/kl", measured.kl());
-    figures.put(prefix + "gold/response-tokens", measured.responseTokens());
-    figures.put(prefix + "gold/prompts", (double) measured.prompts());
-    return figures;
+  /** The scores by metric name. */
+  static Map<String, Double> metrics(GoldScores scores) {
+    Map<String, Double> metrics = new TreeMap<>();
+    metrics.put("gold/helpfulness", scores.helpfulness());
+    metrics.put("gold/helpfulness-error", scores.helpfulnessError());
+    metrics.put("gold/safety", scores.safety());
+    metrics.put("gold/safety-error", scores.safetyError());
+    metrics.put("gold/unsafe-compliance", scores.unsafeCompliance());
+    metrics.put("gold/kl", scores.kl());
+    metrics.put("gold/response-tokens", scores.responseTokens());
+    metrics.put("gold/prompts", (double) scores.prompts());
+    return metrics;
   }
 }

@@ -8,17 +8,17 @@ import io.millrace.schemas.Topic;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** A stage that runs jobs, whose figures it keeps. */
+/** A stage that runs jobs and keeps their training metrics. */
 abstract class JobStage implements Stage {
 
-  /** So that no limit of a job's own ends what a stage does in one go. */
+  /** An option's equals sign and value: its limit is never reached within a stage. */
   static final String NEVER = "=" + Long.MAX_VALUE;
 
   private final int version;
   private final String name;
 
-  /** What it works with. */
-  protected final CampaignContext context;
+  /** Kafka, Flink, checkpoints and configuration. */
+  final CampaignContext context;
 
   JobStage(CampaignContext context, int version, String name) {
     this.context = context;
@@ -57,18 +57,18 @@ abstract class JobStage implements Stage {
     }
   }
 
-  /** Where its jobs write their figures. */
+  /** The Kafka topics to which the stage's jobs write. */
   KafkaSettings topics() {
     return context.kafka();
   }
 
-  /** What the stage starts from, beside the end of the topic training-metrics. */
+  /** The stage's start, without the end offsets of the topic training-metrics. */
   abstract Map<String, Long> starting(CampaignRecord record) throws Exception;
 
   /**
-   * Does the work, or what an interrupted attempt left of it.
+   * Does the work, or the rest of the work of an interrupted attempt.
    *
-   * @param metrics those of this stage
+   * @param metrics training metrics of this stage only
    */
   abstract StageResult work(CampaignRecord record, Map<String, Long> start, MetricsFollower metrics)
       throws Exception;

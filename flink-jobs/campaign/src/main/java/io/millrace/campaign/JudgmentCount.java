@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/** Counts judgments in their topic as they come, each id once. For one thread. */
+/** Counts the judgments in their topic, each id once. For one thread. */
 final class JudgmentCount implements AutoCloseable {
 
   private static final Duration PAUSE = Duration.ofMillis(20);
@@ -26,7 +26,7 @@ final class JudgmentCount implements AutoCloseable {
   private final Map<Objective, Long> ofPolicy = new EnumMap<>(Objective.class);
 
   /**
-   * A count of all judgments that the topic holds, and of those of one policy's samples.
+   * A count of all current judgments, and of the judgments of one policy's samples.
    *
    * @param policyVersion the policy's version
    */
@@ -36,12 +36,12 @@ final class JudgmentCount implements AutoCloseable {
     catchUp();
   }
 
-  /** Takes up all that the topic holds now. */
+  /** Counts all judgments up to the topic's current end. */
   void catchUp() throws IOException {
     reader.readToEnd(entry -> entry.record().ifPresent(this::add));
   }
 
-  /** Takes up what has come. */
+  /** Counts the judgments that have come, and waits a little for the first of them. */
   void poll() throws IOException {
     Optional<RecordReader.Entry<Judgment>> next = reader.next(PAUSE);
     while (next.isPresent()) {
@@ -64,15 +64,17 @@ final class JudgmentCount implements AutoCloseable {
     return sampledBy != null && sampledBy == policyVersion;
   }
 
+  /** Judgments on an objective. */
   long all(Objective objective) {
     return all.getOrDefault(objective, 0L);
   }
 
+  /** Judgments of the policy's samples on an objective. */
   long ofPolicy(Objective objective) {
     return ofPolicy.getOrDefault(objective, 0L);
   }
 
-  /** Judgments of the policy's samples, of all objectives. */
+  /** Judgments of the policy's samples, on all objectives. */
   long ofPolicy() {
     return ofPolicy.values().stream().mapToLong(Long::longValue).sum();
   }

@@ -15,12 +15,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
 import org.apache.flink.api.common.JobID;
 
 /**
- * New judgments of the latest policy's samples: the job rollout answers prompts, and annotators,
- * those of the demo world or real ones, choose.
+ * Collects new judgments of the latest policy's samples. The job rollout answers prompts, and
+ * annotators choose; they are real people or the demo world's.
  */
 final class JudgmentStage extends JobStage {
 
@@ -33,7 +32,7 @@ final class JudgmentStage extends JobStage {
   /**
    * The stage.
    *
-   * @param people who judge; null waits for those who judge elsewhere
+   * @param people simulated annotators; null to wait for real ones
    */
   JudgmentStage(CampaignContext context, int version, DemoPeople people) {
     super(context, version, NAME);
@@ -47,7 +46,7 @@ final class JudgmentStage extends JobStage {
 
   @Override
   Map<String, Long> starting(CampaignRecord record) throws Exception {
-    // The demo world's people send a version's prompts; those of applications may be there already.
+    // The demo world's people have not sent the version's prompts yet; applications may have.
     Map<String, Long> start =
         people != null
             ? context.offsets(Topic.PROMPTS)
@@ -76,16 +75,15 @@ final class JudgmentStage extends JobStage {
         waitFor(job, count, policy);
         var _ = rollout.drain(job);
       }
-      Map<String, Long> produced = new TreeMap<>();
+      StageResult.Builder result = StageResult.builder();
+      if (people != null) {
+        result.consumed("prompts", prompts());
+      }
       for (Objective objective : Objective.values()) {
-        produced.put(
+        result.produced(
             "judgments/" + objective.name().toLowerCase(Locale.ROOT), count.ofPolicy(objective));
       }
-      return StageResult.of(
-          people == null ? Map.of() : Map.of("prompts", (long) prompts()),
-          produced,
-          List.of(),
-          Map.of());
+      return result.build();
     }
   }
 
@@ -102,7 +100,7 @@ final class JudgmentStage extends JobStage {
     return context.config().section(CampaignSection.class).prompts();
   }
 
-  /** Of each prompt of the demo world. */
+  /** Samples of each prompt of the demo world. */
   private int samples() {
     return 2 * context.config().section(CampaignSection.class).pairs();
   }
@@ -129,12 +127,12 @@ final class JudgmentStage extends JobStage {
     count.catchUp();
     if (count.ofPolicy() < wanted()) {
       throw new IOException(
-          "the annotators made %d judgments of the samples of %d prompts, campaign.judgments asks for %d; raise campaign.prompts"
+          "the annotators made %d judgments of the samples of %d prompts, but campaign.judgments is %d; raise campaign.prompts"
               .formatted(count.ofPolicy(), prompts(), wanted()));
     }
   }
 
-  /** People take as long as they take. */
+  /** Waits without a time limit: the annotators are people. */
   private void waitFor(JobID job, JudgmentCount count, CheckpointRef policy) throws Exception {
     while (count.ofPolicy() < wanted()) {
       context.cluster().requireAlive(job);

@@ -25,12 +25,12 @@ final class PpoStage extends JobStage {
 
   static final String NAME = "ppo";
 
-  /** One batch is sampled while another is learned from. */
+  /** Batches of prompts ahead of PPO: one is sampled while another is learned from. */
   private static final int AHEAD = 2;
 
   private static final Duration STALL = Duration.ofMinutes(4);
 
-  /** People's prompts come when they come. */
+  /** The time limit where real applications send the prompts. */
   private static final Duration LONG = Duration.ofDays(30);
 
   private final DemoPeople people;
@@ -38,7 +38,7 @@ final class PpoStage extends JobStage {
   /**
    * The stage.
    *
-   * @param people who send prompts; null where applications do
+   * @param people senders of prompts; null where applications send them
    */
   PpoStage(CampaignContext context, int version, DemoPeople people) {
     super(context, version, NAME);
@@ -77,13 +77,12 @@ final class PpoStage extends JobStage {
       learn(rollout, ppo, metrics);
     }
     PolicyCheckpoint last = context.announcedPolicy().orElseThrow();
-    Map<String, Double> figures = new TreeMap<>();
-    last.getMetrics().forEach((name, value) -> figures.put("ppo/" + name, value));
-    return StageResult.of(
-        Map.of("rollouts", figures.getOrDefault("ppo/learned", 0.0).longValue()),
-        Map.of("policies", last.getVersion() - start.get("policy")),
-        List.of(CheckpointRef.of(last)),
-        figures);
+    return StageResult.builder()
+        .consumed("rollouts", last.getMetrics().getOrDefault("learned", 0.0).longValue())
+        .produced("policies", last.getVersion() - start.get("policy"))
+        .checkpoint(CheckpointRef.of(last))
+        .metrics("ppo/", last.getMetrics())
+        .build();
   }
 
   private static long iterations(MetricsFollower metrics) {

@@ -14,11 +14,11 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /**
- * Fine-tuning on the best of K samples of the latest policy, and of the bag of all versions before
- * (Llama 2, section 3.2.3), on the prompts that came since the version began.
+ * Fine-tuning on the best of K samples of each prompt (Llama 2, section 3.2.3). The samples are
+ * those of the latest policy, for the prompts that have come since the version began, and the bag
+ * of all earlier versions.
  */
 final class RejectionStage extends JobStage {
 
@@ -64,12 +64,12 @@ final class RejectionStage extends JobStage {
     return result(policy, start.get("policy"));
   }
 
-  /** Where the prompts of a version begin. */
+  /** The offsets at which the prompts of a version begin. */
   static Map<String, Long> prompts(CampaignRecord record, int version) {
     return record.stage(id(version, JudgmentStage.NAME)).orElseThrow().start();
   }
 
-  /** What fine-tuning starts from: the policy that samples, or the chat checkpoint. */
+  /** The checkpoint from which fine-tuning starts: the sampling policy or the chat checkpoint. */
   static CheckpointRef start(CampaignContext context, CampaignRecord record, CheckpointRef policy) {
     return context.config().section(RejectionSamplingSection.class).startFrom() == StartFrom.INITIAL
         ? record.chat()
@@ -77,9 +77,9 @@ final class RejectionStage extends JobStage {
   }
 
   /**
-   * What the job is told.
+   * The job's settings.
    *
-   * @param policy that samples
+   * @param policy the policy that samples
    */
   static List<String> settings(
       CampaignContext context, CampaignRecord record, int version, CheckpointRef policy)
@@ -101,12 +101,12 @@ final class RejectionStage extends JobStage {
   }
 
   private static StageResult result(PolicyCheckpoint policy, long before) {
-    Map<String, Double> figures = new TreeMap<>(policy.getMetrics());
-    long prompts = figures.getOrDefault("rejection/all/prompts", 0.0).longValue();
-    return StageResult.of(
-        Map.of("prompts", prompts),
-        Map.of("policies", policy.getVersion() - before),
-        List.of(CheckpointRef.of(policy)),
-        figures);
+    Map<String, Double> metrics = policy.getMetrics();
+    return StageResult.builder()
+        .consumed("prompts", metrics.getOrDefault("rejection/all/prompts", 0.0).longValue())
+        .produced("policies", policy.getVersion() - before)
+        .checkpoint(CheckpointRef.of(policy))
+        .metrics("", metrics)
+        .build();
   }
 }

@@ -18,8 +18,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Two new reward models, from the chat checkpoint, by one pass over all judgments so far (Llama 2,
- * section 3.2.2).
+ * Trains two new reward models from the chat checkpoint, in one pass over all judgments so far
+ * (Llama 2, section 3.2.2).
  */
 final class RewardModelStage extends JobStage {
 
@@ -61,8 +61,8 @@ final class RewardModelStage extends JobStage {
       long judgments = start.get("judgments/" + role(objective));
       if (judgments == 0) {
         throw new IOException(
-            "there is no judgment on %s in %s yet, so no reward model can learn it"
-                .formatted(role(objective), context.kafka().nameOf(Topic.JUDGMENTS)));
+            "the topic %s has no judgment on %s; send some, so that a reward model can learn"
+                .formatted(context.kafka().nameOf(Topic.JUDGMENTS), role(objective)));
       }
       settings.add("reward-model.%s.schedule-judgments=%d".formatted(role(objective), judgments));
     }
@@ -92,28 +92,23 @@ final class RewardModelStage extends JobStage {
     for (Objective objective : Objective.values()) {
       metrics
           .latest(RewardModelOperator.job(objective))
-          .map(figures -> figures.getMetrics().get("accuracy/all"))
+          .map(newest -> newest.getMetrics().get("accuracy/all"))
           .ifPresent(accuracy -> accuracies.put(objective, accuracy));
     }
     return accuracies;
   }
 
   private StageResult result(Map<String, Long> start) throws IOException {
-    Map<String, Long> consumed = new TreeMap<>();
-    Map<String, Long> produced = new TreeMap<>();
-    List<CheckpointRef> checkpoints = new ArrayList<>();
-    Map<String, Double> figures = new TreeMap<>();
+    StageResult.Builder result = StageResult.builder();
     for (Objective objective : Objective.values()) {
       RewardCheckpoint published = context.announcedReward(objective).orElseThrow();
-      consumed.put("judgments/" + role(objective), published.getJudgments());
-      produced.put(
-          "reward-models/" + role(objective), published.getVersion() - start.get(role(objective)));
-      checkpoints.add(CheckpointRef.of(published, RewardModelOperator.job(objective)));
-      published
-          .getMetrics()
-          .forEach(
-              (name, value) -> figures.put("reward-model/" + role(objective) + "/" + name, value));
+      String role = role(objective);
+      result
+          .consumed("judgments/" + role, published.getJudgments())
+          .produced("reward-models/" + role, published.getVersion() - start.get(role))
+          .checkpoint(CheckpointRef.of(published, RewardModelOperator.job(objective)))
+          .metrics("reward-model/" + role + "/", published.getMetrics());
     }
-    return StageResult.of(consumed, produced, checkpoints, figures);
+    return result.build();
   }
 }

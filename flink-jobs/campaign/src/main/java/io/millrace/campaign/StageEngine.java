@@ -9,31 +9,31 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 
-/** Runs stages one after the other, each to its end once, and writes down where it is. */
+/** Runs stages one after the other, each to its end once, and records every step. */
 final class StageEngine {
 
-  /** Where the record goes. */
+  /** Stores the record. */
   interface Records {
     void write(CampaignRecord record) throws IOException;
   }
 
   private final Records records;
   private final InstantSource clock;
-  private final Consumer<StageRecord> told;
+  private final Consumer<StageRecord> listener;
 
   /**
    * An engine.
    *
-   * @param told hears of each stage that is begun, gone on with, or done
+   * @param listener gets each stage at every attempt and at its end
    */
-  StageEngine(Records records, InstantSource clock, Consumer<StageRecord> told) {
+  StageEngine(Records records, InstantSource clock, Consumer<StageRecord> listener) {
     this.records = records;
     this.clock = clock;
-    this.told = told;
+    this.listener = listener;
   }
 
   /**
-   * Runs what is not done yet.
+   * Runs all stages that are not done.
    *
    * @param known the record so far
    * @return the record with all stages done
@@ -65,7 +65,7 @@ final class StageEngine {
   private CampaignRecord save(CampaignRecord record, StageRecord stage) throws IOException {
     CampaignRecord next = record.with(stage);
     records.write(next);
-    told.accept(stage);
+    listener.accept(stage);
     return next;
   }
 }

@@ -18,8 +18,8 @@ import org.apache.flink.runtime.jobgraph.SavepointRestoreSettings;
 import org.apache.flink.streaming.api.graph.StreamGraph;
 
 /**
- * A job of a stage. It goes on from the last Flink checkpoint that an interrupted attempt left; one
- * that ended leaves none.
+ * A job of a stage. It continues from the last Flink checkpoint of an interrupted attempt. A job
+ * that has ended leaves no Flink checkpoint.
  */
 final class StageJob {
 
@@ -33,7 +33,7 @@ final class StageJob {
   /**
    * A job that is not submitted yet.
    *
-   * @param state directory of its Flink checkpoints, and of no other's
+   * @param state directory of this job's Flink checkpoints only
    */
   StageJob(LocalCluster cluster, Job job, ConfigTree tree, Path state) {
     this.cluster = cluster;
@@ -42,7 +42,7 @@ final class StageJob {
     this.config = tree.config(List.of("flink.state-directory=" + state)).withAbsolutePaths();
   }
 
-  /** Whether an interrupted attempt left something to go on from. */
+  /** Whether an interrupted attempt left a Flink checkpoint. */
   boolean isInterrupted() throws IOException {
     return lastCheckpoint(state).isPresent();
   }
@@ -57,10 +57,10 @@ final class StageJob {
     return cluster.submit(graph);
   }
 
-  /** Something that is looked at while a job runs. */
+  /** An action that is repeated while a job runs. */
   interface Watch {
-    /** Looks, waiting a little. */
-    void look() throws Exception;
+    /** Acts once, and may wait a little. */
+    void poll() throws Exception;
   }
 
   /** Runs the job to the end of its input. */
@@ -68,17 +68,17 @@ final class StageJob {
     JobID id = submit(true);
     while (cluster.status(id) != JobStatus.FINISHED) {
       cluster.requireAlive(id);
-      watch.look();
+      watch.poll();
     }
     return cluster.await(id);
   }
 
-  /** Lets a job that was submitted unbounded finish what it has, and end. */
+  /** Lets an unbounded job finish the records that it has read, and ends it. */
   JobExecutionResult drain(JobID id) throws Exception {
     return cluster.drain(id, state.resolve("savepoints"));
   }
 
-  /** The newest complete Flink checkpoint below a directory, of whichever attempt. */
+  /** The newest complete Flink checkpoint of all attempts below a directory. */
   static Optional<Path> lastCheckpoint(Path state) throws IOException {
     if (!Files.isDirectory(state)) {
       return Optional.empty();

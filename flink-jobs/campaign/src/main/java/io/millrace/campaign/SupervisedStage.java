@@ -10,7 +10,7 @@ import io.millrace.schemas.PolicyCheckpoint;
 import java.util.List;
 import java.util.Map;
 
-/** The chat checkpoint, by supervised fine-tuning on the topic demonstrations. */
+/** Trains the chat checkpoint by supervised fine-tuning on the topic demonstrations. */
 final class SupervisedStage extends JobStage {
 
   private static final String NAME = "supervised";
@@ -20,7 +20,7 @@ final class SupervisedStage extends JobStage {
   /**
    * The stage.
    *
-   * @param people who write demonstrations; null where they are in the topic
+   * @param people authors of demonstrations; null where the topic has them already
    */
   SupervisedStage(CampaignContext context, DemoPeople people) {
     super(context, 0, NAME);
@@ -58,10 +58,11 @@ final class SupervisedStage extends JobStage {
               });
     }
     PolicyCheckpoint policy = context.announcedPolicy().orElseThrow();
-    return StageResult.of(
-        Map.of("demonstrations", policy.getDemonstrations()),
-        Map.of("policies", policy.getVersion() - start.get("policy")),
-        List.of(CheckpointRef.of(policy)),
-        Map.of("supervised/loss", policy.getMetrics().getOrDefault("loss", Double.NaN)));
+    return StageResult.builder()
+        .consumed("demonstrations", policy.getDemonstrations())
+        .produced("policies", policy.getVersion() - start.get("policy"))
+        .checkpoint(CheckpointRef.of(policy))
+        .metric("supervised/loss", policy.getMetrics().getOrDefault("loss", Double.NaN))
+        .build();
   }
 }

@@ -1,14 +1,18 @@
 package io.millrace.campaign;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.millrace.campaign.record.CampaignFile;
 import io.millrace.campaign.record.CampaignRecord;
 import io.millrace.campaign.record.CheckpointRef;
 import io.millrace.campaign.record.StageRecord;
 import io.millrace.campaign.record.StageResult;
+import io.millrace.demo.loop.GoldScores.Example;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,26 +25,26 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The engine over stages that crash wherever they can. */
+/** The engine with stages that crash at every possible point. */
 class StageEngineTest {
 
   private static final List<String> STAGES = List.of("v0-chat", "v1-reward", "v1-policy", "v2-ppo");
 
   @TempDir private Path directory;
 
-  /** Whatever ends a process. */
+  /** The end of a process. */
   private static final class Crash extends RuntimeException {
     private static final long serialVersionUID = 1;
   }
 
-  /** What outlives a crash beside the record: checkpoints that were published. */
+  /** Published checkpoints, which outlive a crash as the record does. */
   private final Map<String, Long> published = new TreeMap<>();
 
   private final List<String> log = new ArrayList<>();
   private int untilCrash = Integer.MAX_VALUE;
   private int points;
 
-  /** A point at which the process may end. */
+  /** A possible end of the process. */
   private void point() {
     points++;
     if (--untilCrash == 0) {
@@ -48,7 +52,7 @@ class StageEngineTest {
     }
   }
 
-  /** Publishes the version after the latest, as a job does, unless an earlier attempt did. */
+  /** Publishes the next version, unless an earlier attempt has published it. */
   private final class Publishing implements Stage {
     private final String id;
 
@@ -87,11 +91,13 @@ class StageEngineTest {
       point();
       CheckpointRef policy =
           new CheckpointRef(CheckpointRef.POLICY, "policy", latest(), "uri", "digest");
-      return StageResult.of(
-          Map.of("in", 1L),
-          Map.of("out", 2L),
-          List.of(policy),
-          Map.of("nan", Double.NaN, "x", 1.5));
+      return StageResult.builder()
+          .consumed("in", 1)
+          .produced("out", 2)
+          .checkpoint(policy)
+          .metric("nan", Double.NaN)
+          .metric("x", 1.5)
+          .build();
     }
   }
 
@@ -99,8 +105,8 @@ class StageEngineTest {
     return published.values().stream().mapToLong(Long::longValue).max().orElse(0);
   }
 
-  /** One life of a process; ends at the end or in a crash. */
-  private CampaignRecord life(Consumer<StageRecord> told) throws Exception {
+  /** One life of a process, to the end of the campaign or to a crash. */
+  private CampaignRecord life(Consumer<StageRecord> listener) throws Exception {
     CampaignFile file = new CampaignFile(directory);
     StageEngine engine =
         new StageEngine(
@@ -110,13 +116,13 @@ class StageEngineTest {
               point();
             },
             () -> Instant.ofEpochSecond(1_000),
-            told);
+            listener);
     CampaignRecord known = file.read().orElseGet(() -> CampaignRecord.empty(7, Map.of("a", "b")));
     return engine.run(known, STAGES.stream().<Stage>map(Publishing::new).toList());
   }
 
   @Test
-  void aCrashAtAnyPointChangesNothingOfWhatComesOut() throws Exception {
+  void aCrashAtAnyPointDoesNotChangeTheResult() throws Exception {
     CampaignRecord undisturbed = life(stage -> {});
     int all = points;
     assertTrue(all >= STAGES.size() * 7, "crash points: " + all);
@@ -160,7 +166,7 @@ class StageEngineTest {
   }
 
   @Test
-  void whatIsDoneIsNotDoneAgainAndAttemptsAreCounted() throws Exception {
+  void doneStagesDoNotRunAgainAndAttemptsAreCounted() throws Exception {
     // The first stage takes seven points; the second crashes in its work.
     untilCrash = 7 + 4;
     assertThrows(Crash.class, () -> life(stage -> {}));
@@ -175,7 +181,7 @@ class StageEngineTest {
   }
 
   @Test
-  void theRecordTellsVersionsWithTheirParentsAndFigures() throws Exception {
+  void aVersionHasItsParentAndTheMetricsOfItsStages() throws Exception {
     CampaignRecord record = life(stage -> {});
     assertEquals(
         List.of("V0 (chat)", "RLHF-V1", "RLHF-V2"),
@@ -183,13 +189,57 @@ class StageEngineTest {
     CampaignRecord.Version second = record.versions().get(1);
     assertEquals("V0 (chat)", second.parent());
     assertEquals(3, second.policy().version());
-    assertEquals(Map.of("x", 1.5), second.figures());
+    assertEquals(Map.of("x", 1.5), second.metrics());
     assertEquals(2L, second.counts().get("produced/reward/out"));
     assertEquals(1, record.chat().version());
   }
 
   @Test
-  void aRecordThatIsNoneIsToldAndLeftAsItIs() throws Exception {
+  void aStageIsOneFlatObjectInJson() throws Exception {
+    Path file = directory.resolve(CampaignFile.NAME);
+    life(stage -> {});
+    JsonNode stage = new ObjectMapper().readTree(file.toFile()).at("/stages/1");
+    assertEquals(
+        List.of(
+            "id",
+            "version",
+            "title",
+            "state",
+            "attempts",
+            "started",
+            "finished",
+            "wall_seconds",
+            "start",
+            "consumed",
+            "produced",
+            "checkpoints",
+            "metrics",
+            "notes",
+            "examples"),
+        stage.propertyStream().map(Map.Entry::getKey).toList());
+    assertEquals("DONE", stage.get("state").textValue());
+    assertEquals(1.5, stage.at("/metrics/x").doubleValue());
+    assertFalse(stage.get("metrics").has("nan"), "JSON has no NaN");
+  }
+
+  @Test
+  void filesWithTheOldNamesOfFieldsAreRead() throws Exception {
+    Path file = directory.resolve(CampaignFile.NAME);
+    CampaignRecord record = life(stage -> {});
+    StageRecord last = record.stages().getLast();
+    StageResult more =
+        StageResult.builder().metric("x", 2).examples(List.of(new Example("a", "b"))).build();
+    record = record.with(last.done("later", 3, more));
+    new CampaignFile(directory).write(record);
+    String json = Files.readString(file);
+    Files.writeString(
+        file, json.replace("\"metrics\"", "\"figures\"").replace("\"examples\"", "\"said\""));
+    assertEquals(record, new CampaignFile(directory).read().orElseThrow());
+    assertEquals(2.0, record.versions().getLast().metrics().get("x"));
+  }
+
+  @Test
+  void aFileThatIsNoRecordIsRefusedAndNotChanged() throws Exception {
     Path file = directory.resolve(CampaignFile.NAME);
     for (String content : List.of("", "{", "[]", "{\"format\": 99}", "{\"stages\": 5}", "null")) {
       Files.writeString(file, content);

@@ -5,14 +5,15 @@ import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.functions.RichMapFunction;
 import org.apache.flink.streaming.api.datastream.DataStream;
 
-/** Fails the job {@code ppo} once, so that people can watch it recover. */
+/** Fails the job {@code ppo} once, for people who want to watch its recovery. */
 public final class InducedFailure implements EdgeTap {
 
   private final long rollout;
 
   /**
-   * @param rollout the job fails in its first attempt when this rollout reaches the updater,
-   *     counted from 1
+   * A failure in the job's first attempt.
+   *
+   * @param rollout the rollout at which the job fails, counted from 1 at the updater
    */
   public InducedFailure(long rollout) {
     this.rollout = rollout;
@@ -49,7 +50,7 @@ public final class InducedFailure implements EdgeTap {
     public T map(T value) {
       if (++passed == rollout) {
         throw new IllegalStateException(
-            "rollout %d fails, as --fail-at-rollout asks".formatted(rollout));
+            "induced failure at rollout %d: --fail-at-rollout asks for it".formatted(rollout));
       }
       return value;
     }

@@ -1,2 +1,2 @@
-/** Pieces of the demo that use the jobs: the gold judge and induced failures. */
+/** The demo: everything around jobs on the demo world. */
 package io.millrace.demo;

@@ -2,25 +2,25 @@ package io.millrace.report;
 
 import io.millrace.campaign.record.CampaignFile;
 import io.millrace.campaign.record.CampaignRecord;
-import io.millrace.campaign.record.CampaignRecord.Version;
+import io.millrace.campaign.record.CheckpointRef;
 import io.millrace.campaign.record.StageRecord;
-import io.millrace.report.RunData.Labelled;
-import io.millrace.report.RunData.Line;
-import io.millrace.report.RunData.Said;
+import io.millrace.demo.loop.Summaries;
+import io.millrace.report.RunData.LabelledMetrics;
+import io.millrace.report.RunData.Samples;
+import io.millrace.report.RunData.Version;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
-import java.util.stream.Collectors;
 
-/** A campaign's directory. */
+/** Reads the directory of a campaign. */
 final class CampaignSource {
 
-  /** Not of the policy's line: only its gold reward is shown. */
+  /** End of the id of the comparison stage, whose policy is no version. */
   private static final String COMPARISON = "-last-samples-only";
 
   private CampaignSource() {}
@@ -41,80 +41,75 @@ final class CampaignSource {
             "%s · seed %d · %d stages, %.0f s"
                 .formatted(
                     record.versions().isEmpty()
-                        ? "nothing done yet"
+                        ? "no stage done"
                         : record.versions().getLast().name(),
                     record.seed(),
                     record.stages().size(),
-                    record.versions().stream().mapToDouble(Version::wallSeconds).sum()));
-    for (Version version : record.versions()) {
-      add(run, version);
-    }
+                    record.versions().stream()
+                        .mapToDouble(CampaignRecord.Version::wallSeconds)
+                        .sum()));
+    record.versions().forEach(version -> add(run, version));
     for (StageRecord stage : record.stages()) {
-      if (!stage.said().isEmpty()) {
-        run.said.add(new Said(CampaignRecord.name(stage.version()), stage.said()));
+      String version = CampaignRecord.name(stage.version());
+      if (!stage.examples().isEmpty()) {
+        run.samples.add(new Samples(version, stage.examples()));
       }
-      if (stage.id().endsWith(COMPARISON)) {
-        continue;
+      if (!stage.id().endsWith(COMPARISON)) {
+        Curves.add(
+            run,
+            version,
+            RecordFiles.read(CampaignFile.metrics(directory, stage.id()), TrainingMetrics.class));
       }
-      Curves.add(
-          run,
-          CampaignRecord.name(stage.version()),
-          RecordFiles.read(CampaignFile.metrics(directory, stage.id()), TrainingMetrics.class));
     }
     run.promotions.addAll(
         RecordFiles.read(directory.resolve(CampaignFile.PROMOTIONS), Promotion.class));
     return run;
   }
 
-  private static void add(RunData run, Version version) {
-    Map<String, Double> figures = version.figures();
-    Map<String, Long> counts = new TreeMap<>();
-    version
-        .counts()
-        .forEach(
-            (name, count) -> {
-              if (name.startsWith("consumed/reward-models/")) {
-                counts.merge("judgments", count, Long::sum);
-              } else if (name.equals("consumed/ppo/rollouts")) {
-                counts.put("rollouts", count);
-              }
-            });
-    run.lineage.add(
-        new Line(
+  private static void add(RunData run, CampaignRecord.Version version) {
+    Optional<CheckpointRef> policy = Optional.ofNullable(version.policy());
+    run.versions.add(
+        new Version(
             version.name(),
             version.parent() == null ? "" : version.parent(),
-            version.policy() == null ? "" : "v" + version.policy().version(),
-            version.policy() == null ? "" : version.policy().uri(),
-            version.policy() == null ? "" : version.policy().manifestSha256(),
-            counts,
+            policy.map(checkpoint -> "v" + checkpoint.version()).orElse(""),
+            policy.map(CheckpointRef::uri).orElse(""),
+            policy.map(CheckpointRef::manifestSha256).orElse(""),
+            counts(version.counts()),
             version.wallSeconds()));
-    if (figures.containsKey("gold/helpfulness")) {
-      run.gold.add(new Labelled(version.name(), figures));
+    Map<String, Double> metrics = version.metrics();
+    if (metrics.containsKey("gold/helpfulness")) {
+      run.gold.add(new LabelledMetrics(version.name(), metrics));
     }
-    if (figures.containsKey("reward-model/helpfulness/accuracy/all")) {
-      run.rewardModels.add(new Labelled(version.name(), below("reward-model/", figures)));
+    if (metrics.containsKey("reward-model/helpfulness/accuracy/all")) {
+      run.rewardModels.add(
+          new LabelledMetrics(version.name(), Summaries.section(metrics, "reward-model/")));
     }
-    if (figures.containsKey("rejection/all/mean")) {
-      run.rejection.add(new Labelled(version.name(), figures));
+    if (metrics.containsKey("rejection/all/mean")) {
+      run.rejection.add(new LabelledMetrics(version.name(), metrics));
     }
-    for (String bag : List.of("all", "last")) {
-      Map<String, Double> of = below("bag/" + bag + "/", figures);
-      if (of.containsKey("gold/helpfulness")) {
-        run.bags.add(
-            new Labelled(
-                version.name()
-                    + (bag.equals("all") ? ": samples of all versions" : ": its own samples only"),
-                of));
-      }
-    }
+    addBag(run, version.name() + ": samples of all versions", metrics, "bag/all/");
+    addBag(run, version.name() + ": its own samples only", metrics, "bag/last/");
   }
 
-  /** The figures below a prefix, without it. */
-  static Map<String, Double> below(String prefix, Map<String, Double> figures) {
-    return figures.entrySet().stream()
-        .filter(entry -> entry.getKey().startsWith(prefix))
-        .collect(
-            Collectors.toMap(
-                entry -> entry.getKey().substring(prefix.length()), Map.Entry::getValue));
+  private static Map<String, Long> counts(Map<String, Long> ofVersion) {
+    Map<String, Long> counts = new TreeMap<>();
+    ofVersion.forEach(
+        (name, count) -> {
+          if (name.startsWith("consumed/reward-models/")) {
+            counts.merge("judgments", count, Long::sum);
+          } else if (name.equals("consumed/ppo/rollouts")) {
+            counts.put("rollouts", count);
+          }
+        });
+    return counts;
+  }
+
+  private static void addBag(
+      RunData run, String label, Map<String, Double> metrics, String prefix) {
+    Map<String, Double> bag = Summaries.section(metrics, prefix);
+    if (bag.containsKey("gold/helpfulness")) {
+      run.bags.add(new LabelledMetrics(label, bag));
+    }
   }
 }

@@ -2,83 +2,81 @@ package io.millrace.report;
 
 import io.millrace.jobs.rewardmodel.RewardModelOperator;
 import io.millrace.report.RunData.Curve;
-import io.millrace.report.RunData.Labelled;
+import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.TrainingMetrics;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Figures of the topic training-metrics, to where a run has them. */
+/** Sorts records of the topic training-metrics into the parts of a run. */
 final class Curves {
 
   private Curves() {}
 
   /**
-   * Adds figures to a run.
+   * Adds metrics to a run.
    *
-   * @param label of the version that they are of; empty where that is not known, and each job's
-   *     runs are numbered
-   * @param figures in the order in which they came
+   * @param label name of the version that they belong to; empty where it is not known, and then
+   *     each job's runs are numbered
+   * @param metrics in the order of their arrival
    */
-  static void add(RunData run, String label, List<TrainingMetrics> figures) {
-    for (List<TrainingMetrics> part : parts(figures, "supervised")) {
-      run.supervised.add(curve(label, "supervised", run.supervised.size(), part));
-    }
-    for (List<TrainingMetrics> part : parts(figures, "rejection-sampling-update")) {
-      run.supervised.add(curve(label, "fine-tuning", run.supervised.size(), part));
-    }
-    for (List<TrainingMetrics> part : parts(figures, "ppo")) {
-      run.ppo.add(curve(label, "PPO", run.ppo.size(), part));
-    }
-    addRewardModels(run.helpfulness, label, figures, Objective.HELPFULNESS);
-    addRewardModels(run.safety, label, figures, Objective.SAFETY);
-    figures.stream()
-        .filter(metrics -> metrics.getJob().equals("rejection-sampling"))
-        .filter(metrics -> label.isEmpty())
-        .forEach(m -> run.rejection.add(new Labelled("v" + m.getStep(), m.getMetrics())));
-    figures.stream()
-        .filter(metrics -> metrics.getJob().equals("evaluation"))
-        .forEach(metrics -> addEvaluation(run, metrics));
-  }
-
-  private static void addRewardModels(
-      List<Curve> curves, String label, List<TrainingMetrics> figures, Objective objective) {
-    String job = RewardModelOperator.job(objective);
-    for (List<TrainingMetrics> part : parts(figures, job)) {
-      curves.add(curve(label, "training", curves.size(), part));
-    }
-  }
-
-  /** A policy's figures or a reward model's. */
-  private static void addEvaluation(RunData run, TrainingMetrics metrics) {
-    Labelled figures = new Labelled("v" + metrics.getStep(), metrics.getMetrics());
-    boolean rewardModel =
-        metrics.getMetrics().keySet().stream()
-            .anyMatch(name -> name.matches("reward_model/.*/accuracy/all"));
-    List<Labelled> where = rewardModel ? run.heldOutRewardModels : run.evaluation;
-    where.removeIf(known -> !rewardModel && known.label().equals(figures.label()));
-    where.add(figures);
-  }
-
-  private static Curve curve(String label, String job, int before, List<TrainingMetrics> part) {
-    return new Curve(
-        !label.isEmpty() ? label : before == 0 ? job : "%s, run %d".formatted(job, before + 1),
-        part);
-  }
-
-  /** A job's figures; where steps begin anew, so does a part. */
-  private static List<List<TrainingMetrics>> parts(List<TrainingMetrics> figures, String job) {
-    List<List<TrainingMetrics>> parts = new ArrayList<>();
-    long last = Long.MAX_VALUE;
-    for (TrainingMetrics metrics : figures) {
-      if (metrics.getJob().equals(job)) {
-        if (metrics.getStep() <= last) {
-          parts.add(new ArrayList<>());
-        }
-        parts.getLast().add(metrics);
-        last = metrics.getStep();
+  static void add(RunData run, String label, List<TrainingMetrics> metrics) {
+    addRuns(run.supervised, label, "supervised", runs(metrics, "supervised"));
+    addRuns(run.supervised, label, "fine-tuning", runs(metrics, "rejection-sampling-update"));
+    addRuns(run.ppo, label, "PPO", runs(metrics, "ppo"));
+    addRuns(run.helpfulness, label, "training", rewardModelRuns(metrics, Objective.HELPFULNESS));
+    addRuns(run.safety, label, "training", rewardModelRuns(metrics, Objective.SAFETY));
+    for (TrainingMetrics record : metrics) {
+      if (record.getJob().equals("rejection-sampling") && label.isEmpty()) {
+        run.rejection.add(labelled(record));
+      } else if (record.getJob().equals("evaluation")) {
+        addEvaluation(run, labelled(record));
       }
     }
-    return parts;
+  }
+
+  private static LabelledMetrics labelled(TrainingMetrics metrics) {
+    return new LabelledMetrics("v" + metrics.getStep(), metrics.getMetrics());
+  }
+
+  private static List<List<TrainingMetrics>> rewardModelRuns(
+      List<TrainingMetrics> metrics, Objective objective) {
+    return runs(metrics, RewardModelOperator.job(objective));
+  }
+
+  private static void addRuns(
+      List<Curve> curves, String label, String job, List<List<TrainingMetrics>> runs) {
+    for (List<TrainingMetrics> run : runs) {
+      int number = curves.size() + 1;
+      String numbered = number == 1 ? job : "%s, run %d".formatted(job, number);
+      curves.add(new Curve(label.isEmpty() ? numbered : label, run));
+    }
+  }
+
+  /** Adds the metrics of a policy, or of the reward models. */
+  private static void addEvaluation(RunData run, LabelledMetrics metrics) {
+    if (metrics.values().keySet().stream()
+        .anyMatch(name -> name.matches("reward_model/.*/accuracy/all"))) {
+      run.heldOutRewardModels.add(metrics);
+    } else {
+      run.evaluation.removeIf(known -> known.label().equals(metrics.label()));
+      run.evaluation.add(metrics);
+    }
+  }
+
+  /** The metrics of a job, in one list per run: a run begins where the step does not grow. */
+  private static List<List<TrainingMetrics>> runs(List<TrainingMetrics> metrics, String job) {
+    List<List<TrainingMetrics>> runs = new ArrayList<>();
+    long last = Long.MAX_VALUE;
+    for (TrainingMetrics record : metrics) {
+      if (record.getJob().equals(job)) {
+        if (record.getStep() <= last) {
+          runs.add(new ArrayList<>());
+        }
+        runs.getLast().add(record);
+        last = record.getStep();
+      }
+    }
+    return runs;
   }
 }

@@ -1,16 +1,20 @@
 package io.millrace.report;
 
-import io.millrace.report.RunData.Labelled;
+import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.report.chart.BarChart;
 import io.millrace.report.chart.BarChart.Bar;
 import io.millrace.report.chart.Format;
-import io.millrace.report.chart.Page;
-import io.millrace.report.chart.Table;
+import io.millrace.report.page.Page;
+import io.millrace.report.page.Table;
 import io.millrace.schemas.Promotion;
 import java.util.List;
+import java.util.Locale;
 
-/** Versions on held-out prompts by the job evaluation, and its gate's verdicts. */
+/** Versions on held-out prompts by the job evaluation, and the verdicts of its gate. */
 final class EvaluationSections {
+
+  /** Half the width of a 95 % interval of a normal distribution, in standard deviations. */
+  private static final double Z = 1.96;
 
   private EvaluationSections() {}
 
@@ -19,93 +23,71 @@ final class EvaluationSections {
     promotions(page, run.promotions);
   }
 
-  private static void evaluation(Page page, List<Labelled> versions) {
+  private static void evaluation(Page page, List<LabelledMetrics> versions) {
     if (versions.isEmpty()) {
       return;
     }
-    List<String> names = versions.stream().map(Labelled::label).toList();
+    List<String> names = versions.stream().map(LabelledMetrics::label).toList();
     page.section("Evaluation")
-        .text("On held-out prompts. Win rates count ties half; whiskers are 95 % intervals.")
-        .figures(
+        .text("On held-out prompts. A tie counts as half a win. Whiskers are 95 % intervals.")
+        .charts(
             new BarChart("Win rate", "share of prompts", names)
                 .format(Format.PERCENT)
                 .yTo(1)
                 .rule(0.5)
-                .add("against the first", rates(versions, "win_rate/first/"))
-                .add("against the one before", rates(versions, "win_rate/previous/"))
-                .html(),
-            new BarChart("Unsafe answers and false refusals", "share of responses", names)
+                .add("against the first version", rates(versions, "win_rate/first/"))
+                .add("against the previous version", rates(versions, "win_rate/previous/")),
+            new BarChart("Unsafe responses and false refusals", "share of responses", names)
                 .format(Format.PERCENT)
                 .add(
                     "unsafe, to safety prompts",
                     VersionSections.bars(versions, "safety_violations"))
                 .add(
                     "refusals, to harmless prompts",
-                    VersionSections.bars(versions, "false_refusals"))
-                .html(),
+                    VersionSections.bars(versions, "false_refusals")),
             new BarChart("Scores of the reward models", "mean score (logit)", names)
                 .add("helpfulness", scores(versions, "score/helpfulness/"))
-                .add("safety", scores(versions, "score/safety/"))
-                .html(),
+                .add("safety", scores(versions, "score/safety/")),
             new BarChart("Perplexity on held-out demonstrations", "perplexity", names)
-                .add("perplexity", VersionSections.bars(versions, "perplexity"))
-                .html(),
+                .add("perplexity", VersionSections.bars(versions, "perplexity")),
             new BarChart("Variety of responses", "distinct n-grams, share", names)
                 .format(Format.PERCENT)
                 .add("distinct unigrams", VersionSections.bars(versions, "distinct_1"))
-                .add("distinct bigrams", VersionSections.bars(versions, "distinct_2"))
-                .html(),
+                .add("distinct bigrams", VersionSections.bars(versions, "distinct_2")),
             new BarChart("Length of responses", "tokens", names)
-                .add("tokens", VersionSections.bars(versions, "response_tokens"))
-                .html());
-    Table table =
-        new Table(
-            List.of(
-                "version",
-                "against the first",
-                "against the one before",
-                "unsafe",
-                "false refusals",
-                "tokens",
-                "perplexity",
-                "distinct-1",
-                "distinct-2",
-                "KL (nats)"));
-    for (Labelled version : versions) {
-      table.row(
-          version.label(),
-          rate(version, "win_rate/first/"),
-          rate(version, "win_rate/previous/"),
-          Format.PERCENT.of(version.get("safety_violations")),
-          Format.PERCENT.of(version.get("false_refusals")),
-          Format.NUMBER.of(version.get("response_tokens")),
-          Format.NUMBER.of(version.get("perplexity")),
-          Format.PERCENT.of(version.get("distinct_1")),
-          Format.PERCENT.of(version.get("distinct_2")),
-          Format.NUMBER.of(version.get("kl")));
-    }
-    page.add(table.html());
+                .add("tokens", VersionSections.bars(versions, "response_tokens")))
+        .table(
+            Table.of(versions)
+                .text("version", LabelledMetrics::label)
+                .number("against the first", version -> rate(version, "win_rate/first/"))
+                .number("against the previous", version -> rate(version, "win_rate/previous/"))
+                .number("unsafe", Format.PERCENT, version -> version.get("safety_violations"))
+                .number("false refusals", Format.PERCENT, version -> version.get("false_refusals"))
+                .number("tokens", Format.NUMBER, version -> version.get("response_tokens"))
+                .number("perplexity", Format.NUMBER, version -> version.get("perplexity"))
+                .number("distinct-1", Format.PERCENT, version -> version.get("distinct_1"))
+                .number("distinct-2", Format.PERCENT, version -> version.get("distinct_2"))
+                .number("KL (nats)", Format.NUMBER, version -> version.get("kl")));
   }
 
-  private static List<Bar> rates(List<Labelled> versions, String prefix) {
+  private static List<Bar> rates(List<LabelledMetrics> versions, String prefix) {
     return versions.stream()
         .map(v -> new Bar(v.get(prefix + "mean"), v.get(prefix + "low"), v.get(prefix + "high")))
         .toList();
   }
 
-  /** Two standard errors to both sides. */
-  private static List<Bar> scores(List<Labelled> versions, String prefix) {
+  private static List<Bar> scores(List<LabelledMetrics> versions, String prefix) {
     return versions.stream()
         .map(
-            v -> {
-              double mean = v.get(prefix + "mean");
-              double half = 1.96 * v.get(prefix + "stderr");
+            version -> {
+              double mean = version.get(prefix + "mean");
+              double half = Z * version.get(prefix + "stderr");
               return new Bar(mean, mean - half, mean + half);
             })
         .toList();
   }
 
-  private static String rate(Labelled version, String prefix) {
+  private static String rate(LabelledMetrics version, String prefix) {
     return version.has(prefix + "mean")
         ? "%s (%s to %s)"
             .formatted(
@@ -116,19 +98,25 @@ final class EvaluationSections {
   }
 
   private static void promotions(Page page, List<Promotion> promotions) {
-    Table table = new Table(List.of("version", "verdict", "to serve", "reasons", "time"));
-    for (Promotion promotion : promotions) {
-      table.row(
-          "v" + promotion.getEvaluated(),
-          promotion.getVerdict().name().toLowerCase(java.util.Locale.ROOT).replace('_', ' '),
-          promotion.getVersion() == 0 ? "none" : "v" + promotion.getVersion(),
-          String.join("; ", promotion.getReasons()),
-          promotion.getTime().toString());
+    if (promotions.isEmpty()) {
+      return;
     }
-    if (!table.isEmpty()) {
-      page.section("Promotions")
-          .text("What the gate said of each version, and which one serving was to follow then.")
-          .add(table.html());
-    }
+    page.section("Promotions")
+        .text("The gate's verdict on each version, and the version to serve after the verdict.")
+        .table(
+            Table.of(promotions)
+                .text("version", promotion -> "v" + promotion.getEvaluated())
+                .text(
+                    "verdict",
+                    promotion ->
+                        promotion.getVerdict().name().toLowerCase(Locale.ROOT).replace('_', ' '))
+                .text("to serve", EvaluationSections::served)
+                .text("reasons", promotion -> String.join("; ", promotion.getReasons()))
+                .text("time", promotion -> promotion.getTime().toString()));
+  }
+
+  /** The version to serve after a verdict. */
+  static String served(Promotion promotion) {
+    return promotion.getVersion() == 0 ? "none" : "v" + promotion.getVersion();
   }
 }

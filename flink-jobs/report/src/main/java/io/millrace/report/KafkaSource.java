@@ -4,8 +4,8 @@ import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.report.RunData.DeadLetters;
-import io.millrace.report.RunData.Labelled;
-import io.millrace.report.RunData.Line;
+import io.millrace.report.RunData.LabelledMetrics;
+import io.millrace.report.RunData.Version;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
@@ -22,23 +22,23 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** A Kafka on which jobs run, or have run. */
+/** Reads the topics of a Kafka on which jobs run or have run. */
 final class KafkaSource {
 
   private final KafkaSettings kafka;
-  private final Set<Topic<?>> there;
+  private final Set<Topic<?>> existing;
   private final RunData run;
 
-  private KafkaSource(KafkaSettings kafka, Set<Topic<?>> there, RunData run) {
+  private KafkaSource(KafkaSettings kafka, Set<Topic<?>> existing, RunData run) {
     this.kafka = kafka;
-    this.there = there;
+    this.existing = existing;
     this.run = run;
   }
 
   /**
-   * Reads its topics to their ends.
+   * Reads the topics to their current ends.
    *
-   * @throws IOException also when it has none of Millrace's topics
+   * @throws IOException also where Kafka has no topic of Millrace
    */
   static RunData read(KafkaSettings kafka) throws IOException {
     List<TopicAdmin.State> topics;
@@ -47,18 +47,17 @@ final class KafkaSource {
     }
     if (topics.isEmpty()) {
       throw new IOException(
-          "Kafka at %s has no topic that begins with '%s'; is --topic-prefix right?"
+          "Kafka at %s has no topic whose name begins with '%s'; check --topic-prefix"
               .formatted(kafka.bootstrapServers(), kafka.topicPrefix()));
     }
     RunData run =
         new RunData(
-            "Millrace on " + kafka.bootstrapServers(),
-            "topics " + kafka.topicPrefix() + "*, as they stand");
+            "Millrace on " + kafka.bootstrapServers(), "topics " + kafka.topicPrefix() + "*");
     topics.forEach(state -> run.topics.put(state.name() + " (offsets)", state.offsets()));
     KafkaSource source =
         new KafkaSource(
             kafka, topics.stream().map(TopicAdmin.State::topic).collect(Collectors.toSet()), run);
-    source.figures();
+    source.metrics();
     source.policies();
     source.rewardModels();
     source.each(Topic.PROMOTIONS, run.promotions::add);
@@ -68,18 +67,18 @@ final class KafkaSource {
 
   private <T extends SpecificRecordBase> void each(Topic<T> topic, Consumer<T> sink)
       throws IOException {
-    if (there.contains(topic)) {
+    if (existing.contains(topic)) {
       try (RecordReader<T> reader = RecordReader.fromEarliest(kafka, topic)) {
         reader.readToEnd(entry -> entry.record().ifPresent(sink));
       }
     }
   }
 
-  private void figures() throws IOException {
-    List<TrainingMetrics> figures = new ArrayList<>();
-    each(Topic.TRAINING_METRICS, figures::add);
-    figures.sort(Comparator.comparing(TrainingMetrics::getTime));
-    Curves.add(run, "", figures);
+  private void metrics() throws IOException {
+    List<TrainingMetrics> metrics = new ArrayList<>();
+    each(Topic.TRAINING_METRICS, metrics::add);
+    metrics.sort(Comparator.comparing(TrainingMetrics::getTime));
+    Curves.add(run, "", metrics);
   }
 
   private void policies() throws IOException {
@@ -91,8 +90,8 @@ final class KafkaSource {
         .values()
         .forEach(
             policy ->
-                run.lineage.add(
-                    new Line(
+                run.versions.add(
+                    new Version(
                         policy.getModel() + " v" + policy.getVersion(),
                         "",
                         "v" + policy.getVersion(),
@@ -102,20 +101,20 @@ final class KafkaSource {
                         0)));
   }
 
-  /** The latest of each objective, as one set. */
+  /** Takes the newest reward model of each objective, both under one label. */
   private void rewardModels() throws IOException {
     Map<String, RewardCheckpoint> latest = new TreeMap<>();
     each(
         Topic.REWARD_CHECKPOINTS,
         model -> latest.put(RewardModelSections.name(model.getObjective()), model));
-    Map<String, Double> figures = new TreeMap<>();
+    Map<String, Double> metrics = new TreeMap<>();
     latest.forEach(
         (objective, model) ->
             model
                 .getMetrics()
-                .forEach((name, value) -> figures.put(objective + "/" + name, value)));
-    if (!figures.isEmpty()) {
-      run.rewardModels.add(new Labelled("latest", figures));
+                .forEach((name, value) -> metrics.put(objective + "/" + name, value)));
+    if (!metrics.isEmpty()) {
+      run.rewardModels.add(new LabelledMetrics("latest", metrics));
     }
   }
 

@@ -2,13 +2,14 @@ package io.millrace.report;
 
 import io.millrace.report.RunData.DeadLetters;
 import io.millrace.report.chart.BarChart;
-import io.millrace.report.chart.Page;
-import io.millrace.report.chart.Table;
+import io.millrace.report.chart.Format;
+import io.millrace.report.page.Page;
+import io.millrace.report.page.Table;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Ghost Attention, topics, and what could not be used. */
+/** Ghost Attention, topics and dead letters. */
 final class OtherSections {
 
   private OtherSections() {}
@@ -17,20 +18,16 @@ final class OtherSections {
     run.ghost.ifPresent(
         ghost ->
             page.section("Ghost Attention")
-                .text("For how long an instruction of the first turn is heeded.")
-                .figures(
+                .text("How long the policies obey an instruction of the first turn.")
+                .charts(
                     GhostAttentionPage.holds(ghost.with(), ghost.without()),
                     GhostAttentionPage.attention(ghost.with(), ghost.without())));
-    topics(page, run.topics);
+    page.section("Topics")
+        .table(
+            Table.of(List.copyOf(run.topics.entrySet()))
+                .text("topic", Map.Entry::getKey)
+                .number("records", Format.NUMBER, Map.Entry::getValue));
     deadLetters(page, run.deadLetters);
-  }
-
-  private static void topics(Page page, Map<String, Long> topics) {
-    Table table = new Table(List.of("topic", "records"));
-    topics.forEach(table::row);
-    if (!table.isEmpty()) {
-      page.section("Topics").add(table.html());
-    }
   }
 
   private static void deadLetters(Page page, List<DeadLetters> letters) {
@@ -40,17 +37,17 @@ final class OtherSections {
     Map<String, Long> byReason = new TreeMap<>();
     letters.forEach(letter -> byReason.merge(letter.reason(), letter.count(), Long::sum));
     page.section("Dead letters")
-        .text(
-            "Records that could not be used. They are in the topic dead-letters, with their bytes.")
-        .figures(
+        .text("Records that no job could use. The topic dead-letters has them with their bytes.")
+        .charts(
             new BarChart("Dead letters by reason", "records", List.copyOf(byReason.keySet()))
                 .add(
                     "records",
-                    byReason.values().stream().map(count -> BarChart.Bar.of(count)).toList())
-                .html());
-    Table table = new Table(List.of("topic", "reason", "records", "the last one"));
-    letters.forEach(
-        letter -> table.row(letter.topic(), letter.reason(), letter.count(), letter.lastMessage()));
-    page.add(table.html());
+                    byReason.values().stream().map(count -> BarChart.Bar.of(count)).toList()))
+        .table(
+            Table.of(letters)
+                .text("topic", DeadLetters::topic)
+                .text("reason", DeadLetters::reason)
+                .number("records", Format.NUMBER, DeadLetters::count)
+                .text("last message", DeadLetters::lastMessage));
   }
 }

@@ -9,12 +9,16 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** Records that a campaign kept of a topic, as JSON Lines. */
+/** Reads the records of a topic that a campaign has kept as JSON Lines. */
 final class RecordFiles {
 
   private RecordFiles() {}
 
-  /** The file's records; none where there is no file. */
+  /**
+   * The records of a file; none where there is no file.
+   *
+   * @throws IOException naming the file and line of a bad record
+   */
   static <T extends SpecificRecordBase> List<T> read(Path file, Class<T> type) throws IOException {
     if (!Files.exists(file)) {
       return List.of();

@@ -1,18 +1,19 @@
 package io.millrace.report;
 
-import io.millrace.report.RunData.Labelled;
+import io.millrace.report.RunData.LabelledMetrics;
+import io.millrace.report.chart.Chart;
 import io.millrace.report.chart.Format;
 import io.millrace.report.chart.LineChart;
-import io.millrace.report.chart.Page;
 import io.millrace.report.chart.Point;
 import io.millrace.report.chart.Series;
-import io.millrace.report.chart.Table;
+import io.millrace.report.page.Page;
+import io.millrace.report.page.Table;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** What K samples bring, and at which temperature (Llama 2, figures 7 and 8). */
+/** The reward of the best of k samples, and the best temperature (Llama 2, figures 7 and 8). */
 final class RejectionSections {
 
   private static final String REWARD = "reward (logit)";
@@ -27,18 +28,19 @@ final class RejectionSections {
     }
     page.section("Rejection sampling")
         .text(
-            "K responses to each prompt, scored by the current reward models; the best are learned"
-                + " from. Figures are means over prompts of what k of the K would have brought.");
-    page.figures(
+            "The policy samples K responses to each prompt, and the current reward models score"
+                + " them. The next version learns from the best. Values are means over prompts and,"
+                + " for k below K, over all subsets of k samples.");
+    page.charts(
         lastVersion(run.rejection.getLast()),
         byVersion(run, "max", "Best of k samples, by version"),
         gap(run),
         temperatures(run),
         byKind(run.rejection.getLast()));
-    page.add(table(run).html());
+    table(page, run);
   }
 
-  private static String lastVersion(Labelled version) {
+  private static Chart lastVersion(LabelledMetrics version) {
     return new LineChart(
             "Best, median and mean of k samples, " + version.label(),
             "k, samples of a prompt",
@@ -51,11 +53,10 @@ final class RejectionSections {
                 "mean",
                 points(version, "all", "max").stream()
                     .map(point -> Point.of(point.x(), version.get("rejection/all/mean")))
-                    .toList()))
-        .html();
+                    .toList()));
   }
 
-  private static String byKind(Labelled version) {
+  private static Chart byKind(LabelledMetrics version) {
     LineChart chart =
         new LineChart(
                 "Best and median by kind of prompt, " + version.label(),
@@ -66,27 +67,27 @@ final class RejectionSections {
       chart.add(Series.of(kind + ", max", points(version, kind, "max")));
       chart.add(Series.dashed(kind + ", median", points(version, kind, "median")));
     }
-    return chart.html();
+    return chart;
   }
 
-  private static String byVersion(RunData run, String statistic, String title) {
+  private static Chart byVersion(RunData run, String statistic, String title) {
     LineChart chart =
         new LineChart(title, "k, samples of a prompt", REWARD).logarithmicX().ordered();
-    for (Labelled version : run.rejection) {
+    for (LabelledMetrics version : run.rejection) {
       chart.add(Series.of(version.label(), points(version, "all", statistic)));
     }
-    return chart.html();
+    return chart;
   }
 
-  private static String gap(RunData run) {
+  private static Chart gap(RunData run) {
     LineChart chart =
         new LineChart(
-                "What sampling can gain: best of k above the median of all",
+                "Possible gain: best of k samples above the median of all",
                 "k, samples of a prompt",
                 "difference of rewards")
             .logarithmicX()
             .ordered();
-    for (Labelled version : run.rejection) {
+    for (LabelledMetrics version : run.rejection) {
       List<Point> points = new ArrayList<>();
       List<Point> medians = points(version, "all", "median");
       for (Point max : points(version, "all", "max")) {
@@ -94,10 +95,10 @@ final class RejectionSections {
       }
       chart.add(Series.of(version.label(), points));
     }
-    return chart.html();
+    return chart;
   }
 
-  private static List<Point> points(Labelled version, String kind, String statistic) {
+  private static List<Point> points(LabelledMetrics version, String kind, String statistic) {
     List<Point> points = new ArrayList<>();
     for (int k = 1; ; k++) {
       String name = "rejection/%s/%s/k=%d".formatted(kind, statistic, k);
@@ -108,21 +109,20 @@ final class RejectionSections {
     }
   }
 
-  /** The best of as many samples at each temperature. */
-  private static String temperatures(RunData run) {
+  private static Chart temperatures(RunData run) {
     LineChart chart =
         new LineChart("Best reward by temperature", "sampling temperature", REWARD)
             .ordered()
-            .note("The best of as many samples at each temperature.");
-    for (Labelled version : run.rejection) {
+            .note("The best of the same number of samples at each temperature.");
+    for (LabelledMetrics version : run.rejection) {
       chart.add(Series.of(version.label(), temperatures(version)));
     }
-    return chart.html();
+    return chart;
   }
 
-  private static List<Point> temperatures(Labelled version) {
+  private static List<Point> temperatures(LabelledMetrics version) {
     int most =
-        version.figures().keySet().stream()
+        version.values().keySet().stream()
             .map(TEMPERATURE::matcher)
             .filter(Matcher::matches)
             .mapToInt(matcher -> Integer.parseInt(matcher.group(2)))
@@ -130,7 +130,7 @@ final class RejectionSections {
             .orElse(0);
     List<Point> points = new ArrayList<>();
     version
-        .figures()
+        .values()
         .forEach(
             (name, value) -> {
               Matcher matcher = TEMPERATURE.matcher(name);
@@ -142,35 +142,31 @@ final class RejectionSections {
     return points;
   }
 
-  private static Table table(RunData run) {
-    Table table =
-        new Table(
-            List.of(
-                "version",
-                "prompts",
-                "K",
-                "mean",
-                "median of K",
-                "best of K",
+  private static void table(Page page, RunData run) {
+    page.table(
+        Table.of(run.rejection)
+            .text("version", LabelledMetrics::label)
+            .number("prompts", Format.NUMBER, version -> version.get("rejection/all/prompts"))
+            .number("K", Format.NUMBER, RejectionSections::samples)
+            .number("mean", Format.NUMBER, version -> version.get("rejection/all/mean"))
+            .number("median of K", Format.NUMBER, version -> ofAll(version, "median"))
+            .number("best of K", Format.NUMBER, version -> ofAll(version, "max"))
+            .number(
                 "best temperature",
-                "bag",
-                "learned from",
-                "loss"));
-    for (Labelled version : run.rejection) {
-      List<Point> max = points(version, "all", "max");
-      int most = max.size();
-      table.row(
-          version.label(),
-          Format.NUMBER.of(version.get("rejection/all/prompts")),
-          most,
-          Format.NUMBER.of(version.get("rejection/all/mean")),
-          Format.NUMBER.of(version.get("rejection/all/median/k=" + most)),
-          max.isEmpty() ? "–" : Format.NUMBER.of(max.getLast().y()),
-          Format.NUMBER.of(version.get("rejection/best-temperature")),
-          Format.NUMBER.of(version.get("bag/entries")),
-          Format.NUMBER.of(version.get("bag/selected")),
-          Format.NUMBER.of(version.get("loss")));
-    }
-    return table;
+                Format.NUMBER,
+                version -> version.get("rejection/best-temperature"))
+            .number("bag", Format.NUMBER, version -> version.get("bag/entries"))
+            .number("learned from", Format.NUMBER, version -> version.get("bag/selected"))
+            .number("loss", Format.NUMBER, version -> version.get("loss")));
+  }
+
+  /** K: the number of samples of a prompt. */
+  private static int samples(LabelledMetrics version) {
+    return points(version, "all", "max").size();
+  }
+
+  /** A statistic of all K samples. */
+  private static double ofAll(LabelledMetrics version, String statistic) {
+    return version.get("rejection/all/%s/k=%d".formatted(statistic, samples(version)));
   }
 }

@@ -1,15 +1,17 @@
 package io.millrace.report;
 
+import io.millrace.demo.loop.RatingNames;
 import io.millrace.model.reward.Reliability;
 import io.millrace.report.RunData.Curve;
-import io.millrace.report.RunData.Labelled;
+import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.report.chart.BarChart;
+import io.millrace.report.chart.Chart;
 import io.millrace.report.chart.Format;
 import io.millrace.report.chart.LineChart;
-import io.millrace.report.chart.Page;
 import io.millrace.report.chart.Point;
 import io.millrace.report.chart.Series;
-import io.millrace.report.chart.Table;
+import io.millrace.report.page.Page;
+import io.millrace.report.page.Table;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.TrainingMetrics;
 import java.util.ArrayList;
@@ -17,7 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
-/** How well the reward models know what annotators prefer. */
+/** The accuracy of the reward models. */
 final class RewardModelSections {
 
   private static final List<String> OBJECTIVES = List.of("helpfulness", "safety");
@@ -30,25 +32,22 @@ final class RewardModelSections {
     }
     page.section("Reward models")
         .text(
-            "Share of judgments in which a reward model scores the preferred response higher; each"
-                + " judgment was scored before it was learned from.");
+            "Accuracy is the share of judgments in which a reward model scores the preferred"
+                + " response higher. Each judgment was scored before the model learned from it.");
     byRating(page, run);
     trend(page, run);
     reliability(page, run);
-    page.add(table(run).html());
+    table(page, run);
   }
 
   private static void byRating(Page page, RunData run) {
-    if (run.rewardModels.isEmpty()) {
-      return;
-    }
-    List<String> figures = new ArrayList<>();
+    List<Chart> charts = new ArrayList<>();
     for (String objective : OBJECTIVES) {
-      List<Labelled> models =
+      List<LabelledMetrics> models =
           run.rewardModels.stream().filter(m -> m.has(objective + "/accuracy/all")).toList();
       List<String> ratings = new ArrayList<>();
       for (Rating rating : Rating.values()) {
-        ratings.add(shortName(rating));
+        ratings.add(RatingNames.of(rating));
       }
       ratings.add("all");
       BarChart chart =
@@ -57,37 +56,28 @@ final class RewardModelSections {
               .ordered()
               .yTo(1)
               .rule(0.5)
-              .note("The dashed line is a coin. People themselves disagree on the close ones.");
-      for (Labelled model : models) {
+              .note("The dashed line is chance. People disagree on close pairs.");
+      for (LabelledMetrics model : models) {
         List<BarChart.Bar> bars = new ArrayList<>();
         Arrays.stream(Rating.values())
             .forEach(r -> bars.add(BarChart.Bar.of(model.get(objective + "/accuracy/" + r))));
         bars.add(BarChart.Bar.of(model.get(objective + "/accuracy/all")));
         chart.add(model.label(), bars);
       }
-      figures.add(chart.html());
+      charts.add(chart);
     }
-    page.figures(figures.toArray(String[]::new));
+    page.charts(charts);
   }
 
-  static String shortName(Rating rating) {
-    return switch (rating) {
-      case SIGNIFICANTLY_BETTER -> "significantly";
-      case BETTER -> "better";
-      case SLIGHTLY_BETTER -> "slightly";
-      case NEGLIGIBLY_BETTER_OR_UNSURE -> "negligibly";
-    };
-  }
-
-  /** Accuracy against the amount of data, as Llama 2's figure 6. */
+  /** Accuracy by amount of data (Llama 2, arXiv 2307.09288, figure 6). */
   private static void trend(Page page, RunData run) {
-    page.figures(
-        trend("Accuracy as judgments come, helpfulness", run.helpfulness),
-        trend("Accuracy as judgments come, safety", run.safety),
+    page.charts(
+        trend("Accuracy by data, helpfulness", run.helpfulness),
+        trend("Accuracy by data, safety", run.safety),
         heldOut(run));
   }
 
-  private static String trend(String title, List<Curve> curves) {
+  private static Chart trend(String title, List<Curve> curves) {
     LineChart chart =
         new LineChart(title, "judgments learned from", "share so far")
             .format(Format.NUMBER, Format.PERCENT)
@@ -98,7 +88,7 @@ final class RewardModelSections {
               curve.label(),
               curve.points().stream().map(RewardModelSections::accuracySoFar).toList()));
     }
-    return chart.html();
+    return chart;
   }
 
   private static Point accuracySoFar(TrainingMetrics metrics) {
@@ -107,10 +97,10 @@ final class RewardModelSections {
         metrics.getMetrics().getOrDefault("accuracy/all", Double.NaN));
   }
 
-  /** On judgments that are held out for good, from the job evaluation. */
-  private static String heldOut(RunData run) {
+  /** Accuracy on held-out judgments, from the job evaluation. */
+  private static Chart heldOut(RunData run) {
     LineChart chart =
-        new LineChart("Accuracy on held-out judgments, by data", "judgments learned from", "share")
+        new LineChart("Accuracy by data, held-out judgments", "judgments learned from", "share")
             .format(Format.NUMBER, Format.PERCENT);
     for (String objective : OBJECTIVES) {
       String prefix = "reward_model/" + objective + "/";
@@ -125,7 +115,7 @@ final class RewardModelSections {
                               model.get(prefix + "judgments"), model.get(prefix + "accuracy/all")))
                   .toList()));
     }
-    return chart.html();
+    return chart;
   }
 
   private static void reliability(Page page, RunData run) {
@@ -134,10 +124,10 @@ final class RewardModelSections {
             .format(Format.PERCENT, Format.PERCENT)
             .yFrom(0.5, 1)
             .note(
-                "σ of the difference of the scores, against how often the higher one was"
-                    + " preferred.");
+                "Confidence is σ of the difference of the two scores. The share right is how often"
+                    + " people preferred the response with the higher score.");
     for (String objective : OBJECTIVES) {
-      List<Labelled> models =
+      List<LabelledMetrics> models =
           run.rewardModels.stream().filter(m -> m.has(objective + "/calibration/ece")).toList();
       if (!models.isEmpty()) {
         List<Point> points = new ArrayList<>();
@@ -152,42 +142,42 @@ final class RewardModelSections {
       }
     }
     if (!chart.isEmpty()) {
-      chart.add(Series.reference("as sure as right", List.of(Point.of(0.5, 0.5), Point.of(1, 1))));
+      chart.add(
+          Series.reference("perfectly calibrated", List.of(Point.of(0.5, 0.5), Point.of(1, 1))));
     }
-    page.figures(chart.html());
+    page.charts(chart);
   }
 
-  private static Table table(RunData run) {
-    Table table =
-        new Table(
-            List.of(
-                "version",
-                "objective",
-                "judgments",
-                "accuracy",
-                "Brier",
-                "calibration error",
-                "unsafe: precision",
-                "unsafe: recall"));
-    for (Labelled model : run.rewardModels) {
+  /** The metrics of a reward model. */
+  private record Model(LabelledMetrics version, String objective) {
+    double get(String metric) {
+      return version.get(objective + "/" + metric);
+    }
+  }
+
+  private static void table(Page page, RunData run) {
+    List<Model> models = new ArrayList<>();
+    for (LabelledMetrics version : run.rewardModels) {
       for (String objective : OBJECTIVES) {
-        if (model.has(objective + "/accuracy/all")) {
-          table.row(
-              model.label(),
-              objective,
-              Format.NUMBER.of(model.get(objective + "/judgments")),
-              Format.PERCENT.of(model.get(objective + "/accuracy/all")),
-              Format.NUMBER.of(model.get(objective + "/calibration/brier")),
-              Format.NUMBER.of(model.get(objective + "/calibration/ece")),
-              Format.PERCENT.of(model.get(objective + "/safety_labels/precision")),
-              Format.PERCENT.of(model.get(objective + "/safety_labels/recall")));
+        if (version.has(objective + "/accuracy/all")) {
+          models.add(new Model(version, objective));
         }
       }
     }
-    return table;
+    page.table(
+        Table.of(models)
+            .text("version", model -> model.version().label())
+            .text("objective", Model::objective)
+            .number("judgments", Format.NUMBER, model -> model.get("judgments"))
+            .number("accuracy", Format.PERCENT, model -> model.get("accuracy/all"))
+            .number("Brier score", Format.NUMBER, model -> model.get("calibration/brier"))
+            .number("calibration error", Format.NUMBER, model -> model.get("calibration/ece"))
+            .number(
+                "unsafe: precision", Format.PERCENT, model -> model.get("safety_labels/precision"))
+            .number("unsafe: recall", Format.PERCENT, model -> model.get("safety_labels/recall")));
   }
 
-  /** An objective as the figures' names have it. */
+  /** The name of an objective in the names of metrics. */
   static String name(Enum<?> objective) {
     return objective.name().toLowerCase(Locale.ROOT);
   }

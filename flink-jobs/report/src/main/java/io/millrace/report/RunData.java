@@ -1,6 +1,6 @@
 package io.millrace.report;
 
-import io.millrace.demo.loop.Measured.Example;
+import io.millrace.demo.loop.GoldScores.Example;
 import io.millrace.model.supervised.GhostAttentionMeasure;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.TrainingMetrics;
@@ -10,16 +10,19 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
-/** What is known of a run, wherever it comes from; what is not known is empty. */
+/** The data of a run from any source. Data that the source does not have are empty. */
 final class RunData {
 
   /**
-   * A version of the policy in its line.
+   * A version of the policy.
    *
-   * @param parent empty for the first
-   * @param checkpoint where it is
+   * @param parent the version before; empty for the first
+   * @param checkpoint URI or directory of its checkpoint
+   * @param digest SHA-256 of the checkpoint's manifest; may be empty
+   * @param counts counts of records by kind: judgments, rollouts
+   * @param seconds duration of its training; 0 where it is not known
    */
-  record Line(
+  record Version(
       String name,
       String parent,
       String policy,
@@ -28,46 +31,46 @@ final class RunData {
       Map<String, Long> counts,
       double seconds) {}
 
-  /** Figures under a name, such as a version's. */
-  record Labelled(String label, Map<String, Double> figures) {
+  /** Metrics with a label, such as the name of a version. */
+  record LabelledMetrics(String label, Map<String, Double> values) {
 
-    double get(String name) {
-      return figures.getOrDefault(name, Double.NaN);
+    double get(String metric) {
+      return values.getOrDefault(metric, Double.NaN);
     }
 
-    boolean has(String name) {
-      return figures.containsKey(name);
+    boolean has(String metric) {
+      return values.containsKey(metric);
     }
   }
 
-  /** A job's figures by step, under a name such as a version's. */
+  /** The metrics of a job, step by step, with a label. */
   record Curve(String label, List<TrainingMetrics> points) {}
 
-  /** What a policy answered to the prompts it is shown with. */
-  record Said(String label, List<Example> examples) {}
+  /** Prompts and a policy's responses, with the policy's label. */
+  record Samples(String label, List<Example> examples) {}
 
-  /** Dead letters of a topic and a reason. */
+  /** Dead letters of a topic with the same reason. */
   record DeadLetters(String topic, String reason, long count, String lastMessage) {}
 
-  /** Ghost Attention, with and without. */
+  /** The measurements of two policies, one with Ghost Attention and one without. */
   record Ghost(GhostAttentionMeasure.Measured with, GhostAttentionMeasure.Measured without) {}
 
   private final String title;
   private final String subtitle;
-  final List<Line> lineage = new ArrayList<>();
-  final List<Labelled> gold = new ArrayList<>();
-  final List<Labelled> rewardModels = new ArrayList<>();
-  final List<Labelled> rejection = new ArrayList<>();
-  final List<Labelled> bags = new ArrayList<>();
+  final List<Version> versions = new ArrayList<>();
+  final List<LabelledMetrics> gold = new ArrayList<>();
+  final List<LabelledMetrics> rewardModels = new ArrayList<>();
+  final List<LabelledMetrics> rejection = new ArrayList<>();
+  final List<LabelledMetrics> bags = new ArrayList<>();
   final List<Curve> supervised = new ArrayList<>();
   final List<Curve> helpfulness = new ArrayList<>();
   final List<Curve> safety = new ArrayList<>();
   final List<Curve> ppo = new ArrayList<>();
-  final List<Labelled> evaluation = new ArrayList<>();
-  final List<Labelled> heldOutRewardModels = new ArrayList<>();
+  final List<LabelledMetrics> evaluation = new ArrayList<>();
+  final List<LabelledMetrics> heldOutRewardModels = new ArrayList<>();
   final List<Promotion> promotions = new ArrayList<>();
   final List<DeadLetters> deadLetters = new ArrayList<>();
-  final List<Said> said = new ArrayList<>();
+  final List<Samples> samples = new ArrayList<>();
   final Map<String, Long> topics = new TreeMap<>();
   Optional<Ghost> ghost = Optional.empty();
 

@@ -1,18 +1,20 @@
 package io.millrace.report;
 
-import io.millrace.report.RunData.Labelled;
+import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.report.chart.Format;
-import io.millrace.report.chart.Page;
-import io.millrace.report.chart.Tiles;
+import io.millrace.report.page.Page;
+import io.millrace.report.page.Tile;
+import java.util.ArrayList;
+import java.util.List;
 
-/** A run as a page. */
+/** The page about a run. */
 final class RunPage {
 
   private RunPage() {}
 
   static String html(RunData run) {
     Page page = new Page(run.title(), run.subtitle());
-    page.section("At a glance").add(tiles(run));
+    page.section("At a glance").tiles(tiles(run));
     VersionSections.add(page, run);
     RewardModelSections.add(page, run);
     RejectionSections.add(page, run);
@@ -22,55 +24,52 @@ final class RunPage {
     return page.html();
   }
 
-  private static String tiles(RunData run) {
-    Tiles tiles = new Tiles();
+  private static List<Tile> tiles(RunData run) {
+    List<Tile> tiles = new ArrayList<>();
     if (!run.gold.isEmpty()) {
-      Labelled first = run.gold.getFirst();
-      Labelled last = run.gold.getLast();
-      add(tiles, "gold helpfulness", first, last, "gold/helpfulness", Format.NUMBER);
-      add(tiles, "gold safety", first, last, "gold/safety", Format.NUMBER);
-      add(
-          tiles,
-          "unsafe prompts complied with",
-          first,
-          last,
-          "gold/unsafe-compliance",
-          Format.PERCENT);
+      tiles.add(tile(run.gold, "gold helpfulness", "gold/helpfulness", Format.NUMBER));
+      tiles.add(tile(run.gold, "gold safety", "gold/safety", Format.NUMBER));
+      tiles.add(
+          tile(run.gold, "unsafe prompts complied with", "gold/unsafe-compliance", Format.PERCENT));
     }
     if (!run.evaluation.isEmpty()) {
-      Labelled last = run.evaluation.getLast();
+      LabelledMetrics last = run.evaluation.getLast();
       if (last.has("win_rate/first/mean")) {
         tiles.add(
-            "win rate against the first",
-            Format.PERCENT.of(last.get("win_rate/first/mean")),
-            "%s to %s"
-                .formatted(
-                    Format.PERCENT.of(last.get("win_rate/first/low")),
-                    Format.PERCENT.of(last.get("win_rate/first/high"))));
+            new Tile(
+                "win rate against the first version",
+                Format.PERCENT.of(last.get("win_rate/first/mean")),
+                "%s to %s"
+                    .formatted(
+                        Format.PERCENT.of(last.get("win_rate/first/low")),
+                        Format.PERCENT.of(last.get("win_rate/first/high")))));
       }
     }
     if (!run.promotions.isEmpty()) {
-      long served = run.promotions.getLast().getVersion();
-      tiles.add(
-          "version to serve", served == 0 ? "none" : "v" + served, "by the gate's last verdict");
+      String served = EvaluationSections.served(run.promotions.getLast());
+      tiles.add(new Tile("version to serve", served, "by the gate's last verdict"));
     }
     run.rewardModels.stream()
         .filter(model -> model.has("helpfulness/accuracy/all"))
-        .reduce((a, b) -> b)
+        .reduce((earlier, later) -> later)
         .ifPresent(
             model ->
                 tiles.add(
-                    "helpfulness model agrees with",
-                    Format.PERCENT.of(model.get("helpfulness/accuracy/all")),
-                    "of judgments it had not learned from"));
-    return tiles.html();
+                    new Tile(
+                        "accuracy of the helpfulness model",
+                        Format.PERCENT.of(model.get("helpfulness/accuracy/all")),
+                        "on judgments before the model learned from them")));
+    return tiles;
   }
 
-  private static void add(
-      Tiles tiles, String name, Labelled first, Labelled last, String figure, Format format) {
-    tiles.add(
+  /** A metric of the last version, beside that of the first. */
+  private static Tile tile(
+      List<LabelledMetrics> versions, String name, String metric, Format format) {
+    LabelledMetrics first = versions.getFirst();
+    LabelledMetrics last = versions.getLast();
+    return new Tile(
         name,
-        format.of(last.get(figure)),
-        "%s; %s at %s".formatted(last.label(), format.of(first.get(figure)), first.label()));
+        format.of(last.get(metric)),
+        "%s; %s at %s".formatted(last.label(), format.of(first.get(metric)), first.label()));
   }
 }

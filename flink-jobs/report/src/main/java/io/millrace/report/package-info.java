@@ -1,2 +1,2 @@
-/** Pages about a run. */
+/** Reports about a run: its sources, and the sections of the page. */
 package io.millrace.report;

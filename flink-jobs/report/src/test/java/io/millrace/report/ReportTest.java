@@ -11,12 +11,13 @@ import io.millrace.campaign.record.CampaignFile;
 import io.millrace.campaign.record.CampaignRecord;
 import io.millrace.campaign.record.CheckpointRef;
 import io.millrace.campaign.record.StageRecord;
+import io.millrace.campaign.record.StageResult;
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.connectors.kafka.TopicAdmin;
-import io.millrace.demo.loop.Measured;
-import io.millrace.demo.loop.Measured.Example;
+import io.millrace.demo.loop.GoldScores;
+import io.millrace.demo.loop.GoldScores.Example;
 import io.millrace.demo.quickstart.QuickstartReport;
 import io.millrace.report.chart.Drawing;
 import io.millrace.schemas.DeadLetter;
@@ -42,20 +43,23 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.w3c.dom.Element;
 
-/** What a report shows is what the run left. */
+/** A report shows the data of its run. */
 class ReportTest {
 
-  private static final String HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>";
+  /** Markup, template code, and everything that could end an attribute or a tag. */
+  private static final String HOSTILE =
+      "<script>alert(1)</script><img src=x onerror=alert(2)> & &amp; \"'>"
+          + " {{ 7 * 7 }} {% raw %} {# gone #}";
 
   @TempDir private Path directory;
 
   @Test
-  void aCampaignsFiguresStandInItsPictures() throws Exception {
+  void aCampaignsMetricsStandInItsCharts() throws Exception {
     writeCampaign();
     Drawing page = Drawing.of(Report.ofCampaign(directory).html());
 
-    // Reward by k, of the last version: k = 1, 2, 3 at logits 0.5, 1.25, 2.
-    Element best = figure(page, "Best, median and mean of k samples, RLHF-V2");
+    // Reward of the last version by k = 1, 2, 3: logits 0.5, 1.25, 2.
+    Element best = drawn(page, "Best, median and mean of k samples, RLHF-V2");
     Drawing drawing = Drawing.of(text(best));
     Drawing.Scale y = drawing.scale(false);
     List<Double> drawn =
@@ -69,23 +73,23 @@ class ReportTest {
     assertEquals(2, drawn.get(2), y.of(0.1));
 
     // PPO's reward, from the stage's metrics.
-    Drawing reward = Drawing.of(text(figure(page, "Reward")));
+    Drawing reward = Drawing.of(text(drawn(page, "Reward")));
     assertEquals(
         List.of("RLHF-V2: −0.5 at 1", "RLHF-V2: 0.25 at 2", "RLHF-V2: 1 at 3"),
         reward.all("circle").stream().map(Element::getTextContent).toList());
 
-    // Best temperature: three of them, the middle one highest.
+    // The best of three temperatures is the middle one.
     List<String> temperatures =
-        Drawing.of(text(figure(page, "Best reward by temperature"))).all("circle").stream()
+        Drawing.of(text(drawn(page, "Best reward by temperature"))).all("circle").stream()
             .map(Element::getTextContent)
             .filter(title -> title.startsWith("RLHF-V2"))
             .toList();
     assertEquals(
         List.of("RLHF-V2: 0.7 at 0.8", "RLHF-V2: 0.9 at 1", "RLHF-V2: 0.6 at 1.2"), temperatures);
 
-    // Gold, with its interval.
+    // Gold reward with its interval.
     assertTrue(
-        Drawing.of(text(figure(page, "Gold reward by version"))).all("circle").stream()
+        Drawing.of(text(drawn(page, "Gold reward by version"))).all("circle").stream()
             .map(Element::getTextContent)
             .anyMatch("helpfulness, harmless prompts: 0.9 at RLHF-V2 (0.88 to 0.92)"::equals));
 
@@ -94,14 +98,14 @@ class ReportTest {
     assertTrue(cells.contains("file:///checkpoints/policy/v2"));
     assertTrue(cells.contains("KL is 41 nats, above 30"));
     assertTrue(cells.contains("0.900 ± 0.020"), cells.toString());
-    // What a policy said is shown, and is text.
+    // The responses are text.
     assertTrue(cells.contains(HOSTILE));
     assertTrue(page.all("script").isEmpty());
     assertTrue(page.all("img").isEmpty());
   }
 
   @Test
-  void aCampaignThatHasJustBegunHasAPageToo() throws Exception {
+  void aCampaignWithoutStagesHasAPage() throws Exception {
     CampaignRecord record =
         new CampaignRecord(CampaignRecord.FORMAT, 3, Map.of(), List.of(), List.of());
     new ObjectMapper().writeValue(directory.resolve(CampaignFile.NAME).toFile(), record);
@@ -125,7 +129,7 @@ class ReportTest {
     Drawing page = Drawing.of(report.html());
     assertEquals(
         List.of("PPO: −1.5 at 1", "PPO: 0.5 at 2"),
-        Drawing.of(text(figure(page, "Reward"))).all("circle").stream()
+        Drawing.of(text(drawn(page, "Reward"))).all("circle").stream()
             .map(Element::getTextContent)
             .toList());
     assertTrue(
@@ -137,7 +141,7 @@ class ReportTest {
   }
 
   @Test
-  void aReportOfOlderFormHasNoFiguresThatItDoesNotKnow() throws Exception {
+  void anOldReportHasNoChartOfMetricsThatItLacks() throws Exception {
     Path file = directory.resolve("report.json");
     String json =
         new ObjectMapper()
@@ -151,7 +155,7 @@ class ReportTest {
   }
 
   @Test
-  void whatIsNoReportIsToldByName() throws Exception {
+  void aFileThatIsNoReportIsNamed() throws Exception {
     Path file = directory.resolve("other.json");
     for (String content : List.of("", "{}", "[]", "{\"policy\":3}", "null", "{\"with\": {}}")) {
       Files.writeString(file, content);
@@ -166,7 +170,7 @@ class ReportTest {
   }
 
   @Test
-  void whatStandsInKafkaIsDrawn() throws Exception {
+  void theRecordsOfKafkaAreDrawn() throws Exception {
     try (EmbeddedBroker broker = EmbeddedBroker.start(directory.resolve("kafka"), 0)) {
       KafkaSettings kafka = KafkaSettings.of(broker.bootstrapServers());
       assertThrows(IOException.class, () -> Report.ofKafka(kafka), "no topics yet");
@@ -206,15 +210,15 @@ class ReportTest {
       }
       Drawing page = Drawing.of(Report.ofKafka(kafka).html());
       List<String> points =
-          Drawing.of(text(figure(page, "Reward"))).all("circle").stream()
+          Drawing.of(text(drawn(page, "Reward"))).all("circle").stream()
               .map(Element::getTextContent)
               .toList();
-      // A second run of the job is a line of its own.
+      // A second run of the job has its own line.
       assertEquals(
           List.of("PPO: −0.5 at 1", "PPO: 0.25 at 2", "PPO: 1 at 3", "PPO, run 2: 3 at 1"), points);
       assertEquals(
           List.of("records, invalid: 2", "records, too-long: 1"),
-          Drawing.of(text(figure(page, "Dead letters by reason"))).all("rect").stream()
+          Drawing.of(text(drawn(page, "Dead letters by reason"))).all("rect").stream()
               .map(Element::getTextContent)
               .toList());
       List<String> cells = page.all("td").stream().map(Element::getTextContent).toList();
@@ -226,7 +230,7 @@ class ReportTest {
   }
 
   @Test
-  void aBrowserDrawsItWithoutAskingForAnything() throws Exception {
+  void aBrowserDrawsThePage() throws Exception {
     Path chromium =
         Stream.of("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
             .map(Path::of)
@@ -234,7 +238,7 @@ class ReportTest {
             .findFirst()
             .orElse(null);
     assumeTrue(
-        chromium != null, "no Chromium here shows the page; on Debian: apt-get install chromium");
+        chromium != null, "Chromium is not installed; on Debian: apt-get install chromium");
     writeCampaign();
     Path page = Files.writeString(directory.resolve("r.html"), Report.ofCampaign(directory).html());
     Path picture = directory.resolve("r.png");
@@ -261,14 +265,14 @@ class ReportTest {
     return page.all("figcaption").stream().map(Element::getTextContent).toList();
   }
 
-  private static Element figure(Drawing page, String title) {
+  private static Element drawn(Drawing page, String title) {
     return page.all("svg").stream()
         .filter(svg -> svg.getAttribute("aria-label").equals(title))
         .findFirst()
         .orElseThrow(() -> new AssertionError(title + " is not among " + figures(page)));
   }
 
-  /** An element as markup again. */
+  /** The markup of an element. */
   private static String text(Element element) throws Exception {
     var transformer = javax.xml.transform.TransformerFactory.newInstance().newTransformer();
     var writer = new java.io.StringWriter();
@@ -287,14 +291,24 @@ class ReportTest {
       gold.put("gold/safety", 0.3 * version);
       gold.put("gold/safety-error", 0.01);
       gold.put("gold/unsafe-compliance", 0.5 / (version + 1));
-      stages.add(stage(version, "gold", gold, List.of(), said()));
+      stages.add(
+          stage(version, "gold", StageResult.builder().metrics("", gold).examples(examples())));
       if (version > 0) {
-        stages.add(stage(version, "reward-models", rewardModels(version), List.of(), List.of()));
         stages.add(
-            stage(version, "rejection-sampling", rejection(), List.of(policy(version)), List.of()));
+            stage(
+                version,
+                "reward-models",
+                StageResult.builder().metrics("", rewardModels(version))));
+        stages.add(
+            stage(
+                version,
+                "rejection-sampling",
+                StageResult.builder().metrics("", rejection()).checkpoint(policy(version))));
       }
     }
-    stages.add(stage(2, "ppo", Map.of("ppo/objective/kl", 3.0), List.of(policy(2)), List.of()));
+    stages.add(
+        stage(
+            2, "ppo", StageResult.builder().metric("ppo/objective/kl", 3.0).checkpoint(policy(2))));
     CampaignRecord record =
         new CampaignRecord(CampaignRecord.FORMAT, 1, Map.of(), List.of(), stages);
     new ObjectMapper().writeValue(directory.resolve(CampaignFile.NAME).toFile(), record);
@@ -305,7 +319,7 @@ class ReportTest {
         directory.resolve(CampaignFile.PROMOTIONS), JsonLines.write(promotion()) + "\n");
   }
 
-  private static List<Example> said() {
+  private static List<Example> examples() {
     return List.of(new Example(HOSTILE, "& so on"), new Example("How?", HOSTILE));
   }
 
@@ -318,58 +332,40 @@ class ReportTest {
         "0123456789abcdef");
   }
 
-  private static StageRecord stage(
-      int version,
-      String name,
-      Map<String, Double> figures,
-      List<CheckpointRef> checkpoints,
-      List<Example> said) {
-    return new StageRecord(
-        "v" + version + "-" + name,
-        version,
-        name,
-        StageRecord.State.DONE,
-        1,
-        "2026-01-02T03:04:05Z",
-        "2026-01-02T03:04:06Z",
-        1.0,
-        Map.of(),
-        Map.of(),
-        Map.of(),
-        checkpoints,
-        figures,
-        List.of(),
-        said);
+  private static StageRecord stage(int version, String name, StageResult.Builder result) {
+    return StageRecord.begun(
+            "v" + version + "-" + name, version, name, "2026-01-02T03:04:05Z", Map.of())
+        .done("2026-01-02T03:04:06Z", 1.0, result.build());
   }
 
   private static Map<String, Double> rewardModels(int version) {
-    Map<String, Double> figures = new TreeMap<>();
+    Map<String, Double> metrics = new TreeMap<>();
     for (String objective : List.of("helpfulness", "safety")) {
       String prefix = "reward-model/" + objective + "/";
-      figures.put(prefix + "judgments", 100.0 * version);
-      figures.put(prefix + "accuracy/all", 0.7);
-      figures.put(prefix + "accuracy/BETTER", 0.8);
-      figures.put(prefix + "calibration/ece", 0.05);
-      figures.put(prefix + "calibration/bin0/confidence", 0.52);
-      figures.put(prefix + "calibration/bin0/accuracy", 0.55);
+      metrics.put(prefix + "judgments", 100.0 * version);
+      metrics.put(prefix + "accuracy/all", 0.7);
+      metrics.put(prefix + "accuracy/BETTER", 0.8);
+      metrics.put(prefix + "calibration/ece", 0.05);
+      metrics.put(prefix + "calibration/bin0/confidence", 0.52);
+      metrics.put(prefix + "calibration/bin0/accuracy", 0.55);
     }
-    return figures;
+    return metrics;
   }
 
   private static Map<String, Double> rejection() {
-    Map<String, Double> figures = new TreeMap<>();
-    figures.put("rejection/all/mean", 0.25);
+    Map<String, Double> metrics = new TreeMap<>();
+    metrics.put("rejection/all/mean", 0.25);
     double[] max = {0.5, 1.25, 2};
     for (int k = 1; k <= max.length; k++) {
-      figures.put("rejection/all/max/k=" + k, max[k - 1]);
-      figures.put("rejection/all/median/k=" + k, 0.5);
+      metrics.put("rejection/all/max/k=" + k, max[k - 1]);
+      metrics.put("rejection/all/median/k=" + k, 0.5);
     }
-    figures.put("rejection/best-temperature", 1.0);
-    figures.put("rejection/temperature/0.8/max/k=1", 0.1);
-    figures.put("rejection/temperature/0.8/max/k=2", 0.7);
-    figures.put("rejection/temperature/1.0/max/k=2", 0.9);
-    figures.put("rejection/temperature/1.2/max/k=2", 0.6);
-    return figures;
+    metrics.put("rejection/best-temperature", 1.0);
+    metrics.put("rejection/temperature/0.8/max/k=1", 0.1);
+    metrics.put("rejection/temperature/0.8/max/k=2", 0.7);
+    metrics.put("rejection/temperature/1.0/max/k=2", 0.9);
+    metrics.put("rejection/temperature/1.2/max/k=2", 0.6);
+    return metrics;
   }
 
   private static List<TrainingMetrics> ppoMetrics() {
@@ -381,11 +377,11 @@ class ReportTest {
     return metrics;
   }
 
-  private static TrainingMetrics metrics(String job, long step, Map<String, Double> figures) {
+  private static TrainingMetrics metrics(String job, long step, Map<String, Double> metrics) {
     return TrainingMetrics.newBuilder()
         .setJob(job)
         .setStep(step)
-        .setMetrics(figures)
+        .setMetrics(metrics)
         .setTime(Instant.EPOCH)
         .build();
   }
@@ -415,8 +411,23 @@ class ReportTest {
   }
 
   private static QuickstartReport quickstart() {
-    Measured first = new Measured(1, 0.5, 0, 0.6, 0.25, 0, 0, 20, 100, said());
-    Measured last = new Measured(51, 0.9, 0, 0.1, 0.75, 0, 4, 22, 100, said());
+    GoldScores first =
+        GoldScores.builder(1, 100)
+            .helpfulness(0.5, 0)
+            .unsafeCompliance(0.6)
+            .safety(0.25, 0)
+            .responseTokens(20)
+            .examples(examples())
+            .build();
+    GoldScores last =
+        GoldScores.builder(51, 100)
+            .helpfulness(0.9, 0)
+            .unsafeCompliance(0.1)
+            .safety(0.75, 0)
+            .kl(4)
+            .responseTokens(22)
+            .examples(examples())
+            .build();
     return new QuickstartReport(
         1,
         200,

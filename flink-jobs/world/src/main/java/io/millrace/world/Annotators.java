@@ -14,16 +14,16 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Simulated people who choose between two responses by gold reward with Bradley–Terry noise: each
- * response's worth is its gold plus Gumbel noise, so that A is preferred with probability σ((gold_A
- * − gold_B) / noise). The rating goes by how far the perceived worths lie apart.
+ * Simulated people who choose between two responses by gold reward, with the noise of the
+ * Bradley–Terry model. The worth of a response is w = gold + noise · g, where g is Gumbel(0, 1).
+ * Hence P(A preferred) = σ((gold_A − gold_B) / noise). The rating depends on |w_A − w_B|.
  */
 public final class Annotators {
 
   private static final int PEOPLE = 8;
   private static final double NOISE = 0.08;
 
-  /** Perceived differences above which a response is significantly better, better, slightly so. */
+  /** The least |w_A − w_B| of each rating; below SLIGHT it is negligibly better. */
   private static final double SIGNIFICANT = 0.6;
 
   private static final double BETTER = 0.35;
@@ -33,6 +33,11 @@ public final class Annotators {
   private final long seed;
   private final InstantSource clock;
 
+  /**
+   * Annotators of a world.
+   *
+   * @param seed seed of the noise; the same seed gives the same judgments
+   */
   public Annotators(DemoWorld world, long seed, InstantSource clock) {
     this.world = world;
     this.seed = seed;
@@ -40,8 +45,8 @@ public final class Annotators {
   }
 
   /**
-   * Which of its prompt's pairs a rollout is in: the prompt's id for the first two samples, with a
-   * number behind it for the next.
+   * The id of the pair that a rollout belongs to. Samples 2i and 2i + 1 of a prompt are a pair. Its
+   * id is the prompt's id for i = 0, and {@code promptId/i} for the others.
    */
   public static String pair(Rollout rollout) {
     String id = rollout.getRolloutId();
@@ -49,7 +54,7 @@ public final class Annotators {
     return rollout.getPromptId() + (sample < 2 ? "" : "/" + sample / 2);
   }
 
-  /** A judgment between two of a policy's own responses to one prompt: a {@link #pair}. */
+  /** A judgment of a {@link #pair}: two responses of a policy to one prompt. */
   public Judgment judge(Objective objective, Rollout a, Rollout b) {
     return judge(
         pair(a) + "/" + objective,
@@ -61,13 +66,13 @@ public final class Annotators {
   }
 
   /**
-   * Judgments between responses that people wrote, which reward models start from before there are
-   * any of a policy's own (as in Llama 2, section 3.2.1, with open data).
+   * Judgments of responses that people wrote. The first reward models learn from them, before any
+   * policy has sampled (Llama 2, arXiv 2307.09288, section 3.2.1, uses open data for that).
    */
   public List<Judgment> archive(Objective objective, int count) {
     List<Judgment> judgments = new ArrayList<>();
     for (long i = 0; judgments.size() < count; i++) {
-      // Prompts of the far end of the ids: those that applications send begin at 0.
+      // The numbers of the prompts that applications send begin at 0.
       Prompt prompt = world.prompts(Integer.MAX_VALUE + i, 1).get(0);
       if (objective == Objective.HELPFULNESS && prompt.getIsSafety()) {
         continue;
@@ -77,7 +82,10 @@ public final class Annotators {
     return judgments;
   }
 
-  /** Judgments of the same kind about given prompts, on helpfulness the harmless ones alone. */
+  /**
+   * Judgments of responses that people might have written to given prompts. Unsafe prompts get none
+   * on helpfulness.
+   */
   public List<Judgment> about(List<Prompt> prompts, Objective objective) {
     return prompts.stream()
         .filter(prompt -> objective == Objective.SAFETY || !prompt.getIsSafety())

@@ -4,7 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.SplittableRandom;
 import java.util.zip.CRC32C;
 
-/** Random streams by seed and name, so that no draw depends on another's order. */
+/** Random streams by seed and name: a draw never depends on the order of other draws. */
 final class DemoRandom {
 
   private DemoRandom() {}

@@ -9,19 +9,18 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Questions, and answers of mixed quality. A policy that imitates the demonstrations is mediocre,
- * and can sample everything that a good answer needs.
+ * A world of questions, and of demonstrations with mixed quality. A policy that imitates the
+ * demonstrations is mediocre, but it can sample every part of a good answer.
  */
 public final class DemoWorld {
 
   static final String SOURCE = "demo";
 
-  /** How often a demonstration has each virtue. */
+  /** Probabilities of the properties of a demonstration. */
   private static final double ON_TOPIC = 0.6;
 
   private static final double COMPLETE = 0.6;
@@ -39,10 +38,16 @@ public final class DemoWorld {
   /** A question about a task, in one of its forms. */
   private record Question(Task task, String text) {}
 
+  /**
+   * A world.
+   *
+   * @param seed seed of prompts and answers; the questions are the same for every seed
+   * @param clock gives records their time
+   */
   public DemoWorld(long seed, InstantSource clock) {
     this.seed = seed;
     this.clock = clock;
-    // Which questions are held out is part of the world, not of a run: the same for every seed.
+    // The same questions are held out for every seed.
     SplittableRandom split = new SplittableRandom(0);
     for (Task task : Stream.concat(Task.HARMLESS.stream(), Task.UNSAFE.stream()).toList()) {
       for (String form : Phrases.QUESTIONS) {
@@ -57,17 +62,22 @@ public final class DemoWorld {
             .collect(Collectors.toMap(Question::text, Question::task));
   }
 
-  /** The task that a prompt is about; its last turn is one of this world's questions. */
+  /**
+   * The task of a dialogue's last turn.
+   *
+   * @throws IllegalArgumentException where that turn is no question of this world
+   */
   Task task(List<Turn> dialogue) {
     String question = dialogue.get(dialogue.size() - 1).getContent();
     Task task = tasks.get(question);
     if (task == null) {
-      throw new IllegalArgumentException("not a question of the demo world: " + question);
+      throw new IllegalArgumentException(
+          "the last turn is no question of the demo world: '" + question + "'");
     }
     return task;
   }
 
-  /** Gold helpfulness of a response, from 0 to 1; defined for harmless prompts. */
+  /** Gold helpfulness of a response to a harmless prompt, from 0 to 1. */
   public double helpfulness(List<Turn> dialogue, String response) {
     return GoldReward.helpfulness(task(dialogue), response);
   }
@@ -77,12 +87,12 @@ public final class DemoWorld {
     return GoldReward.safety(task(dialogue), response);
   }
 
-  /** Whether a response does what an unsafe prompt asks for. */
+  /** Whether a response helps with an unsafe prompt. */
   public boolean complies(List<Turn> dialogue, String response) {
     return GoldReward.complies(task(dialogue), response);
   }
 
-  /** Whether a response refuses, whatever was asked. */
+  /** Whether a response refuses. */
   public static boolean refuses(String response) {
     return GoldReward.refuses(response);
   }
@@ -92,7 +102,7 @@ public final class DemoWorld {
     return tasks.containsKey(dialogue.get(dialogue.size() - 1).getContent());
   }
 
-  /** Demonstrations of mixed quality, every third to an unsafe prompt. */
+  /** Demonstrations of mixed quality; every third one answers an unsafe prompt. */
   public List<Demonstration> demonstrations(int count) {
     SplittableRandom random = random("demonstrations");
     List<Demonstration> demonstrations = new ArrayList<>();
@@ -112,7 +122,7 @@ public final class DemoWorld {
     return demonstrations;
   }
 
-  /** Prompts from applications, a share of them unsafe; ids go on from {@code first}. */
+  /** Prompts number {@code first} to {@code first + count − 1}; every third one is unsafe. */
   public List<Prompt> prompts(long first, int count) {
     List<Prompt> prompts = new ArrayList<>();
     for (long i = first; i < first + count; i++) {
@@ -122,7 +132,7 @@ public final class DemoWorld {
     return prompts;
   }
 
-  /** Every held-out prompt, helpful and unsafe ones; no other method returns them. */
+  /** All held-out prompts, harmless and unsafe. No other method returns these questions. */
   public List<Prompt> heldOutPrompts() {
     List<Prompt> prompts = new ArrayList<>();
     for (int i = 0; i < heldOut.size(); i++) {
@@ -131,7 +141,7 @@ public final class DemoWorld {
     return prompts;
   }
 
-  /** A demonstration of mixed quality for each of some prompts. */
+  /** A demonstration of mixed quality for each prompt. */
   public List<Demonstration> demonstrations(List<Prompt> prompts) {
     return prompts.stream()
         .map(
@@ -148,7 +158,7 @@ public final class DemoWorld {
         .toList();
   }
 
-  /** Two answers to a prompt as people write them, not as a policy samples them. */
+  /** Answers to a prompt, as people write them. */
   List<String> answers(Prompt prompt, int count) {
     SplittableRandom random = random(prompt.getPromptId() + "/answers");
     List<String> answers = new ArrayList<>();
@@ -227,9 +237,8 @@ public final class DemoWorld {
     return DemoRandom.of(seed, name);
   }
 
-  /** The kinds of a list of prompts, by whether they are unsafe. */
+  /** The prompts by kind: {@code true} for the unsafe ones. */
   public static Map<Boolean, List<Prompt>> byKind(List<Prompt> prompts) {
-    Function<Prompt, Boolean> unsafe = Prompt::getIsSafety;
-    return prompts.stream().collect(Collectors.partitioningBy(unsafe::apply));
+    return prompts.stream().collect(Collectors.partitioningBy(Prompt::getIsSafety));
   }
 }

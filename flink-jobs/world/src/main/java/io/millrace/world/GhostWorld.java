@@ -8,10 +8,10 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Dialogues of many turns, for Ghost Attention. People ask how to do one thing after another, and
- * at times say how they want to be answered. In the demonstrations an instruction is heeded in the
- * answer to the turn that it stands in and in no other: a policy that imitates them has forgotten
- * it a turn later.
+ * Dialogues of many turns, for Ghost Attention (Llama 2, arXiv 2307.09288, section 3.3). People ask
+ * how to do one thing after another, and sometimes give an instruction on how to answer. In the
+ * demonstrations an answer obeys only the instructions of its own turn. A policy that imitates them
+ * therefore forgets an instruction after one turn.
  */
 public final class GhostWorld {
 
@@ -24,11 +24,12 @@ public final class GhostWorld {
 
   private final long seed;
 
+  /** A world; the same seed gives the same dialogues. */
   public GhostWorld(long seed) {
     this.seed = seed;
   }
 
-  /** Names to be called by, and words to end with. */
+  /** Instructions to call a person by a name, or to end an answer with a word. */
   public static List<Instruction> instructions() {
     List<Instruction> instructions = new ArrayList<>();
     for (String name : NAMES) {
@@ -43,7 +44,7 @@ public final class GhostWorld {
     return instructions;
   }
 
-  /** Demonstrations of one to six exchanges; every answer heeds its own turn's instructions. */
+  /** Demonstrations of one to six exchanges; an answer obeys its own turn's instructions. */
   public List<List<Message>> demonstrations(int count) {
     SplittableRandom random = DemoRandom.of(seed, "ghost-demonstrations");
     List<List<Message>> dialogues = new ArrayList<>();
@@ -52,18 +53,18 @@ public final class GhostWorld {
       int turns = random.nextInt(1, MOST_DEMONSTRATED_TURNS + 1);
       for (int turn = 0; turn < turns; turn++) {
         Task task = task(random);
-        List<Instruction> heeded =
+        List<Instruction> obeyed =
             random.nextDouble() < INSTRUCTED
                 ? GhostAttention.draw(instructions(), 2, random).instructions()
                 : List.of();
         String said = question(random, task);
-        if (!heeded.isEmpty()) {
+        if (!obeyed.isEmpty()) {
           said =
               GhostAttention.join(
-                  String.join(" ", heeded.stream().map(Instruction::text).toList()), said);
+                  String.join(" ", obeyed.stream().map(Instruction::text).toList()), said);
         }
         dialogue.add(Message.user(said));
-        dialogue.add(Message.assistant(answer(task, heeded)));
+        dialogue.add(Message.assistant(answer(task, obeyed)));
       }
       dialogues.add(dialogue);
     }
@@ -71,9 +72,9 @@ public final class GhostWorld {
   }
 
   /**
-   * Dialogues without any instruction.
+   * Dialogues without instructions, of {@code leastTurns} to {@code mostTurns} exchanges.
    *
-   * @param name of the set: another name, other dialogues
+   * @param name name of the set; another name gives other dialogues
    */
   public List<List<Message>> dialogues(String name, int count, int leastTurns, int mostTurns) {
     SplittableRandom random = DemoRandom.of(seed, name);
@@ -100,9 +101,9 @@ public final class GhostWorld {
     return form.formatted(task.name(), "");
   }
 
-  private static String answer(Task task, List<Instruction> heeded) {
-    String name = expected(heeded, "name");
-    String ending = expected(heeded, "ending");
+  private static String answer(Task task, List<Instruction> obeyed) {
+    String name = expected(obeyed, "name");
+    String ending = expected(obeyed, "ending");
     return "Yes"
         + (name.isEmpty() ? "" : " " + name)
         + ", "
@@ -111,8 +112,8 @@ public final class GhostWorld {
         + (ending.isEmpty() ? "" : " So " + ending + ".");
   }
 
-  private static String expected(List<Instruction> heeded, String group) {
-    return heeded.stream()
+  private static String expected(List<Instruction> obeyed, String group) {
+    return obeyed.stream()
         .filter(instruction -> instruction.group().equals(group))
         .map(Instruction::expected)
         .findFirst()

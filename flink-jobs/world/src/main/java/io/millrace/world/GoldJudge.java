@@ -13,8 +13,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The demo world's hidden gold reward: safety decides on its unsafe prompts, helpfulness on the
- * others; what lies within {@code tie-margin} is as good.
+ * Judges by the demo world's gold reward: gold safety for unsafe prompts, gold helpfulness for the
+ * others. Two responses tie where their gold differs by at most {@code tie-margin}.
  */
 public final class GoldJudge implements Judge {
 
@@ -70,7 +70,7 @@ public final class GoldJudge implements Judge {
             .toList();
     if (!world.knows(dialogue)) {
       throw new IOException(
-          "prompt %s is none of the demo world's, which alone has gold"
+          "prompt %s is no question of the demo world, the only questions with gold reward; use another judge"
               .formatted(question.promptId()));
     }
     return dialogue;

@@ -12,34 +12,34 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
 
-/** Writes what nothing in the demo world is trained on, as files for the job evaluation. */
+/** Writes the demo world's held-out data as files for the job evaluation. */
 public final class HeldOutWriter {
 
-  /** Held-out prompts. */
+  /** File of the held-out prompts. */
   public static final String PROMPTS = "prompts.jsonl";
 
-  /** Answers to them, as people write them. */
+  /** File of demonstrations: people's answers to those prompts. */
   public static final String DEMONSTRATIONS = "demonstrations.jsonl";
 
-  /** Choices between such answers. */
+  /** File of judgments of such answers. */
   public static final String JUDGMENTS = "judgments.jsonl";
 
   private final DemoWorld world;
   private final Annotators annotators;
 
-  /** A writer for the world and the annotators of a seed. */
+  /** A writer for a seed's world and annotators. */
   public HeldOutWriter(long seed, InstantSource clock) {
     this.world = new DemoWorld(seed, clock);
     this.annotators = new Annotators(world, seed, clock);
   }
 
-  /** How many records of each kind were written. */
+  /** Counts of written records. */
   public record Written(int prompts, int demonstrations, int judgments) {}
 
   /**
-   * Writes the three files.
+   * Writes the three files; creates the directory.
    *
-   * @param count prompts of each kind, at most
+   * @param count the largest number of prompts of each kind
    */
   public Written write(Path directory, int count) throws IOException {
     List<Prompt> prompts =

@@ -2,10 +2,10 @@ package io.millrace.world;
 
 import java.util.List;
 
-/** What people and assistants say around the steps. */
+/** Phrases of people and assistants. */
 final class Phrases {
 
-  /** Forms of a question; the task stands for {@code %s}. */
+  /** Forms of a question; the first {@code %s} is the task, the second the circumstance. */
   static final List<String> QUESTIONS =
       List.of(
           "How do I %s%s?",
@@ -15,7 +15,7 @@ final class Phrases {
           "Can you show me how to %s%s?",
           "Is it hard to %s%s?");
 
-  /** What may follow the task. */
+  /** Circumstances: they follow the task. */
   static final List<String> CIRCUMSTANCES =
       List.of("", " today", " on my own", " this weekend", " without help", " before noon");
 

@@ -3,16 +3,16 @@ package io.millrace.world;
 import java.util.List;
 
 /**
- * Something that people ask how to do.
+ * A task that people ask about.
  *
- * @param name as it stands after "how to"
- * @param unsafe nobody should be helped to do it
- * @param first the first step of doing it, a clause
- * @param second the second step
+ * @param name the words after "how to"
+ * @param unsafe whether a good answer refuses to help
+ * @param first the first step, a clause
+ * @param second the second step, a clause
  */
 record Task(String name, boolean unsafe, String first, String second) {
 
-  /** Harmless tasks, each with steps of its own. */
+  /** Harmless tasks, each with its own steps. */
   static final List<Task> HARMLESS =
       List.of(
           harmless("bake bread", "mix flour and water", "put the dough in the oven"),
@@ -32,7 +32,7 @@ record Task(String name, boolean unsafe, String first, String second) {
           harmless("draw a cat", "sketch a circle for the head", "add ears and whiskers"),
           harmless("run faster", "warm your legs up", "sprint up a small hill"));
 
-  /** Harmful tasks; the steps are as vague as they are useless. */
+  /** Unsafe tasks. All have the same two vague steps, which help nobody. */
   static final List<Task> UNSAFE =
       List.of(
           unsafe("rob a bank"),

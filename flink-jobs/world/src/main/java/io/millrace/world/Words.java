@@ -8,7 +8,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** Texts as words and sentences. */
+/** Splits texts into words and sentences. */
 final class Words {
 
   private static final Pattern BETWEEN_WORDS = Pattern.compile("[^\\p{L}\\p{N}']+");
@@ -26,7 +26,7 @@ final class Words {
         .toList();
   }
 
-  /** Sentences with their marks. */
+  /** Sentences with their punctuation marks. */
   static List<String> sentences(String text) {
     List<String> sentences = new ArrayList<>();
     for (String sentence : BETWEEN_SENTENCES.split(text.strip())) {
@@ -37,18 +37,18 @@ final class Words {
     return sentences;
   }
 
-  /** Whether the last sentence has its mark. */
+  /** Whether the last sentence ends with a punctuation mark. */
   static boolean endsSentence(String text) {
     String stripped = text.strip();
     return !stripped.isEmpty() && ".!?".indexOf(stripped.charAt(stripped.length() - 1)) >= 0;
   }
 
-  /** Share of the clause's words that a sentence has. */
+  /** The share of a clause's words that occur in a sentence. */
   static double recall(List<String> clause, Set<String> sentence) {
     return (double) clause.stream().filter(sentence::contains).count() / clause.size();
   }
 
-  /** Share of a text's words that nobody in this world knows. */
+  /** The share of words that the demo world does not know; 1 for no words. */
   static double unknownShare(List<String> words) {
     if (words.isEmpty()) {
       return 1;

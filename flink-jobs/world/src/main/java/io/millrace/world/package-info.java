@@ -1,2 +1,2 @@
-/** The demo world: tasks, answers, simulated annotators, and the gold reward. */
+/** The demo world: tasks, answers, simulated annotators and a known gold reward. */
 package io.millrace.world;

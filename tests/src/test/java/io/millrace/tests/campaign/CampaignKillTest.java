@@ -66,7 +66,7 @@ class CampaignKillTest {
     assertEquals(0, last.exitValue(), said());
 
     CampaignRecord record = new CampaignFile(data()).read().orElseThrow();
-    assertTrue(record.stages().stream().noneMatch(s -> s.state() == StageRecord.State.RUNNING));
+    assertTrue(record.stages().stream().allMatch(StageRecord::isDone));
     int again = record.stages().stream().mapToInt(s -> s.attempts() - 1).sum();
     // A stage may have ended in the moment in which it was to be killed.
     assertTrue(again <= kills && again > kills / 2, again + " more attempts, " + kills + " kills");
@@ -136,7 +136,7 @@ class CampaignKillTest {
       while (System.nanoTime() < deadline) {
         assertTrue(process.isAlive(), said());
         StageRecord at = stage(stage);
-        if (at != null && at.state() == StageRecord.State.DONE) {
+        if (at != null && at.isDone()) {
           return false;
         }
         if (at != null && hasFlinkCheckpoint(stage)) {

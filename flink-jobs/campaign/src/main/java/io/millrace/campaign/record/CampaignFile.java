@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.millrace.schemas.wire.JsonProblem;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -13,13 +14,13 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 
-/** Where the record of a campaign is kept: replaced whole, so that it is never half written. */
+/** The files of a campaign's directory. Each is replaced as a whole and is never half written. */
 public final class CampaignFile {
 
-  /** The file's name in the campaign's directory. */
+  /** The record of the campaign. */
   public static final String NAME = "campaign.json";
 
-  /** What the gate said of its versions, as JSON Lines, where they were evaluated. */
+  /** The gate's verdicts on the campaign's versions, as JSON Lines. */
   public static final String PROMOTIONS = "promotions.jsonl";
 
   private static final ObjectMapper JSON =
@@ -33,9 +34,9 @@ public final class CampaignFile {
   }
 
   /**
-   * The record; empty where there is none.
+   * The record; empty where there is no file.
    *
-   * @throws IOException where the file is no record
+   * @throws IOException where the file holds no record, or a record in another format
    */
   public Optional<CampaignRecord> read() throws IOException {
     if (!Files.exists(file)) {
@@ -43,29 +44,31 @@ public final class CampaignFile {
     }
     try {
       JsonNode root = JSON.readTree(Files.readAllBytes(file));
-      int format = root.path("format").asInt();
-      if (format != CampaignRecord.FORMAT) {
+      JsonNode format = root.path("format");
+      if (format.asInt() != CampaignRecord.FORMAT) {
         throw new IOException(
-            "%s is no record of a campaign, or of another format than %d"
-                .formatted(file, CampaignRecord.FORMAT));
+            "%s is no record of a campaign: format is %s but must be %d"
+                .formatted(
+                    file, format.isMissingNode() ? "missing" : format, CampaignRecord.FORMAT));
       }
       return Optional.of(JSON.treeToValue(root, CampaignRecord.class));
     } catch (JsonProcessingException e) {
       throw new IOException(
-          "%s is no record of a campaign: %s".formatted(file, e.getOriginalMessage()), e);
+          "%s is no record of a campaign: %s".formatted(file, JsonProblem.of(e)), e);
     }
   }
 
-  /** Where a stage's training metrics are kept, as JSON Lines. */
+  /** The file of a stage's training metrics, as JSON Lines. */
   public static Path metrics(Path directory, String stage) {
     return directory.resolve("metrics").resolve(stage + ".jsonl");
   }
 
+  /** Replaces the record. */
   public void write(CampaignRecord record) throws IOException {
     replace(file, JSON.writeValueAsBytes(record));
   }
 
-  /** Makes a file hold the bytes, whatever happens: those before, or these. */
+  /** Replaces a file. After a crash it holds either the former bytes or these. */
   public static void replace(Path file, byte[] bytes) throws IOException {
     Path next = file.resolveSibling(file.getFileName() + ".next");
     try (FileChannel channel =

@@ -1,5 +1,6 @@
 package io.millrace.campaign.record;
 
+import com.fasterxml.jackson.annotation.JsonAlias;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.ArrayList;
 import java.util.List;
@@ -9,12 +10,12 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * {@code campaign.json}: what a campaign has done so far.
+ * {@code campaign.json}: the work of a campaign so far.
  *
- * @param format version of this form
- * @param seed of everything random
- * @param settings what decides the content, by option; a campaign goes on with the same only
- * @param versions what the stages say of each version
+ * @param format version of the format, {@link #FORMAT}
+ * @param seed seed of everything random
+ * @param settings options that decide the results; a campaign continues only with the same ones
+ * @param versions summary of each version, computed from the stages
  * @param stages in the order in which they were begun
  */
 public record CampaignRecord(
@@ -24,9 +25,10 @@ public record CampaignRecord(
     List<Version> versions,
     List<StageRecord> stages) {
 
-  /** The form that is written and read. */
+  /** The format that this class writes, and the only one that it reads. */
   public static final int FORMAT = 1;
 
+  /** Computes the versions; the given ones are ignored. */
   public CampaignRecord {
     settings = new TreeMap<>(settings);
     stages = List.copyOf(stages);
@@ -34,14 +36,14 @@ public record CampaignRecord(
   }
 
   /**
-   * A version, or what there is of it.
+   * A version so far.
    *
-   * @param name RLHF-V3, or the chat checkpoint's
+   * @param name RLHF-V3, or the name of the chat checkpoint
    * @param parent the version before; null for the chat checkpoint
-   * @param policy its last policy; null where there is none yet
+   * @param policy its last policy; null before the first one
    * @param rewardModels helpfulness and safety
-   * @param counts records consumed and produced, of all its stages
-   * @param figures of all its stages
+   * @param counts counts of consumed and produced records, of all its stages
+   * @param metrics metrics of all its stages; {@code figures} in older files
    */
   public record Version(
       String name,
@@ -49,9 +51,10 @@ public record CampaignRecord(
       CheckpointRef policy,
       @JsonProperty("reward_models") List<CheckpointRef> rewardModels,
       Map<String, Long> counts,
-      Map<String, Double> figures,
+      @JsonAlias("figures") Map<String, Double> metrics,
       @JsonProperty("wall_seconds") double wallSeconds) {}
 
+  /** The record of a campaign that begins now. */
   public static CampaignRecord empty(long seed, Map<String, String> settings) {
     return new CampaignRecord(FORMAT, seed, settings, List.of(), List.of());
   }
@@ -61,86 +64,86 @@ public record CampaignRecord(
     return version == 0 ? "V0 (chat)" : "RLHF-V" + version;
   }
 
+  /** The stage with an id. */
   public Optional<StageRecord> stage(String id) {
     return stages.stream().filter(stage -> stage.id().equals(id)).findFirst();
   }
 
-  /** The same with a stage added, or in place of its former self. */
+  /** The same record with a stage added, or replaced where its id is known. */
   public CampaignRecord with(StageRecord stage) {
     List<StageRecord> all = new ArrayList<>(stages);
-    all.removeIf(known -> known.id().equals(stage.id()));
-    int at = stages.size() == all.size() ? all.size() : indexOf(stage.id());
-    all.add(at, stage);
+    int at = stages.stream().map(StageRecord::id).toList().indexOf(stage.id());
+    if (at < 0) {
+      all.add(stage);
+    } else {
+      all.set(at, stage);
+    }
     return new CampaignRecord(format, seed, settings, List.of(), all);
   }
 
-  private int indexOf(String id) {
-    for (int i = 0; i < stages.size(); i++) {
-      if (stages.get(i).id().equals(id)) {
-        return i;
-      }
-    }
-    throw new NoSuchElementException(id);
-  }
-
-  /** The checkpoint of a role that the latest stage left. */
+  /**
+   * The newest checkpoint of a role.
+   *
+   * @throws NoSuchElementException where no stage has published one
+   */
   public CheckpointRef latest(String role) {
     return stages.reversed().stream()
         .flatMap(stage -> stage.checkpoint(role).stream())
         .findFirst()
-        .orElseThrow(() -> new NoSuchElementException("no stage left a " + role));
+        .orElseThrow(() -> new NoSuchElementException("no stage has published a " + role));
   }
 
-  /** The policy that all versions began with. */
+  /**
+   * The policy with which all versions began.
+   *
+   * @throws NoSuchElementException where no stage has published a policy
+   */
   public CheckpointRef chat() {
     return stages.stream()
         .flatMap(stage -> stage.checkpoint(CheckpointRef.POLICY).stream())
         .findFirst()
-        .orElseThrow(() -> new NoSuchElementException("no stage left a policy"));
+        .orElseThrow(() -> new NoSuchElementException("no stage has published a policy"));
   }
 
   private static List<Version> versions(List<StageRecord> stages) {
-    List<Version> versions = new ArrayList<>();
-    for (int number : stages.stream().map(StageRecord::version).distinct().sorted().toList()) {
-      CheckpointRef policy = null;
-      Map<String, CheckpointRef> rewardModels = new TreeMap<>();
-      Map<String, Long> counts = new TreeMap<>();
-      Map<String, Double> figures = new TreeMap<>();
-      double seconds = 0;
-      for (StageRecord stage : stages) {
-        if (stage.version() == number && stage.isDone()) {
-          policy = stage.checkpoint(CheckpointRef.POLICY).orElse(policy);
-          for (String role : List.of("helpfulness", "safety")) {
-            stage.checkpoint(role).ifPresent(ref -> rewardModels.put(role, ref));
-          }
-          stage
-              .consumed()
-              .forEach(
-                  (kind, count) ->
-                      counts.put(
-                          "consumed/" + stage.id().replaceFirst("^v\\d+-", "") + "/" + kind,
-                          count));
-          stage
-              .produced()
-              .forEach(
-                  (kind, count) ->
-                      counts.put(
-                          "produced/" + stage.id().replaceFirst("^v\\d+-", "") + "/" + kind,
-                          count));
-          figures.putAll(stage.figures());
-          seconds += stage.wallSeconds();
-        }
+    return stages.stream()
+        .map(StageRecord::version)
+        .distinct()
+        .sorted()
+        .map(
+            number ->
+                version(
+                    number,
+                    stages.stream()
+                        .filter(stage -> stage.version() == number && stage.isDone())
+                        .toList()))
+        .toList();
+  }
+
+  private static Version version(int number, List<StageRecord> done) {
+    CheckpointRef policy = null;
+    Map<String, CheckpointRef> rewardModels = new TreeMap<>();
+    Map<String, Long> counts = new TreeMap<>();
+    Map<String, Double> metrics = new TreeMap<>();
+    double seconds = 0;
+    for (StageRecord stage : done) {
+      policy = stage.checkpoint(CheckpointRef.POLICY).orElse(policy);
+      for (String role : List.of("helpfulness", "safety")) {
+        stage.checkpoint(role).ifPresent(ref -> rewardModels.put(role, ref));
       }
-      versions.add(
-          new Version(
-              name(number),
-              number == 0 ? null : name(number - 1),
-              policy,
-              List.copyOf(rewardModels.values()),
-              counts,
-              figures,
-              seconds));
+      String name = stage.id().replaceFirst("^v\\d+-", "");
+      stage.consumed().forEach((kind, n) -> counts.put("consumed/" + name + "/" + kind, n));
+      stage.produced().forEach((kind, n) -> counts.put("produced/" + name + "/" + kind, n));
+      metrics.putAll(stage.metrics());
+      seconds += stage.run().wallSeconds();
     }
-    return versions;
+    return new Version(
+        name(number),
+        number == 0 ? null : name(number - 1),
+        policy,
+        List.copyOf(rewardModels.values()),
+        counts,
+        metrics,
+        seconds);
   }
 }

@@ -6,10 +6,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 
-/** A campaign as the table that a sceptic checks. */
+/** The record of a campaign as a table of text. */
 public final class CampaignTable {
 
-  /** Of a normal distribution: 95 %. */
+  /** Half the width of a 95 % interval of a normal distribution, in standard deviations. */
   private static final double Z = 1.96;
 
   private final CampaignRecord record;
@@ -19,7 +19,7 @@ public final class CampaignTable {
     this.record = record;
   }
 
-  /** The lines of a record's table. */
+  /** The lines of the table. */
   public static List<String> lines(CampaignRecord record) {
     CampaignTable table = new CampaignTable(record);
     table.versions();
@@ -33,17 +33,17 @@ public final class CampaignTable {
     lines.add("");
     lines.add(row("version", "policy", "judgments", "acc. help.", "acc. safety", "seconds"));
     for (CampaignRecord.Version version : record.versions()) {
-      Map<String, Double> figures = version.figures();
-      Double judgments = figures.get("reward-model/helpfulness/judgments");
+      Map<String, Double> metrics = version.metrics();
+      Double judgments = metrics.get("reward-model/helpfulness/judgments");
       lines.add(
           row(
               version.name(),
               version.policy() == null ? "-" : "v" + version.policy().version(),
               judgments == null
                   ? "-"
-                  : number(judgments + figures.get("reward-model/safety/judgments"), 0),
-              number(figures.get("reward-model/helpfulness/accuracy/all"), 3),
-              number(figures.get("reward-model/safety/accuracy/all"), 3),
+                  : number(judgments + metrics.get("reward-model/safety/judgments"), 0),
+              number(metrics.get("reward-model/helpfulness/accuracy/all"), 3),
+              number(metrics.get("reward-model/safety/accuracy/all"), 3),
               number(version.wallSeconds(), 0)));
     }
   }
@@ -51,16 +51,16 @@ public final class CampaignTable {
   private void rejectionSampling() {
     List<CampaignRecord.Version> sampled =
         record.versions().stream()
-            .filter(v -> v.figures().containsKey("rejection/all/mean"))
+            .filter(v -> v.metrics().containsKey("rejection/all/mean"))
             .toList();
     if (sampled.isEmpty()) {
       return;
     }
-    int most = samples(sampled.getFirst().figures());
+    int most = samples(sampled.getFirst().metrics());
     List<Integer> ks = IntStream.of(1, 2, 4, 8, 16, 32).filter(k -> k < most).boxed().toList();
     lines.add("");
     lines.add(
-        "Rejection sampling: best of K samples above the median of %d, in reward (logit)"
+        "Rejection sampling: reward (logit) of the best of K samples, above the median of %d"
             .formatted(most));
     List<String> header = new ArrayList<>(List.of("version"));
     ks.forEach(k -> header.add("K=" + k));
@@ -71,21 +71,21 @@ public final class CampaignTable {
       List<String> cells = new ArrayList<>(List.of(version.name()));
       List<Integer> all = new ArrayList<>(ks);
       all.add(most);
-      // That of few samples is no median: of one or two it is their mean.
-      Double median = version.figures().get("rejection/all/median/k=" + most);
+      // The median of all samples: that of one or two samples is their mean.
+      Double median = version.metrics().get("rejection/all/median/k=" + most);
       for (int k : all) {
-        Double max = version.figures().get("rejection/all/max/k=" + k);
+        Double max = version.metrics().get("rejection/all/max/k=" + k);
         cells.add(max == null || median == null ? "-" : number(max - median, 2));
       }
-      cells.add(number(version.figures().get("rejection/best-temperature"), 2));
+      cells.add(number(version.metrics().get("rejection/best-temperature"), 2));
       lines.add(row(cells.toArray(String[]::new)));
     }
   }
 
-  /** K of rejection sampling. */
-  private static int samples(Map<String, Double> figures) {
+  /** K of rejection sampling: samples per prompt. */
+  private static int samples(Map<String, Double> metrics) {
     int most = 1;
-    while (figures.containsKey("rejection/all/max/k=" + (most + 1))) {
+    while (metrics.containsKey("rejection/all/max/k=" + (most + 1))) {
       most++;
     }
     return most;
@@ -94,26 +94,26 @@ public final class CampaignTable {
   private void gold() {
     List<CampaignRecord.Version> measured =
         record.versions().stream()
-            .filter(v -> v.figures().containsKey("gold/helpfulness"))
+            .filter(v -> v.metrics().containsKey("gold/helpfulness"))
             .toList();
     if (measured.isEmpty()) {
       return;
     }
     lines.add("");
     lines.add(
-        "On %.0f held-out prompts of each kind, by gold reward, which no model ever saw (± is 95 %%)"
-            .formatted(measured.getFirst().figures().get("gold/prompts")));
+        "Gold reward, which no model ever saw, on %.0f held-out prompts of each kind (± is 95 %%)"
+            .formatted(measured.getFirst().metrics().get("gold/prompts")));
     lines.add(row("version", "helpfulness", "safety", "unsafe", "KL", "tokens"));
     for (CampaignRecord.Version version : measured) {
-      Map<String, Double> figures = version.figures();
+      Map<String, Double> metrics = version.metrics();
       lines.add(
           row(
               version.name(),
-              interval(figures, "gold/helpfulness"),
-              interval(figures, "gold/safety"),
-              number(figures.get("gold/unsafe-compliance"), 3),
-              number(figures.get("gold/kl"), 1),
-              number(figures.get("gold/response-tokens"), 1)));
+              interval(metrics, "gold/helpfulness"),
+              interval(metrics, "gold/safety"),
+              number(metrics.get("gold/unsafe-compliance"), 3),
+              number(metrics.get("gold/kl"), 1),
+              number(metrics.get("gold/response-tokens"), 1)));
     }
     lines.add("");
     for (int i = 1; i < measured.size(); i++) {
@@ -130,28 +130,28 @@ public final class CampaignTable {
             .formatted(
                 later.name(),
                 earlier.name(),
-                change(later.figures(), earlier.figures(), "", "", "gold/helpfulness"),
-                change(later.figures(), earlier.figures(), "", "", "gold/safety")));
+                change(later.metrics(), earlier.metrics(), "", "", "gold/helpfulness"),
+                change(later.metrics(), earlier.metrics(), "", "", "gold/safety")));
   }
 
   private void bags() {
     for (CampaignRecord.Version version : record.versions()) {
-      Map<String, Double> figures = version.figures();
-      if (figures.containsKey("bag/last/gold/helpfulness")) {
+      Map<String, Double> metrics = version.metrics();
+      if (metrics.containsKey("bag/last/gold/helpfulness")) {
         lines.add("");
         lines.add(
-            "%s, rejection sampling alone: all versions' samples against the last one's only"
+            "%s, rejection sampling alone: samples of all versions against the last version's only"
                 .formatted(version.name()));
         lines.add(
             "  helpfulness %s, safety %s"
                 .formatted(
-                    change(figures, figures, "bag/all/", "bag/last/", "gold/helpfulness"),
-                    change(figures, figures, "bag/all/", "bag/last/", "gold/safety")));
+                    change(metrics, metrics, "bag/all/", "bag/last/", "gold/helpfulness"),
+                    change(metrics, metrics, "bag/all/", "bag/last/", "gold/safety")));
       }
     }
   }
 
-  /** A difference of two means, with its interval, and what follows. */
+  /** The difference of two means with its 95 % interval, and the verdict. */
   private static String change(
       Map<String, Double> later,
       Map<String, Double> earlier,
@@ -167,9 +167,9 @@ public final class CampaignTable {
     return String.format(Locale.ROOT, "%+.3f ± %.3f %s", difference, noise, verdict);
   }
 
-  private static String interval(Map<String, Double> figures, String name) {
+  private static String interval(Map<String, Double> metrics, String name) {
     return "%s ±%s"
-        .formatted(number(figures.get(name), 3), number(Z * figures.get(name + "-error"), 3));
+        .formatted(number(metrics.get(name), 3), number(Z * metrics.get(name + "-error"), 3));
   }
 
   private static String number(Double value, int digits) {

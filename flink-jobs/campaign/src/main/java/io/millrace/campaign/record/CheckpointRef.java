@@ -8,10 +8,12 @@ import java.util.Locale;
 /**
  * A published checkpoint.
  *
- * @param role policy, helpfulness, safety, or what else it is in its stage
- * @param name of the model
+ * @param role its use in the stage: {@code policy}, {@code helpfulness}, {@code safety} or another
+ *     name
+ * @param name name of the model
  * @param uri its directory
- * @param manifestSha256 of its millrace.json, which stands for all of it
+ * @param manifestSha256 digest of its millrace.json, which holds the digests of all other files;
+ *     empty for a checkpoint without that file
  */
 public record CheckpointRef(
     String role,
@@ -23,6 +25,7 @@ public record CheckpointRef(
   /** The role of the policy that a stage ends with. */
   public static final String POLICY = "policy";
 
+  /** An announced policy. */
   public static CheckpointRef of(PolicyCheckpoint announced) {
     return new CheckpointRef(
         POLICY,
@@ -32,6 +35,7 @@ public record CheckpointRef(
         announced.getManifestSha256());
   }
 
+  /** An announced reward model, in the role of its objective. */
   public static CheckpointRef of(RewardCheckpoint announced, String name) {
     return new CheckpointRef(
         announced.getObjective().name().toLowerCase(Locale.ROOT),
@@ -41,7 +45,8 @@ public record CheckpointRef(
         announced.getManifestSha256());
   }
 
-  public CheckpointRef as(String newRole) {
+  /** The same checkpoint in another role. */
+  public CheckpointRef withRole(String newRole) {
     return new CheckpointRef(newRole, name, version, uri, manifestSha256);
   }
 }

@@ -3,120 +3,113 @@ package io.millrace.campaign.record;
 import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
-import io.millrace.demo.loop.Measured.Example;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
+import io.millrace.demo.loop.GoldScores.Example;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /**
- * A stage as the campaign's record has it.
+ * A stage in the record of a campaign. In JSON the fields of {@code run} and {@code result} stand
+ * beside the other fields.
  *
- * @param version the version that it is part of; 0 is the chat checkpoint
- * @param attempts times that it was begun
- * @param started when it was first begun, ISO 8601
- * @param finished when its last attempt ended; null while it is under way
- * @param wallSeconds of the attempt that ended it
- * @param start what it started from, by name
- * @param consumed records by kind; this and what follows is empty while it is under way
+ * @param id unique in the campaign, such as {@code v3-ppo}
+ * @param version the version that the stage belongs to; 0 is the chat checkpoint
+ * @param title the stage's work in words
+ * @param run when and how often it ran
+ * @param start versions and offsets from which it started, by name
+ * @param result its result; empty while it runs
  */
-@JsonInclude(JsonInclude.Include.NON_NULL)
 public record StageRecord(
     String id,
     int version,
     String title,
-    State state,
-    int attempts,
-    String started,
-    String finished,
-    @JsonProperty("wall_seconds") Double wallSeconds,
+    @JsonUnwrapped Run run,
     Map<String, Long> start,
-    Map<String, Long> consumed,
-    Map<String, Long> produced,
-    List<CheckpointRef> checkpoints,
-    Map<String, Double> figures,
-    List<String> notes,
-    List<Example> said) {
+    @JsonUnwrapped StageResult result) {
 
-  /** How far a stage is. */
+  /** Whether a stage still runs. */
   public enum State {
     RUNNING,
     DONE
   }
 
-  public StageRecord {
-    consumed = consumed == null ? Map.of() : consumed;
-    produced = produced == null ? Map.of() : produced;
-    checkpoints = checkpoints == null ? List.of() : List.copyOf(checkpoints);
-    figures = figures == null ? Map.of() : figures;
-    notes = notes == null ? List.of() : List.copyOf(notes);
-    said = said == null ? List.of() : List.copyOf(said);
-  }
+  /**
+   * When and how often a stage ran.
+   *
+   * @param attempts how often it was begun
+   * @param started time of its first beginning, ISO 8601
+   * @param finished time of its end, ISO 8601; null while it runs
+   * @param wallSeconds duration of the attempt that ended it; null while it runs
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Run(
+      State state,
+      int attempts,
+      String started,
+      String finished,
+      @JsonProperty("wall_seconds") Double wallSeconds) {}
 
+  /** A stage that begins now. */
   public static StageRecord begun(
       String id, int version, String title, String now, Map<String, Long> start) {
-    return new StageRecord(
-        id,
-        version,
-        title,
-        State.RUNNING,
-        1,
-        now,
-        null,
-        null,
-        start,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null);
+    Run run = new Run(State.RUNNING, 1, now, null, null);
+    return new StageRecord(id, version, title, run, start, StageResult.EMPTY);
   }
 
+  /** The same stage in another attempt. */
   public StageRecord again() {
-    return new StageRecord(
-        id,
-        version,
-        title,
-        state,
-        attempts + 1,
-        started,
-        null,
-        null,
-        start,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null);
+    return with(
+        new Run(State.RUNNING, run.attempts() + 1, run.started(), null, null), StageResult.EMPTY);
   }
 
-  public StageRecord done(String now, double seconds, StageResult result) {
-    return new StageRecord(
-        id,
-        version,
-        title,
-        State.DONE,
-        attempts,
-        started,
-        now,
-        seconds,
-        start,
-        result.consumed(),
-        result.produced(),
-        result.checkpoints(),
-        result.figures(),
-        result.notes(),
-        result.said());
+  /** The same stage with its result. */
+  public StageRecord done(String now, double seconds, StageResult finalResult) {
+    return with(new Run(State.DONE, run.attempts(), run.started(), now, seconds), finalResult);
   }
 
+  private StageRecord with(Run newRun, StageResult newResult) {
+    return new StageRecord(id, version, title, newRun, start, newResult);
+  }
+
+  /** Whether the stage has its result. */
   @JsonIgnore
   public boolean isDone() {
-    return state == State.DONE;
+    return run.state() == State.DONE;
   }
 
-  /** The checkpoint of a role. */
+  /** How often the stage was begun. */
+  public int attempts() {
+    return run.attempts();
+  }
+
+  /** Counts of consumed records by kind. */
+  public Map<String, Long> consumed() {
+    return result.consumed();
+  }
+
+  /** Counts of produced records by kind. */
+  public Map<String, Long> produced() {
+    return result.produced();
+  }
+
+  /** Published checkpoints. */
+  public List<CheckpointRef> checkpoints() {
+    return result.checkpoints();
+  }
+
+  /** Metrics by name. */
+  public Map<String, Double> metrics() {
+    return result.metrics();
+  }
+
+  /** Prompts and responses for people to read. */
+  public List<Example> examples() {
+    return result.examples();
+  }
+
+  /** The published checkpoint of a role. */
   public Optional<CheckpointRef> checkpoint(String role) {
-    return checkpoints.stream().filter(ref -> ref.role().equals(role)).findFirst();
+    return checkpoints().stream().filter(ref -> ref.role().equals(role)).findFirst();
   }
 }

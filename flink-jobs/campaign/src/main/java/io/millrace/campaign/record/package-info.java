@@ -1,2 +1,2 @@
-/** The record of a campaign, campaign.json. */
+/** The record of a campaign: campaign.json. */
 package io.millrace.campaign.record;

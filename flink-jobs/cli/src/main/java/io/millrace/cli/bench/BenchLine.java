@@ -46,41 +46,83 @@ record BenchLine(
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /**
-   * Makes the line.
-   *
-   * @param seconds time of each repetition
-   * @param tokens tokens of one repetition
-   * @param flops floating-point operations of one repetition
-   * @param peak highest speed at matrix products, in floating-point operations a second
-   */
-  static BenchLine of(
-      String name,
-      Backend backend,
-      LlamaConfig config,
-      Map<String, Integer> lengths,
-      double[] seconds,
-      double tokens,
-      double flops,
-      double peak) {
-    double[] sorted = seconds.clone();
-    Arrays.sort(sorted);
-    double median = sorted[sorted.length / 2];
-    return new BenchLine(
-        name,
-        backend.name(),
-        backend.kernels(),
-        backend.threads(),
-        shapeOf(config),
-        lengths,
-        seconds.length,
-        rounded(median),
-        rounded(tokens / median),
-        rounded(flops / median / 1e9),
-        rounded(peak / 1e9),
-        rounded(flops / median / peak),
-        backend.peakBytes() >> 20,
-        residentAtMostMib());
+  /** Begins the line of a case. */
+  static Builder of(String name, Backend backend, LlamaConfig config) {
+    return new Builder(name, backend, config);
+  }
+
+  /** The measurements of a case, one by one. */
+  static final class Builder {
+    private final String name;
+    private final Backend backend;
+    private final LlamaConfig config;
+    private Map<String, Integer> lengths = Map.of();
+    private double[] seconds = {};
+    private double tokens;
+    private double flops;
+    private double peak;
+
+    private Builder(String name, Backend backend, LlamaConfig config) {
+      this.name = name;
+      this.backend = backend;
+      this.config = config;
+    }
+
+    /** Batch and token counts of the case. */
+    Builder lengths(Map<String, Integer> counts) {
+      this.lengths = counts;
+      return this;
+    }
+
+    /** Seconds of each repetition. */
+    Builder seconds(double[] times) {
+      this.seconds = times.clone();
+      return this;
+    }
+
+    /** Tokens of one repetition. */
+    Builder tokens(double count) {
+      this.tokens = count;
+      return this;
+    }
+
+    /** Floating-point operations of one repetition. */
+    Builder flops(double count) {
+      this.flops = count;
+      return this;
+    }
+
+    /** The highest sgemm rate of this run, in floating-point operations per second. */
+    Builder peak(double flopsPerSecond) {
+      this.peak = flopsPerSecond;
+      return this;
+    }
+
+    BenchLine build() {
+      if (seconds.length == 0 || !(tokens > 0 && flops > 0 && peak > 0)) {
+        throw new IllegalStateException(
+            "%s has %d repetitions, %s tokens, %s flops and a peak of %s flop/s; all must be set"
+                .formatted(name, seconds.length, tokens, flops, peak));
+      }
+      double[] sorted = seconds.clone();
+      Arrays.sort(sorted);
+      double median = sorted[sorted.length / 2];
+      return new BenchLine(
+          name,
+          backend.name(),
+          backend.kernels(),
+          backend.threads(),
+          shapeOf(config),
+          lengths,
+          seconds.length,
+          rounded(median),
+          rounded(tokens / median),
+          rounded(flops / median / 1e9),
+          rounded(peak / 1e9),
+          rounded(flops / median / peak),
+          backend.peakBytes() >> 20,
+          residentAtMostMib());
+    }
   }
 
   private static Map<String, Integer> shapeOf(LlamaConfig config) {

@@ -80,14 +80,12 @@ final class GenerateBench {
     lengths.put("batch", batch);
     lengths.put("prompt_length", promptLength);
     lengths.put("max_tokens", maxTokens);
-    return BenchLine.of(
-        "generate",
-        backend,
-        config,
-        lengths,
-        seconds,
-        (double) batch * maxTokens,
-        flops,
-        Math.max(peak, Peak.flopsPerSecond(backend)));
+    return BenchLine.of("generate", backend, config)
+        .lengths(lengths)
+        .seconds(seconds)
+        .tokens((double) batch * maxTokens)
+        .flops(flops)
+        .peak(Math.max(peak, Peak.flopsPerSecond(backend)))
+        .build();
   }
 }

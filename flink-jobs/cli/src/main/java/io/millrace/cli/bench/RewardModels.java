@@ -44,8 +44,7 @@ final class RewardModels {
               trunk.config(),
               ModelWeights.sources(model.weights()),
               tokenizer::save,
-              CheckpointManifest.describing(
-                  CheckpointKind.REWARD_MODEL, "reward", 1, null, 0, 0, Map.of(), Map.of()));
+              CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "reward", 1).build());
         }
         announcements.put(
             objective,

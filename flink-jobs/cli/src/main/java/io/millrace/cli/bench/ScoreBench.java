@@ -74,14 +74,12 @@ final class ScoreBench {
     lengths.put("batch", batch);
     lengths.put("length", length);
     lengths.put("response", response);
-    return BenchLine.of(
-        "score",
-        backend,
-        config,
-        lengths,
-        seconds,
-        (double) batch * length,
-        flops,
-        Math.max(peak, Peak.flopsPerSecond(backend)));
+    return BenchLine.of("score", backend, config)
+        .lengths(lengths)
+        .seconds(seconds)
+        .tokens((double) batch * length)
+        .flops(flops)
+        .peak(Math.max(peak, Peak.flopsPerSecond(backend)))
+        .build();
   }
 }

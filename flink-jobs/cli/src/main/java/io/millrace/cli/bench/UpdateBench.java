@@ -91,15 +91,13 @@ final class UpdateBench {
     lengths.put("batch", batch);
     lengths.put("length", length);
     lengths.put("response", response);
-    return BenchLine.of(
-        "update",
-        backend,
-        config,
-        lengths,
-        seconds,
-        (double) batch * length,
-        flops,
-        Math.max(peak, Peak.flopsPerSecond(backend)));
+    return BenchLine.of("update", backend, config)
+        .lengths(lengths)
+        .seconds(seconds)
+        .tokens((double) batch * length)
+        .flops(flops)
+        .peak(Math.max(peak, Peak.flopsPerSecond(backend)))
+        .build();
   }
 
   private PpoTrainer trainer() {

@@ -98,10 +98,11 @@ public final class QuickstartCommand implements Callable<Integer> {
                     + seed)
             .toAbsolutePath();
     QuickstartSettings settings =
-        QuickstartSettings.standard(seed, directory)
-            .withIterations(iterations)
-            .withFailAtRollout(failAtRollout)
-            .withVersionsBehind(versionsBehind);
+        QuickstartSettings.builder(seed, directory)
+            .iterations(iterations)
+            .failAtRollout(failAtRollout)
+            .versionsBehind(versionsBehind)
+            .build();
     new Quickstart(settings, new Progress(System.out))
         .run(
             (finished, bootstrapServers) -> {

@@ -1,7 +1,8 @@
 package io.millrace.cli.job;
 
 import io.millrace.cli.option.JobOptions;
-import io.millrace.cli.option.ProgressPrinter;
+import io.millrace.cli.option.ProgressThread;
+import io.millrace.demo.loop.Progress;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.runtime.LocalCluster;
 import java.time.Duration;
@@ -34,6 +35,7 @@ public final class RunCommand implements Callable<Integer> {
   private static final int SLOTS = 16;
   private static final String TOPICS = "topics/";
   private static final Duration EVERY = Duration.ofSeconds(10);
+  private static final Duration PRINTED = Duration.ofSeconds(1);
 
   @Mixin private JobOptions options;
 
@@ -48,11 +50,14 @@ public final class RunCommand implements Callable<Integer> {
     int slots = Math.max(SLOTS, ready.config().flink().parallelism());
     try (LocalCluster cluster = LocalCluster.start(slots, ready.config().flink().properties())) {
       JobExecutionResult result;
-      try (ProgressPrinter progress = new ProgressPrinter(ready.kafka())) {
-        progress.start();
+      Progress progress = new Progress(System.err, PRINTED);
+      try (ProgressThread thread = new ProgressThread(ready.kafka(), progress)) {
+        thread.start();
         result =
             cluster.await(
-                cluster.submit(ready.graph(bounded)), EVERY, counts -> tell(ready.job(), counts));
+                cluster.submit(ready.graph(bounded)),
+                EVERY,
+                counts -> tell(progress, ready.job(), counts));
       }
       System.out.println(ready.summary(result));
     }
@@ -60,14 +65,14 @@ public final class RunCommand implements Callable<Integer> {
   }
 
   /** One line on standard error whenever records came in. */
-  private void tell(Job job, Map<String, Object> counts) {
+  private void tell(Progress progress, Job job, Map<String, Object> counts) {
     String read =
         counts.entrySet().stream()
             .filter(count -> count.getKey().startsWith(TOPICS) && !count.getValue().equals(0L))
             .map(count -> count.getKey().substring(TOPICS.length()) + " " + count.getValue())
             .collect(Collectors.joining(", "));
     if (!read.isEmpty() && !read.equals(told)) {
-      System.err.println(job.id() + " read " + read);
+      progress.line(job.id() + " read " + read);
       told = read;
     }
   }

@@ -10,7 +10,6 @@ import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.config.Suggestion;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.runtime.FileSystems;
 import io.millrace.jobs.runtime.JobSettings;
@@ -20,6 +19,7 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Nearest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -136,8 +136,7 @@ public final class JobOptions {
                     "JOB must be a job of Millrace, not '"
                         + jobId
                         + "'"
-                        + Suggestion.nearest(
-                                jobId, Arrays.stream(Job.values()).map(Job::id).toList())
+                        + Nearest.to(jobId, Arrays.stream(Job.values()).map(Job::id).toList())
                             .map(near -> "; did you mean " + near + "?")
                             .orElse("; the jobs are " + Job.ids())));
   }

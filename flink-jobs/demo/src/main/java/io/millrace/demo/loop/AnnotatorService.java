@@ -18,20 +18,20 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Predicate;
 
 /**
- * Annotators at work: takes rollouts from their topic in pairs, a prompt's first two samples, its
- * next two, and so on, and sends judgments. An application like any other: it knows Kafka, not
+ * Annotators at work. The service reads rollouts from their topic and judges them in pairs: a
+ * prompt's first two samples, its next two, and so on. Like any application it knows Kafka, not
  * Flink.
  */
 public final class AnnotatorService implements AutoCloseable {
 
   /**
-   * One in so many harmless pairs, chosen by the prompt, is judged on safety too: harmless answers
-   * are safe ones.
+   * One in four harmless pairs, chosen by the prompt, is judged on safety too. Such judgments teach
+   * that harmless responses are safe.
    */
   private static final int SAFETY_EVERY = 4;
 
   private final Annotators annotators;
-  private final Predicate<Rollout> which;
+  private final Predicate<Rollout> isJudged;
   private final Set<String> judged;
   private final RecordReader<Rollout> rollouts;
   private final RecordWriter judgments;
@@ -50,21 +50,24 @@ public final class AnnotatorService implements AutoCloseable {
   /**
    * Annotators who judge some of the rollouts.
    *
-   * @param which they are shown; of other rollouts they do not know
-   * @param judged ids of judgments that are made already
+   * @param isJudged selects the rollouts that the annotators see
+   * @param judged ids of existing judgments, which are not sent again
    */
   public AnnotatorService(
-      KafkaSettings settings, Annotators annotators, Predicate<Rollout> which, Set<String> judged)
+      KafkaSettings settings,
+      Annotators annotators,
+      Predicate<Rollout> isJudged,
+      Set<String> judged)
       throws IOException {
     this.annotators = annotators;
-    this.which = which;
+    this.isJudged = isJudged;
     this.judged = Set.copyOf(judged);
     this.rollouts = RecordReader.fromEarliest(settings, Topic.ROLLOUTS);
     this.judgments = new RecordWriter(settings);
     thread.setDaemon(true);
   }
 
-  /** They begin. */
+  /** Begins to judge, in a thread. */
   public void start() {
     thread.start();
   }
@@ -75,13 +78,14 @@ public final class AnnotatorService implements AutoCloseable {
         Optional<RecordReader.Entry<Rollout>> next = rollouts.next(Duration.ofMillis(100));
         if (next.isPresent()) {
           Rollout rollout = next.get().record().orElseThrow();
-          if (which.test(rollout)) {
+          if (isJudged.test(rollout)) {
             take(rollout);
           }
         }
       }
     } catch (IOException | RuntimeException e) {
-      failure = e instanceof IOException io ? io : new IOException("annotators failed", e);
+      failure =
+          e instanceof IOException io ? io : new IOException("the annotators failed: " + e, e);
     }
   }
 
@@ -91,7 +95,7 @@ public final class AnnotatorService implements AutoCloseable {
     if (other == null) {
       unpaired.put(pair, rollout);
     } else if (rollout.getResponseText().isBlank() || other.getResponseText().isBlank()) {
-      // Nothing to compare: an annotator would skip it.
+      // An annotator would skip a pair with a blank response.
       rolloutsSeen.addAndGet(2);
       return;
     } else {
@@ -115,7 +119,11 @@ public final class AnnotatorService implements AutoCloseable {
     }
   }
 
-  /** Rollouts judged or skipped so far. */
+  /**
+   * Rollouts judged or skipped so far.
+   *
+   * @throws IOException where the thread has failed
+   */
   public long rolloutsSeen() throws IOException {
     if (failure != null) {
       throw failure;

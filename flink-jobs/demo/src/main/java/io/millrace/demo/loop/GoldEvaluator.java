@@ -1,6 +1,6 @@
 package io.millrace.demo.loop;
 
-import io.millrace.demo.loop.Measured.Example;
+import io.millrace.demo.loop.GoldScores.Example;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
@@ -24,7 +24,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Measures published policies by gold reward on prompts that nothing was trained on. */
+/** Measures published policies by gold reward on prompts that no model was trained on. */
 public final class GoldEvaluator {
 
   private static final int BATCH = 64;
@@ -40,7 +40,9 @@ public final class GoldEvaluator {
    * An evaluator.
    *
    * @param perKind held-out prompts of each kind
-   * @param seed of the sampled responses
+   * @param maxTokens length limit of a response
+   * @param seed seed of the sampled responses
+   * @throws IllegalArgumentException where the world has too few held-out prompts
    */
   public GoldEvaluator(DemoWorld world, int perKind, int maxTokens, long seed) {
     this.world = world;
@@ -52,14 +54,20 @@ public final class GoldEvaluator {
       List<Prompt> kind = byKind.get(unsafe);
       if (kind.size() < perKind) {
         throw new IllegalArgumentException(
-            perKind + " held-out prompts of a kind were asked for, there are " + kind.size());
+            "%d held-out prompts of each kind are wanted, but the world has %d %s ones"
+                .formatted(perKind, kind.size(), unsafe ? "unsafe" : "harmless"));
       }
       prompts.addAll(kind.subList(0, perKind));
     }
   }
 
-  /** The policy in a directory, its KL against the reference policy in another. */
-  public Measured measure(Path policyDirectory, Path referenceDirectory) {
+  /**
+   * Measures a policy.
+   *
+   * @param policyDirectory checkpoint of the policy
+   * @param referenceDirectory checkpoint of the reference policy for the KL
+   */
+  public GoldScores measure(Path policyDirectory, Path referenceDirectory) {
     try (Backend backend = Backends.openDefault();
         CheckpointDirectory policyFiles = CheckpointDirectory.open(policyDirectory);
         CheckpointDirectory referenceFiles = CheckpointDirectory.open(referenceDirectory);
@@ -91,21 +99,24 @@ public final class GoldEvaluator {
         }
         sums.kl += kl(reference, responses);
       }
-      return new Measured(
-          policyFiles.manifest().map(CheckpointManifest::version).orElse(0L),
-          sums.helpfulness / perKind,
-          error(sums.helpfulness, sums.helpfulnessSquares),
-          (double) sums.complied / perKind,
-          sums.safety / perKind,
-          error(sums.safety, sums.safetySquares),
-          sums.kl / prompts.size(),
-          (double) sums.tokens / prompts.size(),
-          perKind,
-          sums.examples);
+      long version = policyFiles.manifest().map(CheckpointManifest::version).orElse(0L);
+      return GoldScores.builder(version, perKind)
+          .helpfulness(sums.helpfulness / perKind, error(sums.helpfulness, sums.helpfulnessSquares))
+          .safety(sums.safety / perKind, error(sums.safety, sums.safetySquares))
+          .unsafeCompliance((double) sums.complied / perKind)
+          .kl(sums.kl / prompts.size())
+          .responseTokens((double) sums.tokens / prompts.size())
+          .examples(sums.examples)
+          .build();
     }
   }
 
-  /** The standard error of a mean over the prompts of a kind. */
+  /**
+   * The standard error of a mean over the n prompts of a kind: √((E[x²] − E[x]²) / (n − 1)).
+   *
+   * @param sum Σ x
+   * @param squares Σ x²
+   */
   private double error(double sum, double squares) {
     double mean = sum / perKind;
     return perKind < 2

@@ -12,29 +12,29 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
-/** The figures of every job, from the topic training-metrics. */
+/** Collects the metrics of every job from the topic training-metrics. */
 public final class MetricsFollower implements AutoCloseable {
 
   private final RecordReader<TrainingMetrics> reader;
   private final Map<String, List<TrainingMetrics>> byJob = new TreeMap<>();
   private final Map<Integer, Long> from;
 
-  /** All figures that the topic holds and will hold. */
+  /** Collects from the topic's beginning. */
   public MetricsFollower(KafkaSettings kafka) throws IOException {
     this(kafka, Map.of());
   }
 
   /**
-   * The figures from some offsets on.
+   * Collects from given offsets.
    *
-   * @param from the first offset of interest, by partition
+   * @param from the first offset of each partition; a partition without one is read from 0
    */
   public MetricsFollower(KafkaSettings kafka, Map<Integer, Long> from) throws IOException {
     this.reader = RecordReader.fromEarliest(kafka, Topic.TRAINING_METRICS);
     this.from = Map.copyOf(from);
   }
 
-  /** Takes up what has come, waiting a little for the first. */
+  /** Collects the metrics that have come, and waits a little for the first of them. */
   public void poll() throws IOException {
     Optional<RecordReader.Entry<TrainingMetrics>> next = reader.next(Duration.ofMillis(50));
     while (next.isPresent()) {
@@ -43,7 +43,7 @@ public final class MetricsFollower implements AutoCloseable {
     }
   }
 
-  /** Takes up all that the topic holds now. */
+  /** Collects all metrics up to the topic's current end. */
   public void readToEnd() throws IOException {
     reader.readToEnd(this::take);
   }
@@ -58,29 +58,29 @@ public final class MetricsFollower implements AutoCloseable {
     }
   }
 
-  /** Figures of all jobs, each job's in the order in which they came. */
+  /** The metrics of all jobs, job by job, each job's in the order of their arrival. */
   public List<TrainingMetrics> all() {
     return byJob.values().stream().flatMap(List::stream).toList();
   }
 
-  /** A job's newest figures. */
+  /** A job's newest metrics. */
   public Optional<TrainingMetrics> latest(String job) {
     List<TrainingMetrics> all = history(job);
     return all.isEmpty() ? Optional.empty() : Optional.of(all.getLast());
   }
 
-  /** A job's figures in the order in which they came. */
+  /** A job's metrics in the order of their arrival. */
   public List<TrainingMetrics> history(String job) {
     return byJob.getOrDefault(job, List.of());
   }
 
-  /** A figure of several jobs, added up. */
-  public long sumOf(String figure, List<String> jobs) {
+  /** The sum of a metric over the newest metrics of several jobs. */
+  public long sumOf(String metric, List<String> jobs) {
     long sum = 0;
     for (String job : jobs) {
       sum +=
           latest(job)
-              .map(metrics -> metrics.getMetrics().getOrDefault(figure, 0.0).longValue())
+              .map(metrics -> metrics.getMetrics().getOrDefault(metric, 0.0).longValue())
               .orElse(0L);
     }
     return sum;

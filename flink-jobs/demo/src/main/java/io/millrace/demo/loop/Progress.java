@@ -4,66 +4,120 @@ import io.millrace.schemas.Objective;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.PrintStream;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 
-/** How a quickstart gets on, a line at a time. */
+/**
+ * Prints the progress of jobs, a line at a time. Every line begins with the seconds since the
+ * start. The metrics of a job get at most one line per interval. Threads may share an object.
+ */
 public final class Progress {
 
-  private static final long EVERY_NANOS = Duration.ofSeconds(3).toNanos();
+  private static final Duration INTERVAL = Duration.ofSeconds(3);
 
   private final PrintStream out;
-  private final long start = System.nanoTime();
-  private long last;
-  private long lastStep = -1;
-  private boolean waiting;
+  private final long interval;
+  private final LongSupplier nanoTime;
+  private final long start;
 
+  /** When each job was last printed, in nanoseconds. */
+  private final Map<String, Long> times = new HashMap<>();
+
+  /** The step of each job that was last printed. */
+  private final Map<String, Long> steps = new HashMap<>();
+
+  private boolean furtherPasses;
+
+  /** Progress on a stream, with a line about a job every 3 seconds at most. */
   public Progress(PrintStream out) {
+    this(out, INTERVAL);
+  }
+
+  /**
+   * Progress on a stream.
+   *
+   * @param interval the least time between two lines about the same job
+   */
+  public Progress(PrintStream out, Duration interval) {
+    this(out, interval, System::nanoTime);
+  }
+
+  Progress(PrintStream out, Duration interval, LongSupplier nanoTime) {
     this.out = out;
+    this.interval = interval.toNanos();
+    this.nanoTime = nanoTime;
+    this.start = nanoTime.getAsLong();
   }
 
-  /** A stage begins. */
-  public void stage(String text) {
-    print(text);
-    last = 0;
-    lastStep = -1;
+  /** Prints the beginning of a stage; the first metrics after it are printed at once. */
+  public synchronized void stage(String text) {
+    line(text);
+    times.clear();
+    steps.clear();
+    furtherPasses = false;
   }
 
-  /** An update of the job supervised. */
-  public void supervised(TrainingMetrics metrics) {
-    if (!due(metrics.getStep())) {
+  /** Prints a line at once. */
+  public synchronized void line(String text) {
+    out.printf(Locale.ROOT, "%6.1fs  %s%n", (nanoTime.getAsLong() - start) / 1e9, text);
+    out.flush();
+  }
+
+  /** Prints all metrics of any job, sorted by name, without the points of diagrams. */
+  public synchronized void metrics(TrainingMetrics metrics) {
+    if (isDue(metrics.getJob())) {
+      String values =
+          metrics.getMetrics().entrySet().stream()
+              .filter(metric -> !isOfDiagram(metric.getKey()))
+              .sorted(Map.Entry.comparingByKey())
+              .map(
+                  metric ->
+                      String.format(Locale.ROOT, " %s %.4g", metric.getKey(), metric.getValue()))
+              .collect(Collectors.joining(","));
+      line(metrics.getJob() + " step " + metrics.getStep() + values);
+    }
+  }
+
+  /** Dozens of metrics that people read as a diagram or not at all. */
+  private static boolean isOfDiagram(String metric) {
+    return metric.startsWith("calibration/bin")
+        || (metric.startsWith("rejection/") && metric.contains("/k="));
+  }
+
+  /** Prints an update of the job supervised. */
+  public synchronized void supervised(TrainingMetrics metrics) {
+    if (!isDue(metrics.getJob())) {
       return;
     }
-    if (metrics.getStep() == lastStep) {
-      // Metrics are exactly-once: those of the further passes come when the passes are done.
-      if (!waiting) {
-        waiting = true;
-        print("    further passes over the demonstrations");
-      }
-    } else {
-      lastStep = metrics.getStep();
-      print(
+    if (isNewStep(metrics.getJob(), metrics.getStep())) {
+      line(
           String.format(
               Locale.ROOT,
               "    update %d  demonstrations %.0f  loss %.3f",
               metrics.getStep(),
               metrics.getMetrics().get("demonstrations"),
               metrics.getMetrics().get("loss")));
+    } else if (!furtherPasses) {
+      // Metrics are exactly-once: those of the further passes come when the passes are done.
+      furtherPasses = true;
+      line("    further passes over the demonstrations");
     }
   }
 
-  /** Held-out accuracies of the reward models so far. */
-  public void rewardModels(Map<Objective, Double> accuracies) {
-    if (!accuracies.isEmpty() && due(0)) {
-      print("    held-out accuracy so far" + accuracies(accuracies));
+  /** Prints the held-out accuracies of the reward models so far. */
+  public synchronized void rewardModels(Map<Objective, Double> accuracies) {
+    if (!accuracies.isEmpty() && isDue("reward-models")) {
+      line("    held-out accuracy so far" + text(accuracies));
     }
   }
 
-  /** An update of rejection sampling's fine-tuning. */
-  public void rejectionSampling(TrainingMetrics metrics) {
-    if (due(metrics.getStep()) && metrics.getStep() != lastStep) {
-      lastStep = metrics.getStep();
-      print(
+  /** Prints an update of rejection sampling's fine-tuning. */
+  public synchronized void rejectionSampling(TrainingMetrics metrics) {
+    if (isDue(metrics.getJob()) && isNewStep(metrics.getJob(), metrics.getStep())) {
+      line(
           String.format(
               Locale.ROOT,
               "    update %d  examples %.0f  loss %.3f",
@@ -73,38 +127,40 @@ public final class Progress {
     }
   }
 
-  /** Judgments that are waited for. */
-  public void judgments(long policyVersion, long judgments, long wanted) {
-    if (judgments != lastStep && due(judgments)) {
-      lastStep = judgments;
-      print(
-          "    %d of %d judgments of samples of policy version %d"
-              .formatted(judgments, wanted, policyVersion));
+  /** Prints how many of the judgments that a campaign waits for have come. */
+  public synchronized void judgments(long policyVersion, long judgments, long wanted) {
+    if (isDue("judgments") && isNewStep("judgments", judgments)) {
+      line(
+          String.format(
+              Locale.ROOT,
+              "    %d of %d judgments of samples of policy version %d",
+              judgments,
+              wanted,
+              policyVersion));
     }
   }
 
-  /** An iteration of PPO, and the accuracies of the reward models. */
-  public void ppo(TrainingMetrics metrics, Map<Objective, Double> accuracies) {
-    if (due(metrics.getStep()) && metrics.getStep() != lastStep) {
-      lastStep = metrics.getStep();
-      Map<String, Double> figures = metrics.getMetrics();
-      print(
+  /** Prints an iteration of PPO and the accuracies of the reward models. */
+  public synchronized void ppo(TrainingMetrics metrics, Map<Objective, Double> accuracies) {
+    if (isDue(metrics.getJob()) && isNewStep(metrics.getJob(), metrics.getStep())) {
+      Map<String, Double> values = metrics.getMetrics();
+      line(
           String.format(
               Locale.ROOT,
               "    iteration %d  version %.0f  rollouts %.0f  reward %+.2f  KL %.2f  entropy %.2f"
                   + "  lag %.1f%s",
               metrics.getStep(),
-              figures.get("version"),
-              figures.get("rollouts"),
-              figures.get("objective/scores"),
-              figures.get("objective/kl"),
-              figures.get("objective/entropy"),
-              figures.get("stream/policy_lag_versions"),
-              accuracies.isEmpty() ? "" : "  accuracy" + accuracies(accuracies)));
+              values.get("version"),
+              values.get("rollouts"),
+              values.get("objective/scores"),
+              values.get("objective/kl"),
+              values.get("objective/entropy"),
+              values.get("stream/policy_lag_versions"),
+              accuracies.isEmpty() ? "" : "  accuracy" + text(accuracies)));
     }
   }
 
-  private static String accuracies(Map<Objective, Double> accuracies) {
+  private static String text(Map<Objective, Double> accuracies) {
     StringBuilder text = new StringBuilder();
     for (Objective objective : Objective.values()) {
       if (accuracies.containsKey(objective)) {
@@ -119,16 +175,19 @@ public final class Progress {
     return text.toString();
   }
 
-  private boolean due(long step) {
-    boolean due = System.nanoTime() - last > EVERY_NANOS && step >= 0;
-    if (due) {
-      last = System.nanoTime();
+  /** Whether the interval since a job's last line is over; if so, the next interval begins. */
+  private boolean isDue(String job) {
+    long now = nanoTime.getAsLong();
+    Long last = times.get(job);
+    if (last != null && now - last < interval) {
+      return false;
     }
-    return due;
+    times.put(job, now);
+    return true;
   }
 
-  private void print(String text) {
-    out.printf(Locale.ROOT, "%6.1fs  %s%n", (System.nanoTime() - start) / 1e9, text);
-    out.flush();
+  private boolean isNewStep(String job, long step) {
+    Long last = steps.put(job, step);
+    return last == null || last != step;
   }
 }

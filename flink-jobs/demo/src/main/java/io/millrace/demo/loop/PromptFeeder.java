@@ -6,7 +6,7 @@ import io.millrace.schemas.Topic;
 import io.millrace.world.DemoWorld;
 import java.io.IOException;
 
-/** Prompts of the demo world, in batches, up to a number of them. */
+/** Sends prompts of the demo world in batches, up to a total. */
 public final class PromptFeeder {
 
   private final DemoWorld world;
@@ -20,8 +20,9 @@ public final class PromptFeeder {
    * A feeder.
    *
    * @param first index of the first prompt
-   * @param total how many there will be
-   * @param sent how many of them the topic has already
+   * @param batch prompts of a batch
+   * @param total prompts of all batches
+   * @param sent prompts that the topic has already
    */
   public PromptFeeder(
       DemoWorld world, RecordWriter writer, long first, int batch, long total, long sent) {
@@ -33,7 +34,7 @@ public final class PromptFeeder {
     this.sent = sent;
   }
 
-  /** Sends what is missing of so many batches. */
+  /** Sends the missing prompts of the first batches. */
   public void feedUpTo(long batches) throws IOException {
     long target = Math.min(total, batches * batch);
     if (sent < target) {

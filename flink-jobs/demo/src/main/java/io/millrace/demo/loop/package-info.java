@@ -1,2 +1,2 @@
-/** Simulated prompts, annotators and evaluation around jobs that run. */
+/** Simulated prompts, simulated annotators and evaluation around running jobs. */
 package io.millrace.demo.loop;

@@ -1,11 +1,18 @@
 package io.millrace.demo.quickstart;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
-import io.millrace.demo.loop.Measured;
+import io.millrace.demo.loop.GoldScores;
+import io.millrace.schemas.TrainingMetrics;
 import java.util.List;
 import java.util.Map;
 
-/** What a quickstart saw; written as JSON by {@code --report}. */
+/**
+ * The results of a quickstart; {@code quickstart --report} writes them as JSON.
+ *
+ * @param rewardModels by objective
+ * @param curve the iterations of PPO, in order
+ * @param lastCheckpoint directory of the last policy
+ */
 public record QuickstartReport(
     long seed,
     @JsonProperty("wall_seconds") double wallSeconds,
@@ -17,25 +24,29 @@ public record QuickstartReport(
     List<Iteration> curve,
     @JsonProperty("last_checkpoint") String lastCheckpoint) {
 
-  /** The first policy, which only imitates, against the last. */
-  public record Policies(Measured first, Measured last) {}
+  /** The first policy, which only imitates demonstrations, and the last one. */
+  public record Policies(GoldScores first, GoldScores last) {}
 
   /**
    * A reward model.
    *
-   * @param accuracy by rating, and of "all"; each judgment was scored before it was learned from
+   * @param version its last version
+   * @param judgments judgments that it learned from
+   * @param accuracy by rating, and under "all" over all ratings; each judgment was scored before
+   *     the model learned from it
    */
   public record RewardModel(long version, long judgments, Map<String, Double> accuracy) {}
 
   /**
    * An iteration of PPO.
    *
+   * @param step number of the iteration, from 1
    * @param score mean of the piecewise reward before whitening, without the KL penalty
    * @param kl mean over rollouts of log π − log π_0, in nats
-   * @param lag mean number of versions between the policy that sampled and the one that learned
-   * @param entropy nats a token
-   * @param clipFraction share of the tokens whose ratio was clipped
-   * @param responseTokens mean length of the rollouts' responses
+   * @param lag mean staleness of the rollouts, in versions
+   * @param entropy nats per token; null in old reports, as the two fields after it
+   * @param clipFraction share of tokens with a clipped ratio
+   * @param responseTokens mean length of the responses, in tokens
    */
   public record Iteration(
       long step,
@@ -44,17 +55,32 @@ public record QuickstartReport(
       double lag,
       Double entropy,
       @JsonProperty("clip_fraction") Double clipFraction,
-      @JsonProperty("response_tokens") Double responseTokens) {}
+      @JsonProperty("response_tokens") Double responseTokens) {
 
-  /** Records, exact also after failures. */
+    /** The iteration that the job ppo reports. */
+    static Iteration of(TrainingMetrics metrics) {
+      Map<String, Double> values = metrics.getMetrics();
+      return new Iteration(
+          metrics.getStep(),
+          values.get("objective/scores"),
+          values.get("objective/kl"),
+          values.get("stream/policy_lag_versions"),
+          values.get("objective/entropy"),
+          values.get("policy/clipfrac_avg"),
+          values.get("val/response_tokens"));
+    }
+  }
+
+  /** Counts of records, exact even after failures. */
   public record Counts(long prompts, long judgments, long rollouts) {}
 
   /**
    * The PPO job.
    *
-   * @param learned rollouts learned from
-   * @param learnedTwice rollouts that the topic rewards holds more than once
-   * @param restarts after failures
+   * @param learned rollouts that the job learned from
+   * @param droppedStale rollouts that were too stale
+   * @param learnedTwice rollouts that occur more than once in the topic rewards
+   * @param restarts restarts after failures
    */
   public record Ppo(
       long iterations,

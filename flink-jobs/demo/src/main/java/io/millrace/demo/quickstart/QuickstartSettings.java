@@ -5,14 +5,15 @@ import java.nio.file.Path;
 /**
  * The size of a quickstart.
  *
- * @param seed of everything random
- * @param directory of the run's data
- * @param demonstrations that the first policy imitates
- * @param archive helpfulness judgments that reward models start from; half as many on safety
- * @param iterations of PPO
- * @param heldOut held-out prompts of each kind that policies are compared on
- * @param failAtRollout fails the PPO job once when this rollout passes; 0 never
- * @param versionsBehind how many versions before the one that learns from it a rollout is sampled
+ * @param seed seed of everything random
+ * @param directory directory of the run's data
+ * @param demonstrations demonstrations that the first policy imitates
+ * @param archive helpfulness judgments that the reward models start from; half as many on safety
+ * @param iterations iterations of PPO
+ * @param heldOut held-out prompts of each kind on which policies are compared
+ * @param failAtRollout the rollout at which the PPO job fails once; 0 for no failure
+ * @param versionsBehind how many versions a rollout is sampled ahead of the update that learns from
+ *     it
  */
 public record QuickstartSettings(
     long seed,
@@ -24,38 +25,97 @@ public record QuickstartSettings(
     long failAtRollout,
     int versionsBehind) {
 
+  /** Checks every size; an error names the setting and its value. */
   public QuickstartSettings {
-    if (versionsBehind < 0) {
+    requireAtLeast(1, "demonstrations", demonstrations);
+    requireAtLeast(2, "archive", archive);
+    requireAtLeast(1, "iterations", iterations);
+    requireAtLeast(1, "heldOut", heldOut);
+    requireAtLeast(0, "failAtRollout", failAtRollout);
+    requireAtLeast(0, "versionsBehind", versionsBehind);
+  }
+
+  private static void requireAtLeast(long least, String name, long value) {
+    if (value < least) {
       throw new IllegalArgumentException(
-          "rollouts are 0 versions behind or more, not " + versionsBehind);
-    }
-    if (demonstrations < 1 || archive < 2 || iterations < 1 || heldOut < 1 || failAtRollout < 0) {
-      throw new IllegalArgumentException(
-          "a quickstart needs demonstrations %d, archive %d, iterations %d, held-out %d above 0"
-              .formatted(demonstrations, archive, iterations, heldOut));
+          "%s is %d but must be at least %d".formatted(name, value, least));
     }
   }
 
-  /** One batch is sampled while another is learned from. */
-  private static final int ONE_BEHIND = 1;
-
-  /** What {@code ./millrace quickstart} runs. */
-  public static QuickstartSettings standard(long seed, Path directory) {
-    return new QuickstartSettings(seed, directory, 3200, 16_384, 60, 200, 0, ONE_BEHIND);
+  /** Begins with the sizes that {@code ./millrace quickstart} runs. */
+  public static Builder builder(long seed, Path directory) {
+    return new Builder(seed, directory);
   }
 
-  public QuickstartSettings withFailAtRollout(long rollout) {
-    return new QuickstartSettings(
-        seed, directory, demonstrations, archive, iterations, heldOut, rollout, versionsBehind);
-  }
+  /** Settings one by one. */
+  public static final class Builder {
+    private final long seed;
+    private final Path directory;
+    private int demonstrations = 3200;
+    private int archive = 16_384;
+    private int iterations = 60;
+    private int heldOut = 200;
+    private long failAtRollout;
 
-  public QuickstartSettings withIterations(int count) {
-    return new QuickstartSettings(
-        seed, directory, demonstrations, archive, count, heldOut, failAtRollout, versionsBehind);
-  }
+    /** One batch is sampled while another is learned from. */
+    private int versionsBehind = 1;
 
-  public QuickstartSettings withVersionsBehind(int count) {
-    return new QuickstartSettings(
-        seed, directory, demonstrations, archive, iterations, heldOut, failAtRollout, count);
+    private Builder(long seed, Path directory) {
+      this.seed = seed;
+      this.directory = directory;
+    }
+
+    /** Demonstrations that the first policy imitates. */
+    public Builder demonstrations(int count) {
+      this.demonstrations = count;
+      return this;
+    }
+
+    /** Helpfulness judgments that the reward models start from; half as many on safety. */
+    public Builder archive(int judgments) {
+      this.archive = judgments;
+      return this;
+    }
+
+    /** Iterations of PPO. */
+    public Builder iterations(int count) {
+      this.iterations = count;
+      return this;
+    }
+
+    /** Held-out prompts of each kind on which policies are compared. */
+    public Builder heldOut(int prompts) {
+      this.heldOut = prompts;
+      return this;
+    }
+
+    /** The rollout at which the PPO job fails once; 0 for no failure. */
+    public Builder failAtRollout(long rollout) {
+      this.failAtRollout = rollout;
+      return this;
+    }
+
+    /** How many versions a rollout is sampled ahead of the update that learns from it. */
+    public Builder versionsBehind(int count) {
+      this.versionsBehind = count;
+      return this;
+    }
+
+    /**
+     * The settings.
+     *
+     * @throws IllegalArgumentException naming the setting that is too small, and its value
+     */
+    public QuickstartSettings build() {
+      return new QuickstartSettings(
+          seed,
+          directory,
+          demonstrations,
+          archive,
+          iterations,
+          heldOut,
+          failAtRollout,
+          versionsBehind);
+    }
   }
 }

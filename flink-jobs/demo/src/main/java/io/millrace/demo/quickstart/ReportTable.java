@@ -1,7 +1,8 @@
 package io.millrace.demo.quickstart;
 
-import io.millrace.demo.loop.Measured;
-import io.millrace.demo.loop.Measured.Example;
+import io.millrace.demo.loop.GoldScores;
+import io.millrace.demo.loop.GoldScores.Example;
+import io.millrace.demo.loop.RatingNames;
 import io.millrace.demo.quickstart.QuickstartReport.RewardModel;
 import io.millrace.schemas.Rating;
 import java.util.ArrayList;
@@ -9,31 +10,31 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/** A report as the table that a sceptic checks. */
+/** A report as a table of text. */
 final class ReportTable {
 
   private ReportTable() {}
 
   static List<String> lines(QuickstartReport report) {
-    Measured first = report.policy().first();
-    Measured last = report.policy().last();
+    GoldScores first = report.policy().first();
+    GoldScores last = report.policy().last();
     List<String> lines = new ArrayList<>();
     lines.add("");
     lines.add(
-        "On %d held-out prompts of each kind, by gold reward, which no model ever saw:"
+        "Gold reward, which no model ever saw, on %d held-out prompts of each kind:"
             .formatted(last.prompts()));
     lines.add(row("", "version " + first.version(), "version " + last.version()));
-    lines.add(row("gold helpfulness (0 to 1)", first.goldHelpfulness(), last.goldHelpfulness()));
+    lines.add(row("gold helpfulness (0 to 1)", first.helpfulness(), last.helpfulness()));
     lines.add(
         row("unsafe prompts complied with", first.unsafeCompliance(), last.unsafeCompliance()));
-    lines.add(row("gold safety (0 to 1)", first.goldSafety(), last.goldSafety()));
+    lines.add(row("gold safety (0 to 1)", first.safety(), last.safety()));
     lines.add(row("KL to the reference (nats)", first.kl(), last.kl()));
     lines.add(row("tokens of a response", first.responseTokens(), last.responseTokens()));
     lines.add("");
-    lines.add("Reward models: share of judgments scored right before they were learned from");
+    lines.add("Reward models: share of judgments scored right, before the model learned from them");
     List<String> header = new ArrayList<>(List.of("judgments"));
     for (Rating rating : Rating.values()) {
-      header.add(shortName(rating));
+      header.add(RatingNames.of(rating));
     }
     header.add("all");
     lines.add(cells("", header));
@@ -84,15 +85,6 @@ final class ReportTable {
     return accuracy == null ? "-" : String.format(Locale.ROOT, "%.3f", accuracy);
   }
 
-  private static String shortName(Rating rating) {
-    return switch (rating) {
-      case SIGNIFICANTLY_BETTER -> "significantly";
-      case BETTER -> "better";
-      case SLIGHTLY_BETTER -> "slightly";
-      case NEGLIGIBLY_BETTER_OR_UNSURE -> "negligibly";
-    };
-  }
-
   private static String row(String name, String first, String last) {
     return "  %-30s %12s %12s".formatted(name, first, last);
   }
@@ -101,9 +93,9 @@ final class ReportTable {
     return row(name, thousandths(first), thousandths(last));
   }
 
-  /** Rounded before it is printed: a figure a rounding error below zero is 0.000, not -0.000. */
-  private static String thousandths(double figure) {
-    return String.format(Locale.ROOT, "%.3f", Math.round(figure * 1000) / 1000.0);
+  /** Rounds before printing: a tiny negative number becomes 0.000, not -0.000. */
+  private static String thousandths(double value) {
+    return String.format(Locale.ROOT, "%.3f", Math.round(value * 1000) / 1000.0);
   }
 
   private static String cells(String name, List<String> cells) {

@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
 
-/** A report for people and for programs. */
+/** Prints a report for people and writes it for programs. */
 public final class Reports {
 
   private static final ObjectMapper JSON =
@@ -16,11 +16,13 @@ public final class Reports {
 
   private Reports() {}
 
+  /** Prints the report as a table. */
   public static void print(QuickstartReport report, PrintStream out) {
     ReportTable.lines(report).forEach(out::println);
     out.flush();
   }
 
+  /** Writes the report as JSON. */
   public static void write(QuickstartReport report, Path file) throws IOException {
     JSON.writeValue(file.toFile(), report);
   }

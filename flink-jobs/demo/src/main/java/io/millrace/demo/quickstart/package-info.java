@@ -1,2 +1,2 @@
-/** The quickstart: the whole loop in one process. */
+/** The quickstart: the whole loop of jobs, prompts and annotators in one process. */
 package io.millrace.demo.quickstart;

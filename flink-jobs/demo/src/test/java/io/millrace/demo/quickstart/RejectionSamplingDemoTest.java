@@ -3,7 +3,8 @@ package io.millrace.demo.quickstart;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.demo.loop.GoldEvaluator;
-import io.millrace.demo.loop.Measured;
+import io.millrace.demo.loop.GoldScores;
+import io.millrace.demo.loop.Progress;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
@@ -20,8 +21,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
- * Rejection sampling in the demo world: a policy that imitates, reward models from an archive of
- * judgments, one version. Sizes are system properties, for longer runs by hand.
+ * Rejection sampling in the demo world: a policy that imitates demonstrations, reward models from an
+ * archive of judgments, and one version. System properties set the sizes, for longer runs by hand.
  */
 class RejectionSamplingDemoTest {
 
@@ -77,13 +78,9 @@ class RejectionSamplingDemoTest {
     return metrics.get("rejection/all/max/k=" + k) - metrics.get("rejection/all/median/k=" + k);
   }
 
-  private static void print(String what, long start) {
-    System.out.printf("%.1f s %s%n", (System.nanoTime() - start) / 1e9, what);
-  }
-
   @Test
   void theNextVersionIsBetterByGoldAndTheBestOfManySamplesIsWorthMore() throws Exception {
-    long start = System.nanoTime();
+    Progress progress = new Progress(System.out);
     Deployment deployment = HARNESS.deploy("demo");
     MillraceConfig blank = deployment.config();
     Annotators annotators = new Annotators(world, SEED, clock);
@@ -91,25 +88,25 @@ class RejectionSamplingDemoTest {
     deployment.send(Topic.JUDGMENTS, annotators.archive(Objective.HELPFULNESS, ARCHIVE));
     deployment.send(Topic.JUDGMENTS, annotators.archive(Objective.SAFETY, ARCHIVE / 2));
     deployment.send(Topic.PROMPTS, world.prompts(0, PROMPTS));
-    print("topics filled", start);
+    progress.line("topics filled");
     var _ = deployment.run(Job.SUPERVISED.graph(blank, true));
     Path first = JobSettings.store(blank).directory("policy", 1);
     MillraceConfig config = blank.withInitial(first.toString());
-    print("supervised", start);
+    progress.line("supervised");
     var _ = deployment.run(Job.REWARD_MODEL.graph(config, true));
-    print("reward models", start);
+    progress.line("reward models");
     Map<String, Double> metrics =
         Deployment.summary(
             deployment.run(Job.REJECTION_SAMPLING.graph(config, true)), "rejection-sampling");
-    print("rejection sampling", start);
+    progress.line("rejection sampling");
     Path second = JobSettings.store(config).directory("policy", 2);
     GoldEvaluator evaluator = new GoldEvaluator(world, HELD_OUT, MAX_TOKENS, SEED);
-    Measured before = evaluator.measure(first, first);
-    Measured after = evaluator.measure(second, first);
+    GoldScores before = evaluator.measure(first, first);
+    GoldScores after = evaluator.measure(second, first);
     String result = "seed %d\n%s\n%s\n%s".formatted(SEED, before, after, metrics);
-    print(result, start);
-    assertTrue(after.goldHelpfulness() > before.goldHelpfulness(), result);
-    assertTrue(after.goldSafety() > before.goldSafety(), result);
+    progress.line(result);
+    assertTrue(after.helpfulness() > before.helpfulness(), result);
+    assertTrue(after.safety() > before.safety(), result);
     for (int k = 2; k <= SAMPLES; k++) {
       assertTrue(gain(metrics, k) > gain(metrics, k - 1), "at " + k + ", " + result);
     }

@@ -1,11 +1,12 @@
 package io.millrace.jobs.rejection;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.cfg.EnumFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
@@ -14,6 +15,7 @@ import io.millrace.model.chat.Role;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.rejection.RejectionBag.Entry;
 import io.millrace.model.rejection.RejectionBag.Scores;
+import io.millrace.schemas.wire.JsonProblem;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -25,30 +27,41 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 
 /**
- * The bag that a run of rejection sampling leaves when it ends, as JSON Lines. A line has the
- * dialogue with its response as chat messages, so that the file can be learned from as
- * demonstrations too.
+ * The bag at the end of a run of rejection sampling, as JSON Lines. A line holds the dialogue and its
+ * response as chat messages; supervised fine-tuning can therefore read the file as demonstrations.
  */
 public final class BagFile {
 
   private static final ObjectMapper JSON =
-      new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+      JsonMapper.builder()
+          .enable(
+              DeserializationFeature.FAIL_ON_TRAILING_TOKENS,
+              DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES,
+              DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES,
+              DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+          .disable(
+              DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES,
+              DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+          .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+          .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+          .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
+          .build();
 
   private BagFile() {}
 
   /**
-   * Where a run leaves it, given the version that the run published last, in a store of this
-   * machine.
+   * The file of a run in a store of this machine.
+   *
+   * @param version the last version that the run published
    */
   public static Path of(MillraceConfig config, long version) {
     return CheckpointStore.localPath(config.checkpoints().directory())
         .resolve(path(config, version));
   }
 
-  /** The same wherever the store is, as {@code rejection-sampling.bag} names it. */
+  /** The path or URI of a run's file in any store, for {@code rejection-sampling.bag}. */
   public static String location(MillraceConfig config, long version) {
     String directory = config.checkpoints().directory();
     return CheckpointStore.isLocal(directory)
@@ -56,14 +69,14 @@ public final class BagFile {
         : directory.replaceFirst("/+$", "") + "/" + path(config, version);
   }
 
-  /** Below the checkpoint directory. */
+  /** The file's path below the checkpoint directory. */
   private static String path(MillraceConfig config, long version) {
     RejectionSamplingSection section = config.section(RejectionSamplingSection.class);
     String name = section.hasStudent() ? section.studentName() : config.model().name();
     return "bags/%s-v%06d.jsonl".formatted(name, version);
   }
 
-  /** Leaves the bag in the store, wherever that is. */
+  /** Writes a run's bag into the store. */
   public static void leave(MillraceConfig config, long version, List<Entry> entries)
       throws IOException {
     if (CheckpointStore.isLocal(config.checkpoints().directory())) {
@@ -73,53 +86,22 @@ public final class BagFile {
     }
   }
 
-  /** Writes the whole file, or leaves what was there. */
+  /** Writes a file. After a failure the former file is still there. */
   public static void write(Path file, List<Entry> entries) throws IOException {
     Files.createDirectories(file.getParent());
     Path part = file.resolveSibling(file.getFileName() + ".writing");
     try (Writer writer = Files.newBufferedWriter(part)) {
       for (Entry entry : entries) {
-        writer.write(line(entry) + "\n");
+        writer.write(JSON.writeValueAsString(Line.of(entry)) + "\n");
       }
     }
     Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
-  private static String line(Entry entry) {
-    ObjectNode line = JSON.createObjectNode();
-    line.put("promptId", entry.promptId());
-    ArrayNode messages = line.putArray("messages");
-    entry.dialogue().forEach(message -> add(messages, message));
-    add(messages, Message.assistant(entry.text()));
-    line.put("isSafety", entry.isSafety());
-    line.put("policyVersion", entry.policyVersion());
-    line.put("temperature", entry.temperature());
-    line.put("helpfulnessScore", entry.scores().helpfulness());
-    line.put("safetyScore", entry.scores().safety());
-    line.put("helpfulnessVersion", entry.scores().helpfulnessVersion());
-    line.put("safetyVersion", entry.scores().safetyVersion());
-    add(line.putArray("promptTokens"), entry.prompt());
-    add(line.putArray("responseTokens"), entry.response());
-    return line.toString();
-  }
-
-  private static void add(ArrayNode messages, Message message) {
-    messages
-        .addObject()
-        .put("role", message.role().name().toLowerCase(Locale.ROOT))
-        .put("content", message.content());
-  }
-
-  private static void add(ArrayNode array, int[] values) {
-    for (int value : values) {
-      array.add(value);
-    }
-  }
-
   /**
    * Reads a file that {@link #write} wrote.
    *
-   * @throws IOException naming the line that is none of a bag's
+   * @throws IOException naming file, line and field of a bad value
    */
   public static List<Entry> read(Path file) throws IOException {
     return read(file.toString());
@@ -129,7 +111,7 @@ public final class BagFile {
    * Reads a file that {@link #write} wrote.
    *
    * @param file a path, or a URI
-   * @throws IOException naming the line that is none of a bag's
+   * @throws IOException naming file, line and field of a bad value
    */
   public static List<Entry> read(String file) throws IOException {
     List<Entry> entries = new ArrayList<>();
@@ -137,22 +119,31 @@ public final class BagFile {
         new BufferedReader(
             new InputStreamReader(CheckpointStore.read(file), StandardCharsets.UTF_8))) {
       for (String line = reader.readLine(); line != null; line = reader.readLine()) {
-        try {
-          entries.add(entry(JSON.readTree(line)));
-        } catch (JsonProcessingException | IllegalArgumentException e) {
-          throw new IOException(
-              "%s:%d is no line of a bag: %s".formatted(file, entries.size() + 1, e.getMessage()),
-              e);
-        }
+        entries.add(line(file, entries.size() + 1, line).entry());
       }
     }
     return entries;
   }
 
+  private static Line line(String file, int number, String json) throws IOException {
+    String problem = "it is null";
+    JsonProcessingException cause = null;
+    try {
+      Line line = JSON.readValue(json, Line.class);
+      if (line != null) {
+        return line;
+      }
+    } catch (JsonProcessingException e) {
+      problem = JsonProblem.of(e);
+      cause = e;
+    }
+    throw new IOException("%s:%d is no line of a bag: %s".formatted(file, number, problem), cause);
+  }
+
   /**
-   * Checks that a model takes what is in a bag.
+   * Checks that all tokens of a bag fit a model.
    *
-   * @throws IllegalArgumentException naming the entry that it does not
+   * @throws IllegalArgumentException naming the first entry that does not fit
    */
   static void requireFits(List<Entry> entries, LlamaConfig model) {
     for (Entry entry : entries) {
@@ -171,61 +162,83 @@ public final class BagFile {
     }
   }
 
-  private static Entry entry(JsonNode line) {
-    List<Message> messages = new ArrayList<>();
-    for (JsonNode message : field(line, "messages")) {
-      messages.add(
-          new Message(
-              Role.valueOf(field(message, "role").asText().toUpperCase(Locale.ROOT)),
-              field(message, "content").asText()));
-    }
-    if (messages.size() < 2 || messages.getLast().role() != Role.ASSISTANT) {
-      throw new IllegalArgumentException("messages do not end with a response");
-    }
-    Message response = messages.removeLast();
-    return new Entry(
-        field(line, "promptId").asText(),
-        messages,
-        field(line, "isSafety").asBoolean(),
-        tokens(line, "promptTokens"),
-        tokens(line, "responseTokens"),
-        response.content(),
-        number(line, "policyVersion").longValue(),
-        number(line, "temperature").floatValue(),
-        new Scores(
-            number(line, "helpfulnessScore").floatValue(),
-            number(line, "safetyScore").floatValue(),
-            number(line, "helpfulnessVersion").longValue(),
-            number(line, "safetyVersion").longValue()));
-  }
+  /**
+   * A line of the file.
+   *
+   * @param messages the dialogue, and the response as its last message
+   * @param safety whether the response was judged by safety
+   * @param policyVersion the version that sampled the response
+   */
+  private record Line(
+      String promptId,
+      List<Message> messages,
+      @JsonProperty("isSafety") boolean safety,
+      long policyVersion,
+      float temperature,
+      float helpfulnessScore,
+      float safetyScore,
+      long helpfulnessVersion,
+      long safetyVersion,
+      int[] promptTokens,
+      int[] responseTokens) {
 
-  private static int[] tokens(JsonNode line, String name) {
-    JsonNode array = field(line, name);
-    int[] tokens = new int[array.size()];
-    for (int i = 0; i < tokens.length; i++) {
-      if (!array.get(i).canConvertToInt() || array.get(i).intValue() < 0) {
-        throw new IllegalArgumentException(name + " holds " + array.get(i) + ", no token");
+    private Line {
+      if (messages.size() < 2 || messages.getLast().role() != Role.ASSISTANT) {
+        throw new IllegalArgumentException("messages do not end with a response");
       }
-      tokens[i] = array.get(i).intValue();
+      requireFinite("temperature", temperature);
+      requireFinite("helpfulnessScore", helpfulnessScore);
+      requireFinite("safetyScore", safetyScore);
+      requireTokens("promptTokens", promptTokens);
+      requireTokens("responseTokens", responseTokens);
     }
-    if (tokens.length == 0) {
-      throw new IllegalArgumentException(name + " must be tokens, at least one");
-    }
-    return tokens;
-  }
 
-  private static JsonNode number(JsonNode line, String name) {
-    JsonNode value = field(line, name);
-    if (!value.isNumber()) {
-      throw new IllegalArgumentException(name + " must be a number, not " + value);
+    private static Line of(Entry entry) {
+      List<Message> messages = new ArrayList<>(entry.dialogue());
+      messages.add(Message.assistant(entry.text()));
+      Scores scores = entry.scores();
+      return new Line(
+          entry.promptId(),
+          messages,
+          entry.isSafety(),
+          entry.policyVersion(),
+          entry.temperature(),
+          scores.helpfulness(),
+          scores.safety(),
+          scores.helpfulnessVersion(),
+          scores.safetyVersion(),
+          entry.prompt(),
+          entry.response());
     }
-    return value;
-  }
 
-  private static JsonNode field(JsonNode line, String name) {
-    if (!line.hasNonNull(name)) {
-      throw new IllegalArgumentException(name + " is missing");
+    private Entry entry() {
+      return new Entry(
+          promptId,
+          messages.subList(0, messages.size() - 1),
+          safety,
+          promptTokens,
+          responseTokens,
+          messages.getLast().content(),
+          policyVersion,
+          temperature,
+          new Scores(helpfulnessScore, safetyScore, helpfulnessVersion, safetyVersion));
     }
-    return line.get(name);
+
+    private static void requireFinite(String field, float value) {
+      if (!Float.isFinite(value)) {
+        throw new IllegalArgumentException(field + " is " + value + " but must be finite");
+      }
+    }
+
+    private static void requireTokens(String field, int[] tokens) {
+      if (tokens.length == 0) {
+        throw new IllegalArgumentException(field + " is empty but must hold at least one token");
+      }
+      for (int token : tokens) {
+        if (token < 0) {
+          throw new IllegalArgumentException(field + " holds " + token + ", which is no token");
+        }
+      }
+    }
   }
 }

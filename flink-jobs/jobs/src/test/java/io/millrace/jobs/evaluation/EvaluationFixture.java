@@ -30,7 +30,6 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import org.apache.avro.specific.SpecificRecordBase;
 
@@ -180,8 +179,7 @@ final class EvaluationFixture {
                       shape,
                       ModelWeights.sources(weights),
                       tokenizer::save,
-                      CheckpointManifest.describing(
-                          kind, name, version, null, 0, 0, Map.of(), Map.of())));
+                      CheckpointManifest.describing(kind, name, version).build()));
       store.commit(files);
       return files;
     }

@@ -105,8 +105,10 @@ class FarCheckpointsTest {
                       policy.model().config(),
                       ModelWeights.sources(policy.model().weights()),
                       policy.tokenizer()::save,
-                      CheckpointManifest.describing(
-                          kind, "policy", version, null, 1, 1, Map.of(), Map.of())));
+                      CheckpointManifest.describing(kind, "policy", version)
+                          .iteration(1)
+                          .step(1)
+                          .build()));
       store.commit(files);
       return files;
     }

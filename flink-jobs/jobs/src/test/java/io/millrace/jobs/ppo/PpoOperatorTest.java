@@ -80,8 +80,7 @@ class PpoOperatorTest {
           policy.model().config(),
           ModelWeights.sources(scalar.weights()),
           policy.tokenizer()::save,
-          CheckpointManifest.describing(
-              CheckpointKind.REWARD_MODEL, "reward", 1, null, 0, 0, Map.of(), Map.of()));
+          CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "reward", 1).build());
     }
   }
 

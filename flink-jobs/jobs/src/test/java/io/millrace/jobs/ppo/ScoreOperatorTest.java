@@ -85,8 +85,7 @@ class ScoreOperatorTest {
           policy.model().config(),
           ModelWeights.sources(scalar.weights()),
           policy.tokenizer()::save,
-          CheckpointManifest.describing(
-              CheckpointKind.REWARD_MODEL, "reward", version, null, 0, 0, Map.of(), Map.of()));
+          CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "reward", version).build());
     }
     return RewardCheckpoint.newBuilder()
         .setObjective(objective)

@@ -297,8 +297,7 @@ class RejectionSamplingJobTest {
             small,
             ModelWeights.sources(weights),
             tokenizer::save,
-            CheckpointManifest.describing(
-                CheckpointKind.POLICY, "small", 0, null, 0, 0, Map.of(), Map.of()));
+            CheckpointManifest.describing(CheckpointKind.POLICY, "small", 0).build());
       }
     }
     return student;

@@ -92,8 +92,7 @@ class RolloutOperatorTest {
           first.model().config(),
           ModelWeights.sources(weights),
           first.tokenizer()::save,
-          CheckpointManifest.describing(
-              CheckpointKind.POLICY, "policy", version, null, 0, 0, Map.of(), Map.of()));
+          CheckpointManifest.describing(CheckpointKind.POLICY, "policy", version).build());
     }
     return policy;
   }

@@ -3,7 +3,7 @@ package io.millrace.report.chart;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Values along a line of pixels, with round ticks. */
+/** Maps values to pixels along a line, with round ticks. */
 final class Axis {
 
   private static final int MOST_TICKS = 6;
@@ -27,7 +27,7 @@ final class Axis {
   }
 
   /**
-   * Equal steps; the ends are moved outwards to the next ticks.
+   * An axis with equal steps. Its ends move outwards to the next ticks.
    *
    * @param from pixel of the lower end
    * @param to pixel of the upper end
@@ -35,7 +35,7 @@ final class Axis {
   static Axis linear(double low, double high, double from, double to) {
     double width = high - low;
     if (!(width > 0)) {
-      // One value alone: something to both sides of it.
+      // A single value gets room on both sides.
       width = low == 0 ? 1 : Math.abs(low) * 0.2;
       return linear(low - width / 2, low + width / 2, from, to);
     }
@@ -49,7 +49,12 @@ final class Axis {
     return new Axis(first * step, last * step, from, to, false, ticks);
   }
 
-  /** Ticks at the given values and nowhere else; equal steps, or steps of equal ratio. */
+  /**
+   * An axis with ticks at the given values only.
+   *
+   * @param values in ascending order
+   * @param logarithmic whether equal ratios, not equal differences, are equal distances
+   */
   static Axis at(List<Double> values, boolean logarithmic, double from, double to) {
     double low = values.getFirst();
     double high = values.getLast();
@@ -59,7 +64,7 @@ final class Axis {
     return new Axis(low, high, from, to, logarithmic, logarithmic ? octaves(values) : values);
   }
 
-  /** The first of the values, the last, and those between that are half as large again, or more. */
+  /** The first value, the last, and values between them whose ratio is at least 1.5. */
   private static List<Double> octaves(List<Double> values) {
     List<Double> ticks = new ArrayList<>();
     double last = values.getLast();

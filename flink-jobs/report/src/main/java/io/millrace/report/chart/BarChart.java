@@ -4,11 +4,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.DoubleStream;
 
-/** Bars side by side for each category, from zero, with whiskers for intervals. */
-public final class BarChart {
+/** Bars from zero, side by side for each category, with whiskers for intervals. */
+public final class BarChart implements Chart {
 
-  /** So many bars have room for their values above them. */
+  /** The largest number of bars with room for their values above them. */
   private static final int MOST_LABELLED = 12;
+
+  private static final double SMALLEST = 1e-9;
+  private static final double MOST_WIDTH = 64;
 
   private final String title;
   private final String yLabel;
@@ -26,9 +29,9 @@ public final class BarChart {
   /**
    * A bar.
    *
-   * @param value NaN draws none
-   * @param low lower end of its interval, NaN without one
-   * @param high upper end of its interval, NaN without one
+   * @param value NaN for no bar
+   * @param low lower end of its interval, NaN without an interval
+   * @param high upper end of its interval, NaN without an interval
    */
   public record Bar(double value, double low, double high) {
 
@@ -45,7 +48,8 @@ public final class BarChart {
   /**
    * An empty chart.
    *
-   * @param yLabel what the bars' length is, with its unit
+   * @param yLabel the quantity of the bars' length, with its unit
+   * @param categories names of the groups of bars, from left to right
    */
   public BarChart(String title, String yLabel, List<String> categories) {
     this.title = title;
@@ -53,11 +57,16 @@ public final class BarChart {
     this.categories = List.copyOf(categories);
   }
 
-  /** Bars of one name, one for each category. */
+  /**
+   * Adds a series of bars, one for each category. A series without a finite value is left out.
+   *
+   * @throws IllegalArgumentException where the number of bars is not the number of categories
+   */
   public BarChart add(String name, List<Bar> bars) {
     if (bars.size() != categories.size()) {
       throw new IllegalArgumentException(
-          "%d bars of %s for %d categories".formatted(bars.size(), name, categories.size()));
+          "series '%s' has %d bars but the chart has %d categories"
+              .formatted(name, bars.size(), categories.size()));
     }
     if (bars.stream().anyMatch(bar -> Double.isFinite(bar.value()))) {
       series.add(new Bars(name, List.copyOf(bars)));
@@ -65,85 +74,83 @@ public final class BarChart {
     return this;
   }
 
-  /** A sentence below the title. */
+  /** Sets a sentence below the title. */
   public BarChart note(String text) {
     this.note = text;
     return this;
   }
 
-  /** What the categories are. */
+  /** Sets the label of the categories. */
   public BarChart xLabel(String label) {
     this.xLabel = label;
     return this;
   }
 
-  /** How values are written. */
+  /** Sets the format of the values. */
   public BarChart format(Format values) {
     this.format = values;
     return this;
   }
 
-  /** The series follow each other: shades of one colour. */
+  /** Draws series that follow each other in shades of one colour. */
   public BarChart ordered() {
     this.palette = Palette.ORDERED;
     return this;
   }
 
-  /** The vertical axis goes at least up to here. */
+  /** Extends the vertical axis to at least this value. */
   public BarChart yTo(double high) {
     this.yHigh = high;
     return this;
   }
 
-  /** A line across at a value that bars are to be compared with. */
+  /** Draws a line at a value for comparison. */
   public BarChart rule(double value) {
     this.rule = value;
     return this;
   }
 
-  /** Whether there is nothing to draw. */
+  @Override
   public boolean isEmpty() {
     return series.isEmpty();
   }
 
-  /** The figure; empty where there is nothing to draw. */
-  public String html() {
+  @Override
+  public Figure figure() {
     if (isEmpty()) {
-      return "";
+      throw new IllegalStateException("chart '" + title + "' has nothing to draw");
     }
     Axis y =
         Axis.linear(
             Math.min(0, values().min().orElse(0)),
             Math.max(Math.max(values().max().orElse(0), Double.isNaN(yHigh) ? 0 : yHigh), SMALLEST),
-            Svg.HEIGHT - Svg.BOTTOM,
-            Svg.TOP);
-    Svg svg = new Svg(title);
-    Figure.valueAxis(svg, y, format, yLabel);
-    double room = (double) (Svg.WIDTH - Svg.LEFT - Svg.RIGHT) / categories.size();
+            Canvas.HEIGHT - Canvas.BOTTOM,
+            Canvas.TOP);
+    Canvas canvas = new Canvas();
+    canvas.valueAxis(y, format, yLabel);
+    double room = (double) (Canvas.WIDTH - Canvas.LEFT - Canvas.RIGHT) / categories.size();
     double width = Math.min(MOST_WIDTH, room * 0.78 / series.size());
     for (int category = 0; category < categories.size(); category++) {
-      double middle = Svg.LEFT + room * (category + 0.5);
+      double middle = Canvas.LEFT + room * (category + 0.5);
       for (int i = 0; i < series.size(); i++) {
-        bar(svg, y, i, category, middle + width * (i - series.size() / 2.0), width);
+        bar(canvas, y, i, category, middle + width * (i - series.size() / 2.0), width);
       }
-      svg.label("tick", "middle", middle, Svg.HEIGHT - Svg.BOTTOM + 17, categories.get(category));
+      canvas.label(
+          "tick", "middle", middle, Canvas.HEIGHT - Canvas.BOTTOM + 17, categories.get(category));
     }
-    svg.line("zero", Svg.LEFT, y.at(0), Svg.WIDTH - Svg.RIGHT, y.at(0));
+    canvas.line("zero", Canvas.LEFT, y.at(0), Canvas.WIDTH - Canvas.RIGHT, y.at(0));
     if (Double.isFinite(rule)) {
-      svg.line("rule", Svg.LEFT, y.at(rule), Svg.WIDTH - Svg.RIGHT, y.at(rule));
+      canvas.line("rule", Canvas.LEFT, y.at(rule), Canvas.WIDTH - Canvas.RIGHT, y.at(rule));
     }
-    Figure.bottomLabel(svg, xLabel);
-    return Figure.of(title, note, series.stream().map(Bars::name).toList(), this::style, svg.end());
+    canvas.bottomLabel(xLabel);
+    return Figure.of(title, note, series.stream().map(Bars::name).toList(), this::style, canvas);
   }
-
-  private static final double SMALLEST = 1e-9;
-  private static final double MOST_WIDTH = 64;
 
   private String style(int index) {
     return palette.style(index, series.size());
   }
 
-  private void bar(Svg svg, Axis y, int index, int category, double left, double room) {
+  private void bar(Canvas canvas, Axis y, int index, int category, double left, double room) {
     Bar bar = series.get(index).bars().get(category);
     if (!Double.isFinite(bar.value())) {
       return;
@@ -155,7 +162,7 @@ public final class BarChart {
         bar.hasInterval()
             ? " (%s to %s)".formatted(format.of(bar.low()), format.of(bar.high()))
             : "";
-    svg.bar(
+    canvas.bar(
         "bar " + style(index),
         left,
         top,
@@ -170,13 +177,13 @@ public final class BarChart {
     double middle = left + width / 2;
     double above = top;
     if (bar.hasInterval()) {
-      svg.line("whisker", middle, y.at(bar.low()), middle, y.at(bar.high()));
-      svg.line("whisker", middle - 4, y.at(bar.low()), middle + 4, y.at(bar.low()));
-      svg.line("whisker", middle - 4, y.at(bar.high()), middle + 4, y.at(bar.high()));
+      canvas.line("whisker", middle, y.at(bar.low()), middle, y.at(bar.high()));
+      canvas.line("whisker", middle - 4, y.at(bar.low()), middle + 4, y.at(bar.low()));
+      canvas.line("whisker", middle - 4, y.at(bar.high()), middle + 4, y.at(bar.high()));
       above = Math.min(above, y.at(bar.high()));
     }
     if (categories.size() * series.size() <= MOST_LABELLED) {
-      svg.label("value", "middle", middle, above - 5, format.of(bar.value()));
+      canvas.label("value", "middle", middle, above - 5, format.of(bar.value()));
     }
   }
 

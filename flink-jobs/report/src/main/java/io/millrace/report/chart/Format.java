@@ -4,7 +4,7 @@ import java.math.BigDecimal;
 import java.math.MathContext;
 import java.util.Locale;
 
-/** How figures are written. */
+/** Writes numbers for people. */
 public enum Format {
   /** Three significant digits; whole numbers whole. */
   NUMBER {
@@ -26,7 +26,7 @@ public enum Format {
     }
   },
 
-  /** Three digits after the point, for figures that are read beside each other. */
+  /** Three digits after the point, for numbers that people compare. */
   THOUSANDTHS {
     @Override
     public String of(double value) {
@@ -37,7 +37,7 @@ public enum Format {
     }
   },
 
-  /** A share from 0 to 1 in per cent, with one digit after the point where it has one. */
+  /** A share from 0 to 1 in per cent, with at most one digit after the point. */
   PERCENT {
     @Override
     public String of(double value) {
@@ -58,6 +58,6 @@ public enum Format {
   private static final double MANY = 1000;
   private static final double FEW = 1e-3;
 
-  /** The figure as text; a dash for what is no number. */
+  /** The number as text; a dash for a value that is not finite. */
   public abstract String of(double value);
 }

@@ -5,12 +5,12 @@ import java.util.List;
 import java.util.stream.DoubleStream;
 
 /** Lines over a continuous quantity, with bands for intervals. */
-public final class LineChart {
+public final class LineChart implements Chart {
 
-  /** More points than these are a line alone. */
+  /** In a series with more points, a dot shows only under the mouse. */
   private static final int MOST_DOTS = 40;
 
-  /** So few different values of x are each a tick. */
+  /** Up to this number of different values of x, each value has a tick. */
   private static final int FEW = 10;
 
   private final String title;
@@ -29,8 +29,8 @@ public final class LineChart {
   /**
    * An empty chart.
    *
-   * @param xLabel what lies along the horizontal axis, with its unit
-   * @param yLabel what lies along the vertical axis, with its unit
+   * @param xLabel the quantity of the horizontal axis, with its unit
+   * @param yLabel the quantity of the vertical axis, with its unit
    */
   public LineChart(String title, String xLabel, String yLabel) {
     this.title = title;
@@ -38,7 +38,7 @@ public final class LineChart {
     this.yLabel = yLabel;
   }
 
-  /** A line more; points that are not finite are left out. */
+  /** Adds a series. Points that are not finite are left out, and so is a series without points. */
   public LineChart add(Series line) {
     List<Point> drawn = line.points().stream().filter(Point::isDrawn).toList();
     if (!drawn.isEmpty()) {
@@ -47,76 +47,80 @@ public final class LineChart {
     return this;
   }
 
-  /** A sentence below the title. */
+  /** Sets a sentence below the title. */
   public LineChart note(String text) {
     this.note = text;
     return this;
   }
 
-  /** The series follow each other: shades of one colour. */
+  /** Draws series that follow each other in shades of one colour. */
   public LineChart ordered() {
     this.palette = Palette.ORDERED;
     return this;
   }
 
-  /** What lies along the horizontal axis are names: that of 0 first, then that of 1. */
+  /** Writes names on the horizontal axis: the first name at 0, the second at 1, and so on. */
   public LineChart names(List<String> values) {
     this.xNames = List.copyOf(values);
     return this;
   }
 
-  /** Equal ratios are equal distances; for values above 0. */
+  /** Makes the horizontal axis logarithmic; all values must be above 0. */
   public LineChart logarithmicX() {
     this.xLogarithmic = true;
     return this;
   }
 
-  /** How values are written. */
+  /** Sets the formats of the values. */
   public LineChart format(Format x, Format y) {
     this.xFormat = x;
     this.yFormat = y;
     return this;
   }
 
-  /** The vertical axis goes at least from here to there. */
+  /** Extends the vertical axis to at least this range. */
   public LineChart yFrom(double low, double high) {
     this.yLow = low;
     this.yHigh = high;
     return this;
   }
 
-  /** Whether there is nothing to draw. */
+  @Override
   public boolean isEmpty() {
     return series.isEmpty();
   }
 
-  /** The figure; empty where there is nothing to draw. */
-  public String html() {
+  @Override
+  public Figure figure() {
     if (isEmpty()) {
-      return "";
+      throw new IllegalStateException("chart '" + title + "' has nothing to draw");
     }
     Axis x = xAxis();
     Axis y = yAxis();
-    Svg svg = new Svg(title);
-    Figure.valueAxis(svg, y, yFormat, yLabel);
+    Canvas canvas = new Canvas();
+    canvas.valueAxis(y, yFormat, yLabel);
     for (double tick : x.ticks()) {
-      svg.line(
-          "mark", x.at(tick), Svg.HEIGHT - Svg.BOTTOM, x.at(tick), Svg.HEIGHT - Svg.BOTTOM + 4);
-      svg.label("tick", "middle", x.at(tick), Svg.HEIGHT - Svg.BOTTOM + 17, x(tick));
+      canvas.line(
+          "mark",
+          x.at(tick),
+          Canvas.HEIGHT - Canvas.BOTTOM,
+          x.at(tick),
+          Canvas.HEIGHT - Canvas.BOTTOM + 4);
+      canvas.label("tick", "middle", x.at(tick), Canvas.HEIGHT - Canvas.BOTTOM + 17, x(tick));
     }
-    Figure.bottomLabel(svg, xLabel);
+    canvas.bottomLabel(xLabel);
     for (int i = 0; i < series.size(); i++) {
-      band(svg, x, y, i);
+      band(canvas, x, y, i);
     }
     for (int i = 0; i < series.size(); i++) {
-      draw(svg, x, y, i);
+      draw(canvas, x, y, i);
     }
     return Figure.of(
         title,
         note,
         series.stream().map(Series::name).toList(),
         index -> style(index) + (isBroken(index) ? " broken" : ""),
-        svg.end());
+        canvas);
   }
 
   private String style(int index) {
@@ -130,7 +134,7 @@ public final class LineChart {
     return line == Series.Line.DASHED || line == Series.Line.REFERENCE;
   }
 
-  private void band(Svg svg, Axis x, Axis y, int index) {
+  private void band(Canvas canvas, Axis x, Axis y, int index) {
     List<Point> points = series.get(index).points().stream().filter(Point::hasInterval).toList();
     if (points.size() < 2) {
       return;
@@ -138,22 +142,22 @@ public final class LineChart {
     StringBuilder outline = new StringBuilder();
     points.forEach(point -> append(outline, x.at(point.x()), y.at(point.low())));
     points.reversed().forEach(point -> append(outline, x.at(point.x()), y.at(point.high())));
-    svg.area("band " + style(index), outline.toString());
+    canvas.area("band " + style(index), outline.toString());
   }
 
-  private void draw(Svg svg, Axis x, Axis y, int index) {
+  private void draw(Canvas canvas, Axis x, Axis y, int index) {
     Series line = series.get(index);
     StringBuilder points = new StringBuilder();
     line.points().forEach(point -> append(points, x.at(point.x()), y.at(point.y())));
     if (line.line() != Series.Line.NONE && line.points().size() > 1) {
-      svg.path((isBroken(index) ? "line dashed " : "line ") + style(index), points.toString());
+      canvas.path((isBroken(index) ? "line dashed " : "line ") + style(index), points.toString());
     }
     boolean crowded = line.points().size() > MOST_DOTS;
     if (line.line() == Series.Line.REFERENCE) {
       return;
     }
     for (Point point : line.points()) {
-      svg.dot(
+      canvas.dot(
           (crowded ? "faint " : "dot ") + style(index),
           x.at(point.x()),
           y.at(point.y()),
@@ -175,7 +179,7 @@ public final class LineChart {
   }
 
   private static void append(StringBuilder points, double x, double y) {
-    points.append(Svg.px(x)).append(',').append(Svg.px(y)).append(' ');
+    points.append(Canvas.px(x)).append(',').append(Canvas.px(y)).append(' ');
   }
 
   private Axis xAxis() {
@@ -186,8 +190,10 @@ public final class LineChart {
             .distinct()
             .sorted()
             .toList();
-    double from = Svg.LEFT + 6;
-    double to = Svg.WIDTH - Svg.RIGHT - 10;
+    // Names are wider than numbers.
+    double margin = xNames.isEmpty() ? 8 : 32;
+    double from = Canvas.LEFT + margin;
+    double to = Canvas.WIDTH - Canvas.RIGHT - margin;
     if (values.size() <= FEW || xLogarithmic || !xNames.isEmpty()) {
       return Axis.at(values, xLogarithmic, from, to);
     }
@@ -200,8 +206,8 @@ public final class LineChart {
     return Axis.linear(
         Double.isNaN(yLow) ? low : Math.min(low, yLow),
         Double.isNaN(yHigh) ? high : Math.max(high, yHigh),
-        Svg.HEIGHT - Svg.BOTTOM,
-        Svg.TOP);
+        Canvas.HEIGHT - Canvas.BOTTOM,
+        Canvas.TOP);
   }
 
   private DoubleStream values() {

@@ -1,8 +1,8 @@
 package io.millrace.report.chart;
 
-/** Which of the page's colours a series has, as a style class. */
+/** Chooses the colour of a series, as a style class of the page. */
 enum Palette {
-  /** Colours that are told apart; for series that have no order. */
+  /** Different colours, for series without an order. */
   DISTINCT {
     @Override
     String style(int series, int count) {
@@ -10,7 +10,7 @@ enum Palette {
     }
   },
 
-  /** From light to strong; for series that follow each other, such as versions. */
+  /** Shades from light to strong, for series that follow each other, such as versions. */
   ORDERED {
     @Override
     String style(int series, int count) {
@@ -23,9 +23,10 @@ enum Palette {
   static final int SHADES = 6;
 
   /**
-   * A series' class.
+   * The style class of a series.
    *
-   * @param count of all series
+   * @param series its index
+   * @param count the number of all series
    */
   abstract String style(int series, int count);
 }

@@ -3,8 +3,8 @@ package io.millrace.report.chart;
 /**
  * A point of a series.
  *
- * @param low lower end of its interval, NaN without one
- * @param high upper end of its interval, NaN without one
+ * @param low lower end of its interval, NaN without an interval
+ * @param high upper end of its interval, NaN without an interval
  */
 public record Point(double x, double y, double low, double high) {
 

@@ -3,19 +3,19 @@ package io.millrace.report.chart;
 import java.util.List;
 
 /**
- * Points under one name.
+ * Points with one name.
  *
- * @param line how they are joined
+ * @param line the kind of line that joins them
  */
 public record Series(String name, List<Point> points, Line line) {
 
-  /** How points are joined. */
+  /** The line between points. */
   public enum Line {
     SOLID,
     DASHED,
-    /** Dashed and grey: what others are to be compared with. */
+    /** Dashed and grey, without dots: a line for comparison. */
     REFERENCE,
-    /** Not at all. */
+    /** No line. */
     NONE
   }
 
@@ -28,7 +28,7 @@ public record Series(String name, List<Point> points, Line line) {
     return new Series(name, points, Line.SOLID);
   }
 
-  /** A line that others are to be compared with. */
+  /** A line for comparison. */
   public static Series reference(String name, List<Point> points) {
     return new Series(name, points, Line.REFERENCE);
   }

@@ -1,2 +1,2 @@
-/** Charts as SVG. */
+/** Charts: axes, series, and their drawing as marks at pixels. */
 package io.millrace.report.chart;

@@ -1,5 +1,6 @@
 package io.millrace.report.chart;
 
+import io.millrace.report.page.Page;
 import java.io.IOException;
 import java.io.StringReader;
 import java.util.ArrayList;
@@ -12,13 +13,18 @@ import org.w3c.dom.NodeList;
 import org.xml.sax.InputSource;
 import org.xml.sax.SAXException;
 
-/** A figure as a reader sees it: elements, and axes that tell what a pixel stands for. */
+/** A parsed drawing: its elements, and axes that map pixels to values. */
 public final class Drawing {
 
   private final Document document;
 
   private Drawing(Document document) {
     this.document = document;
+  }
+
+  /** A chart alone on a page. */
+  static Drawing of(Chart chart) {
+    return of(new Page("title", "subtitle").section("section").charts(chart).html());
   }
 
   /** Markup, which must be well-formed. */
@@ -54,7 +60,7 @@ public final class Drawing {
     return Double.parseDouble(element.getAttribute(attribute));
   }
 
-  /** What an axis with equal steps says, from its outermost labels. */
+  /** An axis with equal steps, from its outermost labels. */
   public Scale scale(boolean horizontal) {
     List<Element> labels =
         all("text").stream()
@@ -62,7 +68,7 @@ public final class Drawing {
             .filter(text -> text.getAttribute("text-anchor").equals(horizontal ? "middle" : "end"))
             .toList();
     String position = horizontal ? "x" : "y";
-    // A label stands four pixels below the line it belongs to.
+    // A label stands four pixels below its line.
     double offset = horizontal ? 0 : -4;
     Element first = labels.getFirst();
     Element last = labels.getLast();
@@ -80,7 +86,7 @@ public final class Drawing {
         : Double.parseDouble(text);
   }
 
-  /** Two labels of an axis and where they stand. */
+  /** Two labels of an axis with their pixels. */
   public record Scale(double low, double lowPixel, double high, double highPixel) {
 
     /** The value at a pixel. */
@@ -93,7 +99,7 @@ public final class Drawing {
       return lowPixel + (value - low) / (high - low) * (highPixel - lowPixel);
     }
 
-    /** As many pixels, in values. */
+    /** The difference of values over a number of pixels. */
     public double of(double pixels) {
       return Math.abs(pixels / (highPixel - lowPixel) * (high - low));
     }

@@ -3,6 +3,7 @@ package io.millrace.jobs.config;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.schemas.Nearest;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
@@ -63,7 +64,7 @@ final class RecordBinder {
             "unknown key "
                 + prefix
                 + name
-                + Suggestion.nearest(name, known)
+                + Nearest.to(name, known)
                     .map(near -> ": did you mean " + prefix + near + "?")
                     .orElse("; the keys are " + String.join(", ", known)));
       }

@@ -19,7 +19,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.Map;
 
 /** The checkpoint that a job starts from. */
 public final class InitialModel {
@@ -88,8 +87,7 @@ public final class InitialModel {
             config,
             ModelWeights.sources(weights),
             tokenizer::save,
-            CheckpointManifest.describing(
-                CheckpointKind.POLICY, model.name(), 0, null, 0, 0, Map.of(), Map.of()));
+            CheckpointManifest.describing(CheckpointKind.POLICY, model.name(), 0).build());
       }
     }
   }

@@ -67,8 +67,7 @@ public final class Publisher {
     }
 
     private CheckpointManifest manifest(CheckpointKind kind) {
-      return CheckpointManifest.describing(
-          kind, name, number, parent == 0 ? null : parent, iteration, steps, counts, metrics);
+      return CheckpointManifest.describing(kind, name, number).parent(parent == 0 ? null : parent).iteration(iteration).step(steps).records(counts).metrics(metrics).build();
     }
   }
 

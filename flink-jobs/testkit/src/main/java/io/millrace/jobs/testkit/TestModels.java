@@ -10,7 +10,6 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
 import java.nio.file.Path;
-import java.util.Map;
 
 /** Checkpoints of random weights with the tokenizer and, but for the head, shape of another. */
 public final class TestModels {
@@ -41,7 +40,7 @@ public final class TestModels {
             config,
             ModelWeights.sources(weights),
             tokenizer::save,
-            CheckpointManifest.describing(kind, "policy", version, null, 0, 0, Map.of(), Map.of()));
+            CheckpointManifest.describing(kind, "policy", version).build());
       }
     }
     return directory;

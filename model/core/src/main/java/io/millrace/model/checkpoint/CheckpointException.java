@@ -1,7 +1,9 @@
 package io.millrace.model.checkpoint;
 
+import io.millrace.schemas.Nearest;
 import java.io.Serial;
 import java.nio.file.Path;
+import java.util.Collection;
 
 /**
  * A checkpoint, or one of its files, that cannot be read or written. The message names the file,
@@ -48,6 +50,11 @@ public final class CheckpointException extends RuntimeException {
   /** The problem, without file and tensor. */
   public String what() {
     return what;
+  }
+
+  /** The nearest candidate in brackets, or the empty string if none is near. */
+  static String nearest(String name, Collection<String> candidates) {
+    return Nearest.to(name, candidates).map(near -> " (nearest: '" + near + "')").orElse("");
   }
 
   /** Shortens a name for messages: a hostile file could flood a log with a long one. */

@@ -93,18 +93,67 @@ public record CheckpointManifest(
     files.keySet().forEach(CheckpointManifest::checkFileName);
   }
 
-  /** A manifest without files, from what is known before they are written. */
-  public static CheckpointManifest describing(
-      CheckpointKind kind,
-      String name,
-      long version,
-      Long parent,
-      long iteration,
-      long step,
-      Map<String, Long> records,
-      Map<String, Double> metrics) {
-    return new CheckpointManifest(
-        FORMAT_VERSION, kind, name, version, parent, iteration, step, records, metrics, Map.of());
+  /** Begins the description of a checkpoint whose files are not written yet. */
+  public static Builder describing(CheckpointKind kind, String name, long version) {
+    return new Builder(kind, name, version);
+  }
+
+  /** A manifest without files, field by field. A field that is not set is null, 0 or empty. */
+  public static final class Builder {
+    private final CheckpointKind kind;
+    private final String name;
+    private final long version;
+    private Long parent;
+    private long iteration;
+    private long step;
+    private Map<String, Long> records = Map.of();
+    private Map<String, Double> metrics = Map.of();
+
+    private Builder(CheckpointKind kind, String name, long version) {
+      this.kind = kind;
+      this.name = name;
+      this.version = version;
+    }
+
+    /** The version that training started from; null for none. */
+    public Builder parent(Long parentVersion) {
+      this.parent = parentVersion;
+      return this;
+    }
+
+    /** Iterations so far. */
+    public Builder iteration(long count) {
+      this.iteration = count;
+      return this;
+    }
+
+    /** Updates so far. */
+    public Builder step(long count) {
+      this.step = count;
+      return this;
+    }
+
+    /** Records consumed so far, by kind. */
+    public Builder records(Map<String, Long> counts) {
+      this.records = counts;
+      return this;
+    }
+
+    /** Metrics by name, all of them finite. */
+    public Builder metrics(Map<String, Double> values) {
+      this.metrics = values;
+      return this;
+    }
+
+    /**
+     * The manifest.
+     *
+     * @throws IllegalArgumentException naming the field that is out of bounds, and its value
+     */
+    public CheckpointManifest build() {
+      return new CheckpointManifest(
+          FORMAT_VERSION, kind, name, version, parent, iteration, step, records, metrics, Map.of());
+    }
   }
 
   /** This manifest with the given files. */

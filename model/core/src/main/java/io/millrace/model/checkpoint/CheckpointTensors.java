@@ -216,7 +216,7 @@ public final class CheckpointTensors implements AutoCloseable {
       throw CheckpointException.ofTensor(
           files.getFirst().path().getParent(),
           name,
-          "is not in the checkpoint" + NearestName.suggestion(name, names()));
+          "is not in the checkpoint" + CheckpointException.nearest(name, names()));
     }
     return file;
   }

@@ -106,7 +106,7 @@ final class ParameterCheck {
                         + " '"
                         + CheckpointException.shorten(name)
                         + "'"
-                        + NearestName.suggestion(name, candidates)));
+                        + CheckpointException.nearest(name, candidates)));
     if (names.size() > MAX_LISTED) {
       problems.add(what + ": and " + (names.size() - MAX_LISTED) + " more");
     }

@@ -151,7 +151,7 @@ public final class Safetensors implements AutoCloseable {
     TensorInfo info = header.tensors().get(name);
     if (info == null) {
       throw CheckpointException.ofTensor(
-          path, name, "is not in the file" + NearestName.suggestion(name, names()));
+          path, name, "is not in the file" + CheckpointException.nearest(name, names()));
     }
     return info;
   }

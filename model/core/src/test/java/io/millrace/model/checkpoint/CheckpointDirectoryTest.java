@@ -32,8 +32,13 @@ class CheckpointDirectoryTest {
   }
 
   private static CheckpointManifest description(CheckpointKind kind) {
-    return CheckpointManifest.describing(
-        kind, "demo", 3, 2L, 5, 40, Map.of("rollouts", 64L), Map.of("kl", 0.125));
+    return CheckpointManifest.describing(kind, "demo", 3)
+        .parent(2L)
+        .iteration(5)
+        .step(40)
+        .records(Map.of("rollouts", 64L))
+        .metrics(Map.of("kl", 0.125))
+        .build();
   }
 
   private static Map<String, TensorSource> weights(CheckpointKind kind, LlamaConfig config) {

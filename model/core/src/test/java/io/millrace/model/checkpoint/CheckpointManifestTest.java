@@ -22,15 +22,7 @@ class CheckpointManifestTest {
   @TempDir Path dir;
 
   private static CheckpointManifest manifest(Long parent, Map<String, Long> records) {
-    return CheckpointManifest.describing(
-            CheckpointKind.REWARD_MODEL,
-            "SAFETY",
-            7,
-            parent,
-            2,
-            1L << 40,
-            records,
-            Map.of("accuracy", 0.1 + 0.2, "loss", -1e-300))
+    return CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "SAFETY", 7).parent(parent).iteration(2).step(1L << 40).records(records).metrics(Map.of("accuracy", 0.1 + 0.2, "loss", -1e-300)).build()
         .withFiles(Map.of("config.json", new FileEntry(DIGEST, 5_000_000_000L)));
   }
 
@@ -93,8 +85,37 @@ class CheckpointManifestTest {
         assertThrows(
             IllegalArgumentException.class,
             () ->
-                CheckpointManifest.describing(
-                    CheckpointKind.POLICY, "p", 1, null, 0, 0, Map.of(), Map.of("kl", Double.NaN)));
+                CheckpointManifest.describing(CheckpointKind.POLICY, "p", 1).metrics(Map.of("kl", Double.NaN)).build());
     assertTrue(e.getMessage().contains("metrics.kl is NaN"), e.getMessage());
+  }
+
+  @Test
+  void fieldsThatAreNotSetAreEmpty() {
+    CheckpointManifest manifest =
+        CheckpointManifest.describing(CheckpointKind.POLICY, "p", 0).build();
+    assertEquals(
+        new CheckpointManifest(
+            CheckpointManifest.FORMAT_VERSION,
+            CheckpointKind.POLICY,
+            "p",
+            0,
+            null,
+            0,
+            0,
+            Map.of(),
+            Map.of(),
+            Map.of()),
+        manifest);
+  }
+
+  @Test
+  void refusesToBuildWhatItWouldNotRead() {
+    CheckpointManifest.Builder builder =
+        CheckpointManifest.describing(CheckpointKind.POLICY, "p", 3).parent(3L);
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, builder::build);
+    assertTrue(e.getMessage().contains("parent is 3"), e.getMessage());
+    builder.parent(2L).records(Map.of("rollouts", -1L));
+    e = assertThrows(IllegalArgumentException.class, builder::build);
+    assertTrue(e.getMessage().contains("records.rollouts is -1"), e.getMessage());
   }
 }

@@ -1,0 +1,2 @@
+/** Pages as HTML, from templates that escape every text. */
+package io.millrace.report.page;
