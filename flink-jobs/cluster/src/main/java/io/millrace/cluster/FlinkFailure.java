@@ -17,7 +17,7 @@ final class FlinkFailure {
     String message = cause.getMessage() == null ? cause.toString() : cause.getMessage();
     if (cause instanceof ConnectException) {
       return "nothing listens there; start the cluster with 'millrace cluster', or correct"
-                 + " --cluster or --rest";
+          + " --cluster or --rest";
     }
     return causes(message).orElse(message.lines().findFirst().orElse("").strip());
   }

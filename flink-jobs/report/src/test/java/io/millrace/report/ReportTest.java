@@ -237,8 +237,7 @@ class ReportTest {
             .filter(Files::isExecutable)
             .findFirst()
             .orElse(null);
-    assumeTrue(
-        chromium != null, "Chromium is not installed; on Debian: apt-get install chromium");
+    assumeTrue(chromium != null, "Chromium is not installed; on Debian: apt-get install chromium");
     writeCampaign();
     Path page = Files.writeString(directory.resolve("r.html"), Report.ofCampaign(directory).html());
     Path picture = directory.resolve("r.png");

@@ -7,11 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.cluster.JvmFlags;
+import io.millrace.connectors.checkpoint.PolicyCheckpoints;
+import io.millrace.connectors.checkpoint.PolicyVersion;
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
-import io.millrace.connectors.checkpoint.PolicyCheckpoints;
-import io.millrace.connectors.checkpoint.PolicyVersion;
 import io.millrace.connectors.checkpoint.store.StagedFiles;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.runtime.FileSystems;

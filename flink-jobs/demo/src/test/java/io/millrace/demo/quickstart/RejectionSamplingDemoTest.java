@@ -21,8 +21,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
- * Rejection sampling in the demo world: a policy that imitates demonstrations, reward models from an
- * archive of judgments, and one version. System properties set the sizes, for longer runs by hand.
+ * Rejection sampling in the demo world: a policy that imitates demonstrations, reward models from
+ * an archive of judgments, and one version. System properties set the sizes, for longer runs by
+ * hand.
  */
 class RejectionSamplingDemoTest {
 

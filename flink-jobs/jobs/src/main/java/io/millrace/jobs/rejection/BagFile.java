@@ -29,8 +29,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The bag at the end of a run of rejection sampling, as JSON Lines. A line holds the dialogue and its
- * response as chat messages; supervised fine-tuning can therefore read the file as demonstrations.
+ * The bag at the end of a run of rejection sampling, as JSON Lines. A line holds the dialogue and
+ * its response as chat messages; supervised fine-tuning can therefore read the file as
+ * demonstrations.
  */
 public final class BagFile {
 

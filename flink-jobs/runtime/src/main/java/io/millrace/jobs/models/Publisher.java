@@ -67,7 +67,13 @@ public final class Publisher {
     }
 
     private CheckpointManifest manifest(CheckpointKind kind) {
-      return CheckpointManifest.describing(kind, name, number).parent(parent == 0 ? null : parent).iteration(iteration).step(steps).records(counts).metrics(metrics).build();
+      return CheckpointManifest.describing(kind, name, number)
+          .parent(parent == 0 ? null : parent)
+          .iteration(iteration)
+          .step(steps)
+          .records(counts)
+          .metrics(metrics)
+          .build();
     }
   }
 

@@ -22,7 +22,13 @@ class CheckpointManifestTest {
   @TempDir Path dir;
 
   private static CheckpointManifest manifest(Long parent, Map<String, Long> records) {
-    return CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "SAFETY", 7).parent(parent).iteration(2).step(1L << 40).records(records).metrics(Map.of("accuracy", 0.1 + 0.2, "loss", -1e-300)).build()
+    return CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "SAFETY", 7)
+        .parent(parent)
+        .iteration(2)
+        .step(1L << 40)
+        .records(records)
+        .metrics(Map.of("accuracy", 0.1 + 0.2, "loss", -1e-300))
+        .build()
         .withFiles(Map.of("config.json", new FileEntry(DIGEST, 5_000_000_000L)));
   }
 
@@ -85,7 +91,9 @@ class CheckpointManifestTest {
         assertThrows(
             IllegalArgumentException.class,
             () ->
-                CheckpointManifest.describing(CheckpointKind.POLICY, "p", 1).metrics(Map.of("kl", Double.NaN)).build());
+                CheckpointManifest.describing(CheckpointKind.POLICY, "p", 1)
+                    .metrics(Map.of("kl", Double.NaN))
+                    .build());
     assertTrue(e.getMessage().contains("metrics.kl is NaN"), e.getMessage());
   }
 
