@@ -1,7 +1,7 @@
 package io.millrace.jobs.safety;
 
+import io.millrace.jobs.config.NamedClass;
 import io.millrace.model.chat.Message;
-import java.lang.reflect.InvocationTargetException;
 import java.util.List;
 import java.util.Map;
 
@@ -34,33 +34,13 @@ public final class SafetyClassifiers {
     if (name.isBlank()) {
       return NONE;
     }
-    SafetyClassifier classifier = instantiate(name);
+    SafetyClassifier classifier =
+        NamedClass.create(OPTION, name, SafetyClassifier.class, "is not on the class path");
     try {
       classifier.configure(options);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(OPTION + "-options: " + e.getMessage(), e);
     }
     return classifier;
-  }
-
-  private static SafetyClassifier instantiate(String name) {
-    try {
-      return Class.forName(name, true, Thread.currentThread().getContextClassLoader())
-          .asSubclass(SafetyClassifier.class)
-          .getConstructor()
-          .newInstance();
-    } catch (ClassNotFoundException | LinkageError e) {
-      throw refused(name, "is not on the class path (MILLRACE_CLASSPATH adds jars to it)", e);
-    } catch (ClassCastException e) {
-      throw refused(name, "does not implement " + SafetyClassifier.class.getName(), e);
-    } catch (NoSuchMethodException | IllegalAccessException | InstantiationException e) {
-      throw refused(name, "has no public constructor without parameters", e);
-    } catch (InvocationTargetException e) {
-      throw refused(name, "cannot be created: " + e.getCause(), e);
-    }
-  }
-
-  private static IllegalArgumentException refused(String name, String why, Throwable cause) {
-    return new IllegalArgumentException("%s %s %s".formatted(OPTION, name, why), cause);
   }
 }

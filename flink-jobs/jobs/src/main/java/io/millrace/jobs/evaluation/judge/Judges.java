@@ -1,7 +1,7 @@
 package io.millrace.jobs.evaluation.judge;
 
+import io.millrace.jobs.config.NamedClass;
 import io.millrace.model.evaluation.Judge;
-import java.lang.reflect.InvocationTargetException;
 import java.util.Map;
 
 /** Makes the judge of a configuration. */
@@ -22,7 +22,12 @@ public final class Judges {
         switch (name) {
           case "reward-model" -> new RewardModelJudge();
           case "openai" -> new ChatCompletionsJudge();
-          default -> instantiate(name);
+          default ->
+              NamedClass.create(
+                  OPTION,
+                  name,
+                  Judge.class,
+                  "is neither reward-model nor openai nor a class on the class path");
         };
     try {
       judge.configure(options);
@@ -30,30 +35,5 @@ public final class Judges {
       throw new IllegalArgumentException(OPTION + "-options: " + e.getMessage(), e);
     }
     return judge;
-  }
-
-  private static Judge instantiate(String name) {
-    try {
-      return Class.forName(name, true, Thread.currentThread().getContextClassLoader())
-          .asSubclass(Judge.class)
-          .getConstructor()
-          .newInstance();
-    } catch (ClassNotFoundException | LinkageError e) {
-      throw refused(
-          name,
-          "is neither reward-model nor openai nor a class on the class path"
-              + " (MILLRACE_CLASSPATH adds jars to it)",
-          e);
-    } catch (ClassCastException e) {
-      throw refused(name, "does not implement " + Judge.class.getName(), e);
-    } catch (NoSuchMethodException | IllegalAccessException | InstantiationException e) {
-      throw refused(name, "has no public constructor without parameters", e);
-    } catch (InvocationTargetException e) {
-      throw refused(name, "cannot be created: " + e.getCause(), e);
-    }
-  }
-
-  private static IllegalArgumentException refused(String name, String why, Throwable cause) {
-    return new IllegalArgumentException("%s %s %s".formatted(OPTION, name, why), cause);
   }
 }
