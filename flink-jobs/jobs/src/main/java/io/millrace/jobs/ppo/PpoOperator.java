@@ -186,7 +186,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     if (earlyStop.stopped()) {
       LOG.warn(
-          "The held-out score has not improved in {} iterations (ppo.early-stop-patience):"
+          "The held-out score has not improved in {} evaluations (ppo.early-stop-patience):"
               + " learning stops at policy version {}",
           section().earlyStopPatience(),
           version);

@@ -153,8 +153,9 @@ public record PpoSection(
     @Option(
             value = "0",
             help =
-                "Iterations without a better mean score of the held-out rollouts after which"
-                    + " learning stops; 0 never stops.",
+                "Evaluations without a better mean score of the held-out rollouts after which"
+                    + " learning stops; 0 never stops. An evaluation is an iteration with at least 16"
+                    + " new held-out scores.",
             min = "0",
             max = "1_000_000")
         int earlyStopPatience,

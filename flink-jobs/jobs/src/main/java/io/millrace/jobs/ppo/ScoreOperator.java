@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -177,15 +178,25 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
       announcementsEnded = true;
       formBatches();
     }
-    Optional<RewardModelPair> models = models();
-    if (rolloutsEnded && announcementsEnded && models.isPresent()) {
+    if (rolloutsEnded && announcementsEnded) {
       if (!waiting.isEmpty()) {
-        formBatch(waiting.size(), models.get());
+        formBatch(waiting.size(), requireModels());
       }
       wake();
       flushUntil(() -> held == 0);
     }
     wake();
+  }
+
+  /** Fails for good if rollouts wait for a model that will never be announced. */
+  private RewardModelPair requireModels() {
+    return models()
+        .orElseThrow(
+            () ->
+                new SuppressRestartsException(
+                    new IllegalStateException(
+                        "%d rollouts cannot be scored: no %s reward model is announced; run reward-model first"
+                            .formatted(waiting.size(), String.join(" and no ", latest.missing())))));
   }
 
   @Override
@@ -204,7 +215,6 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
   @Override
   public void readState(StateReader in) throws IOException {
     State state = in.read(State.class);
-    waiting.addAll(state.waiting());
     outbox.addAll(state.scored());
     for (RolloutScorer.Batch batch : state.batches()) {
       if (batch.models().isRetired()) {
@@ -214,6 +224,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
         batches.add(batch);
       }
     }
+    waiting.addAll(state.waiting());
     held =
         waiting.size()
             + outbox.size()

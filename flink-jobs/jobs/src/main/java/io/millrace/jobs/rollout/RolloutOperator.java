@@ -299,7 +299,11 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     sampled += state.sampled();
     promptsTaken += state.promptsTaken();
     for (InFlightState taken : state.inFlight()) {
-      inFlight.put(nextKey++, new InFlight(taken.prompt(), BitSet.valueOf(taken.emitted())));
+      // rollout.samples-per-prompt may be lower now than when the state was written.
+      BitSet emitted = BitSet.valueOf(taken.emitted()).get(0, section().samplesPerPrompt());
+      if (emitted.cardinality() < section().samplesPerPrompt()) {
+        inFlight.put(nextKey++, new InFlight(taken.prompt(), emitted));
+      }
     }
   }
 

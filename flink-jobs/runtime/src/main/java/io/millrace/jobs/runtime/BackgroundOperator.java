@@ -80,8 +80,8 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
 
   /**
    * Whether the state includes objects that the background thread changes. If so, the thread stands
-   * still from before a barrier until the snapshot is written, and all results are emitted before
-   * the barrier.
+   * still from before a barrier until the snapshot is written, and results are emitted before the
+   * barrier as far as the output takes them.
    */
   protected boolean pausesForSnapshots() {
     return true;

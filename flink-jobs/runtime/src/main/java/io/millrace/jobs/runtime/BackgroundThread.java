@@ -82,7 +82,10 @@ final class BackgroundThread implements AutoCloseable {
         }
       }
     } catch (InterruptedException | RejectedExecutionException e) {
-      // The operator is closed, or its mailbox is.
+      // The operator is closed, or its mailbox is; else the work itself failed.
+      if (!closed) {
+        fail(e);
+      }
     } catch (Throwable e) {
       if (!closed) {
         fail(e);

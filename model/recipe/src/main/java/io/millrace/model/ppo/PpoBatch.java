@@ -138,11 +138,16 @@ final class PpoBatch {
     copy(state.proximalLogProbs(), batch.proximalLogProbs);
     copy(state.oldValues(), batch.oldValues);
     copy(state.weights(), batch.weights);
-    batch.advantages = state.advantages();
-    batch.returns = state.returns();
+    copy(state.advantages(), batch.advantages);
+    copy(state.returns(), batch.returns);
     batch.updates = state.updates();
     batch.metrics = PpoIteration.Builder.of(state.metrics());
     return batch;
+  }
+
+  private static void copy(double[] values, double[] target) {
+    Checks.sameLength("values of a PPO batch", values.length, target.length);
+    System.arraycopy(values, 0, target, 0, target.length);
   }
 
   private static void copy(float[] values, float[] target) {

@@ -29,50 +29,25 @@ public record Whitening(double epsilon) {
    * @throws IllegalArgumentException if a value is not finite
    */
   public double[] whiten(double[] values) {
-    return whiten(values, null);
-  }
-
-  /**
-   * The values where {@code mask} is true whitened among themselves, 0 elsewhere, in a new array.
-   * What is masked out is never read, so it may be anything.
-   *
-   * @throws IllegalArgumentException if a value in the mask is not finite, or lengths differ
-   */
-  public double[] whitenMasked(double[] values, boolean[] mask) {
-    Checks.sameLength("whitening mask", mask.length, values.length);
-    return whiten(values, mask);
-  }
-
-  private double[] whiten(double[] values, boolean[] mask) {
     double[] whitened = new double[values.length];
-    int first = 0;
-    while (first < values.length && !(mask == null || mask[first])) {
-      first++;
-    }
-    if (first == values.length) {
+    if (values.length == 0) {
       return whitened;
     }
     // Taken relative to one of the values, the mean of equal values is exact, whatever they are.
-    double origin = Checks.finite("values to whiten", first, values[first]);
+    double origin = Checks.finite("values to whiten", 0, values[0]);
     double sum = 0;
-    int count = 0;
-    for (int i = first; i < values.length; i++) {
-      if (mask == null || mask[i]) {
-        sum += Checks.finite("values to whiten", i, values[i]) - origin;
-        count++;
-      }
+    for (int i = 0; i < values.length; i++) {
+      sum += Checks.finite("values to whiten", i, values[i]) - origin;
     }
-    double mean = sum / count;
+    double mean = sum / values.length;
     double squares = 0;
-    for (int i = first; i < values.length; i++) {
-      if (mask == null || mask[i]) {
-        whitened[i] = values[i] - origin - mean;
-        squares += whitened[i] * whitened[i];
-      }
+    for (int i = 0; i < values.length; i++) {
+      whitened[i] = values[i] - origin - mean;
+      squares += whitened[i] * whitened[i];
     }
-    double deviation = Math.sqrt(squares / count + epsilon);
+    double deviation = Math.sqrt(squares / values.length + epsilon);
     Checks.finite("standard deviation of the values to whiten", deviation);
-    for (int i = first; i < values.length; i++) {
+    for (int i = 0; i < values.length; i++) {
       whitened[i] /= deviation;
     }
     return whitened;

@@ -61,23 +61,6 @@ class WhiteningTest {
   }
 
   @Test
-  void masksValuesOutWithoutReadingThem() {
-    double[] values = {Double.NaN, 1, 1000, 3, Double.POSITIVE_INFINITY, 5};
-    boolean[] mask = {false, true, false, true, false, true};
-    double[] alone = whitening.whiten(new double[] {1, 3, 5});
-    assertArrayEquals(
-        new double[] {0, alone[0], 0, alone[1], 0, alone[2]}, whitening.whitenMasked(values, mask));
-  }
-
-  @Test
-  void masksOfNoneAndOfOneGiveZeros() {
-    double[] values = {1, 2, 3};
-    assertArrayEquals(new double[3], whitening.whitenMasked(values, new boolean[3]));
-    assertArrayEquals(
-        new double[3], whitening.whitenMasked(values, new boolean[] {false, true, false}));
-  }
-
-  @Test
   void leavesItsInputAlone() {
     double[] values = {1, 2, 3};
     whitening.whiten(values);
@@ -98,10 +81,7 @@ class WhiteningTest {
   }
 
   @Test
-  void refusesAMaskOfAnotherLengthAndValuesBeyondDouble() {
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> whitening.whitenMasked(new double[3], new boolean[2]));
+  void refusesValuesBeyondDouble() {
     assertThrows(
         IllegalArgumentException.class, () -> whitening.whiten(new double[] {-1e200, 1e200}));
     assertThrows(IllegalArgumentException.class, () -> new Whitening(0));
