@@ -11,8 +11,11 @@ import java.util.TreeMap;
 /** A stage that runs jobs and keeps their training metrics. */
 abstract class JobStage implements Stage {
 
-  /** An option's equals sign and value: its limit is never reached within a stage. */
-  static final String NEVER = "=" + Long.MAX_VALUE;
+  /**
+   * An option's equals sign and value: a count of records that no stage reaches. It is the highest
+   * value that the options accept.
+   */
+  static final String NEVER = "=1_000_000_000";
 
   private final int version;
   private final String name;

@@ -9,6 +9,9 @@ import io.millrace.demo.loop.Progress;
 import io.millrace.jobs.config.ConfigException;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.rejection.RejectionSamplingSection;
+import io.millrace.jobs.rewardmodel.RewardModelSection;
+import io.millrace.jobs.supervised.SupervisedSection;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -53,6 +56,19 @@ class CampaignSectionTest {
             200,
             true),
         load().section(CampaignSection.class));
+  }
+
+  @Test
+  void theJobsAcceptWhatTheStagesSet() {
+    MillraceConfig config =
+        load(
+            "supervised.publish-every" + JobStage.NEVER,
+            "reward-model.publish-every" + JobStage.NEVER,
+            "rejection-sampling.prompts-per-version" + JobStage.NEVER);
+    assertEquals(1_000_000_000, config.section(SupervisedSection.class).publishEvery());
+    assertEquals(1_000_000_000, config.section(RewardModelSection.class).publishEvery());
+    assertEquals(
+        1_000_000_000, config.section(RejectionSamplingSection.class).promptsPerVersion());
   }
 
   @ParameterizedTest

@@ -215,7 +215,7 @@ class ObjectStoreTest {
     assertEquals(List.of(4L), List.copyOf(versions));
 
     String verified = millrace(settings, "checkpoint", "verify", last.getUri());
-    assertTrue(verified.startsWith(last.getUri() + ": sound"), verified);
+    assertTrue(verified.startsWith(last.getUri() + " is sound"), verified);
     Path exported = directory.resolve("exported");
     millrace(settings, "checkpoint", "export", last.getUri(), "--out", exported.toString());
     assertTrue(CheckpointDirectory.verify(exported).isSound());

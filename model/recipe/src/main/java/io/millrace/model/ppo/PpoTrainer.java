@@ -365,7 +365,8 @@ public final class PpoTrainer implements AutoCloseable {
    * The order of rollouts, from the seed, the iteration and the pass: a resumed run's is the same.
    */
   private int[] shuffled(int size, int epoch) {
-    SplittableRandom random = RandomStream.of(settings.seed(), iteration * Math.max(31, settings.epochs()) + epoch);
+    SplittableRandom random =
+        RandomStream.of(settings.seed(), iteration * Math.max(31, settings.epochs()) + epoch);
     int[] order = new int[size];
     for (int i = 0; i < size; i++) {
       int j = random.nextInt(i + 1);
