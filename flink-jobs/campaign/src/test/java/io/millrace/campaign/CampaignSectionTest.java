@@ -67,8 +67,7 @@ class CampaignSectionTest {
             "rejection-sampling.prompts-per-version" + JobStage.NEVER);
     assertEquals(1_000_000_000, config.section(SupervisedSection.class).publishEvery());
     assertEquals(1_000_000_000, config.section(RewardModelSection.class).publishEvery());
-    assertEquals(
-        1_000_000_000, config.section(RejectionSamplingSection.class).promptsPerVersion());
+    assertEquals(1_000_000_000, config.section(RejectionSamplingSection.class).promptsPerVersion());
   }
 
   @ParameterizedTest

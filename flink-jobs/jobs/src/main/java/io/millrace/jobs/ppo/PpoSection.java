@@ -154,8 +154,8 @@ public record PpoSection(
             value = "0",
             help =
                 "Evaluations without a better mean score of the held-out rollouts after which"
-                    + " learning stops; 0 never stops. An evaluation is an iteration with at least 16"
-                    + " new held-out scores.",
+                    + " learning stops; 0 never stops. An evaluation is an iteration with at least"
+                    + " 16 new held-out scores.",
             min = "0",
             max = "1_000_000")
         int earlyStopPatience,

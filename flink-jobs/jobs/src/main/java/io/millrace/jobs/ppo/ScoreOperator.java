@@ -196,7 +196,8 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
                 new SuppressRestartsException(
                     new IllegalStateException(
                         "%d rollouts cannot be scored: no %s reward model is announced; run reward-model first"
-                            .formatted(waiting.size(), String.join(" and no ", latest.missing())))));
+                            .formatted(
+                                waiting.size(), String.join(" and no ", latest.missing())))));
   }
 
   @Override
