@@ -54,7 +54,7 @@ public final class BenchCommand {
     private int iterations;
 
     private interface Bench {
-      BenchLine run(Backend backend, LlamaConfig config, int batch, int length, int response);
+      BenchLine run(Backend backend, LlamaConfig config, BatchShape shape);
     }
 
     private int run(Bench bench) {
@@ -67,9 +67,7 @@ public final class BenchCommand {
                 .run(
                     backend,
                     shape.config(length),
-                    batch,
-                    length,
-                    response == null ? length / 2 : response)
+                    new BatchShape(batch, length, response == null ? length / 2 : response))
                 .toJson());
       }
       return 0;
@@ -92,9 +90,8 @@ public final class BenchCommand {
           boolean kernels) {
     KernelTimes times = new KernelTimes();
     options.run(
-        (backend, config, batch, length, response) ->
-            new UpdateBench(
-                    kernels ? times.timing(backend) : backend, config, batch, length, response)
+        (backend, config, batch) ->
+            new UpdateBench(kernels ? times.timing(backend) : backend, config, batch)
                 .run(options.iterations, times));
     if (kernels) {
       System.out.println(times.toJson(options.iterations));
@@ -109,7 +106,6 @@ public final class BenchCommand {
       footer = {"", "Example:", "  millrace bench score --batch 16 --length 128"})
   int score(@Mixin BatchOptions options) {
     return options.run(
-        (backend, config, batch, length, response) ->
-            new ScoreBench(backend, config, batch, length, response).run(options.iterations));
+        (backend, config, batch) -> new ScoreBench(backend, config, batch).run(options.iterations));
   }
 }

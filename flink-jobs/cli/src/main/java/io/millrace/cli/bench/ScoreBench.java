@@ -6,9 +6,7 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 
 /** Scoring of a batch of rollouts in the PPO job: two reward models, and log π_0. */
@@ -18,26 +16,19 @@ final class ScoreBench {
 
   private final Backend backend;
   private final LlamaConfig config;
-  private final int batch;
-  private final int length;
-  private final int response;
+  private final BatchShape shape;
 
-  /** A case; see {@link UpdateBench}. */
-  ScoreBench(Backend backend, LlamaConfig config, int batch, int length, int response) {
-    if (response < 1 || response >= length) {
-      throw new IllegalArgumentException(
-          "--response must be at least 1 and below --length %d, not %d"
-              .formatted(length, response));
-    }
+  ScoreBench(Backend backend, LlamaConfig config, BatchShape shape) {
     this.backend = backend;
     this.config = config;
-    this.batch = batch;
-    this.length = length;
-    this.response = response;
+    this.shape = shape;
   }
 
   /** Measures iterations after a warm-up. */
   BenchLine run(int iterations) {
+    int batch = shape.batch();
+    int length = shape.length();
+    int response = shape.response();
     double peak = Peak.flopsPerSecond(backend);
     SplittableRandom random = new SplittableRandom(SEED);
     List<int[]> sequences = new ArrayList<>();
@@ -70,12 +61,8 @@ final class ScoreBench {
         2 * Flops.trunk(config, batch, length - 1, length)
             + Flops.trunk(config, batch, length - response - 1, length - 1)
             + Flops.head(config, (long) batch * response);
-    Map<String, Integer> lengths = new LinkedHashMap<>();
-    lengths.put("batch", batch);
-    lengths.put("length", length);
-    lengths.put("response", response);
     return BenchLine.of("score", backend, config)
-        .lengths(lengths)
+        .lengths(shape.lengths())
         .seconds(seconds)
         .tokens((double) batch * length)
         .flops(flops)

@@ -16,9 +16,7 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.LearningRate;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
@@ -31,28 +29,12 @@ final class UpdateBench {
 
   private final Backend backend;
   private final LlamaConfig config;
-  private final int batch;
-  private final int length;
-  private final int response;
+  private final BatchShape shape;
 
-  /**
-   * A case.
-   *
-   * @param batch rollouts of an update
-   * @param length tokens of each, response included
-   * @param response tokens of each that belong to the response
-   */
-  UpdateBench(Backend backend, LlamaConfig config, int batch, int length, int response) {
-    if (response < 1 || response >= length) {
-      throw new IllegalArgumentException(
-          "--response must be at least 1 and below --length %d, not %d"
-              .formatted(length, response));
-    }
+  UpdateBench(Backend backend, LlamaConfig config, BatchShape shape) {
     this.backend = backend;
     this.config = config;
-    this.batch = batch;
-    this.length = length;
-    this.response = response;
+    this.shape = shape;
   }
 
   /**
@@ -85,16 +67,15 @@ final class UpdateBench {
         }
       }
     }
-    double trunk = Flops.trunk(config, batch, length - response - 1, length - 1);
-    double flops = Flops.withBackward(2 * trunk + Flops.head(config, (long) batch * response));
-    Map<String, Integer> lengths = new LinkedHashMap<>();
-    lengths.put("batch", batch);
-    lengths.put("length", length);
-    lengths.put("response", response);
+    double trunk =
+        Flops.trunk(
+            config, shape.batch(), shape.length() - shape.response() - 1, shape.length() - 1);
+    double flops =
+        Flops.withBackward(2 * trunk + Flops.head(config, (long) shape.batch() * shape.response()));
     return BenchLine.of("update", backend, config)
-        .lengths(lengths)
+        .lengths(shape.lengths())
         .seconds(seconds)
-        .tokens((double) batch * length)
+        .tokens((double) shape.batch() * shape.length())
         .flops(flops)
         .peak(Math.max(peak, Peak.flopsPerSecond(backend)))
         .build();
@@ -108,7 +89,7 @@ final class UpdateBench {
         policy,
         critic,
         new PpoSettings(
-            batch,
+            shape.batch(),
             1,
             PiecewiseReward.defaults(),
             KlPenalty.defaults(),
@@ -127,14 +108,14 @@ final class UpdateBench {
   private List<PpoRollout> rollouts() {
     SplittableRandom random = new SplittableRandom(SEED);
     List<PpoRollout> rollouts = new ArrayList<>();
-    float[] logProbs = new float[response];
+    float[] logProbs = new float[shape.response()];
     Arrays.fill(logProbs, (float) -Math.log(config.vocabSize()));
-    for (int i = 0; i < batch; i++) {
+    for (int i = 0; i < shape.batch(); i++) {
       rollouts.add(
           new PpoRollout(
               "r" + i,
-              tokens(random, length - response),
-              tokens(random, response),
+              tokens(random, shape.length() - shape.response()),
+              tokens(random, shape.response()),
               logProbs,
               logProbs,
               (float) random.nextGaussian(),

@@ -23,7 +23,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -180,24 +179,12 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     }
     if (rolloutsEnded && announcementsEnded) {
       if (!waiting.isEmpty()) {
-        formBatch(waiting.size(), requireModels());
+        formBatch(waiting.size(), latest.require(waiting.size(), "rollouts"));
       }
       wake();
       flushUntil(() -> held == 0);
     }
     wake();
-  }
-
-  /** Fails for good if rollouts wait for a model that will never be announced. */
-  private RewardModelPair requireModels() {
-    return models()
-        .orElseThrow(
-            () ->
-                new SuppressRestartsException(
-                    new IllegalStateException(
-                        "%d rollouts cannot be scored: no %s reward model is announced; run reward-model first"
-                            .formatted(
-                                waiting.size(), String.join(" and no ", latest.missing())))));
   }
 
   @Override

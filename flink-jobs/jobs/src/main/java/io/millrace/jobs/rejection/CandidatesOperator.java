@@ -139,16 +139,12 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
     if (inFlight.size() >= section().maxWaiting()) {
       throw new IllegalStateException(
           "%d prompts wait, and no %s reward model is announced: run reward-model, or raise rejection-sampling.max-waiting"
-              .formatted(inFlight.size(), missing()));
+              .formatted(inFlight.size(), latest.missing()));
     }
     if (!warnedOfWaiting) {
       warnedOfWaiting = true;
-      LOG.warn("No {} reward model is announced yet: prompts wait", missing());
+      LOG.warn("No {} reward model is announced yet: prompts wait", latest.missing());
     }
-  }
-
-  private String missing() {
-    return String.join(" and no ", latest.missing());
   }
 
   @Override
@@ -205,12 +201,7 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
     if (inFlight.isEmpty()) {
       return;
     }
-    if (models == null) {
-      throw new SuppressRestartsException(
-          new IllegalStateException(
-              "%d prompts cannot be scored: no %s reward model is announced; run reward-model first"
-                  .formatted(inFlight.size(), missing())));
-    }
+    latest.require(inFlight.size(), "prompts");
     ModelRef policy = sampler.policy().latest();
     if (policy.isRetired()) {
       throw new SuppressRestartsException(

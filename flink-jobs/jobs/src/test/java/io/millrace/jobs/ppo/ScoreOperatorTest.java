@@ -1,6 +1,7 @@
 package io.millrace.jobs.ppo;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
@@ -35,6 +36,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.IntStream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.runtime.io.network.partition.MockResultPartitionWriter;
 import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
 import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
@@ -212,6 +214,18 @@ class ScoreOperatorTest {
       straight.announce(SECOND).feed(rollouts(0, 9)).end();
       assertEquals(idsTo(9), ids(output(bounded)));
       assertEquals(output(straight), output(bounded));
+    }
+  }
+
+  @Test
+  void aBoundedRunWithoutRewardModelsFailsForGood() throws Exception {
+    try (var run = run(true)) {
+      run.announce(List.of(FIRST.get(Objective.HELPFULNESS.ordinal()))).feed(rollouts(0, 3));
+      SuppressRestartsException failure = assertThrows(SuppressRestartsException.class, run::end);
+      assertEquals(
+          "3 rollouts cannot be scored: no safety reward model is announced; run reward-model"
+              + " first",
+          failure.getCause().getMessage());
     }
   }
 

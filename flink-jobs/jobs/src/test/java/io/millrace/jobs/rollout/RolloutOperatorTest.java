@@ -64,21 +64,24 @@ class RolloutOperatorTest {
 
   @BeforeAll
   static void makePolicies() throws IOException {
-    config =
-        InitialModel.ensure(
-            ConfigLoader.load(
-                Optional.empty(),
-                List.of(
-                    "checkpoints.directory=" + directory,
-                    "model.hidden-size=16",
-                    "model.layers=1",
-                    "model.ffn-size=24",
-                    "rollout.samples-per-prompt=" + SAMPLES,
-                    "rollout.batch-size=" + BATCH,
-                    "rollout.max-prompt-tokens=64",
-                    "rollout.max-tokens=24")));
+    config = config(SAMPLES);
     other = writePolicy(7, 99);
     earlier = writePolicy(3, 98);
+  }
+
+  private static MillraceConfig config(int samples) throws IOException {
+    return InitialModel.ensure(
+        ConfigLoader.load(
+            Optional.empty(),
+            List.of(
+                "checkpoints.directory=" + directory,
+                "model.hidden-size=16",
+                "model.layers=1",
+                "model.ffn-size=24",
+                "rollout.samples-per-prompt=" + samples,
+                "rollout.batch-size=" + BATCH,
+                "rollout.max-prompt-tokens=64",
+                "rollout.max-tokens=24")));
   }
 
   private static Path writePolicy(long version, long seed) throws IOException {
@@ -212,6 +215,35 @@ class RolloutOperatorTest {
       assertOnceEach(12, rollouts);
       assertSampledByTheirPolicy(rollouts);
     }
+  }
+
+  @Test
+  void aPromptInFlightEndsWithFewerSamplesThanBefore() throws Exception {
+    List<String> emitted = new ArrayList<>();
+    OperatorSubtaskState state;
+    try (var run = run(false)) {
+      run.feed(prompts(0, 8));
+      do {
+        // Until the first sample of a prompt is emitted and another sample of it is not.
+        run.awaitEmitted(run.output().size() + 1);
+        state = run.snapshot();
+        emitted.clear();
+        run.output().forEach(rollout -> emitted.add(rollout.getRolloutId()));
+      } while (!hasOnlyItsFirstSample(emitted));
+    }
+    MillraceConfig fewer = config(1);
+    try (var run = TwoInputRun.of(() -> new RolloutOperator(fewer, false), state)) {
+      run.end().output().forEach(rollout -> emitted.add(rollout.getRolloutId()));
+    }
+    assertEquals(emitted.size(), Set.copyOf(emitted).size(), "a rollout is emitted twice");
+    for (int i = 0; i < 8; i++) {
+      assertTrue(emitted.contains("p" + i + "/0"), emitted.toString());
+    }
+  }
+
+  private static boolean hasOnlyItsFirstSample(List<String> emitted) {
+    return IntStream.range(0, 8)
+        .anyMatch(i -> emitted.contains("p" + i + "/0") && !emitted.contains("p" + i + "/1"));
   }
 
   @Test

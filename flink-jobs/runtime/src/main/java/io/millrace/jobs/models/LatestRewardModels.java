@@ -8,11 +8,12 @@ import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.EnumMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.apache.avro.reflect.Nullable;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 
 /** The latest announced reward model of each objective, by {@link ModelRef#replaces}. */
 public final class LatestRewardModels implements SharedState {
@@ -52,12 +53,28 @@ public final class LatestRewardModels implements SharedState {
             new RewardModelPair(latest.get(Objective.HELPFULNESS), latest.get(Objective.SAFETY)));
   }
 
-  /** The objectives without an announced model, in lower case. */
-  public List<String> missing() {
+  /**
+   * Both models, at the end of the announcements. Fails for good without them.
+   *
+   * @param waiting number of records that wait for the models, for the message
+   * @param records what they are: {@code prompts}
+   */
+  public RewardModelPair require(int waiting, String records) {
+    return pair()
+        .orElseThrow(
+            () ->
+                new SuppressRestartsException(
+                    new IllegalStateException(
+                        "%d %s cannot be scored: no %s reward model is announced; run reward-model first"
+                            .formatted(waiting, records, missing()))));
+  }
+
+  /** The objectives without an announced model: {@code helpfulness and no safety}. */
+  public String missing() {
     return Arrays.stream(Objective.values())
         .filter(objective -> !latest.containsKey(objective))
         .map(objective -> objective.name().toLowerCase(Locale.ROOT))
-        .toList();
+        .collect(Collectors.joining(" and no "));
   }
 
   @Override

@@ -81,12 +81,8 @@ final class BackgroundThread implements AutoCloseable {
           wakeUps.acquire();
         }
       }
-    } catch (InterruptedException | RejectedExecutionException e) {
-      // The operator is closed, or its mailbox is; else the work itself failed.
-      if (!closed) {
-        fail(e);
-      }
     } catch (Throwable e) {
+      // A closed operator interrupts this thread, and a closed mailbox rejects its mail.
       if (!closed) {
         fail(e);
       }

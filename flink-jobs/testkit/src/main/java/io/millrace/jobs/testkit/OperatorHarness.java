@@ -124,7 +124,7 @@ public abstract class OperatorHarness<IN, OUT, H extends AbstractStreamOperatorT
     return records;
   }
 
-  /** The records of all attempts, without those that a failure discarded. */
+  /** All records that the operator emitted and no failure discarded. */
   public final List<OUT> output() {
     List<OUT> output = new ArrayList<>(committed);
     output.addAll(harness.extractOutputValues());

@@ -42,7 +42,7 @@ public final class Llama implements AutoCloseable {
 
   private boolean recompute;
 
-  /** The tokens of the last pass, without those that no query attends to. */
+  /** Each token of the last pass that some query attends to. */
   private int[] tokens;
 
   /** All tokens: the queries of every layer but the last. */
