@@ -154,7 +154,7 @@ public final class Progress {
               values.get("rollouts"),
               values.get("objective/scores"),
               values.get("objective/kl"),
-              values.get("objective/entropy"),
+              values.getOrDefault("objective/entropy", Double.NaN),
               values.get("stream/policy_lag_versions"),
               accuracies.isEmpty() ? "" : "  accuracy" + text(accuracies)));
     }

@@ -13,6 +13,7 @@ import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.PpoIteration;
@@ -30,6 +31,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.slf4j.Logger;
@@ -106,7 +109,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       learn();
       return true;
     }
-    if (trainer != null && trainer.iteration() - publishedIteration >= section().publishEvery()) {
+    if (trainer != null && trainer.iteration() - publishedIteration >= publishEvery()) {
       publish();
       return true;
     }
@@ -124,6 +127,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     trainer.begin(batch.stream().map(rollout -> rollout.forPolicy(version)).toList());
     return true;
+  }
+
+  /** Iterations between two versions. The last iteration before an early stop is published. */
+  private long publishEvery() {
+    return earlyStop.stopped() ? 1 : section().publishEvery();
   }
 
   private void take(ScoredRollout rollout) {
@@ -184,13 +192,6 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     if (Double.isFinite(earlyStop.latest())) {
       lastMetrics.put("eval/held_out_score", earlyStop.latest());
     }
-    if (earlyStop.stopped()) {
-      LOG.warn(
-          "The held-out score has not improved in {} evaluations (ppo.early-stop-patience):"
-              + " learning stops at policy version {}",
-          section().earlyStopPatience(),
-          version);
-    }
     lastMetrics.putAll(counts());
     batch.clear();
     emitMetricsLater(
@@ -203,7 +204,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             new RewardHackingMonitor.Batch(
                 metrics.get("objective/scores"),
                 metrics.get("objective/kl"),
-                metrics.get("objective/entropy"),
+                metrics.getOrDefault("objective/entropy", Double.NaN),
                 metrics.get("val/response_tokens"),
                 metrics.get("val/truncated_share")));
     finding.alarms().forEach(alarm -> LOG.warn("Iteration {}: {}", trainer.iteration(), alarm));
@@ -288,12 +289,21 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
                 lastMetrics,
                 Instant.now()),
             policy));
+    if (earlyStop.stopped()) {
+      LOG.warn(
+          "The held-out score has not improved in {} evaluations (ppo.early-stop-patience):"
+              + " version {} is the last; later rollouts are counted as after-stop",
+          section().earlyStopPatience(),
+          version);
+    }
   }
 
   /**
    * The operator's state beside its trainer.
    *
    * @param training whether a trainer's state follows
+   * @param critic the critic's {@code config.json}; null without a trainer, and in states of builds
+   *     that required the policy's shape
    */
   private record State(
       List<ScoredRollout> inbox,
@@ -308,7 +318,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       Map<String, Double> lastMetrics,
       EarlyStop.State earlyStop,
       RewardHackingMonitor.State monitor,
-      boolean training) {}
+      boolean training,
+      @Nullable @AvroDefault("null") String critic) {}
 
   @Override
   public void writeState(StateWriter out) throws IOException {
@@ -326,7 +337,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             lastMetrics,
             earlyStop.state(),
             monitor.state(),
-            trainer != null));
+            trainer != null,
+            trainer == null ? null : trainer.critic().config().toJson()));
     if (trainer != null) {
       trainer.write(out);
     }
@@ -347,10 +359,10 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     earlyStop.restore(state.earlyStop());
     monitor.restore(state.monitor());
     if (state.training()) {
-      // The critic's weights are read next: any weights of the right shape will do.
-      trainer =
-          newTrainer(
-              ScalarModel.onTrunkOf(backend, policy.model().config(), policy.model().weights()));
+      LlamaConfig shape =
+          state.critic() == null ? policy.model().config() : LlamaConfig.fromJson(state.critic());
+      // The trainer reads the critic's weights from its own state.
+      trainer = newTrainer(ScalarModel.zeros(backend, shape));
       trainer.read(in);
     }
     restoreInbox(

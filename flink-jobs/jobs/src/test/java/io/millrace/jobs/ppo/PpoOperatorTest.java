@@ -2,6 +2,7 @@ package io.millrace.jobs.ppo;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.TopicAdmin;
@@ -27,6 +28,7 @@ import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -70,18 +72,24 @@ class PpoOperatorTest {
     try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config))) {
       admin.createAll(1, 1);
     }
-    rewardModel = directory.resolve("reward-model");
+    rewardModel = rewardModel("reward-model", config);
+  }
+
+  /** Writes a reward model on the trunk of a configuration's initial model. */
+  private static Path rewardModel(String name, MillraceConfig config) throws Exception {
+    Path files = directory.resolve(name);
     try (Backend backend = Backends.openDefault();
         PolicyModel policy = PolicyModel.load(backend, config.model().initial());
         ScalarModel scalar =
             ScalarModel.onTrunkOf(backend, policy.model().config(), policy.model().weights())) {
       CheckpointDirectory.write(
-          rewardModel,
+          files,
           policy.model().config(),
           ModelWeights.sources(scalar.weights()),
           policy.tokenizer()::save,
           CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "reward", 1).build());
     }
+    return files;
   }
 
   @AfterAll
@@ -199,6 +207,45 @@ class PpoOperatorTest {
   }
 
   @Test
+  void aCriticOfAnotherShapeThanThePolicySurvivesARestart() throws Exception {
+    Path wider =
+        rewardModel("wide-reward-model", InitialModel.ensure(config("wider", "model.ffn-size=40")));
+    List<ScoredRollout> all = rollouts(3 * BATCH, wider.toString());
+    try (Run straight = new Run(config("straight-wider"), null);
+        Run killed = new Run(config("killed-wider"), null)) {
+      straight.feed(all).end();
+      killed.feed(all.subList(0, BATCH + 3));
+      killed.dieAfter(all.subList(BATCH + 3, 2 * BATCH + 5));
+      killed.feed(all.subList(BATCH + 3, all.size())).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.figures(), killed.figures());
+    }
+  }
+
+  @Test
+  void anEarlyStopPublishesTheIterationsBeforeIt() throws Exception {
+    String[] settings = {
+      "ppo.publish-every=100", "ppo.held-out-share=0.1", "ppo.early-stop-patience=1"
+    };
+    try (Run run = new Run(config("early-stop", settings), null)) {
+      run.feed(rollouts(100 * BATCH));
+      long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+      while (run.published.isEmpty()) {
+        assertTrue(System.nanoTime() < deadline, "no version was published at an early stop");
+        run.snapshot(); // The task thread emits what training published.
+        run.collect();
+      }
+      assertEquals(List.of(1L), List.copyOf(run.published.keySet()));
+      run.end();
+      assertEquals(List.of(1L), List.copyOf(run.published.keySet()), "nothing is learned later");
+      assertTrue(run.figure("after-stop") > 0);
+      double iterations = run.figure("iterations");
+      assertTrue(iterations < 80, "no early stop in " + iterations + " iterations");
+      assertEquals(iterations * BATCH, run.figure("learned"));
+    }
+  }
+
+  @Test
   void whatIsTooStaleIsDroppedAndCounted() throws Exception {
     try (Run run = new Run(config("stale", "ppo.max-staleness=1"), null)) {
       // Versions 1 and 2 are learned from the first two batches; what follows is two versions old.
@@ -236,13 +283,13 @@ class PpoOperatorTest {
       assertEquals(3 * BATCH, run.figure("learned"));
       assertEquals(GOLDEN_ROLLOUTS - 3 * BATCH, run.figure("incomplete-batch"));
     }
-    // As long as the schema has not changed.
-    assertArrayEquals(golden, readAndWritten(golden));
   }
 
-  private static byte[] readAndWritten(byte[] state) throws Exception {
+  @Test
+  void readsAllThatItWrites() throws Exception {
+    byte[] state = OperatorStates.bytes(someState());
     PpoOperator operator = new PpoOperator(config("again"));
     new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0).setup();
-    return OperatorStates.readAndWritten(operator, state);
+    assertArrayEquals(state, OperatorStates.readAndWritten(operator, state));
   }
 }

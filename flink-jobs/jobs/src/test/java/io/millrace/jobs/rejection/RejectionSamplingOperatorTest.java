@@ -310,13 +310,13 @@ class RejectionSamplingOperatorTest {
       assertEquals(3, run.figure("version"));
       assertEquals(3, run.figure("versions"));
     }
-    // As long as the schema has not changed.
-    assertArrayEquals(golden, readAndWritten(golden));
   }
 
-  private static byte[] readAndWritten(byte[] state) throws Exception {
+  @Test
+  void readsAllThatItWrites() throws Exception {
+    byte[] state = OperatorStates.bytes(someState());
     RejectionSamplingOperator operator = new RejectionSamplingOperator(config("again"));
     new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0).setup();
-    return OperatorStates.readAndWritten(operator, state);
+    assertArrayEquals(state, OperatorStates.readAndWritten(operator, state));
   }
 }

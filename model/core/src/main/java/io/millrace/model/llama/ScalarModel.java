@@ -33,9 +33,14 @@ public final class ScalarModel implements AutoCloseable {
 
   /** A copy of a policy's trunk with a head of zeros (Llama 2, arXiv 2307.09288, section 3.2.2). */
   public static ScalarModel onTrunkOf(Backend backend, LlamaConfig config, Parameters policy) {
-    Parameters weights = Parameters.zeros(backend, config.scalarParameters());
-    weights.copyCommonFrom(policy);
-    return new ScalarModel(backend, config, weights);
+    ScalarModel model = zeros(backend, config);
+    model.weights.copyCommonFrom(policy);
+    return model;
+  }
+
+  /** A model whose weights are all 0, to be read or written next. */
+  public static ScalarModel zeros(Backend backend, LlamaConfig config) {
+    return new ScalarModel(backend, config, Parameters.zeros(backend, config.scalarParameters()));
   }
 
   /** Sets the head to zeros: every score becomes 0. */

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.avro.reflect.AvroDefault;
 
 /**
  * What an iteration saw and did.
@@ -34,6 +35,7 @@ public record PpoIteration(
     private double ratioSquares;
     private double approximateKl;
     private double clipFraction;
+    private long logRatiosClamped;
     private double entropy;
     private double valueLoss;
     private double valueClipFraction;
@@ -78,6 +80,7 @@ public record PpoIteration(
       ratioSquares += policy.ratio() * policy.ratio();
       approximateKl += policy.approximateKl();
       clipFraction += policy.clipFraction();
+      logRatiosClamped += policy.logRatiosClamped();
       entropy += meanEntropy;
       valueLoss += value.loss();
       valueClipFraction += value.clipFraction();
@@ -91,20 +94,37 @@ public record PpoIteration(
       skipped++;
     }
 
-    /** The iteration. Metrics of updates are means over the updates made, 0 if there was none. */
+    /**
+     * The iteration. Metrics of updates are means over the updates made; they are absent if every
+     * update was skipped.
+     */
     PpoIteration build(long iteration, List<PpoRollout> batch) {
       Map<String, Double> metrics = new LinkedHashMap<>();
       double size = batch.size();
-      double made = Math.max(1, updates);
       int tokens = batch.stream().mapToInt(rollout -> rollout.response().length).sum();
       long stopped = batch.stream().filter(rollout -> !rollout.truncated()).count();
       metrics.put("objective/kl", mean(kl));
-      metrics.put("objective/entropy", entropy / made);
       metrics.put("objective/non_score_reward", rewardSum / size - mean(whitened));
       metrics.put("objective/rlhf_reward", rewardSum / size);
       metrics.put("objective/scores", mean(combined));
+      metrics.put("val/num_eos_tokens", (double) stopped);
+      metrics.put("val/response_tokens", tokens / size);
+      metrics.put("val/truncated_share", 1 - stopped / size);
+      metrics.put("stream/importance_weight_avg", weightSum / tokens);
+      metrics.put("updates/skipped", (double) skipped);
+      metrics.put("beta", beta);
+      if (updates > 0) {
+        putMeansOfUpdates(metrics);
+      }
+      return new PpoIteration(iteration, combined, whitened, kl, metrics);
+    }
+
+    private void putMeansOfUpdates(Map<String, Double> metrics) {
+      double made = updates;
+      metrics.put("objective/entropy", entropy / made);
       metrics.put("policy/approxkl_avg", approximateKl / made);
       metrics.put("policy/clipfrac_avg", clipFraction / made);
+      metrics.put("policy/log_ratios_clamped", (double) logRatiosClamped);
       metrics.put("policy/gradient_norm", policyNorm / made);
       metrics.put("loss/policy_avg", policyLoss / made);
       metrics.put("loss/value_avg", valueLoss / made);
@@ -112,15 +132,8 @@ public record PpoIteration(
       metrics.put("val/ratio", ratio / made);
       double meanRatio = ratio / made;
       metrics.put("val/ratio_var", Math.max(0, ratioSquares / made - meanRatio * meanRatio));
-      metrics.put("val/num_eos_tokens", (double) stopped);
-      metrics.put("val/response_tokens", tokens / size);
-      metrics.put("val/truncated_share", 1 - stopped / size);
       metrics.put("val/gradient_norm", criticNorm / made);
-      metrics.put("stream/importance_weight_avg", weightSum / tokens);
-      metrics.put("updates/skipped", (double) skipped);
-      metrics.put("beta", beta);
       metrics.put("lr", learningRate);
-      return new PpoIteration(iteration, combined, whitened, kl, metrics);
     }
 
     private static double mean(double[] values) {
@@ -147,7 +160,8 @@ public record PpoIteration(
         double criticNorm,
         double learningRate,
         int updates,
-        int skipped) {}
+        int skipped,
+        @AvroDefault("0") long logRatiosClamped) {}
 
     State state() {
       return new State(
@@ -169,7 +183,8 @@ public record PpoIteration(
           criticNorm,
           learningRate,
           updates,
-          skipped);
+          skipped,
+          logRatiosClamped);
     }
 
     static Builder of(State state) {
@@ -193,6 +208,7 @@ public record PpoIteration(
       builder.learningRate = state.learningRate();
       builder.updates = state.updates();
       builder.skipped = state.skipped();
+      builder.logRatiosClamped = state.logRatiosClamped();
       return builder;
     }
   }

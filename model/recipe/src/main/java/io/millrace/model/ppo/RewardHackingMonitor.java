@@ -10,7 +10,8 @@ import java.util.Map;
  * Watches for the signs of a policy that pleases its reward model and nobody else: a KL to the
  * reference that grows without the score (Gao et al., arXiv 2210.10760, section 3), responses that
  * grow or shrink (Singhal et al., arXiv 2310.03716), entropy that collapses, responses that run
- * into the length limit. What is usual is the mean of the first {@value #BASELINE} batches.
+ * into the length limit. The baseline is the mean of the first {@value #BASELINE} batches with an
+ * update.
  */
 public final class RewardHackingMonitor {
 
@@ -43,7 +44,7 @@ public final class RewardHackingMonitor {
    *
    * @param score combined, before whitening
    * @param kl to the reference, nats per response
-   * @param entropy nats per token
+   * @param entropy nats per token; NaN if no update was made, which is when it is measured
    * @param responseTokens per response
    * @param truncatedShare of responses cut at the length limit
    */
@@ -60,13 +61,13 @@ public final class RewardHackingMonitor {
 
   /** Takes a batch and says what it shows. */
   public Finding observe(Batch batch) {
-    if (batches < BASELINE) {
+    if (batches < BASELINE && !Double.isNaN(batch.entropy())) {
       batches++;
       baseScore += (batch.score() - baseScore) / batches;
       baseLength += (batch.responseTokens() - baseLength) / batches;
       baseEntropy += (batch.entropy() - baseEntropy) / batches;
     }
-    double length = batch.responseTokens() / baseLength;
+    double length = batches == 0 ? 1 : batch.responseTokens() / baseLength;
     // A policy without entropy from the start has none to lose.
     double entropy = baseEntropy == 0 ? 1 : batch.entropy() / baseEntropy;
     List<String> alarms = new ArrayList<>();
@@ -85,9 +86,13 @@ public final class RewardHackingMonitor {
               .formatted(100 * batch.truncatedShare()));
     }
     Map<String, Double> metrics = new LinkedHashMap<>();
-    metrics.put("monitor/score_gain", batch.score() - baseScore);
-    metrics.put("monitor/length_ratio", length);
-    metrics.put("monitor/entropy_ratio", entropy);
+    if (batches > 0) {
+      metrics.put("monitor/score_gain", batch.score() - baseScore);
+      metrics.put("monitor/length_ratio", length);
+    }
+    if (batches > 0 && !Double.isNaN(entropy)) {
+      metrics.put("monitor/entropy_ratio", entropy);
+    }
     metrics.put("monitor/alarms", (double) alarms.size());
     return new Finding(metrics, alarms);
   }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.model.ppo.RewardHackingMonitor.Batch;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class RewardHackingMonitorTest {
@@ -47,6 +48,19 @@ class RewardHackingMonitorTest {
     assertEquals(
         List.of("75 % of the responses run into the length limit"),
         monitor.observe(new Batch(9, 5, 0.8, 20, 0.75)).alarms());
+  }
+
+  @Test
+  void aBatchWithoutUpdatesSaysNothingOfEntropyAndIsNotPartOfTheBaseline() {
+    RewardHackingMonitor monitor = new RewardHackingMonitor(30);
+    RewardHackingMonitor.Finding finding = monitor.observe(new Batch(50, 31, Double.NaN, 900, 0));
+    assertEquals(List.of("KL 31.0 nats per response is beyond 30.0"), finding.alarms());
+    assertEquals(Map.of("monitor/alarms", 1.0), finding.metrics());
+    assertEquals(List.of(), monitor.observe(USUAL).alarms());
+    finding = monitor.observe(new Batch(1, 2, Double.NaN, 30, 0.1));
+    assertEquals(List.of(), finding.alarms());
+    assertEquals(1.5, finding.metrics().get("monitor/length_ratio"), 1e-12);
+    assertEquals(new RewardHackingMonitor.State(1, 1, 20, 0.8), monitor.state());
   }
 
   @Test

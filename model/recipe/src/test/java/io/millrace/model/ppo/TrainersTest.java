@@ -3,6 +3,7 @@ package io.millrace.model.ppo;
 import static java.lang.Float.NaN;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -28,6 +29,7 @@ import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
@@ -238,6 +240,19 @@ class TrainersTest {
       assertEquals(1, iteration.metrics().get("val/ratio"), 1e-4);
       assertEquals(0, iteration.metrics().get("policy/clipfrac_avg"));
       assertEquals(0, iteration.metrics().get("policy/approxkl_avg"), 1e-7);
+      assertEquals(0, iteration.metrics().get("policy/log_ratios_clamped"));
+    }
+  }
+
+  @Test
+  void logRatiosThatAreClampedAreCounted() {
+    try (PpoTrainer trainer = ppo()) {
+      List<PpoRollout> rollouts = rollouts(trainer, 8, 0);
+      // The policy claims to have sampled these tokens with a probability of e^-100.
+      float[] logProbs = rollouts.getFirst().logProbs();
+      Arrays.fill(logProbs, -100);
+      PpoIteration iteration = trainer.iterate(rollouts);
+      assertEquals(logProbs.length, iteration.metrics().get("policy/log_ratios_clamped"));
     }
   }
 
@@ -372,6 +387,7 @@ class TrainersTest {
       float[] before = floats(trainer.policy().weights());
       PpoIteration iteration = trainer.iterate(rollouts);
       assertEquals(2, iteration.metrics().get("updates/skipped"));
+      assertNull(iteration.metrics().get("objective/entropy"), "no update measured it");
       assertArrayEquals(before, floats(trainer.policy().weights()), 0);
       assertEquals(0, trainer.steps());
       DivergedException e = assertThrows(DivergedException.class, () -> trainer.iterate(rollouts));
