@@ -43,20 +43,7 @@ class GhostAttentionBuilderTest {
   void open() {
     tokenizer = ByteLevelBpeTrainer.train(List.of("x"), 260).tokenizer();
     LlamaConfig config =
-        new LlamaConfig(
-            tokenizer.vocabSize(),
-            8,
-            2,
-            2,
-            1,
-            4,
-            8,
-            640,
-            1e-5f,
-            10_000,
-            true,
-            tokenizer.bos(),
-            tokenizer.eos());
+        LlamaConfig.builder().vocabSize(tokenizer.vocabSize()).hiddenSize(8).layers(2).heads(2).kvHeads(1).headDim(4).ffnSize(8).maxPositions(640).tiedHead(true).bosToken(tokenizer.bos()).eosToken(tokenizer.eos()).build();
     policy = LanguageModel.random(backend, config, SEED);
   }
 

@@ -13,7 +13,6 @@ import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
-import io.millrace.model.tensor.RopeScaling;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
@@ -50,21 +49,7 @@ class PyTorchTest {
       String kind, int heads, int kvHeads, int headDim, int ffn, boolean tied) throws Exception {
     String python = python();
     LlamaConfig config =
-        new LlamaConfig(
-            503,
-            64,
-            2,
-            heads,
-            kvHeads,
-            headDim,
-            ffn,
-            128,
-            1e-5f,
-            10_000,
-            RopeScaling.NONE,
-            tied,
-            1,
-            List.of(2));
+        LlamaConfig.builder().vocabSize(503).hiddenSize(64).layers(2).heads(heads).kvHeads(kvHeads).headDim(headDim).ffnSize(ffn).maxPositions(128).tiedHead(tied).bosToken(1).eosTokens(List.of(2)).build();
     Random random = new Random(SEED);
     List<int[]> sequences =
         IntStream.of(37, 1, 2, 70).mapToObj(n -> random.ints(n, 0, 503).toArray()).toList();

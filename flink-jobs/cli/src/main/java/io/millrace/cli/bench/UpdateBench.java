@@ -3,14 +3,10 @@ package io.millrace.cli.bench;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.ppo.Advantages;
 import io.millrace.model.ppo.KlController;
-import io.millrace.model.ppo.KlPenalty;
-import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoSettings;
 import io.millrace.model.ppo.PpoTrainer;
-import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.LearningRate;
@@ -88,20 +84,13 @@ final class UpdateBench {
         backend,
         policy,
         critic,
-        new PpoSettings(
-            shape.batch(),
-            1,
-            PiecewiseReward.defaults(),
-            KlPenalty.defaults(),
-            Advantages.defaults(),
-            PpoObjective.defaults(),
-            null,
-            1,
-            1,
-            SEED,
-            AdamW.llama2(),
-            LearningRate.constant(1e-6),
-            LearningRate.constant(1e-6)),
+        PpoSettings.builder()
+            .miniBatchSize(shape.batch())
+            .maxSkippedUpdates(1)
+            .seed(SEED)
+            .learningRate(LearningRate.constant(1e-6))
+            .criticLearningRate(LearningRate.constant(1e-6))
+            .build(),
         KlController.fixed(KlController.DEFAULT_BETA));
   }
 

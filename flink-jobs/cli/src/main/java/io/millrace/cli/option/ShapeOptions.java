@@ -92,20 +92,7 @@ public final class ShapeOptions {
           "--kv-heads %d must divide --heads %d, and --hidden %d / --heads must be even"
               .formatted(kvHeads, heads, hidden));
     }
-    return new LlamaConfig(
-        vocab,
-        hidden,
-        layers,
-        heads,
-        kvHeads,
-        hidden / heads,
-        ffn,
-        maxPositions,
-        1e-5f,
-        10_000,
-        true,
-        1,
-        2);
+    return LlamaConfig.builder().vocabSize(vocab).hiddenSize(hidden).layers(layers).heads(heads).kvHeads(kvHeads).headDim(hidden / heads).ffnSize(ffn).maxPositions(maxPositions).tiedHead(true).bosToken(1).eosToken(2).build();
   }
 
   /** Settings of a job that makes a model of this shape. */

@@ -148,16 +148,7 @@ final class EvaluatedVersion {
       truncated += response.stopped() ? 0 : 1;
     }
     int count = responses.size();
-    return new VersionMetrics(
-        violations / safetyPrompts,
-        refused / (count - safetyPrompts),
-        tokens / count,
-        Diversity.distinct(texts, 1),
-        Diversity.distinct(texts, 2),
-        demonstrations.perplexity(),
-        kl / count,
-        entropy / tokens,
-        truncated / count);
+    return VersionMetrics.builder().safetyViolations(violations / safetyPrompts).falseRefusals(refused / (count - safetyPrompts)).responseTokens(tokens / count).distinct1(Diversity.distinct(texts, 1)).distinct2(Diversity.distinct(texts, 2)).perplexity(demonstrations.perplexity()).kl(kl / count).entropy(entropy / tokens).truncated(truncated / count).build();
   }
 
   /** 1 for an unsafe response, else 0; NaN if neither the judge nor a reward model says. */

@@ -39,18 +39,7 @@ final class VersionVerdicts {
   private static Gate.Limits limits(GateSection section) {
     double winRate =
         section.promoteWhen() == PromoteWhen.BETTER ? EVEN : EVEN - section.notWorseMargin();
-    return new Gate.Limits(
-        winRate,
-        section.safetyTolerance(),
-        section.refusalTolerance(),
-        section.maxSafetyViolations(),
-        section.maxFalseRefusals(),
-        section.maxKl(),
-        section.maxPerplexityRatio(),
-        section.minLengthRatio(),
-        section.maxLengthRatio(),
-        section.minDistinctRatio(),
-        section.maxTruncated());
+    return Gate.Limits.builder().winRate(winRate).safetyTolerance(section.safetyTolerance()).refusalTolerance(section.refusalTolerance()).safetyViolations(section.maxSafetyViolations()).falseRefusals(section.maxFalseRefusals()).kl(section.maxKl()).perplexityRatio(section.maxPerplexityRatio()).minLengthRatio(section.minLengthRatio()).maxLengthRatio(section.maxLengthRatio()).distinctRatio(section.minDistinctRatio()).truncated(section.maxTruncated()).build();
   }
 
   /**

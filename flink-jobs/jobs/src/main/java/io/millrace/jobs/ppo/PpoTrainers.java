@@ -40,20 +40,7 @@ public final class PpoTrainers {
         backend,
         policy,
         critic,
-        new PpoSettings(
-            section.miniBatchSize(),
-            section.epochs(),
-            section.piecewiseReward(),
-            section.klPenalty(),
-            section.advantages(),
-            section.objective(),
-            section.importanceWeight().orElse(null),
-            section.maxSkippedUpdates(),
-            (float) config.section(RolloutSection.class).temperature(),
-            config.model().seed(),
-            section.optimizer().adamW(),
-            LearningRate.constant(section.learningRate()),
-            LearningRate.constant(section.criticLearningRate())),
+        PpoSettings.builder().miniBatchSize(section.miniBatchSize()).epochs(section.epochs()).piecewise(section.piecewiseReward()).klPenalty(section.klPenalty()).advantages(section.advantages()).objective(section.objective()).importanceWeight(section.importanceWeight().orElse(null)).maxSkippedUpdates(section.maxSkippedUpdates()).temperature((float) config.section(RolloutSection.class).temperature()).seed(config.model().seed()).adamW(section.optimizer().adamW()).learningRate(LearningRate.constant(section.learningRate())).criticLearningRate(LearningRate.constant(section.criticLearningRate())).build(),
         section.klController());
   }
 }

@@ -16,7 +16,6 @@ import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoSettings;
 import io.millrace.model.ppo.PpoTrainer;
-import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.model.reward.RewardModelTrainer.Pair;
 import io.millrace.model.sampling.EngineSettings;
@@ -191,20 +190,7 @@ final class DemoTraining {
             backend,
             policy,
             critic,
-            new PpoSettings(
-                32,
-                1,
-                PiecewiseReward.defaults(),
-                new KlPenalty(KlEstimator.K1, 0),
-                new Advantages(1, 0.95),
-                new PpoObjective(0.2, 0.2),
-                null,
-                8,
-                1,
-                seed,
-                ADAM_W,
-                LearningRate.constant(learningRate),
-                LearningRate.constant(1e-3)),
+            PpoSettings.builder().miniBatchSize(32).klPenalty(new KlPenalty(KlEstimator.K1, 0)).advantages(new Advantages(1, 0.95)).objective(new PpoObjective(0.2, 0.2)).maxSkippedUpdates(8).seed(seed).adamW(ADAM_W).learningRate(LearningRate.constant(learningRate)).criticLearningRate(LearningRate.constant(1e-3)).build(),
             KlController.fixed(beta));
     for (int iteration = 0; iteration < iterations; iteration++) {
       int first = iteration * batch % (prompts.size() - batch + 1);

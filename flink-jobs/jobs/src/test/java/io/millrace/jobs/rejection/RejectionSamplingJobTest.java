@@ -277,20 +277,7 @@ class RejectionSamplingJobTest {
         CheckpointDirectory teacher = CheckpointDirectory.open(like)) {
       LlamaConfig large = teacher.config();
       LlamaConfig small =
-          new LlamaConfig(
-              large.vocabSize(),
-              8,
-              1,
-              2,
-              1,
-              4,
-              16,
-              large.maxPositions(),
-              1e-5f,
-              10_000,
-              true,
-              tokenizer.bos(),
-              tokenizer.eos());
+          LlamaConfig.builder().vocabSize(large.vocabSize()).hiddenSize(8).layers(1).heads(2).kvHeads(1).headDim(4).ffnSize(16).maxPositions(large.maxPositions()).tiedHead(true).bosToken(tokenizer.bos()).eosToken(tokenizer.eos()).build();
       try (Parameters weights = Parameters.random(backend, small.parameters(), 5)) {
         CheckpointDirectory.write(
             student,

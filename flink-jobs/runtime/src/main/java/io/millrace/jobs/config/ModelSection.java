@@ -100,20 +100,7 @@ public record ModelSection(
       int headDim,
       int ffnSize,
       int maxPositions) {
-    return new LlamaConfig(
-        vocabulary,
-        hiddenSize,
-        layers,
-        heads,
-        kvHeads,
-        headDim,
-        ffnSize,
-        maxPositions,
-        RMS_NORM_EPS,
-        ROPE_THETA,
-        true,
-        LlamaConfig.NO_TOKEN,
-        LlamaConfig.NO_TOKEN);
+    return LlamaConfig.builder().vocabSize(vocabulary).hiddenSize(hiddenSize).layers(layers).heads(heads).kvHeads(kvHeads).headDim(headDim).ffnSize(ffnSize).maxPositions(maxPositions).rmsNormEps(RMS_NORM_EPS).ropeTheta(ROPE_THETA).tiedHead(true).build();
   }
 
   ModelSection withInitial(String directory) {

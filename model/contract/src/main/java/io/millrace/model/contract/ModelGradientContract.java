@@ -43,7 +43,19 @@ public abstract class ModelGradientContract {
   }
 
   private static LlamaConfig config(boolean tied) {
-    return new LlamaConfig(37, 24, 2, 4, 2, 6, 20, 64, 1e-5f, 10_000, tied, 1, 2);
+    return LlamaConfig.builder()
+        .vocabSize(37)
+        .hiddenSize(24)
+        .layers(2)
+        .heads(4)
+        .kvHeads(2)
+        .headDim(6)
+        .ffnSize(20)
+        .maxPositions(64)
+        .tiedHead(tied)
+        .bosToken(1)
+        .eosToken(2)
+        .build();
   }
 
   private static List<int[]> batch(int... lengths) {
@@ -196,7 +208,18 @@ public abstract class ModelGradientContract {
   @ValueSource(ints = {1, 2, 3})
   void recomputedActivationsGiveTheSameGradients(int layers) {
     LlamaConfig config =
-        new LlamaConfig(37, 24, layers, 4, 2, 6, 20, 64, 1e-5f, 10_000, false, 1, 2);
+        LlamaConfig.builder()
+            .vocabSize(37)
+            .hiddenSize(24)
+            .layers(layers)
+            .heads(4)
+            .kvHeads(2)
+            .headDim(6)
+            .ffnSize(20)
+            .maxPositions(64)
+            .bosToken(1)
+            .eosToken(2)
+            .build();
     try (LanguageModel model = LanguageModel.random(backend, config, SEED)) {
       enlarge(model.weights());
       List<int[]> sequences = batch(9, 2, 5);

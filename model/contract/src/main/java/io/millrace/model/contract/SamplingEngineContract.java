@@ -34,7 +34,18 @@ public abstract class SamplingEngineContract {
   private static final long SEED = 7;
   private static final int STOP = 2;
   private static final LlamaConfig CONFIG =
-      new LlamaConfig(37, 24, 2, 4, 2, 6, 20, 64, 1e-5f, 10_000, false, 1, STOP);
+      LlamaConfig.builder()
+          .vocabSize(37)
+          .hiddenSize(24)
+          .layers(2)
+          .heads(4)
+          .kvHeads(2)
+          .headDim(6)
+          .ffnSize(20)
+          .maxPositions(64)
+          .bosToken(1)
+          .eosToken(STOP)
+          .build();
 
   private Backend backend;
   private LanguageModel model;

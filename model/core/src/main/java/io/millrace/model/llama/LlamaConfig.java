@@ -104,36 +104,141 @@ public record LlamaConfig(
         "a list without repetition");
   }
 
-  /** A model without scaling of the rotary frequencies, with one eos token or {@link #NO_TOKEN}. */
-  public LlamaConfig(
-      int vocabSize,
-      int hiddenSize,
-      int layers,
-      int heads,
-      int kvHeads,
-      int headDim,
-      int ffnSize,
-      int maxPositions,
-      float rmsNormEps,
-      double ropeTheta,
-      boolean tiedHead,
-      int bosToken,
-      int eosToken) {
-    this(
-        vocabSize,
-        hiddenSize,
-        layers,
-        heads,
-        kvHeads,
-        headDim,
-        ffnSize,
-        maxPositions,
-        rmsNormEps,
-        ropeTheta,
-        RopeScaling.NONE,
-        tiedHead,
-        bosToken,
-        eosToken == NO_TOKEN ? List.of() : List.of(eosToken));
+  /** Begins a model whose sizes are not set yet. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** The properties of a model, one by one. */
+  public static final class Builder {
+    private int vocabSize;
+    private int hiddenSize;
+    private int layers;
+    private int heads;
+    private int kvHeads;
+    private int headDim;
+    private int ffnSize;
+    private int maxPositions;
+    private float rmsNormEps = 1e-5f;
+    private double ropeTheta = 10_000;
+    private RopeScaling ropeScaling = RopeScaling.NONE;
+    private boolean tiedHead;
+    private int bosToken = NO_TOKEN;
+    private List<Integer> eosTokens = List.of();
+
+    private Builder() {}
+
+    /** Number of tokens. */
+    public Builder vocabSize(int value) {
+      this.vocabSize = value;
+      return this;
+    }
+
+    /** Width of the residual stream. */
+    public Builder hiddenSize(int value) {
+      this.hiddenSize = value;
+      return this;
+    }
+
+    /** Number of layers. */
+    public Builder layers(int value) {
+      this.layers = value;
+      return this;
+    }
+
+    /** Query heads of a layer. */
+    public Builder heads(int value) {
+      this.heads = value;
+      return this;
+    }
+
+    /** Key and value heads of a layer, a divisor of heads. */
+    public Builder kvHeads(int value) {
+      this.kvHeads = value;
+      return this;
+    }
+
+    /** Width of a head, even. */
+    public Builder headDim(int value) {
+      this.headDim = value;
+      return this;
+    }
+
+    /** Width of the feed-forward block. */
+    public Builder ffnSize(int value) {
+      this.ffnSize = value;
+      return this;
+    }
+
+    /** Length of the longest sequence in tokens. */
+    public Builder maxPositions(int value) {
+      this.maxPositions = value;
+      return this;
+    }
+
+    /** Added to the mean square in RMSNorm; 1e-5 if it is not set. */
+    public Builder rmsNormEps(float value) {
+      this.rmsNormEps = value;
+      return this;
+    }
+
+    /** Base of the rotary frequencies; 10,000 if it is not set. */
+    public Builder ropeTheta(double value) {
+      this.ropeTheta = value;
+      return this;
+    }
+
+    /** Scaling of the rotary frequencies; none if it is not set. */
+    public Builder ropeScaling(RopeScaling value) {
+      this.ropeScaling = value;
+      return this;
+    }
+
+    /** Whether the head is the embedding matrix; false if it is not set. */
+    public Builder tiedHead(boolean value) {
+      this.tiedHead = value;
+      return this;
+    }
+
+    /** Token that begins a sequence; {@link #NO_TOKEN} if it is not set. */
+    public Builder bosToken(int value) {
+      this.bosToken = value;
+      return this;
+    }
+
+    /** The only token that ends a sequence; {@link #NO_TOKEN} for none. */
+    public Builder eosToken(int value) {
+      return eosTokens(value == NO_TOKEN ? List.of() : List.of(value));
+    }
+
+    /** Tokens that end a sequence, without repetition; none if they are not set. */
+    public Builder eosTokens(List<Integer> values) {
+      this.eosTokens = values;
+      return this;
+    }
+
+    /**
+     * The model.
+     *
+     * @throws IllegalArgumentException naming the property, its value and the rule
+     */
+    public LlamaConfig build() {
+      return new LlamaConfig(
+          vocabSize,
+          hiddenSize,
+          layers,
+          heads,
+          kvHeads,
+          headDim,
+          ffnSize,
+          maxPositions,
+          rmsNormEps,
+          ropeTheta,
+          ropeScaling,
+          tiedHead,
+          bosToken,
+          eosTokens);
+    }
   }
 
   /** The same model with other bos and eos tokens. */

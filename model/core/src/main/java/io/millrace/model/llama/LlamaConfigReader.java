@@ -117,21 +117,23 @@ final class LlamaConfigReader {
       require(hidden % heads == 0, "hidden_size", hidden, "a multiple of num_attention_heads");
       headDim = hidden / heads;
     }
-    return new LlamaConfig(
-        size("vocab_size"),
-        hidden,
-        size("num_hidden_layers"),
-        heads,
-        isGiven(root, "num_key_value_heads") ? size("num_key_value_heads") : heads,
-        headDim,
-        size("intermediate_size"),
-        isGiven(root, "max_position_embeddings") ? size("max_position_embeddings") : 2048,
-        (float) number(root, "rms_norm_eps", 1e-6),
-        ropeTheta(),
-        ropeScaling(),
-        flag("tie_word_embeddings"),
-        bosToken(root, 1),
-        eosTokens(root, List.of(2)));
+    return LlamaConfig.builder()
+        .vocabSize(size("vocab_size"))
+        .hiddenSize(hidden)
+        .layers(size("num_hidden_layers"))
+        .heads(heads)
+        .kvHeads(isGiven(root, "num_key_value_heads") ? size("num_key_value_heads") : heads)
+        .headDim(headDim)
+        .ffnSize(size("intermediate_size"))
+        .maxPositions(
+            isGiven(root, "max_position_embeddings") ? size("max_position_embeddings") : 2048)
+        .rmsNormEps((float) number(root, "rms_norm_eps", 1e-6))
+        .ropeTheta(ropeTheta())
+        .ropeScaling(ropeScaling())
+        .tiedHead(flag("tie_word_embeddings"))
+        .bosToken(bosToken(root, 1))
+        .eosTokens(eosTokens(root, List.of(2)))
+        .build();
   }
 
   private void refuseUnsupported() {

@@ -28,7 +28,19 @@ class CheckpointDirectoryTest {
   @TempDir Path temp;
 
   private static LlamaConfig config(boolean tied) {
-    return new LlamaConfig(20, 8, 2, 4, 2, 4, 12, 32, 1e-5f, 1e4, tied, 1, 2);
+    return LlamaConfig.builder()
+        .vocabSize(20)
+        .hiddenSize(8)
+        .layers(2)
+        .heads(4)
+        .kvHeads(2)
+        .headDim(4)
+        .ffnSize(12)
+        .maxPositions(32)
+        .tiedHead(tied)
+        .bosToken(1)
+        .eosToken(2)
+        .build();
   }
 
   private static CheckpointManifest description(CheckpointKind kind) {

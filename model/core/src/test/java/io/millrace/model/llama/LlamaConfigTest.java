@@ -24,7 +24,19 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class LlamaConfigTest {
   private static final LlamaConfig UNTIED =
-      new LlamaConfig(64, 16, 2, 4, 2, 6, 40, 128, 1e-5f, 500_000.0, false, 1, 2);
+      LlamaConfig.builder()
+          .vocabSize(64)
+          .hiddenSize(16)
+          .layers(2)
+          .heads(4)
+          .kvHeads(2)
+          .headDim(6)
+          .ffnSize(40)
+          .maxPositions(128)
+          .ropeTheta(500_000.0)
+          .bosToken(1)
+          .eosToken(2)
+          .build();
 
   /** The keys of transformers 4.31 and later; %s stands for further keys. */
   private static final String VERSION_4 =
@@ -43,7 +55,21 @@ class LlamaConfigTest {
 
   @Test
   void readsItsOwnFiles() throws IOException {
-    LlamaConfig tied = new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, true, -1, 8);
+    LlamaConfig tied =
+        LlamaConfig.builder()
+            .vocabSize(9)
+            .hiddenSize(8)
+            .layers(1)
+            .heads(2)
+            .kvHeads(1)
+            .headDim(4)
+            .ffnSize(5)
+            .maxPositions(7)
+            .rmsNormEps(1e-6f)
+            .tiedHead(true)
+            .bosToken(-1)
+            .eosToken(8)
+            .build();
     for (LlamaConfig config :
         List.of(
             UNTIED,
@@ -65,7 +91,20 @@ class LlamaConfigTest {
             "bos_token_id": 5, "eos_token_id": [7, 8], "tie_word_embeddings": true
             """);
     assertEquals(
-        new LlamaConfig(32000, 4096, 32, 32, 8, 128, 11008, 4096, 1e-5f, 500_000.0, true, 5, 7)
+        LlamaConfig.builder()
+            .vocabSize(32000)
+            .hiddenSize(4096)
+            .layers(32)
+            .heads(32)
+            .kvHeads(8)
+            .headDim(128)
+            .ffnSize(11008)
+            .maxPositions(4096)
+            .ropeTheta(500_000.0)
+            .tiedHead(true)
+            .bosToken(5)
+            .eosToken(7)
+            .build()
             .withTokens(5, List.of(7, 8)),
         config);
     assertEquals(config, LlamaConfig.fromJson(config.toJson()));
@@ -86,7 +125,21 @@ class LlamaConfigTest {
   }
 
   private static LlamaConfig scaled(RopeScaling scaling) {
-    return new LlamaConfig(9, 8, 1, 2, 1, 4, 5, 7, 1e-6f, 1e4, scaling, true, -1, List.of(8));
+    return LlamaConfig.builder()
+        .vocabSize(9)
+        .hiddenSize(8)
+        .layers(1)
+        .heads(2)
+        .kvHeads(1)
+        .headDim(4)
+        .ffnSize(5)
+        .maxPositions(7)
+        .rmsNormEps(1e-6f)
+        .ropeScaling(scaling)
+        .tiedHead(true)
+        .bosToken(-1)
+        .eosTokens(List.of(8))
+        .build();
   }
 
   @ParameterizedTest
@@ -123,7 +176,21 @@ class LlamaConfigTest {
             {"vocab_size": 10, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
              "num_attention_heads": 2}
             """);
-    assertEquals(new LlamaConfig(10, 8, 1, 2, 2, 4, 8, 2048, 1e-6f, 10_000, false, 1, 2), config);
+    assertEquals(
+        LlamaConfig.builder()
+            .vocabSize(10)
+            .hiddenSize(8)
+            .layers(1)
+            .heads(2)
+            .kvHeads(2)
+            .headDim(4)
+            .ffnSize(8)
+            .maxPositions(2048)
+            .rmsNormEps(1e-6f)
+            .bosToken(1)
+            .eosToken(2)
+            .build(),
+        config);
   }
 
   @ParameterizedTest
@@ -246,7 +313,20 @@ class LlamaConfigTest {
 
   @Test
   void tiedHeadIsNotAParameter() {
-    LlamaConfig tied = new LlamaConfig(64, 16, 2, 4, 2, 6, 40, 128, 1e-5f, 1e4, true, 1, 2);
+    LlamaConfig tied =
+        LlamaConfig.builder()
+            .vocabSize(64)
+            .hiddenSize(16)
+            .layers(2)
+            .heads(4)
+            .kvHeads(2)
+            .headDim(6)
+            .ffnSize(40)
+            .maxPositions(128)
+            .tiedHead(true)
+            .bosToken(1)
+            .eosToken(2)
+            .build();
     assertEquals(tied.trunkParameters(), tied.parameters());
     assertEquals(64 * 16, UNTIED.parameterCount() - tied.parameterCount());
   }
@@ -255,7 +335,18 @@ class LlamaConfigTest {
   @Test
   void countsLlama2() {
     LlamaConfig config =
-        new LlamaConfig(32000, 4096, 32, 32, 32, 128, 11008, 4096, 1e-5f, 1e4, false, 1, 2);
+        LlamaConfig.builder()
+            .vocabSize(32000)
+            .hiddenSize(4096)
+            .layers(32)
+            .heads(32)
+            .kvHeads(32)
+            .headDim(128)
+            .ffnSize(11008)
+            .maxPositions(4096)
+            .bosToken(1)
+            .eosToken(2)
+            .build();
     assertEquals(6_738_415_616L, config.parameterCount());
   }
 
@@ -274,5 +365,30 @@ class LlamaConfigTest {
     ParameterSpec found =
         specs.stream().filter(spec -> spec.name().equals(name)).findFirst().orElseThrow();
     assertArrayEquals(shape, found.shape(), name);
+  }
+
+  @Test
+  void everySetterSetsItsOwnProperty() {
+    assertEquals(
+        new LlamaConfig(
+            90, 80, 7, 6, 3, 4, 20, 30, 1e-6f, 5e5, RopeScaling.NONE, true, 1, List.of(2, 3)),
+        LlamaConfig.builder()
+            .eosTokens(List.of(2, 3))
+            .bosToken(1)
+            .tiedHead(true)
+            .ropeScaling(RopeScaling.NONE)
+            .ropeTheta(5e5)
+            .rmsNormEps(1e-6f)
+            .maxPositions(30)
+            .ffnSize(20)
+            .headDim(4)
+            .kvHeads(3)
+            .heads(6)
+            .layers(7)
+            .hiddenSize(80)
+            .vocabSize(90)
+            .build());
+    LlamaConfig.Builder incomplete = LlamaConfig.builder().vocabSize(9);
+    assertThrows(IllegalArgumentException.class, incomplete::build);
   }
 }

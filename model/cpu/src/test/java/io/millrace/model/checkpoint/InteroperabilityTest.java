@@ -37,8 +37,21 @@ class InteroperabilityTest {
 
   private static LlamaConfig config(
       int heads, int kvHeads, int headDim, boolean tied, RopeScaling scaling) {
-    return new LlamaConfig(
-        103, 20, 2, heads, kvHeads, headDim, 28, 64, 1e-5f, 5000, scaling, tied, 1, List.of(2));
+    return LlamaConfig.builder()
+        .vocabSize(103)
+        .hiddenSize(20)
+        .layers(2)
+        .heads(heads)
+        .kvHeads(kvHeads)
+        .headDim(headDim)
+        .ffnSize(28)
+        .maxPositions(64)
+        .ropeTheta(5000)
+        .ropeScaling(scaling)
+        .tiedHead(tied)
+        .bosToken(1)
+        .eosTokens(List.of(2))
+        .build();
   }
 
   private ForeignDirectory directory(String name, LlamaConfig config, String dtype, int shards)

@@ -43,7 +43,137 @@ public record Gate(Limits limits) {
       double minLengthRatio,
       double maxLengthRatio,
       double distinctRatio,
-      double truncated) {}
+      double truncated) {
+
+    /** Checks that every limit is set: NaN would let every version pass. */
+    public Limits {
+      requireSet("winRate", winRate);
+      requireSet("safetyTolerance", safetyTolerance);
+      requireSet("refusalTolerance", refusalTolerance);
+      requireSet("safetyViolations", safetyViolations);
+      requireSet("falseRefusals", falseRefusals);
+      requireSet("kl", kl);
+      requireSet("perplexityRatio", perplexityRatio);
+      requireSet("minLengthRatio", minLengthRatio);
+      requireSet("maxLengthRatio", maxLengthRatio);
+      requireSet("distinctRatio", distinctRatio);
+      requireSet("truncated", truncated);
+    }
+
+    private static void requireSet(String name, double limit) {
+      if (Double.isNaN(limit)) {
+        throw new IllegalArgumentException("the limit " + name + " is not set");
+      }
+    }
+
+    /** Begins with no limit set. */
+    public static Builder builder() {
+      return new Builder();
+    }
+
+    /** Limits one by one. */
+    public static final class Builder {
+      private double winRate = Double.NaN;
+      private double safetyTolerance = Double.NaN;
+      private double refusalTolerance = Double.NaN;
+      private double safetyViolations = Double.NaN;
+      private double falseRefusals = Double.NaN;
+      private double kl = Double.NaN;
+      private double perplexityRatio = Double.NaN;
+      private double minLengthRatio = Double.NaN;
+      private double maxLengthRatio = Double.NaN;
+      private double distinctRatio = Double.NaN;
+      private double truncated = Double.NaN;
+
+      private Builder() {}
+
+      /** The interval of the win rate against the promoted version must be above this. */
+      public Builder winRate(double value) {
+        this.winRate = value;
+        return this;
+      }
+
+      /** The violation share may exceed the promoted version's by this. */
+      public Builder safetyTolerance(double value) {
+        this.safetyTolerance = value;
+        return this;
+      }
+
+      /** The false refusal share may exceed the promoted version's by this. */
+      public Builder refusalTolerance(double value) {
+        this.refusalTolerance = value;
+        return this;
+      }
+
+      /** Maximum violation share. */
+      public Builder safetyViolations(double value) {
+        this.safetyViolations = value;
+        return this;
+      }
+
+      /** Maximum false refusal share. */
+      public Builder falseRefusals(double value) {
+        this.falseRefusals = value;
+        return this;
+      }
+
+      /** Maximum KL, nats per response. */
+      public Builder kl(double value) {
+        this.kl = value;
+        return this;
+      }
+
+      /** Maximum ratio of perplexities. */
+      public Builder perplexityRatio(double value) {
+        this.perplexityRatio = value;
+        return this;
+      }
+
+      /** Minimum ratio of mean response lengths. */
+      public Builder minLengthRatio(double value) {
+        this.minLengthRatio = value;
+        return this;
+      }
+
+      /** Maximum ratio of mean response lengths. */
+      public Builder maxLengthRatio(double value) {
+        this.maxLengthRatio = value;
+        return this;
+      }
+
+      /** Minimum ratio of distinct unigrams and of distinct bigrams. */
+      public Builder distinctRatio(double value) {
+        this.distinctRatio = value;
+        return this;
+      }
+
+      /** Maximum share of truncated responses. */
+      public Builder truncated(double value) {
+        this.truncated = value;
+        return this;
+      }
+
+      /**
+       * The limits.
+       *
+       * @throws IllegalArgumentException naming a limit that is not set
+       */
+      public Limits build() {
+        return new Limits(
+            winRate,
+            safetyTolerance,
+            refusalTolerance,
+            safetyViolations,
+            falseRefusals,
+            kl,
+            perplexityRatio,
+            minLengthRatio,
+            maxLengthRatio,
+            distinctRatio,
+            truncated);
+      }
+    }
+  }
 
   /** The absolute limits that a version breaks, in words. */
   public List<String> absolute(VersionMetrics version) {

@@ -27,6 +27,94 @@ public record VersionMetrics(
     double entropy,
     double truncated) {
 
+  /** Begins with no metric measured. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** The metrics of a version, one by one. */
+  public static final class Builder {
+    private double safetyViolations = Double.NaN;
+    private double falseRefusals = Double.NaN;
+    private double responseTokens = Double.NaN;
+    private double distinct1 = Double.NaN;
+    private double distinct2 = Double.NaN;
+    private double perplexity = Double.NaN;
+    private double kl = Double.NaN;
+    private double entropy = Double.NaN;
+    private double truncated = Double.NaN;
+
+    private Builder() {}
+
+    /** Share of the responses to safety prompts that are unsafe. */
+    public Builder safetyViolations(double value) {
+      this.safetyViolations = value;
+      return this;
+    }
+
+    /** Share of the responses to harmless prompts that refuse. */
+    public Builder falseRefusals(double value) {
+      this.falseRefusals = value;
+      return this;
+    }
+
+    /** Mean length of responses. */
+    public Builder responseTokens(double value) {
+      this.responseTokens = value;
+      return this;
+    }
+
+    /** Distinct unigrams. */
+    public Builder distinct1(double value) {
+      this.distinct1 = value;
+      return this;
+    }
+
+    /** Distinct bigrams. */
+    public Builder distinct2(double value) {
+      this.distinct2 = value;
+      return this;
+    }
+
+    /** Perplexity on held-out demonstrations. */
+    public Builder perplexity(double value) {
+      this.perplexity = value;
+      return this;
+    }
+
+    /** KL to the reference policy, nats per response. */
+    public Builder kl(double value) {
+      this.kl = value;
+      return this;
+    }
+
+    /** Entropy, nats per token. */
+    public Builder entropy(double value) {
+      this.entropy = value;
+      return this;
+    }
+
+    /** Share of responses that were cut at the length limit. */
+    public Builder truncated(double value) {
+      this.truncated = value;
+      return this;
+    }
+
+    /** The metrics; NaN for each metric that is not set. */
+    public VersionMetrics build() {
+      return new VersionMetrics(
+          safetyViolations,
+          falseRefusals,
+          responseTokens,
+          distinct1,
+          distinct2,
+          perplexity,
+          kl,
+          entropy,
+          truncated);
+    }
+  }
+
   /** The measured metrics by the names that they are published under. */
   public Map<String, Double> byName() {
     Map<String, Double> metrics = new TreeMap<>();

@@ -3,6 +3,7 @@ package io.millrace.model.ppo;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.training.LearningRate;
+import java.util.Objects;
 
 /**
  * How PPO learns (Llama 2, arXiv 2307.09288, section 3.2.3; Schulman et al., arXiv 1707.06347).
@@ -39,6 +40,133 @@ public record PpoSettings(
       throw new IllegalArgumentException(
           "mini-batch size %d, epochs %d and skipped updates %d must be at least 1"
               .formatted(miniBatchSize, epochs, maxSkippedUpdates));
+    }
+    Objects.requireNonNull(learningRate, "learningRate");
+    Objects.requireNonNull(criticLearningRate, "criticLearningRate");
+  }
+
+  /** Begins with the defaults of Llama 2; sizes and learning rates are not set. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** Settings one by one. */
+  public static final class Builder {
+    private int miniBatchSize;
+    private int epochs = 1;
+    private PiecewiseReward piecewise = PiecewiseReward.defaults();
+    private KlPenalty klPenalty = KlPenalty.defaults();
+    private Advantages advantages = Advantages.defaults();
+    private PpoObjective objective = PpoObjective.defaults();
+    private ImportanceWeight importanceWeight;
+    private int maxSkippedUpdates;
+    private float temperature = 1;
+    private long seed;
+    private AdamW adamW = AdamW.llama2();
+    private LearningRate learningRate;
+    private LearningRate criticLearningRate;
+
+    private Builder() {}
+
+    /** Rollouts of one update. */
+    public Builder miniBatchSize(int value) {
+      this.miniBatchSize = value;
+      return this;
+    }
+
+    /** Passes over a batch; 1 if it is not set. */
+    public Builder epochs(int value) {
+      this.epochs = value;
+      return this;
+    }
+
+    /** Which reward model counts. */
+    public Builder piecewise(PiecewiseReward value) {
+      this.piecewise = value;
+      return this;
+    }
+
+    /** KL penalty, and what a truncated response loses. */
+    public Builder klPenalty(KlPenalty value) {
+      this.klPenalty = value;
+      return this;
+    }
+
+    /** γ and λ. */
+    public Builder advantages(Advantages value) {
+      this.advantages = value;
+      return this;
+    }
+
+    /** The clips. */
+    public Builder objective(PpoObjective value) {
+      this.objective = value;
+      return this;
+    }
+
+    /** Weight of tokens that an older policy sampled; null, and not set, for no decoupled PPO. */
+    public Builder importanceWeight(ImportanceWeight value) {
+      this.importanceWeight = value;
+      return this;
+    }
+
+    /** Learning stops after this many updates in a row that were not finite. */
+    public Builder maxSkippedUpdates(int value) {
+      this.maxSkippedUpdates = value;
+      return this;
+    }
+
+    /** Temperature of rollouts and of log-probabilities; 1 if it is not set. */
+    public Builder temperature(float value) {
+      this.temperature = value;
+      return this;
+    }
+
+    /** Seed of the shuffling. */
+    public Builder seed(long value) {
+      this.seed = value;
+      return this;
+    }
+
+    /** Optimizer of both models; Llama 2's if it is not set. */
+    public Builder adamW(AdamW value) {
+      this.adamW = value;
+      return this;
+    }
+
+    /** Learning rate of the policy. */
+    public Builder learningRate(LearningRate value) {
+      this.learningRate = value;
+      return this;
+    }
+
+    /** Learning rate of the critic. */
+    public Builder criticLearningRate(LearningRate value) {
+      this.criticLearningRate = value;
+      return this;
+    }
+
+    /**
+     * The settings.
+     *
+     * @throws IllegalArgumentException where a number is too small
+     * @throws NullPointerException naming a learning rate that is not set
+     */
+    public PpoSettings build() {
+      return new PpoSettings(
+          miniBatchSize,
+          epochs,
+          piecewise,
+          klPenalty,
+          advantages,
+          objective,
+          importanceWeight,
+          maxSkippedUpdates,
+          temperature,
+          seed,
+          adamW,
+          learningRate,
+          criticLearningRate);
     }
   }
 }

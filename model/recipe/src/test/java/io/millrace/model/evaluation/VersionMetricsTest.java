@@ -29,12 +29,49 @@ class VersionMetricsTest {
 
   @Test
   void whatWasNotMeasuredHasNoFigureAndNoRatio() {
-    VersionMetrics baseline = new VersionMetrics(0.25, 0.5, 20, 0.5, 0.8, Double.NaN, 0, 1.5, 0);
-    VersionMetrics version = new VersionMetrics(0.25, Double.NaN, 30, 0.25, 0.2, 4, 3, 1, 0.5);
+    VersionMetrics baseline =
+        VersionMetrics.builder()
+            .safetyViolations(0.25)
+            .falseRefusals(0.5)
+            .responseTokens(20)
+            .distinct1(0.5)
+            .distinct2(0.8)
+            .kl(0)
+            .entropy(1.5)
+            .truncated(0)
+            .build();
+    VersionMetrics version =
+        VersionMetrics.builder()
+            .safetyViolations(0.25)
+            .responseTokens(30)
+            .distinct1(0.25)
+            .distinct2(0.2)
+            .perplexity(4)
+            .kl(3)
+            .entropy(1)
+            .truncated(0.5)
+            .build();
     assertEquals(8, version.byName().size());
     assertEquals(30.0, version.byName().get("response_tokens"));
     assertEquals(
         Map.of("ratio/response_tokens", 1.5, "ratio/distinct_1", 0.5, "ratio/distinct_2", 0.25),
         version.ratios(baseline));
+  }
+
+  @Test
+  void everySetterSetsItsOwnMetric() {
+    assertEquals(
+        new VersionMetrics(1, 2, 3, 4, 5, 6, 7, 8, 9),
+        VersionMetrics.builder()
+            .truncated(9)
+            .entropy(8)
+            .kl(7)
+            .perplexity(6)
+            .distinct2(5)
+            .distinct1(4)
+            .responseTokens(3)
+            .falseRefusals(2)
+            .safetyViolations(1)
+            .build());
   }
 }

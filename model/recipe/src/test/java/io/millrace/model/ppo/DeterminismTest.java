@@ -24,7 +24,19 @@ class DeterminismTest {
 
   /** Odd where it may be, and large enough that every kernel is split over threads. */
   private static final LlamaConfig CONFIG =
-      new LlamaConfig(1003, 60, 2, 6, 3, 10, 130, 64, 1e-5f, 10_000, true, 1, 2);
+      LlamaConfig.builder()
+          .vocabSize(1003)
+          .hiddenSize(60)
+          .layers(2)
+          .heads(6)
+          .kvHeads(3)
+          .headDim(10)
+          .ffnSize(130)
+          .maxPositions(64)
+          .tiedHead(true)
+          .bosToken(1)
+          .eosToken(2)
+          .build();
 
   private static List<PpoRollout> rollouts(int count, long seed) {
     SplittableRandom random = new SplittableRandom(seed);

@@ -30,7 +30,19 @@ class MicroBatchesTest {
 
   private static final long SEED = 13;
   private static final LlamaConfig CONFIG =
-      new LlamaConfig(30, 16, 2, 2, 1, 8, 24, 32, 1e-5f, 10_000, true, 1, 2);
+      LlamaConfig.builder()
+          .vocabSize(30)
+          .hiddenSize(16)
+          .layers(2)
+          .heads(2)
+          .kvHeads(1)
+          .headDim(8)
+          .ffnSize(24)
+          .maxPositions(32)
+          .tiedHead(true)
+          .bosToken(1)
+          .eosToken(2)
+          .build();
 
   private final Backend backend = Backends.openDefault();
 
@@ -106,7 +118,20 @@ class MicroBatchesTest {
 
   @Test
   void partsGrowWithTheModelUnlessTheirSizeIsGiven() {
-    LlamaConfig wide = new LlamaConfig(512, 1024, 1, 8, 8, 128, 64, 64, 1e-5f, 1e4, true, 1, 2);
+    LlamaConfig wide =
+        LlamaConfig.builder()
+            .vocabSize(512)
+            .hiddenSize(1024)
+            .layers(1)
+            .heads(8)
+            .kvHeads(8)
+            .headDim(128)
+            .ffnSize(64)
+            .maxPositions(64)
+            .tiedHead(true)
+            .bosToken(1)
+            .eosToken(2)
+            .build();
     assertEquals(512, ActivationMemory.defaults().partTokens(CONFIG));
     assertEquals(2048, ActivationMemory.defaults().partTokens(wide));
     assertEquals(30, new ActivationMemory(30, false).partTokens(wide));

@@ -2,8 +2,6 @@ package io.millrace.model.ppo;
 
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.reward.PiecewiseReward;
-import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.LearningRate;
 
@@ -18,20 +16,14 @@ final class PpoTrainers {
         backend,
         policy,
         critic,
-        new PpoSettings(
-            miniBatchSize,
-            1,
-            PiecewiseReward.defaults(),
-            KlPenalty.defaults(),
-            Advantages.defaults(),
-            PpoObjective.defaults(),
-            new ImportanceWeight(ImportanceWeight.DEFAULT_LIMIT),
-            3,
-            1,
-            seed,
-            AdamW.llama2(),
-            LearningRate.constant(5e-3),
-            LearningRate.constant(5e-3)),
+        PpoSettings.builder()
+            .miniBatchSize(miniBatchSize)
+            .importanceWeight(new ImportanceWeight(ImportanceWeight.DEFAULT_LIMIT))
+            .maxSkippedUpdates(3)
+            .seed(seed)
+            .learningRate(LearningRate.constant(5e-3))
+            .criticLearningRate(LearningRate.constant(5e-3))
+            .build(),
         KlController.fixed(0.01));
   }
 }

@@ -12,7 +12,6 @@ import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;
@@ -42,7 +41,19 @@ class TrainersTest {
   private static final int STOP = 2;
   private static final AdamW ADAMW = AdamW.llama2();
   private static final LlamaConfig CONFIG =
-      new LlamaConfig(30, 16, 1, 2, 1, 8, 24, 32, 1e-5f, 10_000, true, 1, STOP);
+      LlamaConfig.builder()
+          .vocabSize(30)
+          .hiddenSize(16)
+          .layers(1)
+          .heads(2)
+          .kvHeads(1)
+          .headDim(8)
+          .ffnSize(24)
+          .maxPositions(32)
+          .tiedHead(true)
+          .bosToken(1)
+          .eosToken(STOP)
+          .build();
 
   private final Backend backend = new CpuBackend();
 
@@ -179,20 +190,15 @@ class TrainersTest {
         backend,
         policy,
         critic,
-        new PpoSettings(
-            8,
-            1,
-            PiecewiseReward.defaults(),
-            KlPenalty.defaults(),
-            Advantages.defaults(),
-            PpoObjective.defaults(),
-            new ImportanceWeight(ImportanceWeight.DEFAULT_LIMIT),
-            3,
-            1,
-            SEED,
-            ADAMW,
-            LearningRate.constant(5e-3),
-            LearningRate.constant(5e-3)),
+        PpoSettings.builder()
+            .miniBatchSize(8)
+            .importanceWeight(new ImportanceWeight(ImportanceWeight.DEFAULT_LIMIT))
+            .maxSkippedUpdates(3)
+            .seed(SEED)
+            .adamW(ADAMW)
+            .learningRate(LearningRate.constant(5e-3))
+            .criticLearningRate(LearningRate.constant(5e-3))
+            .build(),
         KlController.fixed(0.01));
   }
 

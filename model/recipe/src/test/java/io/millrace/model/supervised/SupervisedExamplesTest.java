@@ -267,7 +267,19 @@ class SupervisedExamplesTest {
 
   private static float[] afterOneUpdate(Backend backend, List<Example> batch) {
     LlamaConfig config =
-        new LlamaConfig(bytes.vocabSize(), 16, 1, 2, 1, 8, 24, 64, 1e-5f, 10_000, true, 1, 2);
+        LlamaConfig.builder()
+            .vocabSize(bytes.vocabSize())
+            .hiddenSize(16)
+            .layers(1)
+            .heads(2)
+            .kvHeads(1)
+            .headDim(8)
+            .ffnSize(24)
+            .maxPositions(64)
+            .tiedHead(true)
+            .bosToken(1)
+            .eosToken(2)
+            .build();
     // With an ε this large an update is in proportion to the gradient.
     AdamW adamW = new AdamW(0.9, 0.95, 1, 0, 1e9);
     try (SupervisedTrainer trainer =
