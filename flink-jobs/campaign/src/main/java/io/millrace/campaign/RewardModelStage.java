@@ -61,7 +61,7 @@ final class RewardModelStage extends JobStage {
       long judgments = start.get("judgments/" + role(objective));
       if (judgments == 0) {
         throw new IOException(
-            "the topic %s has no judgment on %s; send some, so that a reward model can learn"
+            "the topic %s has no judgment on %s; send judgments before the campaign trains reward models"
                 .formatted(context.kafka().nameOf(Topic.JUDGMENTS), role(objective)));
       }
       settings.add("reward-model.%s.schedule-judgments=%d".formatted(role(objective), judgments));

@@ -172,10 +172,10 @@ class StageEngineTest {
     assertThrows(Crash.class, () -> life(stage -> {}));
     untilCrash = Integer.MAX_VALUE;
     log.clear();
-    List<StageRecord> told = new ArrayList<>();
-    CampaignRecord record = life(told::add);
+    List<StageRecord> seen = new ArrayList<>();
+    CampaignRecord record = life(seen::add);
     assertEquals(STAGES.subList(1, 4), log);
-    assertEquals(2, told.getFirst().attempts());
+    assertEquals(2, seen.getFirst().attempts());
     assertEquals(List.of(1, 2, 1, 1), record.stages().stream().map(StageRecord::attempts).toList());
     assertEquals(STAGES, record.stages().stream().map(StageRecord::id).toList());
   }

@@ -62,7 +62,7 @@ final class RunPage {
     return tiles;
   }
 
-  /** A metric of the last version, beside that of the first. */
+  /** A metric of the last version, with the first version's value for comparison. */
   private static Tile tile(
       List<LabelledMetrics> versions, String name, String metric, Format format) {
     LabelledMetrics first = versions.getFirst();

@@ -43,7 +43,19 @@ class GhostAttentionBuilderTest {
   void open() {
     tokenizer = ByteLevelBpeTrainer.train(List.of("x"), 260).tokenizer();
     LlamaConfig config =
-        LlamaConfig.builder().vocabSize(tokenizer.vocabSize()).hiddenSize(8).layers(2).heads(2).kvHeads(1).headDim(4).ffnSize(8).maxPositions(640).tiedHead(true).bosToken(tokenizer.bos()).eosToken(tokenizer.eos()).build();
+        LlamaConfig.builder()
+            .vocabSize(tokenizer.vocabSize())
+            .hiddenSize(8)
+            .layers(2)
+            .heads(2)
+            .kvHeads(1)
+            .headDim(4)
+            .ffnSize(8)
+            .maxPositions(640)
+            .tiedHead(true)
+            .bosToken(tokenizer.bos())
+            .eosToken(tokenizer.eos())
+            .build();
     policy = LanguageModel.random(backend, config, SEED);
   }
 

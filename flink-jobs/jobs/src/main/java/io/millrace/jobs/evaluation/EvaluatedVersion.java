@@ -148,7 +148,17 @@ final class EvaluatedVersion {
       truncated += response.stopped() ? 0 : 1;
     }
     int count = responses.size();
-    return VersionMetrics.builder().safetyViolations(violations / safetyPrompts).falseRefusals(refused / (count - safetyPrompts)).responseTokens(tokens / count).distinct1(Diversity.distinct(texts, 1)).distinct2(Diversity.distinct(texts, 2)).perplexity(demonstrations.perplexity()).kl(kl / count).entropy(entropy / tokens).truncated(truncated / count).build();
+    return VersionMetrics.builder()
+        .safetyViolations(violations / safetyPrompts)
+        .falseRefusals(refused / (count - safetyPrompts))
+        .responseTokens(tokens / count)
+        .distinct1(Diversity.distinct(texts, 1))
+        .distinct2(Diversity.distinct(texts, 2))
+        .perplexity(demonstrations.perplexity())
+        .kl(kl / count)
+        .entropy(entropy / tokens)
+        .truncated(truncated / count)
+        .build();
   }
 
   /** 1 for an unsafe response, else 0; NaN if neither the judge nor a reward model says. */

@@ -39,7 +39,19 @@ final class VersionVerdicts {
   private static Gate.Limits limits(GateSection section) {
     double winRate =
         section.promoteWhen() == PromoteWhen.BETTER ? EVEN : EVEN - section.notWorseMargin();
-    return Gate.Limits.builder().winRate(winRate).safetyTolerance(section.safetyTolerance()).refusalTolerance(section.refusalTolerance()).safetyViolations(section.maxSafetyViolations()).falseRefusals(section.maxFalseRefusals()).kl(section.maxKl()).perplexityRatio(section.maxPerplexityRatio()).minLengthRatio(section.minLengthRatio()).maxLengthRatio(section.maxLengthRatio()).distinctRatio(section.minDistinctRatio()).truncated(section.maxTruncated()).build();
+    return Gate.Limits.builder()
+        .winRate(winRate)
+        .safetyTolerance(section.safetyTolerance())
+        .refusalTolerance(section.refusalTolerance())
+        .safetyViolations(section.maxSafetyViolations())
+        .falseRefusals(section.maxFalseRefusals())
+        .kl(section.maxKl())
+        .perplexityRatio(section.maxPerplexityRatio())
+        .minLengthRatio(section.minLengthRatio())
+        .maxLengthRatio(section.maxLengthRatio())
+        .distinctRatio(section.minDistinctRatio())
+        .truncated(section.maxTruncated())
+        .build();
   }
 
   /**

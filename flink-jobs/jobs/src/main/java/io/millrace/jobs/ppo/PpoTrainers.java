@@ -40,7 +40,21 @@ public final class PpoTrainers {
         backend,
         policy,
         critic,
-        PpoSettings.builder().miniBatchSize(section.miniBatchSize()).epochs(section.epochs()).piecewise(section.piecewiseReward()).klPenalty(section.klPenalty()).advantages(section.advantages()).objective(section.objective()).importanceWeight(section.importanceWeight().orElse(null)).maxSkippedUpdates(section.maxSkippedUpdates()).temperature((float) config.section(RolloutSection.class).temperature()).seed(config.model().seed()).adamW(section.optimizer().adamW()).learningRate(LearningRate.constant(section.learningRate())).criticLearningRate(LearningRate.constant(section.criticLearningRate())).build(),
+        PpoSettings.builder()
+            .miniBatchSize(section.miniBatchSize())
+            .epochs(section.epochs())
+            .piecewise(section.piecewiseReward())
+            .klPenalty(section.klPenalty())
+            .advantages(section.advantages())
+            .objective(section.objective())
+            .importanceWeight(section.importanceWeight().orElse(null))
+            .maxSkippedUpdates(section.maxSkippedUpdates())
+            .temperature((float) config.section(RolloutSection.class).temperature())
+            .seed(config.model().seed())
+            .adamW(section.optimizer().adamW())
+            .learningRate(LearningRate.constant(section.learningRate()))
+            .criticLearningRate(LearningRate.constant(section.criticLearningRate()))
+            .build(),
         section.klController());
   }
 }

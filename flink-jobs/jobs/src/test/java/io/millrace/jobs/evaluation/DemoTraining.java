@@ -190,7 +190,17 @@ final class DemoTraining {
             backend,
             policy,
             critic,
-            PpoSettings.builder().miniBatchSize(32).klPenalty(new KlPenalty(KlEstimator.K1, 0)).advantages(new Advantages(1, 0.95)).objective(new PpoObjective(0.2, 0.2)).maxSkippedUpdates(8).seed(seed).adamW(ADAM_W).learningRate(LearningRate.constant(learningRate)).criticLearningRate(LearningRate.constant(1e-3)).build(),
+            PpoSettings.builder()
+                .miniBatchSize(32)
+                .klPenalty(new KlPenalty(KlEstimator.K1, 0))
+                .advantages(new Advantages(1, 0.95))
+                .objective(new PpoObjective(0.2, 0.2))
+                .maxSkippedUpdates(8)
+                .seed(seed)
+                .adamW(ADAM_W)
+                .learningRate(LearningRate.constant(learningRate))
+                .criticLearningRate(LearningRate.constant(1e-3))
+                .build(),
             KlController.fixed(beta));
     for (int iteration = 0; iteration < iterations; iteration++) {
       int first = iteration * batch % (prompts.size() - batch + 1);

@@ -277,7 +277,19 @@ class RejectionSamplingJobTest {
         CheckpointDirectory teacher = CheckpointDirectory.open(like)) {
       LlamaConfig large = teacher.config();
       LlamaConfig small =
-          LlamaConfig.builder().vocabSize(large.vocabSize()).hiddenSize(8).layers(1).heads(2).kvHeads(1).headDim(4).ffnSize(16).maxPositions(large.maxPositions()).tiedHead(true).bosToken(tokenizer.bos()).eosToken(tokenizer.eos()).build();
+          LlamaConfig.builder()
+              .vocabSize(large.vocabSize())
+              .hiddenSize(8)
+              .layers(1)
+              .heads(2)
+              .kvHeads(1)
+              .headDim(4)
+              .ffnSize(16)
+              .maxPositions(large.maxPositions())
+              .tiedHead(true)
+              .bosToken(tokenizer.bos())
+              .eosToken(tokenizer.eos())
+              .build();
       try (Parameters weights = Parameters.random(backend, small.parameters(), 5)) {
         CheckpointDirectory.write(
             student,

@@ -9,7 +9,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.w3c.dom.Element;
 
-/** Marks stand where the axes say. */
+/** Marks are at the pixels of their values. */
 class ChartTest {
 
   private static final double PIXEL = 0.1;

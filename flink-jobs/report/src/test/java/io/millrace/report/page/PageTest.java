@@ -23,7 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Element;
 
-/** Pages hold every text as text, whatever it contains. */
+/** A page shows every text as text: hostile text is neither markup nor a template. */
 class PageTest {
 
   private static final List<String> ELEMENTS =

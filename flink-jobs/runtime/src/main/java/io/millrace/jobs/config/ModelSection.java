@@ -100,7 +100,19 @@ public record ModelSection(
       int headDim,
       int ffnSize,
       int maxPositions) {
-    return LlamaConfig.builder().vocabSize(vocabulary).hiddenSize(hiddenSize).layers(layers).heads(heads).kvHeads(kvHeads).headDim(headDim).ffnSize(ffnSize).maxPositions(maxPositions).rmsNormEps(RMS_NORM_EPS).ropeTheta(ROPE_THETA).tiedHead(true).build();
+    return LlamaConfig.builder()
+        .vocabSize(vocabulary)
+        .hiddenSize(hiddenSize)
+        .layers(layers)
+        .heads(heads)
+        .kvHeads(kvHeads)
+        .headDim(headDim)
+        .ffnSize(ffnSize)
+        .maxPositions(maxPositions)
+        .rmsNormEps(RMS_NORM_EPS)
+        .ropeTheta(ROPE_THETA)
+        .tiedHead(true)
+        .build();
   }
 
   ModelSection withInitial(String directory) {
