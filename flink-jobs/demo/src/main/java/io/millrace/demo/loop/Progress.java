@@ -148,7 +148,7 @@ public final class Progress {
           String.format(
               Locale.ROOT,
               "    iteration %d  version %.0f  rollouts %.0f  reward %+.2f  KL %.2f  entropy %.2f"
-                  + "  lag %.1f%s",
+                  + "  staleness %.1f%s",
               metrics.getStep(),
               values.get("version"),
               values.get("rollouts"),

@@ -147,7 +147,7 @@ class ProgressTest {
         List.of(
             "   0.0s      held-out accuracy so far helpfulness 0.500 safety 0.750",
             "   0.0s      iteration 9  version 10  rollouts 576  reward +0.13  KL 2.50"
-                + "  entropy 1.00  lag 1.0  accuracy helpfulness 0.500 safety 0.750"),
+                + "  entropy 1.00  staleness 1.0  accuracy helpfulness 0.500 safety 0.750"),
         lines());
   }
 }
