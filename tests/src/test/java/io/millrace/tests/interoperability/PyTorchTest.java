@@ -49,7 +49,19 @@ class PyTorchTest {
       String kind, int heads, int kvHeads, int headDim, int ffn, boolean tied) throws Exception {
     String python = python();
     LlamaConfig config =
-        LlamaConfig.builder().vocabSize(503).hiddenSize(64).layers(2).heads(heads).kvHeads(kvHeads).headDim(headDim).ffnSize(ffn).maxPositions(128).tiedHead(tied).bosToken(1).eosTokens(List.of(2)).build();
+        LlamaConfig.builder()
+            .vocabSize(503)
+            .hiddenSize(64)
+            .layers(2)
+            .heads(heads)
+            .kvHeads(kvHeads)
+            .headDim(headDim)
+            .ffnSize(ffn)
+            .maxPositions(128)
+            .tiedHead(tied)
+            .bosToken(1)
+            .eosTokens(List.of(2))
+            .build();
     Random random = new Random(SEED);
     List<int[]> sequences =
         IntStream.of(37, 1, 2, 70).mapToObj(n -> random.ints(n, 0, 503).toArray()).toList();

@@ -7,7 +7,6 @@ import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoSettings;
 import io.millrace.model.ppo.PpoTrainer;
-import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.LearningRate;
 import java.util.ArrayList;

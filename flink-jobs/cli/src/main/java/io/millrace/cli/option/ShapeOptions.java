@@ -92,7 +92,19 @@ public final class ShapeOptions {
           "--kv-heads %d must divide --heads %d, and --hidden %d / --heads must be even"
               .formatted(kvHeads, heads, hidden));
     }
-    return LlamaConfig.builder().vocabSize(vocab).hiddenSize(hidden).layers(layers).heads(heads).kvHeads(kvHeads).headDim(hidden / heads).ffnSize(ffn).maxPositions(maxPositions).tiedHead(true).bosToken(1).eosToken(2).build();
+    return LlamaConfig.builder()
+        .vocabSize(vocab)
+        .hiddenSize(hidden)
+        .layers(layers)
+        .heads(heads)
+        .kvHeads(kvHeads)
+        .headDim(hidden / heads)
+        .ffnSize(ffn)
+        .maxPositions(maxPositions)
+        .tiedHead(true)
+        .bosToken(1)
+        .eosToken(2)
+        .build();
   }
 
   /** Settings of a job that makes a model of this shape. */
