@@ -34,13 +34,20 @@ final class DemonstrationExamples {
    */
   static LengthCheck<Demonstration> lengthCheck(MillraceConfig config) {
     SupervisedSection section = config.section(SupervisedSection.class);
-    boolean cut = section.loss() == LearnedTokens.ALL_TOKENS;
+    if (section.loss() == LearnedTokens.ALL_TOKENS) {
+      return LengthCheck.ofPieces(
+          config,
+          (template, record) -> {
+            template.requireEncodable(Dialogues.messages(record.getDialogue()));
+            return 0;
+          });
+    }
     return new LengthCheck<>(
         config,
         "supervised.sequence-length",
         section.sequenceLength(),
         0,
-        (template, record) -> cut ? 0 : length(template, record));
+        DemonstrationExamples::length);
   }
 
   private static int length(ChatTemplate template, Demonstration record) {

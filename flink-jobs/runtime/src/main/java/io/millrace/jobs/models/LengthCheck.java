@@ -6,6 +6,7 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
+import io.millrace.model.tokenizer.TextTooLongException;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.RefusedRecordException;
 import java.io.IOException;
@@ -45,21 +46,36 @@ public final class LengthCheck<T> implements RecordCheck<T> {
     this.length = length;
   }
 
+  /**
+   * For records that a job cuts into pieces. Only records that are too long to be tokenized are
+   * refused.
+   *
+   * @param length checks the record with {@link ChatTemplate#requireEncodable}
+   */
+  public static <T> LengthCheck<T> ofPieces(MillraceConfig config, Length<T> length) {
+    return new LengthCheck<>(config, "", Integer.MAX_VALUE, 0, length);
+  }
+
   @Override
   public void open() throws IOException {
     try (LocalCheckpoint initial = settings.describeInitial()) {
-      tokenizer = Tokenizer.load(initial.directory());
-      template = ChatTemplate.of(tokenizer);
       int positions = CheckpointOutline.read(initial.directory()).config().maxPositions();
-      int room = positions - responseTokens;
+      int room = maxTokens == Integer.MAX_VALUE ? maxTokens : positions - responseTokens;
       limit = Math.min(maxTokens, room);
       limitedBy = maxTokens <= room ? option : "the model with " + positions + " positions";
+      tokenizer = Tokenizer.load(initial.directory(), Math.max(1, limit));
+      template = ChatTemplate.of(tokenizer);
     }
   }
 
   @Override
   public void check(T record) {
-    int tokens = length.of(template, record);
+    int tokens;
+    try {
+      tokens = length.of(template, record);
+    } catch (TextTooLongException e) {
+      throw new RefusedRecordException("too-long", e.getMessage());
+    }
     if (tokens > limit) {
       throw new RefusedRecordException(
           "too-long", "%d tokens, where %s allows %d".formatted(tokens, limitedBy, limit));

@@ -97,6 +97,16 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
     return render(dialogue, 0).tokens();
   }
 
+  /**
+   * Checks the length of a dialogue, without tokenizing it.
+   *
+   * @throws io.millrace.model.tokenizer.TextTooLongException if it is too long to be tokenized
+   */
+  public void requireEncodable(List<Message> dialogue) {
+    dialogue.forEach(turn -> tokenizer.requireEncodable(turn.content()));
+    tokenizer.requireEncodable(form.text(dialogue));
+  }
+
   /** The tokens of a response, up to and including the token that ends the turn. */
   public int[] responseTokens(String response) {
     return Tokenizer.join(

@@ -14,6 +14,9 @@ import java.util.stream.LongStream;
  * <p>Text never becomes a special token: {@code "</s>"} typed by a user is encoded as ordinary
  * characters. Special tokens are available only by their ids, such as {@link #bos()}.
  *
+ * <p>A text that is too long for the native library is refused with a {@link
+ * TextTooLongException}: on such texts the library can end the process.
+ *
  * <p>Several threads may use a tokenizer at once. After {@link #close()}, encoding and decoding
  * throw {@link IllegalStateException}. Nothing is downloaded. The native library is unpacked once
  * to {@code ~/.djl.ai}, or to the directory in {@code DJL_CACHE_DIR}.
@@ -32,6 +35,7 @@ public final class Tokenizer implements AutoCloseable {
   private final TokenizerConfig config;
   private final Vocabulary vocabulary;
   private final Set<Integer> special;
+  private final TextLimit limit;
   private final NativeTokenizer nativeTokenizer;
 
   /**
@@ -61,11 +65,25 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
+   * As {@link #load(Path)}, for texts that a model takes whole: a text that certainly has more
+   * tokens throws a {@link TextTooLongException}, and costs no time.
+   *
+   * @param maxTokens the most tokens of a text, such as the model's number of positions
+   */
+  public static Tokenizer load(Path directory, int maxTokens) {
+    return new Tokenizer(TokenizerFiles.read(directory), maxTokens);
+  }
+
+  /**
    * A tokenizer from the content of its files.
    *
    * @throws TokenizerException as {@link #load}
    */
   public Tokenizer(TokenizerFiles files) {
+    this(files, Integer.MAX_VALUE);
+  }
+
+  private Tokenizer(TokenizerFiles files, int maxTokens) {
     this.files = files;
     config = TokenizerConfig.parse(files);
     TokenizerJson json = TokenizerJson.parse(files, config.special());
@@ -79,6 +97,15 @@ public final class Tokenizer implements AutoCloseable {
     padding = optionalId("pad_token", config.padding());
     requireOwnSeparator();
     String where = files.where(TokenizerFiles.TOKENIZER);
+    TokenizerComponents components = json.components();
+    TextLimit ownLimit = TextLimit.of(components.growth());
+    limit =
+        maxTokens == Integer.MAX_VALUE
+            ? ownLimit
+            : ownLimit.withTokens(maxTokens, json.longestToken(), components.shrinkage());
+    if (components.hasRegex()) {
+      TokenizerProbe.require(where, json.nativeJson(), components.samples());
+    }
     nativeTokenizer = new NativeTokenizer(where, json.nativeJson());
     continuation =
         prefix == TokenizerJson.Prefix.NONE
@@ -140,7 +167,21 @@ public final class Tokenizer implements AutoCloseable {
    * text.
    */
   public int[] encode(String text) {
-    return text.isEmpty() ? new int[0] : nativeTokenizer.encode(Texts.wellFormed(text));
+    return encode(nativeTokenizer, text);
+  }
+
+  private int[] encode(NativeTokenizer with, String text) {
+    requireEncodable(text);
+    return text.isEmpty() ? new int[0] : with.encode(Texts.wellFormed(text));
+  }
+
+  /**
+   * Checks the length of a text, which every method that encodes does.
+   *
+   * @throws TextTooLongException if the text is too long to be tokenized
+   */
+  public void requireEncodable(String text) {
+    limit.require(text);
   }
 
   /** The tokens of a text that follows a special token within a sequence. */
@@ -150,7 +191,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** The tokens of a text that follows other text. No token spans the boundary. */
   public int[] encodeContinuation(String text) {
-    return text.isEmpty() ? new int[0] : continuation.encode(Texts.wellFormed(text));
+    return encode(continuation, text);
   }
 
   /**

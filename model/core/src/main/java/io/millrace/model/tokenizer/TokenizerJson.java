@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -32,6 +33,8 @@ import java.util.stream.Stream;
  * @param prefix where the tokenizer adds a space before a text
  * @param nativeJson for the native library
  * @param continuationJson {@code nativeJson} without the added space; the same if there is none
+ * @param components what its components can do to a text
+ * @param longestToken bytes of the longest token that is not special
  */
 record TokenizerJson(
     Vocabulary vocabulary,
@@ -39,7 +42,9 @@ record TokenizerJson(
     Optional<String> startToken,
     Prefix prefix,
     String nativeJson,
-    String continuationJson) {
+    String continuationJson,
+    TokenizerComponents components,
+    int longestToken) {
 
   /** Where a SentencePiece tokenizer adds a space before a text. */
   enum Prefix {
@@ -60,20 +65,6 @@ record TokenizerJson(
           .filter(token -> !token.isEmpty())
           .collect(Collectors.toUnmodifiableSet());
 
-  private static final Map<String, Set<String>> COMPONENTS =
-      Map.of(
-          "normalizer", Set.of("Sequence", "Prepend", "Replace", "NFC", "NFKC"),
-          "pre_tokenizer", Set.of("Sequence", "ByteLevel", "Split", "Digits", "Metaspace"),
-          "decoder",
-              Set.of(
-                  "Sequence",
-                  "ByteLevel",
-                  "Replace",
-                  "ByteFallback",
-                  "Fuse",
-                  "Strip",
-                  "Metaspace"));
-
   static TokenizerJson parse(TokenizerFiles files, Set<String> specialByConfig) {
     String where = files.where(TokenizerFiles.TOKENIZER);
     ObjectNode root = Json.object(where, files.contents().get(TokenizerFiles.TOKENIZER));
@@ -82,7 +73,7 @@ record TokenizerJson(
 
   private record Parser(String where, ObjectNode root, Set<String> specialByConfig) {
     TokenizerJson parse() {
-      COMPONENTS.forEach((name, types) -> requireComponent(name, root.path(name), types));
+      TokenizerComponents components = TokenizerComponents.require(where, root);
       ObjectNode model = requireModel();
       Vocabulary vocabulary = new Vocabulary(where);
       ObjectNode pieces = object(model, "vocab");
@@ -108,7 +99,9 @@ record TokenizerJson(
           start,
           prefix,
           nativeJson,
-          prefix == Prefix.NONE ? nativeJson : write());
+          prefix == Prefix.NONE ? nativeJson : write(),
+          components,
+          longest(vocabulary, special));
     }
 
     private String write() {
@@ -172,24 +165,6 @@ record TokenizerJson(
         parts.add(component);
       }
       return parts;
-    }
-
-    private void requireComponent(String name, JsonNode component, Set<String> types) {
-      if (component.isMissingNode() || component.isNull()) {
-        return;
-      }
-      String type = component.path("type").asText();
-      if (!types.contains(type)) {
-        throw new TokenizerException(
-            where,
-            "%s of type \"%s\" is not supported; supported types: %s"
-                .formatted(name, type, types.stream().sorted().toList()));
-      }
-      if (type.equals("Sequence")) {
-        for (String parts : new String[] {"normalizers", "pretokenizers", "decoders"}) {
-          component.path(parts).forEach(part -> requireComponent(name, part, types));
-        }
-      }
     }
 
     private ObjectNode requireModel() {
@@ -280,6 +255,20 @@ record TokenizerJson(
         throw problem(
             "decoding would not restore text with the added token \"" + content + "\"; remove it");
       }
+    }
+
+    /** A token of a byte-level vocabulary has a character for each byte. */
+    private int longest(Vocabulary vocabulary, Set<String> special) {
+      boolean byteLevel = byteLevel();
+      return vocabulary.ids().keySet().stream()
+          .filter(token -> !special.contains(token))
+          .mapToInt(
+              token ->
+                  byteLevel && token.chars().allMatch(ByteAlphabet::contains)
+                      ? token.length()
+                      : token.getBytes(StandardCharsets.UTF_8).length)
+          .max()
+          .orElse(1);
     }
 
     private boolean byteLevel() {

@@ -112,7 +112,7 @@ class TokenizerRefusalTest extends ChangedTokenizerFiles {
         root -> ((ObjectNode) root.path("pre_tokenizer")).put("add_prefix_space", true));
     refusesTokenizer("does not restore an encoded text", root -> root.putNull("decoder"));
     refusesTokenizer(
-        "the tokenizers library refuses it",
+        "a class has no end",
         root ->
             root.putObject("pre_tokenizer")
                 .put("type", "Sequence")
