@@ -9,6 +9,18 @@ import org.apache.avro.specific.SpecificRecordBase;
  * a model, such as its context length or vocabulary, belong to the jobs.
  */
 public final class Validation {
+  /**
+   * Most characters of an identity, a name or a {@code source}. A rollout holds its prompt's id
+   * three times, so an id without bound makes records that Kafka refuses.
+   */
+  public static final int MAX_ID_CHARACTERS = 512;
+
+  /** A rollout's id is its prompt's id, a slash and the number of the sample. */
+  private static final int MAX_ROLLOUT_ID_CHARACTERS = MAX_ID_CHARACTERS + 16;
+
+  /** Most characters of a path or URI: Linux' own limit for paths. */
+  private static final int MAX_LOCATION_CHARACTERS = 4096;
+
   /** Rounding may raise the logarithm of a probability of 1 above 0 by this much. */
   private static final float LOG_PROB_TOLERANCE = 1e-3f;
 
@@ -34,15 +46,21 @@ public final class Validation {
     switch (record) {
       case Prompt prompt -> {
         id(problems, "promptId", prompt.getPromptId());
+        length(problems, "source", prompt.getSource(), MAX_ID_CHARACTERS);
         dialogue(problems, prompt.getDialogue(), Role.USER);
       }
       case Demonstration demonstration -> {
         id(problems, "id", demonstration.getId());
+        length(problems, "source", demonstration.getSource(), MAX_ID_CHARACTERS);
         demonstration(problems, demonstration);
       }
       case Judgment judgment -> {
         id(problems, "judgmentId", judgment.getJudgmentId());
+        length(problems, "annotator", judgment.getAnnotator(), MAX_ID_CHARACTERS);
+        length(problems, "source", judgment.getSource(), MAX_ID_CHARACTERS);
         dialogue(problems, judgment.getDialogue(), Role.USER);
+        judgedResponse(problems, "responseA", judgment.getResponseA());
+        judgedResponse(problems, "responseB", judgment.getResponseB());
       }
       case Rollout rollout -> rollout(problems, rollout);
       case Reward reward -> reward(problems, reward);
@@ -60,8 +78,9 @@ public final class Validation {
       case Promotion promotion -> promotion(problems, promotion);
       case TrainingMetrics metrics -> id(problems, "job", metrics.getJob());
       case DeadLetter letter -> {
-        id(problems, "topic", letter.getTopic());
+        location(problems, "topic", letter.getTopic());
         id(problems, "reason", letter.getReason());
+        length(problems, "job", letter.getJob(), MAX_ID_CHARACTERS);
       }
       default ->
           throw new IllegalArgumentException(
@@ -91,10 +110,19 @@ public final class Validation {
         && demonstration.getDialogue().getFirst().getRole() == Role.ASSISTANT;
   }
 
+  private static void judgedResponse(
+      List<String> problems, String field, JudgedResponse response) {
+    if (response.getRolloutId() != null) {
+      length(
+          problems, field + ".rolloutId", response.getRolloutId(), MAX_ROLLOUT_ID_CHARACTERS);
+    }
+  }
+
   private static void rollout(List<String> problems, Rollout rollout) {
-    id(problems, "rolloutId", rollout.getRolloutId());
+    rolloutId(problems, rollout.getRolloutId());
     id(problems, "promptId", rollout.getPromptId());
     id(problems, "model", rollout.getModel());
+    length(problems, "source", rollout.getSource(), MAX_ID_CHARACTERS);
     dialogue(problems, rollout.getDialogue(), Role.USER);
     tokens(problems, "promptTokens", rollout.getPromptTokens());
     tokens(problems, "responseTokens", rollout.getResponseTokens());
@@ -122,7 +150,7 @@ public final class Validation {
   }
 
   private static void reward(List<String> problems, Reward reward) {
-    id(problems, "rolloutId", reward.getRolloutId());
+    rolloutId(problems, reward.getRolloutId());
     id(problems, "promptId", reward.getPromptId());
     finite(problems, "helpfulnessScore", reward.getHelpfulnessScore());
     finite(problems, "safetyScore", reward.getSafetyScore());
@@ -143,7 +171,7 @@ public final class Validation {
 
   private static void checkpoint(List<String> problems, long version, String uri, String sha256) {
     notNegative(problems, "version", version);
-    id(problems, "uri", uri);
+    location(problems, "uri", uri);
     if (!sha256.matches("[0-9a-f]{64}")) {
       problems.add("manifestSha256 is \"" + sha256 + "\"; it must be 64 lower-case hex digits");
     }
@@ -191,8 +219,28 @@ public final class Validation {
   }
 
   private static void id(List<String> problems, String field, String value) {
+    required(problems, field, value, MAX_ID_CHARACTERS);
+  }
+
+  private static void rolloutId(List<String> problems, String value) {
+    required(problems, "rolloutId", value, MAX_ROLLOUT_ID_CHARACTERS);
+  }
+
+  private static void location(List<String> problems, String field, String value) {
+    required(problems, field, value, MAX_LOCATION_CHARACTERS);
+  }
+
+  private static void required(List<String> problems, String field, String value, int most) {
     if (value.isBlank()) {
       problems.add(field + " is empty");
+    }
+    length(problems, field, value, most);
+  }
+
+  private static void length(List<String> problems, String field, String value, int most) {
+    if (value.length() > most) {
+      problems.add(
+          "%s has %d characters; it must have at most %d".formatted(field, value.length(), most));
     }
   }
 

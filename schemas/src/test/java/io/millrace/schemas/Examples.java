@@ -149,6 +149,8 @@ public final class Examples {
         .setJob("rollout")
         .setReason("undecodable")
         .setMessage("does not start with C301")
+        .setValueSize(3L)
+        .setValueSha256("3921e9d98be578053d67a667b4243aba8dc03e1c8fbcd8d747a8fec62cc7536a")
         .setTime(TIME)
         .build();
   }

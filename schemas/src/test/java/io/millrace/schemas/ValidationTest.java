@@ -1,12 +1,15 @@
 package io.millrace.schemas;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Instant;
 import java.util.List;
+import java.util.Set;
+import org.apache.avro.Schema;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.junit.jupiter.api.Test;
 
@@ -78,6 +81,45 @@ class ValidationTest {
     assertRollout("logProbs[0] is 0.5", List.of(4), List.of(0.5f));
     assertRollout("responseTokens[1] is -1", List.of(4, -1), List.of(-1f, -1f));
     assertRollout("responseTokens is empty", List.of(), List.of());
+  }
+
+  @Test
+  void identitiesNamesAndSourcesAreBounded() {
+    String longest = "x".repeat(Validation.MAX_ID_CHARACTERS);
+    List<Turn> dialogue = List.of(USER);
+    assertEquals(
+        List.of(),
+        Validation.problems(new Prompt(longest, dialogue, false, longest, Instant.EPOCH)));
+    assertEquals(
+        List.of(
+            "promptId has 513 characters; it must have at most 512",
+            "source has 600 characters; it must have at most 512"),
+        Validation.problems(
+            new Prompt(longest + "x", dialogue, false, "x".repeat(600), Instant.EPOCH)));
+    Rollout rollout = Examples.rollout(List.of(4), List.of(-1f));
+    rollout.setPromptId(longest);
+    rollout.setRolloutId(longest + "/255");
+    assertEquals(List.of(), Validation.problems(rollout));
+  }
+
+  @Test
+  void everyTextThatIsAnIdentityOrANameIsBounded() {
+    String huge = "x".repeat(400_000);
+    // Texts without a bound of their own: what people and models say, and paths.
+    Set<String> free = Set.of("message", "exception", "responseText", "keySha256", "valueSha256");
+    for (SpecificRecordBase example : Examples.all()) {
+      for (Schema.Field field : example.getSchema().getFields()) {
+        if (field.schema().getType() != Schema.Type.STRING || free.contains(field.name())) {
+          continue;
+        }
+        Object before = example.get(field.pos());
+        example.put(field.pos(), huge);
+        assertFalse(
+            Validation.problems(example).isEmpty(),
+            example.getSchema().getName() + "." + field.name());
+        example.put(field.pos(), before);
+      }
+    }
   }
 
   @Test

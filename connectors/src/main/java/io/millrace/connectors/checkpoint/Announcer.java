@@ -29,7 +29,7 @@ final class Announcer implements AutoCloseable {
     this.settings = settings;
     this.producer =
         new KafkaProducer<>(
-            settings.properties(
+            settings.producerProperties(
                 Map.of(
                     "transactional.id", transactionalId,
                     "acks", "all",

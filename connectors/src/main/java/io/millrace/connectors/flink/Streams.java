@@ -40,14 +40,17 @@ public final class Streams {
             .uid("read-file-" + topic.name());
     return decode(
         received,
-        settings,
         topic,
-        new Decode<>(topic, job, new LineFormat(), check, Clock.systemUTC()));
+        new Decode<>(
+            topic,
+            new LineFormat(),
+            check,
+            new DeadLetters(job, settings, Clock.systemUTC())));
   }
 
   /** Decodes a stream and writes its dead letters. */
   static <T extends SpecificRecordBase> DataStream<T> decode(
-      DataStream<Received> received, KafkaSettings settings, Topic<T> topic, Decode<T> decode) {
+      DataStream<Received> received, Topic<T> topic, Decode<T> decode) {
     SingleOutputStreamOperator<T> records =
         received
             .process(decode)
@@ -56,21 +59,26 @@ public final class Streams {
             .uid("decode-" + topic.name());
     records
         .getSideOutput(DeadLetters.TAG)
-        .sinkTo(Sinks.atLeastOnce(settings, Topic.DEAD_LETTERS))
+        .sinkTo(Sinks.atLeastOnce(Topic.DEAD_LETTERS, decode.deadLetters()))
         .name("dead letters of " + topic.name())
         .uid("dead-letters-" + topic.name());
     return records;
   }
 
   /**
-   * Writes a stream to its topic exactly once. The sink has the parallelism of the stream, so it
+   * Writes a stream to its topic exactly once. A record that is too large for Kafka becomes a dead
+   * letter. The sink has the parallelism of the stream, so it
    * stays with the operator before it when the job is rescaled.
    */
   public static <T extends SpecificRecordBase> void write(
       DataStream<T> records, KafkaSettings settings, Topic<T> topic, String job) {
     String transactionalIdPrefix = settings.topicPrefix() + job + "." + topic.name();
     records
-        .sinkTo(Sinks.exactlyOnce(settings, topic, transactionalIdPrefix))
+        .sinkTo(
+            Sinks.exactlyOnce(
+                topic,
+                transactionalIdPrefix,
+                new DeadLetters(job, settings, Clock.systemUTC())))
         .setParallelism(records.getParallelism())
         .name("write " + topic.name())
         .uid("write-" + topic.name());

@@ -1,5 +1,6 @@
 package io.millrace.connectors.flink;
 
+import io.millrace.connectors.flink.decode.DeadLetters;
 import io.millrace.connectors.flink.decode.Decode;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.connectors.flink.decode.TopicFormat;
@@ -102,9 +103,12 @@ public final class TopicInput<T extends SpecificRecordBase> {
             .uid("read-" + topic.name());
     return Streams.decode(
         received,
-        kafka,
         topic,
-        new Decode<>(topic, job, new TopicFormat<>(topic, List.of()), check, Clock.systemUTC()));
+        new Decode<>(
+            topic,
+            new TopicFormat<>(topic, List.of()),
+            check,
+            new DeadLetters(job, kafka, Clock.systemUTC())));
   }
 
   private static void requireSet(Object value, String property) {

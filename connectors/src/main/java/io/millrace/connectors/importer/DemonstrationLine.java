@@ -41,7 +41,7 @@ public final class DemonstrationLine {
   /**
    * Parses a line.
    *
-   * @param origin file and line number. Error messages begin with it, and it is the id of a
+   * @param origin file and line number. Error messages begin with it, and its end is the id of a
    *     demonstration without one.
    * @throws UnusableRecordException when the line is no valid demonstration
    */
@@ -61,7 +61,7 @@ public final class DemonstrationLine {
           ? Validation.require(JsonLines.read(Demonstration.class, node.toString()))
           : Validation.require(
               Demonstration.newBuilder()
-                  .setId(node.path("id").asText(origin))
+                  .setId(node.path("id").asText(idOf(origin)))
                   .setDialogue(dialogue(node, origin))
                   .setSource(node.path("source").asText(""))
                   .setTime(Instant.EPOCH)
@@ -71,6 +71,11 @@ public final class DemonstrationLine {
     } catch (UnusableRecordException e) {
       throw new RefusedRecordException(e.reason(), origin + ": " + e.getMessage());
     }
+  }
+
+  /** The end of a long path names the file and the line. */
+  private static String idOf(String origin) {
+    return origin.substring(Math.max(0, origin.length() - Validation.MAX_ID_CHARACTERS));
   }
 
   private static List<Turn> dialogue(JsonNode node, String origin) {

@@ -11,6 +11,7 @@ import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import java.io.BufferedInputStream;
 import java.io.BufferedReader;
@@ -27,6 +28,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.zip.GZIPInputStream;
@@ -36,8 +38,8 @@ import java.util.zip.GZIPInputStream;
  * by gzip or not. Each line holds two dialogues, {@code chosen} and {@code rejected}. They are
  * equal up to the last assistant turn, which is the response.
  *
- * <p>The judgment's id is a hash of the line's content and number, so a second import of a file
- * makes no new judgments. A bit of the hash decides which response becomes A, so the position
+ * <p>The judgment's id is the objective and a hash of the line's content and number. So a second
+ * import of a file makes no new judgments, except for another objective. A bit of the hash decides which response becomes A, so the position
  * reveals nothing about the choice. The data has no ratings; all judgments get the same one.
  *
  * <p>The real data has consecutive turns of one speaker, which are merged, and empty turns within a
@@ -69,6 +71,11 @@ public final class HhRlhfImporter {
   /** Receives the judgments. */
   @FunctionalInterface
   public interface Sink {
+    /**
+     * Takes a judgment.
+     *
+     * @throws UnusableRecordException to have the line skipped, with the reason to count
+     */
     void accept(Judgment judgment) throws IOException;
   }
 
@@ -76,7 +83,8 @@ public final class HhRlhfImporter {
    * A line that gave no judgment.
    *
    * @param line the line's number, from 1
-   * @param reason short and countable: bad-json, no-dialogue, diverging, same-responses, invalid
+   * @param reason short and countable: bad-json, no-dialogue, diverging, same-responses, invalid,
+   *     too-large
    * @param message the problem
    */
   public record Skip(long line, String reason, String message) {
@@ -126,19 +134,25 @@ public final class HhRlhfImporter {
           continue;
         }
         lines++;
-        Judgment judgment;
         try {
-          judgment = judgment(line, number, time);
+          send(judgment(line, number, time), number, sink);
+          judgments++;
         } catch (SkippedException e) {
           skipped.merge(e.skip.reason(), 1L, Long::sum);
           if (firstSkips.size() < MAX_REPORTED) {
             firstSkips.add(e.skip);
           }
-          continue;
         }
-        sink.accept(judgment);
-        judgments++;
       }
+    }
+  }
+
+  private static void send(Judgment judgment, long number, Sink sink)
+      throws IOException, SkippedException {
+    try {
+      sink.accept(judgment);
+    } catch (UnusableRecordException e) {
+      throw new SkippedException(number, e.reason(), e.getMessage());
     }
   }
 
@@ -192,7 +206,11 @@ public final class HhRlhfImporter {
     boolean betterIsA = (hash[hash.length - 1] & 1) == 0;
     Judgment judgment =
         Judgment.newBuilder()
-            .setJudgmentId("hh-rlhf-" + HexFormat.of().formatHex(hash, 0, 16))
+            .setJudgmentId(
+                "hh-rlhf-%s-%s"
+                    .formatted(
+                        objective.name().toLowerCase(Locale.ROOT),
+                        HexFormat.of().formatHex(hash, 0, 16)))
             .setObjective(objective)
             .setDialogue(List.copyOf(prompt))
             .setResponseA(response(betterIsA ? better : worse))

@@ -17,9 +17,28 @@ import org.apache.kafka.common.KafkaException;
  * @param bootstrapServers host:port, several separated by commas
  * @param topicPrefix the prefix of every topic's name, such as {@code millrace.}
  * @param client further properties of Kafka's clients, such as security settings
+ * @param maxRecordBytes the largest record: the limit of producers and of new topics
  */
-public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<String, String> client)
+public record KafkaSettings(
+    String bootstrapServers, String topicPrefix, Map<String, String> client, int maxRecordBytes)
     implements Serializable {
+  /** The default of {@link #maxRecordBytes}: 16 MiB. */
+  public static final int DEFAULT_MAX_RECORD_BYTES = 16 << 20;
+
+  /** The smallest {@link #maxRecordBytes}: 64 KiB. */
+  public static final int LEAST_MAX_RECORD_BYTES = 64 << 10;
+
+  /** The largest {@link #maxRecordBytes}: 64 MiB. A broker takes requests of 100 MiB by default. */
+  public static final int MOST_MAX_RECORD_BYTES = 64 << 20;
+
+  /** The bytes that Kafka adds to key and value, at most. */
+  private static final int OVERHEAD_BYTES = 512;
+
+  /** How often a job's sources look for new partitions, in milliseconds. */
+  private static final String DISCOVERY = "partition.discovery.interval.ms";
+
+  private static final int DEFAULT_BUFFER_BYTES = 32 << 20;
+
   /** The client properties that users cannot set, because delivery guarantees depend on them. */
   private static final List<String> RESERVED =
       List.of(
@@ -47,6 +66,21 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
           "kafka.topic-prefix is \"%s\"; it must have at most 200 letters, digits, '.', '_' and '-'"
               .formatted(topicPrefix));
     }
+    if (maxRecordBytes < LEAST_MAX_RECORD_BYTES || maxRecordBytes > MOST_MAX_RECORD_BYTES) {
+      throw new IllegalArgumentException(
+          "kafka.max-record-size is %d bytes; it must be from %d to %d"
+              .formatted(maxRecordBytes, LEAST_MAX_RECORD_BYTES, MOST_MAX_RECORD_BYTES));
+    }
+    if (client.containsKey("max.request.size")) {
+      throw new IllegalArgumentException(
+          "kafka.properties.max.request.size has an option of its own, on which topics agree; set kafka.max-record-size instead");
+    }
+    String discovery = client.getOrDefault(DISCOVERY, "1");
+    if (!discovery.matches("0*[1-9]\\d{0,8}")) {
+      throw new IllegalArgumentException(
+          "kafka.properties.%s is \"%s\"; it must be a number of milliseconds above 0, because jobs must read partitions that are added"
+              .formatted(DISCOVERY, discovery));
+    }
     for (String name : client.keySet()) {
       if (RESERVED.contains(name)) {
         throw new IllegalArgumentException(
@@ -55,6 +89,11 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
       }
     }
     client = Map.copyOf(client);
+  }
+
+  /** Settings with the default record size. */
+  public KafkaSettings(String bootstrapServers, String topicPrefix, Map<String, String> client) {
+    this(bootstrapServers, topicPrefix, client, DEFAULT_MAX_RECORD_BYTES);
   }
 
   /** Settings with the default prefix and no further properties. */
@@ -76,14 +115,48 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
     return properties;
   }
 
+  /** The properties of a producer. Those in {@code own} override the user's. */
+  public Properties producerProperties(Map<String, String> own) {
+    Properties properties = properties(own);
+    properties.setProperty("max.request.size", Integer.toString(maxRecordBytes));
+    properties.putIfAbsent(
+        "buffer.memory", Integer.toString(Math.max(DEFAULT_BUFFER_BYTES, 2 * maxRecordBytes)));
+    return properties;
+  }
+
+  /** The most bytes of key and value together. */
+  public int maxPayloadBytes() {
+    return maxRecordBytes - OVERHEAD_BYTES;
+  }
+
+  /** Whether a record is within {@link #maxRecordBytes}. Key and value may be null. */
+  public boolean fits(byte[] key, byte[] value) {
+    return payload(key, value) <= maxPayloadBytes();
+  }
+
+  /** Why a record does not {@linkplain #fits fit}. */
+  public String tooLarge(Topic<?> topic, byte[] key, byte[] value) {
+    return "the %s has %d bytes with its key; the limit is %d (kafka.max-record-size, --max-record-size)"
+        .formatted(topic.type().getSimpleName(), payload(key, value), maxPayloadBytes());
+  }
+
+  private static long payload(byte[] key, byte[] value) {
+    return (key == null ? 0L : key.length) + (value == null ? 0L : value.length);
+  }
+
   /**
    * Creates a Kafka client from {@link #properties}.
    *
    * @throws IllegalArgumentException when Kafka refuses a property or cannot resolve a host
    */
   public <C> C client(Function<Properties, C> constructor, Map<String, String> own) {
+    return client(constructor, properties(own));
+  }
+
+  /** Like {@link #client(Function, Map)}, from given properties. */
+  <C> C client(Function<Properties, C> constructor, Properties properties) {
     try {
-      return constructor.apply(properties(own));
+      return constructor.apply(properties);
     } catch (KafkaException e) {
       Throwable cause = e;
       while (cause.getCause() != null) {
@@ -111,7 +184,7 @@ public record KafkaSettings(String bootstrapServers, String topicPrefix, Map<Str
   /** Leaves out the values of the client properties, which may be passwords. */
   @Override
   public String toString() {
-    return "KafkaSettings[bootstrapServers=%s, topicPrefix=%s, client=%s]"
-        .formatted(bootstrapServers, topicPrefix, new TreeSet<>(client.keySet()));
+    return "KafkaSettings[bootstrapServers=%s, topicPrefix=%s, client=%s, maxRecordBytes=%d]"
+        .formatted(bootstrapServers, topicPrefix, new TreeSet<>(client.keySet()), maxRecordBytes);
   }
 }

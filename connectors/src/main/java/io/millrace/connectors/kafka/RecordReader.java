@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -22,24 +23,33 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Reads the committed records of all partitions of one topic, without a consumer group. A record
- * that cannot be decoded becomes an entry with its problem. For one thread.
+ * Reads the committed records of all partitions of one topic, without a consumer group. Partitions
+ * that are added later are read too. A record that cannot be decoded becomes an entry with its
+ * problem. For one thread.
  *
  * @param <T> the record type
  */
 public final class RecordReader<T extends SpecificRecordBase> implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(100);
+  private static final Duration DISCOVERY = Duration.ofSeconds(30);
 
   private final KafkaSettings settings;
   private final String name;
   private final SingleObject<T> format;
   private final KafkaConsumer<byte[], byte[]> consumer;
-  private final Collection<TopicPartition> partitions;
+  private final List<TopicPartition> partitions;
+  private final Duration discovery;
+  private long discovered = System.nanoTime();
   private final Queue<Entry<T>> ready = new ArrayDeque<>();
 
   private RecordReader(
-      KafkaSettings settings, Topic<T> topic, Collection<Schema> writers, boolean fromStart)
+      KafkaSettings settings,
+      Topic<T> topic,
+      Collection<Schema> writers,
+      boolean fromStart,
+      Duration discovery)
       throws IOException {
+    this.discovery = discovery;
     this.settings = settings;
     this.name = settings.nameOf(topic);
     this.format = SingleObject.of(topic.type()).withWriterSchemas(writers);
@@ -53,12 +63,11 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
                 "enable.auto.commit", "false",
                 "auto.offset.reset", "earliest",
                 "allow.auto.create.topics", "false",
+                // The consumer answers partitionsFor from its metadata.
+                "metadata.max.age.ms", Long.toString(discovery.toMillis()),
                 "default.api.timeout.ms", "20000"));
     try {
-      this.partitions =
-          consumer.partitionsFor(name).stream()
-              .map(info -> new TopicPartition(name, info.partition()))
-              .toList();
+      this.partitions = new ArrayList<>(existing());
       if (partitions.isEmpty()) {
         throw new IOException(
             "topic %s does not exist at %s; create it with: millrace topics --create"
@@ -101,25 +110,61 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
   /** A reader that starts at the beginning of the topic. */
   public static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
       KafkaSettings settings, Topic<T> topic) throws IOException {
-    return new RecordReader<>(settings, topic, List.of(), true);
+    return new RecordReader<>(settings, topic, List.of(), true, DISCOVERY);
+  }
+
+  /**
+   * A reader that starts at the beginning of the topic.
+   *
+   * @param discovery how often it looks for new partitions; 30 seconds for other readers
+   */
+  static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
+      KafkaSettings settings, Topic<T> topic, Duration discovery) throws IOException {
+    return new RecordReader<>(settings, topic, List.of(), true, discovery);
   }
 
   /** A reader that starts at the present end of the topic. */
   public static <T extends SpecificRecordBase> RecordReader<T> fromLatest(
       KafkaSettings settings, Topic<T> topic) throws IOException {
-    return new RecordReader<>(settings, topic, List.of(), false);
+    return new RecordReader<>(settings, topic, List.of(), false, DISCOVERY);
   }
 
   /** A reader that starts at the beginning and knows the schemas of further writers. */
   public static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
       KafkaSettings settings, Topic<T> topic, Collection<Schema> writers) throws IOException {
-    return new RecordReader<>(settings, topic, writers, true);
+    return new RecordReader<>(settings, topic, writers, true, DISCOVERY);
+  }
+
+  private List<TopicPartition> existing() {
+    return consumer.partitionsFor(name).stream()
+        .map(info -> new TopicPartition(name, info.partition()))
+        .toList();
+  }
+
+  /** Reads partitions that were added to the topic, from their first record. */
+  private void discover() throws IOException {
+    if (System.nanoTime() - discovered < discovery.toNanos()) {
+      return;
+    }
+    discovered = System.nanoTime();
+    try {
+      List<TopicPartition> added = new ArrayList<>(existing());
+      added.removeAll(partitions);
+      if (!added.isEmpty()) {
+        partitions.addAll(added);
+        consumer.assign(partitions);
+        consumer.seekToBeginning(added);
+      }
+    } catch (KafkaException e) {
+      throw failure(e);
+    }
   }
 
   /** The next entry; empty when none arrives within {@code timeout}. */
   public Optional<Entry<T>> next(Duration timeout) throws IOException {
     long deadline = System.nanoTime() + timeout.toNanos();
     while (ready.isEmpty()) {
+      discover();
       long left = deadline - System.nanoTime();
       if (left <= 0) {
         return Optional.empty();

@@ -1,5 +1,6 @@
 package io.millrace.connectors.kafka;
 
+import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
@@ -20,6 +21,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * failure. For one thread.
  */
 public final class RecordWriter implements AutoCloseable {
+  /** The reason of a record that is larger than {@link KafkaSettings#maxRecordBytes}. */
+  public static final String TOO_LARGE = "too-large";
+
   private final KafkaSettings settings;
   private final Producer<byte[], byte[]> producer;
   private final Map<Topic<?>, SingleObject<?>> formats = new HashMap<>();
@@ -32,14 +36,20 @@ public final class RecordWriter implements AutoCloseable {
             properties ->
                 new KafkaProducer<>(
                     properties, new ByteArraySerializer(), new ByteArraySerializer()),
-            Map.of(
-                "acks", "all",
-                "enable.idempotence", "true",
-                "linger.ms", "5",
-                "max.block.ms", "20000"));
+            settings.producerProperties(
+                Map.of(
+                    "acks", "all",
+                    "enable.idempotence", "true",
+                    "linger.ms", "5",
+                    "max.block.ms", "20000")));
   }
 
-  /** Sends a record to its topic under its key. */
+  /**
+   * Sends a record to its topic under its key.
+   *
+   * @throws RefusedRecordException when the record is larger than {@link
+   *     KafkaSettings#maxRecordBytes}; it is not sent then
+   */
   public <T extends SpecificRecordBase> void send(Topic<T> topic, T record) throws IOException {
     @SuppressWarnings("unchecked") // Only this method fills the map, with each topic's own type.
     SingleObject<T> format =
@@ -47,9 +57,16 @@ public final class RecordWriter implements AutoCloseable {
     sendRaw(topic, topic.keyBytes(record), format.encode(record));
   }
 
-  /** Sends an encoded record. Key and value may be null. */
+  /**
+   * Sends an encoded record. Key and value may be null.
+   *
+   * @throws RefusedRecordException when the record is too large, see {@link #send}
+   */
   public void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
     throwFailure();
+    if (!settings.fits(key, value)) {
+      throw new RefusedRecordException(TOO_LARGE, settings.tooLarge(topic, key, value));
+    }
     String name = settings.nameOf(topic);
     try {
       var _ =

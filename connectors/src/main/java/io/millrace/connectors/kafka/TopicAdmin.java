@@ -2,7 +2,6 @@ package io.millrace.connectors.kafka;
 
 import io.millrace.schemas.Topic;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -10,12 +9,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.ListOffsetsOptions;
-import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
@@ -36,15 +37,16 @@ public final class TopicAdmin implements AutoCloseable {
   /** A replication factor: the cluster's default. */
   public static final int CLUSTER_DEFAULT = -1;
 
+  private static final Duration LEADER = Duration.ofSeconds(30);
+
+  private final AdminCalls calls;
   private final KafkaSettings settings;
   private final Admin admin;
 
   public TopicAdmin(KafkaSettings settings) {
     this.settings = settings;
-    this.admin =
-        settings.client(
-            Admin::create,
-            Map.of("request.timeout.ms", "10000", "default.api.timeout.ms", "20000"));
+    this.calls = new AdminCalls(settings);
+    this.admin = calls.admin();
   }
 
   /**
@@ -52,7 +54,9 @@ public final class TopicAdmin implements AutoCloseable {
    *
    * @param name the topic's name with its prefix
    * @param partitions the number of partitions
+   * @param replication the number of copies of each partition
    * @param compacted whether Kafka keeps only the latest record of each key
+   * @param maxRecordBytes the largest record that the topic takes
    * @param beginOffsets the first offset that Kafka still has, by partition
    * @param endOffsets the offset after the last committed record, by partition
    */
@@ -60,7 +64,9 @@ public final class TopicAdmin implements AutoCloseable {
       Topic<?> topic,
       String name,
       int partitions,
+      int replication,
       boolean compacted,
+      int maxRecordBytes,
       Map<Integer, Long> beginOffsets,
       Map<Integer, Long> endOffsets) {
     public State {
@@ -125,7 +131,12 @@ public final class TopicAdmin implements AutoCloseable {
       int count = topic.compacted() ? 1 : partitions;
       wanted.add(
           new NewTopic(settings.nameOf(topic), count, (short) replication)
-              .configs(Map.of(TopicConfig.CLEANUP_POLICY_CONFIG, policy)));
+              .configs(
+                  Map.of(
+                      TopicConfig.CLEANUP_POLICY_CONFIG,
+                      policy,
+                      TopicConfig.MAX_MESSAGE_BYTES_CONFIG,
+                      Integer.toString(settings.maxRecordBytes()))));
     }
     for (Map.Entry<String, KafkaFuture<Void>> created :
         admin.createTopics(wanted).values().entrySet()) {
@@ -149,18 +160,112 @@ public final class TopicAdmin implements AutoCloseable {
     }
   }
 
+  /**
+   * Requires that no existing topic differs from a layout.
+   *
+   * @throws IOException naming every difference, and how to mend them
+   */
+  public void require(TopicLayout layout) throws IOException {
+    List<String> differences = layout.differences(describe());
+    if (!differences.isEmpty()) {
+      throw new IOException(
+          "%s; change the topics with: millrace topics --alter%s%s, or correct the option"
+              .formatted(
+                  String.join("; ", differences),
+                  layout.partitions().isPresent()
+                      ? " --partitions " + layout.partitions().getAsInt()
+                      : "",
+                  layout.maxRecordBytes() > 0
+                      ? " --max-record-size " + layout.maxRecordBytes() + "b"
+                      : ""));
+    }
+  }
+
+  /** Requires a number of partitions of existing topics; empty: any number is right. */
+  public void requirePartitions(OptionalInt partitions) throws IOException {
+    require(new TopicLayout(partitions, OptionalInt.empty(), 0));
+  }
+
+  /**
+   * Adds partitions to existing topics and raises their record size. Partitions are never removed:
+   * Kafka cannot do that.
+   *
+   * @return the changes, each with topic and values
+   * @throws IOException also when a topic has more partitions than the layout, or another number of
+   *     replicas; nothing is changed then
+   */
+  public List<String> alter(TopicLayout layout) throws IOException {
+    List<State> topics = describe();
+    Map<String, NewPartitions> more = new TreeMap<>();
+    Map<ConfigResource, Collection<AlterConfigOp>> sizes = new HashMap<>();
+    List<String> changes = layout.differences(topics);
+    for (State topic : topics) {
+      int wanted = layout.otherPartitions(topic).orElse(topic.partitions());
+      if (wanted < topic.partitions()) {
+        throw new IOException(
+            "topic %s has %d partitions, and Kafka cannot remove any; ask for at least %d, or create the topics anew under another prefix"
+                .formatted(topic.name(), topic.partitions(), topic.partitions()));
+      }
+      if (layout.replication().orElse(topic.replication()) != topic.replication()) {
+        throw new IOException(
+            "topic %s has %d replicas; change that with kafka-reassign-partitions.sh, or leave out --replication"
+                .formatted(topic.name(), topic.replication()));
+      }
+      if (wanted > topic.partitions()) {
+        more.put(topic.name(), NewPartitions.increaseTo(wanted));
+      }
+      if (layout.refusesRecords(topic)) {
+        ConfigEntry size =
+            new ConfigEntry(
+                TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(layout.maxRecordBytes()));
+        sizes.put(
+            new ConfigResource(ConfigResource.Type.TOPIC, topic.name()),
+            List.of(new AlterConfigOp(size, AlterConfigOp.OpType.SET)));
+      }
+    }
+    Void _ = calls.get(admin.createPartitions(more).all(), "add partitions");
+    Void _ = calls.get(admin.incrementalAlterConfigs(sizes).all(), "raise max.message.bytes");
+    awaitPartitions(layout);
+    return changes;
+  }
+
+  /** Waits until the leader of each new partition answers. */
+  private void awaitPartitions(TopicLayout layout) throws IOException {
+    long deadline = System.nanoTime() + LEADER.toNanos();
+    TopicLayout partitions = new TopicLayout(layout.partitions(), OptionalInt.empty(), 0);
+    while (true) {
+      try {
+        awaitLeaders();
+        if (partitions.differences(describe()).isEmpty()) {
+          return;
+        }
+      } catch (IOException e) {
+        if (System.nanoTime() > deadline) {
+          throw e;
+        }
+      }
+      if (System.nanoTime() > deadline) {
+        throw new IOException(
+            "Kafka at %s (kafka.bootstrap-servers) does not show the new partitions after %d s; check the brokers' logs"
+                .formatted(settings.bootstrapServers(), LEADER.toSeconds()));
+      }
+    }
+  }
+
   /** The state of every topic that exists, in {@link Topic#all()} order. */
   public List<State> describe() throws IOException {
     Map<String, TopicDescription> existing = descriptions();
-    Map<String, Boolean> compacted = compacted(existing.keySet());
+    Map<String, Config> configs = configs(existing.keySet());
     List<TopicPartition> partitions = new ArrayList<>();
     existing.forEach(
         (name, description) ->
             description
                 .partitions()
                 .forEach(info -> partitions.add(new TopicPartition(name, info.partition()))));
-    Map<TopicPartition, Long> begins = offsets(partitions, OffsetSpec.earliest());
-    Map<TopicPartition, Long> ends = offsets(partitions, OffsetSpec.latest());
+    Map<TopicPartition, Long> begins =
+        calls.offsets(partitions, OffsetSpec.earliest(), IsolationLevel.READ_COMMITTED);
+    Map<TopicPartition, Long> ends =
+        calls.offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED);
     List<State> states = new ArrayList<>();
     for (Topic<?> topic : Topic.all()) {
       String name = settings.nameOf(topic);
@@ -171,7 +276,11 @@ public final class TopicAdmin implements AutoCloseable {
                 topic,
                 name,
                 description.partitions().size(),
-                compacted.get(name),
+                description.partitions().getFirst().replicas().size(),
+                value(configs.get(name), TopicConfig.CLEANUP_POLICY_CONFIG)
+                    .equals(TopicConfig.CLEANUP_POLICY_COMPACT),
+                Integer.parseInt(
+                    value(configs.get(name), TopicConfig.MAX_MESSAGE_BYTES_CONFIG)),
                 ofTopic(name, begins),
                 ofTopic(name, ends)));
       }
@@ -223,12 +332,12 @@ public final class TopicAdmin implements AutoCloseable {
 
   @Override
   public void close() {
-    admin.close(Duration.ofSeconds(5));
+    calls.close();
   }
 
   /** Waits for the partitions of new topics to have leaders. Until then, requests for them fail. */
   private void awaitLeaders() throws IOException {
-    long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    long deadline = System.nanoTime() + LEADER.toNanos();
     while (true) {
       Map<String, TopicDescription> existing = descriptions();
       boolean ready =
@@ -241,8 +350,8 @@ public final class TopicAdmin implements AutoCloseable {
       }
       if (System.nanoTime() > deadline) {
         throw new IOException(
-            "Kafka at %s (kafka.bootstrap-servers) created the topics, but some partitions have no leader after 30 s; check the brokers' logs"
-                .formatted(settings.bootstrapServers()));
+            "Kafka at %s (kafka.bootstrap-servers) created the topics, but some partitions have no leader after %d s; check the brokers' logs"
+                .formatted(settings.bootstrapServers(), LEADER.toSeconds()));
       }
     }
   }
@@ -254,33 +363,17 @@ public final class TopicAdmin implements AutoCloseable {
     return get(admin.describeTopics(ours).allTopicNames(), "describe its topics");
   }
 
-  private Map<String, Boolean> compacted(Collection<String> names) throws IOException {
+  private Map<String, Config> configs(Collection<String> names) throws IOException {
     List<ConfigResource> resources =
         names.stream().map(name -> new ConfigResource(ConfigResource.Type.TOPIC, name)).toList();
-    Map<String, Boolean> result = new HashMap<>();
+    Map<String, Config> result = new HashMap<>();
     get(admin.describeConfigs(resources).all(), "describe its topics' configuration")
-        .forEach(
-            (resource, config) ->
-                result.put(
-                    resource.name(),
-                    config
-                        .get(TopicConfig.CLEANUP_POLICY_CONFIG)
-                        .value()
-                        .equals(TopicConfig.CLEANUP_POLICY_COMPACT)));
+        .forEach((resource, config) -> result.put(resource.name(), config));
     return result;
   }
 
-  private Map<TopicPartition, Long> offsets(Collection<TopicPartition> partitions, OffsetSpec spec)
-      throws IOException {
-    Map<TopicPartition, OffsetSpec> query = new HashMap<>();
-    partitions.forEach(partition -> query.put(partition, spec));
-    Map<TopicPartition, ListOffsetsResultInfo> found =
-        get(
-            admin.listOffsets(query, new ListOffsetsOptions(IsolationLevel.READ_COMMITTED)).all(),
-            "list offsets");
-    Map<TopicPartition, Long> offsets = new HashMap<>();
-    found.forEach((partition, info) -> offsets.put(partition, info.offset()));
-    return offsets;
+  private static String value(Config config, String name) {
+    return config.get(name).value();
   }
 
   private static Map<Integer, Long> ofTopic(String name, Map<TopicPartition, Long> offsets) {
@@ -295,13 +388,6 @@ public final class TopicAdmin implements AutoCloseable {
   }
 
   private <R> R get(KafkaFuture<R> future, String action) throws IOException {
-    try {
-      return future.get();
-    } catch (ExecutionException e) {
-      throw settings.failure(action, e.getCause());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new InterruptedIOException("interrupted while waiting for Kafka to " + action);
-    }
+    return calls.get(future, action);
   }
 }

@@ -20,6 +20,11 @@ import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
+import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.connectors.kafka.TopicLayout;
+import java.util.OptionalInt;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -146,6 +151,111 @@ class StreamsTest {
     assertTrue(empty.getMessage().contains("dialogue is empty"), empty.getMessage());
     assertArrayEquals(SingleObject.of(Prompt.class).encode(invalid), empty.getValue().array());
     assertEquals("77 tokens; the limit is 76", letters.get("too-long").getFirst().getMessage());
+  }
+
+  @Test
+  void recordsOfAnySizeBecomeDeadLettersAndTheJobGoesOn() throws Exception {
+    KafkaSettings topics = TestBroker.freshTopics();
+    KafkaSettings small =
+        new KafkaSettings(
+            topics.bootstrapServers(),
+            topics.topicPrefix(),
+            Map.of(),
+            KafkaSettings.LEAST_MAX_RECORD_BYTES);
+    Prompt long1 = TestRecords.prompt("long");
+    long1.setDialogue(List.of(new Turn(Role.USER, "a".repeat(80_000))));
+    Prompt anonymous = TestRecords.prompt("x".repeat(400_000));
+    byte[] garbage = new byte[1_200_000];
+    send(topics, 0, 10);
+    try (RecordWriter writer = new RecordWriter(topics)) {
+      writer.sendRaw(Topic.PROMPTS, garbage, garbage);
+      writer.send(Topic.PROMPTS, anonymous);
+      writer.send(Topic.PROMPTS, long1);
+      assertThrows(
+          RefusedRecordException.class,
+          () -> writer.sendRaw(Topic.PROMPTS, null, new byte[topics.maxRecordBytes()]));
+    }
+    send(topics, 10, 20);
+
+    KafkaSettings out = TestBroker.freshTopics();
+    StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 1);
+    DataStream<Prompt> prompts =
+        TopicInput.of(Topic.PROMPTS)
+            .kafka(small)
+            .job("sizes")
+            .start(Start.EARLIEST)
+            .bound(Bound.CURRENT_END)
+            .read(env);
+    Streams.write(
+        prompts,
+        new KafkaSettings(
+            out.bootstrapServers(), out.topicPrefix(), Map.of(), small.maxRecordBytes()),
+        Topic.PROMPTS,
+        "sizes");
+    JobExecutionResult result = env.execute("sizes");
+    assertEquals(21L, result.getAllAccumulatorResults().get("topics/prompts/accepted"));
+
+    List<String> ids = new ArrayList<>();
+    try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS)) {
+      reader.readToEnd(entry -> ids.add(entry.record().orElseThrow().getPromptId()));
+    }
+    assertEquals(20, ids.size());
+    Map<String, DeadLetter> letters = new HashMap<>();
+    for (KafkaSettings settings : List.of(topics, out)) {
+      try (RecordReader<DeadLetter> reader =
+          RecordReader.fromEarliest(settings, Topic.DEAD_LETTERS)) {
+        reader.readToEnd(
+            entry ->
+                letters.put(
+                    entry.record().orElseThrow().getReason(), entry.record().orElseThrow()));
+      }
+    }
+    assertEquals(
+        new TreeSet<>(List.of("invalid", "too-large", "undecodable")),
+        new TreeSet<>(letters.keySet()));
+    assertEquals(1_200_000L, letters.get("undecodable").getValueSize());
+    assertEquals(
+        "Prompt: promptId has 400000 characters; it must have at most 512",
+        letters.get("invalid").getMessage());
+    DeadLetter tooLarge = letters.get("too-large");
+    assertEquals(out.nameOf(Topic.PROMPTS), tooLarge.getTopic());
+    assertEquals("sizes", tooLarge.getJob());
+    assertEquals("long", StandardCharsets.UTF_8.decode(tooLarge.getKey()).toString());
+    assertEquals(
+        (long) SingleObject.of(Prompt.class).encode(long1).length, tooLarge.getValueSize());
+  }
+
+  @Test
+  void partitionsThatAreAddedWhileAJobRunsAreRead() throws Exception {
+    KafkaSettings topics = TestBroker.freshTopics();
+    KafkaSettings in =
+        new KafkaSettings(
+            topics.bootstrapServers(),
+            topics.topicPrefix(),
+            Map.of("partition.discovery.interval.ms", "100"));
+    KafkaSettings out = TestBroker.freshTopics();
+    StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 2);
+    DataStream<Prompt> prompts =
+        TopicInput.of(Topic.PROMPTS).kafka(in).job("discovery").start(Start.EARLIEST).read(env);
+    Streams.write(prompts, out, Topic.PROMPTS, "discovery");
+    JobClient job = env.executeAsync("discovery");
+    List<String> ids = new ArrayList<>();
+    try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS);
+        TopicAdmin admin = new TopicAdmin(topics)) {
+      send(topics, 0, 100);
+      await(reader, ids, 100);
+      List<String> changes =
+          admin.alter(new TopicLayout(OptionalInt.of(5), OptionalInt.empty(), 0));
+      assertEquals(7, changes.size(), changes.toString());
+      send(topics, 100, 300);
+      assertTrue(
+          admin.describe(Topic.PROMPTS).orElseThrow().endOffsets().get(4) > 0,
+          "no prompt went to a new partition");
+      await(reader, ids, 300);
+    } finally {
+      job.cancel().get();
+    }
+    assertEquals(300, new TreeSet<>(ids).size());
   }
 
   @Test

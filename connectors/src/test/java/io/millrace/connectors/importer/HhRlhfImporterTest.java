@@ -1,15 +1,21 @@
 package io.millrace.connectors.importer;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.millrace.connectors.TestBroker;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Role;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -140,6 +146,41 @@ class HhRlhfImporterTest {
     judgments.clear();
     run(lines);
     assertEquals(before, judgments);
+  }
+
+  @Test
+  void anotherObjectiveMakesOtherJudgments() throws IOException {
+    run(line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: c"));
+    Judgment safety = judgments.getFirst();
+    new HhRlhfImporter(Objective.HELPFULNESS, Rating.SLIGHTLY_BETTER, Clock.systemUTC())
+        .run(directory.resolve("data.jsonl"), judgments::add);
+    Judgment helpfulness = judgments.getLast();
+    assertNotEquals(safety.getJudgmentId(), helpfulness.getJudgmentId());
+    assertEquals(safety.getResponseA(), helpfulness.getResponseA());
+  }
+
+  @Test
+  void skipsALineWhoseJudgmentIsTooLargeForKafka() throws IOException {
+    KafkaSettings kafka = TestBroker.freshTopics();
+    String answer = "\n\nHuman: a\n\nAssistant: ";
+    Path file =
+        Files.writeString(
+            directory.resolve("data.jsonl"),
+            line(answer + "b", answer + "c")
+                + "\n"
+                + line(answer + "b".repeat(kafka.maxRecordBytes()), answer + "c")
+                + "\n"
+                + line(answer + "d", answer + "e"));
+    HhRlhfImporter.Report report;
+    try (RecordWriter writer = new RecordWriter(kafka)) {
+      report = importer.run(file, judgment -> writer.send(Topic.JUDGMENTS, judgment));
+    }
+    assertEquals(2, report.judgments());
+    assertEquals(Map.of("too-large", 1L), report.skipped());
+    assertEquals(2, report.firstSkips().getFirst().line());
+    try (RecordReader<Judgment> reader = RecordReader.fromEarliest(kafka, Topic.JUDGMENTS)) {
+      assertEquals(2, reader.readToEnd(entry -> {}));
+    }
   }
 
   @Test

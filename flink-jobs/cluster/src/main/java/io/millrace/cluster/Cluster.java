@@ -7,6 +7,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.apache.flink.configuration.Configuration;
@@ -51,7 +52,7 @@ public final class Cluster implements AutoCloseable {
       Configuration flink = FlinkSettings.of(directory, settings, ports);
       writeConfiguration(directory, flink, ports);
       cluster = new Cluster(lock, new Supervisor(directory, messages), ports);
-      cluster.launch(new Processes(directory, flink, ports), settings.taskManagers());
+      cluster.launch(new Processes(directory, flink, ports), settings);
       directory.write(ports);
       return cluster;
     } catch (IOException | InterruptedException | RuntimeException e) {
@@ -86,13 +87,14 @@ public final class Cluster implements AutoCloseable {
             .formatted(directory.zookeeper(), ports.zookeeper(), Ports.HOST));
   }
 
-  private void launch(Processes processes, int taskManagers)
+  private void launch(Processes processes, ClusterSettings settings)
       throws IOException, InterruptedException {
+    int taskManagers = settings.taskManagers();
     for (ProcessSpec process : processes.all(taskManagers)) {
       supervisor.start(process);
     }
     long deadline = System.nanoTime() + START.toNanos();
-    awaitKafka(deadline);
+    awaitKafka(deadline, settings.partitions());
     try (FlinkClient client = FlinkClient.of(ports)) {
       await(
           deadline,
@@ -101,17 +103,21 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
-  private void awaitKafka(long deadline) throws IOException, InterruptedException {
+  private void awaitKafka(long deadline, OptionalInt partitions)
+      throws IOException, InterruptedException {
     KafkaSettings kafka = KafkaSettings.of(ports.kafkaAddress());
     await(
         deadline,
         "Kafka did not answer",
         () -> {
           try (TopicAdmin admin = new TopicAdmin(kafka)) {
-            admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
+            admin.createAll(partitions.orElse(1), TopicAdmin.CLUSTER_DEFAULT);
             return true;
           }
         });
+    try (TopicAdmin admin = new TopicAdmin(kafka)) {
+      admin.requirePartitions(partitions);
+    }
   }
 
   private interface Condition {

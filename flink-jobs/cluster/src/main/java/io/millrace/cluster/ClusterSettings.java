@@ -2,6 +2,7 @@ package io.millrace.cluster;
 
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeSet;
 import org.apache.flink.configuration.MemorySize;
 
@@ -14,6 +15,7 @@ import org.apache.flink.configuration.MemorySize;
  * @param taskManagerMemory memory of a whole TaskManager process: heap, tensors, JVM
  * @param tensorMemory part of that memory for tensors, outside the heap
  * @param jobManagerMemory memory of the whole JobManager process
+ * @param partitions of each topic; empty: 1 for new topics, any number for existing ones
  * @param properties of Flink; they override {@code config.yaml}
  */
 public record ClusterSettings(
@@ -22,6 +24,7 @@ public record ClusterSettings(
     Optional<MemorySize> taskManagerMemory,
     Optional<MemorySize> tensorMemory,
     Optional<MemorySize> jobManagerMemory,
+    OptionalInt partitions,
     Map<String, String> properties) {
 
   private static final int MOST_TASK_MANAGERS = 256;

@@ -11,6 +11,7 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.apache.flink.configuration.Configuration;
 import org.junit.jupiter.api.Test;
@@ -22,7 +23,13 @@ class FlinkSettingsTest {
 
   private static ClusterSettings settings(Map<String, String> properties) {
     return new ClusterSettings(
-        1, Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty(), properties);
+        1,
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty(),
+        OptionalInt.empty(),
+        properties);
   }
 
   @Test

@@ -61,7 +61,7 @@ class ConfigTest {
   @Test
   void everyDefaultIsThePapersOrTheDocumentedOne() {
     assertDefaults(
-        new KafkaSection("localhost:9092", "millrace.", Map.of()),
+        new KafkaSection("localhost:9092", "millrace.", Map.of(), MemorySize.ofMebiBytes(16)),
         new CheckpointSection(
             "millrace-data/checkpoints",
             0,

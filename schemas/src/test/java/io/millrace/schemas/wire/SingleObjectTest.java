@@ -1,9 +1,11 @@
 package io.millrace.schemas.wire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Examples;
 import io.millrace.schemas.Prompt;
@@ -65,6 +67,15 @@ class SingleObjectTest {
     Demonstration read = SingleObject.of(Demonstration.class).decode(HexFormat.of().parseHex(hex));
     assertEquals("d1", read.getId());
     assertEquals(0, read.getFirstLearnedTurn());
+  }
+
+  @Test
+  void readsDeadLettersFromBeforeTheirSizes() throws IOException {
+    String hex = Files.readString(GOLDEN.resolve("dead-letters-0259068858d91cdd.hex")).strip();
+    DeadLetter read = SingleObject.of(DeadLetter.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals(42, read.getOffset());
+    assertEquals(3, read.getValue().remaining());
+    assertNull(read.getValueSize());
   }
 
   @Test

@@ -4,7 +4,6 @@ import io.millrace.connectors.flink.source.Received;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
-import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -40,10 +39,9 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private static final String ACCEPTED = "accepted";
 
   private final Topic<T> topic;
-  private final String job;
   private final BodyFormat<T> format;
   private final RecordCheck<T> check;
-  private final Clock clock;
+  private final DeadLetters deadLetters;
 
   private transient MetricGroup metrics;
   private transient Counter accepted;
@@ -53,19 +51,21 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
 
   /**
    * @param topic the topic under which records are counted
-   * @param job the job's name, for its dead letters
    * @param format decodes the records
    * @param check the job's own rule, applied to valid records
-   * @param clock gives the time of dead letters; it is sent with the job, so it must be
-   *     serializable
+   * @param deadLetters makes the dead letters
    */
   public Decode(
-      Topic<T> topic, String job, BodyFormat<T> format, RecordCheck<T> check, Clock clock) {
+      Topic<T> topic, BodyFormat<T> format, RecordCheck<T> check, DeadLetters deadLetters) {
     this.topic = topic;
-    this.job = job;
     this.format = format;
     this.check = check;
-    this.clock = clock;
+    this.deadLetters = deadLetters;
+  }
+
+  /** Makes the dead letters of this operator. */
+  public DeadLetters deadLetters() {
+    return deadLetters;
   }
 
   @Override
@@ -125,7 +125,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
       }
       refused.computeIfAbsent(e.reason(), this::counter).inc();
       total("dead-letters/" + e.reason()).add(1L);
-      context.output(DeadLetters.TAG, DeadLetters.of(received, job, e, clock));
+      context.output(DeadLetters.TAG, deadLetters.of(received, e));
       return;
     }
     if (!format.isRepeat(received)) {

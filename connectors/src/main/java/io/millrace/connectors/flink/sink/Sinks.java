@@ -1,5 +1,6 @@
 package io.millrace.connectors.flink.sink;
 
+import io.millrace.connectors.flink.decode.DeadLetters;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.Topic;
 import java.util.Map;
@@ -28,14 +29,16 @@ public final class Sinks {
    * checkpoint that it had not committed yet.
    *
    * @param transactionalIdPrefix unique to this sink in the cluster, and the same after a restart
+   * @param deadLetters for records that are too large; names the cluster
    */
   public static <T extends SpecificRecordBase> KafkaSink<T> exactlyOnce(
-      KafkaSettings settings, Topic<T> topic, String transactionalIdPrefix) {
+      Topic<T> topic, String transactionalIdPrefix, DeadLetters deadLetters) {
     String timeout =
-        settings
+        deadLetters
+            .kafka()
             .client()
             .getOrDefault(TRANSACTION_TIMEOUT, Integer.toString(TRANSACTION_TIMEOUT_MILLIS));
-    return builder(settings, topic, Map.of(TRANSACTION_TIMEOUT, timeout))
+    return builder(topic, deadLetters, Map.of(TRANSACTION_TIMEOUT, timeout))
         .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
         .setTransactionalIdPrefix(transactionalIdPrefix)
         // Lists the open transactions at the broker instead of probing every possible name.
@@ -45,18 +48,19 @@ public final class Sinks {
 
   /** A sink whose records are visible at once; a failure may repeat some. */
   public static <T extends SpecificRecordBase> KafkaSink<T> atLeastOnce(
-      KafkaSettings settings, Topic<T> topic) {
-    return builder(settings, topic, Map.of())
+      Topic<T> topic, DeadLetters deadLetters) {
+    return builder(topic, deadLetters, Map.of())
         .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
         .build();
   }
 
   private static <T extends SpecificRecordBase> KafkaSinkBuilder<T> builder(
-      KafkaSettings settings, Topic<T> topic, Map<String, String> own) {
-    Properties properties = settings.properties(own);
+      Topic<T> topic, DeadLetters deadLetters, Map<String, String> own) {
+    KafkaSettings settings = deadLetters.kafka();
+    Properties properties = settings.producerProperties(own);
     return KafkaSink.<T>builder()
         .setKafkaProducerConfig(properties)
         .setBootstrapServers(settings.bootstrapServers())
-        .setRecordSerializer(new RecordSerializer<>(settings, topic));
+        .setRecordSerializer(new RecordSerializer<>(topic, deadLetters));
   }
 }

@@ -31,9 +31,15 @@ public final class Sources {
     CURRENT_END
   }
 
+  /** How often a source looks for new partitions, in milliseconds; a client property sets it. */
+  private static final String DISCOVERY = "partition.discovery.interval.ms";
+
+  private static final String DISCOVERY_MILLIS = "30000";
+
   /**
-   * A source of a topic's committed records. It discovers new partitions only when the client
-   * property {@code partition.discovery.interval.ms} is set.
+   * A source of a topic's committed records. A source without end also reads partitions that are
+   * added later, from their first record. It looks for them every 30 seconds, or as often as the
+   * client property {@code partition.discovery.interval.ms} says.
    *
    * @param groupId the consumer group under which progress is committed for monitoring. A job
    *     resumes from its Flink checkpoint, not from here.
@@ -43,7 +49,7 @@ public final class Sources {
     KafkaSourceBuilder<Received> builder =
         KafkaSource.<Received>builder()
             // The user's properties come first, because the setters below must override them.
-            .setProperty("partition.discovery.interval.ms", "-1")
+            .setProperty(DISCOVERY, DISCOVERY_MILLIS)
             .setProperties(settings.properties(Map.of("isolation.level", "read_committed")))
             .setBootstrapServers(settings.bootstrapServers())
             .setTopics(settings.nameOf(topic))
@@ -51,9 +57,12 @@ public final class Sources {
             .setClientIdPrefix(groupId + "." + topic.name())
             .setStartingOffsets(offsets(start))
             .setDeserializer(new ReceivedDeserializer());
-    return bound == Bound.CURRENT_END
-        ? new BoundedKafkaSource<>(builder.setBounded(OffsetsInitializer.latest()).build())
-        : builder.build();
+    if (bound == Bound.CURRENT_END) {
+      // A bounded source ends at what is there when it starts, so it looks for partitions once.
+      builder.setBounded(OffsetsInitializer.latest()).setProperty(DISCOVERY, "-1");
+      return new BoundedKafkaSource<>(builder.build());
+    }
+    return builder.build();
   }
 
   @SuppressWarnings("deprecation") // The connector's own signature asks for the deprecated enum.

@@ -3,6 +3,7 @@ package io.millrace.cli.job;
 import io.millrace.cli.option.ClusterOptions;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
+import io.millrace.cli.topic.TopicsCommand;
 import io.millrace.cluster.Cluster;
 import io.millrace.cluster.ClusterDirectory;
 import io.millrace.cluster.ClusterSettings;
@@ -77,6 +78,12 @@ public final class ClusterCommand implements Callable<Integer> {
       description = "Memory of the whole JobManager process (default: 1gb).")
   private Optional<String> jobManagerMemory;
 
+  @Option(
+      names = "--partitions",
+      paramLabel = "N",
+      description = "Partitions of each topic; existing topics must have as many (default: 1).")
+  private Optional<Integer> partitions;
+
   @Mixin private ConfigOptions options;
 
   private static final String PORT_HELP =
@@ -118,6 +125,7 @@ public final class ClusterCommand implements Callable<Integer> {
             size("--task-manager-memory", taskManagerMemory),
             size("--tensor-memory", tensorMemory),
             size("--job-manager-memory", jobManagerMemory),
+            TopicsCommand.requirePartitions(partitions),
             options.load().flink().properties());
     Ports.Wanted wanted =
         new Ports.Wanted(

@@ -7,6 +7,7 @@ import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.connectors.kafka.TopicLayout;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
@@ -148,8 +149,10 @@ public final class JobOptions {
     }
     requireWritable("checkpoints.directory", configured.checkpoints().directory());
     requireWritable("flink.state-directory", configured.flink().stateDirectory());
-    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(configured))) {
+    KafkaSettings kafka = JobSettings.kafka(configured);
+    try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
+      admin.require(TopicLayout.of(kafka));
     }
     return new Ready(job, InitialModel.ensure(configured));
   }

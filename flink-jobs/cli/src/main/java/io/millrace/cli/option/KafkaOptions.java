@@ -3,6 +3,7 @@ package io.millrace.cli.option;
 import io.millrace.connectors.kafka.KafkaSettings;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.apache.flink.configuration.MemorySize;
 import picocli.CommandLine.Option;
 
 /** Options of every command that talks to Kafka. */
@@ -27,13 +28,21 @@ public final class KafkaOptions {
       description = "Kafka client property, such as security.protocol=SSL; may be repeated.")
   private Map<String, String> properties = new LinkedHashMap<>();
 
+  @Option(
+      names = "--max-record-size",
+      paramLabel = "SIZE",
+      defaultValue = "16mb",
+      description =
+          "Largest record, as kafka.max-record-size of the jobs (default: ${DEFAULT-VALUE}).")
+  private String maxRecordSize;
+
   /**
    * The settings of a client.
    *
    * @throws UserException naming the option that is wrong
    */
   public KafkaSettings settings() {
-    return settings(bootstrapServers, topicPrefix, properties);
+    return settings(bootstrapServers, topicPrefix, properties, maxRecordSize);
   }
 
   /**
@@ -43,8 +52,20 @@ public final class KafkaOptions {
    */
   public static KafkaSettings settings(
       String bootstrapServers, String topicPrefix, Map<String, String> properties) {
+    return settings(bootstrapServers, topicPrefix, properties, "16mb");
+  }
+
+  private static KafkaSettings settings(
+      String bootstrapServers, String topicPrefix, Map<String, String> properties, String size) {
+    int bytes;
     try {
-      return new KafkaSettings(bootstrapServers, topicPrefix, properties);
+      bytes = Math.toIntExact(MemorySize.parseBytes(size));
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw new UserException(
+          "--max-record-size must be a size from 64kb to 64mb, not '%s'".formatted(size));
+    }
+    try {
+      return new KafkaSettings(bootstrapServers, topicPrefix, properties, bytes);
     } catch (IllegalArgumentException e) {
       throw new UserException(
           e.getMessage()

@@ -1,12 +1,13 @@
 package io.millrace.cli.topic;
 
-import io.millrace.cli.option.UserException;
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicAdmin;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
@@ -44,15 +45,13 @@ public final class BrokerCommand implements Callable<Integer> {
 
   @Option(
       names = "--partitions",
-      defaultValue = "1",
-      description = "Partitions of each new topic (default: ${DEFAULT-VALUE}).")
-  private int partitions;
+      paramLabel = "N",
+      description = "Partitions of each topic; existing topics must have as many (default: 1).")
+  private Optional<Integer> partitions;
 
   @Override
   public Integer call() throws Exception {
-    if (partitions < 1) {
-      throw new UserException("--partitions must be at least 1, not " + partitions);
-    }
+    OptionalInt wanted = TopicsCommand.requirePartitions(partitions);
     EmbeddedBroker broker = EmbeddedBroker.start(data, port);
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()
@@ -69,7 +68,8 @@ public final class BrokerCommand implements Callable<Integer> {
                 "stop-broker"));
     try (TopicAdmin admin =
         new TopicAdmin(new KafkaSettings(broker.bootstrapServers(), topicPrefix, Map.of()))) {
-      admin.createAll(partitions, 1);
+      admin.createAll(wanted.orElse(1), 1);
+      admin.requirePartitions(wanted);
     }
     System.out.println(
         "Kafka runs at "

@@ -6,6 +6,7 @@ import io.millrace.connectors.importer.HhRlhfImporter;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.connectors.kafka.TopicLayout;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Topic;
@@ -76,6 +77,7 @@ public final class ImportCommand {
       HhRlhfImporter.Report report;
       try (TopicAdmin admin = new TopicAdmin(settings)) {
         admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
+        admin.require(TopicLayout.of(settings));
       }
       try (RecordWriter writer = new RecordWriter(settings)) {
         report =

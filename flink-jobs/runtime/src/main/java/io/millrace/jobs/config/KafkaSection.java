@@ -7,6 +7,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.flink.configuration.MemorySize;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
@@ -27,7 +28,16 @@ public record KafkaSection(
                 "Kafka client properties, such as `security.protocol`. A value may refer to a"
                     + " secret: `${env:NAME}` reads an environment variable and `${file:PATH}` a"
                     + " file, on the machine where the command runs.")
-        Map<String, String> properties)
+        Map<String, String> properties,
+    @Option(
+            value = "16mb",
+            help =
+                "Largest record. Producers and new topics have this limit; a job does not start"
+                    + " while a topic has a lower one (`millrace topics --alter` raises it). A"
+                    + " larger record becomes a dead letter with its size and SHA-256.",
+            min = "64kb",
+            max = "64mb")
+        MemorySize maxRecordSize)
     implements ConfigSection {
 
   private static final Pattern PORT = Pattern.compile(":(\\d+)");
@@ -39,7 +49,7 @@ public record KafkaSection(
 
   public KafkaSection {
     properties = Map.copyOf(properties);
-    var _ = new KafkaSettings(bootstrapServers, topicPrefix, properties);
+    var _ = settings(bootstrapServers, topicPrefix, properties, maxRecordSize);
     Matcher ports = PORT.matcher(bootstrapServers);
     while (ports.find()) {
       int port = Integer.parseInt(ports.group(1));
@@ -49,6 +59,17 @@ public record KafkaSection(
                 .formatted(MAX_PORT, bootstrapServers));
       }
     }
+  }
+
+  private static KafkaSettings settings(
+      String bootstrapServers, String prefix, Map<String, String> properties, MemorySize size) {
+    return new KafkaSettings(
+        bootstrapServers, prefix, properties, Math.toIntExact(size.getBytes()));
+  }
+
+  /** The connection that these options describe. */
+  public KafkaSettings settings() {
+    return settings(bootstrapServers, topicPrefix, properties, maxRecordSize);
   }
 
   /** Checks the properties with the definitions of Kafka's three clients. */
@@ -70,12 +91,19 @@ public record KafkaSection(
         }
       }
     }
+    String buffer = properties.get(ProducerConfig.BUFFER_MEMORY_CONFIG);
+    if (buffer != null && Long.parseLong(buffer.strip()) < maxRecordSize.getBytes()) {
+      throw new IllegalArgumentException(
+          "kafka.properties.buffer.memory is %s; it must be at least kafka.max-record-size = %d"
+              .formatted(buffer, maxRecordSize.getBytes()));
+    }
   }
 
   /** Names the client properties only; their values may be secrets. */
   @Override
   public String toString() {
-    return "KafkaSection[bootstrapServers=%s, topicPrefix=%s, properties=%s]"
-        .formatted(bootstrapServers, topicPrefix, new TreeSet<>(properties.keySet()));
+    return "KafkaSection[bootstrapServers=%s, topicPrefix=%s, properties=%s, maxRecordSize=%s]"
+        .formatted(
+            bootstrapServers, topicPrefix, new TreeSet<>(properties.keySet()), maxRecordSize);
   }
 }

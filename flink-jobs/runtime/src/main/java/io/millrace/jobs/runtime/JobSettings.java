@@ -25,10 +25,7 @@ public final class JobSettings {
   private JobSettings() {}
 
   public static KafkaSettings kafka(MillraceConfig config) {
-    return new KafkaSettings(
-        config.kafka().bootstrapServers(),
-        config.kafka().topicPrefix(),
-        config.kafka().properties());
+    return config.kafka().settings();
   }
 
   public static CheckpointStore store(MillraceConfig config) {
