@@ -4,6 +4,7 @@ import io.millrace.connectors.flink.decode.DeadLetters;
 import io.millrace.connectors.flink.decode.Decode;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.connectors.flink.decode.TopicFormat;
+import io.millrace.connectors.flink.source.HoldableSource;
 import io.millrace.connectors.flink.source.Received;
 import io.millrace.connectors.flink.source.Sources;
 import io.millrace.connectors.flink.source.Sources.Bound;
@@ -16,6 +17,9 @@ import java.util.List;
 import java.util.Objects;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.connector.source.Source;
+import org.apache.flink.api.connector.source.SourceSplit;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
@@ -42,6 +46,7 @@ public final class TopicInput<T extends SpecificRecordBase> {
   private Start start = Start.COMMITTED;
   private Bound bound = Bound.UNBOUNDED;
   private RecordCheck<T> check = record -> {};
+  private boolean holdable;
 
   private TopicInput(Topic<T> topic) {
     this.topic = topic;
@@ -84,6 +89,17 @@ public final class TopicInput<T extends SpecificRecordBase> {
     return this;
   }
 
+  /** Lets an operator of the job hold the source, see {@link HoldableSource}. Default: no. */
+  public TopicInput<T> holdable() {
+    this.holdable = true;
+    return this;
+  }
+
+  /** The uid of the source that reads a topic. */
+  public static String sourceUid(Topic<?> topic) {
+    return "read-" + topic.name();
+  }
+
   /**
    * Adds the source and the decoder to a job.
    *
@@ -95,12 +111,12 @@ public final class TopicInput<T extends SpecificRecordBase> {
     String groupId = kafka.topicPrefix() + job;
     DataStream<Received> received =
         env.fromSource(
-                Sources.received(kafka, topic, groupId, start, bound),
+                source(Sources.received(kafka, topic, groupId, start, bound)),
                 // The watermark expires state, such as the ids that Deduplicate has seen. It is the
                 // time of the partition that is furthest behind.
                 WatermarkStrategy.<Received>forMonotonousTimestamps().withIdleness(IDLE),
                 topic.name())
-            .uid("read-" + topic.name());
+            .uid(sourceUid(topic));
     return Streams.decode(
         received,
         topic,
@@ -109,6 +125,11 @@ public final class TopicInput<T extends SpecificRecordBase> {
             new TopicFormat<>(topic, List.of()),
             check,
             new DeadLetters(job, kafka, Clock.systemUTC())));
+  }
+
+  private <S extends SourceSplit, C> Source<Received, ?, ?> source(
+      Source<Received, S, C> source) {
+    return holdable ? HoldableSource.of(source, TypeInformation.of(Received.class)) : source;
   }
 
   private static void requireSet(Object value, String property) {

@@ -12,9 +12,11 @@ import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Inlet;
 import io.millrace.jobs.runtime.Outlet;
 import io.millrace.jobs.runtime.SharedState;
+import io.millrace.jobs.runtime.SourceHold;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
@@ -23,15 +25,18 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.flink.metrics.Gauge;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Scores rollouts with the latest announced reward models and takes their log-probs under the
- * reference policy, on a background thread. Until both reward models are announced rollouts wait,
- * as state and without bound: if the operator stopped reading them, it would not read the
- * announcements either. Afterwards it holds at most two batches.
+ * reference policy, on a background thread. It holds at most two batches. Until both reward models
+ * are announced it holds the source of rollouts as well: if the operator did not take the rollouts
+ * that are on their way, it would not read the announcements either.
  *
  * <p>Batches are formed by count, never by time: the last bits of a score depend on the other
  * rollouts of the batch, and a run that is killed must end in the same bits as one that is not. The
@@ -42,6 +47,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>, BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
+  private static final Logger LOG = LoggerFactory.getLogger(ScoreOperator.class);
 
   private final RuntimeSettings settings;
   private final boolean bounded;
@@ -51,6 +57,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
   private transient RolloutScorer scorer;
   private transient Inlet inlet;
   private transient Outlet outlet;
+  private transient SourceHold hold;
   private transient boolean announcementsEnded;
   private transient boolean rolloutsEnded;
 
@@ -96,6 +103,9 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     super.open();
     inlet = createInlet();
     outlet = createOutlet();
+    hold = createHold(Topic.ROLLOUTS);
+    Gauge<Integer> waitingForModels = () -> models().isEmpty() ? waiting.size() : 0;
+    getMetricGroup().gauge("rollouts_waiting_for_reward_models", waitingForModels);
     formBatches();
     wake();
   }
@@ -107,7 +117,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
 
   @Override
   public void processElement1(StreamRecord<Rollout> element) throws Exception {
-    inlet.await(() -> models().isEmpty() || held < 2 * section().scoreBatchSize());
+    inlet.await(() -> models().isEmpty() || held < capacity());
     waiting.add(element.getValue());
     held++;
     formBatches();
@@ -119,6 +129,10 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     latest.offer(element.getValue());
     formBatches();
     wake();
+  }
+
+  private int capacity() {
+    return 2 * section().scoreBatchSize();
   }
 
   /** The models for the next batch. A bounded run waits for the last announcement. */
@@ -134,6 +148,13 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
                 formBatch(section().scoreBatchSize(), models);
               }
             });
+    boolean full = !announcementsEnded && models().isEmpty() && held >= capacity();
+    if (full && !hold.isHeld() && !bounded) {
+      LOG.warn(
+          "No {} reward model is announced: rollouts wait in the topic. Run reward-model",
+          latest.missing());
+    }
+    hold.set(full);
   }
 
   private void formBatch(int size, RewardModelPair models) {
@@ -175,6 +196,9 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
       rolloutsEnded = true;
     } else {
       announcementsEnded = true;
+      if (hold.isHeld()) {
+        latest.require(waiting.size(), "rollouts");
+      }
       formBatches();
     }
     if (rolloutsEnded && announcementsEnded) {

@@ -11,8 +11,10 @@ import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Inlet;
 import io.millrace.jobs.runtime.SharedState;
+import io.millrace.jobs.runtime.SourceHold;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
@@ -23,6 +25,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.flink.metrics.Gauge;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
@@ -35,7 +38,8 @@ import org.slf4j.LoggerFactory;
  * models, on a background thread.
  *
  * <p>The prompts in flight are the state. A prompt leaves the state when its candidates are
- * emitted, in the order of the prompts. Prompts wait until both reward models are announced.
+ * emitted, in the order of the prompts. Until both reward models are announced, the operator takes
+ * few prompts and holds their source: the others wait in the topic.
  */
 public final class CandidatesOperator extends BackgroundOperator<Candidates>
     implements TwoInputStreamOperator<Prompt, Announcement, Candidates>, BoundedMultiInput {
@@ -48,6 +52,7 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
 
   private transient Backend backend;
   private transient Inlet inlet;
+  private transient SourceHold hold;
   private transient boolean promptsEnded;
   private transient boolean warnedOfWaiting;
   private transient long nextKey;
@@ -93,6 +98,9 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   public void open() throws Exception {
     super.open();
     inlet = createInlet();
+    hold = createHold(Topic.PROMPTS);
+    Gauge<Integer> waiting = () -> models == null ? inFlight.size() : 0;
+    getMetricGroup().gauge("prompts_waiting_for_reward_models", waiting);
     inFlight.forEach(sampler::submit);
     updateModels();
   }
@@ -117,7 +125,17 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   /** Lets the sampling thread use the latest models; a bounded run waits for the last ones. */
   private void updateModels() {
     models = bounded && !announcementsEnded ? null : latest.pair().orElse(null);
+    updateHold();
     wake();
+  }
+
+  /** Keeps further prompts in their topic while the prompts in flight wait for models. */
+  private void updateHold() {
+    hold.set(models == null && !announcementsEnded && isFull());
+  }
+
+  private boolean isFull() {
+    return inFlight.size() * section().samplesPerPrompt() >= capacity();
   }
 
   @Override
@@ -125,13 +143,14 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
     // If a prompt waited for room before the models are announced, the task would not read their
     // announcements.
     inlet.await(
-        () -> models == null || inFlight.size() * section().samplesPerPrompt() < capacity());
+        () -> models == null || !isFull());
     if (!bounded && models == null) {
       checkWaiting();
     }
     long key = nextKey++;
     inFlight.put(key, element.getValue());
     sampler.submit(key, element.getValue());
+    updateHold();
     wake();
   }
 

@@ -1,5 +1,6 @@
 package io.millrace.jobs.runtime;
 
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
@@ -168,6 +169,12 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   /** Lets records wait until the operator has room for them. */
   protected final Inlet createInlet() {
     return new Inlet(getContainingTask().getEnvironment().getAllInputGates(), mailbox);
+  }
+
+  /** Lets the operator stop the source that reads a topic. */
+  protected final SourceHold createHold(Topic<?> topic) {
+    return new SourceHold(
+        getContainingTask().getEnvironment().getOperatorCoordinatorEventGateway(), topic);
   }
 
   /** Says whether a record can be emitted without waiting. */

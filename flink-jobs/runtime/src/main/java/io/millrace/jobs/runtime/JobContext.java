@@ -47,22 +47,22 @@ public record JobContext(
 
   /** The valid records of a topic that pass a check, from the topic's first record. */
   public <T extends SpecificRecordBase> DataStream<T> read(Topic<T> topic, RecordCheck<T> check) {
-    return read(topic, Start.EARLIEST, check);
+    return input(topic, Start.EARLIEST, check).read(env);
   }
 
-  private <T extends SpecificRecordBase> DataStream<T> read(
+  private <T extends SpecificRecordBase> TopicInput<T> input(
       Topic<T> topic, Start start, RecordCheck<T> check) {
     return TopicInput.of(topic)
         .kafka(kafka())
         .job(job)
         .start(start)
         .bound(JobSettings.bound(bounded))
-        .check(check)
-        .read(env);
+        .check(check);
   }
 
   /**
-   * The valid records of a topic that pass a check, each id once within {@code dedup.window}.
+   * The valid records of a topic that pass a check, each id once within {@code dedup.window}. The
+   * job's operators may hold the source ({@link SourceHold}).
    *
    * @param start where a run begins that has no state
    * @param parallelism of the operator that drops duplicates; 1 keeps the order of a topic with one
@@ -70,7 +70,8 @@ public record JobContext(
    */
   public <T extends SpecificRecordBase> DataStream<T> readOnce(
       Topic<T> topic, Start start, RecordCheck<T> check, int parallelism) {
-    return Deduplicate.of(read(topic, start, check), topic, config.dedup().window(), parallelism);
+    return Deduplicate.of(
+        input(topic, start, check).holdable().read(env), topic, config.dedup().window(), parallelism);
   }
 
   /** The demonstrations of a JSON Lines file that pass a check. */

@@ -95,7 +95,8 @@ public final class LocalCluster implements AutoCloseable {
     }
   }
 
-  private Map<String, Object> accumulators(JobID job) throws Exception {
+  /** A job's accumulators so far, by name. */
+  public Map<String, Object> accumulators(JobID job) throws Exception {
     Map<String, Object> values = new TreeMap<>();
     for (Map.Entry<String, SerializedValue<OptionalFailure<Object>>> entry :
         cluster.getExecutionGraph(job).get().getAccumulatorsSerialized().entrySet()) {

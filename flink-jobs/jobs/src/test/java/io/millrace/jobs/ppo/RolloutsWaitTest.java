@@ -1,0 +1,146 @@
+package io.millrace.jobs.ppo;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.jobs.Job;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.testkit.Deployment;
+import io.millrace.jobs.testkit.JobHarness;
+import io.millrace.jobs.testkit.OperatorHarness;
+import io.millrace.jobs.testkit.TestModels;
+import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.chat.Message;
+import io.millrace.model.chat.Role;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.FinishReason;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.RewardCheckpoint;
+import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.Turn;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.function.LongPredicate;
+import java.util.stream.IntStream;
+import org.apache.flink.api.common.JobID;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** Rollouts that arrive before any reward model wait in Kafka; the deadline is for a hang. */
+@Timeout(180)
+class RolloutsWaitTest {
+
+  private static final int ROLLOUTS = 12_000;
+
+  @RegisterExtension
+  static final JobHarness HARNESS = new JobHarness(8, OperatorHarness.TINY_MODEL);
+
+  private final Deployment deployment;
+  private final MillraceConfig config;
+
+  RolloutsWaitTest() throws Exception {
+    deployment =
+        HARNESS.deploy(
+            "wait",
+            "ppo.batch-size=64",
+            "ppo.mini-batch-size=64",
+            "ppo.score-batch-size=64",
+            "ppo.max-staleness=0",
+            "flink.parallelism=2");
+    config = deployment.config();
+  }
+
+  private List<Rollout> rollouts() {
+    int[] prompt;
+    int[] response;
+    try (Tokenizer tokenizer = Tokenizer.load(Path.of(config.model().initial()))) {
+      ChatTemplate template = ChatTemplate.of(tokenizer);
+      prompt = template.promptTokens(List.of(new Message(Role.USER, "Hi")));
+      response = template.responseTokens("Yes");
+    }
+    Rollout first =
+        Rollout.newBuilder()
+            .setRolloutId("p/0")
+            .setPromptId("p")
+            .setDialogue(List.of(new Turn(io.millrace.schemas.Role.USER, "Hi")))
+            .setPromptTokens(Arrays.stream(prompt).boxed().toList())
+            .setResponseTokens(Arrays.stream(response).boxed().toList())
+            .setLogProbs(Arrays.stream(response).mapToObj(_ -> -5f).toList())
+            .setResponseText("Yes")
+            .setFinishReason(FinishReason.STOP)
+            .setModel("policy")
+            .setPolicyVersion(0)
+            .setTemperature(1)
+            .build();
+    return IntStream.range(0, ROLLOUTS)
+        .mapToObj(i -> Rollout.newBuilder(first).setRolloutId("p" + i + "/0").build())
+        .toList();
+  }
+
+  private List<RewardCheckpoint> rewardModels() {
+    List<RewardCheckpoint> announcements = new ArrayList<>();
+    for (Objective objective : Objective.values()) {
+      Path model =
+          TestModels.rewardModel(
+              Path.of(config.model().initial()),
+              deployment.checkpoints().resolve("reward-model-" + objective + "/v000001"),
+              1,
+              objective.ordinal());
+      announcements.add(
+          RewardCheckpoint.newBuilder()
+              .setObjective(objective)
+              .setVersion(1)
+              .setUri(model.toString())
+              .setManifestSha256(CheckpointDirectory.manifestDigest(model))
+              .setJudgments(1)
+              .setMetrics(Map.of())
+              .setTime(Instant.EPOCH)
+              .build());
+    }
+    return announcements;
+  }
+
+  /** Polls the number of rollouts that the job has read. */
+  private static long awaitRead(JobID job, LongPredicate enough) throws Exception {
+    long read = 0;
+    do {
+      HARNESS.cluster().requireAlive(job);
+      Object count = HARNESS.cluster().accumulators(job).get("topics/rollouts/accepted");
+      read = count == null ? 0 : (Long) count;
+    } while (!enough.test(read));
+    return read;
+  }
+
+  /** Whether a number stays the same over a second. */
+  private static final class Settled implements LongPredicate {
+    private long last;
+    private long since = System.nanoTime();
+
+    @Override
+    public boolean test(long value) {
+      if (value != last || value == 0) {
+        last = value;
+        since = System.nanoTime();
+      }
+      return System.nanoTime() - since > 1_000_000_000L;
+    }
+  }
+
+  @Test
+  void theSourceWaitsForTheModelsAndGoesOn() throws Exception {
+    deployment.send(Topic.ROLLOUTS, rollouts());
+    JobID job = HARNESS.cluster().submit(Job.PPO.graph(config, false));
+    long read = awaitRead(job, new Settled());
+    assertTrue(read < ROLLOUTS, read + " rollouts were read without a reward model");
+
+    deployment.send(Topic.REWARD_CHECKPOINTS, rewardModels());
+    long _ = awaitRead(job, count -> count == ROLLOUTS);
+    HARNESS.cluster().cancel(job);
+  }
+}
