@@ -104,6 +104,11 @@ public final class TopicAdmin implements AutoCloseable {
     }
   }
 
+  /** Kafka's id of the cluster; positions in topics mean nothing in another one. */
+  public String clusterId() throws IOException {
+    return get(admin.describeCluster().clusterId(), "report its cluster id");
+  }
+
   /**
    * Creates every topic that does not exist yet. Compacted topics get one partition: they have few
    * records, whose order matters.

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -19,13 +20,14 @@ import org.apache.flink.api.common.JobStatus;
 import org.apache.flink.client.program.rest.RestClusterClient;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.RestOptions;
-import org.apache.flink.core.execution.RecoveryClaimMode;
 import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.client.JobStatusMessage;
 import org.apache.flink.runtime.jobgraph.JobGraph;
 import org.apache.flink.runtime.jobgraph.SavepointRestoreSettings;
 import org.apache.flink.runtime.rest.messages.EmptyMessageParameters;
 import org.apache.flink.runtime.rest.messages.EmptyRequestBody;
+import org.apache.flink.runtime.rest.messages.JobConfigHeaders;
+import org.apache.flink.runtime.rest.messages.JobConfigInfo;
 import org.apache.flink.runtime.rest.messages.JobMessageParameters;
 import org.apache.flink.runtime.rest.messages.checkpoints.CheckpointStatistics.CompletedCheckpointStatistics;
 import org.apache.flink.runtime.rest.messages.checkpoints.CheckpointingStatistics;
@@ -178,24 +180,15 @@ public final class FlinkClient implements AutoCloseable {
   /**
    * Submits a job.
    *
-   * @param savepoint a savepoint or retained Flink checkpoint to resume from; Flink does not delete
-   *     it
+   * @param restore the state to continue from
    * @throws IOException if a job of the same name is alive: two jobs would learn from every record
    *     twice
    */
-  public JobID submit(StreamGraph graph, Optional<String> savepoint) throws IOException {
+  public JobID submit(StreamGraph graph, SavepointRestoreSettings restore) throws IOException {
     String name = graph.getJobName();
-    Optional<Running> other = firstAlive(name);
-    if (other.isPresent()) {
-      throw new IOException(
-          "%s is already %s on %s; stop it first: millrace stop %s"
-              .formatted(name, other.get().status(), rest, name));
-    }
+    requireNoOther(name);
     JobGraph jobGraph = graph.getJobGraph();
-    savepoint.ifPresent(
-        path ->
-            jobGraph.setSavepointRestoreSettings(
-                SavepointRestoreSettings.forPath(path, false, RecoveryClaimMode.NO_CLAIM)));
+    jobGraph.setSavepointRestoreSettings(restore);
     JobID submitted = get(client.submitJob(jobGraph), ANSWER, "accept the job");
     // Flink accepts several jobs of one name. Two clients that submit at the same time both see the
     // same job first.
@@ -207,6 +200,20 @@ public final class FlinkClient implements AutoCloseable {
               .formatted(name, rest, first.get().id()));
     }
     return submitted;
+  }
+
+  /**
+   * Checks that no job of a name is alive.
+   *
+   * @throws IOException if there is one
+   */
+  public void requireNoOther(String name) throws IOException {
+    Optional<Running> other = firstAlive(name);
+    if (other.isPresent()) {
+      throw new IOException(
+          "%s is already %s on %s; stop it first: millrace stop %s"
+              .formatted(name, other.get().status(), rest, name));
+    }
   }
 
   private Optional<Running> firstAlive(String name) throws IOException {
@@ -238,6 +245,23 @@ public final class FlinkClient implements AutoCloseable {
         statistics.getCounts().getNumberRestoredCheckpoints(),
         last.map(checkpoint -> Instant.ofEpochMilli(checkpoint.getLatestAckTimestamp())),
         last.map(CompletedCheckpointStatistics::getExternalPath));
+  }
+
+  /**
+   * The parameters that a job carries, see {@link io.millrace.jobs.runtime.JobParameters}; without
+   * those if another version of Millrace submitted it.
+   */
+  public Map<String, String> parameters(JobID job) throws IOException {
+    JobMessageParameters parameters = new JobMessageParameters();
+    parameters.jobPathParameter.resolve(job);
+    JobConfigInfo.ExecutionConfigInfo config =
+        get(
+                client.sendRequest(
+                    JobConfigHeaders.getInstance(), parameters, EmptyRequestBody.getInstance()),
+                ANSWER,
+                "report the configuration of a job")
+            .getExecutionConfigInfo();
+    return config == null ? Map.of() : config.getGlobalJobParameters();
   }
 
   /**

@@ -8,7 +8,6 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
@@ -17,6 +16,7 @@ import java.util.concurrent.Future;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.RestOptions;
+import org.apache.flink.runtime.jobgraph.SavepointRestoreSettings;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -90,9 +90,9 @@ class FlinkClientTest {
   @Test
   void refusesASecondJobOfTheSameName() throws Exception {
     try (FlinkClient client = client()) {
-      JobID first = client.submit(endless("twice"), Optional.empty());
+      JobID first = client.submit(endless("twice"), SavepointRestoreSettings.none());
       try {
-        client.submit(endless("twice"), Optional.empty());
+        client.submit(endless("twice"), SavepointRestoreSettings.none());
         throw new AssertionError("a second job was taken");
       } catch (IOException e) {
         assertTrue(e.getMessage().contains("stop it first: millrace stop twice"), e.getMessage());
@@ -112,7 +112,7 @@ class FlinkClientTest {
               try (FlinkClient client = client()) {
                 StreamGraph graph = endless(name);
                 together.await();
-                return client.submit(graph, Optional.empty());
+                return client.submit(graph, SavepointRestoreSettings.none());
               } catch (IOException e) {
                 assertTrue(e.getMessage().startsWith(name), e.getMessage());
                 return null;

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.apache.flink.configuration.PipelineOptions;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.graph.StreamGraph;
 
@@ -53,6 +54,11 @@ public enum Job {
     return Arrays.stream(values()).map(Job::id).collect(Collectors.joining(", "));
   }
 
+  /** Types of the configuration sections that the job reads, beside the shared ones. */
+  public List<Class<? extends ConfigSection>> sections() {
+    return sections;
+  }
+
   /** The job's graph, ready to be submitted; its name is that of the job's consumer group. */
   public StreamGraph graph(MillraceConfig config, boolean bounded) {
     return graph(config, bounded, EdgeTap.NONE);
@@ -65,7 +71,9 @@ public enum Job {
    */
   public StreamGraph graph(MillraceConfig config, boolean bounded, EdgeTap tap) {
     StreamExecutionEnvironment env =
-        StreamExecutionEnvironment.getExecutionEnvironment(JobSettings.flink(config.flink()));
+        StreamExecutionEnvironment.getExecutionEnvironment(
+            JobSettings.flink(config.flink())
+                .set(PipelineOptions.GLOBAL_JOB_PARAMETERS, JobSettings.parameters(config, id())));
     env.setParallelism(config.flink().parallelism());
     topology.build(
         new JobContext(env, id(), config.withoutFlinkProperties().only(sections), bounded, tap));

@@ -15,7 +15,7 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     description = {
       "Stops a job with a savepoint and prints the savepoint's path.",
-      "To continue from it: millrace submit JOB --from-savepoint PATH",
+      "The next 'millrace submit JOB' continues from it.",
     },
     footer = {
       "",
@@ -38,7 +38,8 @@ public final class StopCommand implements Callable<Integer> {
   @Option(
       names = "--to",
       paramLabel = "DIR",
-      description = "Directory or URI of the savepoint (default: the cluster's savepoints/).")
+      description = "Directory or URI of the savepoint (default: beside the job's Flink checkpoints; with --drain, the"
+              + " cluster's savepoints/).")
   private Optional<String> directory;
 
   @Mixin private ClusterOptions cluster;
@@ -46,7 +47,7 @@ public final class StopCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     try (FlinkClient client = cluster.client()) {
-      System.out.println(client.stop(client.find(name).id(), drain, directory));
+      System.out.println(JobStop.stop(client, client.find(name).id(), drain, directory));
     }
     return 0;
   }

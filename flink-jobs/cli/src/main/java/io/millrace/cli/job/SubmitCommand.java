@@ -2,10 +2,10 @@ package io.millrace.cli.job;
 
 import io.millrace.cli.option.ClusterOptions;
 import io.millrace.cli.option.JobOptions;
+import io.millrace.cli.option.ResumeOptions;
 import io.millrace.cluster.FlinkClient;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
@@ -22,6 +22,7 @@ import picocli.CommandLine.Option;
       "Submits a job to a cluster.",
       "With --bounded, the command waits until the job reaches the end of its topics and prints a"
           + " summary as JSON. Without it, or with --detached, it returns when the job runs.",
+      "The job continues from the latest savepoint or Flink checkpoint of its last run.",
       "Relative paths in the configuration start at this command's working directory; every machine"
           + " of the cluster must see them. kafka.bootstrap-servers defaults to the cluster's own"
           + " Kafka.",
@@ -47,21 +48,23 @@ public final class SubmitCommand implements Callable<Integer> {
   @Option(names = "--detached", description = "Do not wait for the end of a bounded job.")
   private boolean detached;
 
-  @Option(
-      names = "--from-savepoint",
-      paramLabel = "PATH",
-      description = "Savepoint to continue from, or the last Flink checkpoint of a stopped job.")
-  private Optional<String> savepoint;
+  @Mixin private ResumeOptions resume;
 
   @Override
   public Integer call() throws Exception {
     try (FlinkClient client = cluster.client()) {
       client.taskManagers();
       JobOptions.Ready ready = options.ready(cluster.kafka());
-      JobID job = client.submit(ready.graph(bounded), savepoint);
+      client.requireNoOther(ready.name());
+      ResumeOptions.Start start = resume.begin(ready, bounded);
+      JobID job = client.submit(start.graph(), start.restore());
       System.err.printf("submitted %s as %s to %s%n", ready.job().id(), job, client.rest());
       boolean wait = bounded && !detached;
-      if (await(client, job, wait).isGloballyTerminalState()) {
+      JobStatus last = await(client, job, wait);
+      if (last == JobStatus.FINISHED) {
+        start.run().markEnded();
+      }
+      if (last.isGloballyTerminalState()) {
         String summary = ready.summary(client.result(job));
         if (wait) {
           System.out.println(summary);

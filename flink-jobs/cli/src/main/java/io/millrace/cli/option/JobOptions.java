@@ -55,8 +55,17 @@ public final class JobOptions {
       description = "Overrides an option of the file, such as ppo.kl=0.02; may be repeated.")
   private List<String> settings = new ArrayList<>();
 
-  /** A job whose model, topics and directories exist. */
-  public record Ready(Job job, MillraceConfig config) {
+  /**
+   * A job whose model, topics and directories exist.
+   *
+   * @param kafkaCluster Kafka's id of the cluster
+   */
+  public record Ready(Job job, MillraceConfig config, String kafkaCluster) {
+
+    /** The job's name in Flink, and that of its consumer group. */
+    public String name() {
+      return config.kafka().topicPrefix() + job.id();
+    }
 
     public KafkaSettings kafka() {
       return JobSettings.kafka(config);
@@ -153,8 +162,8 @@ public final class JobOptions {
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
       admin.require(TopicLayout.of(kafka));
+      return new Ready(job, InitialModel.ensure(configured), admin.clusterId());
     }
-    return new Ready(job, InitialModel.ensure(configured));
   }
 
   /**

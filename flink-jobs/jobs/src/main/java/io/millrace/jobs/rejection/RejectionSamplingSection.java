@@ -119,9 +119,11 @@ public record RejectionSamplingSection(
                 "Checkpoint of a smaller policy with the same tokenizer and chat template that"
                     + " learns from the bag instead of the policy that sampled. Every version"
                     + " starts from it.",
-            path = true)
+            path = true,
+            fixed = true)
         String student,
-    @Option(value = "", help = "Name under which the student is published.") String studentName,
+    @Option(value = "", help = "Name under which the student is published.", fixed = true)
+        String studentName,
     OptimizerSection optimizer)
     implements ConfigSection {
 

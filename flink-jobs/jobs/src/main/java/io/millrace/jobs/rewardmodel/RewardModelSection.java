@@ -17,7 +17,8 @@ public record RewardModelSection(
     @Option(
             value = "helpfulness, safety",
             help = "Objectives whose reward models this job trains.",
-            required = true)
+            required = true,
+            fixed = true)
         List<Objective> objectives,
     @Option(value = "512", help = "Judgments of one update.", min = "1", max = "65536")
         int batchSize,

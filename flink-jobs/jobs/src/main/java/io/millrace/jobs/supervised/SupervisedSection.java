@@ -16,7 +16,8 @@ public record SupervisedSection(
                     + " manager must see it. If it is empty, the job reads the topic"
                     + " `demonstrations`.",
             path = true,
-            local = true)
+            local = true,
+            fixed = true)
         String file,
     @Option(
             value = "4096",

@@ -57,6 +57,7 @@ public final class ConfigReference {
           .append(allowed(component, option))
           .append(" | ")
           .append(option.help())
+          .append(option.fixed() ? " A job that continues from its state keeps this value." : "")
           .append(" |\n");
     }
     for (RecordComponent component : type.getRecordComponents()) {

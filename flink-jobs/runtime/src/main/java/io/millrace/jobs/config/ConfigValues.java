@@ -7,7 +7,9 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.SortedMap;
+import java.util.SortedSet;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /** A configuration as keys and texts, for records and comparisons. */
 public final class ConfigValues {
@@ -25,6 +27,26 @@ public final class ConfigValues {
               }
             });
     return values;
+  }
+
+  /** Keys of the options whose value a job keeps for as long as it keeps its state. */
+  public static SortedSet<String> fixed() {
+    SortedSet<String> keys = new TreeSet<>();
+    ConfigSections.all().forEach((key, type) -> fixed(type, key + ".", keys));
+    return keys;
+  }
+
+  private static void fixed(Class<?> type, String prefix, SortedSet<String> keys) {
+    for (RecordComponent component : type.getRecordComponents()) {
+      String key = prefix + RecordBinder.key(component);
+      Option option = component.getAnnotation(Option.class);
+      if (option != null && option.fixed()) {
+        keys.add(key);
+      }
+      if (component.getType().isRecord()) {
+        fixed(component.getType(), key + ".", keys);
+      }
+    }
   }
 
   private static void collect(Record section, String prefix, Map<String, String> values) {

@@ -77,6 +77,11 @@ public record FlinkSection(
     }
   }
 
+  FlinkSection withStateDirectory(String directory) {
+    return new FlinkSection(
+        directory, checkpointInterval, parallelism, restartAttempts, restartDelay, properties);
+  }
+
   FlinkSection withoutProperties() {
     return new FlinkSection(
         stateDirectory, checkpointInterval, parallelism, restartAttempts, restartDelay, Map.of());

@@ -87,6 +87,11 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
     return with(model().withInitial(directory));
   }
 
+  /** Replaces {@code flink.state-directory}. */
+  public MillraceConfig withStateDirectory(String directory) {
+    return with(flink().withStateDirectory(directory));
+  }
+
   /** Makes all paths absolute, for processes with another working directory. */
   public MillraceConfig withAbsolutePaths() {
     Map<Class<? extends ConfigSection>, ConfigSection> changed = new LinkedHashMap<>(sections);

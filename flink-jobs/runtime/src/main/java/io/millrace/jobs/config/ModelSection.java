@@ -10,7 +10,8 @@ public record ModelSection(
             help =
                 "Name of the policy: its directory below `checkpoints.directory` and its key in"
                     + " Kafka.",
-            required = true)
+            required = true,
+            fixed = true)
         String name,
     @Option(
             value = "",
@@ -18,7 +19,8 @@ public record ModelSection(
                 "Checkpoint to start from: a published version or any Llama directory of Hugging"
                     + " Face. If it is empty, Millrace makes a model of the sizes below with random"
                     + " weights.",
-            path = true)
+            path = true,
+            fixed = true)
         String initial,
     @Option(value = "1", help = "Seed of random weights, sampling and shuffling.") long seed,
     @Option(

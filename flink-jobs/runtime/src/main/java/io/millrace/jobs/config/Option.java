@@ -43,6 +43,9 @@ public @interface Option {
   /** Whether a {@link #path} must lie on this machine; no URI then. */
   boolean local() default false;
 
+  /** Whether the state of a job belongs to this value: a job cannot continue with another. */
+  boolean fixed() default false;
+
   /** Earlier names of this option. A file that uses one gets an error with the new name. */
   String[] formerly() default {};
 }

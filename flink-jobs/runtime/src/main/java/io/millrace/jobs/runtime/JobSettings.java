@@ -10,6 +10,7 @@ import io.millrace.jobs.config.FlinkSection;
 import io.millrace.jobs.config.MillraceConfig;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.ExternalizedCheckpointRetention;
@@ -55,6 +56,17 @@ public final class JobSettings {
     return CheckpointStore.isLocal(location)
         ? CheckpointStore.localPath(location).toAbsolutePath().toUri().toString()
         : location;
+  }
+
+  /** What {@code millrace status} needs to know of a job; Flink's web UI shows it. */
+  public static Map<String, String> parameters(MillraceConfig config, String job) {
+    return Map.of(
+        JobParameters.JOB, job,
+        JobParameters.RUN, config.flink().stateDirectory(),
+        JobParameters.BOOTSTRAP_SERVERS, config.kafka().bootstrapServers(),
+        JobParameters.TOPIC_PREFIX, config.kafka().topicPrefix(),
+        JobParameters.MODEL, config.model().name(),
+        JobParameters.CHECKPOINTS, config.checkpoints().directory());
   }
 
   /** Exactly-once Flink checkpoints on disk, and restarts from them. */

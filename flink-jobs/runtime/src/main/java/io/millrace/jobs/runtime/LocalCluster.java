@@ -18,6 +18,8 @@ import org.apache.flink.configuration.MemorySize;
 import org.apache.flink.configuration.RestOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.core.execution.SavepointFormatType;
+import org.apache.flink.runtime.jobgraph.JobGraph;
+import org.apache.flink.runtime.jobgraph.SavepointRestoreSettings;
 import org.apache.flink.runtime.jobmaster.JobResult;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
@@ -65,6 +67,17 @@ public final class LocalCluster implements AutoCloseable {
 
   public JobID submit(StreamGraph graph) throws Exception {
     return cluster.submitJob(graph.getJobGraph()).get().getJobID();
+  }
+
+  /**
+   * Submits a job that continues from a state.
+   *
+   * @param restore its place
+   */
+  public JobID submit(StreamGraph graph, SavepointRestoreSettings restore) throws Exception {
+    JobGraph job = graph.getJobGraph();
+    job.setSavepointRestoreSettings(restore);
+    return cluster.submitJob(job).get().getJobID();
   }
 
   /** Waits for a bounded job to end. */
@@ -127,6 +140,20 @@ public final class LocalCluster implements AutoCloseable {
   public void cancel(JobID job) throws Exception {
     cluster.cancelJob(job).get();
     var _ = cluster.requestJobResult(job).get();
+  }
+
+  /**
+   * Stops a job with a savepoint, from which it can continue.
+   *
+   * @param savepoints path or URI of the directory for the savepoint
+   * @return the savepoint's path or URI
+   * @throws TimeoutException if the savepoint takes longer than {@code patience}
+   */
+  public String stop(JobID job, String savepoints, Duration patience)
+      throws ExecutionException, InterruptedException, TimeoutException {
+    return cluster
+        .stopWithSavepoint(job, savepoints, false, SavepointFormatType.CANONICAL)
+        .get(patience.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   /** Lets a job finish what it has, publish, take a savepoint and end. */
