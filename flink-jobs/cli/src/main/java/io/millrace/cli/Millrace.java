@@ -2,6 +2,8 @@ package io.millrace.cli;
 
 import io.millrace.cli.bench.BenchCommand;
 import io.millrace.cli.job.CampaignCommand;
+import io.millrace.cli.job.CancelCommand;
+import io.millrace.cli.job.CheckCommand;
 import io.millrace.cli.job.ClusterCommand;
 import io.millrace.cli.job.DoctorCommand;
 import io.millrace.cli.job.EvaluationCommand;
@@ -12,6 +14,7 @@ import io.millrace.cli.job.SavepointCommand;
 import io.millrace.cli.job.StatusCommand;
 import io.millrace.cli.job.StopCommand;
 import io.millrace.cli.job.SubmitCommand;
+import io.millrace.cli.job.UpgradeCommand;
 import io.millrace.cli.model.CheckpointCommand;
 import io.millrace.cli.model.GenerateCommand;
 import io.millrace.cli.model.GhostAttentionCommand;
@@ -57,10 +60,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ImportCommand.class,
       RunCommand.class,
       ClusterCommand.class,
+      CheckCommand.class,
       SubmitCommand.class,
+      UpgradeCommand.class,
       StatusCommand.class,
       SavepointCommand.class,
       StopCommand.class,
+      CancelCommand.class,
       InitCommand.class,
       GhostAttentionCommand.class,
       EvaluationCommand.class,

@@ -29,6 +29,10 @@ import org.apache.flink.runtime.rest.messages.EmptyRequestBody;
 import org.apache.flink.runtime.rest.messages.JobConfigHeaders;
 import org.apache.flink.runtime.rest.messages.JobConfigInfo;
 import org.apache.flink.runtime.rest.messages.JobMessageParameters;
+import org.apache.flink.runtime.rest.messages.EmptyRequestBody;
+import org.apache.flink.runtime.rest.messages.MessageParameters;
+import org.apache.flink.runtime.rest.messages.ResponseBody;
+import org.apache.flink.runtime.rest.messages.RuntimeMessageHeaders;
 import org.apache.flink.runtime.rest.messages.checkpoints.CheckpointStatistics.CompletedCheckpointStatistics;
 import org.apache.flink.runtime.rest.messages.checkpoints.CheckpointingStatistics;
 import org.apache.flink.runtime.rest.messages.checkpoints.CheckpointingStatisticsHeaders;
@@ -110,12 +114,9 @@ public final class FlinkClient implements AutoCloseable {
 
   /** Number of registered TaskManagers. */
   public int taskManagers() throws IOException {
-    return get(
-            client.sendRequest(
-                TaskManagersHeaders.getInstance(),
-                EmptyMessageParameters.getInstance(),
-                EmptyRequestBody.getInstance()),
-            ANSWER,
+    return request(
+            TaskManagersHeaders.getInstance(),
+            EmptyMessageParameters.getInstance(),
             "list its TaskManagers")
         .getTaskManagerInfos()
         .size();
@@ -133,6 +134,15 @@ public final class FlinkClient implements AutoCloseable {
                     message.getJobState(),
                     Instant.ofEpochMilli(message.getStartTime())))
         .toList();
+  }
+
+  /** A job by its id. */
+  public Running running(JobID id) throws IOException {
+    return jobs().stream()
+        .filter(job -> job.id().equals(id))
+        .findFirst()
+        .orElseThrow(
+            () -> new IOException("Flink at %s does not know the job %s".formatted(rest, id)));
   }
 
   /**
@@ -185,9 +195,13 @@ public final class FlinkClient implements AutoCloseable {
    *     twice
    */
   public JobID submit(StreamGraph graph, SavepointRestoreSettings restore) throws IOException {
-    String name = graph.getJobName();
+    return submit(graph.getJobGraph(), restore);
+  }
+
+  /** Submits a job, see {@link #submit(StreamGraph, SavepointRestoreSettings)}. */
+  public JobID submit(JobGraph jobGraph, SavepointRestoreSettings restore) throws IOException {
+    String name = jobGraph.getName();
     requireNoOther(name);
-    JobGraph jobGraph = graph.getJobGraph();
     jobGraph.setSavepointRestoreSettings(restore);
     JobID submitted = get(client.submitJob(jobGraph), ANSWER, "accept the job");
     // Flink accepts several jobs of one name. Two clients that submit at the same time both see the
@@ -226,18 +240,31 @@ public final class FlinkClient implements AutoCloseable {
     return get(client.getJobStatus(job), ANSWER, "report the status of a job");
   }
 
-  /** Statistics of a job's Flink checkpoints. */
-  public FlinkCheckpoints checkpoints(JobID job) throws IOException {
+  /** Cancels a job, which keeps its last Flink checkpoint. */
+  public void cancel(JobID job) throws IOException {
+    get(client.cancel(job), ANSWER, "cancel a job");
+  }
+
+  /** Sends a request without a body. */
+  <M extends MessageParameters, R extends ResponseBody> R request(
+      RuntimeMessageHeaders<EmptyRequestBody, R, M> headers, M parameters, String action)
+      throws IOException {
+    return get(
+        client.sendRequest(headers, parameters, EmptyRequestBody.getInstance()), ANSWER, action);
+  }
+
+  CheckpointingStatistics statistics(JobID job) throws IOException {
     JobMessageParameters parameters = new JobMessageParameters();
     parameters.jobPathParameter.resolve(job);
-    CheckpointingStatistics statistics =
-        get(
-            client.sendRequest(
-                CheckpointingStatisticsHeaders.getInstance(),
-                parameters,
-                EmptyRequestBody.getInstance()),
-            ANSWER,
-            "report the Flink checkpoints of a job");
+    return request(
+        CheckpointingStatisticsHeaders.getInstance(),
+        parameters,
+        "report the Flink checkpoints of a job");
+  }
+
+  /** Statistics of a job's Flink checkpoints. */
+  public FlinkCheckpoints checkpoints(JobID job) throws IOException {
+    CheckpointingStatistics statistics = statistics(job);
     Optional<CompletedCheckpointStatistics> last =
         Optional.ofNullable(statistics.getLatestCheckpoints().getCompletedCheckpointStatistics());
     return new FlinkCheckpoints(
@@ -255,11 +282,8 @@ public final class FlinkClient implements AutoCloseable {
     JobMessageParameters parameters = new JobMessageParameters();
     parameters.jobPathParameter.resolve(job);
     JobConfigInfo.ExecutionConfigInfo config =
-        get(
-                client.sendRequest(
-                    JobConfigHeaders.getInstance(), parameters, EmptyRequestBody.getInstance()),
-                ANSWER,
-                "report the configuration of a job")
+        request(
+                JobConfigHeaders.getInstance(), parameters, "report the configuration of a job")
             .getExecutionConfigInfo();
     return config == null ? Map.of() : config.getGlobalJobParameters();
   }

@@ -22,6 +22,11 @@ final class FlinkFailure {
     return causes(message).orElse(message.lines().findFirst().orElse("").strip());
   }
 
+  /** The last cause in a stack trace, in one line. */
+  static String rootCause(String stackTrace) {
+    return causes(stackTrace).orElse(stackTrace.lines().findFirst().orElse("").strip());
+  }
+
   /** A REST error holds the server's stack trace as text; its last cause says most. */
   private static Optional<String> causes(String message) {
     List<String> causes = message.lines().filter(line -> line.startsWith("Caused by: ")).toList();

@@ -38,6 +38,7 @@ import io.millrace.schemas.Objective;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -48,6 +49,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The sections of the jobs: their defaults, and what each refuses. */
 class ConfigTest {
@@ -56,6 +58,75 @@ class ConfigTest {
 
   private static MillraceConfig load(String... settings) {
     return ConfigLoader.load(Optional.empty(), List.of(settings));
+  }
+
+  @Test
+  void aSectionThatAJobDoesNotUseCannotStopIt() {
+    List<String> unused = new ArrayList<>();
+    MillraceConfig config =
+        ConfigLoader.load(
+            Optional.empty(),
+            List.of("ppo.batch-size=32", "rollout.top-p=0.9"),
+            Optional.empty(),
+            Job.ROLLOUT.sections(),
+            unused::add);
+    assertEquals(0.9, config.section(RolloutSection.class).topP());
+    assertEquals(1, unused.size(), unused.toString());
+    assertTrue(unused.getFirst().startsWith("ppo.mini-batch-size must divide"), unused.toString());
+    ConfigException e =
+        assertThrows(
+            ConfigException.class,
+            () ->
+                ConfigLoader.load(
+                    Optional.empty(),
+                    List.of("ppo.batch-size=32", "nonsense.key=1"),
+                    Optional.empty(),
+                    Job.PPO.sections(),
+                    unused::add));
+    assertEquals(2, e.problems().size(), e.problems().toString());
+    assertThrows(
+        ConfigException.class,
+        () ->
+            ConfigLoader.load(
+                Optional.empty(),
+                List.of("nonsense.key=1"),
+                Optional.empty(),
+                Job.ROLLOUT.sections(),
+                unused::add),
+        "an unknown section is an error for every job");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ppo.safety-threshold=0",
+        "ppo.safety-threshold=1",
+        "ppo.clip=1",
+        "ppo.clip=2",
+        "ppo.truncation-penalty=1e300",
+        "flink.parallelism=100000",
+        "rollout.batch-size=100000000",
+        "model.name=reward-model-safety",
+        "model.name=Reward-Model-Helpfulness"
+      })
+  void valuesThatCannotWorkAreRefusedByKey(String setting) {
+    ConfigException e =
+        assertThrows(
+            ConfigException.class,
+            () -> ConfigLoader.load(Optional.empty(), List.of(setting)));
+    assertTrue(
+        e.problems().getFirst().startsWith(setting.substring(0, setting.indexOf('='))),
+        e.problems().toString());
+  }
+
+  @Test
+  void aLongNameAndAnAdaptiveKlWithoutBetaAreRefused() {
+    assertThrows(
+        ConfigException.class,
+        () -> ConfigLoader.load(Optional.empty(), List.of("model.name=" + "n".repeat(300))));
+    assertThrows(
+        ConfigException.class,
+        () -> ConfigLoader.load(Optional.empty(), List.of("ppo.kl=0", "ppo.kl-target=5")));
   }
 
   @Test

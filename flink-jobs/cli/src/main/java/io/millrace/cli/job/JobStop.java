@@ -1,6 +1,8 @@
 package io.millrace.cli.job;
 
 import io.millrace.cluster.FlinkClient;
+import io.millrace.cluster.JobInspector;
+import io.millrace.cluster.JobView;
 import io.millrace.jobs.resume.JobRun;
 import io.millrace.jobs.runtime.JobParameters;
 import java.io.IOException;
@@ -21,7 +23,13 @@ final class JobStop {
    */
   static String stop(FlinkClient client, JobID job, boolean drain, Optional<String> directory)
       throws IOException {
-    Optional<String> run = Optional.ofNullable(client.parameters(job).get(JobParameters.RUN));
+    JobView view = new JobInspector(client).view(client.running(job));
+    if (!view.runsAll()) {
+      throw new IOException(
+          "%s takes no savepoint while it is %s; wait until all tasks run, or end it without a savepoint: millrace cancel %s"
+              .formatted(view.job().name(), JobStart.state(view), view.job().name()));
+    }
+    Optional<String> run = Optional.ofNullable(view.parameters().get(JobParameters.RUN));
     String savepoint = client.stop(job, drain, drain ? directory : directory.or(() -> run));
     if (run.isPresent()) {
       try {

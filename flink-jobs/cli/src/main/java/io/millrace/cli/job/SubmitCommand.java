@@ -4,12 +4,14 @@ import io.millrace.cli.option.ClusterOptions;
 import io.millrace.cli.option.JobOptions;
 import io.millrace.cli.option.ResumeOptions;
 import io.millrace.cluster.FlinkClient;
+import io.millrace.cluster.JobView;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.common.JobStatus;
+import org.apache.flink.runtime.jobgraph.JobGraph;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -21,7 +23,7 @@ import picocli.CommandLine.Option;
     description = {
       "Submits a job to a cluster.",
       "With --bounded, the command waits until the job reaches the end of its topics and prints a"
-          + " summary as JSON. Without it, or with --detached, it returns when the job runs.",
+          + " summary as JSON. Without it, or with --detached, it returns when all tasks of the job run.",
       "The job continues from the latest savepoint or Flink checkpoint of its last run.",
       "Relative paths in the configuration start at this command's working directory; every machine"
           + " of the cluster must see them. kafka.bootstrap-servers defaults to the cluster's own"
@@ -56,11 +58,19 @@ public final class SubmitCommand implements Callable<Integer> {
       client.taskManagers();
       JobOptions.Ready ready = options.ready(cluster.kafka());
       client.requireNoOther(ready.name());
+      JobStart starter = new JobStart(client);
+      if (cluster.isOwn()) {
+        // Another cluster may start TaskManagers when a job needs them.
+        starter.requireSlots(ready.name(), JobStart.slotsNeeded(ready.graph(bounded)));
+      }
       ResumeOptions.Start start = resume.begin(ready, bounded);
-      JobID job = client.submit(start.graph(), start.restore());
+      JobGraph graph = start.graph().getJobGraph();
+      start.run().save(graph);
+      JobID job = client.submit(graph, start.restore());
       System.err.printf("submitted %s as %s to %s%n", ready.job().id(), job, client.rest());
+      JobView view = starter.await(job);
       boolean wait = bounded && !detached;
-      JobStatus last = await(client, job, wait);
+      JobStatus last = wait ? awaitEnd(client, job) : view.job().status();
       if (last == JobStatus.FINISHED) {
         start.run().markEnded();
       }
@@ -69,22 +79,23 @@ public final class SubmitCommand implements Callable<Integer> {
         if (wait) {
           System.out.println(summary);
         }
+      } else if (!view.runsAll()) {
+        System.err.printf(
+            "millrace: %s was submitted and does not run yet; see 'millrace status', or end it with"
+                + " 'millrace cancel %s'%n",
+            ready.name(), ready.name());
+        return 1;
       }
     }
     return 0;
   }
 
-  /**
-   * Waits until a job has started or ended.
-   *
-   * @param ended whether to wait for its end
-   * @return the last status
-   */
-  private static JobStatus await(FlinkClient client, JobID job, boolean ended)
+  /** Waits until a job has ended and returns its last status. */
+  private static JobStatus awaitEnd(FlinkClient client, JobID job)
       throws IOException, InterruptedException {
     JobStatus last = JobStatus.INITIALIZING;
     long answered = System.nanoTime();
-    while (!last.isGloballyTerminalState() && (ended || last == JobStatus.INITIALIZING)) {
+    while (!last.isGloballyTerminalState()) {
       try {
         JobStatus status = client.status(job);
         answered = System.nanoTime();

@@ -34,6 +34,11 @@ public final class ClusterOptions {
     return rest != null ? FlinkClient.at(rest) : FlinkClient.of(ports());
   }
 
+  /** Whether the cluster was started with 'millrace cluster'. */
+  public boolean isOwn() {
+    return rest == null;
+  }
+
   /** The address of the cluster's own Kafka; empty with --rest. */
   public Optional<String> kafka() throws IOException {
     return rest != null ? Optional.empty() : Optional.of(ports().kafkaAddress());

@@ -33,7 +33,9 @@ public final class ConfigOptions {
 
   /** Loads the configuration with absolute paths. */
   public MillraceConfig load() {
-    return ConfigLoader.load(Optional.ofNullable(config), settings).withAbsolutePaths();
+    return ConfigLoader.load(
+            Optional.ofNullable(config), settings, Optional.empty(), List.of(), problem -> {})
+        .withAbsolutePaths();
   }
 
   /**

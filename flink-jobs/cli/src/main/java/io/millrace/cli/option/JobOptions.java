@@ -32,6 +32,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.flink.api.common.JobExecutionResult;
 import org.apache.flink.streaming.api.graph.StreamGraph;
+import org.apache.flink.util.FileUtils;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -123,18 +124,26 @@ public final class JobOptions {
    */
   public Ready ready(Optional<String> bootstrapServers) throws IOException {
     Job job = job();
-    MillraceConfig configured = load(bootstrapServers);
+    MillraceConfig configured = load(job, bootstrapServers);
     FileSystems.initialize(configured.flink().properties());
     return ready(job, configured);
   }
 
   /** Like {@link #ready}, in a process of Flink, which has initialized its file systems. */
   public Ready readyInFlink() throws IOException {
-    return ready(job(), load(Optional.empty()));
+    Job job = job();
+    return ready(job, load(job, Optional.empty()));
   }
 
-  private MillraceConfig load(Optional<String> bootstrapServers) {
-    return ConfigLoader.load(Optional.ofNullable(config), settings, bootstrapServers)
+  private MillraceConfig load(Job job, Optional<String> bootstrapServers) {
+    return ConfigLoader.load(
+            Optional.ofNullable(config),
+            settings,
+            bootstrapServers,
+            job.sections(),
+            problem ->
+                System.err.printf(
+                    "millrace: warning: %s (%s does not use this section)%n", problem, job.id()))
         .withAbsolutePaths();
   }
 
@@ -151,13 +160,41 @@ public final class JobOptions {
                             .orElse("; the jobs are " + Job.ids())));
   }
 
-  private static Ready ready(Job job, MillraceConfig configured) throws IOException {
+  /**
+   * Checks everything that {@link #ready} checks, without Kafka and without making anything that
+   * stays.
+   */
+  public Job check() throws IOException {
+    Job job = job();
+    MillraceConfig configured = load(job, Optional.empty());
+    FileSystems.initialize(configured.flink().properties());
+    requireUsable(job, configured);
+    if (!configured.model().initial().isBlank()) {
+      var _ = job.graph(configured, false);
+      return job;
+    }
+    Path scratch = Files.createTempDirectory("millrace-check");
+    try {
+      String initial = scratch.resolve("initial").toString();
+      InitialModel.create(configured.model(), Path.of(initial));
+      var _ = job.graph(configured.withInitial(initial), false);
+    } finally {
+      FileUtils.deleteDirectory(scratch.toFile());
+    }
+    return job;
+  }
+
+  private static void requireUsable(Job job, MillraceConfig configured) throws IOException {
     requireInitial(configured);
     if (job == Job.SUPERVISED) {
       requireDemonstrations(configured.section(SupervisedSection.class));
     }
     requireWritable("checkpoints.directory", configured.checkpoints().directory());
     requireWritable("flink.state-directory", configured.flink().stateDirectory());
+  }
+
+  private static Ready ready(Job job, MillraceConfig configured) throws IOException {
+    requireUsable(job, configured);
     KafkaSettings kafka = JobSettings.kafka(configured);
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);

@@ -47,6 +47,15 @@ public final class ResumeOptions {
    * @throws IllegalArgumentException if the last run's state does not fit the options
    */
   public Start begin(JobOptions.Ready ready, boolean bounded) throws IOException {
+    return begin(ready, bounded, savepoint.isPresent());
+  }
+
+  /**
+   * Begins a run, see {@link #begin(JobOptions.Ready, boolean)}.
+   *
+   * @param keep whether the state stays after the run has one of its own
+   */
+  public Start begin(JobOptions.Ready ready, boolean bounded, boolean keep) throws IOException {
     if (fresh && savepoint.isPresent()) {
       throw new UserException("--fresh and --from-savepoint exclude each other; leave one out");
     }
@@ -82,9 +91,7 @@ public final class ResumeOptions {
                         path,
                         false,
                         // Flink deletes the state of the last run when a later one replaces it.
-                        savepoint.isPresent()
-                            ? RecoveryClaimMode.NO_CLAIM
-                            : RecoveryClaimMode.CLAIM))
+                        keep ? RecoveryClaimMode.NO_CLAIM : RecoveryClaimMode.CLAIM))
             .orElse(SavepointRestoreSettings.none()));
   }
 

@@ -224,6 +224,9 @@ public record PpoSection(
 
   @Override
   public void check(MillraceConfig config) {
+    if (!config.sections().containsKey(RolloutSection.class)) {
+      return;
+    }
     double topP = config.section(RolloutSection.class).topP();
     if (topP < 1 && requireFullSampling) {
       throw new IllegalArgumentException(

@@ -12,8 +12,10 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /** Reads a YAML file and puts settings {@code section.key=value} on top. */
 public final class ConfigLoader {
@@ -53,6 +55,29 @@ public final class ConfigLoader {
     return tree.config(settings);
   }
 
+  /**
+   * Loads the configuration of a job. A section that the job does not use cannot stop it.
+   *
+   * @param bootstrapServers default of {@code kafka.bootstrap-servers}
+   * @param used sections of the job; the shared ones need not be named
+   * @param unused takes the problems of other sections
+   * @throws ConfigException with every problem of the sections used
+   */
+  public static MillraceConfig load(
+      Optional<Path> file,
+      List<String> settings,
+      Optional<String> bootstrapServers,
+      Collection<Class<? extends ConfigSection>> used,
+      Consumer<String> unused) {
+    ConfigTree tree = tree(file);
+    if (bootstrapServers.isPresent()) {
+      tree = tree.withDefaults(List.of("kafka.bootstrap-servers=" + bootstrapServers.get()));
+    }
+    List<Class<? extends ConfigSection>> all = new ArrayList<>(used);
+    all.addAll(ConfigSections.SHARED.values());
+    return bind(tree.copy(), settings, all, unused);
+  }
+
   /** Reads a file without binding it. */
   public static ConfigTree tree(Optional<Path> file) {
     return new ConfigTree(file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode));
@@ -60,6 +85,14 @@ public final class ConfigLoader {
 
   /** Binds a tree with settings on top. */
   static MillraceConfig bind(ObjectNode root, List<String> settings) {
+    return bind(root, settings, ConfigSections.all().values(), problem -> {});
+  }
+
+  private static MillraceConfig bind(
+      ObjectNode root,
+      List<String> settings,
+      Collection<Class<? extends ConfigSection>> used,
+      Consumer<String> unused) {
     List<String> problems = new ArrayList<>();
     for (String setting : settings) {
       try {
@@ -70,8 +103,9 @@ public final class ConfigLoader {
     }
     try {
       MillraceConfig config =
-          RecordBinder.bind(ConfigSections.all(), root, new References(System.getenv()));
-      problems.addAll(config.conflicts());
+          RecordBinder.bind(
+              ConfigSections.all(), used, root, new References(System.getenv()), unused);
+      problems.addAll(config.only(used).conflicts());
       if (problems.isEmpty()) {
         return config;
       }

@@ -39,6 +39,10 @@ public final class ConfigTree {
     return new ConfigTree(copy);
   }
 
+  ObjectNode copy() {
+    return root.deepCopy();
+  }
+
   /**
    * Binds the tree with settings on top.
    *

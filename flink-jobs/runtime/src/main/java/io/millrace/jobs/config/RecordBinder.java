@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * Binds a tree of settings to records. A key is the name of a record component in kebab-case; a
@@ -33,17 +34,30 @@ final class RecordBinder {
   /**
    * Binds all sections.
    *
-   * @throws ConfigException with every problem
+   * @param used sections whose problems are errors
+   * @param unused takes the problems of the other sections; a section with one is left out
+   * @throws ConfigException with every problem of the sections used
    */
   static MillraceConfig bind(
       Map<String, Class<? extends ConfigSection>> types,
+      Collection<Class<? extends ConfigSection>> used,
       ObjectNode settings,
-      References references) {
+      References references,
+      Consumer<String> unused) {
     RecordBinder binder = new RecordBinder(references);
     binder.reportUnknown(settings, "", types.keySet(), Map.of());
     Map<Class<? extends ConfigSection>, ConfigSection> sections = new LinkedHashMap<>();
     types.forEach(
-        (key, type) -> sections.put(type, type.cast(binder.nested(type, settings.get(key), key))));
+        (key, type) -> {
+          RecordBinder own = used.contains(type) ? binder : new RecordBinder(references);
+          Object section = own.nested(type, settings.get(key), key);
+          if (own != binder) {
+            own.problems.forEach(unused);
+          }
+          if (section != null) {
+            sections.put(type, type.cast(section));
+          }
+        });
     if (!binder.problems.isEmpty()) {
       throw new ConfigException(binder.problems);
     }

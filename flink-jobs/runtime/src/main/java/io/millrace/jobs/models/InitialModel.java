@@ -53,7 +53,7 @@ public final class InitialModel {
     }
     Path directory = CheckpointStore.localPath(root).resolve(name);
     if (!Files.isDirectory(directory)) {
-      create(model, plainEnglish(model), directory);
+      create(model, directory);
     }
     return config.withInitial(directory.toString());
   }
@@ -70,6 +70,15 @@ public final class InitialModel {
     Path staging = Files.createTempDirectory(directory.getParent(), ".new");
     write(model, trained, staging);
     Files.move(staging, directory, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /**
+   * Makes a model of random weights with a tokenizer trained on plain English.
+   *
+   * @param directory to make, absolute
+   */
+  public static void create(ModelSection model, Path directory) throws IOException {
+    create(model, plainEnglish(model), directory);
   }
 
   private static TrainedTokenizer plainEnglish(ModelSection model) {

@@ -3,11 +3,15 @@ package io.millrace.jobs.resume;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import org.apache.flink.api.common.JobID;
 import org.apache.flink.core.fs.Path;
+import org.apache.flink.runtime.jobgraph.JobGraph;
+import org.apache.flink.util.InstantiationUtil;
 
 /**
  * One run of a job: a directory with the description of the run, and Flink's state below it. A run
@@ -17,6 +21,7 @@ import org.apache.flink.core.fs.Path;
  * run.json            how the run was started
  * JOBID/chk-N         its last Flink checkpoint
  * savepoint-…         savepoints
+ * graph               the job as it was submitted to a cluster
  * stopped             path of the savepoint with which the run was stopped
  * ended               exists when the job reached the end of its input
  * </pre>
@@ -26,6 +31,7 @@ public final class JobRun {
   private static final String DESCRIPTION = "run.json";
   private static final String STOPPED = "stopped";
   private static final String ENDED = "ended";
+  private static final String GRAPH = "graph";
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path directory;
@@ -88,6 +94,33 @@ public final class JobRun {
     StateFiles.write(new Path(directory, STOPPED), savepoint + "\n");
   }
 
+  /** Keeps the job as it was submitted, so that {@link #graph} can submit it again. */
+  public void save(JobGraph graph) throws IOException {
+    StateFiles.write(new Path(directory, GRAPH), InstantiationUtil.serializeObject(graph));
+  }
+
+  /**
+   * The job as it was submitted, with a new id.
+   *
+   * @throws IOException if the run did not keep it, or another version of Millrace did
+   */
+  public JobGraph graph() throws IOException {
+    Path file = new Path(directory, GRAPH);
+    try (InputStream in = file.getFileSystem().open(file)) {
+      JobGraph graph =
+          InstantiationUtil.deserializeObject(in, JobRun.class.getClassLoader());
+      graph.setJobID(new JobID());
+      return graph;
+    } catch (ClassNotFoundException e) {
+      throw new IOException("%s is of another version of Millrace: %s".formatted(file, e), e);
+    }
+  }
+
+  /** Records that the job continues in this run after it was stopped. */
+  public void markContinued() throws IOException {
+    StateFiles.delete(new Path(directory, STOPPED));
+  }
+
   /** Whether the job reached the end of its input. */
   boolean isEnded() throws IOException {
     return StateFiles.read(new Path(directory, ENDED)).isPresent();
@@ -127,7 +160,8 @@ public final class JobRun {
     return states;
   }
 
-  void delete() throws IOException {
+  /** Deletes the run with its state. */
+  public void delete() throws IOException {
     StateFiles.delete(directory);
   }
 }

@@ -80,6 +80,24 @@ public final class JobRuns {
   }
 
   /**
+   * The run of a job that is alive, as it will be after a stop with a savepoint.
+   *
+   * @throws IOException if the run is not known
+   */
+  public LastRun afterSavepoint() throws IOException {
+    RunDescription description =
+        last()
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "%s knows no run of the job; stop it and submit it instead".formatted(root)))
+            .description()
+            .orElseThrow();
+    return new LastRun(
+        new SavedState("(to be taken)", 0, true), description.bounded(), description.settings());
+  }
+
+  /**
    * What the last run of a job left.
    *
    * @param state its latest state

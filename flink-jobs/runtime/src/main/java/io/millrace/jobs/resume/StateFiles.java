@@ -58,12 +58,17 @@ final class StateFiles {
 
   /** Writes a file in one step: a reader sees all of it or nothing. */
   static void write(Path file, String text) throws IOException {
+    write(file, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Writes a file in one step: a reader sees all of it or nothing. */
+  static void write(Path file, byte[] content) throws IOException {
     FileSystem files = file.getFileSystem();
     files.mkdirs(file.getParent());
     // An object appears with its last byte.
     Path first = files.isDistributedFS() ? file : new Path(file.getParent(), file.getName() + ".new");
     try (OutputStream out = files.create(first, WriteMode.OVERWRITE)) {
-      out.write(text.getBytes(StandardCharsets.UTF_8));
+      out.write(content);
     }
     if (!first.equals(file) && !files.rename(first, file)) {
       throw new IOException("%s could not be renamed to %s".formatted(first, file));

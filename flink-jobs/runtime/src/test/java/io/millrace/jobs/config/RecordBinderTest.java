@@ -82,7 +82,7 @@ class RecordBinderTest {
     YAMLMapper mapper = new YAMLMapper();
     ObjectNode tree =
         yaml.isBlank() ? mapper.createObjectNode() : (ObjectNode) mapper.readTree(yaml);
-    return RecordBinder.bind(types, tree, REFERENCES);
+    return RecordBinder.bind(types, types.values(), tree, REFERENCES, problem -> {});
   }
 
   private static Sample sample(String... lines) throws Exception {

@@ -1,0 +1,154 @@
+package io.millrace.cluster;
+
+import io.millrace.cluster.FlinkClient.Running;
+import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.apache.flink.runtime.execution.ExecutionState;
+import org.apache.flink.runtime.rest.handler.legacy.messages.ClusterOverviewWithVersion;
+import org.apache.flink.runtime.rest.messages.ClusterOverviewHeaders;
+import org.apache.flink.runtime.rest.messages.EmptyMessageParameters;
+import org.apache.flink.runtime.rest.messages.JobAccumulatorsHeaders;
+import org.apache.flink.runtime.rest.messages.JobAccumulatorsMessageParameters;
+import org.apache.flink.runtime.rest.messages.JobExceptionsHeaders;
+import org.apache.flink.runtime.rest.messages.JobExceptionsInfoWithHistory.RootExceptionInfo;
+import org.apache.flink.runtime.rest.messages.JobMessageParameters;
+import org.apache.flink.runtime.rest.messages.checkpoints.CheckpointStatistics.CompletedCheckpointStatistics;
+import org.apache.flink.runtime.rest.messages.checkpoints.CheckpointingStatistics;
+import org.apache.flink.runtime.rest.messages.job.JobDetailsHeaders;
+import org.apache.flink.runtime.rest.messages.job.JobDetailsInfo;
+import org.apache.flink.runtime.rest.messages.job.JobDetailsInfo.JobVertexDetailsInfo;
+import org.apache.flink.runtime.rest.messages.job.JobExceptionsMessageParameters;
+
+/** Asks Flink how a cluster and its jobs are. */
+public final class JobInspector {
+
+  private static final String UNKNOWN = "(global failure)";
+
+  private final FlinkClient client;
+
+  public JobInspector(FlinkClient client) {
+    this.client = client;
+  }
+
+  /**
+   * The slots of a cluster.
+   *
+   * @param free slots without a task
+   */
+  public record Slots(int taskManagers, int total, int free) {}
+
+  public Slots slots() throws IOException {
+    ClusterOverviewWithVersion overview =
+        client.request(
+            ClusterOverviewHeaders.getInstance(),
+            EmptyMessageParameters.getInstance(),
+            "report its slots");
+    return new Slots(
+        overview.getNumTaskManagersConnected(),
+        overview.getNumSlotsTotal(),
+        overview.getNumSlotsAvailable());
+  }
+
+  /** Everything that Flink knows of a job. */
+  public JobView view(Running job) throws IOException {
+    JobMessageParameters parameters = new JobMessageParameters();
+    parameters.jobPathParameter.resolve(job.id());
+    JobDetailsInfo details =
+        client.request(JobDetailsHeaders.getInstance(), parameters, "describe a job");
+    CheckpointingStatistics checkpoints = client.statistics(job.id());
+    List<RootExceptionInfo> failures = failures(job);
+    return new JobView(
+        new Running(job.id(), job.name(), details.getJobStatus(), job.started()),
+        client.parameters(job.id()),
+        count(details, ExecutionState.values()),
+        count(details, ExecutionState.RUNNING, ExecutionState.FINISHED),
+        count(
+            details,
+            ExecutionState.DEPLOYING,
+            ExecutionState.INITIALIZING,
+            ExecutionState.RUNNING,
+            ExecutionState.FINISHED),
+        slotsNeeded(details.getJobVertexInfos()),
+        checkpoints == null ? 0 : checkpoints.getCounts().getNumberRestoredCheckpoints(),
+        failures.stream()
+            .max(Comparator.comparing(RootExceptionInfo::getTimestamp))
+            .map(JobInspector::failure),
+        Optional.ofNullable(checkpoints)
+            .map(
+                statistics ->
+                    statistics.getLatestCheckpoints().getCompletedCheckpointStatistics())
+            .map(JobInspector::checkpoint),
+        checkpoints == null ? 0 : checkpoints.getCounts().getNumberFailedCheckpoints(),
+        details.getJobVertexInfos().stream()
+            .filter(vertex -> vertex.getName().startsWith("Source: "))
+            .mapToLong(vertex -> vertex.getJobVertexMetrics().getRecordsWritten())
+            .sum(),
+        counts(job),
+        details.getEndTime() > 0
+            ? Optional.of(Instant.ofEpochMilli(details.getEndTime()))
+            : Optional.empty());
+  }
+
+  private static int count(JobDetailsInfo details, ExecutionState... states) {
+    int sum = 0;
+    for (JobVertexDetailsInfo vertex : details.getJobVertexInfos()) {
+      for (ExecutionState state : states) {
+        sum += vertex.getTasksPerState().getOrDefault(state, 0);
+      }
+    }
+    return sum;
+  }
+
+  /** Tasks of one slot sharing group share slots, one of each vertex in a slot. */
+  private static int slotsNeeded(Collection<JobVertexDetailsInfo> vertices) {
+    Map<Object, Integer> groups = new HashMap<>();
+    for (JobVertexDetailsInfo vertex : vertices) {
+      groups.merge(vertex.getSlotSharingGroupId(), vertex.getParallelism(), Math::max);
+    }
+    return groups.values().stream().mapToInt(Integer::intValue).sum();
+  }
+
+  private List<RootExceptionInfo> failures(Running job) throws IOException {
+    JobExceptionsMessageParameters parameters = new JobExceptionsMessageParameters();
+    parameters.jobPathParameter.resolve(job.id());
+    return client
+        .request(JobExceptionsHeaders.getInstance(), parameters, "report the failures of a job")
+        .getExceptionHistory()
+        .getEntries();
+  }
+
+  private static JobView.Failure failure(RootExceptionInfo failure) {
+    return new JobView.Failure(
+        Instant.ofEpochMilli(failure.getTimestamp()),
+        FlinkFailure.rootCause(failure.getStacktrace()),
+        Optional.ofNullable(failure.getTaskName()).filter(task -> !task.equals(UNKNOWN)));
+  }
+
+  private static JobView.Checkpoint checkpoint(CompletedCheckpointStatistics statistics) {
+    return new JobView.Checkpoint(
+        Instant.ofEpochMilli(statistics.getLatestAckTimestamp()),
+        statistics.getStateSize(),
+        Duration.ofMillis(statistics.getDuration()),
+        statistics.getExternalPath());
+  }
+
+  private SortedMap<String, String> counts(Running job) throws IOException {
+    JobAccumulatorsMessageParameters parameters = new JobAccumulatorsMessageParameters();
+    parameters.jobPathParameter.resolve(job.id());
+    SortedMap<String, String> counts = new TreeMap<>();
+    client
+        .request(JobAccumulatorsHeaders.getInstance(), parameters, "report the counts of a job")
+        .getUserAccumulators()
+        .forEach(counter -> counts.put(counter.getName(), counter.getValue()));
+    return counts;
+  }
+}
