@@ -86,30 +86,26 @@ final class RegexParser {
 
   private Node node(int depth) {
     char c = source.charAt(at);
-    switch (c) {
-      case '(' -> {
-        return group(depth);
-      }
+    return switch (c) {
+      case '(' -> group(depth);
       case '[' -> {
         int start = at;
         at = classEnd(at);
-        return new Atom(source.substring(start, at));
+        yield new Atom(source.substring(start, at));
       }
-      case '\\' -> {
-        return escape();
-      }
+      case '\\' -> escape();
       case '^', '$' -> {
         at++;
-        return new Position();
+        yield new Position();
       }
       case '*', '+', '?' -> throw problem("a repetition follows nothing");
       default -> {
         int end = at + Character.charCount(source.codePointAt(at));
         String literal = source.substring(at, end);
         at = end;
-        return new Atom(c == '{' || c == '}' ? "\\" + c : literal);
+        yield new Atom(c == '{' || c == '}' ? "\\" + c : literal);
       }
-    }
+    };
   }
 
   private Node group(int depth) {
