@@ -10,6 +10,7 @@ import org.apache.flink.api.connector.source.SourceSplit;
 import org.apache.flink.core.io.InputStatus;
 
 /** A reader that emits nothing while it is held. Its task goes on to answer barriers. */
+@SuppressWarnings("try") // SourceReader.close() may throw InterruptedException.
 final class HoldableReader<T, S extends SourceSplit> implements SourceReader<T, S> {
 
   private final SourceReader<T, S> reader;
