@@ -75,6 +75,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       CheckpointCommand.class,
       BenchCommand.class,
       DoctorCommand.class,
+      VersionCommand.class,
       CommandLine.HelpCommand.class
     })
 public final class Millrace {

@@ -62,7 +62,7 @@ public record DeadLetters(String job, KafkaSettings kafka, Clock clock) implemen
   }
 
   private DeadLetter.Builder builder(byte[] key, byte[] value, String reason, String message) {
-    long room = kafka.maxPayloadBytes() - ROOM_BYTES;
+    long room = (long) kafka.maxPayloadBytes() - ROOM_BYTES;
     boolean whole = size(key) + size(value) <= room;
     return DeadLetter.newBuilder()
         .setKey(bytes(key, whole ? Integer.MAX_VALUE : CUT_KEY_BYTES))

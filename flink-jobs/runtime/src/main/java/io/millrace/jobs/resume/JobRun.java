@@ -143,7 +143,7 @@ public final class JobRun {
       }
       return state;
     }
-    return isEnded() ? Optional.empty() : states().stream().max(Comparator.comparing(SavedState::id));
+    return isEnded() ? Optional.empty() : states().stream().max(Comparator.comparingLong(SavedState::id));
   }
 
   /** Every complete Flink checkpoint and savepoint in the run's directory. */
