@@ -4,6 +4,7 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.EvaluationJob;
 import io.millrace.jobs.ppo.PpoJob;
+import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.rejection.RejectionSamplingJob;
 import io.millrace.jobs.rewardmodel.RewardModelJob;
 import io.millrace.jobs.rollout.RolloutJob;
@@ -11,6 +12,7 @@ import io.millrace.jobs.runtime.EdgeTap;
 import io.millrace.jobs.runtime.JobContext;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.supervised.SupervisedJob;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -24,7 +26,7 @@ import org.apache.flink.streaming.api.graph.StreamGraph;
 public enum Job {
   SUPERVISED(SupervisedJob::build, SupervisedJob.SECTIONS),
   REWARD_MODEL(RewardModelJob::build, RewardModelJob.SECTIONS),
-  ROLLOUT(RolloutJob::build, RolloutJob.SECTIONS),
+  ROLLOUT(RolloutJob::build, RolloutJob.SECTIONS, List.of(PpoSection.class)),
   PPO(PpoJob::build, PpoJob.SECTIONS),
   REJECTION_SAMPLING(RejectionSamplingJob::build, RejectionSamplingJob.SECTIONS),
   EVALUATION(EvaluationJob::build, EvaluationJob.SECTIONS);
@@ -36,9 +38,20 @@ public enum Job {
   private final Topology topology;
   private final List<Class<? extends ConfigSection>> sections;
 
+  /** Sections that the job uses where they are there, and does without where they are not. */
+  private final List<Class<? extends ConfigSection>> optional;
+
   Job(Topology topology, List<Class<? extends ConfigSection>> sections) {
+    this(topology, sections, List.of());
+  }
+
+  Job(
+      Topology topology,
+      List<Class<? extends ConfigSection>> sections,
+      List<Class<? extends ConfigSection>> optional) {
     this.topology = topology;
     this.sections = sections;
+    this.optional = optional;
   }
 
   /** The name on the command line. */
@@ -75,8 +88,10 @@ public enum Job {
             JobSettings.flink(config.flink())
                 .set(PipelineOptions.GLOBAL_JOB_PARAMETERS, JobSettings.parameters(config, id())));
     env.setParallelism(config.flink().parallelism());
+    List<Class<? extends ConfigSection>> used = new ArrayList<>(sections);
+    used.addAll(optional);
     topology.build(
-        new JobContext(env, id(), config.withoutFlinkProperties().only(sections), bounded, tap));
+        new JobContext(env, id(), config.withoutFlinkProperties().only(used), bounded, tap));
     StreamGraph graph = env.getStreamGraph();
     graph.setJobName(config.kafka().topicPrefix() + id());
     return graph;

@@ -8,6 +8,7 @@ import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
+import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
@@ -20,8 +21,8 @@ import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.training.DivergedException;
 import io.millrace.schemas.Reward;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
@@ -34,7 +35,6 @@ import java.util.Optional;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.metrics.Counter;
-import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -46,7 +46,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private static final long serialVersionUID = 1;
   private static final Logger LOG = LoggerFactory.getLogger(PpoOperator.class);
-  private static final String JOB = "ppo";
+  static final String JOB = "ppo";
 
   private final RuntimeSettings settings;
 
@@ -56,6 +56,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient Publisher publisher;
   private transient HeldOut heldOut;
   private transient Counter stale;
+  private transient LogProbCheck logProbs;
 
   // State.
   private transient List<ScoredRollout> batch;
@@ -69,6 +70,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient long version;
   private transient long publishedIteration;
   private transient Map<String, Double> lastMetrics;
+
+  /** Of the batch that is being learned from. */
+  private transient Map<String, Double> logProbMetrics;
 
   public PpoOperator(MillraceConfig config) {
     this.settings = new RuntimeSettings(config);
@@ -88,12 +92,18 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     backend = settings.backend();
     policy = settings.initialPolicy(backend);
     publisher = settings.publisher();
+    settings.consumerGroups().register(JOB, Topic.ROLLOUTS);
     heldOut = new HeldOut(section().heldOutShare());
     version = Math.max(policy.version(), publisher.latestPolicy(name()));
     batch = new ArrayList<>();
     earlyStop = section().earlyStop();
     monitor = section().monitor();
     lastMetrics = new HashMap<>();
+    logProbMetrics = Map.of();
+    logProbs =
+        new LogProbCheck(
+            section().alarmLogProbDifference(),
+            (float) settings.config().section(RolloutSection.class).temperature());
     stale = getMetricGroup().addGroup("reason", "stale").counter("rollouts_dropped");
   }
 
@@ -125,6 +135,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     if (trainer == null) {
       trainer = newTrainer(firstCritic());
     }
+    // Between two publications the weights are of no version.
+    logProbMetrics =
+        trainer.iteration() == publishedIteration
+            ? logProbs.compare(policy, batch, version)
+            : Map.of();
     trainer.begin(batch.stream().map(rollout -> rollout.forPolicy(version)).toList());
     return true;
   }
@@ -147,12 +162,27 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       afterStop++;
       release(1);
     } else if (isStale(rollout)) {
-      droppedStale++;
-      stale.inc();
-      release(1);
+      drop(rollout);
     } else {
       batch.add(rollout);
     }
+  }
+
+  private void drop(ScoredRollout rollout) {
+    droppedStale++;
+    stale.inc();
+    // The first, and then ever fewer lines: 1, 2, 4, 8.
+    if (Long.bitCount(droppedStale) == 1) {
+      LOG.warn(
+          "{} rollouts dropped as stale so far; the last one, {}, is of policy version {}, and the"
+              + " current version is {} (ppo.max-staleness {})",
+          droppedStale,
+          rollout.rollout().getRolloutId(),
+          rollout.policyVersion(),
+          version,
+          section().maxStaleness());
+    }
+    release(1);
   }
 
   /**
@@ -166,13 +196,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private void learn() {
     int pending = trainer.pending();
-    Optional<PpoIteration> done;
-    try {
-      done = trainer.step();
-    } catch (DivergedException e) {
-      // A restart from the last Flink checkpoint would diverge again.
-      throw new SuppressRestartsException(e);
-    }
+    Optional<PpoIteration> done = trainer.step();
     release(pending - trainer.pending());
     done.ifPresent(this::finish);
   }
@@ -188,6 +212,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     lastMetrics.put("stream/policy_lag_versions", staleness / batch.size());
     lastMetrics.put("episode", (double) learned);
     lastMetrics.putAll(watch(iteration.metrics()));
+    lastMetrics.putAll(logProbMetrics);
     earlyStop.evaluate();
     if (Double.isFinite(earlyStop.latest())) {
       lastMetrics.put("eval/held_out_score", earlyStop.latest());
@@ -319,7 +344,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       EarlyStop.State earlyStop,
       RewardHackingMonitor.State monitor,
       boolean training,
-      @Nullable @AvroDefault("null") String critic) {}
+      @Nullable @AvroDefault("null") String critic,
+      @AvroDefault("{}") Map<String, Double> logProbMetrics) {}
 
   @Override
   public void writeState(StateWriter out) throws IOException {
@@ -338,7 +364,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             earlyStop.state(),
             monitor.state(),
             trainer != null,
-            trainer == null ? null : trainer.critic().config().toJson()));
+            trainer == null ? null : trainer.critic().config().toJson(),
+            logProbMetrics));
     if (trainer != null) {
       trainer.write(out);
     }
@@ -358,6 +385,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     lastMetrics = new HashMap<>(state.lastMetrics());
     earlyStop.restore(state.earlyStop());
     monitor.restore(state.monitor());
+    logProbMetrics = state.logProbMetrics();
     if (state.training()) {
       LlamaConfig shape =
           state.critic() == null ? policy.model().config() : LlamaConfig.fromJson(state.critic());

@@ -5,6 +5,7 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.config.Option;
 import io.millrace.jobs.config.Require;
+import io.millrace.jobs.rollout.RolloutDemand;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
@@ -167,6 +168,15 @@ public record PpoSection(
             max = "1e9")
         double alarmKl,
     @Option(
+            value = "0.1",
+            help =
+                "Mean difference between the log-probs of rollouts and those that the policy version"
+                    + " named in them gives, in nats per token, above which an alarm is raised. Four"
+                    + " rollouts of a batch are compared.",
+            above = "0",
+            max = "1e6")
+        double alarmLogProbDifference,
+    @Option(
             value = "1",
             help = "Iterations between two published policies.",
             min = "1",
@@ -184,8 +194,16 @@ public record PpoSection(
                 "Sends rollouts that were sampled with top-p below 1 to `dead-letters`; PPO needs"
                     + " log-probabilities of the whole distribution.")
         boolean requireFullSampling,
+    @Option(
+            value = "true",
+            help =
+                "Sends rollouts to `dead-letters` that this policy cannot have sampled: of a version"
+                    + " that does not exist, without the token that ends a response, with special"
+                    + " tokens inside it, or with texts that are not those of the tokens. Set it to"
+                    + " false for a sampler with a chat template of its own.")
+        boolean requireConsistent,
     OptimizerSection optimizer)
-    implements ConfigSection {
+    implements ConfigSection, RolloutDemand {
 
   public PpoSection {
     if (batchSize % miniBatchSize != 0) {
@@ -234,6 +252,17 @@ public record PpoSection(
                   + " distribution. To sample without PPO, set ppo.require-full-sampling to false")
               .formatted(topP));
     }
+  }
+
+  @Override
+  public String learner() {
+    return PpoOperator.JOB;
+  }
+
+  /** Held-out rollouts are consumed too. */
+  @Override
+  public double rolloutsPerVersion() {
+    return (double) batchSize * publishEvery / (1 - heldOutShare);
   }
 
   /** The rule that combines the scores of the two reward models. */

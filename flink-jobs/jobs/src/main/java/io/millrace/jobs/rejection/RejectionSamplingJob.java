@@ -92,6 +92,7 @@ public final class RejectionSamplingJob {
 
   /** Refuses what cannot work where the job is submitted. */
   private static void requireUsable(MillraceConfig config) {
+    PolicySampler.requireRoom(config);
     SafetyClassifier _ = config.section(PpoSection.class).classifier();
     RejectionSamplingSection section = config.section(RejectionSamplingSection.class);
     if (section.hasStudent()) {

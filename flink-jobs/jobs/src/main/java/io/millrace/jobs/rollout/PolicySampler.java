@@ -1,22 +1,31 @@
 package io.millrace.jobs.rollout;
 
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.LengthCheck;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.runtime.SharedState;
+import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.chat.Message;
+import io.millrace.model.chat.Role;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
@@ -37,7 +46,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
 
   // The sampling thread's own.
   private SamplingEngine engine;
-  private String loadedUri;
+  private volatile String loadedUri;
 
   /** What is asked of the policy. */
   public interface Question {
@@ -75,6 +84,47 @@ public final class PolicySampler implements SharedState, AutoCloseable {
         section.maxTokens(),
         (template, record) ->
             template.promptTokens(Dialogues.messages(record.getDialogue())).length);
+  }
+
+  /**
+   * Checks, before a job is submitted, that the model has room for a response of full length after
+   * the shortest prompt.
+   *
+   * @throws IllegalArgumentException with both limits
+   */
+  public static void requireRoom(MillraceConfig config) {
+    requireRoom(config, "rollout.max-tokens", config.section(RolloutSection.class).maxTokens());
+  }
+
+  /**
+   * Checks that the model has room for a response after the shortest prompt.
+   *
+   * @param option that sets the length of a response, for the message
+   * @param maxTokens the most tokens of a response
+   * @throws IllegalArgumentException with both limits
+   */
+  public static void requireRoom(MillraceConfig config, String option, int maxTokens) {
+    try (LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
+        Tokenizer tokenizer = Tokenizer.load(initial.directory())) {
+      int positions = CheckpointOutline.read(initial.directory()).config().maxPositions();
+      int shortest =
+          ChatTemplate.of(tokenizer).promptTokens(List.of(new Message(Role.USER, "?"))).length;
+      if (shortest + maxTokens > positions) {
+        throw new IllegalArgumentException(
+            ("%s must be at most %d, not %d: %s has %d positions, and the shortest prompt takes %d"
+                    + " of them. Half of the positions, %d, leaves room for longer prompts")
+                .formatted(
+                    option,
+                    positions - shortest,
+                    maxTokens,
+                    config.model().initial(),
+                    positions,
+                    shortest,
+                    positions / 2));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("model.initial cannot be read: " + e.getMessage(), e);
+    }
   }
 
   private static EngineSettings settings(RolloutSection section, int waiting) {
@@ -127,6 +177,22 @@ public final class PolicySampler implements SharedState, AutoCloseable {
     }
     sampled.addAll(engine.step());
     return true;
+  }
+
+  /**
+   * Turns to the latest policy although there is nothing to sample; on the sampling thread.
+   *
+   * @return false, having done nothing, where the policy in use is the latest
+   */
+  public boolean follow() throws IOException {
+    String before = loadedUri;
+    usePolicy();
+    return !Objects.equals(before, loadedUri);
+  }
+
+  /** Directory of the policy with which responses begin; null before the first. */
+  public String inUse() {
+    return loadedUri;
   }
 
   /** Whether new prompts wait for a policy that waits for those before them. */

@@ -22,6 +22,7 @@ public final class RolloutJob {
   private RolloutJob() {}
 
   public static void build(JobContext context) {
+    PolicySampler.requireRoom(context.config());
     DataStream<Prompt> prompts =
         context.readOnce(
             Topic.PROMPTS,

@@ -9,6 +9,7 @@ import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Inlet;
 import io.millrace.jobs.runtime.SharedState;
+import io.millrace.jobs.runtime.SourceHold;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
@@ -17,26 +18,32 @@ import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
-import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.flink.metrics.Gauge;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Samples responses with the latest announced policy, on a background thread.
@@ -54,6 +61,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     implements TwoInputStreamOperator<Prompt, PolicyCheckpoint, Rollout>, BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
+  private static final Logger LOG = LoggerFactory.getLogger(RolloutOperator.class);
 
   /** A prompt whose rollouts are not all emitted. */
   private record InFlight(Prompt prompt, BitSet emitted) {}
@@ -65,6 +73,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   private transient ChatTemplate template;
   private transient int[] stopTokens;
   private transient Inlet inlet;
+  private transient SourceHold hold;
   private transient boolean promptsEnded;
   private transient long nextKey;
   private transient int responsesInFlight;
@@ -76,6 +85,15 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   private transient volatile boolean announcementsEnded;
 
   private transient Backend backend;
+
+  /** Whether prompts wait for PPO. */
+  private transient volatile boolean heldBack;
+
+  /** Null where sampling is not paced. */
+  private transient SamplingPace pace;
+
+  /** Keys of the prompts in flight whose responses have not begun. */
+  private transient Queue<Long> queued;
 
   // State that only the task thread uses, in the order of arrival.
   private transient TreeMap<Long, InFlight> inFlight;
@@ -102,6 +120,8 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
           template.stopTokens(CheckpointOutline.read(initial.directory()).config().eosTokens());
     }
     inFlight = new TreeMap<>();
+    queued = new ArrayDeque<>();
+    pace = newPace().orElse(null);
     sampler =
         new PolicySampler(
             backend, settings.checkpoints(), section(), capacity(), false, initialUri);
@@ -109,12 +129,37 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     keys = new ConcurrentHashMap<>();
   }
 
+  private Optional<SamplingPace> newPace() {
+    if (bounded || !section().paced()) {
+      return Optional.empty();
+    }
+    return settings
+        .config()
+        .find(RolloutDemand.class)
+        .map(
+            demand ->
+                new SamplingPace(
+                    demand,
+                    subtasks(),
+                    () -> settings.consumerGroups().lag(demand.learner(), Topic.ROLLOUTS),
+                    System::nanoTime));
+  }
+
+  private int subtasks() {
+    return getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
+  }
+
   @Override
   public void open() throws Exception {
     super.open();
     inlet = createInlet();
-    inFlight.forEach(this::submit);
-    wake();
+    hold = createHold(Topic.PROMPTS);
+    Gauge<Integer> waiting = () -> queued.size();
+    getMetricGroup().gauge("prompts_waiting_for_ppo", waiting);
+    Gauge<Double> ahead = () -> pace == null ? 0 : pace.waiting();
+    getMetricGroup().gauge("rollouts_ahead_of_ppo", ahead);
+    queued.addAll(inFlight.keySet());
+    submitQueued();
   }
 
   @Override
@@ -137,8 +182,32 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     InFlight taken = new InFlight(element.getValue(), new BitSet());
     inFlight.put(key, taken);
     promptsTaken++;
-    submit(key, taken);
-    wake();
+    queued.add(key);
+    submitQueued();
+  }
+
+  /** Begins responses as far as PPO can use them. */
+  private void submitQueued() {
+    if (pace != null) {
+      pace.using(sampler.inUse());
+    }
+    while (!queued.isEmpty() && (pace == null || pace.hasRoom(responsesInFlight))) {
+      long key = queued.remove();
+      submit(key, inFlight.get(key));
+      wake();
+    }
+    if (pace != null && pace.isLookWanted()) {
+      wake();
+    }
+    boolean full = queued.size() >= capacity() && !promptsEnded;
+    if (full && !hold.isHeld()) {
+      LOG.info("Prompts wait until ppo has learned from the rollouts before them (rollout.paced)");
+    }
+    hold.set(full || (bounded && !announcementsEnded && responsesInFlight >= capacity()));
+    heldBack = !queued.isEmpty();
+    if (heldBack) {
+      after(SamplingPace.BETWEEN_LOOKS, this::submitQueued);
+    }
   }
 
   /** Responses in flight that keep every place of the engine taken. */
@@ -151,6 +220,10 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     PolicyCheckpoint announced = element.getValue();
     if (announced.getModel().equals(settings.config().model().name())) {
       sampler.offer(ModelRef.of(announced));
+      // Other jobs that publish policies count no iterations.
+      if (pace != null && announced.getIteration() > 0) {
+        pace.announced(announced.getUri(), announced.getRollouts());
+      }
       wake();
     }
   }
@@ -167,16 +240,12 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     long[] seeds = new long[section().samplesPerPrompt()];
     for (int sample = 0; sample < seeds.length; sample++) {
       seeds[sample] =
-          SamplingRequest.seed(settings.config().model().seed(), rolloutId(taken.prompt(), sample));
+          SamplingRequest.seed(settings.config().model().seed(), RolloutRecords.id(taken.prompt(), sample));
     }
     responsesInFlight += seeds.length - taken.emitted().cardinality();
     SamplingRequest request = new SamplingRequest(tokens, seeds, options);
     keys.put(request, key);
     sampler.ask((_, _) -> request);
-  }
-
-  private static String rolloutId(Prompt prompt, int sample) {
-    return prompt.getPromptId() + "/" + sample;
   }
 
   /** One step of the engine, on the sampling thread. */
@@ -185,8 +254,12 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     if (bounded && !announcementsEnded) {
       return false;
     }
+    if (pace != null && pace.isLookWanted()) {
+      pace.look();
+      return true;
+    }
     List<SampledResponse> responses = new ArrayList<>();
-    boolean worked = sampler.sample(responses);
+    boolean worked = sampler.sample(responses) || (heldBack && sampler.follow());
     outbox.addAll(responses);
     return worked;
   }
@@ -203,6 +276,9 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
       }
       emit(rollout(taken.prompt(), next));
       sampled++;
+      if (pace != null) {
+        pace.emitted();
+      }
       responsesInFlight--;
       taken.emitted().set(next.sample());
       if (taken.emitted().cardinality() == next.request().samples()) {
@@ -210,44 +286,17 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
         keys.remove(next.request());
       }
     }
+    submitQueued();
   }
 
   private Rollout rollout(Prompt prompt, SampledResponse response) {
-    return Rollout.newBuilder()
-        .setRolloutId(rolloutId(prompt, response.sample()))
-        .setPromptId(prompt.getPromptId())
-        .setDialogue(prompt.getDialogue())
-        .setIsSafety(prompt.getIsSafety())
-        .setPromptTokens(list(response.request().prompt()))
-        .setResponseTokens(list(response.tokens()))
-        .setLogProbs(list(response.logProbs()))
-        .setResponseText(template.responseText(response.tokens()))
-        .setFinishReason(response.stopped() ? FinishReason.STOP : FinishReason.LENGTH)
-        .setModel(settings.config().model().name())
-        .setPolicyVersion(response.policyVersion())
-        .setTemperature((float) section().temperature())
-        .setTopP((float) section().topP())
-        .setSeed(response.request().seeds()[response.sample()])
-        .setSource(prompt.getSource())
-        .setTime(Instant.ofEpochMilli(getProcessingTimeService().getCurrentProcessingTime()))
-        .build();
-  }
-
-  private static List<Integer> list(int[] values) {
-    List<Integer> list = new ArrayList<>(values.length);
-    for (int value : values) {
-      list.add(value);
-    }
-    return list;
-  }
-
-  private static List<Float> list(float[] values) {
-    List<Float> list = new ArrayList<>(values.length);
-    for (float value : values) {
-      // Rounding may leave a certain token's log-prob a hair above 0.
-      list.add(Math.min(value, 0));
-    }
-    return list;
+    return RolloutRecords.of(
+        prompt,
+        response,
+        settings.config().model().name(),
+        section(),
+        template.responseText(response.tokens()),
+        Instant.ofEpochMilli(getProcessingTimeService().getCurrentProcessingTime()));
   }
 
   @Override
@@ -256,9 +305,13 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
       promptsEnded = true;
     } else {
       announcementsEnded = true;
+      submitQueued();
       wake();
     }
     if (promptsEnded && announcementsEnded) {
+      // Nothing more is announced: what is there is sampled.
+      pace = null;
+      submitQueued();
       flushUntil(inFlight::isEmpty);
       Map<String, Double> summary = new HashMap<>();
       summary.put("prompts", (double) promptsTaken);
@@ -280,17 +333,31 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
    */
   private record InFlightState(Prompt prompt, byte[] emitted) {}
 
-  private record State(long sampled, long promptsTaken, List<InFlightState> inFlight) {}
+  /**
+   * The operator's state.
+   *
+   * @param ahead rollouts that wait for PPO
+   * @param consumed rollouts that PPO has consumed, as it last announced
+   */
+  private record State(
+      long sampled,
+      long promptsTaken,
+      List<InFlightState> inFlight,
+      @AvroDefault("0.0") double ahead,
+      @AvroDefault("0") long consumed) {}
 
   @Override
   public void writeState(StateWriter out) throws IOException {
+    SamplingPace.State paced = pace == null ? new SamplingPace.State(0, 0) : pace.state();
     out.write(
         new State(
             sampled,
             promptsTaken,
             inFlight.values().stream()
                 .map(taken -> new InFlightState(taken.prompt(), taken.emitted().toByteArray()))
-                .toList()));
+                .toList(),
+            paced.waiting(),
+            paced.consumed()));
   }
 
   @Override
@@ -298,6 +365,9 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     State state = in.read(State.class);
     sampled += state.sampled();
     promptsTaken += state.promptsTaken();
+    if (pace != null) {
+      pace.restore(state.ahead(), state.consumed());
+    }
     for (InFlightState taken : state.inFlight()) {
       // rollout.samples-per-prompt may be lower now than when the state was written.
       BitSet emitted = BitSet.valueOf(taken.emitted()).get(0, section().samplesPerPrompt());

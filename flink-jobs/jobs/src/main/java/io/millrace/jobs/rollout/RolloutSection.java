@@ -50,7 +50,14 @@ public record RolloutSection(
             help = "Probability mass of nucleus sampling; PPO needs 1.",
             min = "0.001",
             max = "1")
-        double topP)
+        double topP,
+    @Option(
+            value = "true",
+            help =
+                "Samples only as many rollouts as `ppo` can use before they exceed"
+                    + " `ppo.max-staleness`; the other prompts wait in their topic. It has no effect"
+                    + " in bounded runs and before the first start of `ppo`.")
+        boolean paced)
     implements ConfigSection {
 
   public RolloutSection {

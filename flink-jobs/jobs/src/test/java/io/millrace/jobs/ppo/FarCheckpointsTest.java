@@ -170,7 +170,10 @@ class FarCheckpointsTest {
   private MillraceConfig fresh() {
     MillraceConfig loaded =
         ConfigLoader.load(
-            Optional.empty(), List.of("checkpoints.cache-directory=" + directory.resolve("fresh")));
+            Optional.empty(),
+            List.of(
+                "checkpoints.directory=" + config.checkpoints().directory(),
+                "checkpoints.cache-directory=" + directory.resolve("fresh")));
     return loaded.withInitial(config.model().initial());
   }
 

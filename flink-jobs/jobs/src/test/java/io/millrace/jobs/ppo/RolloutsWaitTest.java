@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.Job;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.jobs.testkit.OperatorHarness;
@@ -15,6 +16,7 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
@@ -41,18 +43,15 @@ class RolloutsWaitTest {
   @RegisterExtension
   static final JobHarness HARNESS = new JobHarness(8, OperatorHarness.TINY_MODEL);
 
-  private final Deployment deployment;
-  private final MillraceConfig config;
+  private Deployment deployment;
+  private MillraceConfig config;
 
-  RolloutsWaitTest() throws Exception {
-    deployment =
-        HARNESS.deploy(
-            "wait",
-            "ppo.batch-size=64",
-            "ppo.mini-batch-size=64",
-            "ppo.score-batch-size=64",
-            "ppo.max-staleness=0",
-            "flink.parallelism=2");
+  private void deploy(String name, int batch, String... settings) throws Exception {
+    List<String> all = new ArrayList<>(List.of(settings));
+    for (String key : List.of("batch-size", "mini-batch-size", "score-batch-size")) {
+      all.add("ppo." + key + "=" + batch);
+    }
+    deployment = HARNESS.deploy(name, all.toArray(String[]::new));
     config = deployment.config();
   }
 
@@ -134,6 +133,7 @@ class RolloutsWaitTest {
 
   @Test
   void theSourceWaitsForTheModelsAndGoesOn() throws Exception {
+    deploy("wait", 64, "ppo.max-staleness=0", "flink.parallelism=2");
     deployment.send(Topic.ROLLOUTS, rollouts());
     JobID job = HARNESS.cluster().submit(Job.PPO.graph(config, false));
     long read = awaitRead(job, new Settled());
@@ -142,5 +142,42 @@ class RolloutsWaitTest {
     deployment.send(Topic.REWARD_CHECKPOINTS, rewardModels());
     long _ = awaitRead(job, count -> count == ROLLOUTS);
     HARNESS.cluster().cancel(job);
+  }
+
+  /** More prompts at once than PPO can use of one version: the rest is sampled later. */
+  @Test
+  void ofABurstOfPromptsNoRolloutBecomesStale() throws Exception {
+    int batch = 16;
+    deploy(
+        "burst",
+        batch,
+        "ppo.max-staleness=2",
+        "rollout.batch-size=64",
+        "rollout.max-tokens=8",
+        "rollout.max-prompt-tokens=40");
+    deployment.send(Topic.REWARD_CHECKPOINTS, rewardModels());
+    JobID ppo = HARNESS.cluster().submit(Job.PPO.graph(config, false));
+    RuntimeSettings settings = new RuntimeSettings(config);
+    while (settings.consumerGroups().lag("ppo", Topic.ROLLOUTS).isEmpty()) {
+      HARNESS.cluster().requireAlive(ppo);
+    }
+    deployment.send(
+        Topic.PROMPTS,
+        IntStream.range(0, 10 * batch)
+            .mapToObj(
+                i ->
+                    Prompt.newBuilder()
+                        .setPromptId("p" + i)
+                        .setDialogue(List.of(new Turn(io.millrace.schemas.Role.USER, "Hi " + i)))
+                        .build())
+            .toList());
+    JobID rollout = HARNESS.cluster().submit(Job.ROLLOUT.graph(config, false));
+    int learned;
+    do {
+      HARNESS.cluster().requireAlive(ppo, rollout);
+      learned = deployment.read(Topic.REWARDS).size();
+    } while (learned < 10 * batch);
+    HARNESS.cluster().cancel(rollout);
+    HARNESS.cluster().cancel(ppo);
   }
 }

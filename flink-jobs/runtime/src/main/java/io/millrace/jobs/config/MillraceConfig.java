@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * A configuration: one record for each section. The operators of a job carry only the sections that
@@ -36,6 +37,11 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
                   sections.keySet().stream().map(Class::getSimpleName).toList()));
     }
     return type.cast(section);
+  }
+
+  /** The first section that is of a type; empty if this configuration has none. */
+  public <T> Optional<T> find(Class<T> type) {
+    return sections.values().stream().filter(type::isInstance).map(type::cast).findFirst();
   }
 
   public KafkaSection kafka() {

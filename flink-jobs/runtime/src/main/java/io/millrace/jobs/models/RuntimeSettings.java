@@ -48,6 +48,11 @@ public final class RuntimeSettings implements Serializable {
     return PolicyModel.load(backend, checkpoints(), config.model().initial());
   }
 
+  /** Consumer groups of the jobs. */
+  public ConsumerGroups consumerGroups() {
+    return new ConsumerGroups(JobSettings.kafka(config));
+  }
+
   public Publisher publisher() {
     return new Publisher(JobSettings.store(config), JobSettings.kafka(config));
   }

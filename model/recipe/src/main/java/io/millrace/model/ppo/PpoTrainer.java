@@ -331,7 +331,7 @@ public final class PpoTrainer implements AutoCloseable {
     batch.metrics.skipped();
     if (++skippedInARow >= settings.maxSkippedUpdates()) {
       throw new DivergedException(
-          skippedInARow, batch.rollouts.stream().map(PpoRollout::id).toList());
+          skippedInARow, "rollouts", batch.rollouts.stream().map(PpoRollout::id).toList());
     }
   }
 

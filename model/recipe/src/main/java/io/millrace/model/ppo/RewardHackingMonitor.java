@@ -71,7 +71,8 @@ public final class RewardHackingMonitor {
     // A policy without entropy from the start has none to lose.
     double entropy = baseEntropy == 0 ? 1 : batch.entropy() / baseEntropy;
     List<String> alarms = new ArrayList<>();
-    if (batch.kl() > maxKl) {
+    // A KL far below 0 is no estimate of one: the log-probs are wrong.
+    if (!(Math.abs(batch.kl()) <= maxKl)) {
       alarms.add("KL %.1f nats per response is beyond %.1f".formatted(batch.kl(), maxKl));
     }
     if (length > LENGTH_GROWN || length < LENGTH_SHRUNK) {

@@ -37,6 +37,9 @@ class RewardHackingMonitorTest {
         List.of("KL 31.0 nats per response is beyond 30.0"),
         monitor.observe(new Batch(9, 31, 0.8, 20, 0)).alarms());
     assertEquals(
+        List.of("KL -31.0 nats per response is beyond 30.0"),
+        monitor.observe(new Batch(9, -31, 0.8, 20, 0)).alarms());
+    assertEquals(
         List.of("responses are 3.0 times as long as at first"),
         monitor.observe(new Batch(9, 5, 0.8, 60, 0)).alarms());
     assertEquals(

@@ -1,0 +1,92 @@
+package io.millrace.jobs.ppo;
+
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.llama.TokenArrays;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Compares the log-probs of a few rollouts of a batch with those that the policy gives their
+ * responses. The policy must have the weights of the version that sampled them. A difference beyond
+ * rounding means that the rollouts were sampled by something else, or at another temperature.
+ */
+final class LogProbCheck {
+
+  private static final Logger LOG = LoggerFactory.getLogger(LogProbCheck.class);
+
+  /** Rollouts of a batch that are compared. */
+  private static final int COMPARED = 4;
+
+  private final double bound;
+  private final float temperature;
+
+  /**
+   * @param bound mean difference in nats per token above which an alarm is raised
+   * @param temperature at which the rollouts were sampled
+   */
+  LogProbCheck(double bound, float temperature) {
+    this.bound = bound;
+    this.temperature = temperature;
+  }
+
+  /**
+   * Compares rollouts of one version.
+   *
+   * @param policy the current one, of that version's weights
+   * @param version of the policy; rollouts of other versions are left out
+   * @return metrics by name; none if the batch has no rollout of the version
+   */
+  Map<String, Double> compare(PolicyModel policy, List<ScoredRollout> batch, long version) {
+    List<ScoredRollout> fresh =
+        batch.stream().filter(rollout -> rollout.policyVersion() == version).toList();
+    List<ScoredRollout> compared = new ArrayList<>();
+    for (int i = 0; i < Math.min(COMPARED, fresh.size()); i++) {
+      compared.add(fresh.get(i * fresh.size() / Math.min(COMPARED, fresh.size())));
+    }
+    if (compared.isEmpty()) {
+      return Map.of();
+    }
+    List<int[]> sequences = new ArrayList<>();
+    int[] promptLengths = new int[compared.size()];
+    List<Float> sampled = new ArrayList<>();
+    for (int i = 0; i < promptLengths.length; i++) {
+      int[] prompt = ScoredRollout.ints(compared.get(i).rollout().getPromptTokens());
+      sequences.add(
+          TokenArrays.join(
+              prompt, ScoredRollout.ints(compared.get(i).rollout().getResponseTokens())));
+      promptLengths[i] = prompt.length;
+      sampled.addAll(compared.get(i).rollout().getLogProbs());
+    }
+    float[] own =
+        policy
+            .model()
+            .infer(sequences, Targets.from(sequences, promptLengths), temperature)
+            .logProbs();
+    double sum = 0;
+    double largest = 0;
+    for (int i = 0; i < own.length; i++) {
+      double difference = Math.abs((double) own[i] - sampled.get(i));
+      sum += difference;
+      largest = Math.max(largest, difference);
+    }
+    double mean = sum / own.length;
+    boolean alarm = !(mean <= bound);
+    if (alarm) {
+      LOG.warn(
+          "The log-probs of rollouts such as {} differ by {} nats per token from those of policy"
+              + " version {}, which is said to have sampled them (ppo.alarm-log-prob-difference {})",
+          compared.getFirst().rollout().getRolloutId(),
+          mean,
+          version,
+          bound);
+    }
+    return Map.of(
+        "val/log_prob_difference", mean,
+        "val/log_prob_difference_max", largest,
+        "monitor/log_prob_alarm", alarm ? 1.0 : 0.0);
+  }
+}
