@@ -11,10 +11,14 @@ import io.millrace.model.supervised.SupervisedPasses;
 import io.millrace.model.supervised.SupervisedTrainer;
 import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -26,6 +30,11 @@ final class FineTuning implements AutoCloseable {
   private final PolicyModel policy;
   private final SupervisedTrainer trainer;
   private final SupervisedPasses passes;
+  private final DivergenceGuard guard = new DivergenceGuard("prompts");
+
+  /** By the example object: equal examples may be of different prompts. */
+  private final Map<Example, String> promptIds = new IdentityHashMap<>();
+
   private final int examples;
   private final int tooLong;
   private long done;
@@ -48,11 +57,14 @@ final class FineTuning implements AutoCloseable {
     policy = PolicyModel.load(backend, settings.checkpoints(), uri);
     policy.model().useMemory(settings.memory());
     int sequenceLength = Math.min(section.sequenceLength(), policy.model().config().maxPositions());
-    List<Example> fitting =
-        selected.stream()
-            .map(Entry::example)
-            .filter(example -> example.tokens().length <= sequenceLength)
-            .toList();
+    List<Example> fitting = new ArrayList<>();
+    for (Entry entry : selected) {
+      Example example = entry.example();
+      if (example.tokens().length <= sequenceLength) {
+        fitting.add(example);
+        promptIds.put(example, entry.promptId());
+      }
+    }
     examples = fitting.size();
     tooLong = selected.size() - examples;
     passes =
@@ -104,6 +116,10 @@ final class FineTuning implements AutoCloseable {
       return Optional.empty();
     }
     SupervisedTrainer.Step step = trainer.step(batch.get().sequences());
+    guard.check(
+        step.loss(),
+        step.update(),
+        () -> passes.lastExamples().stream().map(promptIds::get).toList());
     done++;
     loss = step.loss();
     return Optional.of(new Update(step, batch.get().examples()));

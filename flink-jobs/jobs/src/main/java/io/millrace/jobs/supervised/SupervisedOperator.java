@@ -13,6 +13,7 @@ import io.millrace.model.supervised.SequencePacker;
 import io.millrace.model.supervised.SupervisedTrainer;
 import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
@@ -24,6 +25,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
+import org.apache.avro.reflect.AvroDefault;
 
 /**
  * Supervised fine-tuning on demonstrations in order of arrival. A bounded run over the topic keeps
@@ -43,10 +46,17 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   private transient DemonstrationExamples examples;
   private transient SupervisedTrainer trainer;
   private transient Publisher publisher;
+  private transient DivergenceGuard guard;
 
   // State.
   private transient SequencePacker packer;
   private transient List<Example> kept;
+
+  /** Of the packer's examples, and of those kept. */
+  private transient List<String> packedIds;
+
+  private transient List<String> keptIds;
+  private transient long skippedUpdates;
   private transient long consumed;
   private transient long learned;
   private transient long tokens;
@@ -82,6 +92,9 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     publisher = settings.publisher();
     version = Math.max(policy.version(), publisher.latestPolicy(config.model().name()));
     kept = new ArrayList<>();
+    packedIds = new ArrayList<>();
+    keptIds = new ArrayList<>();
+    guard = new DivergenceGuard("demonstrations");
   }
 
   /** The batch that is being learned from, and the next one. */
@@ -104,8 +117,9 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     consumed++;
     if (passes > 1) {
       kept.addAll(parts);
+      parts.forEach(_ -> keptIds.add(demonstration.getId()));
     }
-    parts.forEach(this::learn);
+    parts.forEach(part -> learn(part, demonstration.getId()));
     release(1);
     return true;
   }
@@ -114,12 +128,19 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     return settings.config().section(SupervisedSection.class);
   }
 
-  private void learn(Example example) {
+  private void learn(Example example, String id) {
+    // The batch that is now complete does not have this example.
     packer.add(example).ifPresent(this::step);
+    packedIds.add(id);
   }
 
   private void step(SequencePacker.Batch batch) {
     SupervisedTrainer.Step step = trainer.step(batch.sequences());
+    guard.check(step.loss(), step.update(), () -> packedIds);
+    packedIds.clear();
+    if (!step.update().applied()) {
+      skippedUpdates++;
+    }
     lastLoss = step.loss();
     learned += batch.examples();
     tokens += step.tokens();
@@ -142,9 +163,9 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   @Override
   protected void finishInput() throws Exception {
     for (int epoch = 1; epoch < passes; epoch++) {
-      List<Example> order = new ArrayList<>(kept);
+      List<Integer> order = new ArrayList<>(IntStream.range(0, kept.size()).boxed().toList());
       Collections.shuffle(order, new Random(settings.config().model().seed() + epoch));
-      order.forEach(this::learn);
+      order.forEach(i -> learn(kept.get(i), i < keptIds.size() ? keptIds.get(i) : "unknown"));
     }
     packer.drain().ifPresent(this::step);
     if (consumed > publishedAt) {
@@ -157,6 +178,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     summary.put("learned_tokens", (double) learnedTokens);
     summary.put("restarts", restarts());
     summary.put("updates", (double) trainer.steps());
+    summary.put("skipped_updates", (double) skippedUpdates);
     summary.put("loss", lastLoss);
     summary.put("version", (double) version);
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
@@ -198,7 +220,10 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
       long version,
       double lastLoss,
       List<Example> packed,
-      List<Example> kept) {}
+      List<Example> kept,
+      @AvroDefault("[]") List<String> packedIds,
+      @AvroDefault("[]") List<String> keptIds,
+      @AvroDefault("0") long skippedUpdates) {}
 
   @Override
   public void writeState(StateWriter out) throws IOException {
@@ -213,7 +238,10 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
             version,
             lastLoss,
             packer.examples(),
-            kept));
+            kept,
+            packedIds,
+            keptIds,
+            skippedUpdates));
     trainer.write(out);
   }
 
@@ -230,6 +258,9 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     lastLoss = state.lastLoss();
     packer.restore(state.packed());
     kept = new ArrayList<>(state.kept());
+    packedIds = new ArrayList<>(state.packedIds());
+    keptIds = new ArrayList<>(state.keptIds());
+    skippedUpdates = state.skippedUpdates();
     trainer.read(in);
   }
 

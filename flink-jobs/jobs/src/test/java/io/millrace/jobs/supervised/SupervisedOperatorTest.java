@@ -2,6 +2,8 @@ package io.millrace.jobs.supervised;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.TopicAdmin;
@@ -24,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -112,6 +115,35 @@ class SupervisedOperatorTest {
       assertEquals(41, straight.summary().get("demonstrations"));
       assertEquals(82, straight.summary().get("examples"), "two passes");
       assertEquals(List.of(1L, 2L, 3L, 4L, 5L), List.copyOf(straight.published.keySet()));
+    }
+  }
+
+  /** The weights overflow after some updates; a restart would only repeat it. */
+  @Test
+  void aDivergedRunFailsForGoodAndNamesTheDemonstrations() throws Exception {
+    MillraceConfig config = config("diverged");
+    SupervisedSection section = config.section(SupervisedSection.class);
+    MillraceConfig diverging =
+        config.with(
+            new SupervisedSection(
+                section.file(),
+                section.sequenceLength(),
+                section.truncate(),
+                section.concatenate(),
+                section.loss(),
+                section.batchSize(),
+                1e30,
+                section.scheduleSteps(),
+                section.warmupSteps(),
+                section.epochs(),
+                section.publishEvery(),
+                section.optimizer()));
+    try (Run run = new Run(diverging, null)) {
+      Exception e = assertThrows(Exception.class, () -> run.feed(demonstrations(0, 41)).end());
+      assertTrue(e instanceof SuppressRestartsException, e.toString());
+      assertTrue(
+          e.getCause().getMessage().matches("(?s).*The demonstrations of the last batch are d\\d+.*"),
+          e.getCause().getMessage());
     }
   }
 

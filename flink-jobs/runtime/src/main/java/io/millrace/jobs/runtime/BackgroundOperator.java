@@ -1,5 +1,6 @@
 package io.millrace.jobs.runtime;
 
+import io.millrace.model.training.DivergedException;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.state.StateReader;
@@ -11,12 +12,14 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ScheduledFuture;
 import java.util.function.BooleanSupplier;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.runtime.state.OperatorStateCheckpointOutputStream;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StatePartitionStreamProvider;
@@ -122,7 +125,7 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     thread =
         new BackgroundThread(
             activity() + " of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
-            this::work,
+            () -> forGood(this::work),
             mailbox,
             this::flush);
   }
@@ -199,10 +202,23 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     flushUntil(thread::isIdle);
     thread.pause();
     try {
-      action.run();
+      forGood(
+          () -> {
+            action.run();
+            return null;
+          });
       flush();
     } finally {
       thread.resume();
+    }
+  }
+
+  /** A diverged training fails for good: a restart from the last Flink checkpoint repeats it. */
+  private static <T> T forGood(Callable<T> work) throws Exception {
+    try {
+      return work.call();
+    } catch (DivergedException e) {
+      throw new SuppressRestartsException(e);
     }
   }
 

@@ -72,7 +72,8 @@ public final class RewardModelTrainer implements AutoCloseable {
       Optimizer.Update update) {}
 
   /**
-   * Scores the pairs and makes one update on the mean loss.
+   * Scores the pairs and makes one update on the mean loss. With a score that is not finite the loss
+   * is NaN, and nothing is updated.
    *
    * @param learned number of judgments learned from so far, with this batch: the step of the
    *     learning rate's schedule
@@ -97,6 +98,10 @@ public final class RewardModelTrainer implements AutoCloseable {
         Pair pair = batch.get(part.from() + i);
         float preferred = scores[2 * i];
         float rejected = scores[2 * i + 1];
+        if (!Float.isFinite(preferred) || !Float.isFinite(rejected)) {
+          return new Step(
+              preferredScores, rejectedScores, Double.NaN, Double.NaN, optimizer.skip(Double.NaN));
+        }
         preferredScores[part.from() + i] = preferred;
         rejectedScores[part.from() + i] = rejected;
         RankingLoss ranking = RankingLoss.of(preferred, rejected, pair.margin());

@@ -22,6 +22,11 @@ public final class SupervisedPasses {
   private final int batches;
 
   private SequencePacker packer;
+
+  /** Examples since the last complete batch, and those of the last batch. */
+  private List<Example> packed = new ArrayList<>();
+
+  private List<Example> last = List.of();
   private List<Example> order = List.of();
   private int at;
   private int pass;
@@ -46,6 +51,7 @@ public final class SupervisedPasses {
 
   private void rewind() {
     packer = packers.get();
+    packed = new ArrayList<>();
     order = List.of();
     at = 0;
     pass = 0;
@@ -61,6 +67,7 @@ public final class SupervisedPasses {
     while (true) {
       if (at == order.size()) {
         if (pass == passes) {
+          complete();
           return packer.drain();
         }
         order = new ArrayList<>(examples);
@@ -69,12 +76,27 @@ public final class SupervisedPasses {
         pass++;
       }
       if (at < order.size()) {
-        Optional<Batch> complete = packer.add(order.get(at++));
+        Example example = order.get(at++);
+        Optional<Batch> complete = packer.add(example);
+        if (complete.isPresent()) {
+          complete();
+        }
+        packed.add(example);
         if (complete.isPresent()) {
           return complete;
         }
       }
     }
+  }
+
+  private void complete() {
+    last = packed;
+    packed = new ArrayList<>();
+  }
+
+  /** The examples of the last batch, as they were given. */
+  public List<Example> lastExamples() {
+    return List.copyOf(last);
   }
 
   /**

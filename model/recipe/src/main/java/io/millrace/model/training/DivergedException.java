@@ -2,19 +2,35 @@ package io.millrace.model.training;
 
 import java.util.List;
 
-/** Too many updates in a row had a loss or a gradient that is not finite. */
+/** Training that cannot go on: losses or gradients are not finite. */
 public final class DivergedException extends RuntimeException {
 
   private static final long serialVersionUID = 1;
   private static final int NAMED = 8;
 
-  public DivergedException(int skipped, List<String> rolloutIds) {
+  /**
+   * @param problem what is not finite, as a sentence without its end
+   * @param records what the ids are of: {@code rollouts}
+   * @param ids of the records of the last batch
+   */
+  public DivergedException(String problem, String records, List<String> ids) {
     super(
-        ("%d updates in a row had a loss or gradient that is not finite. The rollouts of the last"
-                + " batch are %s%s. Check these rollouts, or lower the learning rate")
+        "%s. The %s of the last batch are %s%s. Check these %s, or lower the learning rate"
             .formatted(
-                skipped,
-                String.join(", ", rolloutIds.subList(0, Math.min(NAMED, rolloutIds.size()))),
-                rolloutIds.size() > NAMED ? " and " + (rolloutIds.size() - NAMED) + " more" : ""));
+                problem,
+                records,
+                String.join(", ", ids.subList(0, Math.min(NAMED, ids.size()))),
+                ids.size() > NAMED ? " and " + (ids.size() - NAMED) + " more" : "",
+                records));
+  }
+
+  /**
+   * @param skipped updates in a row
+   * @param records what the ids are of: {@code rollouts}
+   * @param ids of the records of the last batch
+   */
+  public DivergedException(int skipped, String records, List<String> ids) {
+    this(
+        skipped + " updates in a row had a loss or gradient that is not finite", records, ids);
   }
 }
