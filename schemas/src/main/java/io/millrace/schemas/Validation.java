@@ -1,7 +1,9 @@
 package io.millrace.schemas;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.avro.Schema;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
@@ -24,6 +26,12 @@ public final class Validation {
   /** Rounding may raise the logarithm of a probability of 1 above 0 by this much. */
   private static final float LOG_PROB_TOLERANCE = 1e-3f;
 
+  /** A token of a lower probability, 4e-44, is never sampled. */
+  private static final float LOWEST_LOG_PROB = -100;
+
+  /** The latest time of a record; a later one is a mistake of units. */
+  private static final Instant LATEST = Instant.parse("2200-01-01T00:00:00Z");
+
   private Validation() {}
 
   /**
@@ -43,6 +51,7 @@ public final class Validation {
   /** All problems of a record, each with field and value; none for a valid record. */
   public static List<String> problems(SpecificRecordBase record) {
     List<String> problems = new ArrayList<>();
+    time(problems, record);
     switch (record) {
       case Prompt prompt -> {
         id(problems, "promptId", prompt.getPromptId());
@@ -61,6 +70,7 @@ public final class Validation {
         dialogue(problems, judgment.getDialogue(), Role.USER);
         judgedResponse(problems, "responseA", judgment.getResponseA());
         judgedResponse(problems, "responseB", judgment.getResponseB());
+        responses(problems, judgment);
       }
       case Rollout rollout -> rollout(problems, rollout);
       case Reward reward -> reward(problems, reward);
@@ -88,6 +98,35 @@ public final class Validation {
                   .formatted(record.getSchema().getFullName()));
     }
     return problems;
+  }
+
+  /** An annotator can choose only between two responses that differ. */
+  private static void responses(List<String> problems, Judgment judgment) {
+    String a = judgment.getResponseA().getText().strip();
+    String b = judgment.getResponseB().getText().strip();
+    if (a.isBlank()) {
+      problems.add("responseA.text is empty; a response needs content");
+    }
+    if (b.isBlank()) {
+      problems.add("responseB.text is empty; a response needs content");
+    }
+    if (!a.isBlank() && a.equals(b)) {
+      problems.add("responseA.text and responseB.text are the same; neither can be preferred");
+    }
+  }
+
+  /** Topic records have a field {@code time}; 0 means that it is not known. */
+  private static void time(List<String> problems, SpecificRecordBase record) {
+    Schema.Field field = record.getSchema().getField("time");
+    if (field != null
+        && record.get(field.pos()) instanceof Instant time
+        && (time.isBefore(Instant.EPOCH) || time.isAfter(LATEST))) {
+      problems.add("time is %s; it must be from 1970 to %s".formatted(millis(time), LATEST));
+    }
+  }
+
+  private static String millis(Instant time) {
+    return time.toEpochMilli() + " ms";
   }
 
   private static void demonstration(List<String> problems, Demonstration demonstration) {
@@ -136,8 +175,10 @@ public final class Validation {
     }
     for (int i = 0; i < logProbs.size(); i++) {
       float logProb = logProbs.get(i);
-      if (!Float.isFinite(logProb) || logProb > LOG_PROB_TOLERANCE) {
-        problems.add("logProbs[%d] is %s; it must be finite and at most 0".formatted(i, logProb));
+      if (!(logProb >= LOWEST_LOG_PROB && logProb <= LOG_PROB_TOLERANCE)) {
+        problems.add(
+            "logProbs[%d] is %s; a sampled token's is from %s to 0"
+                .formatted(i, logProb, LOWEST_LOG_PROB));
         break; // When one value is bad, the others usually are too.
       }
     }

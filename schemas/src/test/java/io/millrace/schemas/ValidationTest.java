@@ -10,6 +10,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Set;
 import org.apache.avro.Schema;
+import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.junit.jupiter.api.Test;
 
@@ -79,8 +80,42 @@ class ValidationTest {
     assertRollout("logProbs has 1 values for 2 responseTokens", List.of(4, 2), List.of(-1f));
     assertRollout("logProbs[1] is NaN", List.of(4, 2), List.of(-1f, Float.NaN));
     assertRollout("logProbs[0] is 0.5", List.of(4), List.of(0.5f));
+    // A KL of 2.5e29 would come from this one.
+    assertRollout("logProbs[0] is -1.0E30", List.of(4), List.of(-1e30f));
     assertRollout("responseTokens[1] is -1", List.of(4, -1), List.of(-1f, -1f));
     assertRollout("responseTokens is empty", List.of(), List.of());
+  }
+
+  private static List<String> judged(String a, String b) {
+    Judgment judgment = Examples.judgment();
+    judgment.getResponseA().setText(a);
+    judgment.getResponseB().setText(b);
+    return Validation.problems(judgment);
+  }
+
+  @Test
+  void judgmentsChooseBetweenTwoResponses() {
+    assertEquals(List.of(), judged("Yes", "No"));
+    assertEquals(List.of(), judged("Yes", "yes"));
+    String same = "responseA.text and responseB.text are the same; neither can be preferred";
+    assertEquals(List.of(same), judged("Yes", "Yes"));
+    assertEquals(List.of(same), judged("Yes", " Yes\n"));
+    assertEquals(List.of("responseA.text is empty; a response needs content"), judged(" \t", "No"));
+    assertEquals(List.of("responseB.text is empty; a response needs content"), judged("Yes", ""));
+  }
+
+  @Test
+  void timesAreTimes() {
+    for (SpecificRecordBase record : Examples.all()) {
+      for (long millis : new long[] {Long.MAX_VALUE, Long.MIN_VALUE, -1}) {
+        SpecificRecordBase changed = SpecificData.get().deepCopy(record.getSchema(), record);
+        changed.put(record.getSchema().getField("time").pos(), Instant.ofEpochMilli(millis));
+        assertEquals(
+            List.of(
+                "time is %d ms; it must be from 1970 to 2200-01-01T00:00:00Z".formatted(millis)),
+            Validation.problems(changed));
+      }
+    }
   }
 
   @Test

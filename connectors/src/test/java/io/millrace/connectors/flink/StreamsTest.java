@@ -17,7 +17,9 @@ import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.Role;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.Turn;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
 import io.millrace.schemas.Role;
@@ -90,6 +92,13 @@ class StreamsTest {
       writer.sendRaw(Topic.PROMPTS, GARBAGE, GARBAGE);
       writer.sendRaw(Topic.PROMPTS, null, null);
       writer.send(Topic.PROMPTS, invalid);
+      writer.sendRaw(
+          Topic.PROMPTS,
+          "other".getBytes(StandardCharsets.UTF_8),
+          SingleObject.of(Prompt.class)
+              .encode(
+                  new Prompt(
+                      "keyed", List.of(new Turn(Role.USER, "Hi")), false, "", Instant.EPOCH)));
     }
     send(in, 50, 100);
 
@@ -114,7 +123,8 @@ class StreamsTest {
             "topics/prompts/accepted", 99L,
             "topics/prompts/dead-letters/invalid", 1L,
             "topics/prompts/dead-letters/too-long", 1L,
-            "topics/prompts/dead-letters/undecodable", 2L),
+            "topics/prompts/dead-letters/undecodable", 2L,
+            "topics/prompts/dead-letters/wrong-key", 1L),
         result.getAllAccumulatorResults());
 
     List<String> ids = new ArrayList<>();
@@ -135,7 +145,7 @@ class StreamsTest {
           });
     }
     assertEquals(
-        new TreeSet<>(List.of("undecodable", "invalid", "too-long")),
+        new TreeSet<>(List.of("undecodable", "invalid", "too-long", "wrong-key")),
         new TreeSet<>(letters.keySet()));
     assertEquals(2, letters.get("undecodable").size());
     DeadLetter garbage =
@@ -150,6 +160,9 @@ class StreamsTest {
     DeadLetter empty = letters.get("invalid").getFirst();
     assertTrue(empty.getMessage().contains("dialogue is empty"), empty.getMessage());
     assertArrayEquals(SingleObject.of(Prompt.class).encode(invalid), empty.getValue().array());
+    assertEquals(
+        "the key is \"other\"; it must be the record's id, \"keyed\", or absent",
+        letters.get("wrong-key").getFirst().getMessage());
     assertEquals("77 tokens; the limit is 76", letters.get("too-long").getFirst().getMessage());
   }
 

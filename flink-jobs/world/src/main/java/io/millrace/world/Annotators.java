@@ -8,6 +8,7 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.Validation;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
@@ -77,7 +78,11 @@ public final class Annotators {
       if (objective == Objective.HELPFULNESS && prompt.getIsSafety()) {
         continue;
       }
-      judgments.add(ofPeople("archive", Long.toString(i), objective, prompt));
+      Judgment judgment = ofPeople("archive", Long.toString(i), objective, prompt);
+      // Two people may have written the same.
+      if (Validation.problems(judgment).isEmpty()) {
+        judgments.add(judgment);
+      }
     }
     return judgments;
   }
@@ -90,6 +95,7 @@ public final class Annotators {
     return prompts.stream()
         .filter(prompt -> objective == Objective.SAFETY || !prompt.getIsSafety())
         .map(prompt -> ofPeople("held-out", prompt.getPromptId(), objective, prompt))
+        .filter(judgment -> Validation.problems(judgment).isEmpty())
         .toList();
   }
 

@@ -1,6 +1,9 @@
 package io.millrace.schemas.wire;
 
 import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import org.apache.avro.Schema;
 
 /**
@@ -46,7 +49,8 @@ final class BodyCheck {
       case FLOAT -> skip(4);
       case DOUBLE -> skip(8);
       case FIXED -> skip(schema.getFixedSize());
-      case STRING, BYTES -> skip(length());
+      case STRING -> text();
+      case BYTES -> skip(length());
       case ENUM -> index(schema.getEnumSymbols().size(), "symbols");
       case UNION -> value(schema.getTypes().get(index(schema.getTypes().size(), "branches")));
       case RECORD -> record(schema);
@@ -80,7 +84,7 @@ final class BodyCheck {
       for (long i = 0; i < count; i++, total++) {
         path.append('[').append(total).append(']');
         if (keyed) {
-          skip(length());
+          text();
         }
         value(item);
         path.setLength(mark);
@@ -110,6 +114,25 @@ final class BodyCheck {
       throw failure("length %d is negative".formatted(length));
     }
     return length;
+  }
+
+  /** Avro itself would replace what is not UTF-8, and two ids could become one. */
+  private void text() {
+    long length = length();
+    need(length);
+    ByteBuffer bytes = body.slice(body.position(), (int) length);
+    body.position(body.position() + (int) length);
+    int ascii = 0;
+    while (ascii < length && bytes.get(ascii) >= 0) {
+      ascii++;
+    }
+    if (ascii < length) {
+      try {
+        CharBuffer _ = StandardCharsets.UTF_8.newDecoder().decode(bytes);
+      } catch (CharacterCodingException e) {
+        throw failure("a string is not UTF-8");
+      }
+    }
   }
 
   private void skip(long bytes) {

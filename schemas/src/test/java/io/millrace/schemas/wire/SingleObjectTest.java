@@ -171,6 +171,18 @@ class SingleObjectTest {
     assertMessage("damaged at promptId: truncated", hostile.array());
   }
 
+  /** Avro replaces what is not UTF-8 by U+FFFD: two ids could become one. */
+  @Test
+  void stringsAreUtf8() {
+    Prompt prompt = Examples.prompt();
+    prompt.setPromptId("caf\u00e9");
+    byte[] bytes = prompts.encode(prompt);
+    assertEquals(prompt, prompts.decode(bytes));
+    // The bytes after the header and the length: c a f, and the first of two of e-acute.
+    bytes[15] = (byte) 'e';
+    assertMessage("damaged at promptId: a string is not UTF-8", bytes);
+  }
+
   @Test
   void damagedBytesThrowOnlyAWireFormatException() {
     Random random = new Random(20260731);

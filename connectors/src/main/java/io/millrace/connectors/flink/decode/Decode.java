@@ -1,10 +1,13 @@
 package io.millrace.connectors.flink.decode;
 
 import io.millrace.connectors.flink.source.Received;
+import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,9 +30,10 @@ import org.apache.flink.util.Collector;
  * Decodes and validates records. Accepted records go to the main output, refused ones to {@link
  * DeadLetters#TAG}.
  *
- * <p>The metrics {@code records_accepted} and, by reason, {@code dead_letters} count since the task
- * began. The accumulators {@code topics/prompts/accepted} and {@code
- * topics/prompts/dead-letters/invalid} are state and count since the job began.
+ * <p>The metrics {@code records_accepted}, {@code records_truncated} and, by reason, {@code
+ * dead_letters} count since the task began. The accumulators {@code topics/prompts/accepted}, {@code
+ * topics/prompts/truncated} and {@code topics/prompts/dead-letters/invalid} are state and count since
+ * the job began.
  *
  * @param <T> the record type
  */
@@ -37,6 +41,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
     implements CheckpointedFunction {
   private static final long serialVersionUID = 1L;
   private static final String ACCEPTED = "accepted";
+  private static final String TRUNCATED = "truncated";
 
   private final Topic<T> topic;
   private final BodyFormat<T> format;
@@ -45,6 +50,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
 
   private transient MetricGroup metrics;
   private transient Counter accepted;
+  private transient Counter truncated;
   private transient Map<String, Counter> refused;
   private transient Map<String, LongCounter> totals;
   private transient ListState<Tuple2<String, Long>> savedTotals;
@@ -104,6 +110,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
     format.open();
     metrics = getRuntimeContext().getMetricGroup().addGroup("topic", topic.name());
     accepted = metrics.counter("records_accepted");
+    truncated = metrics.counter("records_truncated");
     refused = new HashMap<>();
     check.open();
   }
@@ -114,10 +121,14 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   }
 
   @Override
+  @SuppressWarnings("ReferenceEquality") // A check that shortens nothing returns the same record.
   public void processElement(Received received, Context context, Collector<T> out) {
+    T found;
     T record;
     try {
-      record = Validation.require(format.decode(received));
+      found = Validation.require(format.decode(received));
+      requireOwnKey(received, found);
+      record = check.shorten(found);
       check.check(record);
     } catch (UnusableRecordException e) {
       if (format.isRepeat(received)) {
@@ -131,8 +142,26 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
     if (!format.isRepeat(received)) {
       accepted.inc();
       total(ACCEPTED).add(1L);
+      if (record != found) {
+        truncated.inc();
+        total(TRUNCATED).add(1L);
+      }
     }
     out.collect(record);
+  }
+
+  /**
+   * Kafka keeps the order of a key's records and compacts by key, and this job drops repetitions by
+   * id. A record without a key has no such guarantee, and is accepted.
+   */
+  private void requireOwnKey(Received received, T record) {
+    byte[] expected = topic.keyOf(record).getBytes(StandardCharsets.UTF_8);
+    if (received.key() != null && !Arrays.equals(received.key(), expected)) {
+      throw new RefusedRecordException(
+          "wrong-key",
+          "the key is \"%s\"; it must be the record's id, \"%s\", or absent"
+              .formatted(new String(received.key(), StandardCharsets.UTF_8), topic.keyOf(record)));
+    }
   }
 
   private Counter counter(String reason) {

@@ -17,6 +17,16 @@ public interface RecordCheck<T> extends Serializable {
   default void close() {}
 
   /**
+   * Shortens a valid record that is longer than the job can use. The job gets the result, and a
+   * metric counts it.
+   *
+   * @return the record itself where nothing is to be shortened
+   */
+  default T shorten(T record) {
+    return record;
+  }
+
+  /**
    * Returns normally for a record that the job can use.
    *
    * @throws UnusableRecordException for any other record, with the reason to count

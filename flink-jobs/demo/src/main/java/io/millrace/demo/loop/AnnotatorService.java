@@ -94,8 +94,10 @@ public final class AnnotatorService implements AutoCloseable {
     Rollout other = unpaired.remove(pair);
     if (other == null) {
       unpaired.put(pair, rollout);
-    } else if (rollout.getResponseText().isBlank() || other.getResponseText().isBlank()) {
-      // An annotator would skip a pair with a blank response.
+    } else if (rollout.getResponseText().isBlank()
+        || other.getResponseText().isBlank()
+        || rollout.getResponseText().strip().equals(other.getResponseText().strip())) {
+      // An annotator would skip a pair with a blank response, or with twice the same one.
       rolloutsSeen.addAndGet(2);
       return;
     } else {

@@ -3,6 +3,7 @@ package io.millrace.jobs.rewardmodel;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.LengthCheck;
+import io.millrace.jobs.models.OldestTurns;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.RefusedRecordException;
 import java.util.ArrayList;
@@ -24,7 +25,8 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
             "reward-model.max-tokens",
             section.maxTokens(),
             0,
-            (template, judgment) -> new JudgmentTokens(template).length(judgment));
+            (template, judgment) -> new JudgmentTokens(template).length(judgment),
+            section.truncate() ? new OldestOfJudgment() : null);
     this.trained = new ArrayList<>(sources(section));
   }
 
@@ -38,6 +40,28 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
   @Override
   public void open() throws Exception {
     length.open();
+  }
+
+  /** The last user turn stays: the responses are judged as answers to it. */
+  private static final class OldestOfJudgment implements LengthCheck.Shortening<Judgment> {
+    private static final long serialVersionUID = 1;
+
+    @Override
+    public int droppable(Judgment judgment) {
+      return OldestTurns.droppable(judgment.getDialogue(), 1);
+    }
+
+    @Override
+    public Judgment without(Judgment judgment, int pairs) {
+      return Judgment.newBuilder(judgment)
+          .setDialogue(OldestTurns.without(judgment.getDialogue(), pairs))
+          .build();
+    }
+  }
+
+  @Override
+  public Judgment shorten(Judgment judgment) {
+    return length.shorten(judgment);
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.millrace.jobs.rewardmodel;
 
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -14,6 +15,7 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.reward.MixedBatches;
 import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Topic;
@@ -23,7 +25,6 @@ import java.io.IOException;
 import java.time.Clock;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -53,6 +54,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient RewardModelTrainer trainer;
   private transient JudgmentTokens tokens;
   private transient Publisher publisher;
+  private transient DivergenceGuard guard;
   private transient boolean warned;
 
   /** Whether the incomplete batch has waited for {@code reward-model.max-wait}. */
@@ -83,7 +85,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   /** The job's name on metrics and summaries. */
   public static String job(Objective objective) {
-    return "reward-model-" + objective.name().toLowerCase(Locale.ROOT);
+    return AnnouncementCheck.rewardModelName(objective);
   }
 
   private RewardModelSection section() {
@@ -108,6 +110,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             section().labelWeight());
     tokens = new JudgmentTokens(initial.template());
     publisher = settings.publisher();
+    guard = new DivergenceGuard("judgments");
     version = publisher.latestVersion(job(objective), Topic.REWARD_CHECKPOINTS, objective.name());
     batches =
         new JudgmentBatches(
@@ -185,6 +188,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
                     tokens.pair(judgment, section().margin(), objective == Objective.SAFETY))
             .toList();
     RewardModelTrainer.Step step = trainer.step(pairs, learned);
+    guard.check(
+        step.loss() + step.labelLoss(),
+        step.update(),
+        () -> batch.all().stream().map(Judgment::getJudgmentId).toList());
     for (int i = 0; i < fresh.size(); i++) {
       heldOut.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
     }
@@ -208,7 +215,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     long now = clock.millis();
     return judgments.stream()
         .mapToLong(judgment -> judgment.getTime().toEpochMilli())
-        .filter(time -> time > 0)
+        // A clock that is ahead measures no latency.
+        .filter(time -> time > 0 && time <= now)
         .mapToDouble(time -> now - time)
         .average();
   }

@@ -49,10 +49,18 @@ public record RewardModelSection(
     @Option(
             value = "4096",
             help =
-                "Most tokens of a dialogue with its response; a longer one goes to `dead-letters`.",
+                "Most tokens of a dialogue with its response; a model with fewer positions sets a"
+                    + " lower limit.",
             min = "2",
             max = "1_048_576")
         int maxTokens,
+    @Option(
+            value = "true",
+            help =
+                "Drops the oldest turns of a dialogue that is too long, and counts it. A dialogue"
+                    + " that is still too long with its last user turn alone goes to"
+                    + " `dead-letters`; with false, every dialogue that is too long does.")
+        boolean truncate,
     @Option(
             value = "1024",
             help = "Judgments between two published checkpoints.",

@@ -3,6 +3,7 @@ package io.millrace.jobs.supervised;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.LengthCheck;
+import io.millrace.jobs.models.OldestTurns;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
 import io.millrace.model.chat.ChatTemplate;
@@ -47,8 +48,31 @@ final class DemonstrationExamples {
         "supervised.sequence-length",
         section.sequenceLength(),
         0,
-        DemonstrationExamples::length);
+        DemonstrationExamples::length,
+        section.truncate() ? new OldestOfDemonstration() : null);
   }
+
+  /** The last user and assistant turn stay. */
+  private static final class OldestOfDemonstration
+      implements LengthCheck.Shortening<Demonstration> {
+    private static final long serialVersionUID = 1;
+
+    @Override
+    public int droppable(Demonstration demonstration) {
+      return OldestTurns.droppable(demonstration.getDialogue(), 2);
+    }
+
+    @Override
+    public Demonstration without(Demonstration demonstration, int pairs) {
+      int first = OldestTurns.first(demonstration.getDialogue());
+      int learned = demonstration.getFirstLearnedTurn();
+      return Demonstration.newBuilder(demonstration)
+          .setDialogue(OldestTurns.without(demonstration.getDialogue(), pairs))
+          .setFirstLearnedTurn(learned <= first ? learned : Math.max(first, learned - 2 * pairs))
+          .build();
+    }
+  }
+
 
   private static int length(ChatTemplate template, Demonstration record) {
     if (Validation.isText(record)) {

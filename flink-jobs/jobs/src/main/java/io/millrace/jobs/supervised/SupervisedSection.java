@@ -23,11 +23,17 @@ public record SupervisedSection(
             value = "4096",
             help =
                 "Tokens of a training sequence, into which the job concatenates examples; a model"
-                    + " with fewer positions sets a lower limit. Longer dialogues go to"
-                    + " `dead-letters`, longer texts are cut.",
+                    + " with fewer positions sets a lower limit. Longer texts are cut.",
             min = "2",
             max = "1_048_576")
         int sequenceLength,
+    @Option(
+            value = "true",
+            help =
+                "Drops the oldest turns of a dialogue that is longer than a training sequence, and"
+                    + " counts it. A dialogue whose last user and assistant turn are still too long"
+                    + " goes to `dead-letters`; with false, every dialogue that is too long does.")
+        boolean truncate,
     @Option(
             value = "packed",
             help =

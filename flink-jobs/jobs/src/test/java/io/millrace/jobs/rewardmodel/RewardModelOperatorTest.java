@@ -2,6 +2,7 @@ package io.millrace.jobs.rewardmodel;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -30,7 +31,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import java.util.stream.IntStream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -93,6 +96,42 @@ class RewardModelOperatorTest {
     String[] settings = Arrays.copyOf(MIXED, MIXED.length + 1);
     settings[MIXED.length] = "reward-model.shuffle-buffer=" + buffer;
     return settings;
+  }
+
+  /** The weights overflow after some updates; a restart would only repeat it. */
+  @Test
+  void aDivergedRunFailsForGoodAndNamesTheJudgments() throws Exception {
+    MillraceConfig config = config("diverged");
+    RewardModelSection section = config.section(RewardModelSection.class);
+    MillraceConfig diverging =
+        config.with(
+            new RewardModelSection(
+                section.objectives(),
+                section.batchSize(),
+                1e30,
+                section.warmupFraction(),
+                section.margin(),
+                section.labelWeight(),
+                section.maxTokens(),
+                section.truncate(),
+                section.publishEvery(),
+                section.maxWait(),
+                section.shuffleBuffer(),
+                section.replayCapacity(),
+                section.optimizer(),
+                section.helpfulness(),
+                section.safety()));
+    List<Judgment> judgments =
+        IntStream.range(0, 400)
+            .mapToObj(i -> TestJudgments.of("j" + i, Objective.HELPFULNESS, "own"))
+            .toList();
+    try (Run run = new Run(diverging, Objective.HELPFULNESS)) {
+      Exception e = assertThrows(Exception.class, () -> run.feed(judgments).end());
+      assertTrue(e instanceof SuppressRestartsException, e.toString());
+      assertTrue(
+          e.getCause().getMessage().matches("(?s)The loss is .*The judgments .* are j\\d+.*"),
+          e.getCause().getMessage());
+    }
   }
 
   private static final class Run extends OperatorRun<Judgment> {

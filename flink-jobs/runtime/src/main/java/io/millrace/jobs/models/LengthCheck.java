@@ -12,14 +12,27 @@ import io.millrace.schemas.RefusedRecordException;
 import java.io.IOException;
 import java.io.Serializable;
 
-/** Sends records that are longer than a job's models take to the dead letters. */
+/**
+ * Sends records that are longer than a job's models take to the dead letters. Where the job can do
+ * with the end of a dialogue, its oldest turns are dropped first.
+ */
 public final class LengthCheck<T> implements RecordCheck<T> {
 
   private static final long serialVersionUID = 1;
+  private static final String TOO_LONG = "too-long";
 
   /** Counts a record's tokens. */
   public interface Length<T> extends Serializable {
     int of(ChatTemplate template, T record);
+  }
+
+  /** Drops the oldest turns of a record's dialogue. */
+  public interface Shortening<T> extends Serializable {
+    /** Pairs of a user and an assistant turn that can be dropped. */
+    int droppable(T record);
+
+    /** The record without its oldest pairs of turns. */
+    T without(T record, int pairs);
   }
 
   private final RuntimeSettings settings;
@@ -27,6 +40,7 @@ public final class LengthCheck<T> implements RecordCheck<T> {
   private final int maxTokens;
   private final int responseTokens;
   private final Length<T> length;
+  private final Shortening<T> shortening;
   private transient Tokenizer tokenizer;
   private transient ChatTemplate template;
   private transient int limit;
@@ -39,11 +53,28 @@ public final class LengthCheck<T> implements RecordCheck<T> {
    */
   public LengthCheck(
       MillraceConfig config, String option, int maxTokens, int responseTokens, Length<T> length) {
+    this(config, option, maxTokens, responseTokens, length, null);
+  }
+
+  /**
+   * @param option the option that sets the limit, for messages
+   * @param maxTokens the limit
+   * @param responseTokens tokens that must be free after the record's own
+   * @param shortening of longer records; null refuses them
+   */
+  public LengthCheck(
+      MillraceConfig config,
+      String option,
+      int maxTokens,
+      int responseTokens,
+      Length<T> length,
+      Shortening<T> shortening) {
     this.settings = new RuntimeSettings(config);
     this.option = option;
     this.maxTokens = maxTokens;
     this.responseTokens = responseTokens;
     this.length = length;
+    this.shortening = shortening;
   }
 
   /**
@@ -68,6 +99,40 @@ public final class LengthCheck<T> implements RecordCheck<T> {
     }
   }
 
+  /** Drops as few turns as possible; by bisection, since each try tokenizes the record. */
+  @Override
+  public T shorten(T record) {
+    if (shortening == null || shortening.droppable(record) == 0 || fits(record)) {
+      return record;
+    }
+    int tooFew = 0;
+    int pairs = shortening.droppable(record);
+    T shortest = shortening.without(record, pairs);
+    if (!fits(shortest)) {
+      return record;
+    }
+    while (pairs - tooFew > 1) {
+      int middle = (tooFew + pairs) >>> 1;
+      T candidate = shortening.without(record, middle);
+      if (fits(candidate)) {
+        pairs = middle;
+        shortest = candidate;
+      } else {
+        tooFew = middle;
+      }
+    }
+    return shortest;
+  }
+
+  private boolean fits(T record) {
+    try {
+      check(record);
+      return true;
+    } catch (RefusedRecordException e) {
+      return !e.reason().equals(TOO_LONG);
+    }
+  }
+
   @Override
   public void check(T record) {
     int tokens;
@@ -78,7 +143,7 @@ public final class LengthCheck<T> implements RecordCheck<T> {
     }
     if (tokens > limit) {
       throw new RefusedRecordException(
-          "too-long", "%d tokens, where %s allows %d".formatted(tokens, limitedBy, limit));
+          TOO_LONG, "%d tokens, where %s allows %d".formatted(tokens, limitedBy, limit));
     }
   }
 
