@@ -139,7 +139,8 @@ class ConfigTest {
             0,
             Duration.ofDays(1),
             "millrace-data/cache",
-            MemorySize.parse("20gb")),
+            MemorySize.parse("20gb"),
+            List.of()),
         new FlinkSection(
             "millrace-data/flink", Duration.ofSeconds(5), 1, 30, Duration.ofSeconds(1), Map.of()),
         new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
@@ -148,6 +149,7 @@ class ConfigTest {
         new SupervisedSection(
             "",
             4096,
+            true,
             Concatenation.PACKED,
             LearnedTokens.ANSWERS,
             64,
@@ -165,6 +167,7 @@ class ConfigTest {
             Margin.SMALL,
             1.0,
             4096,
+            true,
             1024,
             Duration.ZERO,
             0,
@@ -172,7 +175,7 @@ class ConfigTest {
             ADAMW,
             new ObjectiveSection(Map.of(), 0),
             new ObjectiveSection(Map.of(), 0)),
-        new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0),
+        new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0, true),
         new PpoSection(
             512,
             64,
@@ -198,8 +201,10 @@ class ConfigTest {
             0.0,
             0,
             30.0,
+            0.1,
             1,
             64,
+            true,
             true,
             ADAMW),
         new RejectionSamplingSection(

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
@@ -98,6 +99,41 @@ final class CheckpointLocation {
   String parent() {
     String whole = normalized();
     return whole.substring(0, Math.max(0, whole.lastIndexOf('/')));
+  }
+
+  /**
+   * Whether this location lies below another one. Local paths are compared with their symbolic
+   * links resolved, as far as they exist; URIs with their dot segments removed.
+   */
+  boolean isUnder(CheckpointLocation root) {
+    if (isLocal() != root.isLocal()) {
+      return false;
+    }
+    if (isLocal()) {
+      Path inside = real(path());
+      return inside.startsWith(real(root.path())) && !inside.equals(real(root.path()));
+    }
+    URI inside = URI.create(text).normalize();
+    URI outside = URI.create(root.text).normalize();
+    // Percent signs may hide dots and slashes from one reader and not from another.
+    return !text.contains("%")
+        && Objects.equals(inside.getScheme(), outside.getScheme())
+        && Objects.equals(inside.getAuthority(), outside.getAuthority())
+        && !inside.getPath().contains("/../")
+        && inside.getPath().startsWith(outside.getPath().replaceFirst("/*$", "/"));
+  }
+
+  private static Path real(Path path) {
+    Path normalized = path.toAbsolutePath().normalize();
+    for (Path existing = normalized; existing != null; existing = existing.getParent()) {
+      try {
+        return existing.toRealPath().resolve(existing.relativize(normalized)).normalize();
+      } catch (IOException e) {
+        // It does not exist, or cannot be read: its parent may.
+        continue;
+      }
+    }
+    return normalized;
   }
 
   /** The last component of the path or URI. */

@@ -227,6 +227,18 @@ public final class CheckpointStore implements Serializable {
         && one.parent().equals(other.parent());
   }
 
+  /**
+   * Whether a location lies below a root, both normalized. Names such as {@code ..} and symbolic
+   * links do not lead out of the root.
+   */
+  public static boolean isUnder(String root, String pathOrUri) {
+    try {
+      return CheckpointLocation.of(pathOrUri).isUnder(CheckpointLocation.of(root));
+    } catch (IllegalArgumentException e) {
+      return false;
+    }
+  }
+
   /** Whether a location is a local path or a {@code file:} URI. */
   public static boolean isLocal(String pathOrUri) {
     return CheckpointLocation.of(pathOrUri).isLocal();

@@ -3,6 +3,7 @@ package io.millrace.jobs.config;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 
 /** Makes the paths among a section's options absolute. */
 final class AbsolutePaths {
@@ -20,7 +21,7 @@ final class AbsolutePaths {
       Object[] values = new Object[components.length];
       for (int i = 0; i < components.length; i++) {
         Object value = components[i].getAccessor().invoke(section);
-        values[i] = isPath(components[i]) ? absolute((String) value) : value;
+        values[i] = isPath(components[i]) ? absolute(value) : value;
       }
       return type.cast(Records.make(type, components, values));
     } catch (ReflectiveOperationException e) {
@@ -31,6 +32,13 @@ final class AbsolutePaths {
   private static boolean isPath(RecordComponent component) {
     Option option = component.getAnnotation(Option.class);
     return option != null && option.path();
+  }
+
+  /** A path, or a list of paths. */
+  private static Object absolute(Object value) {
+    return value instanceof List<?> paths
+        ? paths.stream().map(path -> absolute((String) path)).toList()
+        : absolute((String) value);
   }
 
   private static String absolute(String location) {

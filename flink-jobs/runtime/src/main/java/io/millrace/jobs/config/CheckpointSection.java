@@ -1,6 +1,8 @@
 package io.millrace.jobs.config;
 
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import java.time.Duration;
+import java.util.List;
 import org.apache.flink.configuration.MemorySize;
 
 /** Where jobs publish model checkpoints. */
@@ -54,13 +56,27 @@ public record CheckpointSection(
                     + " deleted first.",
             min = "0b",
             max = "1024tb")
-        MemorySize cacheSize)
+        MemorySize cacheSize,
+    @Option(
+            value = "",
+            help =
+                "Further directories or URIs under which announced checkpoints may lie, beside"
+                    + " `directory`. Announcements of other checkpoints go to `dead-letters`.",
+            path = true)
+        List<String> otherRoots)
     implements ConfigSection {
 
   public CheckpointSection {
+    otherRoots = List.copyOf(otherRoots);
     if (cacheDirectory.equals(directory)) {
       throw new IllegalArgumentException(
           "cache-directory and directory must differ, both are '%s'".formatted(directory));
     }
+  }
+
+  /** Whether an announced checkpoint lies under {@code directory} or another root. */
+  public boolean contains(String uri) {
+    return CheckpointStore.isUnder(directory, uri)
+        || otherRoots.stream().anyMatch(root -> CheckpointStore.isUnder(root, uri));
   }
 }

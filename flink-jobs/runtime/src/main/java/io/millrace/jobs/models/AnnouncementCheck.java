@@ -5,21 +5,30 @@ import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.store.UnusableCheckpointException;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.runtime.Closing;
+import io.millrace.model.chat.TokenizerDifference;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointException;
 import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
+import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.RewardCheckpoint;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
  * Sends announcements to the dead letters whose checkpoint a job could not load: one that is not
- * there, is not what was announced, or is of another kind or vocabulary. The job goes on with the
- * model it has.
+ * there, lies outside the configured roots, is not what was announced, or has another kind or
+ * tokenizer than the policy. The job goes on with the model it has.
  */
 public final class AnnouncementCheck<T extends SpecificRecordBase> implements RecordCheck<T> {
 
@@ -27,6 +36,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
 
   private final RuntimeSettings settings;
   private transient int vocabSize;
+  private transient Tokenizer tokenizer;
 
   private AnnouncementCheck(MillraceConfig config) {
     this.settings = new RuntimeSettings(config);
@@ -46,6 +56,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   public void open() throws IOException {
     try (LocalCheckpoint initial = settings.describeInitial()) {
       vocabSize = CheckpointOutline.read(initial.directory()).config().vocabSize();
+      tokenizer = Tokenizer.load(initial.directory());
     }
   }
 
@@ -54,18 +65,55 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
     switch (announcement) {
       case PolicyCheckpoint policy -> {
         if (policy.getModel().equals(settings.config().model().name())) {
-          check(policy.getUri(), policy.getManifestSha256(), CheckpointKind.POLICY);
+          check(
+              policy.getUri(),
+              policy.getManifestSha256(),
+              CheckpointKind.POLICY,
+              policy.getVersion(),
+              policy.getModel(),
+              List.of());
         }
       }
       case RewardCheckpoint reward ->
-          check(reward.getUri(), reward.getManifestSha256(), CheckpointKind.REWARD_MODEL);
+          check(
+              reward.getUri(),
+              reward.getManifestSha256(),
+              CheckpointKind.REWARD_MODEL,
+              reward.getVersion(),
+              rewardModelName(reward.getObjective()),
+              Arrays.stream(Objective.values())
+                  .filter(other -> other != reward.getObjective())
+                  .map(AnnouncementCheck::rewardModelName)
+                  .toList());
       default ->
           throw new IllegalArgumentException(
               announcement.getSchema().getName() + " does not announce a checkpoint");
     }
   }
 
-  private void check(String uri, String manifestSha256, CheckpointKind kind) {
+  /** The name of an objective's reward model, as the job reward-model publishes it. */
+  public static String rewardModelName(Objective objective) {
+    return "reward-model-" + objective.name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * @param name that the announcement gives the model
+   * @param others names that contradict the announcement; empty: every other name does. A reward
+   *     model of another trainer may have a name of its own
+   */
+  private void check(
+      String uri,
+      String manifestSha256,
+      CheckpointKind kind,
+      long version,
+      String name,
+      List<String> others) {
+    if (!settings.config().checkpoints().contains(uri)) {
+      throw new RefusedRecordException(
+          "outside-root",
+          "%s lies outside checkpoints.directory %s; add its root to checkpoints.other-roots"
+              .formatted(uri, settings.config().checkpoints().directory()));
+    }
     if (CheckpointStore.isRetired(uri)) {
       // Nothing is wrong with it; who would load it waits for the one that took its place.
       return;
@@ -85,6 +133,8 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
             "%s has a vocabulary of %d, model.initial one of %d"
                 .formatted(uri, checkpoint.config().vocabSize(), vocabSize));
       }
+      requireAgreement(uri, checkpoint, version, name, others);
+      requireSameTokenizer(uri, announced.directory());
     } catch (UnusableCheckpointException | CheckpointException | IllegalArgumentException e) {
       throw refused(e.getMessage());
     } catch (IOException e) {
@@ -94,6 +144,41 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
       // The store does not answer: nothing is wrong with the announcement, and the job tries again.
       throw new UncheckedIOException(e);
     }
+  }
+
+  private static void requireAgreement(
+      String uri, CheckpointOutline checkpoint, long version, String name, List<String> others) {
+    CheckpointManifest manifest =
+        checkpoint.manifest().orElseThrow(() -> refused(uri + " has no millrace.json"));
+    boolean contradicts =
+        others.isEmpty() ? !manifest.name().equals(name) : others.contains(manifest.name());
+    if (contradicts) {
+      throw refused(
+          "announced as %s, but the manifest of %s names %s"
+              .formatted(name, uri, manifest.name()));
+    }
+    if (manifest.version() != version) {
+      throw refused(
+          "announced as version %d, but the manifest of %s says %d"
+              .formatted(version, uri, manifest.version()));
+    }
+  }
+
+  private void requireSameTokenizer(String uri, Path directory) {
+    try (Tokenizer other = Tokenizer.load(directory)) {
+      TokenizerDifference.between(tokenizer, other)
+          .ifPresent(
+              difference -> {
+                throw refused(
+                    "%s has another tokenizer than model.initial %s: %s"
+                        .formatted(uri, settings.config().model().initial(), difference));
+              });
+    }
+  }
+
+  @Override
+  public void close() {
+    Closing.closeAll(tokenizer);
   }
 
   private static RefusedRecordException refused(String message) {

@@ -17,15 +17,25 @@ public final class TestModels {
   private TestModels() {}
 
   public static Path policy(Path like, Path directory, long version) {
-    return write(like, directory, version, CheckpointKind.POLICY, version);
+    return write(like, directory, version, CheckpointKind.POLICY, "policy", version);
   }
 
   public static Path rewardModel(Path like, Path directory, long version, long seed) {
-    return write(like, directory, version, CheckpointKind.REWARD_MODEL, seed);
+    return write(like, directory, version, CheckpointKind.REWARD_MODEL, "reward", seed);
+  }
+
+  /**
+   * A checkpoint of any name.
+   *
+   * @param name in its manifest
+   */
+  public static Path named(
+      Path like, Path directory, long version, CheckpointKind kind, String name) {
+    return write(like, directory, version, kind, name, version);
   }
 
   private static Path write(
-      Path like, Path directory, long version, CheckpointKind kind, long seed) {
+      Path like, Path directory, long version, CheckpointKind kind, String name, long seed) {
     try (Backend backend = Backends.openDefault();
         Tokenizer tokenizer = Tokenizer.load(like);
         CheckpointDirectory opened = CheckpointDirectory.open(like)) {
@@ -40,7 +50,7 @@ public final class TestModels {
             config,
             ModelWeights.sources(weights),
             tokenizer::save,
-            CheckpointManifest.describing(kind, "policy", version).build());
+            CheckpointManifest.describing(kind, name, version).build());
       }
     }
     return directory;
