@@ -100,19 +100,23 @@ public final class Validation {
     return problems;
   }
 
-  /** An annotator can choose only between two responses that differ. */
+  /** Both responses have content. */
   private static void responses(List<String> problems, Judgment judgment) {
-    String a = judgment.getResponseA().getText().strip();
-    String b = judgment.getResponseB().getText().strip();
-    if (a.isBlank()) {
+    if (judgment.getResponseA().getText().isBlank()) {
       problems.add("responseA.text is empty; a response needs content");
     }
-    if (b.isBlank()) {
+    if (judgment.getResponseB().getText().isBlank()) {
       problems.add("responseB.text is empty; a response needs content");
     }
-    if (!a.isBlank() && a.equals(b)) {
-      problems.add("responseA.text and responseB.text are the same; neither can be preferred");
-    }
+  }
+
+  /** Whether a judgment chooses between two responses that differ in nothing but outer blanks. */
+  public static boolean isBetweenSameResponses(Judgment judgment) {
+    return judgment
+        .getResponseA()
+        .getText()
+        .strip()
+        .equals(judgment.getResponseB().getText().strip());
   }
 
   /** Topic records have a field {@code time}; 0 means that it is not known. */

@@ -86,22 +86,29 @@ class ValidationTest {
     assertRollout("responseTokens is empty", List.of(), List.of());
   }
 
-  private static List<String> judged(String a, String b) {
+  private static Judgment judged(String a, String b) {
     Judgment judgment = Examples.judgment();
     judgment.getResponseA().setText(a);
     judgment.getResponseB().setText(b);
-    return Validation.problems(judgment);
+    return judgment;
   }
 
   @Test
-  void judgmentsChooseBetweenTwoResponses() {
-    assertEquals(List.of(), judged("Yes", "No"));
-    assertEquals(List.of(), judged("Yes", "yes"));
-    String same = "responseA.text and responseB.text are the same; neither can be preferred";
-    assertEquals(List.of(same), judged("Yes", "Yes"));
-    assertEquals(List.of(same), judged("Yes", " Yes\n"));
-    assertEquals(List.of("responseA.text is empty; a response needs content"), judged(" \t", "No"));
-    assertEquals(List.of("responseB.text is empty; a response needs content"), judged("Yes", ""));
+  void judgedResponsesHaveContent() {
+    assertEquals(List.of(), Validation.problems(judged("Yes", "No")));
+    assertEquals(
+        List.of("responseA.text is empty; a response needs content"),
+        Validation.problems(judged(" \t", "No")));
+    assertEquals(
+        List.of("responseB.text is empty; a response needs content"),
+        Validation.problems(judged("Yes", "")));
+  }
+
+  @Test
+  void responsesThatDifferInBlanksAreTheSame() {
+    assertTrue(Validation.isBetweenSameResponses(judged("Yes", "Yes")));
+    assertTrue(Validation.isBetweenSameResponses(judged("Yes", " Yes\n")));
+    assertFalse(Validation.isBetweenSameResponses(judged("Yes", "yes")));
   }
 
   @Test

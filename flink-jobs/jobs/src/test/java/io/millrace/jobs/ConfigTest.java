@@ -168,6 +168,7 @@ class ConfigTest {
             1.0,
             4096,
             true,
+            true,
             1024,
             Duration.ZERO,
             0,

@@ -80,7 +80,7 @@ public final class Annotators {
       }
       Judgment judgment = ofPeople("archive", Long.toString(i), objective, prompt);
       // Two people may have written the same.
-      if (Validation.problems(judgment).isEmpty()) {
+      if (!Validation.isBetweenSameResponses(judgment)) {
         judgments.add(judgment);
       }
     }
@@ -95,7 +95,7 @@ public final class Annotators {
     return prompts.stream()
         .filter(prompt -> objective == Objective.SAFETY || !prompt.getIsSafety())
         .map(prompt -> ofPeople("held-out", prompt.getPromptId(), objective, prompt))
-        .filter(judgment -> Validation.problems(judgment).isEmpty())
+        .filter(judgment -> !Validation.isBetweenSameResponses(judgment))
         .toList();
   }
 

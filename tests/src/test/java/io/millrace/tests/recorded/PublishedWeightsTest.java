@@ -112,6 +112,12 @@ class PublishedWeightsTest {
           "model.max-positions=128",
           // Some batches are learned from in parts.
           "compute.micro-batch-tokens=192",
+          // The weights were recorded from all records that fit as they are.
+          "reward-model.require-different=false",
+          "supervised.truncate=false",
+          "reward-model.truncate=false",
+          // Recorded rollouts are of versions that this run publishes only later.
+          "ppo.require-consistent=false",
           "supervised.sequence-length=128",
           "supervised.batch-size=2",
           "supervised.learning-rate=1e-2",
@@ -185,7 +191,9 @@ class PublishedWeightsTest {
     runForPolicies(loop, Job.PPO, loop.config(start));
 
     // Topics of its own: a change of PPO alone leaves the digests of rejection sampling.
-    Deployment best = HARNESS.deploy("best");
+    // Its reward models are those of the first deployment.
+    Deployment best =
+        HARNESS.deploy("best", "checkpoints.other-roots=" + loop.checkpoints());
     best.send(Topic.PROMPTS, recorded(Topic.PROMPTS));
     best.send(
         Topic.REWARD_CHECKPOINTS, rewardModels.stream().filter(m -> m.getVersion() == 1).toList());

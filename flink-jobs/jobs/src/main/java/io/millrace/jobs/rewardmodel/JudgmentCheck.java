@@ -6,6 +6,7 @@ import io.millrace.jobs.models.LengthCheck;
 import io.millrace.jobs.models.OldestTurns;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.Validation;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -16,6 +17,7 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
 
   private final LengthCheck<Judgment> length;
   private final ArrayList<JudgmentSources> trained;
+  private final boolean requireDifferent;
 
   JudgmentCheck(MillraceConfig config) {
     RewardModelSection section = config.section(RewardModelSection.class);
@@ -27,6 +29,7 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
             0,
             (template, judgment) -> new JudgmentTokens(template).length(judgment),
             section.truncate() ? new OldestOfJudgment() : null);
+    this.requireDifferent = section.requireDifferent();
     this.trained = new ArrayList<>(sources(section));
   }
 
@@ -74,6 +77,11 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
           "unknown-source",
           "source '%s' is in no mix: add it, or * for all other sources, to reward-model.*.mixing"
               .formatted(judgment.getSource()));
+    }
+    if (requireDifferent && Validation.isBetweenSameResponses(judgment)) {
+      throw new RefusedRecordException(
+          "same-responses",
+          "responseA.text and responseB.text are the same; neither can be preferred");
     }
     length.check(judgment);
   }

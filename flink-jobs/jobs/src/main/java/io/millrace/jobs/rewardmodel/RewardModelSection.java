@@ -62,6 +62,12 @@ public record RewardModelSection(
                     + " `dead-letters`; with false, every dialogue that is too long does.")
         boolean truncate,
     @Option(
+            value = "true",
+            help =
+                "Sends judgments between two responses that are the same to `dead-letters`; with"
+                    + " false the model learns the margin of their rating.")
+        boolean requireDifferent,
+    @Option(
             value = "1024",
             help = "Judgments between two published checkpoints.",
             min = "1",

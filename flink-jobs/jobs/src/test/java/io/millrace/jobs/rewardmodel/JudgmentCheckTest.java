@@ -101,6 +101,20 @@ class JudgmentCheckTest {
   }
 
   @Test
+  void aJudgmentBetweenSameResponsesIsRefused() throws Exception {
+    Judgment judgment = judgment(new Turn(Role.USER, "Hi"));
+    judgment.getResponseB().setText(judgment.getResponseA().getText() + " ");
+    JudgmentCheck check = check();
+    RefusedRecordException e =
+        assertThrows(RefusedRecordException.class, () -> check.check(judgment));
+    assertEquals("same-responses", e.reason());
+    check.close();
+    JudgmentCheck lenient = check("reward-model.require-different=false");
+    lenient.check(judgment);
+    lenient.close();
+  }
+
+  @Test
   void truncationCanBeTurnedOff() throws Exception {
     JudgmentCheck check = check("reward-model.truncate=false");
     Judgment judgment = longOne();

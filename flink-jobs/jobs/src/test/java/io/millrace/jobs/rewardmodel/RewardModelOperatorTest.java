@@ -114,6 +114,7 @@ class RewardModelOperatorTest {
                 section.labelWeight(),
                 section.maxTokens(),
                 section.truncate(),
+                section.requireDifferent(),
                 section.publishEvery(),
                 section.maxWait(),
                 section.shuffleBuffer(),

@@ -5,15 +5,18 @@ import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Consumer groups of the jobs. Flink commits offsets for monitoring, and not before a job has read
  * a record.
  */
 public final class ConsumerGroups {
+
+  private static final Logger LOG = LoggerFactory.getLogger(ConsumerGroups.class);
 
   private final KafkaSettings kafka;
 
@@ -44,17 +47,24 @@ public final class ConsumerGroups {
     }
   }
 
-  /** Gives a job that starts to read a topic an offset in each partition where it has none. */
-  public void register(String job, Topic<?> topic) throws IOException {
+  /**
+   * Gives a job that starts to read a topic an offset in each partition where it has none. Where
+   * that is not possible, such as for want of rights, the log says so and the job goes on.
+   */
+  public void register(String job, Topic<?> topic) {
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
-      Map<Integer, Long> known = admin.groupPositions(group(job), topic);
-      Optional<TopicAdmin.State> state = admin.describe(topic);
       Map<Integer, Long> missing =
-          state.map(found -> new TreeMap<>(found.beginOffsets())).orElseGet(TreeMap::new);
-      missing.keySet().removeAll(known.keySet());
+          new TreeMap<>(admin.describe(topic).map(TopicAdmin.State::beginOffsets).orElse(Map.of()));
+      missing.keySet().removeAll(admin.groupPositions(group(job), topic).keySet());
       if (!missing.isEmpty()) {
         admin.moveGroup(group(job), topic, missing);
       }
+    } catch (IOException e) {
+      LOG.warn(
+          "Consumer group {} has no offsets yet, and none could be set; until its first record is"
+              + " read, other jobs do not know of it: {}",
+          group(job),
+          e.getMessage());
     }
   }
 }

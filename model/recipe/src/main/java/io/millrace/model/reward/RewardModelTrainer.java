@@ -72,8 +72,8 @@ public final class RewardModelTrainer implements AutoCloseable {
       Optimizer.Update update) {}
 
   /**
-   * Scores the pairs and makes one update on the mean loss. With a score that is not finite the loss
-   * is NaN, and nothing is updated.
+   * Scores the pairs and makes one update on the mean loss. With a score that is not finite the
+   * loss is NaN, and nothing is updated.
    *
    * @param learned number of judgments learned from so far, with this batch: the step of the
    *     learning rate's schedule

@@ -30,7 +30,6 @@ public final class DivergedException extends RuntimeException {
    * @param ids of the records of the last batch
    */
   public DivergedException(int skipped, String records, List<String> ids) {
-    this(
-        skipped + " updates in a row had a loss or gradient that is not finite", records, ids);
+    this(skipped + " updates in a row had a loss or gradient that is not finite", records, ids);
   }
 }
