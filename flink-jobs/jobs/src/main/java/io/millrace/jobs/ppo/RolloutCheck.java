@@ -11,11 +11,11 @@ import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.sampling.SamplingRequest;
+import io.millrace.model.tokenizer.TextTooLongException;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Rollout;
-import io.millrace.schemas.Turn;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
@@ -28,9 +28,6 @@ import java.util.List;
 public final class RolloutCheck implements RecordCheck<Rollout> {
 
   private static final long serialVersionUID = 1;
-
-  /** No token of a usual vocabulary is longer, in characters. */
-  private static final int LONGEST_TOKEN = 256;
 
   private final RuntimeSettings settings;
   private transient Tokenizer tokenizer;
@@ -53,7 +50,7 @@ public final class RolloutCheck implements RecordCheck<Rollout> {
       vocabSize = outline.config().vocabSize();
       maxPositions = outline.config().maxPositions();
       latestVersion = outline.manifest().map(CheckpointManifest::version).orElse(0L);
-      tokenizer = Tokenizer.load(initial.directory());
+      tokenizer = Tokenizer.load(initial.directory(), maxPositions);
       template = ChatTemplate.of(tokenizer);
       stopTokens = template.stopTokens(outline.config().eosTokens());
     }
@@ -171,12 +168,13 @@ public final class RolloutCheck implements RecordCheck<Rollout> {
         .equals(rollout.getResponseText())) {
       throw inconsistent("responseText is not the text of responseTokens");
     }
-    long characters =
-        rollout.getDialogue().stream().map(Turn::getContent).mapToLong(String::length).sum();
-    if (characters > (long) LONGEST_TOKEN * maxPositions
-        || !Arrays.equals(
-            template.promptTokens(Dialogues.messages(rollout.getDialogue())),
-            ScoredRollout.ints(rollout.getPromptTokens()))) {
+    int[] prompt;
+    try {
+      prompt = template.promptTokens(Dialogues.messages(rollout.getDialogue()));
+    } catch (TextTooLongException e) {
+      throw inconsistent("promptTokens are not the tokens of dialogue: " + e.getMessage());
+    }
+    if (!Arrays.equals(prompt, ScoredRollout.ints(rollout.getPromptTokens()))) {
       throw inconsistent("promptTokens are not the tokens of dialogue");
     }
   }
