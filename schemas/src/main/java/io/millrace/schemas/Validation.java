@@ -153,11 +153,9 @@ public final class Validation {
         && demonstration.getDialogue().getFirst().getRole() == Role.ASSISTANT;
   }
 
-  private static void judgedResponse(
-      List<String> problems, String field, JudgedResponse response) {
+  private static void judgedResponse(List<String> problems, String field, JudgedResponse response) {
     if (response.getRolloutId() != null) {
-      length(
-          problems, field + ".rolloutId", response.getRolloutId(), MAX_ROLLOUT_ID_CHARACTERS);
+      length(problems, field + ".rolloutId", response.getRolloutId(), MAX_ROLLOUT_ID_CHARACTERS);
     }
   }
 

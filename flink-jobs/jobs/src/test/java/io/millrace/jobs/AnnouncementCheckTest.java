@@ -155,18 +155,18 @@ class AnnouncementCheckTest {
   @Test
   void aCheckpointLiesUnderAConfiguredRoot() throws Exception {
     Path outside = rewardModel(elsewhere, "reward-model-safety", 2);
-    assertRefused("outside-root", "checkpoints.other-roots", announced(Objective.SAFETY, 2, outside));
+    assertRefused(
+        "outside-root", "checkpoints.other-roots", announced(Objective.SAFETY, 2, outside));
     assertRefused(
         "outside-root",
         "",
         announced(
-            Objective.SAFETY,
-            2,
-            outside,
-            root + "/../elsewhere/reward-model-safety/v000002"));
+            Objective.SAFETY, 2, outside, root + "/../elsewhere/reward-model-safety/v000002"));
     Files.createSymbolicLink(root.resolve("link"), outside);
     assertRefused(
-        "outside-root", "", announced(Objective.SAFETY, 2, outside, root.resolve("link").toString()));
+        "outside-root",
+        "",
+        announced(Objective.SAFETY, 2, outside, root.resolve("link").toString()));
     assertRefused("outside-root", "", announced(Objective.SAFETY, 2, outside, root.toString()));
     accept(
         AnnouncementCheck.rewardModels(config("checkpoints.other-roots=" + elsewhere)),

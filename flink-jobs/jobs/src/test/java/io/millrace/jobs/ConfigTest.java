@@ -112,8 +112,7 @@ class ConfigTest {
   void valuesThatCannotWorkAreRefusedByKey(String setting) {
     ConfigException e =
         assertThrows(
-            ConfigException.class,
-            () -> ConfigLoader.load(Optional.empty(), List.of(setting)));
+            ConfigException.class, () -> ConfigLoader.load(Optional.empty(), List.of(setting)));
     assertTrue(
         e.problems().getFirst().startsWith(setting.substring(0, setting.indexOf('='))),
         e.problems().toString());

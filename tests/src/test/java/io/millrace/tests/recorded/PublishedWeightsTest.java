@@ -192,8 +192,7 @@ class PublishedWeightsTest {
 
     // Topics of its own: a change of PPO alone leaves the digests of rejection sampling.
     // Its reward models are those of the first deployment.
-    Deployment best =
-        HARNESS.deploy("best", "checkpoints.other-roots=" + loop.checkpoints());
+    Deployment best = HARNESS.deploy("best", "checkpoints.other-roots=" + loop.checkpoints());
     best.send(Topic.PROMPTS, recorded(Topic.PROMPTS));
     best.send(
         Topic.REWARD_CHECKPOINTS, rewardModels.stream().filter(m -> m.getVersion() == 1).toList());

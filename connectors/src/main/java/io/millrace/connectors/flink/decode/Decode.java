@@ -31,9 +31,9 @@ import org.apache.flink.util.Collector;
  * DeadLetters#TAG}.
  *
  * <p>The metrics {@code records_accepted}, {@code records_truncated} and, by reason, {@code
- * dead_letters} count since the task began. The accumulators {@code topics/prompts/accepted}, {@code
- * topics/prompts/truncated} and {@code topics/prompts/dead-letters/invalid} are state and count since
- * the job began.
+ * dead_letters} count since the task began. The accumulators {@code topics/prompts/accepted},
+ * {@code topics/prompts/truncated} and {@code topics/prompts/dead-letters/invalid} are state and
+ * count since the job began.
  *
  * @param <T> the record type
  */

@@ -78,7 +78,8 @@ final class LogProbCheck {
     if (alarm) {
       LOG.warn(
           "The log-probs of rollouts such as {} differ by {} nats per token from those of policy"
-              + " version {}, which is said to have sampled them (ppo.alarm-log-prob-difference {})",
+              + " version {}, which is said to have sampled them (ppo.alarm-log-prob-difference"
+              + " {})",
           compared.getFirst().rollout().getRolloutId(),
           mean,
           version,

@@ -170,9 +170,9 @@ public record PpoSection(
     @Option(
             value = "0.1",
             help =
-                "Mean difference between the log-probs of rollouts and those that the policy version"
-                    + " named in them gives, in nats per token, above which an alarm is raised. Four"
-                    + " rollouts of a batch are compared.",
+                "Mean difference between the log-probs of rollouts and those that the policy"
+                    + " version named in them gives, in nats per token, above which an alarm is"
+                    + " raised. Four rollouts of a batch are compared.",
             above = "0",
             max = "1e6")
         double alarmLogProbDifference,
@@ -197,10 +197,10 @@ public record PpoSection(
     @Option(
             value = "true",
             help =
-                "Sends rollouts to `dead-letters` that this policy cannot have sampled: of a version"
-                    + " that does not exist, without the token that ends a response, with special"
-                    + " tokens inside it, or with texts that are not those of the tokens. Set it to"
-                    + " false for a sampler with a chat template of its own.")
+                "Sends rollouts to `dead-letters` that this policy cannot have sampled: of a"
+                    + " version that does not exist, without the token that ends a response, with"
+                    + " special tokens inside it, or with texts that are not those of the tokens."
+                    + " Set it to false for a sampler with a chat template of its own.")
         boolean requireConsistent,
     OptimizerSection optimizer)
     implements ConfigSection, RolloutDemand {

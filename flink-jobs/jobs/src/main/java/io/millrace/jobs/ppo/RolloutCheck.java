@@ -137,8 +137,7 @@ public final class RolloutCheck implements RecordCheck<Rollout> {
     if (stopped != (rollout.getFinishReason() == FinishReason.STOP)) {
       throw inconsistent(
           "finishReason is %s, but the last response token, %d, %s one that ends a response"
-              .formatted(
-                  rollout.getFinishReason(), response.getLast(), stopped ? "is" : "is not"));
+              .formatted(rollout.getFinishReason(), response.getLast(), stopped ? "is" : "is not"));
     }
   }
 

@@ -240,7 +240,8 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     long[] seeds = new long[section().samplesPerPrompt()];
     for (int sample = 0; sample < seeds.length; sample++) {
       seeds[sample] =
-          SamplingRequest.seed(settings.config().model().seed(), RolloutRecords.id(taken.prompt(), sample));
+          SamplingRequest.seed(
+              settings.config().model().seed(), RolloutRecords.id(taken.prompt(), sample));
     }
     responsesInFlight += seeds.length - taken.emitted().cardinality();
     SamplingRequest request = new SamplingRequest(tokens, seeds, options);

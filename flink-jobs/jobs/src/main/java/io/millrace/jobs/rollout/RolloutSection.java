@@ -55,8 +55,8 @@ public record RolloutSection(
             value = "true",
             help =
                 "Samples only as many rollouts as `ppo` can use before they exceed"
-                    + " `ppo.max-staleness`; the other prompts wait in their topic. It has no effect"
-                    + " in bounded runs and before the first start of `ppo`.")
+                    + " `ppo.max-staleness`; the other prompts wait in their topic. It has no"
+                    + " effect in bounded runs and before the first start of `ppo`.")
         boolean paced)
     implements ConfigSection {
 

@@ -73,7 +73,6 @@ final class DemonstrationExamples {
     }
   }
 
-
   private static int length(ChatTemplate template, Demonstration record) {
     if (Validation.isText(record)) {
       throw new RefusedRecordException(

@@ -110,8 +110,7 @@ class RolloutCheckTest {
   void whatThePolicyCanSampleIsAccepted() {
     check.check(rollout().build());
     List<Integer> cut = tokens("Yes").subList(0, tokens("Yes").size() - 1);
-    String text =
-        ChatTemplate.of(tokenizer).responseText(cut.stream().mapToInt(i -> i).toArray());
+    String text = ChatTemplate.of(tokenizer).responseText(cut.stream().mapToInt(i -> i).toArray());
     check.check(rollout(cut, text).setFinishReason(FinishReason.LENGTH).build());
     check.check(rollout(List.of(end), "").build());
   }
@@ -123,15 +122,14 @@ class RolloutCheckTest {
     assertRefused(
         "inconsistent", "finishReason is LENGTH", rollout().setFinishReason(FinishReason.LENGTH));
     assertRefused(
-        "inconsistent",
-        "responseTokens[0] is " + end,
-        rollout(with(tokens("Yes"), 0, end), ""));
+        "inconsistent", "responseTokens[0] is " + end, rollout(with(tokens("Yes"), 0, end), ""));
   }
 
   @Test
   void aResponseHasNoSpecialTokensOfAnotherSampler() {
     List<Integer> special = with(tokens("Yes"), 1, tokenizer.bos());
-    assertRefused("inconsistent", "responseTokens[1] is " + tokenizer.bos(), rollout(special, "Yes"));
+    assertRefused(
+        "inconsistent", "responseTokens[1] is " + tokenizer.bos(), rollout(special, "Yes"));
     // Own sampling takes every token to which the policy gives probability.
     long seed = SamplingRequest.seed(config.model().seed(), "p/0");
     assertDoesNotThrow(() -> check.check(rollout(special, "Yes").setSeed(seed).build()));
@@ -153,7 +151,9 @@ class RolloutCheckTest {
   @Test
   void aVersionThatDoesNotExistSampledNothing() {
     assertRefused(
-        "unknown-version", "version 1000000, and the latest is 0", rollout().setPolicyVersion(1_000_000));
+        "unknown-version",
+        "version 1000000, and the latest is 0",
+        rollout().setPolicyVersion(1_000_000));
   }
 
   @Test

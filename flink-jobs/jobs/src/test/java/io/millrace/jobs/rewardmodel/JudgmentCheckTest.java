@@ -30,8 +30,7 @@ class JudgmentCheckTest {
     List<String> settings = new ArrayList<>(OperatorHarness.TINY_MODEL);
     settings.add("checkpoints.directory=" + directory);
     settings.addAll(List.of(more));
-    MillraceConfig config =
-        InitialModel.ensure(ConfigLoader.load(Optional.empty(), settings));
+    MillraceConfig config = InitialModel.ensure(ConfigLoader.load(Optional.empty(), settings));
     JudgmentCheck check = new JudgmentCheck(config);
     check.open();
     return check;

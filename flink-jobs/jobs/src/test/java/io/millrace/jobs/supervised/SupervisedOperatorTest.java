@@ -2,8 +2,8 @@ package io.millrace.jobs.supervised;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.TopicAdmin;
@@ -142,7 +142,9 @@ class SupervisedOperatorTest {
       Exception e = assertThrows(Exception.class, () -> run.feed(demonstrations(0, 41)).end());
       assertTrue(e instanceof SuppressRestartsException, e.toString());
       assertTrue(
-          e.getCause().getMessage().matches("(?s).*The demonstrations of the last batch are d\\d+.*"),
+          e.getCause()
+              .getMessage()
+              .matches("(?s).*The demonstrations of the last batch are d\\d+.*"),
           e.getCause().getMessage());
     }
   }

@@ -154,8 +154,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
         others.isEmpty() ? !manifest.name().equals(name) : others.contains(manifest.name());
     if (contradicts) {
       throw refused(
-          "announced as %s, but the manifest of %s names %s"
-              .formatted(name, uri, manifest.name()));
+          "announced as %s, but the manifest of %s names %s".formatted(name, uri, manifest.name()));
     }
     if (manifest.version() != version) {
       throw refused(
