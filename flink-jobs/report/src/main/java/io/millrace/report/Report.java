@@ -8,6 +8,7 @@ import io.millrace.schemas.wire.JsonProblem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.Optional;
 
 /** A report about a run, as one HTML file. */
@@ -54,6 +55,6 @@ public final class Report {
 
   /** The content of the file. */
   public String html() {
-    return RunPage.html(run);
+    return RunPage.html(run, Instant.now());
   }
 }

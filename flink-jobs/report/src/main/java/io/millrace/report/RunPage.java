@@ -4,22 +4,35 @@ import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.report.chart.Format;
 import io.millrace.report.page.Page;
 import io.millrace.report.page.Tile;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** The page about a run. */
 final class RunPage {
 
   private RunPage() {}
 
-  static String html(RunData run) {
-    Page page = new Page(run.title(), run.subtitle());
+  private static final DateTimeFormatter MINUTE =
+      DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm 'UTC'", Locale.ROOT).withZone(ZoneOffset.UTC);
+
+  /**
+   * The content of the file.
+   *
+   * @param written time of writing it
+   */
+  static String html(RunData run, Instant written) {
+    Page page = new Page(run.title(), run.subtitle() + " · written " + MINUTE.format(written));
     page.section("At a glance").tiles(tiles(run));
-    VersionSections.add(page, run);
+    VersionSections.addResults(page, run);
     RewardModelSections.add(page, run);
     RejectionSections.add(page, run);
     TrainingSections.add(page, run);
     EvaluationSections.add(page, run);
+    VersionSections.addVersions(page, run.versions);
     OtherSections.add(page, run);
     return page.html();
   }

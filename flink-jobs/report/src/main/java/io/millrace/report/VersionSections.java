@@ -25,13 +25,14 @@ final class VersionSections {
 
   private VersionSections() {}
 
-  static void add(Page page, RunData run) {
-    versions(page, run.versions);
+  /** What the versions do: their gold reward and responses. */
+  static void addResults(Page page, RunData run) {
     gold(page, run);
     samples(page, run.samples);
   }
 
-  private static void versions(Page page, List<Version> versions) {
+  /** Where the versions come from. */
+  static void addVersions(Page page, List<Version> versions) {
     page.section("Versions")
         .table(
             Table.of(versions)
@@ -41,8 +42,8 @@ final class VersionSections {
                 .number("judgments", version -> count(version, "judgments"))
                 .number("rollouts", version -> count(version, "rollouts"))
                 .number("seconds", VersionSections::seconds)
-                .text("checkpoint", Version::checkpoint)
-                .text("manifest", VersionSections::shortDigest));
+                .code("checkpoint", Version::checkpoint)
+                .code("manifest", VersionSections::shortDigest));
   }
 
   private static String count(Version version, String kind) {
@@ -127,7 +128,10 @@ final class VersionSections {
     Samples first = samples.getFirst();
     Samples last = samples.getLast();
     page.section("Responses")
-        .text("The first and the last version's responses to the same held-out prompts.")
+        .text(
+            "The first and the last version's responses to the same held-out prompts. Each is one"
+                + " sample at temperature 1, so that a good policy shows a bad response now and"
+                + " then.")
         .table(
             Table.of(last.examples().stream().limit(SHOWN).toList())
                 .text("prompt", Example::prompt)

@@ -41,6 +41,8 @@ final class ReportTable {
     report.rewardModels().entrySet().stream()
         .sorted(Map.Entry.comparingByKey())
         .forEach(model -> lines.add(cells(model.getKey(), accuracies(model.getValue()))));
+    lines.add("  Annotators choose almost by chance between two responses of about the same worth: no");
+    lines.add("  model can score far above 0.5 there. Most pairs for safety are of this kind.");
     lines.add("");
     lines.add(
         "Produced  prompts %d, judgments %d, rollouts %d"
@@ -65,11 +67,23 @@ final class ReportTable {
       lines.add("    first: " + before.response());
       lines.add("    last:  " + after.response());
     }
+    lines.add("  Each is one sample at temperature 1: a good policy still gives a bad response at times.");
     lines.add("");
     lines.add("Last checkpoint: " + report.lastCheckpoint());
+    lines.add("Next steps");
+    lines.add(
+        step("ask the policy", "generate --prompt 'How do I bake bread?' --checkpoint CHECKPOINT"));
+    lines.add(step("see all curves", "quickstart --report run.json"));
+    lines.add(step("", "report --quickstart run.json --out run.html"));
+    lines.add(step("use your own Kafka", "run ppo --config millrace.yaml (README, your own Kafka)"));
+    lines.add("");
     lines.add(
         String.format(Locale.ROOT, "%.0f s in all, seed %d", report.wallSeconds(), report.seed()));
     return lines;
+  }
+
+  private static String step(String purpose, String command) {
+    return "  %-20s ./millrace %s".formatted(purpose, command);
   }
 
   private static List<String> accuracies(RewardModel model) {

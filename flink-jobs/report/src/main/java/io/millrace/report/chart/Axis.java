@@ -92,6 +92,15 @@ final class Axis {
     return ticks;
   }
 
+  /** The text of a tick, with as many digits as tell it from its neighbours. */
+  String label(double tick, Format format) {
+    double step = Double.POSITIVE_INFINITY;
+    for (int i = 1; i < ticks.size(); i++) {
+      step = Math.min(step, ticks.get(i) - ticks.get(i - 1));
+    }
+    return Double.isFinite(step) ? format.tick(tick, step) : format.of(tick);
+  }
+
   double low() {
     return low;
   }

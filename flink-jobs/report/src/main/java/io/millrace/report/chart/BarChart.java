@@ -130,14 +130,15 @@ public final class BarChart implements Chart {
     canvas.valueAxis(y, format, yLabel);
     double room = (double) (Canvas.WIDTH - Canvas.LEFT - Canvas.RIGHT) / categories.size();
     double width = Math.min(MOST_WIDTH, room * 0.78 / series.size());
+    List<Double> middles = new ArrayList<>();
     for (int category = 0; category < categories.size(); category++) {
       double middle = Canvas.LEFT + room * (category + 0.5);
       for (int i = 0; i < series.size(); i++) {
         bar(canvas, y, i, category, middle + width * (i - series.size() / 2.0), width);
       }
-      canvas.label(
-          "tick", "middle", middle, Canvas.HEIGHT - Canvas.BOTTOM + 17, categories.get(category));
+      middles.add(middle);
     }
+    canvas.bottomTicks(middles, categories);
     canvas.line("zero", Canvas.LEFT, y.at(0), Canvas.WIDTH - Canvas.RIGHT, y.at(0));
     if (Double.isFinite(rule)) {
       canvas.line("rule", Canvas.LEFT, y.at(rule), Canvas.WIDTH - Canvas.RIGHT, y.at(rule));

@@ -53,6 +53,26 @@ public enum Format {
     }
   };
 
+  /**
+   * The text of a tick: the same number of digits after the point for all ticks of an axis, and
+   * enough to tell them apart.
+   *
+   * @param step least distance of two ticks
+   */
+  String tick(double value, double step) {
+    double scale = this == PERCENT ? 100 : 1;
+    // Three digits are exact for the steps of a linear axis.
+    int digits =
+        new BigDecimal(step * scale, new MathContext(3)).stripTrailingZeros().scale();
+    if (digits > MOST_DIGITS) {
+      return of(value);
+    }
+    String text = String.format(Locale.ROOT, "%,." + Math.max(0, digits) + "f", value * scale + 0.0);
+    String number = text.matches("-0(\\.0*)?") ? text.substring(1) : text.replace("-", MINUS);
+    return this == PERCENT ? number + " %" : number;
+  }
+
+  private static final int MOST_DIGITS = 6;
   private static final String NOTHING = "–";
   private static final String MINUS = "−";
   private static final double MANY = 1000;

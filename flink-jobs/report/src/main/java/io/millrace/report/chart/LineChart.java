@@ -1,6 +1,7 @@
 package io.millrace.report.chart;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.stream.DoubleStream;
 
@@ -38,9 +39,18 @@ public final class LineChart implements Chart {
     this.yLabel = yLabel;
   }
 
-  /** Adds a series. Points that are not finite are left out, and so is a series without points. */
+  /**
+   * Adds a series. Points that are not finite are left out, and so is a series without points. The
+   * line goes from left to right, whatever the order of the points. Of very many points it keeps
+   * the lowest and the highest of each stretch.
+   */
   public LineChart add(Series line) {
-    List<Point> drawn = line.points().stream().filter(Point::isDrawn).toList();
+    List<Point> drawn =
+        Thinning.of(
+            line.points().stream()
+                .filter(Point::isDrawn)
+                .sorted(Comparator.comparingDouble(Point::x))
+                .toList());
     if (!drawn.isEmpty()) {
       series.add(new Series(line.name(), drawn, line.line()));
     }
@@ -106,8 +116,10 @@ public final class LineChart implements Chart {
           Canvas.HEIGHT - Canvas.BOTTOM,
           x.at(tick),
           Canvas.HEIGHT - Canvas.BOTTOM + 4);
-      canvas.label("tick", "middle", x.at(tick), Canvas.HEIGHT - Canvas.BOTTOM + 17, x(tick));
     }
+    canvas.bottomTicks(
+        x.ticks().stream().map(x::at).toList(),
+        x.ticks().stream().map(tick -> xNames.isEmpty() ? x.label(tick, xFormat) : x(tick)).toList());
     canvas.bottomLabel(xLabel);
     for (int i = 0; i < series.size(); i++) {
       band(canvas, x, y, i);

@@ -20,10 +20,25 @@ sealed interface Block {
   /** A table. */
   record Rows(List<Cell> header, List<List<Cell>> rows) implements Block {}
 
-  /**
-   * A cell of a table.
-   *
-   * @param number whether it belongs to a column of numbers, which stand at the right
-   */
-  record Cell(String text, boolean number) {}
+  /** What a column holds. */
+  enum Kind {
+    TEXT(""),
+    /** Numbers stand at the right. */
+    NUMBER("n"),
+    /** Paths and digests, in letters of one width. */
+    CODE("code");
+
+    private final String style;
+
+    Kind(String style) {
+      this.style = style;
+    }
+  }
+
+  /** A cell of a table, with the style of its column. */
+  record Cell(String text, String style) {
+    Cell(String text, Kind kind) {
+      this(text, kind.style);
+    }
+  }
 }

@@ -16,7 +16,7 @@ public final class Table<T> {
   private final List<T> records;
   private final List<Column<T>> columns = new ArrayList<>();
 
-  private record Column<T>(String heading, boolean number, Function<T, String> text) {}
+  private record Column<T>(String heading, Block.Kind kind, Function<T, String> text) {}
 
   private Table(List<T> records) {
     this.records = List.copyOf(records);
@@ -29,13 +29,19 @@ public final class Table<T> {
 
   /** Adds a column of texts. */
   public Table<T> text(String heading, Function<T, String> text) {
-    columns.add(new Column<>(heading, false, text));
+    columns.add(new Column<>(heading, Block.Kind.TEXT, text));
+    return this;
+  }
+
+  /** Adds a column of paths and digests, in letters of one width. */
+  public Table<T> code(String heading, Function<T, String> code) {
+    columns.add(new Column<>(heading, Block.Kind.CODE, code));
     return this;
   }
 
   /** Adds a column of numbers that are texts already, such as intervals. */
   public Table<T> number(String heading, Function<T, String> number) {
-    columns.add(new Column<>(heading, true, number));
+    columns.add(new Column<>(heading, Block.Kind.NUMBER, number));
     return this;
   }
 
@@ -51,13 +57,13 @@ public final class Table<T> {
 
   Block.Rows block() {
     List<Block.Cell> header =
-        columns.stream().map(column -> new Block.Cell(column.heading(), column.number())).toList();
+        columns.stream().map(column -> new Block.Cell(column.heading(), column.kind())).toList();
     return new Block.Rows(header, records.stream().map(this::row).toList());
   }
 
   private List<Block.Cell> row(T record) {
     return columns.stream()
-        .map(column -> new Block.Cell(column.text().apply(record), column.number()))
+        .map(column -> new Block.Cell(column.text().apply(record), column.kind()))
         .toList();
   }
 }

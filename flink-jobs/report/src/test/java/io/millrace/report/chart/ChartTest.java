@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.report.chart.BarChart.Bar;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.w3c.dom.Element;
 
@@ -32,6 +35,69 @@ class ChartTest {
     assertEquals(points.size(), line.length);
     assertEquals(dots.get(1).getAttribute("cx") + "," + dots.get(1).getAttribute("cy"), line[1]);
     assertEquals("V1: 12.5 at 7", dots.get(1).getTextContent());
+  }
+
+  @Test
+  void aLineGoesFromLeftToRight() {
+    List<Point> points = List.of(Point.of(3, 1), Point.of(1, 2), Point.of(2, 3));
+    Drawing drawing = Drawing.of(new LineChart("a", "b", "c").add(Series.of("s", points)));
+    List<Double> at = drawing.all("circle").stream().map(dot -> Drawing.number(dot, "cx")).toList();
+    assertEquals(at.stream().sorted().toList(), at);
+  }
+
+  @Test
+  void aLongLineKeepsItsEndsAndItsExtremes() {
+    List<Point> points = new ArrayList<>();
+    for (int i = 0; i < 10_000; i++) {
+      points.add(Point.of(i, i == 4321 ? 9 : i == 8765 ? -9 : Math.sin(i)));
+    }
+    Drawing drawing = Drawing.of(new LineChart("a", "b", "c").add(Series.of("s", points)));
+    List<String> texts = drawing.all("circle").stream().map(Element::getTextContent).toList();
+    assertTrue(texts.size() <= Thinning.MOST_POINTS, texts.size() + " points");
+    assertTrue(texts.contains("s: 9 at 4,321"), "the highest");
+    assertTrue(texts.contains("s: −9 at 8,765"), "the lowest");
+    assertTrue(texts.getLast().endsWith("at 9,999"), texts.getLast());
+  }
+
+  @Test
+  void labelsOfTheHorizontalAxisNeitherOverlapNorAreCut() {
+    List<String> names = IntStream.rangeClosed(1, 30).mapToObj(i -> "version " + i).toList();
+    List<Point> points = IntStream.range(0, 30).mapToObj(i -> Point.of(i, i)).toList();
+    List<Bar> bars = names.stream().map(name -> Bar.of(1)).toList();
+    for (Chart chart :
+        List.of(
+            new LineChart("a", "version", "c").names(names).add(Series.of("s", points)),
+            new BarChart("a", "b", names).add("s", bars))) {
+      List<Element> labels =
+          Drawing.of(chart).all("text").stream()
+              .filter(text -> text.getTextContent().startsWith("version "))
+              .toList();
+      assertTrue(labels.size() >= 4, labels.size() + " labels");
+      double end = 0;
+      for (Element label : labels) {
+        // Letters of a sans-serif font at 12 pixels are some 6.2 pixels wide.
+        double half = 6.2 * label.getTextContent().length() / 2;
+        double middle = Drawing.number(label, "x");
+        assertTrue(middle - half >= end, label.getTextContent() + " overlaps or is cut");
+        end = middle + half;
+      }
+      assertTrue(end <= Canvas.WIDTH, "the last label is cut");
+    }
+  }
+
+  @Test
+  void noTwoTicksOfAnAxisHaveTheSameText() {
+    for (double width : new double[] {1e-4, 0.0007, 0.003, 0.2, 0.9, 7, 1234, 5e6}) {
+      for (Format format : Format.values()) {
+        Axis axis = Axis.linear(12.5, 12.5 + width, 0, 100);
+        List<String> labels = axis.ticks().stream().map(tick -> axis.label(tick, format)).toList();
+        assertEquals(labels.size(), Set.copyOf(labels).size(), format + " " + labels);
+      }
+    }
+    Axis axis = Axis.linear(-0.5, 1, 0, 100);
+    assertEquals(
+        List.of("−0.5", "0.0", "0.5", "1.0"),
+        axis.ticks().stream().map(tick -> axis.label(tick, Format.NUMBER)).toList());
   }
 
   @Test

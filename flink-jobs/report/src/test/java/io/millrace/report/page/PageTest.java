@@ -180,9 +180,9 @@ class PageTest {
   }
 
   @Test
-  void aLongRunIsDrawnWithAllItsPoints() {
+  void aLongRunMakesASmallFile() {
     List<Point> points = new ArrayList<>();
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 50_000; i++) {
       points.add(Point.of(i, Math.sin(i / 100.0)));
     }
     String html =
@@ -190,6 +190,6 @@ class PageTest {
             .section("c")
             .charts(new LineChart("t", "x", "y").add(Series.of("s", points)))
             .html();
-    assertEquals(5000, Drawing.of(html).all("circle").size());
+    assertTrue(html.length() < 60_000, html.length() + " characters");
   }
 }
