@@ -10,6 +10,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.provider.EnvVarConfigProvider;
 
 /**
  * The connection to a Kafka cluster.
@@ -54,6 +55,12 @@ public record KafkaSettings(
           "value.serializer",
           "key.deserializer",
           "value.deserializer");
+
+  private static final Map<String, String> PROVIDERS =
+      Map.of(
+          "config.providers", "env,file",
+          "config.providers.env.class", EnvVarConfigProvider.class.getName(),
+          "config.providers.file.class", SecretFiles.class.getName());
 
   public KafkaSettings {
     if (!bootstrapServers.matches("[^\\s,]+:\\d{1,5}(\\s*,\\s*[^\\s,]+:\\d{1,5})*")) {
@@ -110,6 +117,11 @@ public record KafkaSettings(
   public Properties properties(Map<String, String> own) {
     Properties properties = new Properties();
     new TreeMap<>(client).forEach(properties::setProperty);
+    if (client.values().stream().anyMatch(value -> value.contains("${"))) {
+      // Each client resolves references to secrets where it runs; Flink state and job graphs hold
+      // the references.
+      PROVIDERS.forEach(properties::setProperty);
+    }
     properties.setProperty("bootstrap.servers", bootstrapServers);
     own.forEach(properties::setProperty);
     return properties;

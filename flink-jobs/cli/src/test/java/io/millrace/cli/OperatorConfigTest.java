@@ -57,6 +57,7 @@ class OperatorConfigTest {
         Files.writeString(
             directory.resolve("held-out.jsonl"),
             "{\"promptId\":\"p1\",\"dialogue\":[{\"role\":\"USER\",\"content\":\"Hi\"}]}\n");
+    Path secret = Files.writeString(directory.resolve("secret"), "s3cret\n");
     config =
         InitialModel.ensure(
             ConfigLoader.load(
@@ -68,6 +69,13 @@ class OperatorConfigTest {
                     "model.ffn-size=24",
                     "evaluation.prompts=" + prompts,
                     "campaign.directory=/campaign-directory",
+                    "kafka.properties.sasl.jaas.config=Login password=${file:" + secret + "}",
+                    "evaluation.judge=openai",
+                    "evaluation.judge-options.url=http://localhost:1/v1",
+                    "evaluation.judge-options.model=m",
+                    "evaluation.judge-options.api-key=${file:" + secret + "}",
+                    "ppo.safety-classifier=io.millrace.jobs.safety.KeywordSafetyClassifier",
+                    "ppo.safety-classifier-options.keywords=${file:" + secret + "}",
                     "flink.properties.s3.secret-key=s3cret")));
   }
 

@@ -9,7 +9,11 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
+import java.util.Set;
+import org.apache.flink.util.FileUtils;
 
 /**
  * The directory of a cluster. A cluster that starts again on it resumes its jobs.
@@ -20,6 +24,7 @@ import java.util.Optional;
  * log/           NAME.log, and NAME.out with the output of a process
  * run/           NAME.pid
  * kafka/ zookeeper/ ha/   data that outlives the processes
+ * archive/       what Flink keeps of jobs that have ended
  * savepoints/    default directory of savepoints
  * tmp/           temporary files of the processes
  * </pre>
@@ -27,6 +32,9 @@ import java.util.Optional;
 public final class ClusterDirectory {
 
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  private static final Set<PosixFilePermission> OWNER_ONLY =
+      PosixFilePermissions.fromString("rwx------");
 
   private final Path root;
 
@@ -74,17 +82,54 @@ public final class ClusterDirectory {
     return root.resolve("savepoints");
   }
 
-  /** Makes the directories that a start needs. */
+  /** What Flink keeps of jobs that have ended. */
+  public Path archive() {
+    return root.resolve("archive");
+  }
+
+  /**
+   * Makes the directories that a start needs. Only their owner can read them: they hold prompts,
+   * weights and settings.
+   */
   void create() throws IOException {
     try {
       for (Path directory :
-          new Path[] {configuration(), root.resolve("log"), pids(), savepoints(), temporary()}) {
+          new Path[] {
+            root,
+            configuration(),
+            root.resolve("log"),
+            pids(),
+            savepoints(),
+            archive(),
+            highAvailability(),
+            kafka(),
+            zookeeper(),
+            temporary()
+          }) {
         Files.createDirectories(directory);
+        if (Files.getFileStore(directory).supportsFileAttributeView("posix")) {
+          Files.setPosixFilePermissions(directory, OWNER_ONLY);
+        }
       }
     } catch (IOException e) {
       throw new IOException(
           "--dir must be a directory that can be made, not %s (%s)".formatted(root, e), e);
     }
+  }
+
+  /** Directory of a process for temporary files. */
+  Path temporary(String process) {
+    return root.resolve("tmp").resolve(process);
+  }
+
+  /**
+   * Empties the directory of a process that does not run. A Flink process unpacks a jar of 24 MB
+   * there, and leaves it behind when it is killed.
+   */
+  void emptyTemporary(String process) throws IOException {
+    Path directory = temporary(process);
+    Files.createDirectories(directory);
+    FileUtils.cleanDirectory(directory.toFile());
   }
 
   /**

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import io.millrace.cluster.metrics.LoopbackPrometheusReporterFactory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +18,7 @@ import org.apache.flink.configuration.HighAvailabilityOptions;
 import org.apache.flink.configuration.JobManagerOptions;
 import org.apache.flink.configuration.RestOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
+import org.apache.flink.configuration.WebOptions;
 
 /** Flink's configuration: {@code config.yaml} beside this class, overridden by a cluster's own. */
 public final class FlinkSettings {
@@ -56,6 +58,12 @@ public final class FlinkSettings {
     flink.set(RestOptions.BIND_ADDRESS, Ports.HOST);
     flink.set(RestOptions.PORT, ports.rest());
     flink.set(RestOptions.BIND_PORT, Integer.toString(ports.rest()));
+    flink.set(
+        WebOptions.ACCESS_CONTROL_ALLOW_ORIGIN, "http://%s:%d".formatted(Ports.HOST, ports.rest()));
+    flink.setString(
+        "metrics.reporter.prometheus.factory.class",
+        LoopbackPrometheusReporterFactory.class.getName());
+    flink.set(JobManagerOptions.ARCHIVE_DIR, directory.archive().toUri().toString());
     flink.set(TaskManagerOptions.HOST, Ports.HOST);
     flink.set(TaskManagerOptions.BIND_HOST, Ports.HOST);
     flink.set(CoreOptions.TMP_DIRS, directory.temporary().toString());

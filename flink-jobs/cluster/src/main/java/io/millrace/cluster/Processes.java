@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
+import org.apache.flink.configuration.CoreOptions;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.IllegalConfigurationException;
 import org.apache.flink.configuration.TaskManagerOptions;
@@ -73,7 +74,7 @@ final class Processes {
 
   private ProcessSpec jobManager() {
     JobManagerProcessSpec memory = JobManagerProcessUtils.processSpecFromConfig(flink);
-    List<String> arguments = new ArrayList<>(flinkArguments(ports.metrics().get(0)));
+    List<String> arguments = new ArrayList<>(flinkArguments("jobmanager", ports.metrics().get(0)));
     arguments.addAll(List.of("--executionMode", "cluster", "--host", Ports.HOST));
     arguments.addAll(words(JobManagerProcessUtils.generateDynamicConfigsStr(memory)));
     return java(
@@ -86,7 +87,7 @@ final class Processes {
   private ProcessSpec taskManager(int number) {
     TaskExecutorProcessSpec memory = TaskExecutorProcessUtils.processSpecFromConfig(flink);
     String name = "taskmanager-" + number;
-    List<String> arguments = new ArrayList<>(flinkArguments(ports.metrics().get(number)));
+    List<String> arguments = new ArrayList<>(flinkArguments(name, ports.metrics().get(number)));
     // A TaskManager that restarts under its old name makes Flink drop the dead one at once.
     arguments.addAll(List.of("-D", TaskManagerOptions.TASK_MANAGER_RESOURCE_ID.key() + "=" + name));
     arguments.addAll(words(TaskExecutorProcessUtils.generateDynamicConfigsStr(memory)));
@@ -101,12 +102,14 @@ final class Processes {
     return directory.configuration();
   }
 
-  private List<String> flinkArguments(int metricsPort) {
+  private List<String> flinkArguments(String name, int metricsPort) {
     return List.of(
         "--configDir",
         configuration().toString(),
         "-D",
-        "metrics.reporter.prometheus.port=" + metricsPort);
+        "metrics.reporter.prometheus.port=" + metricsPort,
+        "-D",
+        CoreOptions.TMP_DIRS.key() + "=" + directory.temporary(name));
   }
 
   private ProcessSpec java(
@@ -115,6 +118,7 @@ final class Processes {
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(JvmFlags.required());
     command.addAll(jvm);
+    command.add("-Djava.io.tmpdir=" + directory.temporary(name));
     command.add("-Dlog.file=" + directory.log(name));
     command.add("-Dlog4j2.configurationFile=" + configuration().resolve("log4j2.properties"));
     command.add("-cp");

@@ -6,6 +6,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -26,6 +28,8 @@ final class Supervisor implements AutoCloseable {
   /** After this time the next pause is short again. */
   private static final Duration STEADY = Duration.ofMinutes(1);
 
+  private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss");
+
   private static final Duration GRACE = Duration.ofSeconds(15);
 
   private final ClusterDirectory directory;
@@ -34,7 +38,7 @@ final class Supervisor implements AutoCloseable {
   private volatile boolean closing;
 
   /**
-   * @param messages takes one line whenever a process ends
+   * @param messages takes one line with its time whenever a process ends or is started again
    */
   Supervisor(ClusterDirectory directory, Consumer<String> messages) {
     this.directory = directory;
@@ -97,6 +101,11 @@ final class Supervisor implements AutoCloseable {
     }
   }
 
+  /** Passes on a line with the time, so that lines can be compared with logs. */
+  private void report(String line) {
+    messages.accept(TIME.format(LocalDateTime.now()) + " " + line);
+  }
+
   @Override
   public void close() {
     closing = true;
@@ -123,6 +132,7 @@ final class Supervisor implements AutoCloseable {
     }
 
     private void launch() throws IOException {
+      directory.emptyTemporary(spec.name());
       List<String> command = new ArrayList<>();
       // Ctrl-C reaches the whole process group; only the supervisor may end its processes.
       command.addAll(List.of("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh"));
@@ -149,7 +159,7 @@ final class Supervisor implements AutoCloseable {
             pause = FIRST_PAUSE;
           }
           hasEnded = true;
-          messages.accept(
+          report(
               "%s ended with status %d; it starts again in %.1f s (log: %s)"
                   .formatted(
                       spec.name(),
@@ -160,11 +170,14 @@ final class Supervisor implements AutoCloseable {
           pause = pause.multipliedBy(2);
           pause = pause.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause;
           relaunch();
+          if (!closing) {
+            report("%s is started again as process %d".formatted(spec.name(), process.pid()));
+          }
         }
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       } catch (IOException e) {
-        messages.accept("%s could not be started again: %s".formatted(spec.name(), e.getMessage()));
+        report("%s could not be started again: %s".formatted(spec.name(), e.getMessage()));
       }
     }
 
@@ -185,7 +198,7 @@ final class Supervisor implements AutoCloseable {
       try {
         Files.deleteIfExists(directory.pids().resolve(spec.name() + ".pid"));
       } catch (IOException e) {
-        messages.accept("the pid file of %s could not be deleted: %s".formatted(spec.name(), e));
+        report("the pid file of %s could not be deleted: %s".formatted(spec.name(), e));
       }
     }
   }

@@ -58,11 +58,17 @@ class SupervisorTest {
           "another process",
           () -> running("sleeper").filter(now -> now.pid() != first.pid()).isPresent());
       second = running("sleeper").orElseThrow();
-      assertTrue(messages.getFirst().startsWith("sleeper ended with status 137; it starts again"));
+      String line = "\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d sleeper ";
+      String ended = messages.getFirst();
+      assertTrue(ended.matches(line + "ended with status 137; it starts again in .*"), ended);
+      await("the second line", () -> messages.size() == 2);
+      assertTrue(
+          messages.getLast().matches(line + "is started again as process " + second.pid()),
+          messages.getLast());
     }
     assertFalse(second.isAlive());
     assertEquals(Optional.empty(), running("sleeper"));
-    assertEquals(1, messages.size(), messages.toString());
+    assertEquals(2, messages.size(), messages.toString());
   }
 
   @Test

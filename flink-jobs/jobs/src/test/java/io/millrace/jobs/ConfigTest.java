@@ -43,8 +43,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Properties;
 import java.util.Set;
 import org.apache.flink.configuration.MemorySize;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -310,8 +313,18 @@ class ConfigTest {
     Path file = Files.writeString(directory.resolve("secret"), "s3cret$1\\n\n");
     MillraceConfig config =
         load("kafka.properties.sasl.jaas.config=Login password=\"${file:" + file + "}\";");
+    // The reference travels; a client of Kafka resolves it.
+    assertFalse(config.kafka().properties().toString().contains("s3cret"));
+    Properties client =
+        JobSettings.kafka(config)
+            .properties(
+                Map.of(
+                    "key.serializer", ByteArraySerializer.class.getName(),
+                    "value.serializer", ByteArraySerializer.class.getName()));
+    assertFalse(client.toString().contains("s3cret"), client.toString());
     assertEquals(
-        Map.of("sasl.jaas.config", "Login password=\"s3cret$1\\n\";"), config.kafka().properties());
+        "Login password=\"s3cret$1\\n\";",
+        new ProducerConfig(client).getPassword("sasl.jaas.config").value());
     assertFalse(config.toString().contains("s3cret"), config.toString());
     assertFalse(JobSettings.kafka(config).toString().contains("s3cret"), config.kafka().toString());
 
@@ -341,7 +354,7 @@ class ConfigTest {
             "checkpoints.cache-size=3gb");
     assertEquals(
         Map.of("s3.endpoint", "http://localhost:9000", "s3.secret-key", "s3cret"),
-        config.flink().properties());
+        config.flink().resolvedProperties());
     assertFalse(config.toString().contains("s3cret"), config.toString());
     assertTrue(config.toString().contains("s3.secret-key"), config.toString());
     assertEquals(Map.of(), config.withoutFlinkProperties().flink().properties());

@@ -126,7 +126,7 @@ public final class ClusterCommand implements Callable<Integer> {
             size("--tensor-memory", tensorMemory),
             size("--job-manager-memory", jobManagerMemory),
             TopicsCommand.requirePartitions(partitions),
-            options.load().flink().properties());
+            options.load().flink().resolvedProperties());
     Ports.Wanted wanted =
         new Ports.Wanted(
             port("--rest-port", restPort),

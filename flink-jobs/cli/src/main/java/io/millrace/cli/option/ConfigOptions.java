@@ -46,7 +46,7 @@ public final class ConfigOptions {
   public LocalCheckpoint open(String location) throws IOException {
     MillraceConfig loaded = load();
     if (!CheckpointStore.isLocal(location)) {
-      FileSystems.initialize(loaded.flink().properties());
+      FileSystems.initialize(loaded.flink().resolvedProperties());
     }
     return JobSettings.cache(loaded).open(location);
   }

@@ -125,7 +125,7 @@ public final class JobOptions {
   public Ready ready(Optional<String> bootstrapServers) throws IOException {
     Job job = job();
     MillraceConfig configured = load(job, bootstrapServers);
-    FileSystems.initialize(configured.flink().properties());
+    FileSystems.initialize(configured.flink().resolvedProperties());
     return ready(job, configured);
   }
 
@@ -167,7 +167,7 @@ public final class JobOptions {
   public Job check() throws IOException {
     Job job = job();
     MillraceConfig configured = load(job, Optional.empty());
-    FileSystems.initialize(configured.flink().properties());
+    FileSystems.initialize(configured.flink().resolvedProperties());
     requireUsable(job, configured);
     if (!configured.model().initial().isBlank()) {
       var _ = job.graph(configured, false);

@@ -2,6 +2,7 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.Option;
+import io.millrace.jobs.config.References;
 import io.millrace.jobs.config.Require;
 import io.millrace.jobs.evaluation.judge.Judges;
 import io.millrace.model.evaluation.Judge;
@@ -117,7 +118,7 @@ public record EvaluationSection(
    * @throws IllegalArgumentException if the class or its options cannot be used
    */
   Judge openJudge() {
-    return Judges.of(judge, judgeOptions);
+    return Judges.of(judge, References.resolve(judgeOptions));
   }
 
   /** Leaves out the judge's options, which may be secrets. */

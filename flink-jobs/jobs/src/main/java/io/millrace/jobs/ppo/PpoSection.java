@@ -4,6 +4,7 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.config.Option;
+import io.millrace.jobs.config.References;
 import io.millrace.jobs.config.Require;
 import io.millrace.jobs.rollout.RolloutDemand;
 import io.millrace.jobs.rollout.RolloutSection;
@@ -276,7 +277,7 @@ public record PpoSection(
    * @throws IllegalArgumentException if the class or its options cannot be used
    */
   public SafetyClassifier classifier() {
-    return SafetyClassifiers.of(safetyClassifier, safetyClassifierOptions);
+    return SafetyClassifiers.of(safetyClassifier, References.resolve(safetyClassifierOptions));
   }
 
   KlPenalty klPenalty() {

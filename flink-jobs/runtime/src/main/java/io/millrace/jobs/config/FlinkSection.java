@@ -77,6 +77,11 @@ public record FlinkSection(
     }
   }
 
+  /** The properties with the content of their references. */
+  public Map<String, String> resolvedProperties() {
+    return References.resolve(properties);
+  }
+
   FlinkSection withStateDirectory(String directory) {
     return new FlinkSection(
         directory, checkpointInterval, parallelism, restartAttempts, restartDelay, properties);

@@ -27,7 +27,7 @@ public record KafkaSection(
             help =
                 "Kafka client properties, such as `security.protocol`. A value may refer to a"
                     + " secret: `${env:NAME}` reads an environment variable and `${file:PATH}` a"
-                    + " file, on the machine where the command runs.")
+                    + " file, in each process that connects to Kafka.")
         Map<String, String> properties,
     @Option(
             value = "16mb",
@@ -80,7 +80,7 @@ public record KafkaSection(
             AdminClientConfig.configDef(),
             ConsumerConfig.configDef(),
             ProducerConfig.configDef())) {
-      Map<String, ConfigValue> checked = client.validateAll(properties);
+      Map<String, ConfigValue> checked = client.validateAll(References.resolve(properties));
       for (String name : new TreeMap<>(properties).keySet()) {
         ConfigValue value = checked.get(name);
         if (value != null && !value.errorMessages().isEmpty()) {

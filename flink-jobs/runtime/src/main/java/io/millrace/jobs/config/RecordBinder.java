@@ -220,7 +220,11 @@ final class RecordBinder {
       String text,
       String key) {
     try {
-      map.put(name, isText ? references.resolve(text) : bounds.parse(text));
+      if (isText) {
+        // A reference that leads nowhere is an error now; its content is read where it is used.
+        String _ = references.resolve(text);
+      }
+      map.put(name, isText ? text : bounds.parse(text));
     } catch (IllegalArgumentException e) {
       problems.add(key + " " + e.getMessage());
     }

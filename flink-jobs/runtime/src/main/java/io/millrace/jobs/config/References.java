@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -13,7 +14,7 @@ import java.util.regex.Pattern;
  * References to secrets in a configuration: {@code ${env:NAME}} stands for an environment variable,
  * {@code ${file:PATH}} for the content of a file without its last line break.
  */
-final class References {
+public final class References {
 
   private static final Pattern REFERENCE = Pattern.compile("\\$\\{(env|file):([^}]*)}");
 
@@ -21,6 +22,19 @@ final class References {
 
   References(Map<String, String> environment) {
     this.environment = environment;
+  }
+
+  /**
+   * Replaces every reference in the values of a map, with the environment and the files of this
+   * process. Sections keep the references, so that a job's graph holds no secret.
+   *
+   * @throws IllegalArgumentException if a variable or file does not exist
+   */
+  public static Map<String, String> resolve(Map<String, String> texts) {
+    References references = new References(System.getenv());
+    Map<String, String> resolved = new LinkedHashMap<>();
+    texts.forEach((key, text) -> resolved.put(key, references.resolve(text)));
+    return resolved;
   }
 
   /**

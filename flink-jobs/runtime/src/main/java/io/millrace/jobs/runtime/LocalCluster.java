@@ -1,5 +1,6 @@
 package io.millrace.jobs.runtime;
 
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
@@ -15,7 +16,9 @@ import org.apache.flink.api.common.JobStatus;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.HeartbeatManagerOptions;
 import org.apache.flink.configuration.MemorySize;
+import org.apache.flink.configuration.JobManagerOptions;
 import org.apache.flink.configuration.RestOptions;
+import org.apache.flink.configuration.WebOptions;
 import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.jobgraph.JobGraph;
@@ -29,6 +32,8 @@ import org.apache.flink.util.SerializedValue;
 
 /** Flink in this process: real jobs, Flink checkpoints and recovery, no installation. */
 public final class LocalCluster implements AutoCloseable {
+
+  private static final String LOOPBACK = "127.0.0.1";
 
   private final MiniCluster cluster;
 
@@ -49,6 +54,11 @@ public final class LocalCluster implements AutoCloseable {
   public static LocalCluster start(int slots, Map<String, String> properties) throws Exception {
     Configuration configuration = Configuration.fromMap(properties);
     configuration.set(RestOptions.BIND_PORT, "0");
+    configuration.set(RestOptions.ADDRESS, LOOPBACK);
+    configuration.set(RestOptions.BIND_ADDRESS, LOOPBACK);
+    configuration.set(JobManagerOptions.BIND_HOST, LOOPBACK);
+    configuration.set(TaskManagerOptions.BIND_HOST, LOOPBACK);
+    configuration.set(WebOptions.ACCESS_CONTROL_ALLOW_ORIGIN, "http://" + LOOPBACK);
     configuration.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.ofMebiBytes(16));
     configuration.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.ofMebiBytes(64));
     configuration.set(TaskManagerOptions.NETWORK_MEMORY_MAX, MemorySize.ofMebiBytes(64));
@@ -63,6 +73,11 @@ public final class LocalCluster implements AutoCloseable {
                 .build());
     cluster.start();
     return new LocalCluster(cluster);
+  }
+
+  /** Address of Flink's REST interface, on this machine only. */
+  public URI rest() throws ExecutionException, InterruptedException {
+    return cluster.getRestAddress().get();
   }
 
   public JobID submit(StreamGraph graph) throws Exception {

@@ -121,7 +121,7 @@ class RecordBinderTest {
             List.of("x", "y z"),
             List.of(0.0, 5.0),
             Map.of("own", 0.9, "a.b", 10.0),
-            Map.of("user", "u", "password", "<s3cret>"),
+            Map.of("user", "u", "password", "<${env:PASSWORD}>"),
             Color.LIGHT_BLUE,
             false,
             -1_000_000,

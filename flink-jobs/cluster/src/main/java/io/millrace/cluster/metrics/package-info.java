@@ -1,0 +1,2 @@
+/** Metrics of a cluster on one machine. */
+package io.millrace.cluster.metrics;

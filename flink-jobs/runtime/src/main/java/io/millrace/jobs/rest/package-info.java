@@ -1,0 +1,2 @@
+/** Protection of Flink's REST interface. */
+package io.millrace.jobs.rest;
