@@ -82,6 +82,11 @@ public final class ClusterDirectory {
     return root.resolve("savepoints");
   }
 
+  /** Default directory of savepoints. */
+  public Path savepointDirectory() {
+    return savepoints();
+  }
+
   /** What Flink keeps of jobs that have ended. */
   public Path archive() {
     return root.resolve("archive");

@@ -9,11 +9,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Duration;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.CoreOptions;
+import org.apache.flink.configuration.HeartbeatManagerOptions;
 import org.apache.flink.configuration.HighAvailabilityOptions;
 import org.apache.flink.configuration.JobManagerOptions;
 import org.apache.flink.configuration.RestOptions;
@@ -39,6 +41,10 @@ public final class FlinkSettings {
 
   static Configuration of(ClusterDirectory directory, ClusterSettings settings, Ports ports) {
     Configuration flink = Configuration.fromMap(common());
+    // On one machine a port that refuses a heartbeat is that of a dead process: the job must not be
+    // deployed to its slots when it restarts after flink.restart-delay.
+    flink.set(HeartbeatManagerOptions.HEARTBEAT_INTERVAL, Duration.ofMillis(500));
+    flink.set(HeartbeatManagerOptions.HEARTBEAT_RPC_FAILURE_THRESHOLD, 1);
     flink.addAll(Configuration.fromMap(settings.properties()));
     settings.slots().ifPresent(n -> flink.set(TaskManagerOptions.NUM_TASK_SLOTS, n));
     settings

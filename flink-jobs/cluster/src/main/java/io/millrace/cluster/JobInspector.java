@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.apache.flink.api.common.JobStatus;
 import org.apache.flink.runtime.execution.ExecutionState;
 import org.apache.flink.runtime.rest.handler.legacy.messages.ClusterOverviewWithVersion;
 import org.apache.flink.runtime.rest.messages.ClusterOverviewHeaders;
@@ -27,10 +28,13 @@ import org.apache.flink.runtime.rest.messages.job.JobDetailsHeaders;
 import org.apache.flink.runtime.rest.messages.job.JobDetailsInfo;
 import org.apache.flink.runtime.rest.messages.job.JobDetailsInfo.JobVertexDetailsInfo;
 import org.apache.flink.runtime.rest.messages.job.JobExceptionsMessageParameters;
+import org.apache.flink.runtime.rest.messages.job.metrics.JobMetricsHeaders;
+import org.apache.flink.runtime.rest.messages.job.metrics.JobMetricsMessageParameters;
 
 /** Asks Flink how a cluster and its jobs are. */
 public final class JobInspector {
 
+  private static final String RESTARTS = "numRestarts";
   private static final String UNKNOWN = "(global failure)";
 
   private final FlinkClient client;
@@ -78,7 +82,7 @@ public final class JobInspector {
             ExecutionState.RUNNING,
             ExecutionState.FINISHED),
         slotsNeeded(details.getJobVertexInfos()),
-        checkpoints == null ? 0 : checkpoints.getCounts().getNumberRestoredCheckpoints(),
+        restarts(job),
         failures.stream()
             .max(Comparator.comparing(RootExceptionInfo::getTimestamp))
             .map(JobInspector::failure),
@@ -88,14 +92,36 @@ public final class JobInspector {
                     statistics.getLatestCheckpoints().getCompletedCheckpointStatistics())
             .map(JobInspector::checkpoint),
         checkpoints == null ? 0 : checkpoints.getCounts().getNumberFailedCheckpoints(),
-        details.getJobVertexInfos().stream()
-            .filter(vertex -> vertex.getName().startsWith("Source: "))
-            .mapToLong(vertex -> vertex.getJobVertexMetrics().getRecordsWritten())
-            .sum(),
+        recordsRead(details),
+        recordsRead(details) * 1000.0 / Math.max(1, millisRunning(details)),
         counts(job),
         details.getEndTime() > 0
             ? Optional.of(Instant.ofEpochMilli(details.getEndTime()))
             : Optional.empty());
+  }
+
+  private long restarts(Running job) throws IOException {
+    JobMetricsMessageParameters parameters = new JobMetricsMessageParameters();
+    parameters.jobPathParameter.resolve(job.id());
+    parameters.metricsFilterParameter.resolve(List.of(RESTARTS));
+    return client
+        .request(JobMetricsHeaders.getInstance(), parameters, "report the restarts of a job")
+        .getMetrics()
+        .stream()
+        .mapToLong(metric -> Long.parseLong(metric.getValue()))
+        .findFirst()
+        .orElse(0);
+  }
+
+  private static long recordsRead(JobDetailsInfo details) {
+    return details.getJobVertexInfos().stream()
+        .filter(vertex -> vertex.getName().startsWith("Source: "))
+        .mapToLong(vertex -> vertex.getJobVertexMetrics().getRecordsWritten())
+        .sum();
+  }
+
+  private static long millisRunning(JobDetailsInfo details) {
+    return details.getNow() - details.getTimestamps().getOrDefault(JobStatus.RUNNING, 0L);
   }
 
   private static int count(JobDetailsInfo details, ExecutionState... states) {

@@ -21,6 +21,7 @@ import java.util.SortedMap;
  * @param checkpoint the last completed Flink checkpoint
  * @param failedCheckpoints number of Flink checkpoints that were not completed
  * @param recordsRead records that sources have read since the last start of the tasks
+ * @param recordsPerSecond mean of that time
  * @param counts what the operators counted, by name, such as {@code topics/prompts/accepted}
  * @param ended time of the end; empty while the job is alive
  */
@@ -36,6 +37,7 @@ public record JobView(
     Optional<Checkpoint> checkpoint,
     long failedCheckpoints,
     long recordsRead,
+    double recordsPerSecond,
     SortedMap<String, String> counts,
     Optional<Instant> ended) {
 
@@ -64,7 +66,7 @@ public record JobView(
     }
     return switch (job.status()) {
       case RUNNING, CREATED, INITIALIZING ->
-          deployedTasks == 0 ? "WAITING FOR SLOTS" : "STARTING";
+          tasks > 0 && deployedTasks == 0 ? "WAITING FOR SLOTS" : "STARTING";
       default -> job.status().name();
     };
   }

@@ -106,7 +106,7 @@ final class JobStart {
     StringBuilder line = new StringBuilder(view.state());
     if (view.job().isAlive()) {
       line.append(" (%d of %d tasks run".formatted(view.runningTasks(), view.tasks()));
-      if (view.deployedTasks() == 0) {
+      if (view.deployedTasks() == 0 && view.slotsNeeded() > 0) {
         line.append("; it needs %d slots".formatted(view.slotsNeeded()));
       }
       line.append(')');

@@ -44,6 +44,11 @@ public final class ClusterOptions {
     return rest != null ? Optional.empty() : Optional.of(ports().kafkaAddress());
   }
 
+  /** Directory of the cluster; empty with --rest. */
+  public Optional<ClusterDirectory> directory() {
+    return rest != null ? Optional.empty() : Optional.of(new ClusterDirectory(directory));
+  }
+
   private Ports ports() throws IOException {
     return new ClusterDirectory(directory)
         .ports()

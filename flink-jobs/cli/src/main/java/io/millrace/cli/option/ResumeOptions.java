@@ -23,7 +23,7 @@ public final class ResumeOptions {
       description =
           "Savepoint or Flink checkpoint to continue from (default: the latest one of the job's last"
               + " run).")
-  private Optional<String> savepoint;
+  private Optional<String> savepoint = Optional.empty();
 
   @Option(
       names = "--fresh",

@@ -119,7 +119,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       learn();
       return true;
     }
-    if (trainer != null && trainer.iteration() - publishedIteration >= publishEvery()) {
+    if (trainer != null && publishIsDue()) {
       publish();
       return true;
     }
@@ -142,11 +142,6 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             : Map.of();
     trainer.begin(batch.stream().map(rollout -> rollout.forPolicy(version)).toList());
     return true;
-  }
-
-  /** Iterations between two versions. The last iteration before an early stop is published. */
-  private long publishEvery() {
-    return earlyStop.stopped() ? 1 : section().publishEvery();
   }
 
   private void take(ScoredRollout rollout) {
@@ -218,6 +213,10 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       lastMetrics.put("eval/held_out_score", earlyStop.latest());
     }
     lastMetrics.putAll(counts());
+    if (publishIsDue()) {
+      // The version that this iteration makes.
+      lastMetrics.put("version", (double) (version + 1));
+    }
     batch.clear();
     emitMetricsLater(
         Outputs.metrics(JOB, trainer.iteration(), Map.copyOf(lastMetrics), Instant.now()));
@@ -296,6 +295,12 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     summary.put("incomplete-batch", (double) batch.size());
     summary.put("iterations", trainer == null ? 0 : (double) trainer.iteration());
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
+  }
+
+  /** The last iteration before an early stop is published, whatever the option says. */
+  private boolean publishIsDue() {
+    long every = earlyStop.stopped() ? 1 : section().publishEvery();
+    return trainer.iteration() - publishedIteration >= every;
   }
 
   private void publish() throws IOException {

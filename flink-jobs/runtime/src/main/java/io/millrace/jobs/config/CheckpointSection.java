@@ -17,7 +17,7 @@ public record CheckpointSection(
             path = true)
         String directory,
     @Option(
-            value = "0",
+            value = "20",
             help =
                 "Number of newest versions that are kept of each model; 0 keeps all. The first"
                     + " version, `model.initial`, the promoted version and its predecessor are"

@@ -1,0 +1,151 @@
+package io.millrace.cli.status;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Locale;
+import java.util.StringJoiner;
+
+/** A status report for people. */
+public final class StatusText {
+
+  private static final String[] UNITS = {"B", "kB", "MB", "GB", "TB"};
+  private static final int ID = 8;
+
+  private StatusText() {}
+
+  /** The report in lines. */
+  public static String of(JsonNode report) {
+    StringBuilder text = new StringBuilder();
+    text.append(
+        "%d TaskManagers, %d of %d slots free, %d jobs at %s%n"
+            .formatted(
+                report.path("task_managers").asInt(),
+                report.path("slots").path("free").asInt(),
+                report.path("slots").path("total").asInt(),
+                report.path("jobs").size(),
+                report.path("rest").asText()));
+    for (JsonNode job : report.path("jobs")) {
+      job(text, job);
+    }
+    for (JsonNode disk : report.path("disk")) {
+      StringJoiner uses = new StringJoiner(", ");
+      disk.path("used_by").forEach(use -> uses.add(use.asText()));
+      text.append(
+          "disk: %s of %s free (%s)%n"
+              .formatted(
+                  bytes(disk.path("free_bytes").asLong()),
+                  bytes(disk.path("total_bytes").asLong()),
+                  uses));
+    }
+    if (!report.path("savepoints").isEmpty()) {
+      JsonNode last = report.path("savepoints").path(report.path("savepoints").size() - 1);
+      text.append(
+          "savepoints: %d, one of them %s%n"
+              .formatted(report.path("savepoints").size(), last.path("path").asText()));
+    }
+    return text.toString();
+  }
+
+  private static void job(StringBuilder text, JsonNode job) {
+    text.append(
+        "%n%s  %s  since %s  (%s…)%n"
+            .formatted(
+                job.path("name").asText(),
+                job.path("state").asText(),
+                job.has("ended") ? job.path("ended").asText() : job.path("started").asText(),
+                job.path("id").asText().substring(0, ID)));
+    if (job.has("tasks") && !job.has("ended")) {
+      line(
+          text,
+          "tasks",
+          "%d of %d run; %d slots needed; %d restarts"
+              .formatted(
+                  job.path("tasks").path("running").asInt(),
+                  job.path("tasks").path("total").asInt(),
+                  job.path("slots_needed").asInt(),
+                  job.path("restarts").asInt()));
+    }
+    if (job.has("last_failure")) {
+      JsonNode failure = job.path("last_failure");
+      line(
+          text,
+          "last failure",
+          failure.path("time").asText()
+              + (failure.has("task") ? " in " + failure.path("task").asText() : "")
+              + ": "
+              + failure.path("cause").asText());
+    }
+    if (job.has("failure")) {
+      line(text, "failure", job.path("failure").asText());
+    }
+    if (job.has("last_flink_checkpoint")) {
+      JsonNode checkpoint = job.path("last_flink_checkpoint");
+      line(
+          text,
+          "Flink checkpoint",
+          String.format(
+              Locale.ROOT,
+              "%.0f s ago, %s, took %.1f s, %d failed, at %s",
+              checkpoint.path("age_seconds").asDouble(),
+              bytes(checkpoint.path("bytes").asLong()),
+              checkpoint.path("duration_seconds").asDouble(),
+              job.path("failed_flink_checkpoints").asLong(),
+              checkpoint.path("path").asText()));
+    } else if (job.has("tasks") && !job.has("ended")) {
+      line(text, "Flink checkpoint", "none yet");
+    }
+    if (job.has("versions")) {
+      line(text, "versions", pairs(job.path("versions")));
+    }
+    job.path("lag")
+        .properties()
+        .forEach(
+            topic ->
+                line(
+                    text,
+                    "lag of " + topic.getKey(),
+                    String.format(
+                        Locale.ROOT,
+                        "%d records, %.0f s",
+                        topic.getValue().path("records").asLong(),
+                        topic.getValue().path("seconds").asDouble())));
+    if (job.has("records_per_second")) {
+      line(
+          text,
+          "read",
+          String.format(
+              Locale.ROOT,
+              "%d records, %.1f a second",
+              job.path("records_read").asLong(),
+              job.path("records_per_second").asDouble()));
+    }
+    if (!job.path("dead_letters").isEmpty()) {
+      line(text, "dead letters", pairs(job.path("dead_letters")));
+    }
+    if (!job.path("counts").isEmpty()) {
+      line(text, "counts", pairs(job.path("counts")));
+    }
+    if (job.has("kafka_problem")) {
+      line(text, "Kafka", job.path("kafka_problem").asText());
+    }
+  }
+
+  private static void line(StringBuilder text, String name, String value) {
+    text.append("  %-20s %s%n".formatted(name, value));
+  }
+
+  private static String pairs(JsonNode node) {
+    StringJoiner pairs = new StringJoiner(", ");
+    node.properties().forEach(pair -> pairs.add(pair.getKey() + " " + pair.getValue().asText()));
+    return pairs.toString();
+  }
+
+  private static String bytes(long bytes) {
+    double value = bytes;
+    int unit = 0;
+    while (value >= 1000 && unit < UNITS.length - 1) {
+      value /= 1000;
+      unit++;
+    }
+    return String.format(Locale.ROOT, unit == 0 ? "%.0f %s" : "%.1f %s", value, UNITS[unit]);
+  }
+}

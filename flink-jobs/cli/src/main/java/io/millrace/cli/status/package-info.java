@@ -1,0 +1,2 @@
+/** What {@code millrace status} collects and prints. */
+package io.millrace.cli.status;
