@@ -62,24 +62,24 @@ public final class UpgradeCommand implements Callable<Integer> {
       System.err.printf("millrace: %s stopped with savepoint %s%n", ready.name(), savepoint);
       String problem;
       JobRun newRun = null;
+      JobID job = null;
       try {
         ResumeOptions.Start start = new ResumeOptions().begin(ready, false, true);
         newRun = start.run();
         JobGraph graph = start.graph().getJobGraph();
         newRun.save(graph);
-        JobID job = client.submit(graph, start.restore());
+        job = client.submit(graph, start.restore());
         problem = awaitCheckpoint(client, job);
         if (problem.isEmpty()) {
           System.out.printf("%s runs with the new configuration as %s%n", ready.name(), job);
           return 0;
         }
-        client.cancel(job);
-        awaitEnd(client, job);
-        requireNothingCommitted(ready, newRun);
-      } catch (CommittedException e) {
-        throw e;
       } catch (IOException | RuntimeException e) {
         problem = e.getMessage();
+      }
+      if (job != null) {
+        end(client, job);
+        requireNothingCommitted(ready, newRun);
       }
       System.err.printf(
           "millrace: %s does not start with the new configuration (%s); going back%n",
@@ -90,19 +90,11 @@ public final class UpgradeCommand implements Callable<Integer> {
     }
   }
 
-  /** A new run that has committed output: the old one would commit the same records again. */
-  private static final class CommittedException extends IOException {
-    private static final long serialVersionUID = 1;
-
-    CommittedException(String message) {
-      super(message);
-    }
-  }
-
+  /** A new run that has committed output stays: the old one would commit the same records again. */
   private static void requireNothingCommitted(JobOptions.Ready ready, JobRun run)
       throws IOException {
     if (run.latest().isPresent()) {
-      throw new CommittedException(
+      throw new IOException(
           "%s failed after its first Flink checkpoint with the new configuration, so that it cannot go back; correct the configuration and submit it: it continues from %s"
               .formatted(ready.name(), run.latest().get()));
     }
@@ -144,23 +136,32 @@ public final class UpgradeCommand implements Callable<Integer> {
     JobInspector inspector = new JobInspector(client);
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     while (true) {
-      JobView view = inspector.view(client.running(job));
-      if (view.checkpoint().isPresent()) {
-        return "";
-      }
-      if (!view.job().isAlive() || view.failure().isPresent()) {
-        return JobStart.state(view);
+      String state;
+      try {
+        JobView view = inspector.view(client.running(job));
+        if (view.checkpoint().isPresent()) {
+          return "";
+        }
+        state = JobStart.state(view);
+        if (!view.job().isAlive() || view.failure().isPresent()) {
+          return state;
+        }
+      } catch (IOException e) {
+        // A job that initializes has no statistics, and a JobManager that died is back soon.
+        state = e.getMessage();
       }
       if (System.nanoTime() > deadline) {
-        return "no Flink checkpoint within %d s: %s"
-            .formatted(PATIENCE.toSeconds(), JobStart.state(view));
+        return "no Flink checkpoint within %d s: %s".formatted(PATIENCE.toSeconds(), state);
       }
       TimeUnit.MILLISECONDS.sleep(200);
     }
   }
 
-  private static void awaitEnd(FlinkClient client, JobID job)
+  private static void end(FlinkClient client, JobID job)
       throws IOException, InterruptedException {
+    if (!client.status(job).isGloballyTerminalState()) {
+      client.cancel(job);
+    }
     long deadline = System.nanoTime() + PATIENCE.toNanos();
     while (!client.status(job).isGloballyTerminalState()) {
       if (System.nanoTime() > deadline) {

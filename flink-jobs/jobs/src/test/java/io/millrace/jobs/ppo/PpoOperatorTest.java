@@ -201,6 +201,9 @@ class PpoOperatorTest {
           List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L), List.copyOf(straight.published.keySet()));
       assertEquals(straight.published, killed.published);
       assertEquals(straight.figures(), killed.figures());
+      straight
+          .figures()
+          .forEach((step, values) -> assertEquals(step.doubleValue(), values.get("version")));
       assertEquals(9 * BATCH, killed.figure("learned"));
       assertEquals(3, killed.figure("incomplete-batch"));
     }
