@@ -7,19 +7,21 @@ import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.chat.TokenizerDifference;
+import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointException;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.model.tokenizer.TokenizerException;
+import io.millrace.model.tokenizer.TokenizerFiles;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.RewardCheckpoint;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -28,7 +30,8 @@ import org.apache.avro.specific.SpecificRecordBase;
 /**
  * Sends announcements to the dead letters whose checkpoint a job could not load: one that is not
  * there, lies outside the configured roots, is not what was announced, or has another kind or
- * tokenizer than the policy. The job goes on with the model it has.
+ * tokenizer than the policy, and one whose chat template is refused. The job goes on with the model
+ * it has.
  */
 public final class AnnouncementCheck<T extends SpecificRecordBase> implements RecordCheck<T> {
 
@@ -37,6 +40,9 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   private final RuntimeSettings settings;
   private transient int vocabSize;
   private transient Tokenizer tokenizer;
+
+  /** The last tokenizer that was found sound. */
+  private transient TokenizerFiles known;
 
   private AnnouncementCheck(MillraceConfig config) {
     this.settings = new RuntimeSettings(config);
@@ -57,6 +63,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
     try (LocalCheckpoint initial = settings.describeInitial()) {
       vocabSize = CheckpointOutline.read(initial.directory()).config().vocabSize();
       tokenizer = Tokenizer.load(initial.directory());
+      known = TokenizerFiles.read(initial.directory());
     }
   }
 
@@ -134,8 +141,11 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
                 .formatted(uri, checkpoint.config().vocabSize(), vocabSize));
       }
       requireAgreement(uri, checkpoint, version, name, others);
-      requireSameTokenizer(uri, announced.directory());
-    } catch (UnusableCheckpointException | CheckpointException | IllegalArgumentException e) {
+      requireSameTokenizer(uri, kind, TokenizerFiles.read(announced.directory()));
+    } catch (UnusableCheckpointException
+        | CheckpointException
+        | TokenizerException
+        | IllegalArgumentException e) {
       throw refused(e.getMessage());
     } catch (IOException e) {
       if (CheckpointStore.isLocal(uri)) {
@@ -163,8 +173,12 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
     }
   }
 
-  private void requireSameTokenizer(String uri, Path directory) {
-    try (Tokenizer other = Tokenizer.load(directory)) {
+  /** Loads a tokenizer, and a policy's chat template, where their files are new. */
+  private void requireSameTokenizer(String uri, CheckpointKind kind, TokenizerFiles files) {
+    if (files.sameAs(known)) {
+      return;
+    }
+    try (Tokenizer other = new Tokenizer(files)) {
       TokenizerDifference.between(tokenizer, other)
           .ifPresent(
               difference -> {
@@ -172,6 +186,10 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
                     "%s has another tokenizer than model.initial %s: %s"
                         .formatted(uri, settings.config().model().initial(), difference));
               });
+      if (kind == CheckpointKind.POLICY) {
+        ChatTemplate.of(other);
+        known = files;
+      }
     }
   }
 

@@ -32,9 +32,14 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
    * The form that agrees with a template on all {@link Probes}.
    *
    * @param source Jinja source of the template
-   * @throws IllegalArgumentException naming the first difference, if no form agrees
+   * @throws IllegalArgumentException naming the first difference, if no form agrees, or the limit
+   *     that the template exceeds
    */
   static ChatForm recognize(String source) {
+    return JinjaLimits.call(() -> recognizeHere(source));
+  }
+
+  private static ChatForm recognizeHere(String source) {
     JinjaTemplate template = new JinjaTemplate(source);
     String first = template.render(Probes.FIRST, true);
     Optional<Probes.Difference> nearest = Optional.empty();

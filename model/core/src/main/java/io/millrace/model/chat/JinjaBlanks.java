@@ -1,5 +1,7 @@
 package io.millrace.model.chat;
 
+import java.util.Set;
+
 /**
  * Applies Jinja's white-space control to a template, with transformers' settings ({@code
  * trim_blocks} and {@code lstrip_blocks} on). The result renders the same without any white-space
@@ -10,16 +12,21 @@ package io.millrace.model.chat;
  *     control</a>
  */
 final class JinjaBlanks {
+  private static final Set<String> BLOCKS = Set.of("if", "for", "macro", "call", "generation");
+  private static final int DEEPEST = 50;
+
   private final String source;
   private final StringBuilder out = new StringBuilder();
   private int at;
+  private int depth;
 
   private JinjaBlanks(String source) {
     this.source = source;
   }
 
   /**
-   * The template without comments and without white-space control signs.
+   * The template without comments, without white-space control signs and without {@code generation}
+   * tags.
    *
    * @throws IllegalArgumentException for a tag without an end
    */
@@ -56,9 +63,11 @@ final class JinjaBlanks {
       boolean signed = end - 1 > tag + 2 && (last == '-' || last == '+');
       if (kind != '#') {
         int from = tag + (sign == '-' || sign == '+' ? 3 : 2);
-        out.append(source, tag, tag + 2).append(' ');
-        out.append(source, from, signed ? end - 1 : end).append(' ');
-        out.append(source, end, end + 2);
+        String content = source.substring(from, signed ? end - 1 : end);
+        if (kind != '%' || isKept(content)) {
+          out.append(source, tag, tag + 2).append(' ').append(content).append(' ');
+          out.append(source, end, end + 2);
+        }
       }
       stripNext = signed && last == '-';
       at = end + 2;
@@ -69,6 +78,24 @@ final class JinjaBlanks {
       }
     }
     return out.toString();
+  }
+
+  /**
+   * Counts the nesting of a tag. The tags around the text that an assistant generates are dropped:
+   * they mark it for training in transformers, and print nothing.
+   */
+  private boolean isKept(String content) {
+    String name = content.strip().split("\\W", 2)[0];
+    if (BLOCKS.contains(name)) {
+      depth++;
+      if (depth > DEEPEST) {
+        throw new IllegalArgumentException(
+            "its tags are nested more than %d deep".formatted(DEEPEST));
+      }
+    } else if (name.startsWith("end")) {
+      depth--;
+    }
+    return !name.equals("generation") && !name.equals("endgeneration");
   }
 
   private int nextTag() {
@@ -91,6 +118,7 @@ final class JinjaBlanks {
   private int tagEnd(int tag, char kind) {
     String close = (kind == '{' ? "}" : String.valueOf(kind)) + "}";
     char quote = 0;
+    int brackets = 0;
     for (int i = tag + 2; i < source.length(); i++) {
       char c = source.charAt(i);
       if (quote != 0) {
@@ -103,6 +131,12 @@ final class JinjaBlanks {
         quote = c;
       } else if (source.startsWith(close, i)) {
         return i;
+      } else if (kind != '#') {
+        brackets += "([{".indexOf(c) >= 0 ? 1 : ")]}".indexOf(c) >= 0 ? -1 : 0;
+        if (brackets > DEEPEST) {
+          throw new IllegalArgumentException(
+              "its brackets are nested more than %d deep".formatted(DEEPEST));
+        }
       }
     }
     throw new IllegalArgumentException(

@@ -3,20 +3,27 @@ package io.millrace.model.chat;
 import com.hubspot.jinjava.Jinjava;
 import com.hubspot.jinjava.JinjavaConfig;
 import com.hubspot.jinjava.LegacyOverrides;
+import com.hubspot.jinjava.interpret.Context.Library;
 import com.hubspot.jinjava.interpret.InterpretException;
 import com.hubspot.jinjava.interpret.RenderResult;
 import com.hubspot.jinjava.interpret.TemplateError.ErrorType;
+import com.hubspot.jinjava.lib.Importable;
+import com.hubspot.jinjava.lib.filter.FilterLibrary;
 import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
+import com.hubspot.jinjava.lib.tag.TagLibrary;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * A chat template: Jinja source that renders messages as text, as transformers' {@code
- * apply_chat_template} does. It is run only on the dialogues of {@link Probes}, never on user text.
- * Its size, output and depth are limited, and it gets only strings, numbers, lists and maps.
+ * apply_chat_template} does. It is run only on the dialogues of {@link Probes}, never on user text,
+ * within {@link JinjaLimits}. It gets only strings, numbers, lists and maps.
  */
 final class JinjaTemplate {
   /** Stands for the bos token in rendered text. */
@@ -28,7 +35,23 @@ final class JinjaTemplate {
   /** In characters; the longest templates in use have a fifth of it. */
   private static final int MAX_SOURCE = 1 << 16;
 
-  private static final long MAX_OUTPUT = 1 << 18;
+  /** The longest text that a template may make or print. */
+  static final int MOST_CHARACTERS = 1 << 16;
+
+  private static final int MOST_ELEMENTS = 1000;
+
+  /** The tags of chat templates; the engine has others, some of which read files. */
+  private static final Set<String> TAGS =
+      Set.of("for", "if", "elif", "else", "set", "macro", "call", "raw", "do", "break", "continue");
+
+  /** The filters of chat templates. Others could make texts of any length. */
+  private static final Set<String> FILTERS =
+      Set.of(
+          ("abs attr bool capitalize count d default dictsort e escape escapejson first float int"
+                  + " join last length list lower map reject rejectattr replace reverse round safe"
+                  + " select selectattr slice sort split string title tojson trim truncate"
+                  + " unique upper")
+              .split(" "));
 
   /** The template engine, created on first use because it takes long to start. */
   private static final class Engine {
@@ -40,8 +63,21 @@ final class JinjaTemplate {
               JinjavaConfig.newBuilder()
                   .withTrimBlocks(false)
                   .withLstripBlocks(false)
-                  .withMaxOutputSize(MAX_OUTPUT)
+                  .withMaxOutputSize(MOST_CHARACTERS)
+                  .withMaxStringLength(MOST_CHARACTERS)
+                  .withMaxListSize(MOST_ELEMENTS)
+                  .withMaxMapSize(MOST_ELEMENTS)
+                  .withRangeLimit(MOST_ELEMENTS)
                   .withMaxRenderDepth(10)
+                  .withMaxMacroRecursionDepth(10)
+                  .withDisabled(
+                      Map.of(
+                          Library.FILTER,
+                          others(new FilterLibrary(true, Set.of()).entries(), FILTERS),
+                          Library.TAG,
+                          others(new TagLibrary(true, Set.of()).entries(), TAGS)))
+                  .withElResolver(new JinjaMethods())
+                  .withNodePreProcessor((_, _) -> JinjaLimits.step())
                   .withNestedInterpretationEnabled(false)
                   .withLegacyOverrides(LegacyOverrides.NONE)
                   .build());
@@ -50,7 +86,15 @@ final class JinjaTemplate {
           .registerFunction(
               new ELFunctionDefinition(
                   "", "raise_exception", JinjaTemplate.class, "refuse", String.class));
+      jinjava.getGlobalContext().registerFilter(new JinjaMethods.Replace());
       return jinjava;
+    }
+
+    private static Set<String> others(Collection<? extends Importable> all, Set<String> used) {
+      return all.stream()
+          .map(Importable::getName)
+          .filter(name -> !used.contains(name) && !name.startsWith("end"))
+          .collect(Collectors.toUnmodifiableSet());
     }
   }
 
@@ -99,7 +143,9 @@ final class JinjaTemplate {
     context.put("eos_token", EOS);
     RenderResult result;
     try {
-      result = Engine.JINJAVA.renderForResult(source, context);
+      Jinjava engine = Engine.JINJAVA;
+      JinjaLimits.start();
+      result = engine.renderForResult(source, context);
     } catch (RuntimeException e) {
       throw new IllegalArgumentException("it cannot be run: " + e.getMessage(), e);
     }

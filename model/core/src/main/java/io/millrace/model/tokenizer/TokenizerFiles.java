@@ -3,6 +3,7 @@ package io.millrace.model.tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -38,7 +39,12 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
     }
   }
 
-  static TokenizerFiles read(Path directory) {
+  /**
+   * Reads the files of a directory.
+   *
+   * @throws TokenizerException naming the file and the problem, if one cannot be read
+   */
+  public static TokenizerFiles read(Path directory) {
     Map<String, byte[]> contents = new TreeMap<>();
     for (String name : NAMES) {
       Path file = directory.resolve(name);
@@ -57,6 +63,13 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
       }
     }
     return new TokenizerFiles(directory.toString(), contents);
+  }
+
+  /** Whether two tokenizers have the same files, byte for byte. */
+  public boolean sameAs(TokenizerFiles other) {
+    return contents.keySet().equals(other.contents.keySet())
+        && contents.entrySet().stream()
+            .allMatch(file -> Arrays.equals(file.getValue(), other.contents.get(file.getKey())));
   }
 
   /**
