@@ -31,6 +31,7 @@ import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.supervised.SupervisedSection;
 import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
+import io.millrace.model.chat.MarksInText;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
@@ -145,7 +146,7 @@ class ConfigTest {
             List.of()),
         new FlinkSection(
             "millrace-data/flink", Duration.ofSeconds(5), 1, 30, Duration.ofSeconds(1), Map.of()),
-        new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096),
+        new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096, MarksInText.NEUTRALIZE),
         new ComputeSection("cpu", 0, 0, false),
         new DedupSection(Duration.ofDays(1)),
         new SupervisedSection(

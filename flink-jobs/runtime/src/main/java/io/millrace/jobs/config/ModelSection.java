@@ -1,5 +1,6 @@
 package io.millrace.jobs.config;
 
+import io.millrace.model.chat.MarksInText;
 import io.millrace.model.llama.LlamaConfig;
 import java.util.List;
 
@@ -55,7 +56,14 @@ public record ModelSection(
             help = "New model: longest sequence in tokens.",
             min = "16",
             max = "1_048_576")
-        int maxPositions)
+        int maxPositions,
+    @Option(
+            value = "neutralize",
+            help =
+                "Marks of turns in user and system text, such as `[INST]` of Llama 2-Chat."
+                    + " `neutralize`: they get a space inside where they could pass for a turn;"
+                    + " `refuse`: the record is a dead letter `forged-turn`.")
+        MarksInText turnMarks)
     implements ConfigSection {
 
   private static final float RMS_NORM_EPS = 1e-5f;
@@ -128,6 +136,7 @@ public record ModelSection(
         kvHeads,
         ffnSize,
         vocabSize,
-        maxPositions);
+        maxPositions,
+        turnMarks);
   }
 }

@@ -5,6 +5,7 @@ import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.chat.ForgedTurnException;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.TextTooLongException;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -95,7 +96,7 @@ public final class LengthCheck<T> implements RecordCheck<T> {
       limit = Math.min(maxTokens, room);
       limitedBy = maxTokens <= room ? option : "the model with " + positions + " positions";
       tokenizer = Tokenizer.load(initial.directory(), Math.max(1, limit));
-      template = ChatTemplate.of(tokenizer);
+      template = ChatTemplate.of(tokenizer, settings.config().model().turnMarks());
     }
   }
 
@@ -140,6 +141,8 @@ public final class LengthCheck<T> implements RecordCheck<T> {
       tokens = length.of(template, record);
     } catch (TextTooLongException e) {
       throw new RefusedRecordException("too-long", e.getMessage());
+    } catch (ForgedTurnException e) {
+      throw new RefusedRecordException("forged-turn", e.getMessage());
     }
     if (tokens > limit) {
       throw new RefusedRecordException(

@@ -22,11 +22,17 @@ sealed interface ChatForm permits Llama2Form, TurnForm {
   /** The text between the end of a user turn and the response, if it is not part of the turn. */
   String assistantHeader();
 
+  /** The texts around turns, which user text could contain. */
+  List<String> markTexts();
+
+  /** A text in which no mark can be taken for the form's own. */
+  String neutralized(String text);
+
   /** Name of the form, such as ChatML. */
   String title();
 
   /** The chat template of this form for a tokenizer. */
-  ChatTemplate with(Tokenizer tokenizer);
+  ChatTemplate with(Tokenizer tokenizer, MarksInText marksInText);
 
   /**
    * The form that agrees with a template on all {@link Probes}.

@@ -2,6 +2,7 @@ package io.millrace.model.chat;
 
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.tokenizer.TokenizerException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -9,8 +10,9 @@ import java.util.stream.IntStream;
 /**
  * Renders dialogues as tokens, in the form that a model was trained with.
  *
- * <p>The tokens that begin and end turns enter as ids. User text can therefore neither begin nor
- * end a turn. A prompt ends where the response begins, and a response ends with the token that ends
+ * <p>User text can neither begin nor end a turn, nor pass for a system turn: the tokens around turns
+ * enter as ids, and marks that are ordinary text are neutralized or refused, see {@link
+ * MarksInText}. A prompt ends where the response begins, and a response ends with the token that ends
  * its turn. A prompt followed by its response is exactly the rendered dialogue.
  *
  * <p>Several threads may use a template at once, until the tokenizer is closed.
@@ -19,16 +21,18 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   final Tokenizer tokenizer;
   private final ChatForm form;
   private final int endToken;
+  private final MarksInText marksInText;
 
   private record Known(String source, ChatForm form) {}
 
   /** The template of the last call. Successive policy versions come with the same one. */
   private static volatile Known last;
 
-  ChatTemplate(Tokenizer tokenizer, ChatForm form, int endToken) {
+  ChatTemplate(Tokenizer tokenizer, ChatForm form, int endToken, MarksInText marksInText) {
     this.tokenizer = tokenizer;
     this.form = form;
     this.endToken = endToken;
+    this.marksInText = marksInText;
   }
 
   /**
@@ -39,6 +43,15 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
    *     Llama 2-Chat, ChatML or Llama 3. Guessing would spoil every token
    */
   public static ChatTemplate of(Tokenizer tokenizer) {
+    return of(tokenizer, MarksInText.NEUTRALIZE);
+  }
+
+  /**
+   * As {@link #of(Tokenizer)}.
+   *
+   * @param marksInText what happens to marks of turns in the text of user and system turns
+   */
+  public static ChatTemplate of(Tokenizer tokenizer, MarksInText marksInText) {
     String source =
         tokenizer
             .chatTemplateSource()
@@ -50,7 +63,7 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
                             + " tokenizer_config.json to the one that the model was trained"
                             + " with"));
     try {
-      return known(source).form().with(tokenizer);
+      return known(source).form().with(tokenizer, marksInText);
     } catch (IllegalArgumentException e) {
       throw new TokenizerException(
           tokenizer.origin(), "the chat template is not supported: " + e.getMessage(), e);
@@ -98,11 +111,13 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   }
 
   /**
-   * Checks the length of a dialogue, without tokenizing it.
+   * Checks the length of a dialogue and its marks, without tokenizing it.
    *
+   * @throws ForgedTurnException if it contains marks and the template refuses them
    * @throws io.millrace.model.tokenizer.TextTooLongException if it is too long to be tokenized
    */
   public void requireEncodable(List<Message> dialogue) {
+    withoutMarks(dialogue);
     dialogue.forEach(turn -> tokenizer.requireEncodable(turn.content()));
     tokenizer.requireEncodable(form.text(dialogue));
   }
@@ -156,7 +171,34 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
     return render(dialogue, firstLearnedTurn);
   }
 
-  private ChatExample render(List<Message> dialogue, int firstLearnedTurn) {
+  /**
+   * The dialogue with texts that no reader can take for marks of turns. Assistant turns stay as
+   * they are: a response must have the tokens that the model samples.
+   */
+  private List<Message> withoutMarks(List<Message> dialogue) {
+    List<Message> safe = new ArrayList<>(dialogue);
+    for (int turn = 0; turn < safe.size(); turn++) {
+      Message message = safe.get(turn);
+      if (message.role() != Role.ASSISTANT) {
+        if (marksInText == MarksInText.REFUSE) {
+          refuseMarks(turn, message);
+        }
+        safe.set(turn, new Message(message.role(), form.neutralized(message.content())));
+      }
+    }
+    return safe;
+  }
+
+  private void refuseMarks(int turn, Message message) {
+    for (String mark : form.markTexts()) {
+      if (message.content().contains(mark)) {
+        throw new ForgedTurnException(turn, message.role(), mark, form.title());
+      }
+    }
+  }
+
+  private ChatExample render(List<Message> given, int firstLearnedTurn) {
+    List<Message> dialogue = withoutMarks(given);
     IntStream.Builder tokens = IntStream.builder();
     boolean[] learned = new boolean[0];
     int length = 0;

@@ -12,15 +12,15 @@ import java.util.List;
  * <pre>{@code <s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{user} [/INST] {assistant} </s>}</pre>
  *
  * with the system block in the first pair only. {@code <s>} and {@code </s>} stand for the bos and
- * eos tokens. As in Llama 2-Chat itself, the brackets are ordinary text, and user text can contain
- * them.
+ * eos tokens. As in Llama 2-Chat itself, the brackets are ordinary text. {@link MarksInText} says
+ * what happens to those in user text.
  */
 final class Llama2Chat extends ChatTemplate {
   private final Llama2Form form;
   private final int bos;
 
-  Llama2Chat(Tokenizer tokenizer, Llama2Form form) {
-    super(tokenizer, form, tokenizer.eos());
+  Llama2Chat(Tokenizer tokenizer, Llama2Form form, MarksInText marksInText) {
+    super(tokenizer, form, tokenizer.eos(), marksInText);
     this.form = form;
     bos = tokenizer.bos();
     if (bos == endToken()) {

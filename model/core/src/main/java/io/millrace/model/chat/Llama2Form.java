@@ -3,6 +3,8 @@ package io.millrace.model.chat;
 import io.millrace.model.tokenizer.Texts;
 import io.millrace.model.tokenizer.Tokenizer;
 import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * The layout of {@link Llama2Chat}.
@@ -34,9 +36,27 @@ public record Llama2Form(boolean strips) implements ChatForm {
           + "{% endif %}"
           + "{% endfor %}";
 
+  private static final List<String> MARKS = List.of("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>");
+
+  private static final Pattern MARK =
+      Pattern.compile(MARKS.stream().map(Pattern::quote).collect(Collectors.joining("|")));
+
   @Override
   public String assistantHeader() {
     return "";
+  }
+
+  @Override
+  public List<String> markTexts() {
+    return MARKS;
+  }
+
+  /** The marks are ordinary text: {@code [INST]} becomes {@code [ INST]}. */
+  @Override
+  public String neutralized(String text) {
+    return MARKS.stream().anyMatch(text::contains)
+        ? MARK.matcher(text).replaceAll(mark -> mark.group().charAt(0) + " " + mark.group().substring(1))
+        : text;
   }
 
   @Override
@@ -45,8 +65,8 @@ public record Llama2Form(boolean strips) implements ChatForm {
   }
 
   @Override
-  public ChatTemplate with(Tokenizer tokenizer) {
-    return new Llama2Chat(tokenizer, this);
+  public ChatTemplate with(Tokenizer tokenizer, MarksInText marksInText) {
+    return new Llama2Chat(tokenizer, this, marksInText);
   }
 
   @Override

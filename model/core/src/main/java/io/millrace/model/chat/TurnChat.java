@@ -24,8 +24,8 @@ final class TurnChat extends ChatTemplate {
   private final int open;
   private final Optional<Integer> endOfRole;
 
-  TurnChat(Tokenizer tokenizer, TurnForm form) {
-    super(tokenizer, form, control(tokenizer, form.marks(), form.marks().end));
+  TurnChat(Tokenizer tokenizer, TurnForm form, MarksInText marksInText) {
+    super(tokenizer, form, control(tokenizer, form.marks(), form.marks().end), marksInText);
     this.form = form;
     TurnMarks marks = form.marks();
     bos = form.bos() ? Optional.of(tokenizer.bos()) : Optional.empty();

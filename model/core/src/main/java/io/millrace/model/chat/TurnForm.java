@@ -6,6 +6,7 @@ import io.millrace.model.tokenizer.TurnMarks;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * The layout of ChatML and Llama 3. Every turn, the system turn included, begins with a header that
@@ -86,13 +87,26 @@ record TurnForm(
   }
 
   @Override
+  public List<String> markTexts() {
+    return Stream.of(marks.open, marks.endOfRole, marks.end)
+        .filter(mark -> !mark.isEmpty())
+        .toList();
+  }
+
+  /** The marks are tokens, which text never becomes. */
+  @Override
+  public String neutralized(String text) {
+    return text;
+  }
+
+  @Override
   public String title() {
     return marks.title;
   }
 
   @Override
-  public ChatTemplate with(Tokenizer tokenizer) {
-    return new TurnChat(tokenizer, this);
+  public ChatTemplate with(Tokenizer tokenizer, MarksInText marksInText) {
+    return new TurnChat(tokenizer, this, marksInText);
   }
 
   @Override
