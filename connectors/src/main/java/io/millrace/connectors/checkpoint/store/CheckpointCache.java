@@ -27,7 +27,9 @@ public final class CheckpointCache implements Serializable {
 
   /** The files that are copied from a checkpoint without a manifest, which another tool wrote. */
   private static final Pattern MODEL_FILE =
-      Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]*\\.(json|jinja|model|txt|safetensors)");
+      Pattern.compile(
+          "[A-Za-z0-9_][A-Za-z0-9._-]*\\.(json|jinja|model|txt|md|safetensors)"
+              + "|(?i:licen[cs]e|copying|notice)");
 
   private static final String WEIGHTS = ".safetensors";
 

@@ -22,12 +22,13 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "checkpoint",
     mixinStandardHelpOptions = true,
-    description = "Inspects, verifies and exports model checkpoints.",
+    description = "Inspects, verifies and exports model checkpoints; sets chat templates.",
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       CheckpointCommand.Inspect.class,
       CheckpointCommand.Verify.class,
-      CheckpointCommand.Export.class
+      CheckpointCommand.Export.class,
+      SetTemplateCommand.class
     },
     footer = {
       "",
@@ -36,6 +37,7 @@ import picocli.CommandLine.Parameters;
       "  millrace checkpoint verify millrace-data/checkpoints/policy/v000002",
       "  millrace checkpoint verify s3://bucket/checkpoints/policy/v000002 --config millrace.yaml",
       "  millrace checkpoint export millrace-data/checkpoints/policy/v000002 --out policy-bf16",
+      "  millrace checkpoint set-template /models/my-llama --form llama2",
     })
 public final class CheckpointCommand {
 

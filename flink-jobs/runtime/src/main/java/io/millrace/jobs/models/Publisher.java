@@ -5,6 +5,7 @@ import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.StagedFiles;
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.model.checkpoint.CarriedFiles;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
@@ -27,10 +28,15 @@ public final class Publisher {
 
   private final CheckpointStore store;
   private final KafkaSettings kafka;
+  private final CarriedFiles carried;
 
-  public Publisher(CheckpointStore store, KafkaSettings kafka) {
+  /**
+   * @param carried what every version takes over from the checkpoint that training started from
+   */
+  public Publisher(CheckpointStore store, KafkaSettings kafka, CarriedFiles carried) {
     this.store = store;
     this.kafka = kafka;
+    this.carried = carried;
   }
 
   /**
@@ -150,6 +156,11 @@ public final class Publisher {
         manifest.version(),
         directory ->
             CheckpointDirectory.write(
-                directory, config, ModelWeights.sources(weights), tokenizer::save, manifest));
+                directory,
+                config,
+                ModelWeights.sources(weights),
+                tokenizer::save,
+                carried,
+                manifest));
   }
 }

@@ -4,6 +4,7 @@ import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.model.checkpoint.CarriedFiles;
 import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.tensor.Backend;
 import java.io.IOException;
@@ -53,7 +54,12 @@ public final class RuntimeSettings implements Serializable {
     return new ConsumerGroups(JobSettings.kafka(config));
   }
 
-  public Publisher publisher() {
-    return new Publisher(JobSettings.store(config), JobSettings.kafka(config));
+  public Publisher publisher() throws IOException {
+    try (LocalCheckpoint initial = describeInitial()) {
+      return new Publisher(
+          JobSettings.store(config),
+          JobSettings.kafka(config),
+          CarriedFiles.read(initial.directory()));
+    }
   }
 }

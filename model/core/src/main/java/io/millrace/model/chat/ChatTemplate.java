@@ -59,9 +59,9 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
                 () ->
                     new TokenizerException(
                         tokenizer.origin(),
-                        "the tokenizer has no chat template; set \"chat_template\" in"
-                            + " tokenizer_config.json to the one that the model was trained"
-                            + " with"));
+                        "the tokenizer has no chat template; set the one that the model was"
+                            + " trained with, by millrace checkpoint set-template DIR --form"
+                            + " llama2|chatml|llama3|FILE"));
     try {
       return known(source).form().with(tokenizer, marksInText);
     } catch (IllegalArgumentException e) {
@@ -80,7 +80,7 @@ public abstract sealed class ChatTemplate permits Llama2Chat, TurnChat {
   }
 
   /** Name of the form: Llama 2-Chat, ChatML or Llama 3. */
-  String title() {
+  public String title() {
     return form.title();
   }
 

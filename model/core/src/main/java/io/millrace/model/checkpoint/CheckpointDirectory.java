@@ -57,7 +57,23 @@ public final class CheckpointDirectory implements AutoCloseable {
       Map<String, ? extends TensorSource> tensors,
       TokenizerFiles tokenizer,
       CheckpointManifest description) {
-    return write(dir, config, tensors, tokenizer, description, DEFAULT_MAX_FILE_BYTES);
+    return write(dir, config, tensors, tokenizer, CarriedFiles.none(), description);
+  }
+
+  /**
+   * Writes a checkpoint, with at most {@link #DEFAULT_MAX_FILE_BYTES} bytes of weights in a file.
+   *
+   * @param carried what it takes over from the checkpoint that training started from
+   * @see #write(Path, LlamaConfig, Map, TokenizerFiles, CheckpointManifest, long)
+   */
+  public static String write(
+      Path dir,
+      LlamaConfig config,
+      Map<String, ? extends TensorSource> tensors,
+      TokenizerFiles tokenizer,
+      CarriedFiles carried,
+      CheckpointManifest description) {
+    return write(dir, config, tensors, tokenizer, carried, description, DEFAULT_MAX_FILE_BYTES);
   }
 
   /**
@@ -81,6 +97,17 @@ public final class CheckpointDirectory implements AutoCloseable {
       TokenizerFiles tokenizer,
       CheckpointManifest description,
       long maxFileBytes) {
+    return write(dir, config, tensors, tokenizer, CarriedFiles.none(), description, maxFileBytes);
+  }
+
+  private static String write(
+      Path dir,
+      LlamaConfig config,
+      Map<String, ? extends TensorSource> tensors,
+      TokenizerFiles tokenizer,
+      CarriedFiles carried,
+      CheckpointManifest description,
+      long maxFileBytes) {
     CheckpointKind kind = description.kind();
     failIfAny(dir, ParameterCheck.problems(config, kind, tensors));
     try {
@@ -88,7 +115,7 @@ public final class CheckpointDirectory implements AutoCloseable {
       if (!CheckpointVerifier.fileNames(dir).isEmpty()) {
         throw CheckpointException.of(dir, "is not empty; write a checkpoint to a new directory");
       }
-      writePlain(dir, kind, config, tensors, tokenizer, DType.F32, maxFileBytes);
+      writePlain(dir, kind, config, tensors, tokenizer, carried, DType.F32, maxFileBytes);
       Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
       FileTools.writeText(manifestFile, description.withFiles(digestFiles(dir)).toJson());
       FileTools.force(dir);
@@ -123,7 +150,8 @@ public final class CheckpointDirectory implements AutoCloseable {
       Files.createDirectories(parent);
       Path staging = Files.createTempDirectory(parent, ".export");
       try {
-        writePlain(staging, kind(), config(), sources, tokenizer, dtype, maxFileBytes);
+        CarriedFiles carried = CarriedFiles.read(path);
+        writePlain(staging, kind(), config(), sources, tokenizer, carried, dtype, maxFileBytes);
         for (String name : CheckpointVerifier.fileNames(staging)) {
           FileTools.force(staging.resolve(name));
         }
@@ -144,18 +172,21 @@ public final class CheckpointDirectory implements AutoCloseable {
       LlamaConfig config,
       Map<String, ? extends TensorSource> tensors,
       TokenizerFiles tokenizer,
+      CarriedFiles carried,
       DType dtype,
       long maxFileBytes)
       throws IOException {
-    FileTools.writeText(dir.resolve(CONFIG), kind.configJson(config, dtype));
+    FileTools.writeText(dir.resolve(CONFIG), carried.config(kind.configJson(config, dtype)));
     Map<String, TensorSource> ordered = new LinkedHashMap<>();
     for (ParameterSpec spec : kind.parameters(config)) {
       ordered.put(spec.name(), finite(dir, spec.name(), tensors.get(spec.name())));
     }
     CheckpointTensors.write(dir, ordered, dtype, maxFileBytes);
     if (kind == CheckpointKind.POLICY) {
-      FileTools.writeText(dir.resolve(GENERATION_CONFIG), config.toGenerationJson());
+      FileTools.writeText(
+          dir.resolve(GENERATION_CONFIG), carried.generation(config.toGenerationJson()));
     }
+    carried.writeTexts(dir);
     tokenizer.writeTo(dir);
   }
 

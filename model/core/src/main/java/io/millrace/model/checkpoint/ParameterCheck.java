@@ -15,6 +15,8 @@ final class ParameterCheck {
   /** Maximum names in a list of problems: a checkpoint of another model differs in all of them. */
   private static final int MAX_LISTED = 8;
 
+  private static final int CHUNK = 1 << 16;
+
   /** Old converters stored the rotary frequencies, which the config determines. */
   private static final String DERIVED_SUFFIX = ".rotary_emb.inv_freq";
 
@@ -115,8 +117,29 @@ final class ParameterCheck {
   private static boolean isSame(CheckpointTensors tensors, String a, String b) {
     TensorInfo first = tensors.info(a);
     TensorInfo second = tensors.info(b);
+    if (!Arrays.equals(first.shape(), second.shape())
+        || !first.dtype().isReadable()
+        || !second.dtype().isReadable()) {
+      return false;
+    }
     return first.dtype() == second.dtype()
-        && Arrays.equals(first.shape(), second.shape())
-        && tensors.holding(a).bytes(a).mismatch(tensors.holding(b).bytes(b)) == -1;
+        ? tensors.holding(a).bytes(a).mismatch(tensors.holding(b).bytes(b)) == -1
+        : haveSameValues(tensors, a, b);
+  }
+
+  /** Compares values of different types: a converter may have stored one of the two as float32. */
+  private static boolean haveSameValues(CheckpointTensors tensors, String a, String b) {
+    long count = tensors.info(a).elementCount();
+    float[] one = new float[CHUNK];
+    float[] other = new float[CHUNK];
+    for (long at = 0; at < count; at += CHUNK) {
+      int length = (int) Math.min(CHUNK, count - at);
+      tensors.read(a, at, one, 0, length);
+      tensors.read(b, at, other, 0, length);
+      if (!Arrays.equals(one, 0, length, other, 0, length)) {
+        return false;
+      }
+    }
+    return true;
   }
 }

@@ -1,8 +1,10 @@
 package io.millrace.model.tokenizer;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +67,26 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
     return new TokenizerFiles(directory.toString(), contents);
   }
 
+  /**
+   * The same tokenizer with another chat template: in its own file if there is one, which takes
+   * precedence, else in {@code tokenizer_config.json}.
+   *
+   * @param source Jinja source
+   */
+  public TokenizerFiles withChatTemplate(String source) {
+    Map<String, byte[]> changed = new TreeMap<>(contents);
+    if (contents.containsKey(TEMPLATE)) {
+      changed.put(TEMPLATE, source.getBytes(StandardCharsets.UTF_8));
+    } else {
+      String text =
+          Json.object(where(CONFIG), contents.get(CONFIG))
+              .put("chat_template", source)
+              .toPrettyString();
+      changed.put(CONFIG, (text + "\n").getBytes(StandardCharsets.UTF_8));
+    }
+    return new TokenizerFiles(origin, changed);
+  }
+
   /** Whether two tokenizers have the same files, byte for byte. */
   public boolean sameAs(TokenizerFiles other) {
     return contents.keySet().equals(other.contents.keySet())
@@ -73,7 +95,8 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
   }
 
   /**
-   * Writes the files. Creates the directory if necessary.
+   * Writes the files. Creates the directory if necessary. A file that differs is replaced in one
+   * step.
    *
    * @throws TokenizerException if a file cannot be written
    */
@@ -81,7 +104,15 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
     try {
       Files.createDirectories(directory);
       for (Map.Entry<String, byte[]> file : contents.entrySet()) {
-        Files.write(directory.resolve(file.getKey()), file.getValue());
+        Path to = directory.resolve(file.getKey());
+        if (!Files.exists(to)) {
+          Files.write(to, file.getValue());
+        } else if (!Arrays.equals(Files.readAllBytes(to), file.getValue())) {
+          Path replacement = Files.createTempFile(directory, "." + file.getKey(), null);
+          Files.setPosixFilePermissions(replacement, Files.getPosixFilePermissions(to));
+          Files.write(replacement, file.getValue());
+          Files.move(replacement, to, StandardCopyOption.ATOMIC_MOVE);
+        }
       }
     } catch (IOException e) {
       throw new TokenizerException(

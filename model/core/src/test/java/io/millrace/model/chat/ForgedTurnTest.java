@@ -32,21 +32,9 @@ class ForgedTurnTest {
       List.of(Message.user("a"), Message.assistant("b"), Message.user("c"));
 
   private static final List<String> FORMS =
-      List.of(Llama2Form.SOURCE, source(TurnMarks.CHATML), source(TurnMarks.LLAMA3));
+      Arrays.stream(TemplateForm.values()).map(TemplateForm::source).toList();
 
   @TempDir Path directory;
-
-  private static String source(TurnMarks marks) {
-    return "{% for m in messages %}{{ '"
-        + marks.open
-        + "' + m.role + '"
-        + (marks.endOfRole + marks.gap).replace("\n", "\\n")
-        + "' + m.content + '"
-        + (marks.end + marks.between).replace("\n", "\\n")
-        + "' }}{% endfor %}{% if add_generation_prompt %}{{ '"
-        + marks.header("assistant").replace("\n", "\\n")
-        + "' }}{% endif %}";
-  }
 
   @BeforeEach
   void save() throws Exception {

@@ -41,4 +41,30 @@ class JinjaBlanksTest {
     assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("a {{ '}}"));
     assertThrows(IllegalArgumentException.class, () -> JinjaBlanks.resolved("{#"));
   }
+
+  @Test
+  void generationTagsAreTransparent() {
+    for (String tag : new String[] {"{% generation %}", "{%- generation -%}", "{%generation%}"}) {
+      String end = tag.replace("generation", "endgeneration");
+      String source =
+          TemplateForm.LLAMA2
+              .source()
+              .replace(
+                  "{{ ' ' + message['content'] + ' ' + eos_token }}",
+                  "{{ ' ' }}" + tag + "{{ message['content'] + ' ' + eos_token }}" + end);
+      assertEquals(new Llama2Form(false), ChatForm.recognize(source), source);
+    }
+  }
+
+  @Test
+  void everyFormThatIsWrittenIsRecognized() {
+    for (TemplateForm form : TemplateForm.values()) {
+      assertEquals(
+          form.name(),
+          ChatForm.recognize(form.source())
+              .title()
+              .replaceAll("[ -]|Chat$", "")
+              .toUpperCase(java.util.Locale.ROOT));
+    }
+  }
 }

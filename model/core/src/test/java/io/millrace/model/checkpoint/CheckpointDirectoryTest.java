@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
 import java.io.IOException;
@@ -277,6 +278,37 @@ class CheckpointDirectoryTest {
     assertHolds(foreign("equal", TIED, weights), CheckpointKind.POLICY, TIED);
     weights.put("lm_head.weight", weights(CheckpointKind.POLICY, UNTIED).get("lm_head.weight"));
     assertRefused(foreign("differs", TIED, weights), "tie_word_embeddings is true");
+  }
+
+  /** As some converters write it: the embedding in bfloat16, the repeated head in float32. */
+  @Test
+  void tiedHeadMayBeRepeatedInAnotherType() throws IOException {
+    Map<String, TensorSource> weights = weights(CheckpointKind.POLICY, TIED);
+    int[] shape = weights.get("model.embed_tokens.weight").shape();
+    float[] values = new float[shape[0] * shape[1]];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = 0.5f * (i % 7) - 1;
+    }
+    Map<String, TensorSource> embedding =
+        Map.of("model.embed_tokens.weight", TensorSource.of(shape, values));
+    weights.remove("model.embed_tokens.weight");
+    weights.put("lm_head.weight", TensorSource.of(shape, values));
+    Path dir = foreign("types", TIED, weights);
+    Files.move(dir.resolve("model.safetensors"), dir.resolve("rest.safetensors"));
+    new SafetensorsWriter(dir.resolve("embedding.safetensors"), DType.BF16)
+        .write(embedding, Map.of());
+    ObjectNode index = Json.object();
+    ObjectNode map = index.putObject("weight_map");
+    weights.keySet().forEach(name -> map.put(name, "rest.safetensors"));
+    map.put("model.embed_tokens.weight", "embedding.safetensors");
+    Files.writeString(dir.resolve("model.safetensors.index.json"), Json.text(index));
+    CheckpointDirectory.open(dir).close();
+
+    values[5] += 1;
+    Files.delete(dir.resolve("embedding.safetensors"));
+    new SafetensorsWriter(dir.resolve("embedding.safetensors"), DType.BF16)
+        .write(Map.of("model.embed_tokens.weight", TensorSource.of(shape, values)), Map.of());
+    assertRefused(dir, "tie_word_embeddings is true");
   }
 
   @Test
