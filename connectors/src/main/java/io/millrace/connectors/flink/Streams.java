@@ -42,10 +42,7 @@ public final class Streams {
         received,
         topic,
         new Decode<>(
-            topic,
-            new LineFormat(),
-            check,
-            new DeadLetters(job, settings, Clock.systemUTC())));
+            topic, new LineFormat(), check, new DeadLetters(job, settings, Clock.systemUTC())));
   }
 
   /** Decodes a stream and writes its dead letters. */
@@ -67,8 +64,8 @@ public final class Streams {
 
   /**
    * Writes a stream to its topic exactly once. A record that is too large for Kafka becomes a dead
-   * letter. The sink has the parallelism of the stream, so it
-   * stays with the operator before it when the job is rescaled.
+   * letter. The sink has the parallelism of the stream, so it stays with the operator before it
+   * when the job is rescaled.
    */
   public static <T extends SpecificRecordBase> void write(
       DataStream<T> records, KafkaSettings settings, Topic<T> topic, String job) {
@@ -76,9 +73,7 @@ public final class Streams {
     records
         .sinkTo(
             Sinks.exactlyOnce(
-                topic,
-                transactionalIdPrefix,
-                new DeadLetters(job, settings, Clock.systemUTC())))
+                topic, transactionalIdPrefix, new DeadLetters(job, settings, Clock.systemUTC())))
         .setParallelism(records.getParallelism())
         .name("write " + topic.name())
         .uid("write-" + topic.name());

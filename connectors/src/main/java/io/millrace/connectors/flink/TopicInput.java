@@ -127,8 +127,7 @@ public final class TopicInput<T extends SpecificRecordBase> {
             new DeadLetters(job, kafka, Clock.systemUTC())));
   }
 
-  private <S extends SourceSplit, C> Source<Received, ?, ?> source(
-      Source<Received, S, C> source) {
+  private <S extends SourceSplit, C> Source<Received, ?, ?> source(Source<Received, S, C> source) {
     return holdable ? HoldableSource.of(source, TypeInformation.of(Received.class)) : source;
   }
 

@@ -39,8 +39,9 @@ import java.util.zip.GZIPInputStream;
  * equal up to the last assistant turn, which is the response.
  *
  * <p>The judgment's id is the objective and a hash of the line's content and number. So a second
- * import of a file makes no new judgments, except for another objective. A bit of the hash decides which response becomes A, so the position
- * reveals nothing about the choice. The data has no ratings; all judgments get the same one.
+ * import of a file makes no new judgments, except for another objective. A bit of the hash decides
+ * which response becomes A, so the position reveals nothing about the choice. The data has no
+ * ratings; all judgments get the same one.
  *
  * <p>The real data has consecutive turns of one speaker, which are merged, and empty turns within a
  * dialogue, which are dropped. One of the two responses may be empty, because annotators did prefer

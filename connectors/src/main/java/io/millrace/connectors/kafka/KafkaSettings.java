@@ -80,7 +80,8 @@ public record KafkaSettings(
     }
     if (client.containsKey("max.request.size")) {
       throw new IllegalArgumentException(
-          "kafka.properties.max.request.size has an option of its own, on which topics agree; set kafka.max-record-size instead");
+          "kafka.properties.max.request.size has an option of its own, on which topics agree; set"
+              + " kafka.max-record-size instead");
     }
     String discovery = client.getOrDefault(DISCOVERY, "1");
     if (!discovery.matches("0*[1-9]\\d{0,8}")) {

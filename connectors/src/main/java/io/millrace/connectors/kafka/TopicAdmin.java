@@ -284,8 +284,7 @@ public final class TopicAdmin implements AutoCloseable {
                 description.partitions().getFirst().replicas().size(),
                 value(configs.get(name), TopicConfig.CLEANUP_POLICY_CONFIG)
                     .equals(TopicConfig.CLEANUP_POLICY_COMPACT),
-                Integer.parseInt(
-                    value(configs.get(name), TopicConfig.MAX_MESSAGE_BYTES_CONFIG)),
+                Integer.parseInt(value(configs.get(name), TopicConfig.MAX_MESSAGE_BYTES_CONFIG)),
                 ofTopic(name, begins),
                 ofTopic(name, ends)));
       }

@@ -15,8 +15,8 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * How far a consumer group is behind the end of a topic. A job commits its positions with each Flink
- * checkpoint.
+ * How far a consumer group is behind the end of a topic. A job commits its positions with each
+ * Flink checkpoint.
  *
  * @param records committed records that the group has not read; transaction markers between them
  *     count too

@@ -9,9 +9,9 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Set;
 import java.util.HashSet;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class RecordReaderTest {

@@ -130,7 +130,6 @@ final class CheckpointLocation {
         return existing.toRealPath().resolve(existing.relativize(normalized)).normalize();
       } catch (IOException e) {
         // It does not exist, or cannot be read: its parent may.
-        continue;
       }
     }
     return normalized;

@@ -60,7 +60,8 @@ final class RecordSerializer<T extends SpecificRecordBase>
     }
     tooLarge.inc();
     LOG.error(
-        "Wrote a dead letter in place of a record of {}: {}; raise kafka.max-record-size and the topics' limit (millrace topics --alter)",
+        "Wrote a dead letter in place of a record of {}: {}; raise kafka.max-record-size and the"
+            + " topics' limit (millrace topics --alter)",
         name,
         kafka.tooLarge(topic, key, value));
     DeadLetter letter = deadLetters.tooLarge(topic, key, value);
@@ -74,7 +75,8 @@ final class RecordSerializer<T extends SpecificRecordBase>
   @Override
   public Optional<KafkaDatasetFacet> getKafkaDatasetFacet() {
     return Optional.of(
-        new DefaultKafkaDatasetFacet(DefaultKafkaDatasetIdentifier.ofTopics(
+        new DefaultKafkaDatasetFacet(
+            DefaultKafkaDatasetIdentifier.ofTopics(
                 List.of(name, deadLetters.kafka().nameOf(Topic.DEAD_LETTERS)))));
   }
 }

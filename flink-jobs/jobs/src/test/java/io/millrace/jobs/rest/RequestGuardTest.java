@@ -106,7 +106,8 @@ class RequestGuardTest {
   void theProcessListensOnLoopbackOnly() throws Exception {
     assertEquals(URI.create("http://127.0.0.1:" + port), cluster.rest());
     List<String> sockets = ListeningSockets.of(ProcessHandle.current().pid());
-    assertTrue(sockets.stream().anyMatch(socket -> socket.endsWith(":" + port)), sockets.toString());
+    assertTrue(
+        sockets.stream().anyMatch(socket -> socket.endsWith(":" + port)), sockets.toString());
     assertEquals(List.of(), ListeningSockets.beyondLoopback(ProcessHandle.current().pid()));
   }
 }

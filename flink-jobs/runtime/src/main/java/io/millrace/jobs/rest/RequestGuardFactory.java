@@ -88,9 +88,7 @@ public final class RequestGuardFactory implements InboundChannelHandlerFactory {
               HttpResponseStatus.FORBIDDEN,
               Unpooled.copiedBuffer("refused by Millrace\n", StandardCharsets.UTF_8));
       response.headers().set(HttpHeaderNames.CONTENT_TYPE, "text/plain; charset=utf-8");
-      response
-          .headers()
-          .setInt(HttpHeaderNames.CONTENT_LENGTH, response.content().readableBytes());
+      response.headers().setInt(HttpHeaderNames.CONTENT_LENGTH, response.content().readableBytes());
       response.headers().set(HttpHeaderNames.CONNECTION, "close");
       context.writeAndFlush(response).addListener(ChannelFutureListener.CLOSE);
     }

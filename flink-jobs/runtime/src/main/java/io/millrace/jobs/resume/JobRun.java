@@ -107,8 +107,7 @@ public final class JobRun {
   public JobGraph graph() throws IOException {
     Path file = new Path(directory, GRAPH);
     try (InputStream in = file.getFileSystem().open(file)) {
-      JobGraph graph =
-          InstantiationUtil.deserializeObject(in, JobRun.class.getClassLoader());
+      JobGraph graph = InstantiationUtil.deserializeObject(in, JobRun.class.getClassLoader());
       graph.setJobID(new JobID());
       return graph;
     } catch (ClassNotFoundException e) {
@@ -143,7 +142,9 @@ public final class JobRun {
       }
       return state;
     }
-    return isEnded() ? Optional.empty() : states().stream().max(Comparator.comparingLong(SavedState::id));
+    return isEnded()
+        ? Optional.empty()
+        : states().stream().max(Comparator.comparingLong(SavedState::id));
   }
 
   /** Every complete Flink checkpoint and savepoint in the run's directory. */

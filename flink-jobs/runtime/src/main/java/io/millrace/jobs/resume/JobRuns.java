@@ -90,7 +90,8 @@ public final class JobRuns {
             .orElseThrow(
                 () ->
                     new IOException(
-                        "%s knows no run of the job; stop it and submit it instead".formatted(root)))
+                        "%s knows no run of the job; stop it and submit it instead"
+                            .formatted(root)))
             .description()
             .orElseThrow();
     return new LastRun(
@@ -104,8 +105,7 @@ public final class JobRuns {
    * @param bounded whether it was to stop at the end of its topics
    * @param settings what it was started with
    */
-  public record LastRun(
-      SavedState state, boolean bounded, SortedMap<String, String> settings) {}
+  public record LastRun(SavedState state, boolean bounded, SortedMap<String, String> settings) {}
 
   /**
    * Begins a run and deletes the directories of earlier runs that hold no state any more.

@@ -5,7 +5,6 @@ import io.millrace.jobs.config.ConfigValues;
 import io.millrace.jobs.config.MillraceConfig;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -46,8 +45,7 @@ public record RunSettings(SortedMap<String, String> values) {
     values.keySet().removeAll(PLACES);
     values.put(CLUSTER, cluster);
     String initial = config.model().initial();
-    if (CheckpointStore.isLocal(initial)
-        && Files.isDirectory(CheckpointStore.localPath(initial))) {
+    if (CheckpointStore.isLocal(initial) && Files.isDirectory(CheckpointStore.localPath(initial))) {
       values.put(MODEL, ModelDigest.of(CheckpointStore.localPath(initial)));
     }
     return new RunSettings(values);
@@ -63,8 +61,7 @@ public record RunSettings(SortedMap<String, String> values) {
     SortedMap<String, String> before = last.settings();
     TreeSet<String> keys = new TreeSet<>(values.keySet());
     keys.addAll(before.keySet());
-    boolean sameModel =
-        values.containsKey(MODEL) && values.get(MODEL).equals(before.get(MODEL));
+    boolean sameModel = values.containsKey(MODEL) && values.get(MODEL).equals(before.get(MODEL));
     Set<String> fixed = new TreeSet<>(ConfigValues.fixed());
     fixed.add(CLUSTER);
     fixed.add(MODEL);

@@ -66,7 +66,8 @@ final class StateFiles {
     FileSystem files = file.getFileSystem();
     files.mkdirs(file.getParent());
     // An object appears with its last byte.
-    Path first = files.isDistributedFS() ? file : new Path(file.getParent(), file.getName() + ".new");
+    Path first =
+        files.isDistributedFS() ? file : new Path(file.getParent(), file.getName() + ".new");
     try (OutputStream out = files.create(first, WriteMode.OVERWRITE)) {
       out.write(content);
     }

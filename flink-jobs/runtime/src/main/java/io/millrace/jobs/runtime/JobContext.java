@@ -71,7 +71,10 @@ public record JobContext(
   public <T extends SpecificRecordBase> DataStream<T> readOnce(
       Topic<T> topic, Start start, RecordCheck<T> check, int parallelism) {
     return Deduplicate.of(
-        input(topic, start, check).holdable().read(env), topic, config.dedup().window(), parallelism);
+        input(topic, start, check).holdable().read(env),
+        topic,
+        config.dedup().window(),
+        parallelism);
   }
 
   /** The demonstrations of a JSON Lines file that pass a check. */

@@ -80,8 +80,7 @@ public final class ListeningSockets {
       }
     }
     try {
-      return new Listening(
-          InetAddress.getByAddress(address), Integer.parseInt(parts[1], 16));
+      return new Listening(InetAddress.getByAddress(address), Integer.parseInt(parts[1], 16));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -10,10 +10,10 @@ import java.util.stream.IntStream;
 /**
  * Renders dialogues as tokens, in the form that a model was trained with.
  *
- * <p>User text can neither begin nor end a turn, nor pass for a system turn: the tokens around turns
- * enter as ids, and marks that are ordinary text are neutralized or refused, see {@link
- * MarksInText}. A prompt ends where the response begins, and a response ends with the token that ends
- * its turn. A prompt followed by its response is exactly the rendered dialogue.
+ * <p>User text can neither begin nor end a turn, nor pass for a system turn: the tokens around
+ * turns enter as ids, and marks that are ordinary text are neutralized or refused, see {@link
+ * MarksInText}. A prompt ends where the response begins, and a response ends with the token that
+ * ends its turn. A prompt followed by its response is exactly the rendered dialogue.
  *
  * <p>Several threads may use a template at once, until the tokenizer is closed.
  */

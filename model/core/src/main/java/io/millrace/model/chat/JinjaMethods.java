@@ -144,7 +144,8 @@ final class JinjaMethods extends ELResolver {
   private static String title(String text) {
     StringBuilder title = new StringBuilder(text.length());
     boolean letterBefore = false;
-    for (char c : text.toCharArray()) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
       title.append(letterBefore ? Character.toLowerCase(c) : Character.toUpperCase(c));
       letterBefore = Character.isLetter(c);
     }
@@ -154,7 +155,7 @@ final class JinjaMethods extends ELResolver {
   private static InterpretException unsupported(String method) {
     return new InterpretException(
         "the method %s is not supported; supported are Python's most used ones of strings, and"
-            .formatted(method)
+                .formatted(method)
             + " those of lists and maps");
   }
 

@@ -55,7 +55,8 @@ public record Llama2Form(boolean strips) implements ChatForm {
   @Override
   public String neutralized(String text) {
     return MARKS.stream().anyMatch(text::contains)
-        ? MARK.matcher(text).replaceAll(mark -> mark.group().charAt(0) + " " + mark.group().substring(1))
+        ? MARK.matcher(text)
+            .replaceAll(mark -> mark.group().charAt(0) + " " + mark.group().substring(1))
         : text;
   }
 

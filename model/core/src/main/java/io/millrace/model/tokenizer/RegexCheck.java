@@ -113,7 +113,8 @@ final class RegexCheck {
   private boolean overlap(List<Item> items, int i, int j) {
     return items.get(i).atoms().stream()
         .anyMatch(
-            one -> items.get(j).atoms().stream().anyMatch(other -> set(one).intersects(set(other))));
+            one ->
+                items.get(j).atoms().stream().anyMatch(other -> set(one).intersects(set(other))));
   }
 
   /** The characters that an atom matches, of those that stand for all. */

@@ -8,8 +8,8 @@ package io.millrace.model.tokenizer;
  */
 record TextLimit(int bytes, String reason) {
   /**
-   * Some 500,000 tokens of ordinary text. The library needs some 400 bytes of memory for each
-   * byte of text, and its regex engine ends the process after some 6 MiB of spaces.
+   * Some 500,000 tokens of ordinary text. The library needs some 400 bytes of memory for each byte
+   * of text, and its regex engine ends the process after some 6 MiB of spaces.
    */
   private static final int MOST_BYTES = 2 << 20;
 
@@ -57,7 +57,9 @@ record TextLimit(int bytes, String reason) {
       boolean paired =
           Character.isHighSurrogate(c)
               ? i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))
-              : Character.isLowSurrogate(c) && i > 0 && Character.isHighSurrogate(text.charAt(i - 1));
+              : Character.isLowSurrogate(c)
+                  && i > 0
+                  && Character.isHighSurrogate(text.charAt(i - 1));
       length += c < 0x80 ? 1 : c < 0x800 || paired ? 2 : 3;
     }
     return length;

@@ -14,8 +14,8 @@ import java.util.stream.LongStream;
  * <p>Text never becomes a special token: {@code "</s>"} typed by a user is encoded as ordinary
  * characters. Special tokens are available only by their ids, such as {@link #bos()}.
  *
- * <p>A text that is too long for the native library is refused with a {@link
- * TextTooLongException}: on such texts the library can end the process.
+ * <p>A text that is too long for the native library is refused with a {@link TextTooLongException}:
+ * on such texts the library can end the process.
  *
  * <p>Several threads may use a tokenizer at once. After {@link #close()}, encoding and decoding
  * throw {@link IllegalStateException}. Nothing is downloaded. The native library is unpacked once

@@ -56,8 +56,7 @@ class HostileTemplateTest {
     refuses("{% set x=[1] %}" + loop + "{% do x.extend(x) %}" + end, list);
     refuses("{% set x='aaaaaaaa' %}" + loop + "{% set x = x ~ x %}" + end, text);
     refuses("{% set x='aaaaaaaa' %}" + loop + "{% set x = x + x %}" + end, text);
-    refuses(
-        "{% set n=namespace(x='aaaaaaaa') %}" + loop + "{% set n.x = n.x + n.x %}" + end, text);
+    refuses("{% set n=namespace(x='aaaaaaaa') %}" + loop + "{% set n.x = n.x + n.x %}" + end, text);
     refuses(
         "{% set x='aaaaaaaa' %}" + loop + "{% set x = x.replace('a', 'aaaaaaaa') %}" + end,
         "a text of more than 65536 characters");
@@ -90,8 +89,7 @@ class HostileTemplateTest {
 
   @Test
   void nesting() {
-    refuses(
-        "{% if 1 %}".repeat(3000) + "{% endif %}".repeat(3000), "tags are nested more than 50");
+    refuses("{% if 1 %}".repeat(3000) + "{% endif %}".repeat(3000), "tags are nested more than 50");
     for (String brackets : new String[] {"()", "[]"}) {
       refuses(
           "{{ "

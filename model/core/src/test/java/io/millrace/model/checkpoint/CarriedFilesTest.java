@@ -103,7 +103,9 @@ class CarriedFilesTest {
     Path next = write("v2", CheckpointKind.POLICY, CarriedFiles.read(published));
     for (String file : List.of("config.json", "generation_config.json", "LICENSE.txt")) {
       assertArrayEquals(
-          Files.readAllBytes(published.resolve(file)), Files.readAllBytes(next.resolve(file)), file);
+          Files.readAllBytes(published.resolve(file)),
+          Files.readAllBytes(next.resolve(file)),
+          file);
     }
     Path exported = temp.resolve("exported");
     try (CheckpointDirectory directory = CheckpointDirectory.open(published)) {

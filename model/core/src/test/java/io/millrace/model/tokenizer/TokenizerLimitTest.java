@@ -73,7 +73,8 @@ class TokenizerLimitTest extends ChangedTokenizerFiles {
     TextLimit limit = TextLimit.of(1).withTokens(1024, 4, 1);
     limit.require("\ud83d\ude00".repeat(1024));
     limit.require("é".repeat(2048));
-    assertThrows(TextTooLongException.class, () -> limit.require("\ud83d\ude00".repeat(1024) + "x"));
+    assertThrows(
+        TextTooLongException.class, () -> limit.require("\ud83d\ude00".repeat(1024) + "x"));
     assertThrows(TextTooLongException.class, () -> limit.require("é".repeat(2048) + "x"));
     assertThrows(TextTooLongException.class, () -> limit.require("\ud83d".repeat(1366)));
   }
@@ -144,7 +145,8 @@ class TokenizerLimitTest extends ChangedTokenizerFiles {
     var e =
         assertThrows(
             TokenizerException.class, () -> TokenizerProbe.require("here", json, Set.of("a")));
-    assertTrue(e.getMessage().startsWith("here: the tokenizers library fails with it"), e::toString);
+    assertTrue(
+        e.getMessage().startsWith("here: the tokenizers library fails with it"), e::toString);
     assertTrue(e.getMessage().contains("ended the process that tried it"), e::toString);
     // Time that grows with the square of the text: each space begins four searches.
     edit("tokenizer.json", root -> split(root, "\\s+\\d|\\s+!|\\s+[xyz]|\\s+\\p{Lu}"));
@@ -201,8 +203,7 @@ class TokenizerLimitTest extends ChangedTokenizerFiles {
 
   private String nativeJson(String regex) throws Exception {
     ObjectNode root =
-        (ObjectNode)
-            Json.MAPPER.readTree(Files.readAllBytes(directory.resolve("tokenizer.json")));
+        (ObjectNode) Json.MAPPER.readTree(Files.readAllBytes(directory.resolve("tokenizer.json")));
     split(root, regex);
     root.putNull("post_processor");
     return root.toString();

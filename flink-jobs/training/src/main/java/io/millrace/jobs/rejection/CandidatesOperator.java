@@ -142,8 +142,7 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
     // If a prompt waited for room before the models are announced, the task would not read their
     // announcements.
-    inlet.await(
-        () -> models == null || !isFull());
+    inlet.await(() -> models == null || !isFull());
     if (!bounded && models == null) {
       checkWaiting();
     }

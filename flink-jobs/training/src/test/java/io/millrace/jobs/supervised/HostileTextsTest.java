@@ -88,8 +88,7 @@ class HostileTextsTest {
             new Turn(Role.SYSTEM, "s".repeat(1_500_000)),
             new Turn(Role.USER, "u".repeat(1_500_000)),
             answer);
-    refuses(
-        DemonstrationExamples.lengthCheck(config()), List.of(answered, longAnswer, joined));
+    refuses(DemonstrationExamples.lengthCheck(config()), List.of(answered, longAnswer, joined));
     refuses(
         DemonstrationExamples.lengthCheck(config("supervised.loss=all-tokens")),
         List.of(answered, longAnswer, joined, text));

@@ -33,7 +33,7 @@ final class FineTuning implements AutoCloseable {
   private final DivergenceGuard guard = new DivergenceGuard("prompts");
 
   /** By the example object: equal examples may be of different prompts. */
-  private final Map<Example, String> promptIds = new IdentityHashMap<>();
+  private final IdentityHashMap<Example, String> promptIds = new IdentityHashMap<>();
 
   private final int examples;
   private final int tooLong;
