@@ -29,6 +29,7 @@ import io.millrace.cli.topic.TopicsCommand;
 import io.millrace.jobs.config.ConfigException;
 import io.millrace.model.checkpoint.CheckpointException;
 import io.millrace.model.tokenizer.TokenizerException;
+import io.millrace.schemas.Printable;
 import io.millrace.schemas.UnusableRecordException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -167,7 +168,7 @@ public final class Millrace {
   }
 
   private static void print(CommandLine command, String message) {
-    command.getErr().println("millrace: " + message);
+    command.getErr().println("millrace: " + Printable.line(message));
     command.getErr().flush();
   }
 }

@@ -341,6 +341,10 @@ class ConfigTest {
         e.problems().getFirst().contains("kafka.properties.a refers to the environment variable"),
         e.getMessage());
     assertTrue(e.problems().getLast().contains("kafka.properties.b refers to the file"));
+    e =
+        assertThrows(
+            ConfigException.class, () -> load("kafka.properties.a=${file:/dev/zero}"));
+    assertTrue(e.getMessage().contains("is a pipe or a device"), e.getMessage());
   }
 
   @Test

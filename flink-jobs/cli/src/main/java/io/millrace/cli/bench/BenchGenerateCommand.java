@@ -63,7 +63,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
     try (Backend backend = shape.open();
         LanguageModel model = model(backend)) {
       int positions = model.config().maxPositions();
-      if (promptLength + maxTokens > positions) {
+      if ((long) promptLength + maxTokens > positions) {
         throw new UserException(
             "--prompt-length + --max-tokens must be at most the model's %d positions, not %d + %d"
                 .formatted(positions, promptLength, maxTokens));

@@ -3,12 +3,21 @@ package io.millrace.cli.model;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointException;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.checkpoint.DType;
 import io.millrace.model.checkpoint.VerifyReport;
 import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.model.tokenizer.TokenizerException;
+import io.millrace.schemas.Printable;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -56,7 +65,8 @@ public final class CheckpointCommand {
     @Override
     public Integer call() throws IOException {
       try (LocalCheckpoint files = options.open(checkpoint)) {
-        CheckpointDirectory.inspect(files.directory()).forEach(System.out::println);
+        CheckpointDirectory.inspect(files.directory())
+            .forEach(line -> System.out.println(Printable.line(line)));
       }
       return 0;
     }
@@ -65,7 +75,7 @@ public final class CheckpointCommand {
   @Command(
       name = "verify",
       mixinStandardHelpOptions = true,
-      description = "Checks the digest of every file, and every weight.",
+      description = "Checks the digest of every file, every weight, the tokenizer and the chat template.",
       footer = {"", "Example:", "  millrace checkpoint verify DIR"})
   static final class Verify implements Callable<Integer> {
 
@@ -74,14 +84,28 @@ public final class CheckpointCommand {
 
     @Mixin private ConfigOptions options;
 
+    @Option(
+        names = "--without-manifest",
+        description = "Accept a directory of another project, which has no millrace.json.")
+    private boolean withoutManifest;
+
     @Override
     public Integer call() throws IOException {
       VerifyReport report;
+      List<String> problems;
       try (LocalCheckpoint files = options.open(checkpoint)) {
         report = CheckpointDirectory.verify(files.directory());
+        problems = new ArrayList<>(report.problems());
+        if (!report.hasManifest() && !withoutManifest) {
+          problems.add(
+              "%s has no %s, so no digest can be checked; --without-manifest checks the rest"
+                  .formatted(checkpoint, CheckpointManifest.FILE_NAME));
+        }
+        tokenizerProblem(files.directory()).ifPresent(problems::add);
       }
-      if (!report.isSound()) {
-        report.problems().forEach(problem -> System.err.println("millrace: " + problem));
+      if (!problems.isEmpty()) {
+        problems.forEach(
+            problem -> System.err.println("millrace: " + Printable.line(problem)));
         return CommandLine.ExitCode.USAGE;
       }
       System.out.printf(
@@ -91,6 +115,19 @@ public final class CheckpointCommand {
           report.parameters(),
           report.hasManifest() ? "" : " (no digests to check: it has no millrace.json)");
       return 0;
+    }
+
+    /** What is wrong with the tokenizer, which every job reads with the model. */
+    private static Optional<String> tokenizerProblem(Path directory) {
+      try (Tokenizer tokenizer = Tokenizer.load(directory)) {
+        tokenizer.requireFits(CheckpointOutline.read(directory).config().vocabSize());
+        if (tokenizer.chatTemplateSource().isPresent()) {
+          ChatTemplate.of(tokenizer);
+        }
+        return Optional.empty();
+      } catch (TokenizerException | CheckpointException e) {
+        return Optional.of(e.getMessage());
+      }
     }
   }
 

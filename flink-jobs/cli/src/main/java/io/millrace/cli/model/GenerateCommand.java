@@ -15,6 +15,7 @@ import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Printable;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -84,7 +85,8 @@ public final class GenerateCommand implements Callable<Integer> {
         LocalCheckpoint files = options.open(checkpoint);
         CheckpointDirectory directory = CheckpointDirectory.open(files.directory());
         LanguageModel model = ModelWeights.languageModel(backend, directory);
-        Tokenizer tokenizer = Tokenizer.load(files.directory())) {
+        Tokenizer tokenizer =
+            Tokenizer.load(files.directory(), directory.config().maxPositions())) {
       tokenizer.requireFits(model.config().vocabSize());
       List<Integer> eosTokens = model.config().eosTokens();
       String text;
@@ -101,7 +103,8 @@ public final class GenerateCommand implements Callable<Integer> {
         int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
         text = template.responseText(respond(model, tokens, stopTokens));
       }
-      new PrintStream(System.out, true, StandardCharsets.UTF_8).println(text);
+      new PrintStream(System.out, true, StandardCharsets.UTF_8)
+          .println(Printable.text(text));
     }
     return 0;
   }
@@ -124,6 +127,12 @@ public final class GenerateCommand implements Callable<Integer> {
   private int[] respond(LanguageModel model, int[] tokens, int[] stopTokens) {
     SamplingOptions options = options(stopTokens);
     int longest = tokens.length + options.maxTokens();
+    int positions = model.config().maxPositions();
+    if (longest > positions) {
+      throw new UserException(
+          "--prompt has %d tokens and --max-tokens is %d, but the model has %d positions; lower one"
+              .formatted(tokens.length, maxTokens, positions));
+    }
     try (SamplingEngine engine = new SamplingEngine(model, EngineSettings.of(1, longest))) {
       SamplingRequest request = SamplingRequest.single(tokens, seed, options);
       return engine.sampleAll(List.of(request)).get(0).tokens();

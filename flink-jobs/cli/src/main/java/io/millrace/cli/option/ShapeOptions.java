@@ -10,6 +10,9 @@ import picocli.CommandLine.Option;
 /** The model of a benchmark and its compute backend. */
 public final class ShapeOptions {
 
+  /** Far above any shape that a process can hold. */
+  private static final int MOST = 1 << 20;
+
   @Option(
       names = "--hidden",
       defaultValue = "256",
@@ -128,8 +131,8 @@ public final class ShapeOptions {
    * @throws UserException if it is below 1
    */
   public static int require(String option, int value) {
-    if (value < 1) {
-      throw new UserException("%s must be at least 1, not %d".formatted(option, value));
+    if (value < 1 || value > MOST) {
+      throw new UserException("%s must be from 1 to %d, not %d".formatted(option, MOST, value));
     }
     return value;
   }

@@ -4,6 +4,7 @@ import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.JsonLines;
 import java.io.IOException;
@@ -85,13 +86,13 @@ public final class ConsumeCommand implements Callable<Integer> {
 
   private static <T extends SpecificRecordBase> void print(
       PrintStream out, RecordReader.Entry<T> entry) {
-    entry.record().ifPresent(record -> out.println(JsonLines.write(record)));
+    entry.record().ifPresent(record -> out.println(Printable.line(JsonLines.write(record))));
     entry
         .problem()
         .ifPresent(
             problem ->
                 System.err.printf(
                     "millrace: partition %d, offset %d: %s%n",
-                    entry.partition(), entry.offset(), problem.getMessage()));
+                    entry.partition(), entry.offset(), Printable.line(problem.getMessage())));
   }
 }

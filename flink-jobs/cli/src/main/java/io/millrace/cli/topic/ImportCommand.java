@@ -8,6 +8,7 @@ import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.connectors.kafka.TopicLayout;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Printable;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Topic;
 import java.nio.file.Files;
@@ -85,7 +86,7 @@ public final class ImportCommand {
                 .run(file, judgment -> writer.send(Topic.JUDGMENTS, judgment));
         writer.flush();
       }
-      report.firstSkips().forEach(skip -> System.err.println("millrace: " + file + ", " + skip));
+      report.firstSkips().forEach(skip -> System.err.println("millrace: " + file + ", " + Printable.line(skip.toString())));
       System.out.printf(
           "read %d lines, sent %d judgments to %s at %s, skipped %d lines%s%n",
           report.lines(),

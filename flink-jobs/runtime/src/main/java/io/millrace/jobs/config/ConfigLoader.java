@@ -6,9 +6,9 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -115,9 +115,12 @@ public final class ConfigLoader {
     throw new ConfigException(problems);
   }
 
+  /** Far above any configuration. */
+  private static final int MOST_BYTES = 4 << 20;
+
   private static ObjectNode read(Path file) {
     try {
-      JsonNode node = YAML.readTree(Files.readString(file));
+      JsonNode node = YAML.readTree(PlainFiles.readText(file, MOST_BYTES));
       if (node == null || node.isMissingNode() || node.isNull()) {
         return YAML.createObjectNode();
       }

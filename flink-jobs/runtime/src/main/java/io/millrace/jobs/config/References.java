@@ -1,7 +1,8 @@
 package io.millrace.jobs.config;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.file.FileSystemException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -17,6 +18,9 @@ import java.util.regex.Pattern;
 public final class References {
 
   private static final Pattern REFERENCE = Pattern.compile("\\$\\{(env|file):([^}]*)}");
+
+  /** Far above any password or key. */
+  private static final int MOST_BYTES = 1 << 16;
 
   private final Map<String, String> environment;
 
@@ -64,11 +68,15 @@ public final class References {
 
   private static String file(String path) {
     try {
-      return Files.readString(Path.of(path)).stripTrailing();
+      return PlainFiles.readText(Path.of(path), MOST_BYTES).stripTrailing();
     } catch (IOException | InvalidPathException e) {
+      String reason =
+          e instanceof FileSystemException file && file.getReason() != null
+              ? file.getReason()
+              : e.getClass().getSimpleName();
       throw new IllegalArgumentException(
           "refers to the file '%s', which cannot be read (%s); correct the path or its permissions"
-              .formatted(path, e.getClass().getSimpleName()),
+              .formatted(path, reason),
           e);
     }
   }

@@ -1,6 +1,7 @@
 package io.millrace.model.checkpoint;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -46,6 +47,11 @@ public final class CarriedFiles {
    * @throws CheckpointException if a file is malformed, or is larger than a text can be
    */
   public static CarriedFiles read(Path dir) {
+    try {
+      FileTools.requireNoLinksOut(dir, name -> TEXT.matcher(name).matches());
+    } catch (IOException e) {
+      throw CheckpointException.of(dir, "cannot be read: " + e, e);
+    }
     Map<String, byte[]> texts = new TreeMap<>();
     for (String name : CheckpointVerifier.fileNames(dir)) {
       Path file = dir.resolve(name);
@@ -67,11 +73,7 @@ public final class CarriedFiles {
 
   private static byte[] bytes(Path file) {
     try {
-      if (Files.size(file) > MOST_BYTES) {
-        throw CheckpointException.of(
-            file, "has %d bytes, above the limit of %d".formatted(Files.size(file), MOST_BYTES));
-      }
-      return Files.readAllBytes(file);
+      return PlainFiles.read(file, MOST_BYTES);
     } catch (IOException e) {
       throw CheckpointException.of(file, "cannot be read: " + e, e);
     }

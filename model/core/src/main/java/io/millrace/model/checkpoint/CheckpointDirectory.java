@@ -141,6 +141,7 @@ public final class CheckpointDirectory implements AutoCloseable {
       sources.put(spec.name(), tensors.source(spec.name(), spec.shape()));
     }
     try {
+      FileTools.requireNoLinksOut(path, _ -> true);
       if (Files.exists(out)
           && (!Files.isDirectory(out) || !CheckpointVerifier.fileNames(out).isEmpty())) {
         throw CheckpointException.of(

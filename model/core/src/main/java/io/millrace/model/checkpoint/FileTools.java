@@ -1,5 +1,6 @@
 package io.millrace.model.checkpoint;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -11,6 +12,7 @@ import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /** Helpers for the files of a checkpoint: names, digests and durable writes. */
@@ -33,11 +35,44 @@ final class FileTools {
 
   /** SHA-256 of a file, in lower-case hexadecimal. */
   static String sha256(Path file) {
-    try (InputStream in = new DigestInputStream(Files.newInputStream(file), newDigest())) {
+    try (InputStream in = new DigestInputStream(open(file), newDigest())) {
       in.transferTo(OutputStream.nullOutputStream());
       return HexFormat.of().formatHex(((DigestInputStream) in).getMessageDigest().digest());
     } catch (IOException e) {
       throw CheckpointException.of(file, "cannot be read: " + e, e);
+    }
+  }
+
+  private static InputStream open(Path file) throws IOException {
+    PlainFiles.require(file);
+    return Files.newInputStream(file);
+  }
+
+  /**
+   * Checks that no entry of a directory is a link that leads out of it. Otherwise a checkpoint from
+   * elsewhere could copy any file of this machine into what is published or exported. Links to the
+   * {@code blobs} of Hugging Face's cache are accepted.
+   *
+   * @param checked accepts the names of the entries to check
+   * @throws CheckpointException naming the link
+   */
+  static void requireNoLinksOut(Path dir, Predicate<String> checked) throws IOException {
+    Path real = dir.toRealPath();
+    Path snapshots = real.getParent();
+    boolean cached = snapshots != null && snapshots.endsWith("snapshots");
+    for (String name : CheckpointVerifier.fileNames(dir)) {
+      Path entry = dir.resolve(name);
+      if (checked.test(name) && Files.isSymbolicLink(entry)) {
+        Path target = entry.toRealPath();
+        boolean inside =
+            target.startsWith(real)
+                || (cached && target.startsWith(snapshots.resolveSibling("blobs")));
+        if (!inside) {
+          throw CheckpointException.of(
+              entry,
+              "is a link to %s, outside the directory; copy that file here".formatted(target));
+        }
+      }
     }
   }
 

@@ -10,9 +10,9 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
@@ -22,7 +22,7 @@ import java.nio.file.Path;
  */
 final class Json {
   /** In bytes; the index of the largest models has a few hundred kilobytes. */
-  private static final long MAX_BYTES = 64 << 20;
+  private static final int MAX_BYTES = 64 << 20;
 
   private static final int MAX_DEPTH = 64;
 
@@ -49,12 +49,7 @@ final class Json {
    */
   static ObjectNode read(Path file) {
     try {
-      long size = Files.size(file);
-      if (size > MAX_BYTES) {
-        throw CheckpointException.of(
-            file, "size is " + size + " bytes, above the limit of " + MAX_BYTES);
-      }
-      return parse(file, Files.readString(file));
+      return parse(file, PlainFiles.readText(file, MAX_BYTES));
     } catch (NoSuchFileException e) {
       throw CheckpointException.of(file, "no such file", e);
     } catch (CharacterCodingException e) {

@@ -1,5 +1,6 @@
 package io.millrace.model.checkpoint;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -52,6 +53,11 @@ public final class Safetensors implements AutoCloseable {
     this.header = header;
   }
 
+  private static FileChannel open(Path path, StandardOpenOption option) throws IOException {
+    PlainFiles.require(path);
+    return FileChannel.open(path, option);
+  }
+
   /**
    * Maps a file and checks its header.
    *
@@ -59,7 +65,7 @@ public final class Safetensors implements AutoCloseable {
    */
   public static Safetensors open(Path path) {
     Arena arena = Arena.ofShared();
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+    try (FileChannel channel = open(path, StandardOpenOption.READ)) {
       MemorySegment file = channel.map(MapMode.READ_ONLY, 0, channel.size(), arena);
       long headerBytes = headerLength(path, file);
       byte[] json = file.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);

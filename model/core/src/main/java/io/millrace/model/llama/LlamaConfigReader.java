@@ -12,10 +12,10 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.millrace.model.tensor.RopeScaling;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -28,7 +28,7 @@ import java.util.function.Function;
  * absent gets transformers' default for Llama.
  */
 final class LlamaConfigReader {
-  private static final long MAX_FILE_BYTES = 4 << 20;
+  private static final int MAX_FILE_BYTES = 4 << 20;
 
   private static final List<String> ARCHITECTURES =
       List.of("LlamaForCausalLM", "LlamaForSequenceClassification");
@@ -60,12 +60,7 @@ final class LlamaConfigReader {
 
   private static <T> T parse(Path file, Function<String, T> parser) {
     try {
-      long size = Files.size(file);
-      if (size > MAX_FILE_BYTES) {
-        throw new IllegalArgumentException(
-            "size is " + size + " bytes, above the limit of " + MAX_FILE_BYTES);
-      }
-      return parser.apply(Files.readString(file));
+      return parser.apply(PlainFiles.readText(file, MAX_FILE_BYTES));
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
     } catch (CharacterCodingException e) {

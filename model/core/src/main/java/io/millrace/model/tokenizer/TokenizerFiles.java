@@ -1,7 +1,9 @@
 package io.millrace.model.tokenizer;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -29,7 +31,7 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
       List.of(TOKENIZER, CONFIG, TEMPLATE, SPECIAL_TOKENS, "tokenizer.model");
 
   /** The largest vocabularies in use have about 35 MB. */
-  private static final long MAX_BYTES = 128L << 20;
+  private static final int MAX_BYTES = 128 << 20;
 
   public TokenizerFiles {
     contents = Map.copyOf(contents);
@@ -54,12 +56,12 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
         if (!Files.exists(file)) {
           continue;
         }
-        long size = Files.size(file);
-        if (size > MAX_BYTES) {
-          throw new TokenizerException(
-              file.toString(), "size is " + size + " bytes, above the limit of " + MAX_BYTES);
-        }
-        contents.put(name, Files.readAllBytes(file));
+        contents.put(name, PlainFiles.read(file, MAX_BYTES));
+      } catch (FileSystemException e) {
+        throw new TokenizerException(
+            file.toString(),
+            "cannot be read: " + (e.getReason() == null ? e : e.getReason()),
+            e);
       } catch (IOException e) {
         throw new TokenizerException(file.toString(), "cannot be read: " + e.getMessage(), e);
       }

@@ -134,6 +134,6 @@ class CarriedFilesTest {
     Path dir = initial();
     Files.write(dir.resolve("LICENSE.txt"), new byte[(1 << 20) + 1]);
     var e = assertThrows(CheckpointException.class, () -> CarriedFiles.read(dir));
-    assertTrue(e.getMessage().contains("above the limit of 1048576"), e.getMessage());
+    assertTrue(e.getMessage().contains("has more than 1048576 bytes"), e.getMessage());
   }
 }

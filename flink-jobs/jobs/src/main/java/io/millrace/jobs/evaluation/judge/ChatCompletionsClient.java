@@ -12,6 +12,10 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * Asks an endpoint of OpenAI's {@code /v1/chat/completions}, one question at a time. It retries
@@ -140,12 +144,7 @@ final class ChatCompletionsClient implements AutoCloseable {
   }
 
   private String answer(HttpRequest request) throws IOException, InterruptedException {
-    HttpResponse<String> response;
-    try {
-      response = http.send(request, BodyHandlers.limiting(BodyHandlers.ofString(), MAX_BODY));
-    } catch (IOException e) {
-      throw new TransientFailure(e.toString(), Duration.ZERO);
-    }
+    HttpResponse<String> response = send(request);
     int status = response.statusCode();
     if (status == 408 || status == 429 || status >= 500) {
       throw new TransientFailure(
@@ -156,6 +155,23 @@ final class ChatCompletionsClient implements AutoCloseable {
           "%s answered with status %d: %s".formatted(settings, status, shown(response.body())));
     }
     return content(response.body());
+  }
+
+  /** The whole answer within the timeout; the request's own timeout ends with the headers. */
+  private HttpResponse<String> send(HttpRequest request)
+      throws TransientFailure, InterruptedException {
+    CompletableFuture<HttpResponse<String>> sent =
+        http.sendAsync(request, BodyHandlers.limiting(BodyHandlers.ofString(), MAX_BODY));
+    try {
+      return sent.get(settings.timeout().toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException e) {
+      throw new TransientFailure(e.getCause().toString(), Duration.ZERO);
+    } catch (TimeoutException e) {
+      throw new TransientFailure(
+          "timed out: no whole answer within %s ms".formatted(settings.timeout().toMillis()), Duration.ZERO);
+    } finally {
+      sent.cancel(true);
+    }
   }
 
   private String content(String body) throws IOException {

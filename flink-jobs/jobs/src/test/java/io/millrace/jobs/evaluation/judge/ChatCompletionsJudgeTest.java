@@ -3,6 +3,7 @@ package io.millrace.jobs.evaluation.judge;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -28,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -217,6 +219,37 @@ class ChatCompletionsJudgeTest {
       assertTrue(e.getMessage().contains("timed out"), e.getMessage());
     } finally {
       late.countDown();
+    }
+  }
+
+  /** Headers in time, and then a byte now and again: the timeout covers the whole answer. */
+  @Test
+  void anAnswerThatDripsIsAFailure() {
+    CountDownLatch enough = new CountDownLatch(1);
+    server.removeContext("/");
+    server.createContext(
+        "/",
+        exchange -> {
+          exchange.sendResponseHeaders(200, 0);
+          try {
+            while (!enough.await(20, TimeUnit.MILLISECONDS)) {
+              exchange.getResponseBody().write(' ');
+              exchange.getResponseBody().flush();
+            }
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
+    try (ChatCompletionsJudge judge = judge("timeout-seconds", "0.3", "retries", "0")) {
+      IOException e =
+          assertTimeoutPreemptively(
+              Duration.ofSeconds(30),
+              () ->
+                  assertThrows(
+                      IOException.class, () -> judge.compare(List.of(comparison("x", "y")))));
+      assertTrue(e.getMessage().contains("timed out"), e.getMessage());
+    } finally {
+      enough.countDown();
     }
   }
 

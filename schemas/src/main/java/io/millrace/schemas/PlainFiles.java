@@ -1,0 +1,70 @@
+package io.millrace.schemas;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+
+/**
+ * Reads whole files from outside within a limit. Pipes and devices are refused: one may never end,
+ * and opening the other may never return.
+ */
+public final class PlainFiles {
+  private PlainFiles() {}
+
+  /**
+   * The content of a file.
+   *
+   * @param most the most bytes it may have
+   * @throws NoSuchFileException if there is no such file
+   * @throws FileSystemException if it is no plain file, or has more bytes
+   * @throws IOException if it cannot be read
+   */
+  public static byte[] read(Path file, int most) throws IOException {
+    require(file);
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] bytes = in.readNBytes(most);
+      if (in.read() >= 0) {
+        throw new FileSystemException(
+            file.toString(), null, "has more than %d bytes".formatted(most));
+      }
+      return bytes;
+    }
+  }
+
+  /**
+   * The content of a text file in UTF-8.
+   *
+   * @throws java.nio.charset.CharacterCodingException if it is not UTF-8
+   * @throws IOException as {@link #read}
+   */
+  public static String readText(Path file, int most) throws IOException {
+    return StandardCharsets.UTF_8
+        .newDecoder()
+        .decode(ByteBuffer.wrap(read(file, most)))
+        .toString();
+  }
+
+  /**
+   * Checks that a path is a plain file or a link to one.
+   *
+   * @throws IOException as {@link #read}
+   */
+  public static void require(Path file) throws IOException {
+    if (!Files.exists(file)) {
+      throw new NoSuchFileException(file.toString());
+    }
+    if (!Files.isRegularFile(file)) {
+      throw new FileSystemException(
+          file.toString(),
+          null,
+          Files.isDirectory(file)
+              ? "is a directory, not a file"
+              : "is a pipe or a device, not a plain file; copy its content to a file");
+    }
+  }
+}
