@@ -29,7 +29,6 @@ import org.apache.flink.runtime.rest.messages.EmptyRequestBody;
 import org.apache.flink.runtime.rest.messages.JobConfigHeaders;
 import org.apache.flink.runtime.rest.messages.JobConfigInfo;
 import org.apache.flink.runtime.rest.messages.JobMessageParameters;
-import org.apache.flink.runtime.rest.messages.EmptyRequestBody;
 import org.apache.flink.runtime.rest.messages.MessageParameters;
 import org.apache.flink.runtime.rest.messages.ResponseBody;
 import org.apache.flink.runtime.rest.messages.RuntimeMessageHeaders;
@@ -282,8 +281,7 @@ public final class FlinkClient implements AutoCloseable {
     JobMessageParameters parameters = new JobMessageParameters();
     parameters.jobPathParameter.resolve(job);
     JobConfigInfo.ExecutionConfigInfo config =
-        request(
-                JobConfigHeaders.getInstance(), parameters, "report the configuration of a job")
+        request(JobConfigHeaders.getInstance(), parameters, "report the configuration of a job")
             .getExecutionConfigInfo();
     return config == null ? Map.of() : config.getGlobalJobParameters();
   }

@@ -87,9 +87,7 @@ public final class JobInspector {
             .max(Comparator.comparing(RootExceptionInfo::getTimestamp))
             .map(JobInspector::failure),
         Optional.ofNullable(checkpoints)
-            .map(
-                statistics ->
-                    statistics.getLatestCheckpoints().getCompletedCheckpointStatistics())
+            .map(statistics -> statistics.getLatestCheckpoints().getCompletedCheckpointStatistics())
             .map(JobInspector::checkpoint),
         checkpoints == null ? 0 : checkpoints.getCounts().getNumberFailedCheckpoints(),
         recordsRead(details),

@@ -17,11 +17,13 @@ import picocli.CommandLine.Parameters;
     description = {
       "Ends a job at once, without a savepoint: one that waits for slots, or restarts again and"
           + " again.",
-      "Its last Flink checkpoint stays, and the next 'millrace submit JOB' continues from it. To end"
-          + " a job that runs, prefer 'millrace stop'.",
+      "Its last Flink checkpoint stays, and the next 'millrace submit JOB' continues from it. To"
+          + " end a job that runs, prefer 'millrace stop'.",
     },
     footer = {
-      "", "Example:", "  millrace cancel ppo",
+      "",
+      "Example:",
+      "  millrace cancel ppo",
     })
 public final class CancelCommand implements Callable<Integer> {
 

@@ -7,8 +7,8 @@ import io.millrace.cluster.JobInspector.Slots;
 import io.millrace.cluster.JobView;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Map;
 import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.runtime.jobgraph.JobVertex;
@@ -17,7 +17,9 @@ import org.apache.flink.streaming.api.graph.StreamGraph;
 /** Waits until a submitted job really runs. */
 final class JobStart {
 
-  /** Within this time a job that was stopped has freed its slots, and a dead TaskManager is back. */
+  /**
+   * Within this time a job that was stopped has freed its slots, and a dead TaskManager is back.
+   */
   private static final Duration SLOTS = Duration.ofSeconds(30);
 
   private static final Duration TASKS = Duration.ofMinutes(3);

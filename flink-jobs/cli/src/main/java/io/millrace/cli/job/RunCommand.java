@@ -57,7 +57,8 @@ public final class RunCommand implements Callable<Integer> {
     int slots = Math.max(SLOTS, ready.config().flink().parallelism());
     try (RunLock _ = RunLock.of(ready.config().flink().stateDirectory(), ready.name())) {
       ResumeOptions.Start start = resume.begin(ready, bounded);
-      try (LocalCluster cluster = LocalCluster.start(slots, ready.config().flink().resolvedProperties())) {
+      try (LocalCluster cluster =
+          LocalCluster.start(slots, ready.config().flink().resolvedProperties())) {
         JobID job = cluster.submit(start.graph(), start.restore());
         StopOnSignal stop = StopOnSignal.install(cluster, job, ready.job().id(), start.run());
         JobExecutionResult result;

@@ -38,8 +38,9 @@ public final class StopCommand implements Callable<Integer> {
   @Option(
       names = "--to",
       paramLabel = "DIR",
-      description = "Directory or URI of the savepoint (default: beside the job's Flink checkpoints; with --drain, the"
-              + " cluster's savepoints/).")
+      description =
+          "Directory or URI of the savepoint (default: beside the job's Flink checkpoints; with"
+              + " --drain, the cluster's savepoints/).")
   private Optional<String> directory;
 
   @Mixin private ClusterOptions cluster;

@@ -66,7 +66,9 @@ final class StopOnSignal {
       say("stopping %s with a savepoint, for at most %d s".formatted(name, PATIENCE.toSeconds()));
       String savepoint = cluster.stop(job, run.directory(), PATIENCE);
       run.markStopped(savepoint);
-      say("%s stopped with savepoint %s; the same command continues from it".formatted(name, savepoint));
+      say(
+          "%s stopped with savepoint %s; the same command continues from it"
+              .formatted(name, savepoint));
     } catch (ExecutionException | TimeoutException | IOException e) {
       say(
           "%s took no savepoint (%s); the same command continues from the last Flink checkpoint"
@@ -83,7 +85,9 @@ final class StopOnSignal {
     while (cause.getCause() != null) {
       cause = cause.getCause();
     }
-    return cause instanceof TimeoutException ? "the time is over" : String.valueOf(cause.getMessage());
+    return cause instanceof TimeoutException
+        ? "the time is over"
+        : String.valueOf(cause.getMessage());
   }
 
   private static void say(String line) {

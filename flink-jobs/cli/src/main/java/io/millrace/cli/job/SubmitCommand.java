@@ -23,7 +23,8 @@ import picocli.CommandLine.Option;
     description = {
       "Submits a job to a cluster.",
       "With --bounded, the command waits until the job reaches the end of its topics and prints a"
-          + " summary as JSON. Without it, or with --detached, it returns when all tasks of the job run.",
+          + " summary as JSON. Without it, or with --detached, it returns when all tasks of the job"
+          + " run.",
       "The job continues from the latest savepoint or Flink checkpoint of its last run.",
       "Relative paths in the configuration start at this command's working directory; every machine"
           + " of the cluster must see them. kafka.bootstrap-servers defaults to the cluster's own"

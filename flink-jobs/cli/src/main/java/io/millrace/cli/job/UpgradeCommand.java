@@ -31,8 +31,8 @@ import picocli.CommandLine.Mixin;
     description = {
       "Gives a running job another configuration: checks it, stops the job with a savepoint, and"
           + " submits it from there.",
-      "If the job does not start with the new configuration, it continues with the earlier one, from"
-          + " the same savepoint.",
+      "If the job does not start with the new configuration, it continues with the earlier one,"
+          + " from the same savepoint.",
     },
     footer = {
       "",
@@ -157,8 +157,7 @@ public final class UpgradeCommand implements Callable<Integer> {
     }
   }
 
-  private static void end(FlinkClient client, JobID job)
-      throws IOException, InterruptedException {
+  private static void end(FlinkClient client, JobID job) throws IOException, InterruptedException {
     if (!client.status(job).isGloballyTerminalState()) {
       client.cancel(job);
     }
@@ -179,8 +178,7 @@ public final class UpgradeCommand implements Callable<Integer> {
     JobGraph graph = oldRun.graph();
     JobID job =
         client.submit(
-            graph,
-            SavepointRestoreSettings.forPath(savepoint, false, RecoveryClaimMode.NO_CLAIM));
+            graph, SavepointRestoreSettings.forPath(savepoint, false, RecoveryClaimMode.NO_CLAIM));
     oldRun.markContinued();
     JobView view = new JobStart(client).await(job);
     if (!view.runsAll()) {

@@ -21,8 +21,8 @@ public final class ResumeOptions {
       names = "--from-savepoint",
       paramLabel = "PATH",
       description =
-          "Savepoint or Flink checkpoint to continue from (default: the latest one of the job's last"
-              + " run).")
+          "Savepoint or Flink checkpoint to continue from (default: the latest one of the job's"
+              + " last run).")
   private Optional<String> savepoint = Optional.empty();
 
   @Option(
@@ -113,7 +113,9 @@ public final class ResumeOptions {
       Map<Integer, Long> positions = admin.groupPositions(ready.name(), Topic.PROMPTS);
       if (positions.values().stream().anyMatch(position -> position > 0)) {
         say(
-            "warning: consumer group %s has read prompts, but %s holds no state of that run. Prompts in flight at its end stay unanswered; if the run had another flink.state-directory, set that one",
+            "warning: consumer group %s has read prompts, but %s holds no state of that run."
+                + " Prompts in flight at its end stay unanswered; if the run had another"
+                + " flink.state-directory, set that one",
             ready.name(), runs.directory());
       }
     }

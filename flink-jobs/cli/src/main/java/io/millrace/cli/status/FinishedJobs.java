@@ -71,11 +71,7 @@ final class FinishedJobs {
         }
       } else if (archived.getPath().endsWith("/exceptions")) {
         failure =
-            json.path("exceptionHistory")
-                .path("entries")
-                .path(0)
-                .path("stacktrace")
-                .asText("");
+            json.path("exceptionHistory").path("entries").path(0).path("stacktrace").asText("");
       }
     }
     if (job != null) {

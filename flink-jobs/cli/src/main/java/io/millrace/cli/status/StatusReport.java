@@ -65,8 +65,7 @@ public final class StatusReport {
     root.put("rest", client.rest().toString());
     root.put("task_managers", slots.taskManagers());
     root.putObject("slots").put("total", slots.total()).put("free", slots.free());
-    List<Running> running =
-        name.isPresent() ? List.of(client.find(name.get())) : client.jobs();
+    List<Running> running = name.isPresent() ? List.of(client.find(name.get())) : client.jobs();
     ArrayNode jobs = root.putArray("jobs");
     Set<String> known = new TreeSet<>();
     Map<String, Path> places = new TreeMap<>();
@@ -74,7 +73,10 @@ public final class StatusReport {
       known.add(job.id().toHexString());
       JobView view = inspector.view(job);
       jobs.add(job(view));
-      place(places, "flink.state-directory of " + job.name(), view.parameters().get(JobParameters.RUN));
+      place(
+          places,
+          "flink.state-directory of " + job.name(),
+          view.parameters().get(JobParameters.RUN));
       place(places, "checkpoints.directory", view.parameters().get(JobParameters.CHECKPOINTS));
     }
     if (directory.isPresent()) {

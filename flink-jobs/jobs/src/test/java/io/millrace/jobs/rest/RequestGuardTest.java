@@ -11,8 +11,10 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -31,6 +33,11 @@ class RequestGuardTest {
   void start() throws Exception {
     cluster = LocalCluster.start(1, Map.of());
     port = cluster.rest().getPort();
+    long deadline = System.nanoTime() + Duration.ofMinutes(1).toNanos();
+    while (!ask("GET /jobs/overview", "Host: localhost:PORT").startsWith("HTTP/1.1 200")) {
+      assertTrue(System.nanoTime() < deadline, "Flink does not answer");
+      TimeUnit.MILLISECONDS.sleep(50);
+    }
   }
 
   @AfterAll
