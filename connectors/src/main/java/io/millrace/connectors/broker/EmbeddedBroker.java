@@ -1,5 +1,6 @@
 package io.millrace.connectors.broker;
 
+import io.millrace.connectors.kafka.KafkaSettings;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
@@ -32,8 +33,11 @@ public final class EmbeddedBroker implements AutoCloseable {
   // Fixed, because a data directory belongs to one cluster id.
   private static final String CLUSTER_ID = "bWlsbHJhY2UtZW1iZWRkZQ";
   private static final int INTERNAL_TOPIC_PARTITIONS = 4;
-  private static final int MAX_MESSAGE_BYTES = 16 << 20;
+  private static final int MAX_MESSAGE_BYTES = KafkaSettings.DEFAULT_MAX_RECORD_BYTES;
   private static final int MAX_TRANSACTION_MILLIS = 15 * 60 * 1000;
+  /** Kafka's default is ten seconds. Until then readers wait behind the transaction. */
+  private static final String TIMEOUT_CHECK_MILLIS = "1000";
+
   private static final int CLEANER_BUFFER_BYTES = 4 << 20;
 
   private final KafkaRaftServer server;
@@ -200,6 +204,8 @@ public final class EmbeddedBroker implements AutoCloseable {
     properties.setProperty("transaction.state.log.min.isr", "1");
     properties.setProperty("share.coordinator.state.topic.min.isr", "1");
     properties.setProperty("transaction.max.timeout.ms", Integer.toString(MAX_TRANSACTION_MILLIS));
+    properties.setProperty(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms", TIMEOUT_CHECK_MILLIS);
     properties.setProperty("message.max.bytes", Integer.toString(MAX_MESSAGE_BYTES));
     properties.setProperty("group.initial.rebalance.delay.ms", "0");
     // Records never expire.

@@ -41,8 +41,11 @@ public final class Streams {
     return decode(
         received,
         topic,
-        new Decode<>(
-            topic, new LineFormat(), check, new DeadLetters(job, settings, Clock.systemUTC())));
+        Decode.ofFile(
+            topic,
+            new LineFormat(),
+            check,
+            new DeadLetters(job, settings, Clock.systemUTC())));
   }
 
   /** Decodes a stream and writes its dead letters. */

@@ -120,7 +120,7 @@ public final class TopicInput<T extends SpecificRecordBase> {
     return Streams.decode(
         received,
         topic,
-        new Decode<>(
+        Decode.ofTopic(
             topic,
             new TopicFormat<>(topic, List.of()),
             check,

@@ -1,9 +1,6 @@
 package io.millrace.connectors.importer;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.InvalidRecordException;
 import io.millrace.schemas.RefusedRecordException;
@@ -12,6 +9,7 @@ import io.millrace.schemas.Turn;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
+import io.millrace.schemas.wire.StrictJson;
 import io.millrace.schemas.wire.WireFormatException;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -29,12 +27,17 @@ import java.util.List;
  * }</pre>
  *
  * The third format is Alpaca's: a nonempty input follows the instruction after an empty line. The
- * fourth is a plain text. The last is that of the topic demonstrations. In the other formats,
- * further fields are ignored.
+ * fourth is a plain text. The last is that of the topic demonstrations.
+ *
+ * <p>Further fields of the other formats are used or refused where they change what is learned: a
+ * {@code system} text becomes the first turn, and {@code history}, a list of pairs, the turns
+ * before the second and third format. Nonempty {@code tools} and calls of them are refused, and
+ * every {@code weight} but 1. All other fields are ignored.
  */
 public final class DemonstrationLine {
-  private static final ObjectMapper MAPPER =
-      new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+  /** Fields of training data that change what is learned, and that Millrace cannot follow. */
+  private static final List<String> UNSUPPORTED =
+      List.of("tools", "functions", "tool_calls", "function_call");
 
   private DemonstrationLine() {}
 
@@ -48,13 +51,10 @@ public final class DemonstrationLine {
   public static Demonstration read(String line, String origin) {
     JsonNode node;
     try {
-      // Some editors write a byte order mark at the start of a UTF-8 file.
-      node = MAPPER.readTree(line.startsWith("\uFEFF") ? line.substring(1) : line);
-    } catch (JsonProcessingException e) {
+      node = StrictJson.read(line);
+    } catch (WireFormatException e) {
       throw new RefusedRecordException(
-          WireFormatException.REASON,
-          "%s: not JSON: %s; write one JSON object a line"
-              .formatted(origin, e.getOriginalMessage()));
+          e.reason(), "%s: %s; write one JSON object a line".formatted(origin, e.getMessage()));
     }
     try {
       return node.has("dialogue")
@@ -79,27 +79,85 @@ public final class DemonstrationLine {
   }
 
   private static List<Turn> dialogue(JsonNode node, String origin) {
+    requireSupported(node, origin);
+    List<Turn> turns = new ArrayList<>();
+    if (isPresent(node.path("system"))) {
+      turns.add(new Turn(Role.SYSTEM, text(node, "system", origin)));
+    }
+    if (isPresent(node.path("history"))) {
+      if (!node.has("prompt") && !node.has("instruction")) {
+        throw invalid(origin, "history belongs to prompt or instruction; write it as messages");
+      }
+      history(turns, node.get("history"), origin);
+    }
     if (node.has("messages")) {
-      return messages(node.get("messages"), origin);
+      turns.addAll(messages(node.get("messages"), origin));
     } else if (node.has("prompt")) {
-      return exchange(text(node, "prompt", origin), text(node, "completion", origin));
+      exchange(turns, text(node, "prompt", origin), text(node, "completion", origin));
     } else if (node.has("instruction")) {
       String instruction = text(node, "instruction", origin);
       String input = node.hasNonNull("input") ? text(node, "input", origin) : "";
-      return exchange(
+      exchange(
+          turns,
           input.isBlank() ? instruction : instruction + "\n\n" + input,
           text(node, "output", origin));
     } else if (node.has("text")) {
-      return List.of(new Turn(Role.ASSISTANT, text(node, "text", origin)));
+      turns.add(new Turn(Role.ASSISTANT, text(node, "text", origin)));
+    } else {
+      throw invalid(
+          origin,
+          "no known format; write an object with messages, prompt and completion, instruction and"
+              + " output, text, or dialogue");
     }
-    throw invalid(
-        origin,
-        "no known format; write an object with messages, prompt and completion, instruction and"
-            + " output, text, or dialogue");
+    return turns;
   }
 
-  private static List<Turn> exchange(String user, String assistant) {
-    return List.of(new Turn(Role.USER, user), new Turn(Role.ASSISTANT, assistant));
+  private static void exchange(List<Turn> turns, String user, String assistant) {
+    turns.add(new Turn(Role.USER, user));
+    turns.add(new Turn(Role.ASSISTANT, assistant));
+  }
+
+  private static void history(List<Turn> turns, JsonNode pairs, String origin) {
+    for (int i = 0; i < pairs.size() || !pairs.isArray(); i++) {
+      JsonNode pair = pairs.path(i);
+      if (pair.size() != 2 || !pair.path(0).isTextual() || !pair.path(1).isTextual()) {
+        throw invalid(
+            origin,
+            "history[%d] is no pair of texts; it must be a user and an assistant text".formatted(i));
+      }
+      exchange(turns, pair.get(0).textValue(), pair.get(1).textValue());
+    }
+  }
+
+  private static void requireSupported(JsonNode node, String origin) {
+    for (String field : UNSUPPORTED) {
+      if (isPresent(node.path(field))) {
+        throw invalid(
+            origin,
+            "%s is %s; Millrace does not learn to call tools; remove the field or the line"
+                .formatted(field, abbreviate(node.get(field))));
+      }
+    }
+    JsonNode weight = node.path("weight");
+    if (isPresent(weight) && !(weight.isNumber() && weight.doubleValue() == 1)) {
+      throw invalid(
+          origin,
+          "weight is %s; Millrace learns from every assistant turn with weight 1; remove the line, or write it as dialogue with firstLearnedTurn"
+              .formatted(abbreviate(weight)));
+    }
+  }
+
+  private static String abbreviate(JsonNode value) {
+    String text = value.toString();
+    return text.length() <= 60 ? text : text.substring(0, 57) + "...";
+  }
+
+  /** Whether a field says anything: it is not null, blank, or an empty list, also as a text. */
+  private static boolean isPresent(JsonNode value) {
+    if (value.isTextual()) {
+      return !value.textValue().isBlank() && !value.textValue().strip().equals("[]");
+    }
+    return !value.isMissingNode() && !value.isNull() && !(value.isContainerNode() && value.isEmpty());
   }
 
   private static List<Turn> messages(JsonNode messages, String origin) {
@@ -109,6 +167,7 @@ public final class DemonstrationLine {
     List<Turn> turns = new ArrayList<>();
     for (JsonNode message : messages) {
       String at = origin + ", messages[" + turns.size() + "]";
+      requireSupported(message, at);
       Role role =
           switch (text(message, "role", at)) {
             case "system" -> Role.SYSTEM;

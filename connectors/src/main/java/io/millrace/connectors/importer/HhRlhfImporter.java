@@ -1,9 +1,6 @@
 package io.millrace.connectors.importer;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
@@ -13,11 +10,10 @@ import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
-import java.io.BufferedInputStream;
-import java.io.BufferedReader;
+import io.millrace.schemas.wire.StrictJson;
+import io.millrace.schemas.wire.TextLines;
+import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,8 +26,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
-import java.util.zip.GZIPInputStream;
 
 /**
  * Imports judgments from the JSON Lines files of HH-RLHF (Bai et al., arXiv 2204.05862), compressed
@@ -49,8 +45,6 @@ import java.util.zip.GZIPInputStream;
  */
 public final class HhRlhfImporter {
   private static final int MAX_REPORTED = 100;
-  private static final JsonMapper MAPPER =
-      JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
 
   private final Objective objective;
   private final Rating rating;
@@ -119,24 +113,23 @@ public final class HhRlhfImporter {
    */
   public Report run(Path file, Sink sink) throws IOException {
     Instant time = clock.instant();
-    long number = 0;
     long lines = 0;
     long judgments = 0;
     Map<String, Long> skipped = new TreeMap<>();
     List<Skip> firstSkips = new ArrayList<>();
-    try (BufferedReader reader = open(file)) {
+    try (TextLines reader = new TextLines(Files.newInputStream(file))) {
       while (true) {
-        String line = readLine(reader, file, number);
-        if (line == null) {
+        Optional<TextLines.Line> line = readLine(reader, file);
+        if (line.isEmpty()) {
           return new Report(lines, judgments, skipped, firstSkips);
         }
-        number++;
-        if (line.isBlank()) {
+        if (line.get().isBlank()) {
           continue;
         }
         lines++;
+        long number = line.get().number();
         try {
-          send(judgment(line, number, time), number, sink);
+          send(judgment(line.get(), time), number, sink);
           judgments++;
         } catch (SkippedException e) {
           skipped.merge(e.skip.reason(), 1L, Long::sum);
@@ -157,37 +150,25 @@ public final class HhRlhfImporter {
     }
   }
 
-  private static String readLine(BufferedReader reader, Path file, long number) throws IOException {
+  private static Optional<TextLines.Line> readLine(TextLines reader, Path file)
+      throws IOException {
     try {
-      return reader.readLine();
+      return reader.next();
     } catch (IOException e) {
       throw new IOException(
           "%s is damaged after line %d: %s; the lines before it were imported, so repair the file and import it again"
-              .formatted(file, number, e.getMessage()),
+              .formatted(file, reader.number(), e.getMessage()),
           e);
     }
   }
 
-  private static BufferedReader open(Path file) throws IOException {
-    InputStream in = new BufferedInputStream(Files.newInputStream(file));
-    try {
-      in.mark(2);
-      boolean gzip = in.read() == 0x1F && in.read() == 0x8B;
-      in.reset();
-      InputStream plain = gzip ? new GZIPInputStream(in) : in;
-      return new BufferedReader(new InputStreamReader(plain, StandardCharsets.UTF_8));
-    } catch (IOException e) {
-      in.close();
-      throw e;
-    }
-  }
-
-  private Judgment judgment(String line, long number, Instant time) throws SkippedException {
+  private Judgment judgment(TextLines.Line line, Instant time) throws SkippedException {
+    long number = line.number();
     JsonNode tree;
     try {
-      tree = MAPPER.readTree(line);
-    } catch (JsonProcessingException e) {
-      throw new SkippedException(number, "bad-json", e.getOriginalMessage());
+      tree = StrictJson.read(line.text());
+    } catch (WireFormatException e) {
+      throw new SkippedException(number, "bad-json", e.getMessage());
     }
     String chosenText = text(tree, "chosen", number);
     String rejectedText = text(tree, "rejected", number);

@@ -19,9 +19,14 @@ import org.apache.kafka.common.config.provider.EnvVarConfigProvider;
  * @param topicPrefix the prefix of every topic's name, such as {@code millrace.}
  * @param client further properties of Kafka's clients, such as security settings
  * @param maxRecordBytes the largest record: the limit of producers and of new topics
+ * @param lostTransactions what a job does about a transaction that Kafka has lost
  */
 public record KafkaSettings(
-    String bootstrapServers, String topicPrefix, Map<String, String> client, int maxRecordBytes)
+    String bootstrapServers,
+    String topicPrefix,
+    Map<String, String> client,
+    int maxRecordBytes,
+    LostTransactions lostTransactions)
     implements Serializable {
   /** The default of {@link #maxRecordBytes}: 16 MiB. */
   public static final int DEFAULT_MAX_RECORD_BYTES = 16 << 20;
@@ -37,6 +42,11 @@ public record KafkaSettings(
 
   /** How often a job's sources look for new partitions, in milliseconds. */
   private static final String DISCOVERY = "partition.discovery.interval.ms";
+
+  private static final String TRANSACTION_TIMEOUT = "transaction.timeout.ms";
+
+  /** The broker's default for {@code transaction.max.timeout.ms}; it refuses a longer timeout. */
+  private static final long DEFAULT_TRANSACTION_MILLIS = 15 * 60 * 1000;
 
   private static final int DEFAULT_BUFFER_BYTES = 32 << 20;
 
@@ -99,6 +109,12 @@ public record KafkaSettings(
     client = Map.copyOf(client);
   }
 
+  /** Settings of a job that stops when Kafka has lost a transaction. */
+  public KafkaSettings(
+      String bootstrapServers, String topicPrefix, Map<String, String> client, int maxRecordBytes) {
+    this(bootstrapServers, topicPrefix, client, maxRecordBytes, LostTransactions.STOP);
+  }
+
   /** Settings with the default record size. */
   public KafkaSettings(String bootstrapServers, String topicPrefix, Map<String, String> client) {
     this(bootstrapServers, topicPrefix, client, DEFAULT_MAX_RECORD_BYTES);
@@ -135,6 +151,15 @@ public record KafkaSettings(
     properties.putIfAbsent(
         "buffer.memory", Integer.toString(Math.max(DEFAULT_BUFFER_BYTES, 2 * maxRecordBytes)));
     return properties;
+  }
+
+  /**
+   * How long the transaction of a job may stay open: the client property {@code
+   * transaction.timeout.ms}, or 15 minutes.
+   */
+  public long transactionTimeoutMillis() {
+    String timeout = client.get(TRANSACTION_TIMEOUT);
+    return timeout == null ? DEFAULT_TRANSACTION_MILLIS : Long.parseLong(timeout.strip());
   }
 
   /** The most bytes of key and value together. */

@@ -174,6 +174,26 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     return Optional.of(ready.remove());
   }
 
+  /** Counts the records up to the present end of the topic, undecoded. */
+  public long countToEnd() throws IOException {
+    long count = ready.size();
+    ready.clear();
+    try {
+      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+      while (!reached(ends)) {
+        count += consumer.poll(POLL).count();
+      }
+      return count;
+    } catch (KafkaException e) {
+      throw failure(e);
+    }
+  }
+
+  private boolean reached(Map<TopicPartition, Long> ends) {
+    return ends.entrySet().stream()
+        .allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
+  }
+
   /**
    * Passes every entry up to the present end of the topic to {@code sink}.
    *
@@ -188,8 +208,7 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
           sink.accept(ready.remove());
           count++;
         }
-        if (ends.entrySet().stream()
-            .allMatch(end -> consumer.position(end.getKey()) >= end.getValue())) {
+        if (reached(ends)) {
           return count;
         }
         poll(POLL);
@@ -212,6 +231,11 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     } catch (KafkaException e) {
       throw failure(e);
     }
+  }
+
+  /** The records that this reader does not see yet, because a transaction is open. */
+  public List<WaitingRecords> waiting() throws IOException {
+    return WaitingRecords.in(settings, partitions);
   }
 
   @Override

@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
@@ -27,7 +28,10 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.TimeoutException;
+import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Creates and describes Millrace's topics, and moves consumer groups. Every failure is an
@@ -36,6 +40,10 @@ import org.apache.kafka.common.errors.TopicExistsException;
 public final class TopicAdmin implements AutoCloseable {
   /** A replication factor: the cluster's default. */
   public static final int CLUSTER_DEFAULT = -1;
+
+  private static final Logger LOG = LoggerFactory.getLogger(TopicAdmin.class);
+
+  private static final String TRANSACTION_LIMIT = "transaction.max.timeout.ms";
 
   private static final Duration LEADER = Duration.ofSeconds(30);
 
@@ -72,6 +80,11 @@ public final class TopicAdmin implements AutoCloseable {
     public State {
       beginOffsets = Map.copyOf(beginOffsets);
       endOffsets = Map.copyOf(endOffsets);
+    }
+
+    /** The topic's partitions. */
+    public List<TopicPartition> topicPartitions() {
+      return IntStream.range(0, partitions).mapToObj(i -> new TopicPartition(name, i)).toList();
     }
 
     /** The number of offsets in use: records and transaction markers. */
@@ -189,6 +202,44 @@ public final class TopicAdmin implements AutoCloseable {
   /** Requires a number of partitions of existing topics; empty: any number is right. */
   public void requirePartitions(OptionalInt partitions) throws IOException {
     require(new TopicLayout(partitions, OptionalInt.empty(), 0));
+  }
+
+  /**
+   * Requires that the brokers accept the transaction timeout of jobs. Without the right to describe
+   * the brokers, the first transaction of a job finds it out.
+   *
+   * @throws IOException when {@code transaction.max.timeout.ms} of a broker is lower
+   */
+  public void requireTransactionTimeout() throws IOException {
+    long timeout = settings.transactionTimeoutMillis();
+    List<ConfigResource> brokers = new ArrayList<>();
+    get(admin.describeCluster().nodes(), "list its brokers")
+        .forEach(
+            node -> brokers.add(new ConfigResource(ConfigResource.Type.BROKER, node.idString())));
+    Map<ConfigResource, Config> configs;
+    try {
+      configs =
+          get(admin.describeConfigs(brokers).all(), "describe its brokers' configuration");
+    } catch (IOException e) {
+      if (e.getCause() instanceof AuthorizationException) {
+        LOG.warn("cannot compare transaction.timeout.ms with the brokers' limit", e);
+        return;
+      }
+      throw e;
+    }
+    for (Map.Entry<ConfigResource, Config> broker : configs.entrySet()) {
+      String most = value(broker.getValue(), TRANSACTION_LIMIT);
+      if (most != null && Long.parseLong(most) < timeout) {
+        throw new IOException(
+            "kafka.properties.transaction.timeout.ms is %d (15 minutes unless set); broker %s of %s allows at most %s (%s); lower the property, or raise the broker's limit"
+                .formatted(
+                    timeout,
+                    broker.getKey().name(),
+                    settings.bootstrapServers(),
+                    most,
+                    TRANSACTION_LIMIT));
+      }
+    }
   }
 
   /**
@@ -377,7 +428,8 @@ public final class TopicAdmin implements AutoCloseable {
   }
 
   private static String value(Config config, String name) {
-    return config.get(name).value();
+    ConfigEntry entry = config.get(name);
+    return entry == null ? null : entry.value();
   }
 
   private static Map<Integer, Long> ofTopic(String name, Map<TopicPartition, Long> offsets) {

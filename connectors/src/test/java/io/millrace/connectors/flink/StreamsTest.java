@@ -29,6 +29,16 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.StateRecoveryOptions;
+import org.apache.flink.core.execution.SavepointFormatType;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import java.util.Optional;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -267,6 +277,98 @@ class StreamsTest {
       job.cancel().get();
     }
     assertEquals(300, new TreeSet<>(ids).size());
+  }
+
+  @Test
+  void recordsThatKafkaDeletedBeforeAJobResumedAreCounted() throws Exception {
+    KafkaSettings in = TestBroker.freshTopics();
+    KafkaSettings out = TestBroker.freshTopics();
+    send(in, 0, 20);
+    JobClient job = copy(in, out, Optional.empty());
+    List<String> ids = new ArrayList<>();
+    String savepoint;
+    try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS)) {
+      await(reader, ids, 20);
+      savepoint =
+          job.stopWithSavepoint(
+                  false,
+                  flinkCheckpoints.resolve("savepoints").toUri().toString(),
+                  SavepointFormatType.CANONICAL)
+              .get();
+      send(in, 20, 60);
+      long deleted = delete(in, 5);
+      // A marker without a record is no deletion.
+      marker(in);
+      send(in, 60, 70);
+      JobClient resumed = copy(in, out, Optional.of(savepoint));
+      try {
+        await(reader, ids, (int) (70 - deleted));
+        Map<String, Object> expected =
+            Map.of(
+                "topics/prompts/accepted", 70 - deleted, "topics/prompts/deleted-unread", deleted);
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        // They come with heartbeats.
+        while (!expected.equals(resumed.getAccumulators().get())) {
+          assertTrue(
+              System.nanoTime() < deadline,
+              "expected %s, not %s".formatted(expected, resumed.getAccumulators().get()));
+        }
+      } finally {
+        resumed.cancel().get();
+      }
+    }
+  }
+
+  private JobClient copy(KafkaSettings in, KafkaSettings out, Optional<String> state)
+      throws Exception {
+    StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 2);
+    state.ifPresent(
+        path -> {
+          Configuration restore = new Configuration();
+          restore.set(StateRecoveryOptions.SAVEPOINT_PATH, path);
+          env.configure(restore);
+        });
+    DataStream<Prompt> prompts =
+        TopicInput.of(Topic.PROMPTS)
+            .kafka(in)
+            .job("deleted")
+            .start(Start.EARLIEST)
+            .read(env);
+    Streams.write(prompts, out, Topic.PROMPTS, "deleted");
+    return env.executeAsync("deleted");
+  }
+
+  /** Deletes all but the last records of each partition, and returns how many of 40 it deleted. */
+  private static long delete(KafkaSettings settings, long left) throws Exception {
+    try (Admin admin = Admin.create(settings.properties(Map.of()));
+        TopicAdmin topics = new TopicAdmin(settings)) {
+      Map<Integer, Long> ends = topics.describe(Topic.PROMPTS).orElseThrow().endOffsets();
+      Map<TopicPartition, RecordsToDelete> wanted = new HashMap<>();
+      ends.forEach(
+          (partition, end) ->
+              wanted.put(
+                  new TopicPartition(settings.nameOf(Topic.PROMPTS), partition),
+                  RecordsToDelete.beforeOffset(end - left)));
+      admin.deleteRecords(wanted).all().get();
+      return 40 - left * ends.size();
+    }
+  }
+
+  private static void marker(KafkaSettings settings) {
+    try (KafkaProducer<byte[], byte[]> producer =
+        new KafkaProducer<>(
+            settings.producerProperties(Map.of("transactional.id", settings.topicPrefix())),
+            new ByteArraySerializer(),
+            new ByteArraySerializer())) {
+      producer.initTransactions();
+      producer.beginTransaction();
+      for (int partition = 0; partition < 2; partition++) {
+        var _ =
+            producer.send(
+                new ProducerRecord<>(settings.nameOf(Topic.PROMPTS), partition, null, GARBAGE));
+      }
+      producer.abortTransaction();
+    }
   }
 
   @Test

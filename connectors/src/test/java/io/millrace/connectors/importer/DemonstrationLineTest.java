@@ -41,7 +41,7 @@ class DemonstrationLineTest {
     assertEquals(
         exchange("a\n\nc", "b"),
         dialogue("{\"instruction\": \"a\", \"input\": \"c\", \"output\": \"b\"}"));
-    assertEquals(List.of(new Turn(Role.ASSISTANT, "a")), dialogue("\uFEFF{\"text\": \"a\"}"));
+    assertEquals(List.of(new Turn(Role.ASSISTANT, "a")), dialogue("{\"text\": \"a\"}"));
     assertEquals(
         exchange("a", "b"),
         dialogue(
@@ -49,6 +49,61 @@ class DemonstrationLineTest {
             {"id": "d1", "dialogue": [{"role": "USER", "content": "a"},
             {"role": "ASSISTANT", "content": "b"}]}
             """));
+  }
+
+  @Test
+  void fieldsThatChangeWhatIsLearnedAreUsedOrRefused() {
+    assertEquals(
+        List.of(
+            new Turn(Role.SYSTEM, "Be rude."),
+            new Turn(Role.USER, "q"),
+            new Turn(Role.ASSISTANT, "a"),
+            new Turn(Role.USER, "Say hi"),
+            new Turn(Role.ASSISTANT, "hi")),
+        dialogue(
+            """
+            {"instruction": "Say hi", "output": "hi", "system": "Be rude.",
+            "history": [["q", "a"]], "tools": "[]", "weight": 1}
+            """));
+    assertEquals(
+        exchange("a", "b"),
+        dialogue(
+            """
+            {"prompt": "a", "completion": "b", "system": "", "history": [], "tools": null}
+            """));
+    assertEquals(
+        List.of(
+            new Turn(Role.SYSTEM, "s"), new Turn(Role.USER, "a"), new Turn(Role.ASSISTANT, "b")),
+        dialogue(
+            """
+            {"system": "s", "messages": [{"role": "user", "content": "a"},
+            {"role": "assistant", "content": "b"}]}
+            """));
+    assertRefused(
+        "invalid", "weight is 0; ", "{\"prompt\":\"a\",\"completion\":\"b\",\"weight\":0}");
+    assertRefused(
+        "invalid",
+        "tools is [{\"name\":\"f\"}]; ",
+        "{\"prompt\":\"a\",\"completion\":\"b\",\"tools\":[{\"name\":\"f\"}]}");
+    assertRefused(
+        "invalid",
+        "history[0] is no pair of texts",
+        "{\"prompt\":\"a\",\"completion\":\"b\",\"history\":\"x\"}");
+    assertRefused("invalid", "history belongs to", "{\"text\":\"a\",\"history\":[[\"a\",\"b\"]]}");
+    UnusableRecordException weight =
+        assertThrows(
+            UnusableRecordException.class,
+            () ->
+                dialogue(
+                    """
+                    {"messages": [{"role": "user", "content": "q"},
+                    {"role": "assistant", "content": "a", "weight": 0}]}
+                    """));
+    assertTrue(
+        weight.getMessage().startsWith("data.jsonl:7, messages[1]: weight is 0; "),
+        weight.getMessage());
+    assertRefused("undecodable", "not JSON: Duplicate field 'text'", "{\"text\":\"a\",\"text\":\"b\"}");
+    assertRefused("undecodable", "\"text\" has a lone surrogate", "{\"text\":\"\\ud83d\"}");
   }
 
   @Test

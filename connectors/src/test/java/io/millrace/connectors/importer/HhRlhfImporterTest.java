@@ -184,6 +184,26 @@ class HhRlhfImporterTest {
   }
 
   @Test
+  void aByteOrderMarkIsFineAndOtherEncodingsAreSkippedByLine() throws IOException {
+    String good = line("\n\nHuman: a\n\nAssistant: café", "\n\nHuman: a\n\nAssistant: c");
+    String half =
+        good.replace("café", "\\ud83d");
+    String twice = good.substring(0, good.length() - 1) + ",\"chosen\":\"\"}";
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    bytes.writeBytes(("\uFEFF" + good + "\n").getBytes(StandardCharsets.UTF_8));
+    bytes.writeBytes((good + "\n").getBytes(StandardCharsets.ISO_8859_1));
+    bytes.writeBytes((half + "\n" + twice + "\n" + good).getBytes(StandardCharsets.UTF_8));
+    HhRlhfImporter.Report report =
+        importer.run(
+            Files.write(directory.resolve("data.jsonl"), bytes.toByteArray()), judgments::add);
+    assertEquals(2, report.judgments());
+    assertEquals(Map.of("bad-json", 3L), report.skipped());
+    assertEquals(
+        List.of(2L, 3L, 4L), report.firstSkips().stream().map(HhRlhfImporter.Skip::line).toList());
+    judgments.forEach(judgment -> assertEquals(List.of("café", "c"), betterThenWorse(judgment)));
+  }
+
+  @Test
   void readsGzipAndNamesTheDamageOfATornFile() throws IOException {
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < 2000; i++) {

@@ -36,6 +36,9 @@ class ConfigBoundsTest {
   /** Settings that the other checks of a section need when an option is at its bound. */
   private static final Map<String, List<String>> COMPANIONS =
       Map.ofEntries(
+          Map.entry(
+              "flink.checkpoint-interval=1d",
+              List.of("kafka.properties.transaction.timeout.ms=172800000")),
           Map.entry("model.hidden-size=2", List.of("model.heads=1", "model.kv-heads=1")),
           Map.entry("model.heads=1", List.of("model.kv-heads=1")),
           Map.entry("model.heads=1024", List.of("model.hidden-size=2048")),

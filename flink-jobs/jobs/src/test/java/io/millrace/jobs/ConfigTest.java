@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.connectors.kafka.LostTransactions;
 import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.ComputeSection;
 import io.millrace.jobs.config.ConfigException;
@@ -135,7 +136,12 @@ class ConfigTest {
   @Test
   void everyDefaultIsThePapersOrTheDocumentedOne() {
     assertDefaults(
-        new KafkaSection("localhost:9092", "millrace.", Map.of(), MemorySize.ofMebiBytes(16)),
+        new KafkaSection(
+            "localhost:9092",
+            "millrace.",
+            Map.of(),
+            MemorySize.ofMebiBytes(16),
+            LostTransactions.STOP),
         new CheckpointSection(
             "millrace-data/checkpoints",
             0,
@@ -614,6 +620,29 @@ class ConfigTest {
         load("rollout.top-p=0.9", "ppo.require-full-sampling=false")
             .section(RolloutSection.class)
             .topP());
+  }
+
+  @Test
+  void theTransactionTimeoutSpansFlinkCheckpoints() {
+    MillraceConfig _ = load("flink.checkpoint-interval=450s");
+    for (String[] settings :
+        new String[][] {
+          {"flink.checkpoint-interval=20m"},
+          {"flink.checkpoint-interval=451s"},
+          {"kafka.properties.transaction.timeout.ms=5000"},
+          {
+            "flink.checkpoint-interval=20m",
+            "kafka.properties.transaction.timeout.ms=900000"
+          },
+        }) {
+      ConfigException e = assertThrows(ConfigException.class, () -> load(settings));
+      assertTrue(
+          e.getMessage().contains("kafka.properties.transaction.timeout.ms is ")
+              && e.getMessage().contains("flink.checkpoint-interval = "),
+          e.getMessage());
+    }
+    MillraceConfig _ =
+        load("flink.checkpoint-interval=20m", "kafka.properties.transaction.timeout.ms=2400000");
   }
 
   @Test

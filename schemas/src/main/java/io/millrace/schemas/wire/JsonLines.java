@@ -1,9 +1,6 @@
 package io.millrace.schemas.wire;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificRecordBase;
@@ -19,12 +16,7 @@ import org.apache.avro.specific.SpecificRecordBase;
  * </ul>
  */
 public final class JsonLines {
-  private static final JsonMapper MAPPER =
-      JsonMapper.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
+  private static final JsonMapper MAPPER = new JsonMapper();
 
   private JsonLines() {}
 
@@ -45,14 +37,7 @@ public final class JsonLines {
    *     without default, or a value of the wrong type; the message has the field's path
    */
   public static <T extends SpecificRecordBase> T read(Class<T> type, String line) {
-    JsonNode tree;
-    try {
-      tree = MAPPER.readTree(line);
-    } catch (JsonProcessingException e) {
-      String column = e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr();
-      throw new WireFormatException("not JSON: " + e.getOriginalMessage() + column, e);
-    }
     SpecificData model = SpecificData.getForClass(type);
-    return type.cast(new JsonReader(model).read(tree, model.getSchema(type)));
+    return type.cast(new JsonReader(model).read(StrictJson.read(line), model.getSchema(type)));
   }
 }

@@ -33,7 +33,8 @@ import org.apache.flink.util.Collector;
  * <p>The metrics {@code records_accepted}, {@code records_truncated} and, by reason, {@code
  * dead_letters} count since the task began. The accumulators {@code topics/prompts/accepted},
  * {@code topics/prompts/truncated} and {@code topics/prompts/dead-letters/invalid} are state and
- * count since the job began.
+ * count since the job began. So do {@code records_deleted_unread} and {@code
+ * topics/prompts/deleted-unread} for records that Kafka deleted before the job read them.
  *
  * @param <T> the record type
  */
@@ -47,6 +48,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private final BodyFormat<T> format;
   private final RecordCheck<T> check;
   private final DeadLetters deadLetters;
+  private final DeletedRecords deleted;
 
   private transient MetricGroup metrics;
   private transient Counter accepted;
@@ -55,14 +57,33 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private transient Map<String, LongCounter> totals;
   private transient ListState<Tuple2<String, Long>> savedTotals;
 
+  /** A decoder of a topic's records, which also counts those that Kafka deleted unread. */
+  public static <T extends SpecificRecordBase> Decode<T> ofTopic(
+      Topic<T> topic, BodyFormat<T> format, RecordCheck<T> check, DeadLetters deadLetters) {
+    return new Decode<>(
+        topic, format, check, deadLetters, new DeletedRecords(deadLetters.kafka(), topic));
+  }
+
+  /** A decoder of the lines of a file. */
+  public static <T extends SpecificRecordBase> Decode<T> ofFile(
+      Topic<T> topic, BodyFormat<T> format, RecordCheck<T> check, DeadLetters deadLetters) {
+    return new Decode<>(topic, format, check, deadLetters, null);
+  }
+
   /**
    * @param topic the topic under which records are counted
    * @param format decodes the records
    * @param check the job's own rule, applied to valid records
    * @param deadLetters makes the dead letters
+   * @param deleted finds records that were deleted unread; null for a file
    */
-  public Decode(
-      Topic<T> topic, BodyFormat<T> format, RecordCheck<T> check, DeadLetters deadLetters) {
+  private Decode(
+      Topic<T> topic,
+      BodyFormat<T> format,
+      RecordCheck<T> check,
+      DeadLetters deadLetters,
+      DeletedRecords deleted) {
+    this.deleted = deleted;
     this.topic = topic;
     this.format = format;
     this.check = check;
@@ -86,6 +107,21 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
       total(saved.f0).add(saved.f1);
     }
     total(ACCEPTED);
+    if (deleted != null) {
+      Counter unread =
+          getRuntimeContext()
+              .getMetricGroup()
+              .addGroup("topic", topic.name())
+              .counter("records_deleted_unread");
+      deleted.open(
+          context,
+          getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(),
+          getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks(),
+          count -> {
+            unread.inc(count);
+            total("deleted-unread").add(count);
+          });
+    }
   }
 
   @Override
@@ -93,6 +129,9 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
     List<Tuple2<String, Long>> saved = new ArrayList<>();
     totals.forEach((name, count) -> saved.add(Tuple2.of(name, count.getLocalValuePrimitive())));
     savedTotals.update(saved);
+    if (deleted != null) {
+      deleted.snapshot();
+    }
   }
 
   private LongCounter total(String name) {
@@ -118,11 +157,17 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   @Override
   public void close() {
     check.close();
+    if (deleted != null) {
+      deleted.close();
+    }
   }
 
   @Override
   @SuppressWarnings("ReferenceEquality") // A check that shortens nothing returns the same record.
   public void processElement(Received received, Context context, Collector<T> out) {
+    if (deleted != null) {
+      deleted.received(received);
+    }
     T found;
     T record;
     try {

@@ -5,10 +5,8 @@ import io.millrace.connectors.flink.source.Received;
 import io.millrace.connectors.importer.DemonstrationLine;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.wire.TextLines;
 import io.millrace.schemas.wire.WireFormatException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 
 /**
  * Lines of a {@link DemonstrationFile}. Their offset is the line number, their partition the pass.
@@ -21,11 +19,9 @@ public final class LineFormat implements BodyFormat<Demonstration> {
     String origin = received.topic() + ":" + received.offset();
     String text;
     try {
-      text =
-          StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(received.value())).toString();
-    } catch (CharacterCodingException e) {
-      throw new RefusedRecordException(
-          WireFormatException.REASON, origin + ": the line is not UTF-8; convert the file");
+      text = new TextLines.Line(received.offset(), received.value()).text();
+    } catch (WireFormatException e) {
+      throw new RefusedRecordException(e.reason(), origin + ": " + e.getMessage());
     }
     return DemonstrationLine.read(text, origin);
   }

@@ -6,6 +6,7 @@ import io.millrace.schemas.Topic;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
 import org.apache.flink.connector.kafka.sink.KafkaSinkBuilder;
@@ -13,9 +14,6 @@ import org.apache.flink.connector.kafka.sink.TransactionNamingStrategy;
 
 /** Kafka topics as Flink sinks. */
 public final class Sinks {
-  /** A broker's default for {@code transaction.max.timeout.ms}; it refuses a longer timeout. */
-  private static final int TRANSACTION_TIMEOUT_MILLIS = 15 * 60 * 1000;
-
   private static final String TRANSACTION_TIMEOUT = "transaction.timeout.ms";
 
   private Sinks() {}
@@ -26,24 +24,24 @@ public final class Sinks {
    *
    * <p>The transaction timeout is 15 minutes, or the client property {@code
    * transaction.timeout.ms}. A job that is down for longer loses the records of its last Flink
-   * checkpoint that it had not committed yet.
+   * checkpoint that it had not committed yet. It finds that out when it resumes, see {@link
+   * io.millrace.connectors.kafka.LostTransactions}.
    *
    * @param transactionalIdPrefix unique to this sink in the cluster, and the same after a restart
    * @param deadLetters for records that are too large; names the cluster
    */
-  public static <T extends SpecificRecordBase> KafkaSink<T> exactlyOnce(
+  public static <T extends SpecificRecordBase> Sink<T> exactlyOnce(
       Topic<T> topic, String transactionalIdPrefix, DeadLetters deadLetters) {
-    String timeout =
-        deadLetters
-            .kafka()
-            .client()
-            .getOrDefault(TRANSACTION_TIMEOUT, Integer.toString(TRANSACTION_TIMEOUT_MILLIS));
-    return builder(topic, deadLetters, Map.of(TRANSACTION_TIMEOUT, timeout))
-        .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
-        .setTransactionalIdPrefix(transactionalIdPrefix)
-        // Lists the open transactions at the broker instead of probing every possible name.
-        .setTransactionNamingStrategy(TransactionNamingStrategy.POOLING)
-        .build();
+    KafkaSettings settings = deadLetters.kafka();
+    String timeout = Long.toString(settings.transactionTimeoutMillis());
+    KafkaSink<T> sink =
+        builder(topic, deadLetters, Map.of(TRANSACTION_TIMEOUT, timeout))
+            .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
+            .setTransactionalIdPrefix(transactionalIdPrefix)
+            // Lists the open transactions at the broker instead of probing every possible name.
+            .setTransactionNamingStrategy(TransactionNamingStrategy.POOLING)
+            .build();
+    return new ExactlyOnceSink<>(sink, settings, settings.nameOf(topic));
   }
 
   /** A sink whose records are visible at once; a failure may repeat some. */

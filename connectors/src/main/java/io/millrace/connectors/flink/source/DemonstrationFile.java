@@ -1,5 +1,6 @@
 package io.millrace.connectors.flink.source;
 
+import io.millrace.schemas.wire.TextLines;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -110,7 +111,8 @@ public final class DemonstrationFile implements Serializable {
               numbers = Arrays.copyOf(numbers, 2 * count);
             }
             starts[count] = start;
-            lengths[count] = Math.toIntExact(at - start);
+            // The beginning of a line that is too long shows that it is.
+            lengths[count] = (int) Math.min(at - start, TextLines.MAX_LINE_BYTES + 1L);
             numbers[count++] = number;
           }
           at++;

@@ -3,6 +3,7 @@ package io.millrace.cli.job;
 import io.millrace.cli.option.JobOptions;
 import io.millrace.cli.option.ProgressThread;
 import io.millrace.cli.option.ResumeOptions;
+import io.millrace.cli.option.WaitingNotice;
 import io.millrace.demo.loop.Progress;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.runtime.LocalCluster;
@@ -57,15 +58,25 @@ public final class RunCommand implements Callable<Integer> {
     int slots = Math.max(SLOTS, ready.config().flink().parallelism());
     try (RunLock _ = RunLock.of(ready.config().flink().stateDirectory(), ready.name())) {
       ResumeOptions.Start start = resume.begin(ready, bounded);
-      try (LocalCluster cluster =
-          LocalCluster.start(slots, ready.config().flink().resolvedProperties())) {
+      try (LocalCluster cluster = LocalCluster.start(slots, ready.config().flink().resolvedProperties())) {
+        Progress progress = new Progress(System.err, PRINTED);
+        WaitingNotice waiting =
+            new WaitingNotice(ready.kafka(), start.graph(), progress::line);
         JobID job = cluster.submit(start.graph(), start.restore());
         StopOnSignal stop = StopOnSignal.install(cluster, job, ready.job().id(), start.run());
         JobExecutionResult result;
-        Progress progress = new Progress(System.err, PRINTED);
         try (ProgressThread thread = new ProgressThread(ready.kafka(), progress)) {
           thread.start();
-          result = cluster.await(job, EVERY, counts -> report(progress, ready.job(), counts));
+          result =
+              cluster.await(
+                  job,
+                  EVERY,
+                  counts -> {
+                    report(progress, ready.job(), counts);
+                    if (bounded) {
+                      waiting.check();
+                    }
+                  });
         }
         if (stop.ended()) {
           start.run().markEnded();

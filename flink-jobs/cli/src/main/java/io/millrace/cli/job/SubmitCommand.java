@@ -3,6 +3,7 @@ package io.millrace.cli.job;
 import io.millrace.cli.option.ClusterOptions;
 import io.millrace.cli.option.JobOptions;
 import io.millrace.cli.option.ResumeOptions;
+import io.millrace.cli.option.WaitingNotice;
 import io.millrace.cluster.FlinkClient;
 import io.millrace.cluster.JobView;
 import java.io.IOException;
@@ -65,13 +66,15 @@ public final class SubmitCommand implements Callable<Integer> {
         starter.requireSlots(ready.name(), JobStart.slotsNeeded(ready.graph(bounded)));
       }
       ResumeOptions.Start start = resume.begin(ready, bounded);
+      WaitingNotice waiting =
+          new WaitingNotice(ready.kafka(), start.graph(), System.err::println);
       JobGraph graph = start.graph().getJobGraph();
       start.run().save(graph);
       JobID job = client.submit(graph, start.restore());
       System.err.printf("submitted %s as %s to %s%n", ready.job().id(), job, client.rest());
       JobView view = starter.await(job);
       boolean wait = bounded && !detached;
-      JobStatus last = wait ? awaitEnd(client, job) : view.job().status();
+      JobStatus last = wait ? awaitEnd(client, job, waiting) : view.job().status();
       if (last == JobStatus.FINISHED) {
         start.run().markEnded();
       }
@@ -92,7 +95,7 @@ public final class SubmitCommand implements Callable<Integer> {
   }
 
   /** Waits until a job has ended and returns its last status. */
-  private static JobStatus awaitEnd(FlinkClient client, JobID job)
+  private static JobStatus awaitEnd(FlinkClient client, JobID job, WaitingNotice waiting)
       throws IOException, InterruptedException {
     JobStatus last = JobStatus.INITIALIZING;
     long answered = System.nanoTime();
@@ -104,6 +107,7 @@ public final class SubmitCommand implements Callable<Integer> {
           System.err.printf("%s is %s%n", job, status);
           last = status;
         }
+        waiting.check();
       } catch (IOException e) {
         if (System.nanoTime() - answered > PATIENCE.toNanos()) {
           throw e;

@@ -10,6 +10,8 @@ import io.millrace.jobs.models.Dialogues;
 import io.millrace.model.chat.Message;
 import io.millrace.model.supervised.GhostAttention.Instruction;
 import io.millrace.schemas.UnusableRecordException;
+import io.millrace.schemas.wire.StrictJson;
+import io.millrace.schemas.wire.TextLines;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Files;
@@ -17,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** Dialogues and instructions as JSON Lines. */
 final class LineFiles {
@@ -43,7 +46,7 @@ final class LineFiles {
         file,
         (line, origin) -> {
           try {
-            return JSON.readValue(line, Instruction.class);
+            return JSON.treeToValue(StrictJson.read(line), Instruction.class);
           } catch (JsonProcessingException e) {
             throw new IOException(
                 origin + ": an instruction must have the texts group, text, shortened and expected",
@@ -54,13 +57,17 @@ final class LineFiles {
 
   private static <T> List<T> read(Path file, Line<T> format) throws IOException {
     List<T> records = new ArrayList<>();
-    List<String> lines = Files.readAllLines(file);
-    for (int i = 0; i < lines.size(); i++) {
-      if (!lines.get(i).isBlank()) {
+    try (TextLines lines = new TextLines(Files.newInputStream(file))) {
+      for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
+        if (line.get().isBlank()) {
+          continue;
+        }
+        String origin = file + ":" + line.get().number();
         try {
-          records.add(format.read(lines.get(i), file + ":" + (i + 1)));
+          records.add(format.read(line.get().text(), origin));
         } catch (UnusableRecordException e) {
-          throw new IOException(e.getMessage(), e);
+          String message = e.getMessage();
+          throw new IOException(message.startsWith(origin) ? message : origin + ": " + message, e);
         }
       }
     }

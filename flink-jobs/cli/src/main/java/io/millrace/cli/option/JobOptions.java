@@ -199,6 +199,7 @@ public final class JobOptions {
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
       admin.require(TopicLayout.of(kafka));
+      admin.requireTransactionTimeout();
       return new Ready(job, InitialModel.ensure(configured), admin.clusterId());
     }
   }

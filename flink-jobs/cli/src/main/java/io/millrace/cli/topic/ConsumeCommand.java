@@ -4,6 +4,7 @@ import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.connectors.kafka.WaitingRecords;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.JsonLines;
@@ -11,6 +12,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.apache.avro.specific.SpecificRecordBase;
@@ -25,7 +27,8 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     description =
         "Prints the records of a topic as JSON Lines, from its beginning to its end, or without end"
-            + " with --follow. A record that cannot be read is reported on standard error.",
+            + " with --follow. A record that cannot be read is reported on standard error, and so"
+            + " are the records that wait behind an open transaction.",
     footer = {
       "",
       "Examples:",
@@ -35,6 +38,7 @@ import picocli.CommandLine.Parameters;
 public final class ConsumeCommand implements Callable<Integer> {
 
   private static final Duration POLL = Duration.ofMillis(200);
+  private static final Duration NOTICE = Duration.ofSeconds(10);
 
   @Parameters(
       paramLabel = "TOPIC",
@@ -68,6 +72,7 @@ public final class ConsumeCommand implements Callable<Integer> {
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
     try (RecordReader<T> reader = RecordReader.fromEarliest(settings, topic)) {
       long end = follow ? Long.MAX_VALUE : reader.remaining();
+      long noticed = System.nanoTime();
       for (long printed = 0; printed < Math.min(limit, end); ) {
         Optional<RecordReader.Entry<T>> next = reader.next(POLL);
         if (next.isPresent()) {
@@ -78,10 +83,24 @@ public final class ConsumeCommand implements Callable<Integer> {
           if (!follow && reader.remaining() == 0) {
             break;
           }
+          if (System.nanoTime() - noticed > NOTICE.toNanos()) {
+            printWaiting(reader);
+            noticed = System.nanoTime();
+          }
         }
+      }
+      out.flush();
+      if (!follow) {
+        printWaiting(reader);
       }
     }
     out.flush();
+  }
+
+  private static void printWaiting(RecordReader<?> reader) throws IOException {
+    for (WaitingRecords waiting : reader.waiting()) {
+      System.err.println("millrace: " + waiting.text(Instant.now()));
+    }
   }
 
   private static <T extends SpecificRecordBase> void print(

@@ -8,14 +8,11 @@ import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
-import java.io.BufferedReader;
+import io.millrace.schemas.wire.TextLines;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.InputStreamReader;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.apache.avro.specific.SpecificRecordBase;
 import picocli.CommandLine.Command;
@@ -69,22 +66,20 @@ public final class ProduceCommand implements Callable<Integer> {
   private <T extends SpecificRecordBase> long send(KafkaSettings settings, Topic<T> topic)
       throws IOException {
     long sent = 0;
-    try (BufferedReader lines = open();
+    try (TextLines lines = open();
         RecordWriter writer = new RecordWriter(settings)) {
-      long number = 1;
       try {
-        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-          String text = number == 1 ? withoutByteOrderMark(line) : line;
-          if (!text.isBlank()) {
-            writer.send(topic, Validation.require(JsonLines.read(topic.type(), text)));
+        for (Optional<TextLines.Line> line = lines.next();
+            line.isPresent();
+            line = lines.next()) {
+          if (!line.get().isBlank()) {
+            writer.send(
+                topic, Validation.require(JsonLines.read(topic.type(), line.get().text())));
             sent++;
           }
-          number++;
         }
       } catch (UnusableRecordException e) {
-        throw refused(writer, number, e.getMessage(), sent);
-      } catch (CharacterCodingException e) {
-        throw refused(writer, number, "not UTF-8; convert the file, for example with iconv", sent);
+        throw refused(writer, lines.number(), e.getMessage(), sent);
       }
       writer.flush();
     }
@@ -99,14 +94,7 @@ public final class ProduceCommand implements Callable<Integer> {
             .formatted(file, line, problem, sent));
   }
 
-  /** Some editors put a byte order mark at the beginning of a UTF-8 file. */
-  private static String withoutByteOrderMark(String line) {
-    return line.startsWith("\uFEFF") ? line.substring(1) : line;
-  }
-
-  /** Opens the lines; bytes that are not UTF-8 are an error. */
-  private BufferedReader open() throws IOException {
-    InputStream bytes = file.equals("-") ? System.in : Files.newInputStream(Path.of(file));
-    return new BufferedReader(new InputStreamReader(bytes, StandardCharsets.UTF_8.newDecoder()));
+  private TextLines open() throws IOException {
+    return new TextLines(file.equals("-") ? System.in : Files.newInputStream(Path.of(file)));
   }
 }

@@ -2,9 +2,15 @@ package io.millrace.cli.topic;
 
 import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.UserException;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.connectors.kafka.TopicLayout;
+import io.millrace.connectors.kafka.Transactions;
+import io.millrace.connectors.kafka.WaitingRecords;
 import java.io.IOException;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -32,6 +38,9 @@ import picocli.CommandLine.Option;
     })
 public final class TopicsCommand implements Callable<Integer> {
 
+  /** Topics with more offsets are only counted on demand. */
+  private static final long COUNTED = 20_000;
+
   @Mixin private KafkaOptions kafka;
 
   @Option(names = "--create", description = "Create the topics that do not exist.")
@@ -41,6 +50,20 @@ public final class TopicsCommand implements Callable<Integer> {
       names = "--alter",
       description = "Add partitions to existing topics, and raise their record size.")
   private boolean alter;
+
+  @Option(
+      names = "--count",
+      description =
+          "Count the records of large topics, too; this reads them. Without it, topics with more"
+              + " than 20000 offsets show an upper limit: offsets also count transaction markers.")
+  private boolean count;
+
+  @Option(
+      names = "--abort-hanging",
+      description =
+          "Abort the open transactions that no coordinator knows and nobody will end, such as"
+              + " after a loss of __transaction_state.")
+  private boolean abortHanging;
 
   @Option(
       names = "--partitions",
@@ -69,18 +92,64 @@ public final class TopicsCommand implements Callable<Integer> {
             "Kafka at %s has none of the topics; create them with --create, or correct --topic-prefix"
                 .formatted(kafka.settings().bootstrapServers()));
       }
-      System.out.printf("%-30s %-18s %10s %10s%n", "TOPIC", "RECORDS OF", "PARTITIONS", "OFFSETS");
-      for (TopicAdmin.State topic : topics) {
-        System.out.printf(
-            "%-30s %-18s %10d %10d%s%n",
-            topic.name(),
-            topic.topic().type().getSimpleName(),
-            topic.partitions(),
-            topic.offsets(),
-            topic.compacted() ? "  compacted" : "");
+      if (abortHanging) {
+        abortHanging(kafka.settings(), topics);
       }
+      print(kafka.settings(), topics);
     }
     return 0;
+  }
+
+  private void print(KafkaSettings settings, List<TopicAdmin.State> topics) throws IOException {
+    System.out.printf(
+        "%-30s %-18s %10s %12s %10s%n", "TOPIC", "RECORDS OF", "PARTITIONS", "RECORDS", "WAITING");
+    List<WaitingRecords> all = new ArrayList<>();
+    for (TopicAdmin.State topic : topics) {
+      List<WaitingRecords> waiting = WaitingRecords.in(settings, topic.topicPartitions());
+      all.addAll(waiting);
+      System.out.printf(
+          "%-30s %-18s %10d %12s %10d%s%n",
+          topic.name(),
+          topic.topic().type().getSimpleName(),
+          topic.partitions(),
+          records(settings, topic),
+          waiting.stream().mapToLong(WaitingRecords::records).sum(),
+          topic.topic().compacted() ? "  compacted" : "");
+    }
+    all.forEach(waiting -> System.err.println("millrace: " + waiting.text(Instant.now())));
+  }
+
+  /** Offsets also count transaction markers and aborted records, so records are read to count. */
+  private String records(KafkaSettings settings, TopicAdmin.State topic) throws IOException {
+    long offsets = topic.offsets();
+    if (offsets == 0) {
+      return "0";
+    }
+    if (offsets > COUNTED && !count) {
+      return "<= " + offsets;
+    }
+    try (RecordReader<?> reader = RecordReader.fromEarliest(settings, topic.topic())) {
+      return Long.toString(reader.countToEnd());
+    }
+  }
+
+  private static void abortHanging(KafkaSettings settings, List<TopicAdmin.State> topics)
+      throws IOException {
+    int aborted = 0;
+    try (Transactions transactions = new Transactions(settings)) {
+      for (TopicAdmin.State topic : topics) {
+        for (Transactions.Open open : transactions.open(topic.topicPartitions())) {
+          if (open.hangs()) {
+            transactions.abort(open);
+            aborted++;
+            System.err.printf(
+                "aborted the transaction of producer %d in %s, from offset %d on%n",
+                open.producerId(), open.partition(), open.firstOffset());
+          }
+        }
+      }
+    }
+    System.err.println("aborted " + aborted + " hanging transactions");
   }
 
   private void change(TopicAdmin admin) throws IOException {

@@ -8,13 +8,12 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
-import java.io.BufferedReader;
+import io.millrace.schemas.wire.TextLines;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.apache.avro.specific.SpecificRecordBase;
 
@@ -70,26 +69,21 @@ record HeldOutFiles(
       return records;
     }
     List<String> problems = new ArrayList<>();
-    List<String> lines;
-    try (BufferedReader reader =
-        new BufferedReader(
-            new InputStreamReader(
-                CheckpointStore.read(file), StandardCharsets.UTF_8.newDecoder()))) {
-      lines = reader.readAllLines();
+    try (TextLines lines = new TextLines(CheckpointStore.read(file))) {
+      for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
+        if (line.get().isBlank()) {
+          continue;
+        }
+        String origin = "line " + line.get().number();
+        try {
+          records.add(format.read(line.get().text(), origin));
+        } catch (UnusableRecordException e) {
+          String message = e.getMessage();
+          problems.add(message.startsWith(origin) ? message : origin + ": " + message);
+        }
+      }
     } catch (IOException e) {
       throw new IOException("%s %s cannot be read: %s".formatted(option, file, e), e);
-    }
-    for (int i = 0; i < lines.size(); i++) {
-      if (lines.get(i).isBlank()) {
-        continue;
-      }
-      String origin = "line " + (i + 1);
-      try {
-        records.add(format.read(lines.get(i), origin));
-      } catch (UnusableRecordException e) {
-        String message = e.getMessage();
-        problems.add(message.startsWith(origin) ? message : origin + ": " + message);
-      }
     }
     if (!problems.isEmpty()) {
       throw new IOException(

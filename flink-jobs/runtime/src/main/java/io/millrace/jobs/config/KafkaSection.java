@@ -1,6 +1,8 @@
 package io.millrace.jobs.config;
 
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.LostTransactions;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -37,10 +39,19 @@ public record KafkaSection(
                     + " larger record becomes a dead letter with its size and SHA-256.",
             min = "64kb",
             max = "64mb")
-        MemorySize maxRecordSize)
+        MemorySize maxRecordSize,
+    @Option(
+            value = "stop",
+            help =
+                "What a job does when Kafka has lost a transaction that the job's state counts as"
+                    + " written. `stop`: the job fails and says how to go on; `accept`: it counts"
+                    + " and logs the loss.")
+        LostTransactions lostTransactions)
     implements ConfigSection {
 
   private static final Pattern PORT = Pattern.compile(":(\\d+)");
+
+  private static final Duration LEAST_TIMEOUT = Duration.ofMinutes(1);
 
   private static final int MAX_PORT = 65_535;
 
@@ -49,7 +60,7 @@ public record KafkaSection(
 
   public KafkaSection {
     properties = Map.copyOf(properties);
-    var _ = settings(bootstrapServers, topicPrefix, properties, maxRecordSize);
+    var _ = settings(bootstrapServers, topicPrefix, properties, maxRecordSize, lostTransactions);
     Matcher ports = PORT.matcher(bootstrapServers);
     while (ports.find()) {
       int port = Integer.parseInt(ports.group(1));
@@ -62,14 +73,18 @@ public record KafkaSection(
   }
 
   private static KafkaSettings settings(
-      String bootstrapServers, String prefix, Map<String, String> properties, MemorySize size) {
+      String bootstrapServers,
+      String prefix,
+      Map<String, String> properties,
+      MemorySize size,
+      LostTransactions lost) {
     return new KafkaSettings(
-        bootstrapServers, prefix, properties, Math.toIntExact(size.getBytes()));
+        bootstrapServers, prefix, properties, Math.toIntExact(size.getBytes()), lost);
   }
 
   /** The connection that these options describe. */
   public KafkaSettings settings() {
-    return settings(bootstrapServers, topicPrefix, properties, maxRecordSize);
+    return settings(bootstrapServers, topicPrefix, properties, maxRecordSize, lostTransactions);
   }
 
   /** Checks the properties with the definitions of Kafka's three clients. */
@@ -91,6 +106,7 @@ public record KafkaSection(
         }
       }
     }
+    checkTransactionTimeout(config.flink().checkpointInterval());
     String buffer = properties.get(ProducerConfig.BUFFER_MEMORY_CONFIG);
     if (buffer != null && Long.parseLong(buffer.strip()) < maxRecordSize.getBytes()) {
       throw new IllegalArgumentException(
@@ -99,11 +115,36 @@ public record KafkaSection(
     }
   }
 
+  /**
+   * A transaction is open for an interval, for the Flink checkpoint after it, and for a restart if
+   * the job fails just then.
+   */
+  private void checkTransactionTimeout(Duration interval) {
+    Duration timeout = Duration.ofMillis(settings().transactionTimeoutMillis());
+    Duration least = interval.multipliedBy(2);
+    least = least.compareTo(LEAST_TIMEOUT) < 0 ? LEAST_TIMEOUT : least;
+    if (timeout.compareTo(least) < 0) {
+      throw new IllegalArgumentException(
+          "kafka.properties.transaction.timeout.ms is %d%s; with flink.checkpoint-interval = %d ms it must be at least %d (twice the interval, and a minute), or Kafka aborts the records of a job before their Flink checkpoint completes; shorten the interval, or raise the timeout up to the broker's transaction.max.timeout.ms"
+              .formatted(
+                  timeout.toMillis(),
+                  properties.containsKey(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG)
+                      ? ""
+                      : " (default)",
+                  interval.toMillis(),
+                  least.toMillis()));
+    }
+  }
+
   /** Names the client properties only; their values may be secrets. */
   @Override
   public String toString() {
-    return "KafkaSection[bootstrapServers=%s, topicPrefix=%s, properties=%s, maxRecordSize=%s]"
+    return "KafkaSection[bootstrapServers=%s, topicPrefix=%s, properties=%s, maxRecordSize=%s, lostTransactions=%s]"
         .formatted(
-            bootstrapServers, topicPrefix, new TreeSet<>(properties.keySet()), maxRecordSize);
+            bootstrapServers,
+            topicPrefix,
+            new TreeSet<>(properties.keySet()),
+            maxRecordSize,
+            lostTransactions);
   }
 }

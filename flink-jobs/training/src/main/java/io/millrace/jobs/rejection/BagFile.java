@@ -16,17 +16,18 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.rejection.RejectionBag.Entry;
 import io.millrace.model.rejection.RejectionBag.Scores;
 import io.millrace.schemas.wire.JsonProblem;
-import java.io.BufferedReader;
+import io.millrace.schemas.wire.StrictJson;
+import io.millrace.schemas.wire.TextLines;
+import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.Writer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The bag at the end of a run of rejection sampling, as JSON Lines. A line holds the dialogue and
@@ -116,29 +117,33 @@ public final class BagFile {
    */
   public static List<Entry> read(String file) throws IOException {
     List<Entry> entries = new ArrayList<>();
-    try (BufferedReader reader =
-        new BufferedReader(
-            new InputStreamReader(CheckpointStore.read(file), StandardCharsets.UTF_8))) {
-      for (String line = reader.readLine(); line != null; line = reader.readLine()) {
-        entries.add(line(file, entries.size() + 1, line).entry());
+    try (TextLines lines = new TextLines(CheckpointStore.read(file))) {
+      for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
+        entries.add(line(file, line.get()).entry());
       }
     }
     return entries;
   }
 
-  private static Line line(String file, int number, String json) throws IOException {
+  private static Line line(String file, TextLines.Line read) throws IOException {
     String problem = "it is null";
-    JsonProcessingException cause = null;
+    Exception cause = null;
     try {
+      String json = read.text();
       Line line = JSON.readValue(json, Line.class);
+      var _ = StrictJson.read(json);
       if (line != null) {
         return line;
       }
     } catch (JsonProcessingException e) {
       problem = JsonProblem.of(e);
       cause = e;
+    } catch (WireFormatException e) {
+      problem = e.getMessage();
+      cause = e;
     }
-    throw new IOException("%s:%d is no line of a bag: %s".formatted(file, number, problem), cause);
+    throw new IOException(
+        "%s:%d is no line of a bag: %s".formatted(file, read.number(), problem), cause);
   }
 
   /**

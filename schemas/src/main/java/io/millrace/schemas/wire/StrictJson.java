@@ -1,0 +1,76 @@
+package io.millrace.schemas.wire;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.util.Map;
+
+/**
+ * JSON from outside, one value a line. Every reader of such lines refuses the same: text after the
+ * value, a key that is there twice, and a lone surrogate, which is no character and could not be
+ * written again.
+ */
+public final class StrictJson {
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private StrictJson() {}
+
+  /**
+   * Reads a line.
+   *
+   * @throws WireFormatException for text that is not one JSON value of whole characters; the
+   *     message has the column or the field
+   */
+  public static JsonNode read(String line) {
+    JsonNode tree;
+    try {
+      tree = MAPPER.readTree(line);
+    } catch (JsonProcessingException e) {
+      String column = e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr();
+      throw new WireFormatException("not JSON: " + e.getOriginalMessage() + column, e);
+    }
+    requireCharacters(tree, "");
+    return tree;
+  }
+
+  private static void requireCharacters(JsonNode node, String path) {
+    if (node.isTextual()) {
+      requireCharacters(node.textValue(), path);
+    } else if (node.isObject()) {
+      for (Map.Entry<String, JsonNode> member : node.properties()) {
+        requireCharacters(member.getKey(), path);
+        requireCharacters(
+            member.getValue(), path.isEmpty() ? member.getKey() : path + "." + member.getKey());
+      }
+    } else {
+      for (int i = 0; i < node.size(); i++) {
+        requireCharacters(node.get(i), path + "[" + i + "]");
+      }
+    }
+  }
+
+  private static void requireCharacters(String text, String path) {
+    for (int i = 0; i < text.length(); i++) {
+      char unit = text.charAt(i);
+      if (!Character.isSurrogate(unit)) {
+        continue;
+      }
+      if (Character.isHighSurrogate(unit)
+          && i + 1 < text.length()
+          && Character.isLowSurrogate(text.charAt(i + 1))) {
+        i++;
+        continue;
+      }
+      throw new WireFormatException(
+          "%s has a lone surrogate \\u%04x at character %d, which is no character; write both halves of the pair, or remove it"
+              .formatted(path.isEmpty() ? "a name" : "\"" + path + "\"", (int) unit, i));
+    }
+  }
+}
