@@ -35,6 +35,7 @@ public final class EmbeddedBroker implements AutoCloseable {
   private static final int INTERNAL_TOPIC_PARTITIONS = 4;
   private static final int MAX_MESSAGE_BYTES = KafkaSettings.DEFAULT_MAX_RECORD_BYTES;
   private static final int MAX_TRANSACTION_MILLIS = 15 * 60 * 1000;
+
   /** Kafka's default is ten seconds. Until then readers wait behind the transaction. */
   private static final String TIMEOUT_CHECK_MILLIS = "1000";
 

@@ -42,10 +42,7 @@ public final class Streams {
         received,
         topic,
         Decode.ofFile(
-            topic,
-            new LineFormat(),
-            check,
-            new DeadLetters(job, settings, Clock.systemUTC())));
+            topic, new LineFormat(), check, new DeadLetters(job, settings, Clock.systemUTC())));
   }
 
   /** Decodes a stream and writes its dead letters. */

@@ -123,7 +123,8 @@ public final class DemonstrationLine {
       if (pair.size() != 2 || !pair.path(0).isTextual() || !pair.path(1).isTextual()) {
         throw invalid(
             origin,
-            "history[%d] is no pair of texts; it must be a user and an assistant text".formatted(i));
+            "history[%d] is no pair of texts; it must be a user and an assistant text"
+                .formatted(i));
       }
       exchange(turns, pair.get(0).textValue(), pair.get(1).textValue());
     }
@@ -157,7 +158,9 @@ public final class DemonstrationLine {
     if (value.isTextual()) {
       return !value.textValue().isBlank() && !value.textValue().strip().equals("[]");
     }
-    return !value.isMissingNode() && !value.isNull() && !(value.isContainerNode() && value.isEmpty());
+    return !value.isMissingNode()
+        && !value.isNull()
+        && !(value.isContainerNode() && value.isEmpty());
   }
 
   private static List<Turn> messages(JsonNode messages, String origin) {

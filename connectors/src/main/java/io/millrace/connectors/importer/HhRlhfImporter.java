@@ -150,8 +150,7 @@ public final class HhRlhfImporter {
     }
   }
 
-  private static Optional<TextLines.Line> readLine(TextLines reader, Path file)
-      throws IOException {
+  private static Optional<TextLines.Line> readLine(TextLines reader, Path file) throws IOException {
     try {
       return reader.next();
     } catch (IOException e) {

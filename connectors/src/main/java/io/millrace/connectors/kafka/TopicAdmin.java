@@ -27,8 +27,8 @@ import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
-import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.AuthorizationException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -218,8 +218,7 @@ public final class TopicAdmin implements AutoCloseable {
             node -> brokers.add(new ConfigResource(ConfigResource.Type.BROKER, node.idString())));
     Map<ConfigResource, Config> configs;
     try {
-      configs =
-          get(admin.describeConfigs(brokers).all(), "describe its brokers' configuration");
+      configs = get(admin.describeConfigs(brokers).all(), "describe its brokers' configuration");
     } catch (IOException e) {
       if (e.getCause() instanceof AuthorizationException) {
         LOG.warn("cannot compare transaction.timeout.ms with the brokers' limit", e);

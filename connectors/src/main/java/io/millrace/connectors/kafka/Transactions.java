@@ -39,9 +39,11 @@ public final class Transactions implements AutoCloseable {
     /** The transactional id has a later transaction, or this one is committed. */
     FINISHED_BEFORE("the transactional id was used again"),
     ABORTED(
-        "the broker aborted it, because it was open for longer than its timeout (kafka.properties.transaction.timeout.ms)"),
+        "the broker aborted it, because it was open for longer than its timeout"
+            + " (kafka.properties.transaction.timeout.ms)"),
     FORGOTTEN(
-        "the broker does not know the transactional id: it was unused for longer than transactional.id.expiration.ms, or __transaction_state was lost");
+        "the broker does not know the transactional id: it was unused for longer than"
+            + " transactional.id.expiration.ms, or __transaction_state was lost");
 
     private final String text;
 
@@ -84,8 +86,10 @@ public final class Transactions implements AutoCloseable {
     try {
       found =
           calls.get(
-              calls.admin().describeTransactions(List.of(transactionalId)).description(
-                  transactionalId),
+              calls
+                  .admin()
+                  .describeTransactions(List.of(transactionalId))
+                  .description(transactionalId),
               "describe transaction " + transactionalId);
     } catch (IOException e) {
       if (e.getCause() instanceof TransactionalIdNotFoundException) {

@@ -62,8 +62,8 @@ public record WaitingRecords(
   }
 
   /** The number of records, without transaction markers. */
-  private static long count(
-      KafkaSettings settings, TopicPartition partition, long from, long end) throws IOException {
+  private static long count(KafkaSettings settings, TopicPartition partition, long from, long end)
+      throws IOException {
     long count = 0;
     try (KafkaConsumer<byte[], byte[]> consumer =
         settings.client(

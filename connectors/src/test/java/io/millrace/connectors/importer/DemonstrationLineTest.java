@@ -102,7 +102,8 @@ class DemonstrationLineTest {
     assertTrue(
         weight.getMessage().startsWith("data.jsonl:7, messages[1]: weight is 0; "),
         weight.getMessage());
-    assertRefused("undecodable", "not JSON: Duplicate field 'text'", "{\"text\":\"a\",\"text\":\"b\"}");
+    assertRefused(
+        "undecodable", "not JSON: Duplicate field 'text'", "{\"text\":\"a\",\"text\":\"b\"}");
     assertRefused("undecodable", "\"text\" has a lone surrogate", "{\"text\":\"\\ud83d\"}");
   }
 

@@ -186,8 +186,7 @@ class HhRlhfImporterTest {
   @Test
   void aByteOrderMarkIsFineAndOtherEncodingsAreSkippedByLine() throws IOException {
     String good = line("\n\nHuman: a\n\nAssistant: café", "\n\nHuman: a\n\nAssistant: c");
-    String half =
-        good.replace("café", "\\ud83d");
+    String half = good.replace("café", "\\ud83d");
     String twice = good.substring(0, good.length() - 1) + ",\"chosen\":\"\"}";
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     bytes.writeBytes(("\uFEFF" + good + "\n").getBytes(StandardCharsets.UTF_8));

@@ -23,9 +23,9 @@ import org.slf4j.LoggerFactory;
  * Finds records that Kafka deleted before a job read them. A source goes on at the first record
  * that is left, in silence.
  *
- * <p>The next offset of each partition is state. Offsets may also be missing for other reasons, such
- * as transaction markers. So a missing offset counts only below the first offset that Kafka still
- * has. For one task.
+ * <p>The next offset of each partition is state. Offsets may also be missing for other reasons,
+ * such as transaction markers. So a missing offset counts only below the first offset that Kafka
+ * still has. For one task.
  */
 final class DeletedRecords implements Serializable {
   private static final long serialVersionUID = 1L;
@@ -57,8 +57,7 @@ final class DeletedRecords implements Serializable {
    *     may read them
    * @param lost takes numbers of deleted records
    */
-  void open(
-      FunctionInitializationContext context, int subtask, int parallelism, LongConsumer lost)
+  void open(FunctionInitializationContext context, int subtask, int parallelism, LongConsumer lost)
       throws Exception {
     counter = lost;
     start = new LogStart(settings, settings.nameOf(topic));
@@ -81,7 +80,8 @@ final class DeletedRecords implements Serializable {
     try {
       starts = start.now();
     } catch (IOException e) {
-      LOG.warn("cannot find out whether records of {} were deleted before they were read", topic, e);
+      LOG.warn(
+          "cannot find out whether records of {} were deleted before they were read", topic, e);
       return;
     }
     for (Map.Entry<Integer, Long> position : next.entrySet()) {
@@ -121,7 +121,8 @@ final class DeletedRecords implements Serializable {
     if (deleted > 0) {
       counter.accept(deleted);
       LOG.warn(
-          "Kafka deleted {} records of {}, partition {}, from offset {} on, before this job read them; keep the topic's records longer than a job may stand still (retention.ms)",
+          "Kafka deleted {} records of {}, partition {}, from offset {} on, before this job read"
+              + " them; keep the topic's records longer than a job may stand still (retention.ms)",
           deleted,
           settings.nameOf(topic),
           gap.partition(),
@@ -146,7 +147,8 @@ final class DeletedRecords implements Serializable {
         count(start.now());
       }
     } catch (IOException e) {
-      LOG.warn("cannot find out whether records of {} were deleted before they were read", topic, e);
+      LOG.warn(
+          "cannot find out whether records of {} were deleted before they were read", topic, e);
     } finally {
       start.close();
     }

@@ -83,8 +83,17 @@ final class WatchedCommitter implements Committer<KafkaCommittable> {
   }
 
   @Override
-  public void close() throws Exception {
-    committer.close();
+  public void close() throws IOException {
+    try {
+      committer.close();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted while closing the committer of " + topic, e);
+    } catch (IOException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IOException("the committer of %s did not close: %s".formatted(topic, e), e);
+    }
   }
 
   /** Notes a loss in place of Flink's handling. */

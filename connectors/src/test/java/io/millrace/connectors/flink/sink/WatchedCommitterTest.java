@@ -56,8 +56,7 @@ class WatchedCommitterTest {
     }
     SuppressRestartsException e =
         assertThrows(
-            SuppressRestartsException.class,
-            () -> commit(LostTransactions.STOP, false, committed));
+            SuppressRestartsException.class, () -> commit(LostTransactions.STOP, false, committed));
     assertEquals(1, lost.getCount());
     assertTrue(
         e.getCause().getMessage().startsWith("1 transactions with records of the-topic are lost: "),
