@@ -61,6 +61,11 @@ final class Bounds {
   }
 
   private void checkLocation(String text) {
+    if (text.equals("~") || text.startsWith("~/")) {
+      throw new IllegalArgumentException(
+          "must be %s, not '%s'; write the home directory in full: nothing expands ~ here"
+              .formatted(this, text));
+    }
     boolean isLocal;
     try {
       isLocal = CheckpointStore.isLocal(text);

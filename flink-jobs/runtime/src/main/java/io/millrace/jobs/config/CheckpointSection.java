@@ -68,7 +68,11 @@ public record CheckpointSection(
 
   public CheckpointSection {
     otherRoots = List.copyOf(otherRoots);
-    if (cacheDirectory.equals(directory)) {
+    if (CheckpointStore.isLocal(directory)
+        && CheckpointStore.localPath(directory)
+            .toAbsolutePath()
+            .normalize()
+            .equals(CheckpointStore.localPath(cacheDirectory).toAbsolutePath().normalize())) {
       throw new IllegalArgumentException(
           "cache-directory and directory must differ, both are '%s'".formatted(directory));
     }

@@ -1,17 +1,15 @@
 package io.millrace.jobs.config;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
@@ -19,12 +17,6 @@ import java.util.function.Consumer;
 
 /** Reads a YAML file and puts settings {@code section.key=value} on top. */
 public final class ConfigLoader {
-
-  private static final YAMLMapper YAML =
-      YAMLMapper.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
 
   /** Sections with properties whose own keys contain dots. */
   private static final List<String> PASSED_THROUGH = List.of("kafka", "flink");
@@ -80,7 +72,7 @@ public final class ConfigLoader {
 
   /** Reads a file without binding it. */
   public static ConfigTree tree(Optional<Path> file) {
-    return new ConfigTree(file.map(ConfigLoader::read).orElseGet(YAML::createObjectNode));
+    return new ConfigTree(file.map(ConfigLoader::read).orElseGet(JsonNodeFactory.instance::objectNode));
   }
 
   /** Binds a tree with settings on top. */
@@ -120,26 +112,12 @@ public final class ConfigLoader {
 
   private static ObjectNode read(Path file) {
     try {
-      JsonNode node = YAML.readTree(PlainFiles.readText(file, MOST_BYTES));
-      if (node == null || node.isMissingNode() || node.isNull()) {
-        return YAML.createObjectNode();
-      }
-      if (node instanceof ObjectNode object) {
-        return object;
-      }
-      throw new ConfigException(
-          List.of(file + " must hold sections with keys, not one " + node.getNodeType()));
+      return YamlTree.parse(PlainFiles.readText(file, MOST_BYTES));
+    } catch (IllegalArgumentException e) {
+      throw new ConfigException(List.of("%s is not valid: %s".formatted(file, e.getMessage())));
     } catch (NoSuchFileException e) {
       throw new ConfigException(
           List.of("the configuration file " + file + " does not exist; correct --config"));
-    } catch (JsonProcessingException e) {
-      throw new ConfigException(
-          List.of(
-              "%s, line %d is not valid YAML: %s"
-                  .formatted(
-                      file,
-                      e.getLocation() == null ? 0 : e.getLocation().getLineNr(),
-                      e.getOriginalMessage().lines().findFirst().orElse(""))));
     } catch (CharacterCodingException e) {
       throw new ConfigException(
           List.of(file + " is not UTF-8; convert it, for example with iconv"));
@@ -155,6 +133,12 @@ public final class ConfigLoader {
     }
     String key = setting.substring(0, equals);
     String value = setting.substring(equals + 1);
+    String[] parts = key.split("\\.", -1);
+    if (Arrays.stream(parts).anyMatch(String::isBlank)) {
+      throw new ConfigException(
+          List.of("--set must be section.key=value without empty parts, not '" + setting + "'"));
+    }
+    remove(root, parts, 0);
     for (String section : PASSED_THROUGH) {
       String prefix = section + ".properties.";
       if (key.startsWith(prefix)) {
@@ -163,12 +147,23 @@ public final class ConfigLoader {
         return;
       }
     }
-    String[] parts = key.split("\\.", -1);
     ObjectNode section = root;
     for (int i = 0; i < parts.length - 1; i++) {
       section = child(section, parts[i], key);
     }
     section.put(parts[parts.length - 1], value);
+  }
+
+  /** Removes a key however the file divides it into sections and dots. */
+  private static void remove(ObjectNode node, String[] parts, int from) {
+    for (int to = from + 1; to <= parts.length; to++) {
+      String name = String.join(".", Arrays.asList(parts).subList(from, to));
+      if (to == parts.length) {
+        node.remove(name);
+      } else if (node.get(name) instanceof ObjectNode section) {
+        remove(section, parts, to);
+      }
+    }
   }
 
   private static ObjectNode child(ObjectNode parent, String name, String key) {

@@ -14,6 +14,7 @@ public interface ConfigSection extends Serializable {
    *
    * @param config all sections
    * @throws IllegalArgumentException with the full keys of both options
+   * @throws ConfigException with several problems, each with the full key
    */
   default void check(MillraceConfig config) {}
 }

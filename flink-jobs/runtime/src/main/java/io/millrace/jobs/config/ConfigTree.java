@@ -1,5 +1,6 @@
 package io.millrace.jobs.config;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 
@@ -13,7 +14,7 @@ public final class ConfigTree {
   }
 
   /**
-   * Adds settings whose keys the file does not have.
+   * Adds settings whose keys the file does not have, or has without a value.
    *
    * @param defaults each as {@code section.key=value}
    */
@@ -21,7 +22,8 @@ public final class ConfigTree {
     ObjectNode copy = root.deepCopy();
     for (String setting : defaults) {
       String key = setting.substring(0, setting.indexOf('='));
-      if (copy.at("/" + key.replace('.', '/')).isMissingNode()) {
+      JsonNode there = copy.at("/" + key.replace('.', '/'));
+      if (there.isMissingNode() || there.isNull()) {
         ConfigLoader.set(copy, setting);
       }
     }

@@ -90,6 +90,7 @@ public record KafkaSection(
   /** Checks the properties with the definitions of Kafka's three clients. */
   @Override
   public void check(MillraceConfig config) {
+    Map<String, String> problems = new TreeMap<>();
     for (ConfigDef client :
         List.of(
             AdminClientConfig.configDef(),
@@ -100,14 +101,18 @@ public record KafkaSection(
         ConfigValue value = checked.get(name);
         if (value != null && !value.errorMessages().isEmpty()) {
           Matcher reason = REASON.matcher(value.errorMessages().getFirst());
-          throw new IllegalArgumentException(
+          problems.putIfAbsent(
+              name,
               "kafka.properties.%s has a value that Kafka refuses%s"
                   .formatted(name, reason.matches() ? ": " + reason.group(1) : ""));
         }
       }
     }
+    if (!problems.isEmpty()) {
+      throw new ConfigException(List.copyOf(problems.values()));
+    }
     checkTransactionTimeout(config.flink().checkpointInterval());
-    String buffer = properties.get(ProducerConfig.BUFFER_MEMORY_CONFIG);
+    String buffer = References.resolve(properties).get(ProducerConfig.BUFFER_MEMORY_CONFIG);
     if (buffer != null && Long.parseLong(buffer.strip()) < maxRecordSize.getBytes()) {
       throw new IllegalArgumentException(
           "kafka.properties.buffer.memory is %s; it must be at least kafka.max-record-size = %d"

@@ -116,6 +116,8 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
     for (ConfigSection section : sections.values()) {
       try {
         section.check(this);
+      } catch (ConfigException e) {
+        conflicts.addAll(e.problems());
       } catch (IllegalArgumentException e) {
         conflicts.add(e.getMessage());
       }

@@ -22,14 +22,19 @@ public final class NamedClass {
           .asSubclass(type)
           .getConstructor()
           .newInstance();
-    } catch (ClassNotFoundException | LinkageError e) {
+    } catch (ClassNotFoundException e) {
       throw refused(option, name, unknown + " (MILLRACE_CLASSPATH adds jars to it)", e);
     } catch (ClassCastException e) {
       throw refused(option, name, "does not implement " + type.getName(), e);
     } catch (NoSuchMethodException | IllegalAccessException | InstantiationException e) {
-      throw refused(option, name, "has no public constructor without parameters", e);
+      throw refused(
+          option, name, "is not a concrete class with a public constructor without parameters", e);
     } catch (InvocationTargetException e) {
       throw refused(option, name, "cannot be created: " + e.getCause(), e);
+    } catch (ExceptionInInitializerError e) {
+      throw refused(option, name, "cannot be created: " + e.getCause(), e);
+    } catch (LinkageError e) {
+      throw refused(option, name, "is on the class path but cannot be loaded: " + e, e);
     }
   }
 

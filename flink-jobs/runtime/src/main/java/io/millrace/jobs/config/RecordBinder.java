@@ -179,12 +179,16 @@ final class RecordBinder {
     List<String> texts = new ArrayList<>();
     if (node != null && node.isArray()) {
       for (JsonNode element : node) {
-        if (element.isContainerNode()) {
+        if (element.isContainerNode() || element.isNull()) {
           problems.add(key + " must be a list of values; this element is none: " + element);
         } else {
           texts.add(element.asText());
         }
       }
+      return texts;
+    }
+    if (node != null && node.isObject()) {
+      problems.add(key + " must be a list of values, not the section " + node);
       return texts;
     }
     String text = node == null || node.isNull() ? fallback : node.asText();
@@ -207,7 +211,7 @@ final class RecordBinder {
       return map;
     }
     Map<String, String> texts = new LinkedHashMap<>();
-    flatten(node, "", texts);
+    flatten(node, "", key, texts);
     texts.forEach((name, text) -> put(map, bounds, isTexts, name, text, key + "." + name));
     return map;
   }
@@ -230,15 +234,21 @@ final class RecordBinder {
     }
   }
 
-  private static void flatten(JsonNode node, String prefix, Map<String, String> map) {
-    node.properties()
-        .forEach(
-            entry -> {
-              if (entry.getValue().isObject()) {
-                flatten(entry.getValue(), prefix + entry.getKey() + ".", map);
-              } else {
-                map.put(prefix + entry.getKey(), entry.getValue().asText());
-              }
-            });
+  private void flatten(JsonNode node, String prefix, String key, Map<String, String> map) {
+    for (Map.Entry<String, JsonNode> entry : node.properties()) {
+      String name = prefix + entry.getKey();
+      JsonNode value = entry.getValue();
+      if (value.isObject()) {
+        flatten(value, name + ".", key, map);
+      } else if (!value.isTextual()) {
+        // An element may be a secret.
+        problems.add(
+            "%s.%s must be one value, not %s"
+                .formatted(key, name, value.isArray() ? "a list" : "empty"));
+      } else if (map.put(name, value.asText()) != null) {
+        problems.add(
+            "%s.%s occurs twice, with dots and as a section; remove one".formatted(key, name));
+      }
+    }
   }
 }

@@ -15,7 +15,7 @@ final class Values {
 
   /** Java's own parser would also take 1d, 0x1p3 and NaN. */
   private static final Pattern DECIMAL =
-      Pattern.compile("[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d+)?");
+      Pattern.compile("[+-]?(\\d+(_\\d+)*(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d+)?");
 
   private static final Pattern WHOLE = Pattern.compile("[+-]?\\d+(_\\d+)*");
 
@@ -83,7 +83,7 @@ final class Values {
   }
 
   private static boolean bool(String text) {
-    return switch (text) {
+    return switch (text.toLowerCase(Locale.ROOT)) {
       case "true" -> true;
       case "false" -> false;
       default -> throw new IllegalArgumentException(text);
@@ -99,7 +99,7 @@ final class Values {
 
   private static double decimal(String text) {
     if (DECIMAL.matcher(text).matches()) {
-      double value = Double.parseDouble(text);
+      double value = Double.parseDouble(text.replace("_", ""));
       if (Double.isFinite(value)) {
         return value;
       }

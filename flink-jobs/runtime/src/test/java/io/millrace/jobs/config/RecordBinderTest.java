@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.Serializable;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -79,10 +78,7 @@ class RecordBinderTest {
     Map<String, Class<? extends ConfigSection>> types = new LinkedHashMap<>();
     types.put("sample", Sample.class);
     types.put("other", Other.class);
-    YAMLMapper mapper = new YAMLMapper();
-    ObjectNode tree =
-        yaml.isBlank() ? mapper.createObjectNode() : (ObjectNode) mapper.readTree(yaml);
-    return RecordBinder.bind(types, types.values(), tree, REFERENCES, problem -> {});
+    return RecordBinder.bind(types, types.values(), YamlTree.parse(yaml), REFERENCES, problem -> {});
   }
 
   private static Sample sample(String... lines) throws Exception {
@@ -145,6 +141,132 @@ class RecordBinderTest {
   }
 
   @Test
+  void aTextKeepsTheCharactersOfTheFile() throws Exception {
+    for (String text : List.of("1.10", "007", "0x1F", "1e3", "yes", "True", "1_000", "2026-01-01")) {
+      assertEquals(text, sample("directory: " + text).directory());
+      assertEquals(Map.of("a", text), sample("secrets: {a: " + text + "}").secrets());
+      assertEquals(List.of(text), sample("names: [" + text + "]").names());
+    }
+    assertEquals(17, sample("number: 017").number());
+    assertEquals(List.of(0.5, 1.0), sample("grid: [.5, 1.]").grid());
+    assertEquals(true, sample("flag: True").flag());
+  }
+
+  @Test
+  void anAliasStandsForTheValueOfItsAnchor() throws Exception {
+    Sample sample = sample("names: &n [x, y]", "file: &f here", "directory: *f");
+    assertEquals("here", sample.directory());
+    assertEquals(
+        4,
+        bind("{sample: {inner: {count: &c 4}}, other: {limit: *c}}").section(Other.class).limit());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "a: &x [*x] | line 1: an alias stands inside the value of its own anchor",
+        "a: *x | line 1: found undefined alias x",
+        "sample: {<<: {share: 1}} | line 1: merge keys (<<) are not supported",
+        "sample: {share: !foo 1} | line 1: the tag !foo has no meaning here",
+        "sample: {share: !!binary MQ==} | line 1: the tag tag:yaml.org,2002:binary",
+        "sample: {share: 1, share: 2} | line 1: the key share occurs twice",
+        "sample: {? [a, b] : c} | line 1: a key must be a text",
+        "sample: {'': c} | line 1: a key must be a text",
+        "~: c | line 1: a key must be a text",
+        "- a | line 1: the file must hold sections with keys, not one sequence",
+        "5 | line 1: the file must hold sections with keys, not one scalar",
+      })
+  void aFileThatIsNoTreeOfTextsIsRefusedWithTheLine(String yaml, String problem) {
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> YamlTree.parse(yaml)).getMessage();
+    assertTrue(message.startsWith(problem), message);
+  }
+
+  @Test
+  void hostileYamlEndsEarlyAndInOneLine() {
+    StringBuilder laughs = new StringBuilder("a: &a0 [x, x]\n");
+    for (int i = 1; i < 25; i++) {
+      laughs.append("b%d: &a%d [*a%d, *a%d]\n".formatted(i, i, i - 1, i - 1));
+    }
+    for (String yaml :
+        List.of(
+            laughs.toString(),
+            "a: " + "[".repeat(100_000),
+            "a: ".repeat(100_000),
+            "a: " + "x".repeat(4_000_000),
+            "a: b\n---\nc: d\n",
+            "a:\n\tb: c\n",
+            "a: \0",
+            "a: \ud800")) {
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> YamlTree.parse(yaml)).getMessage();
+      assertEquals(1, message.lines().count(), message);
+      assertTrue(message.length() < 200, message);
+    }
+  }
+
+  @Test
+  void aSettingReplacesTheKeyHoweverTheFileWritesIt() throws Exception {
+    for (String yaml :
+        List.of(
+            "kafka: {properties: {client: {id: x}}}",
+            "kafka: {properties: {client.id: x}}",
+            "kafka: {properties.client: {id: x}}")) {
+      ObjectNode tree = YamlTree.parse(yaml);
+      ConfigLoader.set(tree, "kafka.properties.client.id=y");
+      assertEquals(
+          "y", tree.at("/kafka/properties").get("client.id").asText(), "instead of " + yaml);
+      assertEquals(-1, tree.toString().indexOf("\"x\""), tree.toString());
+    }
+    for (String setting : List.of("ppo..kl=1", "ppo.=1", ".kl=1", "kafka.properties.=1", "=1")) {
+      assertThrows(
+          ConfigException.class, () -> ConfigLoader.set(YamlTree.parse(""), setting), setting);
+    }
+  }
+
+  @Test
+  void aDefaultFillsAKeyWithoutAValue() {
+    for (String yaml : List.of("", "kafka:", "kafka: {bootstrap-servers: }")) {
+      MillraceConfig config =
+          new ConfigTree(YamlTree.parse(yaml))
+              .withDefaults(List.of("kafka.bootstrap-servers=here:1"))
+              .config(List.of());
+      assertEquals("here:1", config.kafka().bootstrapServers(), yaml);
+    }
+  }
+
+  @Test
+  void theCacheIsNeverTheStore() {
+    for (String setting : List.of("x", "./x", "y/../x", Path.of("x").toAbsolutePath().toString())) {
+      ConfigException e =
+          assertThrows(
+              ConfigException.class,
+              () ->
+                  new ConfigTree(YamlTree.parse("checkpoints: {directory: x}"))
+                      .config(List.of("checkpoints.cache-directory=" + setting)),
+              setting);
+      assertTrue(
+          e.getMessage().startsWith("checkpoints.cache-directory and directory must differ"),
+          e.getMessage());
+    }
+  }
+
+  @Test
+  void everyPropertyThatKafkaRefusesIsReported() {
+    ConfigException e =
+        assertThrows(
+            ConfigException.class,
+            () ->
+                new ConfigTree(
+                        YamlTree.parse(
+                            "kafka: {properties: {request.timeout.ms: abc, retries: 1e9}}"))
+                    .config(List.of()));
+    assertEquals(2, e.problems().size(), e.getMessage());
+  }
+
+  @Test
   void anOldKeyIsAnsweredWithTheNewOne() {
     assertEquals(List.of("sample.portion is now called sample.share"), problems("portion: 0.1"));
     assertEquals(List.of("sample.part is now called sample.share"), problems("part: 0.1"));
@@ -177,14 +299,26 @@ class RecordBinderTest {
         "share: much | share must be a number above 0 and below 1, not 'much'",
         "share: 1d | share must be a number above 0 and below 1, not '1d'",
         "share: 0x1p-1 | share must be a number above 0 and below 1, not '0x1p-1'",
-        "share: [1] | share must be one value, not [1]",
+        "share: [1] | share must be one value, not [\"1\"]",
         "names: '' | names must have at least one element",
         "names: [] | names must have at least one element",
         "names: [[x]] | names must be a list of values; this element is none: [\"x\"]",
+        "names: {x: y} | names must be a list of values, not the section {\"x\":\"y\"}",
+        "names: [x, null] | names must be a list of values; this element is none: null",
+        "names: [x, ~] | names must be a list of values; this element is none: null",
+        "share: .inf | share must be a number above 0 and below 1, not '.inf'",
+        "share: 1e400 | share must be a number above 0 and below 1, not '1e400'",
+        "flag: yes | flag must be true or false, not 'yes'",
+        "number: 0x10 | number must be a whole number, not '0x10'",
+        "directory: ~/data | directory must be a path or a URI, not '~/data'; write the home",
+        "secrets: {a: [x]} | secrets.a must be one value, not a list",
+        "secrets: {a: } | secrets.a must be one value, not empty",
+        "secrets: {a: {b: x}, a.b: y} | secrets.a.b occurs twice, with dots and as a section",
+        "weights: {own: [1]} | weights.own must be one value, not a list",
         "grid: 1, 6 | grid must be a number from 0 to 5, not '6'",
         "weights: {own: 0} | weights.own must be a number above 0 and at most 10, not '0'",
         "weights: {own: x} | weights.own must be a number above 0 and at most 10, not 'x'",
-        "weights: 3 | weights must be a section with keys, not the value 3",
+        "weights: 3 | weights must be a section with keys, not the value \"3\"",
         "color: green | color must be one of red, light-blue, not 'green'",
         "flag: yes please | flag must be true or false, not 'yes please'",
         "number: 1.5 | number must be a whole number, not '1.5'",
@@ -194,7 +328,7 @@ class RecordBinderTest {
         "directory: s3:x | directory must be a path or a URI, not 's3:x'",
         "'directory: \"a\\0\"' | directory must be a path or a URI, not 'a",
         "file: s3://b/x | file must be a path on this machine, not 's3://b/x'",
-        "inner: 3 | inner must be a section with keys, not the value 3",
+        "inner: 3 | inner must be a section with keys, not the value \"3\"",
         "inner: {count: 0} | inner.count must be a whole number from 1 to 9, not '0'",
         "inner: {count: 10} | inner.count must be a whole number from 1 to 9, not '10'",
         "inner: {count: 99999999999} |"
