@@ -2,6 +2,7 @@ package io.millrace.schemas.state;
 
 import java.io.ByteArrayInputStream;
 import java.io.DataInputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
@@ -10,9 +11,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.avro.AvroTypeException;
 import org.apache.avro.Schema;
-import org.apache.avro.SchemaParseException;
 import org.apache.avro.io.DecoderFactory;
 import org.apache.avro.io.ResolvingDecoder;
 import org.apache.avro.reflect.ReflectDatumReader;
@@ -38,10 +37,30 @@ public final class StateReader {
    * Reads the next record. The writer may have used an earlier schema. A component that this schema
    * lacks gets the default of its {@link org.apache.avro.reflect.AvroDefault}.
    *
+   * @throws EOFException when the stream ends before the record does
    * @throws IOException when the next part is no record of this type, or lacks a component that has
    *     no default
    */
   public <T extends Record> T read(Class<T> type) throws IOException {
+    try {
+      return type.cast(record(type));
+    } catch (EOFException e) {
+      EOFException named =
+          new EOFException(
+              "the state of %s ends early; restore a Flink checkpoint that is complete"
+                  .formatted(type.getName()));
+      named.initCause(e);
+      throw named;
+    } catch (RuntimeException | StackOverflowError e) {
+      // Avro throws ten kinds of exception for schemas and values that it cannot read.
+      throw new IOException(
+          "this build cannot read the state of %s: %s; restore it with the build that wrote it, or another Flink checkpoint"
+              .formatted(type.getName(), e.getMessage() == null ? e : e.getMessage()),
+          e);
+    }
+  }
+
+  private Object record(Class<? extends Record> type) throws IOException {
     int length = in.readInt();
     if (length < 2 || length > MAX_SCHEMA_BYTES) {
       throw new IOException(
@@ -50,23 +69,15 @@ public final class StateReader {
     }
     byte[] text = new byte[length];
     in.readFully(text);
-    try {
-      Schema writer = new Schema.Parser().parse(new String(text, StandardCharsets.UTF_8));
-      Schema reader = StateSchemas.of(type);
-      if (!writer.getFullName().equals(reader.getFullName())) {
-        throw new IOException(
-            "expected state of %s, found state of %s; restore a Flink checkpoint of this job"
-                .formatted(reader.getFullName(), writer.getFullName()));
-      }
-      Object read =
-          new Reader(writer, reader).read(null, DecoderFactory.get().directBinaryDecoder(in, null));
-      return type.cast(read);
-    } catch (AvroTypeException | SchemaParseException | IllegalArgumentException e) {
+    Schema writer = new Schema.Parser().parse(new String(text, StandardCharsets.UTF_8));
+    Schema reader = StateSchemas.of(type);
+    if (!writer.getFullName().equals(reader.getFullName())) {
       throw new IOException(
-          "this build cannot read the state of %s: %s; restore it with the build that wrote it"
-              .formatted(type.getName(), e.getMessage()),
-          e);
+          "expected state of %s, found state of %s; restore a Flink checkpoint of this job"
+              .formatted(reader.getFullName(), writer.getFullName()));
     }
+    return new Reader(writer, reader)
+        .read(null, DecoderFactory.get().directBinaryDecoder(in, null));
   }
 
   /** The underlying stream; see {@link StateWriter#raw}. */

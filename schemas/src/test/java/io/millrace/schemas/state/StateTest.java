@@ -2,6 +2,7 @@ package io.millrace.schemas.state;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -21,6 +22,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericData;
@@ -204,5 +206,83 @@ class StateTest {
             .getBytes(StandardCharsets.ISO_8859_1);
     IOException e = assertThrows(IOException.class, () -> reader(zero).read(Positive.class));
     assertTrue(e.getMessage().endsWith("value is 0; it must be above 0"), e.getMessage());
+  }
+
+  @Test
+  void stateThatEndsEarlyIsNamed() throws Exception {
+    byte[] whole = bytes(new Inner("a", new int[] {1, 2}, new float[] {0.5f}, true));
+    for (int length = 0; length < whole.length; length++) {
+      byte[] cut = Arrays.copyOf(whole, length);
+      EOFException e = assertThrows(EOFException.class, () -> reader(cut).read(Inner.class));
+      assertTrue(e.getMessage().contains("StateTest$Inner ends early"), e.getMessage());
+    }
+  }
+
+  /** Whatever the bytes are, the reader either reads a record or reports the type. */
+  @Test
+  void damagedStateIsReportedWithItsType() throws Exception {
+    byte[] whole =
+        bytes(
+            new Whole(
+                7,
+                1,
+                Phase.LEARNING,
+                List.of(new Inner("a", new int[] {1, -2}, new float[] {0.5f}, true)),
+                Map.of("loss", 0.5),
+                new double[] {1},
+                null,
+                List.of(ROLLOUT)));
+    // High bytes in a length would only allocate memory.
+    Random random = new Random(1);
+    int refused = 0;
+    for (int i = 0; i < 20_000; i++) {
+      byte[] damaged = whole.clone();
+      damaged[random.nextInt(damaged.length)] = (byte) random.nextInt(128);
+      try {
+        assertNotNull(reader(damaged).read(Whole.class));
+      } catch (IOException e) {
+        refused++;
+        assertTrue(String.valueOf(e.getMessage()).contains("StateTest"), e.toString());
+      }
+    }
+    assertTrue(refused > 1000, refused + " refused");
+  }
+
+  @Test
+  void aHostileSchemaIsRefused() throws Exception {
+    byte[] whole = bytes(new Inner("a", new int[0], new float[0], false));
+    int length = reader(whole).raw().readInt();
+    String schema = new String(whole, 4, length, StandardCharsets.UTF_8);
+    byte[] body = Arrays.copyOfRange(whole, 4 + length, whole.length);
+    String name = "io.millrace.schemas.state.StateTest.Inner";
+    for (String hostile :
+        List.of(
+            "[".repeat(100_000),
+            "null",
+            "{}",
+            "\"string\"",
+            "[\"null\", \"string\"]",
+            first(schema, "{\"name\":\"again\",\"type\":\"" + name + "\"}"),
+            first(
+                schema,
+                "{\"name\":\"big\",\"type\":{\"type\":\"fixed\",\"name\":\"F\",\"size\":2000000000}}"),
+            first(schema, "{\"name\":\"no name\",\"type\":\"int\"}"),
+            schema.replace("\"boolean\"", "\"string\""))) {
+      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+      DataOutputStream out = new DataOutputStream(bytes);
+      byte[] text = hostile.getBytes(StandardCharsets.UTF_8);
+      out.writeInt(text.length);
+      out.write(text);
+      out.write(body);
+      IOException e =
+          assertThrows(
+              IOException.class, () -> reader(bytes.toByteArray()).read(Inner.class), hostile);
+      assertTrue(e.getMessage().contains("StateTest"), e.getMessage());
+    }
+  }
+
+  /** The schema with another first field. */
+  private static String first(String schema, String field) {
+    return schema.replaceFirst("\"fields\":\\[", "\"fields\":[" + field + ",");
   }
 }
