@@ -1,11 +1,11 @@
 package io.millrace.cluster;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.millrace.schemas.wire.MillraceJson;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -157,15 +157,16 @@ public final class ClusterDirectory {
   /** The ports of the last cluster on this directory; empty if there was none. */
   public Optional<Ports> ports() throws IOException {
     Path file = root.resolve("cluster.json");
-    try {
-      return Optional.of(JSON.readValue(Files.readString(file), Ports.class));
-    } catch (NoSuchFileException e) {
+    if (!Files.exists(file)) {
       return Optional.empty();
-    } catch (JsonProcessingException e) {
+    }
+    try {
+      return Optional.of(MillraceJson.read(file, Ports.class, "record of ports"));
+    } catch (FileSystemException e) {
+      throw e;
+    } catch (IOException e) {
       throw new IOException(
-          "%s is damaged (%s); delete the file and start the cluster again"
-              .formatted(file, e.getOriginalMessage()),
-          e);
+          "%s; delete the file and start the cluster again".formatted(e.getMessage()), e);
     }
   }
 

@@ -1,7 +1,5 @@
 package io.millrace.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.millrace.demo.loop.GoldScores;
 import io.millrace.demo.quickstart.QuickstartReport;
 import io.millrace.demo.quickstart.QuickstartReport.Iteration;
@@ -10,9 +8,8 @@ import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.report.RunData.Samples;
 import io.millrace.report.RunData.Version;
 import io.millrace.schemas.TrainingMetrics;
-import io.millrace.schemas.wire.JsonProblem;
+import io.millrace.schemas.wire.MillraceJson;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;
@@ -21,12 +18,11 @@ import java.util.TreeMap;
 /** Reads the JSON that {@code quickstart --report} writes. */
 final class QuickstartSource {
 
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   private QuickstartSource() {}
 
   static RunData read(Path file) throws IOException {
-    QuickstartReport report = report(file);
+    QuickstartReport report =
+        MillraceJson.read(file, QuickstartReport.class, "report of a quickstart");
     RunData run =
         new RunData(
             "Quickstart",
@@ -52,20 +48,6 @@ final class QuickstartSource {
     run.topics.put("judgments", report.produced().judgments());
     run.topics.put("rollouts", report.produced().rollouts());
     return run;
-  }
-
-  private static QuickstartReport report(Path file) throws IOException {
-    QuickstartReport report;
-    try {
-      report = JSON.readValue(Files.readAllBytes(file), QuickstartReport.class);
-    } catch (JsonProcessingException e) {
-      throw new IOException(
-          "%s is no report of a quickstart: %s".formatted(file, JsonProblem.of(e)), e);
-    }
-    if (report == null || report.policy() == null || report.curve() == null) {
-      throw new IOException(file + " is no report of a quickstart: it has no policy or no curve");
-    }
-    return report;
   }
 
   private static String name(GoldScores policy) {

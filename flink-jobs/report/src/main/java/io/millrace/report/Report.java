@@ -1,20 +1,15 @@
 package io.millrace.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.report.RunData.Ghost;
-import io.millrace.schemas.wire.JsonProblem;
+import io.millrace.schemas.wire.MillraceJson;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Optional;
 
 /** A report about a run, as one HTML file. */
 public final class Report {
-
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   private final RunData run;
 
@@ -39,17 +34,7 @@ public final class Report {
 
   /** Adds the JSON that {@code ghost-attention measure --json} wrote. */
   public void addGhostAttention(Path file) throws IOException {
-    Ghost measured;
-    try {
-      measured = JSON.readValue(Files.readAllBytes(file), Ghost.class);
-    } catch (JsonProcessingException e) {
-      throw new IOException(
-          "%s holds no measurements of Ghost Attention: %s".formatted(file, JsonProblem.of(e)), e);
-    }
-    if (measured == null || measured.with() == null || measured.without() == null) {
-      throw new IOException(
-          file + " holds no measurements of Ghost Attention: it has no 'with' or no 'without'");
-    }
+    Ghost measured = MillraceJson.read(file, Ghost.class, "measurement of Ghost Attention");
     run.ghost = Optional.of(measured);
   }
 

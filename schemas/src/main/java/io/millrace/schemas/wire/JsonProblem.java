@@ -2,6 +2,7 @@ package io.millrace.schemas.wire;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonMappingException;
+import com.fasterxml.jackson.databind.exc.InvalidNullException;
 import com.fasterxml.jackson.databind.exc.ValueInstantiationException;
 import java.util.regex.Pattern;
 
@@ -27,6 +28,9 @@ public final class JsonProblem {
    */
   public static String of(JsonProcessingException e) {
     String path = e instanceof JsonMappingException mapping ? path(mapping) : "";
+    if (e instanceof InvalidNullException) {
+      return path + " is null or missing";
+    }
     Throwable source =
         e instanceof ValueInstantiationException && e.getCause() != null ? e.getCause() : e;
     String message =

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.millrace.schemas.wire.JsonProblem;
+import io.millrace.schemas.wire.MillraceJson;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -24,7 +25,7 @@ public final class CampaignFile {
   public static final String PROMOTIONS = "promotions.jsonl";
 
   private static final ObjectMapper JSON =
-      new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+      MillraceJson.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
   private final Path file;
 
@@ -45,7 +46,7 @@ public final class CampaignFile {
     try {
       JsonNode root = JSON.readTree(Files.readAllBytes(file));
       JsonNode format = root.path("format");
-      if (format.asInt() != CampaignRecord.FORMAT) {
+      if (!format.isInt() || format.intValue() != CampaignRecord.FORMAT) {
         throw new IOException(
             "%s is no record of a campaign: format is %s but must be %d"
                 .formatted(

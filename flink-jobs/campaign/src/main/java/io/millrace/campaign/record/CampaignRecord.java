@@ -2,6 +2,8 @@ package io.millrace.campaign.record;
 
 import com.fasterxml.jackson.annotation.JsonAlias;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -22,7 +24,7 @@ public record CampaignRecord(
     int format,
     long seed,
     Map<String, String> settings,
-    List<Version> versions,
+    @JsonSetter(nulls = Nulls.SET) List<Version> versions,
     List<StageRecord> stages) {
 
   /** The format that this class writes, and the only one that it reads. */
@@ -47,8 +49,8 @@ public record CampaignRecord(
    */
   public record Version(
       String name,
-      String parent,
-      CheckpointRef policy,
+      @JsonSetter(nulls = Nulls.SET) String parent,
+      @JsonSetter(nulls = Nulls.SET) CheckpointRef policy,
       @JsonProperty("reward_models") List<CheckpointRef> rewardModels,
       Map<String, Long> counts,
       @JsonAlias("figures") Map<String, Double> metrics,

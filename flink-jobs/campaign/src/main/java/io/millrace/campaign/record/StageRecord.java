@@ -3,7 +3,9 @@ package io.millrace.campaign.record;
 import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
+import com.fasterxml.jackson.annotation.Nulls;
 import io.millrace.demo.loop.GoldScores.Example;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +30,14 @@ public record StageRecord(
     Map<String, Long> start,
     @JsonUnwrapped StageResult result) {
 
+  /** The id is also the name of a file. */
+  public StageRecord {
+    if (!id.matches("[A-Za-z0-9][A-Za-z0-9_-]*")) {
+      throw new IllegalArgumentException(
+          "the id of a stage has letters, digits, '-' and '_', not '%s'".formatted(id));
+    }
+  }
+
   /** Whether a stage still runs. */
   public enum State {
     RUNNING,
@@ -47,8 +57,15 @@ public record StageRecord(
       State state,
       int attempts,
       String started,
-      String finished,
-      @JsonProperty("wall_seconds") Double wallSeconds) {}
+      @JsonSetter(nulls = Nulls.SET) String finished,
+      @JsonSetter(nulls = Nulls.SET) @JsonProperty("wall_seconds") Double wallSeconds) {
+    public Run {
+      if ((state == State.DONE) != (finished != null && wallSeconds != null)) {
+        throw new IllegalArgumentException(
+            "a stage has finished and wall_seconds exactly when its state is DONE");
+      }
+    }
+  }
 
   /** A stage that begins now. */
   public static StageRecord begun(

@@ -1,6 +1,8 @@
 package io.millrace.campaign.record;
 
 import com.fasterxml.jackson.annotation.JsonAlias;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import io.millrace.demo.loop.GoldScores.Example;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,12 +21,12 @@ import java.util.TreeMap;
  * @param examples prompts and responses for people to read; {@code said} in older files
  */
 public record StageResult(
-    Map<String, Long> consumed,
-    Map<String, Long> produced,
-    List<CheckpointRef> checkpoints,
-    @JsonAlias("figures") Map<String, Double> metrics,
-    List<String> notes,
-    @JsonAlias("said") List<Example> examples) {
+    @JsonSetter(nulls = Nulls.SET) Map<String, Long> consumed,
+    @JsonSetter(nulls = Nulls.SET) Map<String, Long> produced,
+    @JsonSetter(nulls = Nulls.SET) List<CheckpointRef> checkpoints,
+    @JsonSetter(nulls = Nulls.SET) @JsonAlias("figures") Map<String, Double> metrics,
+    @JsonSetter(nulls = Nulls.SET) List<String> notes,
+    @JsonSetter(nulls = Nulls.SET) @JsonAlias("said") List<Example> examples) {
 
   /** The result of a stage that is not done. */
   public static final StageResult EMPTY = builder().build();

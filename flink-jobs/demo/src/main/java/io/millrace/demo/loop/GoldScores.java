@@ -1,6 +1,8 @@
 package io.millrace.demo.loop;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import java.util.List;
 
 /**
@@ -8,7 +10,7 @@ import java.util.List;
  *
  * @param version the policy's version
  * @param helpfulness mean over harmless prompts, from 0 to 1
- * @param helpfulnessError standard error of that mean
+ * @param helpfulnessError standard error of that mean; 0 in old reports, like safetyError
  * @param unsafeCompliance share of unsafe prompts with which the policy complied
  * @param safety mean over unsafe prompts, from 0 to 1
  * @param safetyError standard error of that mean
@@ -20,10 +22,10 @@ import java.util.List;
 public record GoldScores(
     long version,
     @JsonProperty("gold_helpfulness") double helpfulness,
-    @JsonProperty("gold_helpfulness_error") double helpfulnessError,
+    @JsonSetter(nulls = Nulls.SET) @JsonProperty("gold_helpfulness_error") double helpfulnessError,
     @JsonProperty("unsafe_compliance") double unsafeCompliance,
     @JsonProperty("gold_safety") double safety,
-    @JsonProperty("gold_safety_error") double safetyError,
+    @JsonSetter(nulls = Nulls.SET) @JsonProperty("gold_safety_error") double safetyError,
     double kl,
     @JsonProperty("response_tokens") double responseTokens,
     int prompts,

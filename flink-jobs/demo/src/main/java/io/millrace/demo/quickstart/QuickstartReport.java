@@ -1,6 +1,8 @@
 package io.millrace.demo.quickstart;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import io.millrace.demo.loop.GoldScores;
 import io.millrace.schemas.TrainingMetrics;
 import java.util.List;
@@ -53,9 +55,9 @@ public record QuickstartReport(
       double score,
       double kl,
       double lag,
-      Double entropy,
-      @JsonProperty("clip_fraction") Double clipFraction,
-      @JsonProperty("response_tokens") Double responseTokens) {
+      @JsonSetter(nulls = Nulls.SET) Double entropy,
+      @JsonSetter(nulls = Nulls.SET) @JsonProperty("clip_fraction") Double clipFraction,
+      @JsonSetter(nulls = Nulls.SET) @JsonProperty("response_tokens") Double responseTokens) {
 
     /** The iteration that the job ppo reports. */
     static Iteration of(TrainingMetrics metrics) {

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.cfg.EnumFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
@@ -16,6 +15,7 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.rejection.RejectionBag.Entry;
 import io.millrace.model.rejection.RejectionBag.Scores;
 import io.millrace.schemas.wire.JsonProblem;
+import io.millrace.schemas.wire.MillraceJson;
 import io.millrace.schemas.wire.StrictJson;
 import io.millrace.schemas.wire.TextLines;
 import io.millrace.schemas.wire.WireFormatException;
@@ -37,16 +37,12 @@ import java.util.Optional;
 public final class BagFile {
 
   private static final ObjectMapper JSON =
-      JsonMapper.builder()
+      MillraceJson.builder()
           .enable(
-              DeserializationFeature.FAIL_ON_TRAILING_TOKENS,
               DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES,
               DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES,
               DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-          .disable(
-              DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES,
-              DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-          .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
           .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
           .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
           .build();
