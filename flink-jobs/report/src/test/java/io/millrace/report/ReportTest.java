@@ -157,7 +157,15 @@ class ReportTest {
   @Test
   void aFileThatIsNoReportIsNamed() throws Exception {
     Path file = directory.resolve("other.json");
-    for (String content : List.of("", "{}", "[]", "{\"policy\":3}", "null", "{\"with\": {}}", "{\"policy\":{},\"curve\":[]}")) {
+    for (String content :
+        List.of(
+            "",
+            "{}",
+            "[]",
+            "{\"policy\":3}",
+            "null",
+            "{\"with\": {}}",
+            "{\"policy\":{},\"curve\":[]}")) {
       Files.writeString(file, content);
       IOException e = assertThrows(IOException.class, () -> Report.ofQuickstart(file), content);
       assertTrue(e.getMessage().contains("other.json"), e.getMessage());

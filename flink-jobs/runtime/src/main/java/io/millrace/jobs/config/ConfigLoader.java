@@ -3,6 +3,7 @@ package io.millrace.jobs.config;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.jobs.config.yaml.YamlTree;
 import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
@@ -72,7 +73,8 @@ public final class ConfigLoader {
 
   /** Reads a file without binding it. */
   public static ConfigTree tree(Optional<Path> file) {
-    return new ConfigTree(file.map(ConfigLoader::read).orElseGet(JsonNodeFactory.instance::objectNode));
+    return new ConfigTree(
+        file.map(ConfigLoader::read).orElseGet(JsonNodeFactory.instance::objectNode));
   }
 
   /** Binds a tree with settings on top. */

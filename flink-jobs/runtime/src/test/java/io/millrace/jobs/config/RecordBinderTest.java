@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.jobs.config.yaml.YamlTree;
 import java.io.Serializable;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -142,7 +143,8 @@ class RecordBinderTest {
 
   @Test
   void aTextKeepsTheCharactersOfTheFile() throws Exception {
-    for (String text : List.of("1.10", "007", "0x1F", "1e3", "yes", "True", "1_000", "2026-01-01")) {
+    for (String text :
+        List.of("1.10", "007", "0x1F", "1e3", "yes", "True", "1_000", "2026-01-01")) {
       assertEquals(text, sample("directory: " + text).directory());
       assertEquals(Map.of("a", text), sample("secrets: {a: " + text + "}").secrets());
       assertEquals(List.of(text), sample("names: [" + text + "]").names());

@@ -1,4 +1,4 @@
-package io.millrace.jobs.config;
+package io.millrace.jobs.config.yaml;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -26,7 +26,7 @@ import org.yaml.snakeyaml.resolver.Resolver;
  * whether {@code 1.10}, {@code 007} or {@code yes} is a text or a number. Anchors and aliases work;
  * merge keys and tags of applications do not.
  */
-final class YamlTree {
+public final class YamlTree {
 
   /** More values than any configuration has; aliases of aliases would make billions. */
   private static final int MOST_VALUES = 100_000;
@@ -44,13 +44,12 @@ final class YamlTree {
    *
    * @throws IllegalArgumentException with the line and the reason
    */
-  static ObjectNode parse(String text) {
+  public static ObjectNode parse(String text) {
     LoaderOptions options = new LoaderOptions();
     Node root;
     try {
       root =
-          new Composer(
-                  new ParserImpl(new StreamReader(text), options), new Resolver(), options)
+          new Composer(new ParserImpl(new StreamReader(text), options), new Resolver(), options)
               .getSingleNode();
     } catch (MarkedYAMLException e) {
       int line = e.getProblemMark() == null ? 0 : e.getProblemMark().getLine();
@@ -77,7 +76,8 @@ final class YamlTree {
     }
     values++;
     if (values > MOST_VALUES) {
-      throw problem(node, "the file has more than %d values; remove aliases".formatted(MOST_VALUES));
+      throw problem(
+          node, "the file has more than %d values; remove aliases".formatted(MOST_VALUES));
     }
     parents.push(node);
     JsonNode converted =

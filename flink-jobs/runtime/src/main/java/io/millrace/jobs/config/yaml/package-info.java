@@ -1,0 +1,2 @@
+/** Configuration files as trees of texts. */
+package io.millrace.jobs.config.yaml;
