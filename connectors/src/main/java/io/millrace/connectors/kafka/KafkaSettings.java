@@ -9,6 +9,8 @@ import java.util.Properties;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.config.provider.EnvVarConfigProvider;
 
@@ -72,11 +74,28 @@ public record KafkaSettings(
           "config.providers.env.class", EnvVarConfigProvider.class.getName(),
           "config.providers.file.class", SecretFiles.class.getName());
 
+  /** The port of each address; one in brackets belongs to an IPv6 address. */
+  private static final Pattern PORT = Pattern.compile(":(\\d+)(?=\\s*(,|$))");
+
+  private static final int MAX_PORT = 65_535;
+
+  /** The value of a property, which may be a secret, in Kafka's message. */
+  private static final Pattern VALUE = Pattern.compile("(?s)^Invalid value .* for configuration ");
+
   public KafkaSettings {
     if (!bootstrapServers.matches("[^\\s,]+:\\d{1,5}(\\s*,\\s*[^\\s,]+:\\d{1,5})*")) {
       throw new IllegalArgumentException(
           "kafka.bootstrap-servers is \"%s\"; it must be host:port, several separated by commas"
               .formatted(bootstrapServers));
+    }
+    Matcher ports = PORT.matcher(bootstrapServers);
+    while (ports.find()) {
+      int port = Integer.parseInt(ports.group(1));
+      if (port < 1 || port > MAX_PORT) {
+        throw new IllegalArgumentException(
+            "kafka.bootstrap-servers must have ports from 1 to %d, not '%s'"
+                .formatted(MAX_PORT, bootstrapServers));
+      }
     }
     if (!topicPrefix.matches("[a-zA-Z0-9._-]{0,200}")) {
       throw new IllegalArgumentException(
@@ -201,8 +220,12 @@ public record KafkaSettings(
         cause = cause.getCause();
       }
       throw new IllegalArgumentException(
-          "cannot create a Kafka client for %s: %s; correct kafka.bootstrap-servers or kafka.properties"
-              .formatted(bootstrapServers, cause.getMessage()),
+          "cannot create a Kafka client for %s: %s; correct kafka.bootstrap-servers or kafka.properties (--bootstrap-servers or --kafka-property)"
+              .formatted(
+                  bootstrapServers,
+                  VALUE
+                      .matcher(String.valueOf(cause.getMessage()))
+                      .replaceFirst("Invalid value for configuration ")),
           e);
     }
   }

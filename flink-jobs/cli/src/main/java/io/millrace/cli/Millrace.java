@@ -87,6 +87,9 @@ public final class Millrace {
   /** Exit code after any other error; the log has the stack trace. */
   private static final int INTERNAL = 1;
 
+  private static final String MORE_MEMORY =
+      "; raise MILLRACE_HEAP, such as MILLRACE_HEAP=8g, or lower the sizes";
+
   private Millrace() {}
 
   /** Runs a command and exits with its code. */
@@ -98,6 +101,8 @@ public final class Millrace {
     return new CommandLine(new Millrace())
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpWidth(100)
+        // A prompt may begin with @; it is no file of arguments.
+        .setExpandAtFiles(false)
         .setParameterExceptionHandler(Millrace::badUsage)
         .setExecutionExceptionHandler(Millrace::failed);
   }
@@ -128,7 +133,7 @@ public final class Millrace {
       return USAGE;
     }
     LoggerFactory.getLogger(Millrace.class).error("command failed", e);
-    print(command, "failed: " + rootCause(e));
+    print(command, "failed: " + rootCause(e) + (isOutOfMemory(e) ? MORE_MEMORY : ""));
     return INTERNAL;
   }
 
@@ -141,6 +146,15 @@ public final class Millrace {
         || e instanceof CheckpointException
         || e instanceof TokenizerException
         || e instanceof UnusableRecordException;
+  }
+
+  private static boolean isOutOfMemory(Throwable e) {
+    for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+      if (cause instanceof OutOfMemoryError) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static String rootCause(Throwable e) {

@@ -173,7 +173,8 @@ class BadInputTest {
           "x",
           "--max-shard-size=" + size);
     }
-    assertRefused("port", "broker", "--port", "99999", "--data", directory.toString());
+    assertRefused("--port must be from 0 to 65535, not 99999", "broker", "--port", "99999");
+    assertRefused("--topic-prefix is", "broker", "--port", "0", "--topic-prefix", "../");
     assertRefused("--heads must divide --hidden 256, not 7", "bench", "generate", "--heads", "7");
     assertRefused("--kv-heads 3 must divide --heads 8", "bench", "update", "--kv-heads", "3");
     assertRefused(
@@ -297,6 +298,16 @@ class BadInputTest {
   void badKafkaOptionsAreNamed() {
     assertRefused("nohost.invalid:1", "topics", "--bootstrap-servers", "nohost.invalid:1");
     assertRefused("security.protocol", "topics", "--kafka-property", "security.protocol=X");
+    assertRefused(
+        "--bootstrap-servers must have ports from 1 to 65535, not 'a:99999'",
+        "topics",
+        "--bootstrap-servers",
+        "a:99999");
+    Outcome secret = run("topics", "--kafka-property", "security.protocol=s3cret");
+    assertEquals(2, secret.code());
+    assertTrue(secret.error().contains("security.protocol"), secret.error());
+    assertTrue(secret.error().contains("--kafka-property"), secret.error());
+    assertFalse(secret.error().contains("s3cret"), secret.error());
     assertRefused("--kafka-property acks cannot be set", "topics", "--kafka-property", "acks=0");
     assertRefused(
         "--bootstrap-servers is \"nonsense\"; it must be host:port",
@@ -417,5 +428,41 @@ class BadInputTest {
         "--out",
         out);
     assertFalse(Files.exists(Path.of(out)));
+  }
+
+  @Test
+  void anArgumentThatBeginsWithAnAtSignIsNoFileOfArguments() throws Exception {
+    Path file = Files.writeString(directory.resolve("arguments"), "ppo\n");
+    assertRefused("not '@" + file + "'", "run", "@" + file);
+  }
+
+  @Test
+  void filesOfMillraceThatAreDamagedAreNamedWithTheField() throws Exception {
+    Path json = Files.writeString(directory.resolve("cluster.json"), "{\"rest\": 8081}");
+    assertRefused("kafka is null or missing", "status", "--cluster", directory.toString());
+    Files.writeString(json, "{\"rest\": -1, \"kafka\": 1, \"zookeeper\": 1, \"metrics\": []}");
+    assertRefused(
+        "ports must be from 1 to 65535, not -1", "status", "--cluster", directory.toString());
+    String out = directory.resolve("report.html").toString();
+    assertRefused(
+        directory.toString(), "report", "--quickstart", directory.toString(), "--out", out);
+    Path report = Files.writeString(directory.resolve("r.json"), "{\"seed\": 1}");
+    assertRefused(
+        "r.json is no report of a quickstart: ",
+        "report",
+        "--quickstart",
+        report.toString(),
+        "--out",
+        out);
+    Files.writeString(directory.resolve("campaign.json"), "{\"format\": 1}");
+    assertRefused("campaign.json", "report", "--campaign", directory.toString(), "--out", out);
+  }
+
+  @Test
+  void aLackOfMemoryNamesTheRemedy() {
+    Outcome outcome =
+        run("bench", "score", "--batch", "2000000000", "--length", "2000000000", "--response=1");
+    assertEquals(1, outcome.code(), outcome.error());
+    assertTrue(outcome.error().contains("raise MILLRACE_HEAP"), outcome.error());
   }
 }

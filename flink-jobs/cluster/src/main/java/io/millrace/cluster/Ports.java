@@ -8,6 +8,7 @@ import java.net.ServerSocket;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /**
  * The ports of a cluster's processes, all on the loopback interface. A process and a whole cluster
@@ -24,6 +25,15 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
 
   public Ports {
     metrics = List.copyOf(metrics);
+    for (int port :
+        IntStream.concat(
+                IntStream.of(rest, kafka, zookeeper), metrics.stream().mapToInt(port -> port))
+            .toArray()) {
+      if (port < 1 || port > Wanted.MOST) {
+        throw new IllegalArgumentException(
+            "ports must be from 1 to %d, not %d".formatted(Wanted.MOST, port));
+      }
+    }
   }
 
   /** Kafka's address, as host:port. */

@@ -1,5 +1,7 @@
 package io.millrace.cli.topic;
 
+import io.millrace.cli.option.KafkaOptions;
+import io.millrace.cli.option.UserException;
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicAdmin;
@@ -49,9 +51,16 @@ public final class BrokerCommand implements Callable<Integer> {
       description = "Partitions of each topic; existing topics must have as many (default: 1).")
   private Optional<Integer> partitions;
 
+  private static final int MAX_PORT = 65_535;
+
   @Override
   public Integer call() throws Exception {
     OptionalInt wanted = TopicsCommand.requirePartitions(partitions);
+    if (port < 0 || port > MAX_PORT) {
+      throw new UserException("--port must be from 0 to %d, not %d".formatted(MAX_PORT, port));
+    }
+    // Checked before the broker starts.
+    var _ = KafkaOptions.settings("localhost:9092", topicPrefix, Map.of());
     EmbeddedBroker broker = EmbeddedBroker.start(data, port);
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()

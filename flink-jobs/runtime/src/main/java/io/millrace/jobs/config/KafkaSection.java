@@ -49,11 +49,7 @@ public record KafkaSection(
         LostTransactions lostTransactions)
     implements ConfigSection {
 
-  private static final Pattern PORT = Pattern.compile(":(\\d+)");
-
   private static final Duration LEAST_TIMEOUT = Duration.ofMinutes(1);
-
-  private static final int MAX_PORT = 65_535;
 
   /** Kafka's message without the value, which may be a secret. */
   private static final Pattern REASON = Pattern.compile("(?s).* for configuration [^:]*: (.*)");
@@ -61,15 +57,6 @@ public record KafkaSection(
   public KafkaSection {
     properties = Map.copyOf(properties);
     var _ = settings(bootstrapServers, topicPrefix, properties, maxRecordSize, lostTransactions);
-    Matcher ports = PORT.matcher(bootstrapServers);
-    while (ports.find()) {
-      int port = Integer.parseInt(ports.group(1));
-      if (port < 1 || port > MAX_PORT) {
-        throw new IllegalArgumentException(
-            "bootstrap-servers must have ports from 1 to %d, not '%s'"
-                .formatted(MAX_PORT, bootstrapServers));
-      }
-    }
   }
 
   private static KafkaSettings settings(

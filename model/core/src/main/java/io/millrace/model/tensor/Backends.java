@@ -40,6 +40,11 @@ public final class Backends {
    */
   public static BackendFactory named(String name) {
     BackendFactory factory = FACTORIES.get(name);
+    if (FACTORIES.isEmpty()) {
+      throw new IllegalArgumentException(
+          "cannot be '%s': the class path has no compute backend; add the jar millrace-model-cpu"
+              .formatted(name));
+    }
     if (factory == null) {
       throw new IllegalArgumentException(
           "must be one of %s, not '%s'".formatted(String.join(", ", FACTORIES.keySet()), name));
@@ -47,8 +52,16 @@ public final class Backends {
     return factory;
   }
 
-  /** A new {@link #DEFAULT} backend, for one thread at a time. */
+  /**
+   * A new {@link #DEFAULT} backend, for one thread at a time.
+   *
+   * @throws IllegalArgumentException if it is not on the class path
+   */
   public static Backend openDefault() {
-    return named(DEFAULT).open();
+    try {
+      return named(DEFAULT).open();
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("the compute backend " + e.getMessage(), e);
+    }
   }
 }
