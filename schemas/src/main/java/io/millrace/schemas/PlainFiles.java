@@ -43,10 +43,7 @@ public final class PlainFiles {
    * @throws IOException as {@link #read}
    */
   public static String readText(Path file, int most) throws IOException {
-    return StandardCharsets.UTF_8
-        .newDecoder()
-        .decode(ByteBuffer.wrap(read(file, most)))
-        .toString();
+    return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(read(file, most))).toString();
   }
 
   /**

@@ -34,8 +34,7 @@ class PlainFilesTest {
     assertEquals(100, PlainFiles.read(link, 100).length);
     Files.write(file, new byte[101]);
     refuses("has more than 100 bytes", file);
-    assertThrows(
-        NoSuchFileException.class, () -> PlainFiles.read(directory.resolve("none"), 100));
+    assertThrows(NoSuchFileException.class, () -> PlainFiles.read(directory.resolve("none"), 100));
     Files.write(file, new byte[] {(byte) 0xE9});
     assertThrows(CharacterCodingException.class, () -> PlainFiles.readText(file, 100));
   }

@@ -347,9 +347,7 @@ class ConfigTest {
         e.problems().getFirst().contains("kafka.properties.a refers to the environment variable"),
         e.getMessage());
     assertTrue(e.problems().getLast().contains("kafka.properties.b refers to the file"));
-    e =
-        assertThrows(
-            ConfigException.class, () -> load("kafka.properties.a=${file:/dev/zero}"));
+    e = assertThrows(ConfigException.class, () -> load("kafka.properties.a=${file:/dev/zero}"));
     assertTrue(e.getMessage().contains("is a pipe or a device"), e.getMessage());
   }
 
@@ -630,10 +628,7 @@ class ConfigTest {
           {"flink.checkpoint-interval=20m"},
           {"flink.checkpoint-interval=451s"},
           {"kafka.properties.transaction.timeout.ms=5000"},
-          {
-            "flink.checkpoint-interval=20m",
-            "kafka.properties.transaction.timeout.ms=900000"
-          },
+          {"flink.checkpoint-interval=20m", "kafka.properties.transaction.timeout.ms=900000"},
         }) {
       ConfigException e = assertThrows(ConfigException.class, () -> load(settings));
       assertTrue(

@@ -41,7 +41,8 @@ final class ReportTable {
     report.rewardModels().entrySet().stream()
         .sorted(Map.Entry.comparingByKey())
         .forEach(model -> lines.add(cells(model.getKey(), accuracies(model.getValue()))));
-    lines.add("  Annotators choose almost by chance between two responses of about the same worth: no");
+    lines.add(
+        "  Annotators choose almost by chance between two responses of about the same worth: no");
     lines.add("  model can score far above 0.5 there. Most pairs for safety are of this kind.");
     lines.add("");
     lines.add(
@@ -67,7 +68,9 @@ final class ReportTable {
       lines.add("    first: " + before.response());
       lines.add("    last:  " + after.response());
     }
-    lines.add("  Each is one sample at temperature 1: a good policy still gives a bad response at times.");
+    lines.add(
+        "  Each is one sample at temperature 1: a good policy still gives a bad response at"
+            + " times.");
     lines.add("");
     lines.add("Last checkpoint: " + report.lastCheckpoint());
     lines.add("Next steps");
@@ -75,7 +78,8 @@ final class ReportTable {
         step("ask the policy", "generate --prompt 'How do I bake bread?' --checkpoint CHECKPOINT"));
     lines.add(step("see all curves", "quickstart --report run.json"));
     lines.add(step("", "report --quickstart run.json --out run.html"));
-    lines.add(step("use your own Kafka", "run ppo --config millrace.yaml (README, your own Kafka)"));
+    lines.add(
+        step("use your own Kafka", "run ppo --config millrace.yaml (README, your own Kafka)"));
     lines.add("");
     lines.add(
         String.format(Locale.ROOT, "%.0f s in all, seed %d", report.wallSeconds(), report.seed()));

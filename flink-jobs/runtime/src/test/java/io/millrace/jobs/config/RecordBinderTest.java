@@ -79,7 +79,8 @@ class RecordBinderTest {
     Map<String, Class<? extends ConfigSection>> types = new LinkedHashMap<>();
     types.put("sample", Sample.class);
     types.put("other", Other.class);
-    return RecordBinder.bind(types, types.values(), YamlTree.parse(yaml), REFERENCES, problem -> {});
+    return RecordBinder.bind(
+        types, types.values(), YamlTree.parse(yaml), REFERENCES, problem -> {});
   }
 
   private static Sample sample(String... lines) throws Exception {

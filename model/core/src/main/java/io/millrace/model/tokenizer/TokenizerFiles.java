@@ -59,9 +59,7 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
         contents.put(name, PlainFiles.read(file, MAX_BYTES));
       } catch (FileSystemException e) {
         throw new TokenizerException(
-            file.toString(),
-            "cannot be read: " + (e.getReason() == null ? e : e.getReason()),
-            e);
+            file.toString(), "cannot be read: " + (e.getReason() == null ? e : e.getReason()), e);
       } catch (IOException e) {
         throw new TokenizerException(file.toString(), "cannot be read: " + e.getMessage(), e);
       }

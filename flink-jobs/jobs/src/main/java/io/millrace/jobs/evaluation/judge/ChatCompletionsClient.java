@@ -168,7 +168,8 @@ final class ChatCompletionsClient implements AutoCloseable {
       throw new TransientFailure(e.getCause().toString(), Duration.ZERO);
     } catch (TimeoutException e) {
       throw new TransientFailure(
-          "timed out: no whole answer within %s ms".formatted(settings.timeout().toMillis()), Duration.ZERO);
+          "timed out: no whole answer within %s ms".formatted(settings.timeout().toMillis()),
+          Duration.ZERO);
     } finally {
       sent.cancel(true);
     }
