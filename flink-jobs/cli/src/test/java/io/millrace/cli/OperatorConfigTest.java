@@ -13,9 +13,10 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.EvaluationJob;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.ppo.PpoJob;
+import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.rejection.RejectionSamplingJob;
 import io.millrace.jobs.rewardmodel.RewardModelJob;
-import io.millrace.jobs.rollout.RolloutJob;
+import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.supervised.SupervisedJob;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -43,7 +44,8 @@ class OperatorConfigTest {
       Map.of(
           Job.SUPERVISED, SupervisedJob.SECTIONS,
           Job.REWARD_MODEL, RewardModelJob.SECTIONS,
-          Job.ROLLOUT, RolloutJob.SECTIONS,
+          // The section of ppo, where there is one, paces the sampling.
+          Job.ROLLOUT, List.of(RolloutSection.class, PpoSection.class),
           Job.PPO, PpoJob.SECTIONS,
           Job.REJECTION_SAMPLING, RejectionSamplingJob.SECTIONS,
           Job.EVALUATION, EvaluationJob.SECTIONS);

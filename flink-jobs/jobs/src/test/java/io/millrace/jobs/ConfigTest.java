@@ -144,7 +144,7 @@ class ConfigTest {
             LostTransactions.STOP),
         new CheckpointSection(
             "millrace-data/checkpoints",
-            0,
+            20,
             0,
             Duration.ofDays(1),
             "millrace-data/cache",
