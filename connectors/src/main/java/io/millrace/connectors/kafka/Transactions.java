@@ -141,7 +141,7 @@ public final class Transactions implements AutoCloseable {
         });
     open.sort(
         Comparator.comparing((Open one) -> one.partition().topic())
-            .thenComparing(one -> one.partition().partition()));
+            .thenComparingInt(one -> one.partition().partition()));
     return open;
   }
 

@@ -56,7 +56,7 @@ public record WaitingRecords(
               count(settings, partition, visible.get(partition), ends.get(partition)),
               open.stream()
                   .filter(one -> one.partition().equals(partition))
-                  .min(Comparator.comparing(Transactions.Open::firstOffset))));
+                  .min(Comparator.comparingLong(Transactions.Open::firstOffset))));
     }
     return waiting;
   }

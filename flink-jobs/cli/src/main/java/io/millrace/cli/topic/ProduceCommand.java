@@ -69,12 +69,9 @@ public final class ProduceCommand implements Callable<Integer> {
     try (TextLines lines = open();
         RecordWriter writer = new RecordWriter(settings)) {
       try {
-        for (Optional<TextLines.Line> line = lines.next();
-            line.isPresent();
-            line = lines.next()) {
+        for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
           if (!line.get().isBlank()) {
-            writer.send(
-                topic, Validation.require(JsonLines.read(topic.type(), line.get().text())));
+            writer.send(topic, Validation.require(JsonLines.read(topic.type(), line.get().text())));
             sent++;
           }
         }
