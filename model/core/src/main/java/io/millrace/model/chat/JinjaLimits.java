@@ -92,6 +92,9 @@ final class JinjaLimits {
     if (steps > MOST_STEPS) {
       throw new Exceeded("it takes more than %d steps for one dialogue".formatted(MOST_STEPS));
     }
+    if (Thread.currentThread().isInterrupted()) {
+      throw new Exceeded("it runs longer than %d s".formatted(MOST_WAIT_SECONDS));
+    }
     if (steps % CHECK_EVERY == 0) {
       if (cpuNanos() - startNanos > MOST_CPU_NANOS) {
         throw new Exceeded(

@@ -3,6 +3,7 @@ package io.millrace.model.chat;
 import com.hubspot.jinjava.Jinjava;
 import com.hubspot.jinjava.JinjavaConfig;
 import com.hubspot.jinjava.LegacyOverrides;
+import com.hubspot.jinjava.el.JinjavaProcessors;
 import com.hubspot.jinjava.interpret.Context.Library;
 import com.hubspot.jinjava.interpret.InterpretException;
 import com.hubspot.jinjava.interpret.RenderResult;
@@ -77,7 +78,10 @@ final class JinjaTemplate {
                           Library.TAG,
                           others(new TagLibrary(true, Set.of()).entries(), TAGS)))
                   .withElResolver(new JinjaMethods())
-                  .withNodePreProcessor((_, _) -> JinjaLimits.step())
+                  .withProcessors(
+                      JinjavaProcessors.newBuilder()
+                          .withNodePreProcessor((_, _) -> JinjaLimits.step())
+                          .build())
                   .withNestedInterpretationEnabled(false)
                   .withLegacyOverrides(LegacyOverrides.NONE)
                   .build());
