@@ -67,7 +67,7 @@ public final class TokenizerProbe {
         verdict = run(json, samples);
       } catch (IOException e) {
         LOG.warn(
-            "{} was not tried in a process of its own, because none can be started: {}",
+            "{} was not tried in a process of its own, because that process failed: {}",
             where,
             e.toString());
         return;
@@ -114,12 +114,17 @@ public final class TokenizerProbe {
         return "it took more than %d s".formatted(MOST_SECONDS);
       }
       String[] lines = answer.join().lines().toArray(String[]::new);
-      String last = lines.length == 0 ? "" : lines[lines.length - 1];
+      if (lines.length == 0) {
+        throw new IOException(
+            "it ended with exit status %d before it read the tokenizer"
+                .formatted(process.exitValue()));
+      }
+      String last = lines[lines.length - 1];
       if (process.exitValue() == 0) {
         return last;
       }
-      return "it ended the process that tried it (exit status %d%s)"
-          .formatted(process.exitValue(), last.isEmpty() ? "" : ", at " + last);
+      return "it ended the process that tried it (exit status %d, at %s)"
+          .formatted(process.exitValue(), last);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
