@@ -84,7 +84,7 @@ public final class JobInspector {
         slotsNeeded(details.getJobVertexInfos()),
         restarts(job),
         failures.stream()
-            .max(Comparator.comparing(RootExceptionInfo::getTimestamp))
+            .max(Comparator.comparingLong(RootExceptionInfo::getTimestamp))
             .map(JobInspector::failure),
         Optional.ofNullable(checkpoints)
             .map(statistics -> statistics.getLatestCheckpoints().getCompletedCheckpointStatistics())

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
@@ -103,7 +104,7 @@ final class Supervisor implements AutoCloseable {
 
   /** Passes on a line with the time, so that lines can be compared with logs. */
   private void report(String line) {
-    messages.accept(TIME.format(LocalDateTime.now()) + " " + line);
+    messages.accept(TIME.format(LocalDateTime.now(ZoneId.systemDefault())) + " " + line);
   }
 
   @Override

@@ -10,6 +10,7 @@ import io.millrace.cluster.FlinkClient;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.LocalDateTime;
+import java.time.ZoneId;
 import java.time.temporal.ChronoUnit;
 import java.util.Map;
 import java.util.Optional;
@@ -84,7 +85,7 @@ public final class StatusCommand implements Callable<Integer> {
         System.out.println(report);
       } else {
         if (watch.isPresent()) {
-          System.out.printf("%n== %s%n", LocalDateTime.now().truncatedTo(ChronoUnit.SECONDS));
+          System.out.printf("%n== %s%n", LocalDateTime.now(ZoneId.systemDefault()).truncatedTo(ChronoUnit.SECONDS));
         }
         System.out.print(StatusText.of(report));
       }

@@ -90,7 +90,7 @@ public final class RequestGuardFactory implements InboundChannelHandlerFactory {
       response.headers().set(HttpHeaderNames.CONTENT_TYPE, "text/plain; charset=utf-8");
       response.headers().setInt(HttpHeaderNames.CONTENT_LENGTH, response.content().readableBytes());
       response.headers().set(HttpHeaderNames.CONNECTION, "close");
-      context.writeAndFlush(response).addListener(ChannelFutureListener.CLOSE);
+      var _ = context.writeAndFlush(response).addListener(ChannelFutureListener.CLOSE);
     }
   }
 }

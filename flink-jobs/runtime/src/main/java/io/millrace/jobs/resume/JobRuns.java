@@ -34,7 +34,7 @@ public final class JobRuns {
         StateFiles.directories(root).stream()
             .filter(directory -> directory.getName().matches(NUMBER))
             .map(JobRun::at)
-            .sorted(Comparator.comparing(JobRun::number))
+            .sorted(Comparator.comparingInt(JobRun::number))
             .toList());
   }
 
