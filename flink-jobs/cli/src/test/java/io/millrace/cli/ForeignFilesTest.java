@@ -27,8 +27,7 @@ class ForeignFilesTest {
     return assertTimeoutPreemptively(
         Duration.ofSeconds(60),
         () -> {
-          int code =
-              Millrace.commandLine().setErr(new PrintWriter(error)).execute(arguments);
+          int code = Millrace.commandLine().setErr(new PrintWriter(error)).execute(arguments);
           return new Outcome(code, error.toString());
         });
   }
@@ -40,8 +39,7 @@ class ForeignFilesTest {
   }
 
   private String texts() throws Exception {
-    return Files.write(
-            directory.resolve("t.jsonl"), List.of("{\"text\": \"flour and water\"}"))
+    return Files.write(directory.resolve("t.jsonl"), List.of("{\"text\": \"flour and water\"}"))
         .toString();
   }
 
@@ -66,8 +64,7 @@ class ForeignFilesTest {
     assertEquals(2, run(rest).code());
     Files.writeString(tokenizer, sound);
     Path config = Path.of(model, "tokenizer_config.json");
-    Files.writeString(
-        config, Files.readString(config).replace("{% set", "{% for i in x %}{% set"));
+    Files.writeString(config, Files.readString(config).replace("{% set", "{% for i in x %}{% set"));
     assertEquals(2, run(rest).code());
   }
 
@@ -77,8 +74,7 @@ class ForeignFilesTest {
     String out = directory.resolve("out").toString();
     for (String name : new String[] {"LICENSE", "tokenizer.model", "notes"}) {
       Path link = Files.createSymbolicLink(Path.of(model, name), secret);
-      refuses(
-          "is a link to " + secret.toRealPath(), "checkpoint", "export", model, "--out", out);
+      refuses("is a link to " + secret.toRealPath(), "checkpoint", "export", model, "--out", out);
       assertFalse(Files.exists(Path.of(out)));
       Files.delete(link);
     }
@@ -109,7 +105,8 @@ class ForeignFilesTest {
       Files.delete(file);
       Files.move(kept, file);
     }
-    refuses("a pipe or a device", "init", "--config", "/dev/zero", "--texts", texts(), "--out", "o");
+    refuses(
+        "a pipe or a device", "init", "--config", "/dev/zero", "--texts", texts(), "--out", "o");
   }
 
   @Test

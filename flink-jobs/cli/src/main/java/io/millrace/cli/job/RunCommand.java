@@ -58,10 +58,10 @@ public final class RunCommand implements Callable<Integer> {
     int slots = Math.max(SLOTS, ready.config().flink().parallelism());
     try (RunLock _ = RunLock.of(ready.config().flink().stateDirectory(), ready.name())) {
       ResumeOptions.Start start = resume.begin(ready, bounded);
-      try (LocalCluster cluster = LocalCluster.start(slots, ready.config().flink().resolvedProperties())) {
+      try (LocalCluster cluster =
+          LocalCluster.start(slots, ready.config().flink().resolvedProperties())) {
         Progress progress = new Progress(System.err, PRINTED);
-        WaitingNotice waiting =
-            new WaitingNotice(ready.kafka(), start.graph(), progress::line);
+        WaitingNotice waiting = new WaitingNotice(ready.kafka(), start.graph(), progress::line);
         JobID job = cluster.submit(start.graph(), start.restore());
         StopOnSignal stop = StopOnSignal.install(cluster, job, ready.job().id(), start.run());
         JobExecutionResult result;

@@ -85,7 +85,9 @@ public final class StatusCommand implements Callable<Integer> {
         System.out.println(report);
       } else {
         if (watch.isPresent()) {
-          System.out.printf("%n== %s%n", LocalDateTime.now(ZoneId.systemDefault()).truncatedTo(ChronoUnit.SECONDS));
+          System.out.printf(
+              "%n== %s%n",
+              LocalDateTime.now(ZoneId.systemDefault()).truncatedTo(ChronoUnit.SECONDS));
         }
         System.out.print(StatusText.of(report));
       }

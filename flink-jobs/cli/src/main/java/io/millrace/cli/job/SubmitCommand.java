@@ -66,8 +66,7 @@ public final class SubmitCommand implements Callable<Integer> {
         starter.requireSlots(ready.name(), JobStart.slotsNeeded(ready.graph(bounded)));
       }
       ResumeOptions.Start start = resume.begin(ready, bounded);
-      WaitingNotice waiting =
-          new WaitingNotice(ready.kafka(), start.graph(), System.err::println);
+      WaitingNotice waiting = new WaitingNotice(ready.kafka(), start.graph(), System.err::println);
       JobGraph graph = start.graph().getJobGraph();
       start.run().save(graph);
       JobID job = client.submit(graph, start.restore());

@@ -75,7 +75,8 @@ public final class CheckpointCommand {
   @Command(
       name = "verify",
       mixinStandardHelpOptions = true,
-      description = "Checks the digest of every file, every weight, the tokenizer and the chat template.",
+      description =
+          "Checks the digest of every file, every weight, the tokenizer and the chat template.",
       footer = {"", "Example:", "  millrace checkpoint verify DIR"})
   static final class Verify implements Callable<Integer> {
 
@@ -104,8 +105,7 @@ public final class CheckpointCommand {
         tokenizerProblem(files.directory()).ifPresent(problems::add);
       }
       if (!problems.isEmpty()) {
-        problems.forEach(
-            problem -> System.err.println("millrace: " + Printable.line(problem)));
+        problems.forEach(problem -> System.err.println("millrace: " + Printable.line(problem)));
         return CommandLine.ExitCode.USAGE;
       }
       System.out.printf(

@@ -103,8 +103,7 @@ public final class GenerateCommand implements Callable<Integer> {
         int[] tokens = template.promptTokens(List.of(Message.user(prompt)));
         text = template.responseText(respond(model, tokens, stopTokens));
       }
-      new PrintStream(System.out, true, StandardCharsets.UTF_8)
-          .println(Printable.text(text));
+      new PrintStream(System.out, true, StandardCharsets.UTF_8).println(Printable.text(text));
     }
     return 0;
   }

@@ -86,7 +86,11 @@ public final class ImportCommand {
                 .run(file, judgment -> writer.send(Topic.JUDGMENTS, judgment));
         writer.flush();
       }
-      report.firstSkips().forEach(skip -> System.err.println("millrace: " + file + ", " + Printable.line(skip.toString())));
+      report
+          .firstSkips()
+          .forEach(
+              skip ->
+                  System.err.println("millrace: " + file + ", " + Printable.line(skip.toString())));
       System.out.printf(
           "read %d lines, sent %d judgments to %s at %s, skipped %d lines%s%n",
           report.lines(),

@@ -62,12 +62,12 @@ public enum Format {
   String tick(double value, double step) {
     double scale = this == PERCENT ? 100 : 1;
     // Three digits are exact for the steps of a linear axis.
-    int digits =
-        new BigDecimal(step * scale, new MathContext(3)).stripTrailingZeros().scale();
+    int digits = new BigDecimal(step * scale, new MathContext(3)).stripTrailingZeros().scale();
     if (digits > MOST_DIGITS) {
       return of(value);
     }
-    String text = String.format(Locale.ROOT, "%,." + Math.max(0, digits) + "f", value * scale + 0.0);
+    String text =
+        String.format(Locale.ROOT, "%,." + Math.max(0, digits) + "f", value * scale + 0.0);
     String number = text.matches("-0(\\.0*)?") ? text.substring(1) : text.replace("-", MINUS);
     return this == PERCENT ? number + " %" : number;
   }

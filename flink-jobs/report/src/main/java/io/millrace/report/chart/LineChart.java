@@ -119,7 +119,9 @@ public final class LineChart implements Chart {
     }
     canvas.bottomTicks(
         x.ticks().stream().map(x::at).toList(),
-        x.ticks().stream().map(tick -> xNames.isEmpty() ? x.label(tick, xFormat) : x(tick)).toList());
+        x.ticks().stream()
+            .map(tick -> xNames.isEmpty() ? x.label(tick, xFormat) : x(tick))
+            .toList());
     canvas.bottomLabel(xLabel);
     for (int i = 0; i < series.size(); i++) {
       band(canvas, x, y, i);
