@@ -9,7 +9,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "version",
     mixinStandardHelpOptions = true,
-    description = "Prints the version of Millrace and of the JDK that runs it.")
+    description = "Prints the version of Millrace and of the JDK that runs it.",
+    footer = {"", "Example:", "  millrace version"})
 final class VersionCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;

@@ -67,15 +67,16 @@ public final class ResumeOptions {
     if (last.isPresent()) {
       requireSameBound(ready, last.get(), bounded);
       List<String> changes = settings.changesSince(last.get());
-      say("%s continues from its %s", ready.job().id(), last.get().state());
-      changes.forEach(change -> say("%s", change));
+      say("%s continues from its %s".formatted(ready.job().id(), last.get().state()));
+      changes.forEach(ResumeOptions::say);
     } else if (savepoint.isPresent()) {
-      say("%s continues from %s", ready.job().id(), savepoint.get());
+      say("%s continues from %s".formatted(ready.job().id(), savepoint.get()));
     } else {
       say(
-          "%s starts afresh: %s",
-          ready.job().id(),
-          fresh ? "--fresh" : "no earlier run has left a state in " + runs.directory());
+          "%s starts afresh: %s"
+              .formatted(
+                  ready.job().id(),
+                  fresh ? "--fresh" : "no earlier run has left a state in " + runs.directory()));
       if (!fresh && !runs.hasEnded()) {
         warnOfPrompts(ready, runs);
       }
@@ -113,15 +114,15 @@ public final class ResumeOptions {
       Map<Integer, Long> positions = admin.groupPositions(ready.name(), Topic.PROMPTS);
       if (positions.values().stream().anyMatch(position -> position > 0)) {
         say(
-            "warning: consumer group %s has read prompts, but %s holds no state of that run."
-                + " Prompts in flight at its end stay unanswered; if the run had another"
-                + " flink.state-directory, set that one",
-            ready.name(), runs.directory());
+            ("warning: consumer group %s has read prompts, but %s holds no state of that run."
+                    + " Prompts in flight at its end stay unanswered; if the run had another"
+                    + " flink.state-directory, set that one")
+                .formatted(ready.name(), runs.directory()));
       }
     }
   }
 
-  private static void say(String format, Object... arguments) {
-    System.err.println("millrace: " + format.formatted(arguments));
+  private static void say(String message) {
+    System.err.println("millrace: " + message);
   }
 }
