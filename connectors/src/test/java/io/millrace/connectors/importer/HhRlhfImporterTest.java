@@ -74,7 +74,7 @@ class HhRlhfImporterTest {
             line(
                 "\n\nHuman: a\n\nAssistant: b\n\nAssistant: c\n\nHuman: d\n\nAssistant: x",
                 "\n\nHuman: a\n\nAssistant: b\n\nAssistant: c\n\nHuman: d\n\nAssistant: y"),
-            // The annotator preferred silence.
+            // The annotator preferred silence, from which no model can learn.
             line("\n\nHuman: a\n\nAssistant:", "\n\nHuman: a\n\nAssistant: y"),
             // These words only look like a speaker.
             line(
@@ -84,13 +84,16 @@ class HhRlhfImporterTest {
             line(
                 "\n\nHuman: a\n\nAssistant: \n\nHuman: b\n\nAssistant: x",
                 "\n\nHuman: a\n\nAssistant: \n\nHuman: b\n\nAssistant: y"));
-    assertEquals(List.of(), report.firstSkips());
+    assertEquals(1, report.firstSkips().size(), report.firstSkips().toString());
+    assertTrue(
+        report.firstSkips().getFirst().matches("line 2: invalid: response[AB].text is empty;.*"),
+        report.firstSkips().toString());
+    assertEquals(3, judgments.size());
     assertEquals(new Turn(Role.ASSISTANT, "b\n\nc"), judgments.get(0).getDialogue().get(1));
-    assertEquals(List.of("", "y"), betterThenWorse(judgments.get(1)));
     assertEquals(
         List.of(new Turn(Role.USER, "He said\nHuman: hi and Assistant: ho")),
-        judgments.get(2).getDialogue());
-    assertEquals(List.of(new Turn(Role.USER, "a\n\nb")), judgments.get(3).getDialogue());
+        judgments.get(1).getDialogue());
+    assertEquals(List.of(new Turn(Role.USER, "a\n\nb")), judgments.get(2).getDialogue());
   }
 
   @Test

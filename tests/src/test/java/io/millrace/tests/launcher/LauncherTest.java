@@ -144,4 +144,21 @@ class LauncherTest {
     assertEquals(2, run.code(), run.err());
     assertTrue(run.err().contains("millrace: cannot build in " + script.getParent()), run.err());
   }
+
+  @Test
+  void commandsThatComputeNothingStartFromTheArchiveAndLeaveNoFolder() throws Exception {
+    for (String[] command :
+        new String[][] {{"help"}, {"version"}, {"topics"}, {"status"}, {"run", "--help"}, {}}) {
+      Run run = run(script, Map.of(), command);
+      assertStarts(run, command);
+      assertTrue(
+          run.out().stream().anyMatch(option -> option.endsWith("/classes.jsa")),
+          run.out().toString());
+      assertTrue(Files.notExists(directory.resolve("millrace-data")), List.of(command).toString());
+    }
+    Run run = run(script, Map.of(), "run", "ppo");
+    assertTrue(run.out().contains("-Xmx2g"), run.out().toString());
+    assertTrue(run.out().stream().noneMatch(option -> option.endsWith("/classes.jsa")));
+    assertTrue(Files.isDirectory(directory.resolve("millrace-data/log")));
+  }
 }
