@@ -50,6 +50,9 @@ class LostTransactionsTest {
   private static final Duration PATIENCE = Duration.ofSeconds(60);
   private static final Duration NEVER = Duration.ofHours(1);
 
+  /** Milliseconds; long enough for a busy machine to write the record within. */
+  private static final String TIMEOUT = "5000";
+
   @TempDir Path directory;
 
   @Test
@@ -57,10 +60,11 @@ class LostTransactionsTest {
       throws Exception {
     KafkaSettings in = TestBroker.freshTopics();
     KafkaSettings out = TestBroker.freshTopics();
+    JobClient job = start(in, out, LostTransactions.STOP, NEVER, TIMEOUT, null);
+    awaitFirstFlinkCheckpoint(job);
     send(in, "lost");
-    JobClient job = start(in, out, LostTransactions.STOP, NEVER, "1000", null);
     awaitOpen(out, 1);
-    // Kafka aborts it after a second.
+    // Kafka aborts it after the timeout.
     awaitOpen(out, 0);
     assertThrows(
         ExecutionException.class,
@@ -74,7 +78,7 @@ class LostTransactionsTest {
     // Each start finds the same.
     for (int i = 0; i < 2; i++) {
       assertLost(
-          start(in, out, LostTransactions.STOP, NEVER, "1000", savepoint),
+          start(in, out, LostTransactions.STOP, NEVER, TIMEOUT, savepoint),
           out,
           "the broker aborted it");
     }
@@ -99,8 +103,9 @@ class LostTransactionsTest {
     try (EmbeddedBroker _ = EmbeddedBroker.start(data, port)) {
       create(in);
       create(out);
-      send(in, "before");
       JobClient job = start(in, out, LostTransactions.STOP, NEVER, "600000", null);
+      awaitFirstFlinkCheckpoint(job);
+      send(in, "before");
       awaitOpen(out, 1);
       // Such a savepoint commits nothing.
       savepoint =
@@ -229,6 +234,21 @@ class LostTransactionsTest {
   private static List<TopicPartition> partitions(KafkaSettings settings) throws IOException {
     try (TopicAdmin admin = new TopicAdmin(settings)) {
       return admin.describe(Topic.PROMPTS).orElseThrow().topicPartitions();
+    }
+  }
+
+  /** Flink makes one when the job starts, whatever the interval. */
+  private void awaitFirstFlinkCheckpoint(JobClient job) {
+    Path metadata =
+        directory
+            .resolve("flink")
+            .resolve(job.getJobID().toHexString())
+            .resolve("chk-1")
+            .resolve("_metadata");
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    while (!Files.exists(metadata)) {
+      assertTrue(System.nanoTime() < deadline, () -> metadata + " does not appear");
+      Thread.onSpinWait();
     }
   }
 
