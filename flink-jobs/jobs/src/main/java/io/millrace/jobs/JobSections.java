@@ -1,33 +1,20 @@
 package io.millrace.jobs;
 
-import static java.util.Map.entry;
-
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.ConfigSections;
 import io.millrace.jobs.evaluation.EvaluationSection;
-import io.millrace.jobs.ppo.PpoSection;
-import io.millrace.jobs.rejection.RejectionSamplingSection;
-import io.millrace.jobs.rewardmodel.RewardModelSection;
-import io.millrace.jobs.rollout.RolloutSection;
-import io.millrace.jobs.supervised.SupervisedSection;
 import java.util.Map;
 
-/** The sections of the jobs. */
+/** The section of the job evaluation. */
 public final class JobSections implements ConfigSections {
 
   @Override
   public Map<String, Class<? extends ConfigSection>> sections() {
-    return ConfigSections.inOrder(
-        entry("supervised", SupervisedSection.class),
-        entry("reward-model", RewardModelSection.class),
-        entry("rollout", RolloutSection.class),
-        entry("ppo", PpoSection.class),
-        entry("rejection-sampling", RejectionSamplingSection.class),
-        entry("evaluation", EvaluationSection.class));
+    return Map.of("evaluation", EvaluationSection.class);
   }
 
   @Override
   public int order() {
-    return 1;
+    return 2;
   }
 }

@@ -37,6 +37,7 @@ import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
 import io.millrace.schemas.Objective;
+import io.millrace.jobs.training.TrainingSections;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -272,6 +273,7 @@ class ConfigTest {
       types.add(section.getClass());
     }
     Set<Class<?>> own = new HashSet<>(ConfigSections.SHARED.values());
+    own.addAll(new TrainingSections().sections().values());
     own.addAll(new JobSections().sections().values());
     assertEquals(own, types);
   }

@@ -1,0 +1,2 @@
+/** The list of the training jobs' configuration sections. */
+package io.millrace.jobs.training;
