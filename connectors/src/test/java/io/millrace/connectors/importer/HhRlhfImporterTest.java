@@ -86,7 +86,11 @@ class HhRlhfImporterTest {
                 "\n\nHuman: a\n\nAssistant: \n\nHuman: b\n\nAssistant: y"));
     assertEquals(1, report.firstSkips().size(), report.firstSkips().toString());
     assertTrue(
-        report.firstSkips().getFirst().matches("line 2: invalid: response[AB].text is empty;.*"),
+        report
+            .firstSkips()
+            .getFirst()
+            .toString()
+            .matches("line 2: invalid: response[AB].text is empty;.*"),
         report.firstSkips().toString());
     assertEquals(3, judgments.size());
     assertEquals(new Turn(Role.ASSISTANT, "b\n\nc"), judgments.get(0).getDialogue().get(1));
