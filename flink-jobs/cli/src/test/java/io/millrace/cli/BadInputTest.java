@@ -14,12 +14,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import picocli.CommandLine;
+import picocli.CommandLine.Command;
 
 /** The help of every command, and bad input: one clear line, exit code 2, no stack trace. */
 class BadInputTest {
@@ -458,11 +460,21 @@ class BadInputTest {
     assertRefused("campaign.json", "report", "--campaign", directory.toString(), "--out", out);
   }
 
+  /** A command that needs more memory than there is. */
+  @Command(name = "hungry")
+  private static final class Hungry implements Callable<Integer> {
+    @Override
+    public Integer call() {
+      return new long[Integer.MAX_VALUE - 8].length;
+    }
+  }
+
   @Test
   void aLackOfMemoryNamesTheRemedy() {
-    Outcome outcome =
-        run("bench", "score", "--batch", "2000000000", "--length", "2000000000", "--response=1");
-    assertEquals(1, outcome.code(), outcome.error());
-    assertTrue(outcome.error().contains("raise MILLRACE_HEAP"), outcome.error());
+    StringWriter error = new StringWriter();
+    CommandLine commandLine =
+        Millrace.commandLine().addSubcommand(new Hungry()).setErr(new PrintWriter(error));
+    assertEquals(1, commandLine.execute("hungry"), error.toString());
+    assertTrue(error.toString().contains("raise MILLRACE_HEAP"), error.toString());
   }
 }
