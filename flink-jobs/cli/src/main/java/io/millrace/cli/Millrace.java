@@ -104,7 +104,20 @@ public final class Millrace {
         // A prompt may begin with @; it is no file of arguments.
         .setExpandAtFiles(false)
         .setParameterExceptionHandler(Millrace::badUsage)
+        .setExecutionStrategy(Millrace::execute)
         .setExecutionExceptionHandler(Millrace::failed);
+  }
+
+  /** Picocli passes exceptions to {@link #failed}, but no errors. */
+  private static int execute(CommandLine.ParseResult result) {
+    try {
+      return new CommandLine.RunLast().execute(result);
+    } catch (OutOfMemoryError e) {
+      LoggerFactory.getLogger(Millrace.class).error("command failed", e);
+      print(
+          result.commandSpec().commandLine(), "failed: " + rootCause(e) + MORE_MEMORY);
+      return INTERNAL;
+    }
   }
 
   private static int badUsage(ParameterException e, String[] args) {
