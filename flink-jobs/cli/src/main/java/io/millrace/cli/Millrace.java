@@ -114,8 +114,7 @@ public final class Millrace {
       return new CommandLine.RunLast().execute(result);
     } catch (OutOfMemoryError e) {
       LoggerFactory.getLogger(Millrace.class).error("command failed", e);
-      print(
-          result.commandSpec().commandLine(), "failed: " + rootCause(e) + MORE_MEMORY);
+      print(result.commandSpec().commandLine(), "failed: " + rootCause(e) + MORE_MEMORY);
       return INTERNAL;
     }
   }

@@ -98,11 +98,13 @@ class SafetyClassifiersTest {
         refusal("=java.lang.String"));
     String it = Private.class.getName();
     assertEquals(
-        "ppo.safety-classifier " + it + " is not a concrete class with a public constructor without parameters",
+        "ppo.safety-classifier "
+            + it
+            + " is not a concrete class with a public constructor without parameters",
         refusal("=" + it));
     assertEquals(
-        "ppo.safety-classifier io.millrace.jobs.safety.SafetyClassifier is not a concrete class with"
-            + " a public constructor without parameters",
+        "ppo.safety-classifier io.millrace.jobs.safety.SafetyClassifier is not a concrete class"
+            + " with a public constructor without parameters",
         refusal("=io.millrace.jobs.safety.SafetyClassifier"));
     String broken = Broken.class.getName();
     assertEquals(
