@@ -65,6 +65,8 @@ final class Deployment {
     List<String> all = new ArrayList<>(settings);
     all.add("kafka.topic-prefix=" + prefix);
     all.add("checkpoints.directory=" + directory.resolve("checkpoints"));
+    // One deployment's reward models are announced to another.
+    all.add("checkpoints.other-roots=" + directory.getParent());
     all.add("flink.state-directory=" + directory.resolve("flink"));
     for (String setting : all) {
       command.addAll(List.of("--set", setting));

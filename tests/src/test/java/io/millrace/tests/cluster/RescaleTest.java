@@ -48,6 +48,8 @@ class RescaleTest {
           // So that some rollouts always wait for their batch where the savepoint is taken.
           "ppo.score-batch-size=7",
           "ppo.max-staleness=1000000",
+          // The rollouts were sampled by another deployment's versions.
+          "ppo.require-consistent=false",
           "supervised.batch-size=2",
           "supervised.sequence-length=128");
 
