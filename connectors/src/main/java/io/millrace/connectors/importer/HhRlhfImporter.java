@@ -7,6 +7,7 @@ import io.millrace.schemas.Objective;
 import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Role;
+import io.millrace.schemas.Sha256;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
@@ -18,7 +19,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -237,16 +237,12 @@ public final class HhRlhfImporter {
   }
 
   private static byte[] hash(String chosen, String rejected, long number) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      digest.update(chosen.getBytes(StandardCharsets.UTF_8));
-      digest.update((byte) 0);
-      digest.update(rejected.getBytes(StandardCharsets.UTF_8));
-      digest.update((byte) 0);
-      return digest.digest(Long.toString(number).getBytes(StandardCharsets.UTF_8));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    MessageDigest digest = Sha256.newDigest();
+    digest.update(chosen.getBytes(StandardCharsets.UTF_8));
+    digest.update((byte) 0);
+    digest.update(rejected.getBytes(StandardCharsets.UTF_8));
+    digest.update((byte) 0);
+    return digest.digest(Long.toString(number).getBytes(StandardCharsets.UTF_8));
   }
 
   private static final class SkippedException extends Exception {

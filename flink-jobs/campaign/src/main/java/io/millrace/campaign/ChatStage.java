@@ -6,12 +6,11 @@ import io.millrace.campaign.record.StageResult;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.util.HexFormat;
 import java.util.Map;
 
 /** Takes the chat checkpoint from model.initial, where that option is set. */
@@ -49,11 +48,7 @@ final class ChatStage implements Stage {
     try (LocalCheckpoint files = JobSettings.cache(context.config()).openDescription(initial)) {
       Path manifest = files.directory().resolve(CheckpointManifest.FILE_NAME);
       String digest =
-          Files.exists(manifest)
-              ? HexFormat.of()
-                  .formatHex(
-                      MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(manifest)))
-              : "";
+          Files.exists(manifest) ? CheckpointDirectory.manifestDigest(files.directory()) : "";
       CheckpointRef chat =
           new CheckpointRef(
               CheckpointRef.POLICY,

@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint.store;
 
+import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;

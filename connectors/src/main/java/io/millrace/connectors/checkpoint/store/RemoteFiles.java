@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint.store;
 
+import io.millrace.schemas.Sha256;
 import java.io.ByteArrayInputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;

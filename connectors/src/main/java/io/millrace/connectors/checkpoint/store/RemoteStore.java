@@ -4,6 +4,7 @@ import io.millrace.connectors.checkpoint.store.CheckpointLocation.Publishing;
 import io.millrace.connectors.checkpoint.store.CheckpointStore.FileWriter;
 import io.millrace.connectors.checkpoint.store.CheckpointStore.StagedWriter;
 import io.millrace.connectors.checkpoint.store.PublishedFiles.ListedFile;
+import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

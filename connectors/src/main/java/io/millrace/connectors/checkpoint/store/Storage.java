@@ -1,6 +1,7 @@
 package io.millrace.connectors.checkpoint.store;
 
 import io.millrace.connectors.checkpoint.store.CheckpointStore.StagedWriter;
+import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.List;

@@ -4,14 +4,12 @@ import io.millrace.connectors.flink.source.Received;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.schemas.DeadLetter;
+import io.millrace.schemas.Sha256;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import java.io.Serializable;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Clock;
-import java.util.HexFormat;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.util.OutputTag;
 
@@ -96,13 +94,6 @@ public record DeadLetters(String job, KafkaSettings kafka, Clock clock) implemen
   }
 
   private static String sha256(byte[] bytes) {
-    if (bytes == null) {
-      return null;
-    }
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return bytes == null ? null : Sha256.of(bytes);
   }
 }

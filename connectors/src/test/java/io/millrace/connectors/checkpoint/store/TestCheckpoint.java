@@ -1,7 +1,7 @@
 package io.millrace.connectors.checkpoint.store;
 
+import io.millrace.schemas.Sha256;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -32,7 +32,7 @@ public final class TestCheckpoint {
   }
 
   public static String sha256(String text) {
-    return Sha256.of(text.getBytes(StandardCharsets.UTF_8));
+    return Sha256.of(text);
   }
 
   public static void write(Path directory, String word) throws IOException {

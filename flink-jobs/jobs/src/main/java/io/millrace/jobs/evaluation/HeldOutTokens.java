@@ -16,14 +16,13 @@ import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Sha256;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.Validation;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 
 /**
@@ -112,29 +111,25 @@ record HeldOutTokens(
   }
 
   private static String digest(MillraceConfig config, HeldOutFiles files, int maxTokens) {
-    try {
-      MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
-      for (Prompt prompt : files.prompts()) {
-        update(sha256, prompt.getPromptId(), prompt.getDialogue());
-      }
-      for (Demonstration demonstration : files.demonstrations()) {
-        update(
-            sha256,
-            Integer.toString(demonstration.getFirstLearnedTurn()),
-            demonstration.getDialogue());
-      }
-      String sampling =
-          "%d %s %s %d"
-              .formatted(
-                  maxTokens,
-                  config.section(EvaluationSection.class).temperature(),
-                  config.section(EvaluationSection.class).topP(),
-                  config.model().seed());
-      update(sha256, sampling, List.of());
-      return HexFormat.of().formatHex(sha256.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
+    MessageDigest sha256 = Sha256.newDigest();
+    for (Prompt prompt : files.prompts()) {
+      update(sha256, prompt.getPromptId(), prompt.getDialogue());
     }
+    for (Demonstration demonstration : files.demonstrations()) {
+      update(
+          sha256,
+          Integer.toString(demonstration.getFirstLearnedTurn()),
+          demonstration.getDialogue());
+    }
+    String sampling =
+        "%d %s %s %d"
+            .formatted(
+                maxTokens,
+                config.section(EvaluationSection.class).temperature(),
+                config.section(EvaluationSection.class).topP(),
+                config.model().seed());
+    update(sha256, sampling, List.of());
+    return Sha256.finish(sha256);
   }
 
   private static void update(MessageDigest digest, String id, List<Turn> dialogue) {

@@ -1,10 +1,7 @@
 package io.millrace.jobs.config;
 
+import io.millrace.schemas.Sha256;
 import java.lang.reflect.RecordComponent;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.SortedSet;
@@ -61,7 +58,9 @@ public final class ConfigValues {
                     (name, entry) ->
                         values.put(
                             key + "." + name,
-                            entry instanceof String text ? digest(text) : entry.toString()));
+                            entry instanceof String text
+                                ? "sha256:" + Sha256.of(text)
+                                : entry.toString()));
         default -> values.put(key, value.toString());
       }
     }
@@ -72,18 +71,6 @@ public final class ConfigValues {
       return component.getAccessor().invoke(section);
     } catch (ReflectiveOperationException e) {
       throw new IllegalStateException(section.getClass() + " is not a configuration record", e);
-    }
-  }
-
-  private static String digest(String text) {
-    try {
-      return "sha256:"
-          + HexFormat.of()
-              .formatHex(
-                  MessageDigest.getInstance("SHA-256")
-                      .digest(text.getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
     }
   }
 }

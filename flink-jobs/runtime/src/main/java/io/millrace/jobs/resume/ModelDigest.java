@@ -2,6 +2,7 @@ package io.millrace.jobs.resume;
 
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -9,8 +10,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -35,21 +34,16 @@ final class ModelDigest {
       files =
           list.filter(file -> file.toString().matches(".*\\.(json|safetensors)")).sorted().toList();
     }
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (Path file : files) {
-        long size = Files.size(file);
-        digest.update(
-            "%s %d\n".formatted(file.getFileName(), size).getBytes(StandardCharsets.UTF_8));
-        try (FileChannel channel = FileChannel.open(file)) {
-          update(digest, channel, 0);
-          update(digest, channel, Math.max(0, size - ENDS));
-        }
+    MessageDigest digest = Sha256.newDigest();
+    for (Path file : files) {
+      long size = Files.size(file);
+      digest.update("%s %d\n".formatted(file.getFileName(), size).getBytes(StandardCharsets.UTF_8));
+      try (FileChannel channel = FileChannel.open(file)) {
+        update(digest, channel, 0);
+        update(digest, channel, Math.max(0, size - ENDS));
       }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
     }
+    return Sha256.finish(digest);
   }
 
   private static void update(MessageDigest digest, FileChannel channel, long position)

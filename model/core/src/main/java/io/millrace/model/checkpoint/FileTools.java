@@ -1,6 +1,7 @@
 package io.millrace.model.checkpoint;
 
 import io.millrace.schemas.PlainFiles;
+import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -9,9 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.DigestInputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 
@@ -35,9 +33,9 @@ final class FileTools {
 
   /** SHA-256 of a file, in lower-case hexadecimal. */
   static String sha256(Path file) {
-    try (InputStream in = new DigestInputStream(open(file), newDigest())) {
+    try (InputStream in = new DigestInputStream(open(file), Sha256.newDigest())) {
       in.transferTo(OutputStream.nullOutputStream());
-      return HexFormat.of().formatHex(((DigestInputStream) in).getMessageDigest().digest());
+      return Sha256.finish(((DigestInputStream) in).getMessageDigest());
     } catch (IOException e) {
       throw CheckpointException.of(file, "cannot be read: " + e, e);
     }
@@ -104,14 +102,6 @@ final class FileTools {
         }
       }
       Files.delete(dir);
-    }
-  }
-
-  private static MessageDigest newDigest() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every JDK has SHA-256", e);
     }
   }
 }

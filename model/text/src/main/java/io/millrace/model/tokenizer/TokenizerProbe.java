@@ -1,6 +1,7 @@
 package io.millrace.model.tokenizer;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import io.millrace.schemas.Sha256;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -11,12 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemNotFoundException;
 import java.nio.file.Path;
 import java.security.CodeSource;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -57,7 +55,7 @@ public final class TokenizerProbe {
    * @throws TokenizerException if the library fails with it, or takes too long
    */
   static void require(String where, String json, Set<String> samples) {
-    String digest = sha256(json);
+    String digest = Sha256.of(json);
     synchronized (KNOWN) {
       if (KNOWN.contains(digest)) {
         return;
@@ -76,16 +74,6 @@ public final class TokenizerProbe {
         throw new TokenizerException(where, "the tokenizers library fails with it: " + verdict);
       }
       KNOWN.add(digest);
-    }
-  }
-
-  private static String sha256(String json) {
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256").digest(json.getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
     }
   }
 

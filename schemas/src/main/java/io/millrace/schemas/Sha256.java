@@ -1,14 +1,16 @@
-package io.millrace.connectors.checkpoint.store;
+package io.millrace.schemas;
 
+import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /** SHA-256 digests in lower-case hexadecimal. */
-final class Sha256 {
+public final class Sha256 {
   private Sha256() {}
 
-  static MessageDigest newDigest() {
+  /** A digest without content. */
+  public static MessageDigest newDigest() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
@@ -16,12 +18,18 @@ final class Sha256 {
     }
   }
 
-  static String of(byte[] content) {
+  /** The digest of some bytes. */
+  public static String of(byte[] content) {
     return hex(newDigest().digest(content));
   }
 
+  /** The digest of a text in UTF-8. */
+  public static String of(String text) {
+    return of(text.getBytes(StandardCharsets.UTF_8));
+  }
+
   /** Completes a digest. */
-  static String finish(MessageDigest digest) {
+  public static String finish(MessageDigest digest) {
     return hex(digest.digest());
   }
 
