@@ -1,8 +1,6 @@
 package io.millrace.connectors.flink.source;
 
-import java.io.IOException;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Set;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SourceSplit;
@@ -10,23 +8,22 @@ import org.apache.flink.api.connector.source.SplitEnumerator;
 import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 
 /** Holds the readers of a source while any subtask of an operator asks for it. */
-final class HoldableEnumerator<S extends SourceSplit, C> implements SplitEnumerator<S, C> {
+final class HoldableEnumerator<S extends SourceSplit, C> extends ForwardingEnumerator<S, C> {
 
-  private final SplitEnumerator<S, C> enumerator;
   private final SplitEnumeratorContext<S> context;
 
   /** Subtasks of the operator that ask for a hold. */
   private final Set<Integer> holders = new HashSet<>();
 
   HoldableEnumerator(SplitEnumerator<S, C> enumerator, SplitEnumeratorContext<S> context) {
-    this.enumerator = enumerator;
+    super(enumerator);
     this.context = context;
   }
 
   @Override
   public void handleSourceEvent(int subtask, SourceEvent event) {
     if (!(event instanceof HoldEvent hold)) {
-      enumerator.handleSourceEvent(subtask, event);
+      super.handleSourceEvent(subtask, event);
       return;
     }
     boolean before = !holders.isEmpty();
@@ -47,44 +44,9 @@ final class HoldableEnumerator<S extends SourceSplit, C> implements SplitEnumera
   /** Readers also register after a failure; a new reader is not held. */
   @Override
   public void addReader(int subtask) {
-    enumerator.addReader(subtask);
+    super.addReader(subtask);
     if (!holders.isEmpty()) {
       inform(subtask);
     }
-  }
-
-  @Override
-  public void start() {
-    enumerator.start();
-  }
-
-  @Override
-  public void handleSplitRequest(int subtask, String requesterHostname) {
-    enumerator.handleSplitRequest(subtask, requesterHostname);
-  }
-
-  @Override
-  public void addSplitsBack(List<S> splits, int subtask) {
-    enumerator.addSplitsBack(splits, subtask);
-  }
-
-  @Override
-  public C snapshotState(long checkpointId) throws Exception {
-    return enumerator.snapshotState(checkpointId);
-  }
-
-  @Override
-  public void notifyCheckpointComplete(long checkpointId) throws Exception {
-    enumerator.notifyCheckpointComplete(checkpointId);
-  }
-
-  @Override
-  public void notifyCheckpointAborted(long checkpointId) throws Exception {
-    enumerator.notifyCheckpointAborted(checkpointId);
-  }
-
-  @Override
-  public void close() throws IOException {
-    enumerator.close();
   }
 }
