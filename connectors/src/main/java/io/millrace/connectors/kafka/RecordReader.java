@@ -18,9 +18,9 @@ import org.apache.avro.Schema;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * Reads the committed records of all partitions of one topic, without a consumer group. Partitions
@@ -54,18 +54,15 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     this.name = settings.nameOf(topic);
     this.format = SingleObject.of(topic.type()).withWriterSchemas(writers);
     this.consumer =
-        settings.client(
-            properties ->
-                new KafkaConsumer<>(
-                    properties, new ByteArrayDeserializer(), new ByteArrayDeserializer()),
+        ByteConsumers.open(
+            settings,
+            IsolationLevel.READ_COMMITTED,
             Map.of(
-                "isolation.level", "read_committed",
-                "enable.auto.commit", "false",
-                "auto.offset.reset", "earliest",
-                "allow.auto.create.topics", "false",
                 // The consumer answers partitionsFor from its metadata.
-                "metadata.max.age.ms", Long.toString(discovery.toMillis()),
-                "default.api.timeout.ms", "20000"));
+                "metadata.max.age.ms",
+                Long.toString(discovery.toMillis()),
+                "default.api.timeout.ms",
+                "20000"));
     try {
       this.partitions = new ArrayList<>(existing());
       if (partitions.isEmpty()) {

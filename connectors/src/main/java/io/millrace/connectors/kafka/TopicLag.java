@@ -10,9 +10,9 @@ import java.util.Map;
 import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * How far a consumer group is behind the end of a topic. A job commits its positions with each
@@ -34,17 +34,10 @@ public record TopicLag(long records, Optional<Instant> oldest) {
   public static TopicLag of(KafkaSettings settings, Topic<?> topic, Map<Integer, Long> positions)
       throws IOException {
     try (KafkaConsumer<byte[], byte[]> consumer =
-        settings.client(
-            properties ->
-                new KafkaConsumer<>(
-                    properties, new ByteArrayDeserializer(), new ByteArrayDeserializer()),
-            Map.of(
-                "isolation.level", "read_committed",
-                "enable.auto.commit", "false",
-                "auto.offset.reset", "earliest",
-                "allow.auto.create.topics", "false",
-                "max.poll.records", "1",
-                "default.api.timeout.ms", "10000"))) {
+        ByteConsumers.open(
+            settings,
+            IsolationLevel.READ_COMMITTED,
+            Map.of("max.poll.records", "1", "default.api.timeout.ms", "10000"))) {
       long records = 0;
       Optional<Instant> oldest = Optional.empty();
       Map<TopicPartition, Long> assigned = new HashMap<>();

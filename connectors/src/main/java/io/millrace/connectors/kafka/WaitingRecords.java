@@ -14,7 +14,6 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * Records of one partition that readers do not see yet, because a transaction before them is open.
@@ -66,15 +65,8 @@ public record WaitingRecords(
       throws IOException {
     long count = 0;
     try (KafkaConsumer<byte[], byte[]> consumer =
-        settings.client(
-            properties ->
-                new KafkaConsumer<>(
-                    properties, new ByteArrayDeserializer(), new ByteArrayDeserializer()),
-            Map.of(
-                "isolation.level", "read_uncommitted",
-                "enable.auto.commit", "false",
-                "auto.offset.reset", "earliest",
-                "default.api.timeout.ms", "20000"))) {
+        ByteConsumers.open(
+            settings, IsolationLevel.READ_UNCOMMITTED, Map.of("default.api.timeout.ms", "20000"))) {
       consumer.assign(List.of(partition));
       consumer.seek(partition, from);
       long deadline = System.nanoTime() + COUNTING.toNanos();
