@@ -24,7 +24,6 @@ import io.millrace.schemas.Nearest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +32,7 @@ import java.util.TreeMap;
 import org.apache.flink.api.common.JobExecutionResult;
 import org.apache.flink.streaming.api.graph.StreamGraph;
 import org.apache.flink.util.FileUtils;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** A job and its configuration. */
@@ -45,16 +44,7 @@ public final class JobOptions {
           "Job: supervised, reward-model, rollout, ppo, rejection-sampling or evaluation.")
   private String jobId;
 
-  @Option(
-      names = "--config",
-      description = "YAML file with options (docs/configuration.md lists all).")
-  private Path config;
-
-  @Option(
-      names = "--set",
-      paramLabel = "KEY=VALUE",
-      description = "Overrides an option of the file, such as ppo.kl=0.02; may be repeated.")
-  private List<String> settings = new ArrayList<>();
+  @Mixin private ConfigSource source;
 
   /**
    * A job whose model, topics and directories exist.
@@ -123,22 +113,23 @@ public final class JobOptions {
    * @param bootstrapServers default of {@code kafka.bootstrap-servers}
    */
   public Ready ready(Optional<String> bootstrapServers) throws IOException {
-    Job job = job();
-    MillraceConfig configured = load(job, bootstrapServers);
+    Job job = job(jobId);
+    MillraceConfig configured = load(job, source, bootstrapServers);
     FileSystems.initialize(configured.flink().resolvedProperties());
     return ready(job, configured);
   }
 
   /** Like {@link #ready}, in a process of Flink, which has initialized its file systems. */
   public Ready readyInFlink() throws IOException {
-    Job job = job();
-    return ready(job, load(job, Optional.empty()));
+    Job job = job(jobId);
+    return ready(job, load(job, source, Optional.empty()));
   }
 
-  private MillraceConfig load(Job job, Optional<String> bootstrapServers) {
+  private static MillraceConfig load(
+      Job job, ConfigSource source, Optional<String> bootstrapServers) {
     return ConfigLoader.load(
-            Optional.ofNullable(config),
-            settings,
+            source.file(),
+            source.settings(),
             bootstrapServers,
             job.sections(),
             problem ->
@@ -147,26 +138,28 @@ public final class JobOptions {
         .withAbsolutePaths();
   }
 
-  private Job job() {
-    return Job.named(jobId)
+  private static Job job(String id) {
+    return Job.named(id)
         .orElseThrow(
             () ->
                 new UserException(
                     "JOB must be a job of Millrace, not '"
-                        + jobId
+                        + id
                         + "'"
-                        + Nearest.to(jobId, Arrays.stream(Job.values()).map(Job::id).toList())
+                        + Nearest.to(id, Arrays.stream(Job.values()).map(Job::id).toList())
                             .map(near -> "; did you mean " + near + "?")
                             .orElse("; the jobs are " + Job.ids())));
   }
 
   /**
-   * Checks everything that {@link #ready} checks, without Kafka and without making anything that
+   * Checks all that {@link #ready} checks for a job, without Kafka and without making anything that
    * stays.
+   *
+   * @param id of the job
    */
-  public Job check() throws IOException {
-    Job job = job();
-    MillraceConfig configured = load(job, Optional.empty());
+  public static Job check(String id, ConfigSource source) throws IOException {
+    Job job = job(id);
+    MillraceConfig configured = load(job, source, Optional.empty());
     FileSystems.initialize(configured.flink().resolvedProperties());
     requireUsable(job, configured);
     if (!configured.model().initial().isBlank()) {
