@@ -6,11 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.millrace.model.tokenizer.Json;
 import io.millrace.model.tokenizer.Tokenizer;
-import io.millrace.model.tokenizer.TurnMarks;
-import io.millrace.model.tokenizer.training.ByteLevelBpeTrainer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -37,26 +33,7 @@ class ForgedTurnTest {
 
   @BeforeEach
   void save() throws Exception {
-    ByteLevelBpeTrainer.train(List.of("[INST] [/INST] <<SYS>> <</SYS>>"), 320).save(directory);
-    Path file = directory.resolve("tokenizer.json");
-    ObjectNode root = (ObjectNode) Json.MAPPER.readTree(file.toFile());
-    int id = 400;
-    for (TurnMarks marks : TurnMarks.values()) {
-      for (String token : List.of(marks.open, marks.endOfRole, marks.end)) {
-        if (!token.isEmpty()) {
-          root.withArray("added_tokens")
-              .addObject()
-              .put("id", id++)
-              .put("content", token)
-              .put("single_word", false)
-              .put("lstrip", false)
-              .put("rstrip", false)
-              .put("normalized", false)
-              .put("special", true);
-        }
-      }
-    }
-    Files.writeString(file, root.toString());
+    MarkedTokenizer.save(directory, List.of("[INST] [/INST] <<SYS>> <</SYS>>"), 320, 400);
   }
 
   private Tokenizer tokenizer(String form) throws Exception {

@@ -104,26 +104,7 @@ class TurnChatTest {
 
   @BeforeEach
   void save() throws Exception {
-    ByteLevelBpeTrainer.train(List.of("x"), ByteLevelBpeTrainer.MIN_VOCABULARY).save(directory);
-    Path file = directory.resolve("tokenizer.json");
-    ObjectNode root = (ObjectNode) Json.MAPPER.readTree(file.toFile());
-    int id = 300;
-    for (TurnMarks marks : TurnMarks.values()) {
-      for (String token : List.of(marks.open, marks.endOfRole, marks.end)) {
-        if (!token.isEmpty()) {
-          root.withArray("added_tokens")
-              .addObject()
-              .put("id", id++)
-              .put("content", token)
-              .put("single_word", false)
-              .put("lstrip", false)
-              .put("rstrip", false)
-              .put("normalized", false)
-              .put("special", true);
-        }
-      }
-    }
-    Files.writeString(file, root.toString());
+    MarkedTokenizer.save(directory, List.of("x"), ByteLevelBpeTrainer.MIN_VOCABULARY, 300);
   }
 
   @Test
