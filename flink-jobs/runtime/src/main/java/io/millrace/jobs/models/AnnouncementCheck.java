@@ -62,8 +62,8 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   public void open() throws IOException {
     try (LocalCheckpoint initial = settings.describeInitial()) {
       vocabSize = CheckpointOutline.read(initial.directory()).config().vocabSize();
-      tokenizer = Tokenizer.load(initial.directory());
       known = TokenizerFiles.read(initial.directory());
+      tokenizer = new Tokenizer(known);
     }
   }
 

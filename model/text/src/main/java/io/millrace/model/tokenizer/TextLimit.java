@@ -50,18 +50,8 @@ record TextLimit(int bytes, String reason) {
 
   /** Bytes of the UTF-8 of a text; an unpaired surrogate counts as U+FFFD, three bytes. */
   private static long utf8Length(String text) {
-    long length = 0;
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      // Each half of a surrogate pair counts two bytes.
-      boolean paired =
-          Character.isHighSurrogate(c)
-              ? i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))
-              : Character.isLowSurrogate(c)
-                  && i > 0
-                  && Character.isHighSurrogate(text.charAt(i - 1));
-      length += c < 0x80 ? 1 : c < 0x800 || paired ? 2 : 3;
-    }
-    return length;
+    return text.codePoints()
+        .mapToLong(c -> c < 0x80 ? 1 : c < 0x800 ? 2 : Character.isBmpCodePoint(c) ? 3 : 4)
+        .sum();
   }
 }
