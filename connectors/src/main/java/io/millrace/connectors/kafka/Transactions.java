@@ -20,7 +20,7 @@ import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.TransactionalIdNotFoundException;
 
-/** The transactions that Kafka knows, and those that hold back the readers of a topic. */
+/** The transactions of a cluster: their states, and which open ones the readers wait for. */
 public final class Transactions implements AutoCloseable {
   private static final Set<TransactionState> ABORTED =
       Set.of(

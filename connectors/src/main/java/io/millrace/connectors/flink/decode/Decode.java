@@ -57,7 +57,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private transient Map<String, LongCounter> totals;
   private transient ListState<Tuple2<String, Long>> savedTotals;
 
-  /** A decoder of a topic's records, which also counts those that Kafka deleted unread. */
+  /** A decoder of a topic's records. It also counts the records that Kafka deleted unread. */
   public static <T extends SpecificRecordBase> Decode<T> ofTopic(
       Topic<T> topic, BodyFormat<T> format, RecordCheck<T> check, DeadLetters deadLetters) {
     return new Decode<>(

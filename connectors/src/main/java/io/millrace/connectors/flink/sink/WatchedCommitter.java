@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
  * job stops without a restart, since each restart would find the same, or goes on.
  *
  * <p>After a restore the job commits the transactions of its Flink checkpoint again. Kafka refuses
- * one that was committed before. The state of the transactional id at the broker tells it from one
- * that was aborted.
+ * to commit a transaction twice. The broker's state of the transactional id shows whether the
+ * transaction was committed or aborted.
  */
 final class WatchedCommitter implements Committer<KafkaCommittable> {
   private static final Logger LOG = LoggerFactory.getLogger(WatchedCommitter.class);

@@ -58,7 +58,7 @@ public final class Sources {
             .setStartingOffsets(offsets(start))
             .setDeserializer(new ReceivedDeserializer());
     if (bound == Bound.CURRENT_END) {
-      // A bounded source ends at what is there when it starts, so it looks for partitions once.
+      // A bounded source reads the partitions that exist when it starts, and looks for no more.
       builder.setBounded(OffsetsInitializer.latest()).setProperty(DISCOVERY, "-1");
       return new BoundedKafkaSource<>(builder.build());
     }

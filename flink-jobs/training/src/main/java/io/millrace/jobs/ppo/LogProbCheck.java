@@ -10,9 +10,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Compares the log-probs of a few rollouts of a batch with those that the policy gives their
- * responses. The policy must have the weights of the version that sampled them. A difference beyond
- * rounding means that the rollouts were sampled by something else, or at another temperature.
+ * Compares the log-probs in a few rollouts of a batch with the policy's own log-probs of the same
+ * responses. The policy must have the weights of the version that sampled the rollouts. A
+ * difference beyond rounding means that another model, or another temperature, sampled them.
  */
 final class LogProbCheck {
 

@@ -171,9 +171,9 @@ public record PpoSection(
     @Option(
             value = "0.1",
             help =
-                "Mean difference between the log-probs of rollouts and those that the policy"
-                    + " version named in them gives, in nats per token, above which an alarm is"
-                    + " raised. Four rollouts of a batch are compared.",
+                "An alarm is raised above this mean difference, in nats per token, between the"
+                    + " log-probs in a rollout and the log-probs that its policy version gives the"
+                    + " same tokens. Four rollouts of a batch are compared.",
             above = "0",
             max = "1e6")
         double alarmLogProbDifference,

@@ -310,7 +310,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
       wake();
     }
     if (promptsEnded && announcementsEnded) {
-      // Nothing more is announced: what is there is sampled.
+      // No announcement follows that could make room, so all prompts are sampled now.
       pace = null;
       submitQueued();
       flushUntil(inFlight::isEmpty);

@@ -10,8 +10,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Limits how many rollouts of one subtask wait for PPO. A version's announcement reports how many
- * rollouts PPO has consumed; the rollouts emitted since then are those that wait. The limit applies
- * as soon as PPO exists: it has announced a version, or its consumer group has an offset.
+ * rollouts PPO has consumed; all rollouts emitted since then wait. The limit applies as soon as PPO
+ * exists: it has announced a version, or its consumer group has an offset.
  *
  * <p>The task thread calls all methods but {@link #look}.
  */

@@ -117,7 +117,7 @@ final class RegexCheck {
                 items.get(j).atoms().stream().anyMatch(other -> set(one).intersects(set(other))));
   }
 
-  /** The characters that an atom matches, of those that stand for all. */
+  /** The characters that an atom matches. Characters from {@link #DENSE} on are sampled. */
   private BitSet set(String atom) {
     return sets.computeIfAbsent(atom, RegexCheck::characters);
   }
