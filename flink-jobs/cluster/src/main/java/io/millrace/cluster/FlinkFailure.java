@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Optional;
 
 /** Reduces Flink's nested exceptions to one line. */
-final class FlinkFailure {
+public final class FlinkFailure {
 
   private FlinkFailure() {}
 
@@ -23,7 +23,7 @@ final class FlinkFailure {
   }
 
   /** The last cause in a stack trace, in one line. */
-  static String rootCause(String stackTrace) {
+  public static String rootCause(String stackTrace) {
     return causes(stackTrace).orElse(stackTrace.lines().findFirst().orElse("").strip());
   }
 

@@ -41,6 +41,10 @@ import org.apache.flink.util.Collector;
 public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<Received, T>
     implements CheckpointedFunction {
   private static final long serialVersionUID = 1L;
+
+  /** Begins the reason of dead letters in the name of an accumulator, after the topic. */
+  public static final String DEAD_LETTERS = "dead-letters/";
+
   private static final String ACCEPTED = "accepted";
   private static final String TRUNCATED = "truncated";
 
@@ -180,7 +184,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
         return;
       }
       refused.computeIfAbsent(e.reason(), this::counter).inc();
-      total("dead-letters/" + e.reason()).add(1L);
+      total(DEAD_LETTERS + e.reason()).add(1L);
       context.output(DeadLetters.TAG, deadLetters.of(received, e));
       return;
     }

@@ -3,6 +3,7 @@ package io.millrace.cli.status;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.cluster.FlinkFailure;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -11,6 +12,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.flink.runtime.history.FsJsonArchivist;
 import org.apache.flink.runtime.webmonitor.history.ArchivedJson;
@@ -51,7 +54,7 @@ final class FinishedJobs {
 
   private static ObjectNode read(Path file) throws IOException {
     ObjectNode job = null;
-    ObjectNode counts = JSON.createObjectNode();
+    Map<String, String> counts = new TreeMap<>();
     String failure = "";
     for (ArchivedJson archived :
         FsJsonArchivist.readArchivedJsons(new org.apache.flink.core.fs.Path(file.toUri()))) {
@@ -75,21 +78,13 @@ final class FinishedJobs {
       }
     }
     if (job != null) {
-      job.set("counts", counts);
+      counts.forEach(job.putObject("counts")::put);
+      StatusReport.deadLetters(counts).forEach(job.putObject("dead_letters")::put);
       if (!failure.isEmpty()) {
-        job.put("failure", rootCause(failure));
+        job.put("failure", FlinkFailure.rootCause(failure));
       }
     }
     return job;
-  }
-
-  private static String rootCause(String stackTrace) {
-    return stackTrace
-        .lines()
-        .filter(line -> line.startsWith("Caused by: "))
-        .reduce((a, b) -> b)
-        .map(line -> line.substring("Caused by: ".length()))
-        .orElseGet(() -> stackTrace.lines().findFirst().orElse(""));
   }
 
   private static String time(JsonNode millis) {

@@ -9,6 +9,7 @@ import io.millrace.cluster.FlinkClient.Running;
 import io.millrace.cluster.JobInspector;
 import io.millrace.cluster.JobView;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.flink.decode.Decode;
 import io.millrace.jobs.runtime.JobParameters;
 import java.io.IOException;
 import java.nio.file.FileStore;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -30,7 +32,6 @@ import java.util.stream.Stream;
 public final class StatusReport {
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String DEAD_LETTERS = "/dead_letters/";
 
   private final FlinkClient client;
   private final Optional<ClusterDirectory> directory;
@@ -127,14 +128,7 @@ public final class StatusReport {
     ObjectNode counts = job.putObject("counts");
     view.counts().forEach(counts::put);
     ObjectNode refused = job.putObject("dead_letters");
-    view.counts()
-        .forEach(
-            (counter, value) -> {
-              int at = counter.indexOf(DEAD_LETTERS);
-              if (at >= 0) {
-                refused.put(counter.substring(at + DEAD_LETTERS.length()), value);
-              }
-            });
+    deadLetters(view.counts()).forEach(refused::put);
     if (view.job().isAlive() && view.parameters().containsKey(JobParameters.BOOTSTRAP_SERVERS)) {
       try {
         new KafkaStatus(view.parameters(), kafkaProperties, clock).addTo(job, view.job().name());
@@ -143,6 +137,20 @@ public final class StatusReport {
       }
     }
     return job;
+  }
+
+  /** Dead letters by reason, of all topics together. */
+  static SortedMap<String, Long> deadLetters(Map<String, String> counts) {
+    SortedMap<String, Long> reasons = new TreeMap<>();
+    counts.forEach(
+        (counter, value) -> {
+          int at = counter.indexOf("/" + Decode.DEAD_LETTERS);
+          if (at >= 0) {
+            String reason = counter.substring(at + 1 + Decode.DEAD_LETTERS.length());
+            reasons.merge(reason, Long.parseLong(value), Long::sum);
+          }
+        });
+    return reasons;
   }
 
   private double seconds(Instant since) {
