@@ -210,6 +210,13 @@ public final class Validation {
       checkpoint(
           problems, promotion.getVersion(), promotion.getUri(), promotion.getManifestSha256());
     }
+    if (!promotion.getDecisionId().isEmpty()) {
+      id(problems, "decisionId", promotion.getDecisionId());
+      id(problems, "decidedBy", promotion.getDecidedBy());
+      if (promotion.getVersion() == 0) {
+        problems.add("version is 0; a person's decision must name the version to serve");
+      }
+    }
   }
 
   private static void checkpoint(List<String> problems, long version, String uri, String sha256) {

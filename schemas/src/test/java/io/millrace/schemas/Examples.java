@@ -136,6 +136,8 @@ public final class Examples {
         .setBefore(4)
         .setReasons(List.of("KL 31.0 nats"))
         .setMetrics(Map.of("kl", 31.0))
+        .setDecisionId("d1")
+        .setDecidedBy("ann")
         .setTime(TIME)
         .build();
   }

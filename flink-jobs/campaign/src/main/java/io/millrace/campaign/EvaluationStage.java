@@ -140,6 +140,7 @@ final class EvaluationStage extends JobStage {
 
   private static Promotion verdict(KafkaSettings topics, long policy) throws IOException {
     return promotions(topics).stream()
+        .filter(promotion -> promotion.getDecisionId().isEmpty())
         .filter(promotion -> promotion.getEvaluated() == policy)
         .reduce((first, last) -> last)
         .orElse(null);

@@ -7,8 +7,10 @@ import io.millrace.report.chart.Format;
 import io.millrace.report.page.Page;
 import io.millrace.report.page.Table;
 import io.millrace.schemas.Promotion;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 
 /** Versions on held-out prompts by the job evaluation, and the verdicts of its gate. */
 final class EvaluationSections {
@@ -102,17 +104,31 @@ final class EvaluationSections {
       return;
     }
     page.section("Promotions")
-        .text("The gate's verdict on each version, and the version to serve after the verdict.")
+        .text(
+            "The gate's verdict on each version, persons' decisions, and the version to serve after"
+                + " each.")
         .table(
-            Table.of(promotions)
+            Table.of(withoutConfirmations(promotions))
                 .text("version", promotion -> "v" + promotion.getEvaluated())
                 .text(
                     "verdict",
                     promotion ->
                         promotion.getVerdict().name().toLowerCase(Locale.ROOT).replace('_', ' '))
                 .text("to serve", EvaluationSections::served)
+                .text(
+                    "by",
+                    promotion ->
+                        promotion.getDecidedBy().isEmpty() ? "gate" : promotion.getDecidedBy())
                 .text("reasons", promotion -> String.join("; ", promotion.getReasons()))
                 .text("time", promotion -> promotion.getTime().toString()));
+  }
+
+  /** The job evaluation repeats each decision of a person. */
+  private static List<Promotion> withoutConfirmations(List<Promotion> promotions) {
+    Set<String> decisions = new HashSet<>();
+    return promotions.stream()
+        .filter(one -> one.getDecisionId().isEmpty() || decisions.add(one.getDecisionId()))
+        .toList();
   }
 
   /** The version to serve after a verdict. */

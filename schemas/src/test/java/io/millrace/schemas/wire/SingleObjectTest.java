@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Examples;
+import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.Role;
@@ -76,6 +77,14 @@ class SingleObjectTest {
     assertEquals(42, read.getOffset());
     assertEquals(3, read.getValue().remaining());
     assertNull(read.getValueSize());
+  }
+
+  @Test
+  void readsPromotionsFromBeforeTheDecisionsOfPersons() throws IOException {
+    String hex = Files.readString(GOLDEN.resolve("promotions-e4eabd3f6896060d.hex")).strip();
+    Promotion read = SingleObject.of(Promotion.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals(6, read.getVersion());
+    assertEquals("", read.getDecisionId());
   }
 
   @Test

@@ -13,11 +13,17 @@ import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
+import org.apache.flink.api.common.functions.MapFunction;
+import org.apache.flink.api.java.typeutils.EitherTypeInfo;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.types.Either;
 
-/** Job evaluation: policy versions and the latest reward models → metrics and promotions. */
+/**
+ * Job evaluation: policy versions, the latest reward models and decisions of persons → metrics and
+ * promotions.
+ */
 public final class EvaluationJob {
 
   /** Configuration sections of the job, beside the shared sections. */
@@ -37,10 +43,15 @@ public final class EvaluationJob {
         context.read(Topic.POLICY_CHECKPOINTS, AnnouncementCheck.policies(context.config()));
     DataStream<RewardCheckpoint> rewardModels =
         context.read(Topic.REWARD_CHECKPOINTS, AnnouncementCheck.rewardModels(context.config()));
+    DataStream<Promotion> decisions =
+        context.read(Topic.PROMOTIONS, AnnouncementCheck.promotions(context.config()));
+    DataStream<Either<RewardCheckpoint, Promotion>> both =
+        either("reward models", rewardModels, Either::Left)
+            .union(either("decisions", decisions, Either::Right));
 
     SingleOutputStreamOperator<Promotion> promotions =
         Edges.toOne(policies)
-            .connect(Edges.toOne(rewardModels))
+            .connect(Edges.toOne(both))
             .transform(
                 "evaluator",
                 new AvroTypeInfo<>(Promotion.class),
@@ -51,5 +62,18 @@ public final class EvaluationJob {
 
     context.write(promotions, Topic.PROMOTIONS);
     context.writeMetrics(promotions);
+  }
+
+  private static <T> DataStream<Either<RewardCheckpoint, Promotion>> either(
+      String name,
+      DataStream<T> records,
+      MapFunction<T, Either<RewardCheckpoint, Promotion>> side) {
+    return records
+        .map(side)
+        .returns(
+            new EitherTypeInfo<>(
+                new AvroTypeInfo<>(RewardCheckpoint.class), new AvroTypeInfo<>(Promotion.class)))
+        .name(name)
+        .uid(name.replace(' ', '-'));
   }
 }

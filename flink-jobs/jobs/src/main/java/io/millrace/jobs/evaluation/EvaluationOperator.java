@@ -2,6 +2,7 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -32,14 +33,17 @@ import org.apache.flink.api.common.accumulators.ListAccumulator;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.types.Either;
 
 /**
  * Runs an {@link Evaluator} on a background thread: it judges every announced version of a policy.
- * Waiting announcements are small, so all of them are state. A Flink checkpoint waits for at most
- * one batch of prompts. A bounded run judges with the last announced reward models.
+ * It serves what persons decide. Waiting announcements are small, so all of them are state. A Flink
+ * checkpoint waits for at most one batch of prompts. A bounded run judges with the last announced
+ * reward models.
  */
 final class EvaluationOperator extends BackgroundOperator<Promotion>
-    implements TwoInputStreamOperator<PolicyCheckpoint, RewardCheckpoint, Promotion>,
+    implements TwoInputStreamOperator<
+            PolicyCheckpoint, Either<RewardCheckpoint, Promotion>, Promotion>,
         BoundedMultiInput {
 
   private static final long serialVersionUID = 1;
@@ -170,9 +174,15 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
   @Override
   public void open() throws Exception {
     if (!restored) {
-      evaluator.continueFrom(
-          PromotionChain.of(
-              JobSettings.kafka(settings.config()), settings.config().model().name()));
+      MillraceConfig config = settings.config();
+      AnnouncementCheck<Promotion> check = AnnouncementCheck.promotions(config);
+      check.open();
+      try {
+        evaluator.continueFrom(
+            PromotionChain.of(JobSettings.kafka(config), config.model().name(), check));
+      } finally {
+        check.close();
+      }
     }
     super.open();
   }
@@ -194,8 +204,12 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
   }
 
   @Override
-  public void processElement2(StreamRecord<RewardCheckpoint> element) {
-    evaluator.queue().offer(element.getValue());
+  public void processElement2(StreamRecord<Either<RewardCheckpoint, Promotion>> element) {
+    if (element.getValue().isLeft()) {
+      evaluator.queue().offer(element.getValue().left());
+    } else {
+      evaluator.queue().offer(element.getValue().right());
+    }
     wake();
   }
 

@@ -2,12 +2,16 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Promotion;
 import io.millrace.schemas.RewardCheckpoint;
+import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.apache.avro.reflect.AvroDefault;
 
 /**
  * Announcements that wait for the evaluator. One thread adds them and another takes them; the state
@@ -18,8 +22,9 @@ final class EvaluationQueue {
   private final String model;
 
   // State.
-  private final Queue<ModelRef> versions = new ConcurrentLinkedQueue<>();
+  private final Deque<ModelRef> versions = new ConcurrentLinkedDeque<>();
   private final Queue<RewardCheckpoint> rewardModels = new ConcurrentLinkedQueue<>();
+  private final Queue<Promotion> decisions = new ConcurrentLinkedQueue<>();
   private final TreeSet<Long> added = new TreeSet<>();
   private final TreeSet<Long> announcedVersions = new TreeSet<>();
   private volatile long first;
@@ -57,6 +62,23 @@ final class EvaluationQueue {
     rewardModels.add(announced);
   }
 
+  /** Adds a person's decision. The gate's own records, and those of other policies, are ignored. */
+  void offer(Promotion record) {
+    if (PromotionChain.isDecision(record) && record.getModel().equals(model)) {
+      decisions.add(record);
+    }
+  }
+
+  /** Puts a version before all that wait. */
+  void addFirst(ModelRef version) {
+    versions.removeIf(one -> one.version() == version.version());
+    versions.addFirst(version);
+  }
+
+  Optional<Promotion> nextDecision() {
+    return Optional.ofNullable(decisions.poll());
+  }
+
   Optional<ModelRef> nextVersion() {
     return Optional.ofNullable(versions.poll());
   }
@@ -86,7 +108,8 @@ final class EvaluationQueue {
       List<Long> added,
       List<Long> announcedVersions,
       long first,
-      long duplicates) {}
+      long duplicates,
+      @AvroDefault("[]") List<Promotion> decisions) {}
 
   State state() {
     return new State(
@@ -95,7 +118,8 @@ final class EvaluationQueue {
         List.copyOf(added),
         List.copyOf(announcedVersions),
         first,
-        duplicates);
+        duplicates,
+        List.copyOf(decisions));
   }
 
   /** Restores a state into an empty queue. */
@@ -106,5 +130,6 @@ final class EvaluationQueue {
     announcedVersions.addAll(state.announcedVersions());
     first = state.first();
     duplicates = state.duplicates();
+    decisions.addAll(state.decisions());
   }
 }

@@ -97,6 +97,11 @@ final class Evaluator {
    * @return false if there was nothing to do
    */
   boolean evaluateNext(boolean mayBegin) throws IOException, InterruptedException {
+    Optional<Promotion> decision = queue.nextDecision();
+    if (decision.isPresent()) {
+      decide(decision.get());
+      return true;
+    }
     boolean ready = rewards.pair().isPresent() || !judge.needsRewardModels();
     if (current != null && ready) {
       continueEvaluation();
@@ -117,6 +122,35 @@ final class Evaluator {
     Optional<ModelRef> version = queue.nextVersion();
     version.ifPresent(this::begin);
     return version.isPresent();
+  }
+
+  /**
+   * Serves what a person has decided, and confirms it: a verdict of before may lie behind the
+   * decision in the topic. The evaluation in progress begins anew after the served version was
+   * measured, because it compares with that version.
+   */
+  private void decide(Promotion decision) {
+    if (!chain.decide(decision)) {
+      return;
+    }
+    LOG.info(
+        "Version {} of {} is served by decision of {}: {}",
+        decision.getVersion(),
+        model,
+        decision.getDecidedBy(),
+        String.join("; ", decision.getReasons()));
+    if (current != null && !current.isRecheck()) {
+      queue.addFirst(current.subject().model());
+    }
+    current = null;
+    if (!versions.containsKey(decision.getVersion())) {
+      chain.current().ifPresent(queue::addFirst);
+    }
+    outlet.emit(
+        Promotion.newBuilder(decision)
+            .setBefore(chain.before().map(ModelRef::version).orElse(0L))
+            .setTime(Instant.now())
+            .build());
   }
 
   private void use(RewardCheckpoint announced) throws IOException {
@@ -165,9 +199,9 @@ final class Evaluator {
     current = Evaluation.ofNew(new EvaluatedVersion(version));
   }
 
-  /** Whether an earlier run published its verdict. */
+  /** Whether this run or an earlier one published its verdict. */
   private boolean isJudged(long version) {
-    return version <= chain.judged();
+    return version <= chain.judged() || verdicts.containsKey(version);
   }
 
   /** Whether later versions are compared with it. */
@@ -249,7 +283,7 @@ final class Evaluator {
       VersionVerdict verdict =
           gate.verdict(
               subject, versions, first(), chain, current.winRates(), current.judgeFailure());
-      if (verdict.isPromoted()) {
+      if (verdict.isPromoted() && !chain.isServed(subject.version())) {
         chain.promote(subject.model());
       }
       publish(verdict);

@@ -1,33 +1,50 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Verdict;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.apache.avro.reflect.AvroDefault;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The served version, and the versions served before it that a rollback can return to. */
 final class PromotionChain {
 
+  private static final Logger LOG = LoggerFactory.getLogger(PromotionChain.class);
+
   /** Maximum number of versions, with the served one. */
   private static final int LENGTH = 4;
+
+  /** Maximum number of decisions that the chain knows again. */
+  private static final int DECISIONS = 100;
 
   private final List<ModelRef> served;
 
   private final long judged;
 
-  private PromotionChain(List<ModelRef> served, long judged) {
-    this.served = served;
+  /** The version that the last record names as served before; 0 for none. */
+  private long before;
+
+  /** Ids of the latest decisions of persons. */
+  private final List<String> decisions;
+
+  private PromotionChain(List<ModelRef> served, long judged, List<String> decisions) {
+    this.served = new ArrayList<>(served);
     this.judged = judged;
+    this.decisions = new ArrayList<>(decisions);
   }
 
   static PromotionChain empty() {
-    return new PromotionChain(new ArrayList<>(), 0);
+    return new PromotionChain(List.of(), 0, List.of());
   }
 
   /**
@@ -35,6 +52,16 @@ final class PromotionChain {
    * promoting an old version. A compacted topic has only the last promotion.
    */
   static PromotionChain of(KafkaSettings kafka, String model) throws IOException {
+    return of(kafka, model, record -> {});
+  }
+
+  /**
+   * As {@link #of(KafkaSettings, String)}.
+   *
+   * @param check refuses records that the chain must not follow; they are logged
+   */
+  static PromotionChain of(KafkaSettings kafka, String model, RecordCheck<Promotion> check)
+      throws IOException {
     List<Promotion> records = new ArrayList<>();
     try (RecordReader<Promotion> reader = RecordReader.fromEarliest(kafka, Topic.PROMOTIONS)) {
       reader.readToEnd(
@@ -42,9 +69,24 @@ final class PromotionChain {
               entry
                   .record()
                   .filter(record -> record.getModel().equals(model))
+                  .filter(record -> isUsable(record, check))
                   .ifPresent(records::add));
     }
     return of(records);
+  }
+
+  private static boolean isUsable(Promotion record, RecordCheck<Promotion> check) {
+    try {
+      check.check(record);
+      return true;
+    } catch (UnusableRecordException e) {
+      LOG.warn(
+          "The promotion of version {} of {} does not count: {}",
+          record.getVersion(),
+          record.getModel(),
+          e.getMessage());
+      return false;
+    }
   }
 
   /** The chain after these promotions. */
@@ -52,29 +94,68 @@ final class PromotionChain {
     PromotionChain chain = empty();
     long judged = 0;
     for (Promotion record : records) {
-      judged = Math.max(judged, record.getEvaluated());
-      if (record.getVersion() == 0) {
-        continue;
+      if (isDecision(record)) {
+        chain.remember(record.getDecisionId());
+      } else {
+        judged = Math.max(judged, record.getEvaluated());
       }
-      ModelRef version =
-          new ModelRef(record.getVersion(), record.getUri(), record.getManifestSha256());
-      if (record.getVerdict() == Verdict.ROLL_BACK) {
-        while (chain.current().isPresent() && !chain.isServed(version.version())) {
-          chain.served.removeLast();
-        }
-      }
-      if (!chain.isServed(version.version())) {
-        chain.promote(version);
-      }
+      chain.follow(record);
     }
-    return new PromotionChain(chain.served, judged);
+    PromotionChain whole = new PromotionChain(chain.served, judged, chain.decisions);
+    whole.before = records.isEmpty() ? 0 : records.getLast().getBefore();
+    return whole;
   }
 
-  private boolean isServed(long version) {
+  /** Whether a record is a person's decision, or the gate's confirmation of it. */
+  static boolean isDecision(Promotion record) {
+    return !record.getDecisionId().isEmpty();
+  }
+
+  /**
+   * Serves what a person has decided.
+   *
+   * @return false if the chain followed this decision before
+   */
+  boolean decide(Promotion decision) {
+    if (decisions.contains(decision.getDecisionId())) {
+      return false;
+    }
+    remember(decision.getDecisionId());
+    follow(decision);
+    return true;
+  }
+
+  private void remember(String decision) {
+    decisions.remove(decision);
+    decisions.add(decision);
+    if (decisions.size() > DECISIONS) {
+      decisions.removeFirst();
+    }
+  }
+
+  private void follow(Promotion record) {
+    if (record.getVersion() == 0) {
+      return;
+    }
+    ModelRef version =
+        new ModelRef(record.getVersion(), record.getUri(), record.getManifestSha256());
+    if (record.getVerdict() == Verdict.ROLL_BACK) {
+      while (current().isPresent() && !isServed(version.version())) {
+        served.removeLast();
+      }
+    }
+    if (!isServed(version.version())) {
+      promote(version);
+    }
+  }
+
+  /** Whether a version is the one to serve. */
+  boolean isServed(long version) {
     return current().filter(current -> current.version() == version).isPresent();
   }
 
   void promote(ModelRef version) {
+    remove(version.version());
     served.addLast(version);
     if (served.size() > LENGTH) {
       served.removeFirst();
@@ -89,6 +170,14 @@ final class PromotionChain {
   /** The version served before it. */
   Optional<ModelRef> before() {
     return served.size() < 2 ? Optional.empty() : Optional.of(served.get(served.size() - 2));
+  }
+
+  /**
+   * The number of the version served before, as the topic's last record says. A compacted topic has
+   * no more of that version.
+   */
+  Optional<Long> lastBefore() {
+    return before == 0 ? Optional.empty() : Optional.of(before);
   }
 
   /** Returns to the version served before. */
@@ -115,13 +204,13 @@ final class PromotionChain {
     return judged;
   }
 
-  record State(List<ModelRef> served, long judged) {}
+  record State(List<ModelRef> served, long judged, @AvroDefault("[]") List<String> decisions) {}
 
   State state() {
-    return new State(versions(), judged);
+    return new State(versions(), judged, List.copyOf(decisions));
   }
 
   static PromotionChain of(State state) {
-    return new PromotionChain(new ArrayList<>(state.served()), state.judged());
+    return new PromotionChain(state.served(), state.judged(), state.decisions());
   }
 }

@@ -9,6 +9,7 @@ import io.millrace.jobs.Job;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.JobHarness;
+import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
@@ -21,11 +22,13 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.flink.api.common.JobExecutionResult;
 import org.apache.flink.api.common.JobID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.function.Executable;
 
 /** The job as it is submitted, on a real broker and cluster. */
 class EvaluationJobTest {
@@ -148,6 +151,67 @@ class EvaluationJobTest {
     assertEquals(1, summary.get("restarts"), "the failure never happened");
     assertEquals(4, summary.get("evaluated"));
     assertEquals(List.of(1L, 2L, 3L, 4L), run.evaluated());
+  }
+
+  @Test
+  void serveFollowsThePersonsWhoDecide() throws Exception {
+    Run run = Run.of("decided", FailingJudge.settings("decided", 2));
+    MillraceConfig config = run.fixture().config();
+    assertDecisionRefused(
+        "so there is nothing to roll back",
+        () -> PromotionDecision.rollBack(config, Optional.empty(), "ann", "r"));
+    run.announceRewardModels(1);
+    JobID job = HARNESS.cluster().submit(Job.EVALUATION.graph(config, false));
+    run.announce(1, 2);
+    awaitVerdicts(run, 2);
+    assertDecisionRefused(
+        "has no version 7 of policy; it has 2, from 1 to 2",
+        () -> PromotionDecision.promote(config, 7, "ann", "r"));
+
+    // The decision, and the job's confirmation of it.
+    long served = run.promotions().getLast().getVersion();
+    long other = 3 - served;
+    PromotionDecision.promote(config, other, "ann", "reviewed").send();
+    awaitVerdicts(run, 4);
+    assertDecisionRefused(
+        "version %d of policy is served already".formatted(other),
+        () -> PromotionDecision.promote(config, other, "ann", "again"));
+    PromotionDecision.rollBack(config, Optional.empty(), "bob", "too terse").send();
+    awaitVerdicts(run, 6);
+    run.announce(3);
+    awaitVerdicts(run, 7);
+    Map<String, Double> summary =
+        summary(HARNESS.cluster().drain(job, HARNESS.directory().resolve("savepoints")));
+    assertEquals(1, summary.get("restarts"), "the failure never happened");
+
+    List<Promotion> all = run.promotions();
+    for (int i : new int[] {2, 4}) {
+      Promotion decision = all.get(i);
+      Promotion confirmation = all.get(i + 1);
+      assertEquals(decision.getDecisionId(), confirmation.getDecisionId());
+      assertEquals(decision.getVersion(), confirmation.getVersion());
+      assertEquals(decision.getBefore(), confirmation.getBefore());
+    }
+    assertEquals(
+        List.of(other, other, served, served),
+        all.subList(2, 6).stream().map(Promotion::getVersion).toList());
+    assertEquals(List.of("reviewed"), all.get(2).getReasons());
+    assertEquals("bob", all.get(4).getDecidedBy());
+    assertEquals(3, all.get(6).getEvaluated());
+    assertEquals("", all.get(6).getDecisionId());
+
+    // A decision for what lies elsewhere is refused, and the job goes on.
+    Promotion foreign =
+        Promotion.newBuilder(all.get(2)).setDecisionId("f").setUri("file:///elsewhere/v1").build();
+    run.deployment().send(Topic.PROMOTIONS, List.of(foreign));
+    var _ = run.bounded();
+    DeadLetter refused = run.deployment().read(Topic.DEAD_LETTERS).getLast();
+    assertEquals("outside-root", refused.getReason());
+  }
+
+  private static void assertDecisionRefused(String message, Executable decision) {
+    IllegalArgumentException e = assertThrows(IllegalArgumentException.class, decision);
+    assertTrue(e.getMessage().contains(message), e.getMessage());
   }
 
   private static void awaitVerdicts(Run run, int count) throws Exception {

@@ -24,6 +24,7 @@ import java.util.Map;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
+import org.apache.flink.types.Either;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -59,10 +60,12 @@ class EvaluationOperatorTest {
     broker.close();
   }
 
-  private static TwoInputStreamOperatorTestHarness<PolicyCheckpoint, RewardCheckpoint, Promotion>
+  private static TwoInputStreamOperatorTestHarness<
+          PolicyCheckpoint, Either<RewardCheckpoint, Promotion>, Promotion>
       harness(OperatorSubtaskState state) throws Exception {
     var harness =
-        new TwoInputStreamOperatorTestHarness<PolicyCheckpoint, RewardCheckpoint, Promotion>(
+        new TwoInputStreamOperatorTestHarness<
+            PolicyCheckpoint, Either<RewardCheckpoint, Promotion>, Promotion>(
             new EvaluationOperator(fixture.config(), true), 1, 1, 0);
     harness.setup();
     if (state != null) {
@@ -94,7 +97,7 @@ class EvaluationOperatorTest {
         run.processElement1(new StreamRecord<>(fixture.policy(version)));
       }
       for (Objective objective : Objective.values()) {
-        run.processElement2(new StreamRecord<>(fixture.rewardModel(objective, 1)));
+        run.processElement2(new StreamRecord<>(Either.Left(fixture.rewardModel(objective, 1))));
       }
       state = snapshot(run);
       run.endInput1();

@@ -110,6 +110,11 @@ final class EvaluatorRun implements AutoCloseable {
     return this;
   }
 
+  EvaluatorRun decide(Promotion decision) {
+    evaluator.queue().offer(decision);
+    return this;
+  }
+
   /** Evaluates until nothing is left to do. */
   EvaluatorRun finish() throws Exception {
     while (evaluator.evaluateNext(true)) {}

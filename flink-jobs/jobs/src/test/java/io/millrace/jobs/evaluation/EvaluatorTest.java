@@ -15,7 +15,6 @@ import io.millrace.schemas.Verdict;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -71,10 +70,10 @@ class EvaluatorTest {
     try (EvaluatorRun straight = new EvaluatorRun(fixture, rewardModels());
         EvaluatorRun killed = new EvaluatorRun(fixture, rewardModels())) {
       straight.offerRewardModels(1).offer(1, 2, 3).finish();
-      straight.offerRewardModels(2).offer(4).finish();
+      straight.offerRewardModels(2).decide(decision("d1", Verdict.ROLL_BACK, 1)).offer(4).finish();
       killed.offerRewardModels(1).offer(1, 2, 3);
       int deaths = killed.finishDying();
-      killed.offerRewardModels(2).offer(4);
+      killed.offerRewardModels(2).decide(decision("d1", Verdict.ROLL_BACK, 1)).offer(4);
       deaths += killed.finishDying();
       assertTrue(deaths > 40, deaths + " deaths");
       assertEquals(straight.promotions, killed.promotions);
@@ -267,17 +266,89 @@ class EvaluatorTest {
     assertEquals(2, chain.before().orElseThrow().version());
   }
 
+  @Test
+  void aChainFollowsEachDecisionOnce() throws IOException {
+    Promotion decision = decision("d1", Verdict.PROMOTE, 2);
+    PromotionChain chain =
+        PromotionChain.of(
+            List.of(promotion(Verdict.PROMOTE, 3, 3), decision, promotion(Verdict.PROMOTE, 5, 5)));
+    assertEquals(5, chain.judged(), "a decision is no verdict");
+    assertFalse(chain.decide(decision));
+    assertEquals(5, chain.current().orElseThrow().version());
+    assertEquals(2, chain.before().orElseThrow().version());
+    assertTrue(chain.decide(decision("d2", Verdict.ROLL_BACK, 3)));
+    assertEquals(3, chain.current().orElseThrow().version());
+    assertTrue(chain.before().isEmpty());
+    assertFalse(PromotionChain.of(chain.state()).decide(decision("d2", Verdict.ROLL_BACK, 3)));
+  }
+
+  @Test
+  void aDecisionCountsAtOnceAndTheNextVersionIsComparedWithIt() throws Exception {
+    Stubborn judge = new Stubborn();
+    try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
+      run.offerRewardModels(1).offer(1, 2, 3).finish();
+      assertEquals("PROMOTE 3: serve 3", run.verdicts().getLast());
+      judge.choice = Judge.Choice.B;
+      run.offer(4);
+      // The decision comes in the middle of the evaluation of version 4.
+      for (int i = 0; i < 3; i++) {
+        assertTrue(run.evaluator.evaluateNext(true));
+      }
+      run.decide(decision("d1", Verdict.ROLL_BACK, 2)).finish();
+      assertEquals(
+          List.of("ROLL_BACK 2: serve 2", "HOLD 4: serve 2"),
+          run.verdicts().subList(3, 5),
+          run.verdicts().toString());
+      assertEquals("d1", run.promotions.get(3).getDecisionId());
+      assertEquals(1, run.promotions.get(3).getBefore());
+      judge.choice = Judge.Choice.A;
+      run.offer(5).finish();
+      assertEquals("PROMOTE 5: serve 5", run.verdicts().getLast());
+      assertTrue(run.metrics(5).containsKey("win_rate/promoted/mean"));
+      int known = run.promotions.size();
+      run.decide(decision("d1", Verdict.ROLL_BACK, 2)).finish();
+      assertEquals(known, run.promotions.size(), "a decision that is read again changes nothing");
+    }
+  }
+
+  @Test
+  void aVersionThatWasForgottenIsMeasuredAgainWhenAPersonPromotesIt() throws Exception {
+    Stubborn judge = new Stubborn();
+    judge.choice = Judge.Choice.B;
+    try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
+      run.offerRewardModels(1).offer(1, 2, 3, 4).finish();
+      assertEquals("HOLD 4: serve 1", run.verdicts().getLast());
+      run.decide(decision("d1", Verdict.PROMOTE, 2)).offer(5).finish();
+      assertEquals(
+          List.of("PROMOTE 2: serve 2", "HOLD 5: serve 2"),
+          run.verdicts().subList(4, 6),
+          run.verdicts().toString());
+      assertTrue(run.metrics(5).containsKey("win_rate/promoted/mean"));
+    }
+  }
+
+  private static Promotion decision(String id, Verdict verdict, long serve) throws IOException {
+    PolicyCheckpoint announced = fixture.policy(serve);
+    return Promotion.newBuilder()
+        .setModel(announced.getModel())
+        .setVersion(serve)
+        .setVerdict(verdict)
+        .setEvaluated(serve)
+        .setUri(announced.getUri())
+        .setManifestSha256(announced.getManifestSha256())
+        .setDecisionId(id)
+        .setDecidedBy("ann")
+        .build();
+  }
+
   private static Promotion promotion(Verdict verdict, long evaluated, long serve) {
-    return new Promotion(
-        "policy",
-        serve,
-        verdict,
-        evaluated,
-        "u" + serve,
-        "",
-        0L,
-        List.of(),
-        Map.of(),
-        Instant.EPOCH);
+    return Promotion.newBuilder()
+        .setModel("policy")
+        .setVersion(serve)
+        .setVerdict(verdict)
+        .setEvaluated(evaluated)
+        .setUri("u" + serve)
+        .setManifestSha256("")
+        .build();
   }
 }

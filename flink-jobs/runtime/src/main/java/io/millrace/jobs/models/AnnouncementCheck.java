@@ -18,6 +18,7 @@ import io.millrace.model.tokenizer.TokenizerException;
 import io.millrace.model.tokenizer.TokenizerFiles;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Promotion;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.RewardCheckpoint;
 import java.io.IOException;
@@ -58,6 +59,11 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
     return new AnnouncementCheck<>(config);
   }
 
+  /** Promotions of that policy, by the version to serve. */
+  public static AnnouncementCheck<Promotion> promotions(MillraceConfig config) {
+    return new AnnouncementCheck<>(config);
+  }
+
   @Override
   public void open() throws IOException {
     try (LocalCheckpoint initial = settings.describeInitial()) {
@@ -70,15 +76,16 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   @Override
   public void check(T announcement) {
     switch (announcement) {
-      case PolicyCheckpoint policy -> {
-        if (policy.getModel().equals(settings.config().model().name())) {
-          check(
-              policy.getUri(),
-              policy.getManifestSha256(),
-              CheckpointKind.POLICY,
-              policy.getVersion(),
-              policy.getModel(),
-              List.of());
+      case PolicyCheckpoint policy ->
+          checkPolicy(
+              policy.getModel(), policy.getVersion(), policy.getUri(), policy.getManifestSha256());
+      case Promotion promotion -> {
+        if (promotion.getVersion() != 0) {
+          checkPolicy(
+              promotion.getModel(),
+              promotion.getVersion(),
+              promotion.getUri(),
+              promotion.getManifestSha256());
         }
       }
       case RewardCheckpoint reward ->
@@ -95,6 +102,12 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
       default ->
           throw new IllegalArgumentException(
               announcement.getSchema().getName() + " does not announce a checkpoint");
+    }
+  }
+
+  private void checkPolicy(String model, long version, String uri, String manifestSha256) {
+    if (model.equals(settings.config().model().name())) {
+      check(uri, manifestSha256, CheckpointKind.POLICY, version, model, List.of());
     }
   }
 
