@@ -6,6 +6,7 @@ import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.avro.specific.SpecificRecordBase;
@@ -13,6 +14,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
@@ -63,6 +65,12 @@ public final class RecordWriter implements AutoCloseable {
    * @throws RefusedRecordException when the record is too large, see {@link #send}
    */
   public void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
+    sendRaw(topic, key, value, List.of());
+  }
+
+  /** As {@link #sendRaw(Topic, byte[], byte[])}, with headers. */
+  public void sendRaw(Topic<?> topic, byte[] key, byte[] value, List<Header> headers)
+      throws IOException {
     throwFailure();
     if (!settings.fits(key, value)) {
       throw new RefusedRecordException(TOO_LARGE, settings.tooLarge(topic, key, value));
@@ -71,7 +79,7 @@ public final class RecordWriter implements AutoCloseable {
     try {
       var _ =
           producer.send(
-              new ProducerRecord<>(name, key, value),
+              new ProducerRecord<>(name, null, key, value, headers),
               (metadata, exception) -> {
                 if (exception != null) {
                   failure.compareAndSet(null, exception);

@@ -1,0 +1,178 @@
+package io.millrace.cli.deadletters;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordWriter;
+import io.millrace.connectors.kafka.TopicRecords;
+import io.millrace.schemas.DeadLetter;
+import io.millrace.schemas.Printable;
+import io.millrace.schemas.RefusedRecordException;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
+
+/**
+ * Sends the records of chosen dead letters to their topics again. A header names the refused
+ * record, so that a second resend finds what the first one has sent.
+ */
+final class Resend {
+
+  /** Header of a record that was sent again: topic, partition and offset of the refused record. */
+  static final String HEADER = "millrace.resent";
+
+  private final KafkaSettings kafka;
+  private final Predicate<Letter> chosen;
+  private final boolean again;
+  private final boolean dryRun;
+
+  private final Set<Letter.Id> found = new HashSet<>();
+  private final Map<String, Long> sent = new TreeMap<>();
+  private final List<String> problems = new ArrayList<>();
+  private long repeated;
+  private long before;
+
+  /**
+   * @param again whether to send records that were sent again before
+   * @param dryRun whether to send nothing and only count
+   */
+  Resend(KafkaSettings kafka, Predicate<Letter> chosen, boolean again, boolean dryRun) {
+    this.kafka = kafka;
+    this.chosen = chosen;
+    this.again = again;
+    this.dryRun = dryRun;
+  }
+
+  /**
+   * What was done.
+   *
+   * @param found the chosen dead letters
+   * @param sent records by topic
+   * @param repeated dead letters whose record another chosen one names too
+   * @param before records that an earlier resend has sent
+   * @param problems records that cannot be sent, each with the reason
+   */
+  record Result(
+      Set<Letter.Id> found,
+      Map<String, Long> sent,
+      long repeated,
+      long before,
+      List<String> problems) {}
+
+  Result run() throws IOException {
+    // The values may be large, so the dead letters are read twice and sent one by one.
+    Map<String, Letter.Id> first = new HashMap<>();
+    Map<String, Instant> oldest = new HashMap<>();
+    Letter.each(
+        kafka,
+        letter -> {
+          if (chosen.test(letter)) {
+            found.add(letter.id());
+            DeadLetter content = letter.content();
+            if (content.getOffset() < 0
+                || first.putIfAbsent(letter.origin(), letter.id()) == null) {
+              oldest.merge(content.getTopic(), content.getTime(), (a, b) -> a.isBefore(b) ? a : b);
+            } else {
+              repeated++;
+            }
+          }
+        });
+    if (found.isEmpty()) {
+      return result();
+    }
+    try (TopicRecords topics = new TopicRecords(kafka);
+        RecordWriter writer = new RecordWriter(kafka)) {
+      Set<String> resent = again ? Set.of() : resent(topics, oldest);
+      Letter.each(
+          kafka,
+          letter -> {
+            boolean once =
+                letter.content().getOffset() < 0 || letter.id().equals(first.get(letter.origin()));
+            if (found.contains(letter.id()) && once) {
+              send(letter, resent, topics, writer);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+    return result();
+  }
+
+  private Result result() {
+    return new Result(found, sent, repeated, before, problems);
+  }
+
+  /** The refused records that the topics already have again, since the oldest dead letter. */
+  private Set<String> resent(TopicRecords topics, Map<String, Instant> oldest) throws IOException {
+    Set<String> resent = new HashSet<>();
+    for (Map.Entry<String, Instant> topic : oldest.entrySet()) {
+      if (OriginalRecord.topic(kafka, topic.getKey()).isPresent()) {
+        topics.since(
+            topic.getKey(),
+            topic.getValue(),
+            record -> {
+              Header header = record.headers().lastHeader(HEADER);
+              if (header != null && header.value() != null) {
+                resent.add(new String(header.value(), StandardCharsets.UTF_8));
+              }
+            });
+      }
+    }
+    return resent;
+  }
+
+  private void send(Letter letter, Set<String> resent, TopicRecords topics, RecordWriter writer) {
+    DeadLetter content = letter.content();
+    Optional<Topic<?>> topic = OriginalRecord.topic(kafka, content.getTopic());
+    if (topic.isEmpty()) {
+      problem(
+          letter,
+          "is not of a topic with the prefix '%s'; mend a line of a file in the file"
+              .formatted(kafka.topicPrefix()));
+      return;
+    }
+    if (content.getOffset() < 0) {
+      problem(letter, "was never in its topic: the job itself could not write it");
+      return;
+    }
+    if (resent.contains(letter.origin())) {
+      before++;
+      return;
+    }
+    try {
+      Optional<OriginalRecord> original = OriginalRecord.of(letter, topics);
+      if (original.isEmpty()) {
+        problem(
+            letter,
+            "was too large for its dead letter, and its topic does not hold it any more; send it"
+                + " from its source");
+        return;
+      }
+      if (!dryRun) {
+        Header header = new RecordHeader(HEADER, letter.origin().getBytes(StandardCharsets.UTF_8));
+        writer.sendRaw(topic.get(), original.get().key(), original.get().value(), List.of(header));
+      }
+      sent.merge(content.getTopic(), 1L, Long::sum);
+    } catch (RefusedRecordException e) {
+      problem(letter, "is too large: " + e.getMessage());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void problem(Letter letter, String problem) {
+    problems.add(
+        Printable.line("%s: the record %s %s".formatted(letter.id(), letter.origin(), problem)));
+  }
+}
