@@ -1,6 +1,8 @@
 package io.millrace.cli;
 
 import io.millrace.cli.bench.BenchCommand;
+import io.millrace.cli.chat.ChatCommand;
+import io.millrace.cli.deadletters.DeadLettersCommand;
 import io.millrace.cli.job.CampaignCommand;
 import io.millrace.cli.job.CancelCommand;
 import io.millrace.cli.job.CheckCommand;
@@ -21,6 +23,8 @@ import io.millrace.cli.model.GhostAttentionCommand;
 import io.millrace.cli.model.InitCommand;
 import io.millrace.cli.model.LogProbsCommand;
 import io.millrace.cli.option.UserException;
+import io.millrace.cli.promotion.PromoteCommand;
+import io.millrace.cli.promotion.RollbackCommand;
 import io.millrace.cli.topic.BrokerCommand;
 import io.millrace.cli.topic.ConsumeCommand;
 import io.millrace.cli.topic.ImportCommand;
@@ -59,6 +63,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ProduceCommand.class,
       ConsumeCommand.class,
       ImportCommand.class,
+      DeadLettersCommand.class,
       RunCommand.class,
       ClusterCommand.class,
       CheckCommand.class,
@@ -68,10 +73,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
       SavepointCommand.class,
       StopCommand.class,
       CancelCommand.class,
+      PromoteCommand.class,
+      RollbackCommand.class,
       InitCommand.class,
       GhostAttentionCommand.class,
       EvaluationCommand.class,
       GenerateCommand.class,
+      ChatCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,
       BenchCommand.class,

@@ -19,8 +19,11 @@ import io.millrace.model.tensor.Backend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -208,6 +211,27 @@ public abstract class SamplingEngineContract {
       assertSame(roomy, engine.sampleAll(requests));
       assertTrue(engine.preemptions() > 0, "the cache must be too small for this test");
     }
+  }
+
+  @Test
+  void aListenerGetsEachTokenOnceAndInOrder() {
+    List<SamplingRequest> requests = requests(14);
+    Map<List<Object>, List<Integer>> heard = new HashMap<>();
+    // Interrupted responses are computed again; their tokens are not sampled again.
+    try (SamplingEngine engine = new SamplingEngine(model, new EngineSettings(16, 64, 32, 29, 2))) {
+      engine.listen(
+          (request, sample, token) ->
+              heard
+                  .computeIfAbsent(
+                      List.of(requests.indexOf(request), sample), _ -> new ArrayList<>())
+                  .add(token));
+      for (SampledResponse response : engine.sampleAll(requests)) {
+        assertEquals(
+            IntStream.of(response.tokens()).boxed().toList(),
+            heard.remove(List.of(requests.indexOf(response.request()), response.sample())));
+      }
+    }
+    assertTrue(heard.isEmpty(), heard.toString());
   }
 
   @Test

@@ -35,6 +35,15 @@ final class Sample implements Comparable<Sample> {
     return request;
   }
 
+  /** Index among the responses of the request. */
+  int index() {
+    return index;
+  }
+
+  int lastToken() {
+    return tokens[length - 1];
+  }
+
   float temperature() {
     return request.temperature(index);
   }

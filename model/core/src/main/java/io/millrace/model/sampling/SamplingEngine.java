@@ -40,6 +40,7 @@ public final class SamplingEngine implements AutoCloseable {
   private Policy current;
   private long nextOrdinal;
   private long preemptions;
+  private TokenListener listener = (request, sample, token) -> {};
 
   /**
    * An engine that starts with a policy.
@@ -85,6 +86,11 @@ public final class SamplingEngine implements AutoCloseable {
     current = next;
     started.put(next, 0);
     closeIfDone(before);
+  }
+
+  /** Calls a listener for each token from now on, in the thread that calls {@link #step}. */
+  public void listen(TokenListener each) {
+    listener = each;
   }
 
   /** Whether an earlier policy has started responses that are not finished. */
@@ -334,6 +340,7 @@ public final class SamplingEngine implements AutoCloseable {
 
   private void run(Policy policy, DecodeBatch batch, List<SampledResponse> finished) {
     for (Sample sample : batch.decode(policy.model(), cache)) {
+      listener.sampled(sample.request(), sample.index(), sample.lastToken());
       if (sample.isFinished()) {
         finished.add(sample.response());
         finish(sample);

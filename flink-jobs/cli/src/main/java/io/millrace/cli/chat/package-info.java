@@ -1,0 +1,2 @@
+/** The command that talks with policies in a terminal. */
+package io.millrace.cli.chat;
