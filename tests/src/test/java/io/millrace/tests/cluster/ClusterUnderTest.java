@@ -1,6 +1,7 @@
 package io.millrace.tests.cluster;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -20,7 +21,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -88,15 +91,52 @@ final class ClusterUnderTest {
 
   /** Runs a command against this cluster and returns what it printed. */
   String run(String... arguments) throws IOException, InterruptedException {
+    Outcome outcome = tryRun(Map.of(), arguments);
+    assertEquals(
+        0,
+        outcome.status(),
+        () -> String.join(" ", arguments) + "\n" + outcome.errors() + outcome.out());
+    return outcome.out();
+  }
+
+  /** Runs a command that needs no cluster, and returns what it printed. */
+  String withoutCluster(String... arguments) throws IOException, InterruptedException {
+    Process process = millrace(arguments).redirectErrorStream(true).start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), said);
+    return said;
+  }
+
+  /** Runs a command that must fail, and returns its errors. */
+  String refused(String... arguments) throws IOException, InterruptedException {
+    return refused(Map.of(), arguments);
+  }
+
+  /**
+   * Runs a command that must fail, and returns its errors.
+   *
+   * @param environment variables of the command alone
+   */
+  String refused(Map<String, String> environment, String... arguments)
+      throws IOException, InterruptedException {
+    Outcome outcome = tryRun(environment, arguments);
+    assertNotEquals(0, outcome.status(), () -> String.join(" ", arguments) + "\n" + outcome.out());
+    return outcome.errors();
+  }
+
+  private record Outcome(int status, String out, String errors) {}
+
+  private Outcome tryRun(Map<String, String> environment, String... arguments)
+      throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(List.of(arguments));
     command.addAll(List.of("--cluster", directory.toString()));
     Path errors = Files.createTempFile(directory, "command", ".err");
-    Process process =
-        millrace(command.toArray(String[]::new)).redirectError(errors.toFile()).start();
+    ProcessBuilder builder = millrace(command.toArray(String[]::new));
+    builder.environment().putAll(environment);
+    Process process = builder.redirectError(errors.toFile()).start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     int status = process.waitFor();
-    assertEquals(0, status, () -> String.join(" ", command) + "\n" + read(errors) + said);
-    return said.strip();
+    return new Outcome(status, said.strip(), read(errors));
   }
 
   private static String read(Path file) {
@@ -133,6 +173,15 @@ final class ClusterUnderTest {
     await(
         "the processes to notice that their supervisor is gone",
         () -> children.stream().noneMatch(ProcessHandle::isAlive));
+  }
+
+  /** Ids of all processes, by name; the supervisor's too. */
+  Map<String, Long> pids() throws IOException {
+    Map<String, Long> pids = new TreeMap<>(Map.of("supervisor", supervisor.pid()));
+    for (String name : processes()) {
+      process(name).ifPresent(process -> pids.put(name, process.pid()));
+    }
+    return pids;
   }
 
   private Optional<ProcessHandle> process(String name) throws IOException {

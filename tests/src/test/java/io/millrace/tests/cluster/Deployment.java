@@ -60,8 +60,12 @@ final class Deployment {
   }
 
   void submit(Job job, String... more) throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>(List.of("submit", job.id()));
-    command.addAll(List.of(more));
+    cluster.run(command("submit", job, more));
+  }
+
+  /** A command about a job, with the settings of this deployment. */
+  String[] command(String name, Job job, String... more) {
+    List<String> command = new ArrayList<>(List.of(name, job.id()));
     List<String> all = new ArrayList<>(settings);
     all.add("kafka.topic-prefix=" + prefix);
     all.add("checkpoints.directory=" + directory.resolve("checkpoints"));
@@ -71,7 +75,9 @@ final class Deployment {
     for (String setting : all) {
       command.addAll(List.of("--set", setting));
     }
-    cluster.run(command.toArray(String[]::new));
+    // A later setting of the same option counts.
+    command.addAll(List.of(more));
+    return command.toArray(String[]::new);
   }
 
   /** Lets a job finish what it has and publish. */
@@ -90,6 +96,18 @@ final class Deployment {
         writer.send(topic, record);
       }
     }
+  }
+
+  /** Sends a record as bytes, whatever they are. */
+  void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
+    try (RecordWriter writer = new RecordWriter(kafka)) {
+      writer.sendRaw(topic, key, value);
+    }
+  }
+
+  /** Continues on a cluster that was started again. */
+  Deployment on(ClusterUnderTest restarted, Path root) throws IOException {
+    return new Deployment(restarted, root, prefix.substring(0, prefix.length() - 1), settings);
   }
 
   /** The committed records of a topic. */

@@ -84,8 +84,7 @@ public final class ChatCommand implements Callable<Integer> {
       throw new UserException("--context must be at least 16, not " + context);
     }
     sampling.require();
-    Console console = System.console();
-    boolean terminal = console != null && console.isTerminal();
+    boolean terminal = isTerminal();
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -101,5 +100,12 @@ public final class ChatCommand implements Callable<Integer> {
       new ChatSession(speakers, system, in, out, terminal, width).run();
     }
     return 0;
+  }
+
+  /** Whether a person reads along. JDK 25 has no console again where the input is a file. */
+  @SuppressWarnings("SystemConsoleNull")
+  private static boolean isTerminal() {
+    Console console = System.console();
+    return console != null && console.isTerminal();
   }
 }
