@@ -87,8 +87,8 @@ final class ListCommand implements Callable<Integer> {
     PriorityQueue<Row> newest =
         new PriorityQueue<>(
             Comparator.comparing(Row::time)
-                .thenComparing(row -> row.id().partition())
-                .thenComparing(row -> row.id().offset()));
+                .thenComparingInt(row -> row.id().partition())
+                .thenComparingLong(row -> row.id().offset()));
     Map<Kind, Long> counts = new TreeMap<>();
     Letter.each(
         settings,

@@ -39,7 +39,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** The commands on a broker with dead letters as jobs write them. */
 class DeadLettersTest {
 
-  private static final Instant NOW = Instant.now();
+  private final Instant now = Instant.now();
 
   @TempDir private static Path directory;
   private static EmbeddedBroker broker;
@@ -105,7 +105,7 @@ class DeadLettersTest {
 
   private void letter(Received received, String reason, Duration ago) throws IOException {
     DeadLetter letter =
-        new DeadLetters("rollout", kafka, Clock.fixed(NOW.minus(ago), ZoneOffset.UTC))
+        new DeadLetters("rollout", kafka, Clock.fixed(now.minus(ago), ZoneOffset.UTC))
             .of(received, new RefusedRecordException(reason, "it is wrong: " + reason));
     try (RecordWriter writer = new RecordWriter(kafka)) {
       writer.send(Topic.DEAD_LETTERS, letter);
