@@ -1,5 +1,7 @@
 package io.millrace.tests;
 
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -30,6 +32,11 @@ class ArchitectureTest {
   private static final Path ROOT = Path.of("..");
   private static final int MOST_CLASSES_OF_A_PACKAGE = 25;
   private static final int MOST_LINES_OF_A_MODULE = 15_000;
+
+  /** The packages of connectors/client. */
+  private static final String[] CLIENT = {
+    "io.millrace.connectors.kafka..", "io.millrace.connectors.checkpoint.."
+  };
 
   /** Packages from the bottom up: a layer may import from the layers above it in this list. */
   private static final List<Layer> LAYERS =
@@ -121,6 +128,26 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("org.apache.flink..", "org.apache.kafka..")
+        .check(classes);
+  }
+
+  /** Serving processes run the client with a class path of a few jars. */
+  @Test
+  void theClientNeedsNoFlinkAndNoBroker() {
+    noClasses()
+        .that()
+        .resideInAnyPackage("io.millrace.schemas..", CLIENT[0], CLIENT[1])
+        .should()
+        .dependOnClassesThat(
+            resideInAnyPackage(
+                    "org.apache.flink..",
+                    "org.nd4j..",
+                    "ai.djl..",
+                    "kafka..",
+                    "org.apache.kafka.server..",
+                    "org.apache.kafka.metadata..",
+                    "io.millrace.connectors..")
+                .and(not(resideInAnyPackage(CLIENT))))
         .check(classes);
   }
 

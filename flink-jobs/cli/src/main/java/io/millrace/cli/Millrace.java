@@ -29,6 +29,7 @@ import io.millrace.cli.topic.BrokerCommand;
 import io.millrace.cli.topic.ConsumeCommand;
 import io.millrace.cli.topic.ImportCommand;
 import io.millrace.cli.topic.ProduceCommand;
+import io.millrace.cli.topic.SchemasCommand;
 import io.millrace.cli.topic.TopicsCommand;
 import io.millrace.jobs.config.ConfigException;
 import io.millrace.model.checkpoint.CheckpointException;
@@ -64,6 +65,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ConsumeCommand.class,
       ImportCommand.class,
       DeadLettersCommand.class,
+      SchemasCommand.class,
       RunCommand.class,
       ClusterCommand.class,
       CheckCommand.class,

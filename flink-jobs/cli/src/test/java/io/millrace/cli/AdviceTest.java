@@ -21,7 +21,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
 
-/** Messages advise only commands, options and configuration keys that exist. */
+/** Messages advise only commands, options, keys, pages, variables and artifacts that exist. */
 class AdviceTest {
   private static final Pattern TEXT = Pattern.compile("\"((?:[^\"\\\\\\n]|\\\\.)*)\"");
   private static final Pattern JOINED = Pattern.compile("\"\\s*\\+\\s*\"");
@@ -32,14 +32,31 @@ class AdviceTest {
 
   private static final Pattern FILE = Pattern.compile("\\.(json|lock|safetensors|yaml)$");
 
+  /** A page, and the section of it that a message names in one of two forms. */
+  private static final Pattern PAGE =
+      Pattern.compile(
+          "(docs/[A-Za-z0-9/_-]+\\.md)(?:, (?:\\\\\"([^\"\\\\]+)\\\\\"|([A-Z][A-Za-z ]+)))?");
+
+  private static final Pattern OPTION = Pattern.compile("(?<![A-Za-z0-9-])--[a-z][a-z-]*");
+  private static final Pattern VARIABLE = Pattern.compile("(?:MILLRACE|FLINK)_[A-Z_]+");
+
+  /** Programs of others, whose options the texts mention. */
+  private static final Pattern OTHERS =
+      Pattern.compile("kafka-[a-z-]+\\.sh[^;,]*|iconv[^;,]*|--(?:add|enable)-[a-z-]+");
+
   /** A text of the sources, which may be the message of an error. */
   private record Advice(String file, String text) {}
 
-  private static List<Advice> texts() throws IOException {
+  private static Path root() {
     Path root = Path.of("").toAbsolutePath();
     while (!Files.exists(root.resolve("docs/configuration.md"))) {
       root = root.getParent();
     }
+    return root;
+  }
+
+  private static List<Advice> texts() throws IOException {
+    Path root = root();
     List<Advice> texts = new ArrayList<>();
     for (String top : new String[] {"schemas", "model", "connectors", "flink-jobs"}) {
       try (Stream<Path> files = Files.walk(root.resolve(top))) {
@@ -134,5 +151,109 @@ class AdviceTest {
     }
     assertEquals(Map.of(), unknown);
     assertTrue(found > 50, "found only " + found);
+  }
+
+  @Test
+  void pagesAndTheirSectionsExist() throws Exception {
+    Map<String, String> unknown = new TreeMap<>();
+    int sections = 0;
+    for (Advice advice : texts()) {
+      Matcher mention = PAGE.matcher(advice.text());
+      while (mention.find()) {
+        Path page = root().resolve(mention.group(1));
+        String section = mention.group(2) == null ? mention.group(3) : mention.group(2);
+        if (!Files.exists(page)) {
+          unknown.put(mention.group(), advice.file());
+        } else if (section != null) {
+          sections++;
+          String text = Files.readString(page);
+          if (!text.contains("# " + section + "\n") && !text.contains("**" + section + ".**")) {
+            unknown.put(mention.group(), advice.file());
+          }
+        }
+      }
+    }
+    assertEquals(Map.of(), unknown);
+    assertTrue(sections > 1, "found only " + sections);
+  }
+
+  /** Options without a command before them belong to some command. */
+  @Test
+  void optionsExist() throws Exception {
+    Set<String> options = new TreeSet<>();
+    collect(Millrace.commandLine(), options);
+    Map<String, String> unknown = new TreeMap<>();
+    int found = 0;
+    for (Advice advice : texts()) {
+      if (advice.text().startsWith("--") && !advice.text().contains(" ")) {
+        continue; // the name of an option, or an argument for a process of Flink
+      }
+      Matcher option = OPTION.matcher(OTHERS.matcher(advice.text()).replaceAll(""));
+      while (option.find()) {
+        found++;
+        if (!options.contains(option.group())) {
+          unknown.put(option.group(), advice.file());
+        }
+      }
+    }
+    assertEquals(Map.of(), unknown);
+    assertTrue(found > 50, "found only " + found);
+  }
+
+  private static void collect(CommandLine command, Set<String> options) {
+    options.addAll(command.getCommandSpec().optionsMap().keySet());
+    command.getSubcommands().values().forEach(sub -> collect(sub, options));
+  }
+
+  @Test
+  void environmentVariablesAreRead() throws Exception {
+    String readers = Files.readString(root().resolve("millrace"));
+    Set<String> read = new TreeSet<>();
+    Matcher own = VARIABLE.matcher(readers);
+    while (own.find()) {
+      read.add(own.group());
+    }
+    // Flink reads these itself.
+    read.add("FLINK_CONF_DIR");
+    Map<String, String> unknown = new TreeMap<>();
+    int found = 0;
+    for (Advice advice : texts()) {
+      Matcher variable = VARIABLE.matcher(advice.text());
+      while (variable.find()) {
+        found++;
+        if (!read.contains(variable.group())) {
+          unknown.put(variable.group(), advice.file());
+        }
+      }
+    }
+    assertEquals(Map.of(), unknown);
+    assertTrue(found > 3, "found only " + found);
+  }
+
+  @Test
+  void artifactsExist() throws Exception {
+    Set<String> artifacts = new TreeSet<>();
+    for (String module :
+        List.of("connectors/client", "connectors/flink", "model/cpu", "model/nd4j", "schemas")) {
+      Matcher artifact =
+          Pattern.compile("<artifactId>(.*)</artifactId>\\s*<name>")
+              .matcher(Files.readString(root().resolve(module).resolve("pom.xml")));
+      assertTrue(artifact.find(), module);
+      artifacts.add(artifact.group(1));
+    }
+    Pattern mentioned = Pattern.compile("millrace-(?:client|connectors|model|schemas)[a-z0-9-]*");
+    Map<String, String> unknown = new TreeMap<>();
+    int found = 0;
+    for (Advice advice : texts()) {
+      Matcher artifact = mentioned.matcher(advice.text());
+      while (artifact.find()) {
+        found++;
+        if (!artifacts.contains(artifact.group())) {
+          unknown.put(artifact.group(), advice.file());
+        }
+      }
+    }
+    assertEquals(Map.of(), unknown);
+    assertTrue(found > 2, "found only " + found);
   }
 }

@@ -123,10 +123,21 @@ public final class SingleObject<T extends SpecificRecordBase> {
     Schema writer = writers.get(fingerprint);
     if (writer == null) {
       throw new WireFormatException(
-          "no %s schema with fingerprint %s is known; add the writer's .avsc to the directory of writers' schemas"
-              .formatted(schema.getName(), hex(fingerprint)));
+          "no %s schema with fingerprint %s is known%s; records of this build begin with %s; millrace schemas --out DIR writes each schema and its header"
+              .formatted(
+                  schema.getName(),
+                  hex(fingerprint),
+                  writers.containsKey(Long.reverseBytes(fingerprint))
+                      ? ": its bytes are in big-endian order"
+                      : "",
+                  header()));
     }
     return writer;
+  }
+
+  /** The header of this build's records, in hexadecimal. */
+  private String header() {
+    return "C301%016X".formatted(Long.reverseBytes(fingerprint(schema)));
   }
 
   private static String guess(byte first) {

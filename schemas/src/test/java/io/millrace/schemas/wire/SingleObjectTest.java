@@ -1,6 +1,7 @@
 package io.millrace.schemas.wire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -134,7 +135,7 @@ class SingleObjectTest {
         assertThrows(WireFormatException.class, () -> prompts.decode(bytes));
     String fingerprint = "%016x".formatted(SingleObject.fingerprint(newer));
     assertTrue(unknown.getMessage().contains(fingerprint), unknown.getMessage());
-    assertTrue(unknown.getMessage().contains("add the writer's .avsc"), unknown.getMessage());
+    assertTrue(unknown.getMessage().contains("millrace schemas --out DIR"), unknown.getMessage());
     assertEquals("undecodable", unknown.reason());
 
     List<Schema> schemas = WriterSchemas.fromDirectory(directory);
@@ -167,6 +168,18 @@ class SingleObjectTest {
         "this looks like Confluent framing", new byte[] {0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7});
     assertMessage("truncated: the value has 3 bytes", new byte[] {(byte) 0xC3, 1, 0});
     assertMessage("the value is null (a tombstone)", null);
+  }
+
+  @Test
+  void recognizesAFingerprintInBigEndianOrder() {
+    byte[] bytes = prompts.encode(Examples.prompt());
+    String header = HexFormat.of().withUpperCase().formatHex(bytes, 0, 10);
+    ByteBuffer.wrap(bytes).putLong(2, SingleObject.fingerprint(Prompt.getClassSchema()));
+    assertMessage("its bytes are in big-endian order; records of this build begin with " + header, bytes);
+    bytes[2]++;
+    WireFormatException e = assertThrows(WireFormatException.class, () -> prompts.decode(bytes));
+    assertFalse(e.getMessage().contains("big-endian"), e.getMessage());
+    assertTrue(e.getMessage().contains(header), e.getMessage());
   }
 
   @Test

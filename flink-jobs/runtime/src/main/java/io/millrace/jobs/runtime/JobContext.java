@@ -1,10 +1,10 @@
 package io.millrace.jobs.runtime;
 
-import io.millrace.connectors.checkpoint.CheckpointSink;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.Deduplicate;
 import io.millrace.connectors.flink.Streams;
 import io.millrace.connectors.flink.TopicInput;
+import io.millrace.connectors.flink.checkpoint.CheckpointSink;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.connectors.flink.source.DemonstrationFile;
 import io.millrace.connectors.flink.source.Sources.Start;

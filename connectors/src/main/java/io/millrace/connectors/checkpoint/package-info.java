@@ -1,5 +1,0 @@
-/**
- * Publishing of checkpoints in two phases, and reading of the announcements: a job stages files, a
- * completed Flink checkpoint makes them visible and announces them in Kafka.
- */
-package io.millrace.connectors.checkpoint;

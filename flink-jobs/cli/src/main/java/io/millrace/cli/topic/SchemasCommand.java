@@ -1,0 +1,37 @@
+package io.millrace.cli.topic;
+
+import io.millrace.schemas.wire.SchemaFiles;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code millrace schemas}. */
+@Command(
+    name = "schemas",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Writes the Avro schema of each topic for producers and consumers in any language.",
+      "Each file defines every type that it uses. index.json has the fingerprint of each schema and"
+          + " the 10 bytes with which its records begin. Schemas of earlier releases are written"
+          + " too, to read old records."
+    },
+    footer = {"", "Example:", "  millrace schemas --out schemas"})
+public final class SchemasCommand implements Callable<Integer> {
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "DIR",
+      description = "Directory for the files. Files of the same names are replaced.")
+  private Path out;
+
+  @Override
+  public Integer call() throws Exception {
+    System.out.printf("%-38s %-38s %-22s%n", "FILE", "RECORD", "HEADER");
+    for (SchemaFiles.Entry entry : SchemaFiles.write(out)) {
+      System.out.printf("%-38s %-38s %-22s%n", entry.name(), entry.record(), entry.header());
+    }
+    System.err.printf("wrote the files and %s to %s%n", SchemaFiles.INDEX, out);
+    return 0;
+  }
+}
