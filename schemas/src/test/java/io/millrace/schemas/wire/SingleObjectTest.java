@@ -175,7 +175,8 @@ class SingleObjectTest {
     byte[] bytes = prompts.encode(Examples.prompt());
     String header = HexFormat.of().withUpperCase().formatHex(bytes, 0, 10);
     ByteBuffer.wrap(bytes).putLong(2, SingleObject.fingerprint(Prompt.getClassSchema()));
-    assertMessage("its bytes are in big-endian order; records of this build begin with " + header, bytes);
+    assertMessage(
+        "its bytes are in big-endian order; records of this build begin with " + header, bytes);
     bytes[2]++;
     WireFormatException e = assertThrows(WireFormatException.class, () -> prompts.decode(bytes));
     assertFalse(e.getMessage().contains("big-endian"), e.getMessage());

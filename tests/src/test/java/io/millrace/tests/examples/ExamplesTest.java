@@ -122,7 +122,8 @@ class ExamplesTest {
 
   @Test
   void pythonWritesWhatMillraceReadsAndReadsWhatItWrites() throws Exception {
-    String python = python(
+    String python =
+        python(
             "avro.io, avro.schema, confluent_kafka",
             "avro and confluent_kafka",
             "on Debian: apt-get install python3-avro python3-confluent-kafka");
@@ -161,8 +162,7 @@ class ExamplesTest {
     assertEquals(rollouts, readByPython(python, Topic.ROLLOUTS));
 
     millrace.send(Topic.POLICY_CHECKPOINTS, List.of(announcement("elsewhere", 7, "/none", "0")));
-    assertEquals(
-        records(Topic.POLICY_CHECKPOINTS), readByPython(python, Topic.POLICY_CHECKPOINTS));
+    assertEquals(records(Topic.POLICY_CHECKPOINTS), readByPython(python, Topic.POLICY_CHECKPOINTS));
 
     List<DeadLetter> letters = records(Topic.DEAD_LETTERS);
     assertEquals(letters, readByPython(python, Topic.DEAD_LETTERS));
@@ -170,13 +170,11 @@ class ExamplesTest {
     assertEquals("undecodable", unknown.getReason());
     assertTrue(
         unknown.getMessage().contains("no Prompt schema with fingerprint"), unknown.getMessage());
-    assertTrue(
-        unknown.getMessage().contains("millrace schemas --out DIR"), unknown.getMessage());
+    assertTrue(unknown.getMessage().contains("millrace schemas --out DIR"), unknown.getMessage());
     DeadLetter reversed = letter(letters, "reversed");
     assertEquals("undecodable", reversed.getReason());
     assertTrue(
-        reversed.getMessage().contains("its bytes are in big-endian order"),
-        reversed.getMessage());
+        reversed.getMessage().contains("its bytes are in big-endian order"), reversed.getMessage());
   }
 
   private <T extends SpecificRecordBase> List<T> readByPython(String python, Topic<T> topic)
@@ -250,14 +248,15 @@ class ExamplesTest {
         JsonLines.read(
             Prompt.class,
             """
-            {"promptId": "p", "dialogue": [{"role": "USER", "content": "Hi"}]}"""),
+            {"promptId": "p", "dialogue": [{"role": "USER", "content": "Hi"}]}\
+            """),
         SingleObject.of(Prompt.class).decode(HexFormat.of().parseHex(hex)));
   }
 
   @Test
   void kcatSendsAndReadsAPrompt() throws Exception {
-    String python = python(
-            "avro.io, avro.schema", "avro", "on Debian: apt-get install python3-avro");
+    String python =
+        python("avro.io, avro.schema", "avro", "on Debian: apt-get install python3-avro");
     assumeTrue(
         Program.works(List.of("kcat", "-V")), "kcat is not here; on Debian: apt-get install kcat");
     Program kcat =
@@ -274,8 +273,7 @@ class ExamplesTest {
     assertEquals(List.of(), Validation.problems(prompt));
     assertEquals(Instant.parse("2026-01-02T03:04:05.678Z"), prompt.getTime());
     assertTrue(records(Topic.PROMPTS).contains(prompt));
-    try (RecordReader<Prompt> reader =
-        RecordReader.fromEarliest(millrace.kafka(), Topic.PROMPTS)) {
+    try (RecordReader<Prompt> reader = RecordReader.fromEarliest(millrace.kafka(), Topic.PROMPTS)) {
       List<String> keys = new ArrayList<>();
       reader.readToEnd(
           entry ->

@@ -51,10 +51,10 @@ final class RemoteFiles {
     throw new IllegalArgumentException(
         (FACTORIES.isEmpty()
                 ? "%s: millrace-client alone reads local directories only; mount the store, or put"
-                      + " millrace-connectors-flink and Flink's file system on the class path"
-                      + " (docs/producers.md, Object stores)"
+                    + " millrace-connectors-flink and Flink's file system on the class path"
+                    + " (docs/producers.md, Object stores)"
                 : "%s: this process has no file system for it; put Flink's into plugins/ or on the"
-                      + " class path (docs/operations.md, Object stores)")
+                    + " class path (docs/operations.md, Object stores)")
             .formatted(uri));
   }
 
