@@ -131,6 +131,16 @@ class BadInputTest {
   }
 
   @Test
+  void schemasNeedADirectory() throws IOException {
+    Path file = Files.writeString(directory.resolve("file"), "");
+    assertRefused("--out must be a directory", "schemas", "--out", file.toString());
+    Path schemas = directory.resolve("new/schemas");
+    assertEquals(0, run("schemas", "--out", schemas.toString()).code());
+    assertTrue(Files.exists(schemas.resolve("index.json")));
+    assertTrue(Files.exists(schemas.resolve("prompts.avsc")));
+  }
+
+  @Test
   void misspeltNamesGetASuggestion() {
     assertRefused("quickstart", "quickstrat");
     assertRefused("did you mean reward-model?", "run", "reward-modle");

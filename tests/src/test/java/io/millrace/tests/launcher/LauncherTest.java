@@ -148,7 +148,9 @@ class LauncherTest {
   @Test
   void commandsThatComputeNothingStartFromTheArchiveAndLeaveNoFolder() throws Exception {
     for (String[] command :
-        new String[][] {{"help"}, {"version"}, {"topics"}, {"status"}, {"run", "--help"}, {}}) {
+        new String[][] {
+          {"help"}, {"version"}, {"topics"}, {"schemas"}, {"status"}, {"run", "--help"}, {}
+        }) {
       Run run = run(script, Map.of(), command);
       assertStarts(run, command);
       assertTrue(

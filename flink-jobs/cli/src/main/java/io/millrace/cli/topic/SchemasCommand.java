@@ -1,7 +1,10 @@
 package io.millrace.cli.topic;
 
+import io.millrace.cli.option.UserException;
 import io.millrace.schemas.wire.SchemaFiles;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -27,8 +30,12 @@ public final class SchemasCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    if (Files.exists(out) && !Files.isDirectory(out)) {
+      throw new UserException("--out must be a directory: %s; choose another path".formatted(out));
+    }
+    List<SchemaFiles.Entry> written = SchemaFiles.write(out);
     System.out.printf("%-38s %-38s %-22s%n", "FILE", "RECORD", "HEADER");
-    for (SchemaFiles.Entry entry : SchemaFiles.write(out)) {
+    for (SchemaFiles.Entry entry : written) {
       System.out.printf("%-38s %-38s %-22s%n", entry.name(), entry.record(), entry.header());
     }
     System.err.printf("wrote the files and %s to %s%n", SchemaFiles.INDEX, out);
