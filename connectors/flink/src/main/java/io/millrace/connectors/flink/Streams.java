@@ -4,6 +4,7 @@ import io.millrace.connectors.flink.decode.DeadLetters;
 import io.millrace.connectors.flink.decode.Decode;
 import io.millrace.connectors.flink.decode.LineFormat;
 import io.millrace.connectors.flink.decode.RecordCheck;
+import io.millrace.connectors.flink.sink.Encode;
 import io.millrace.connectors.flink.sink.Sinks;
 import io.millrace.connectors.flink.source.DemonstrationFile;
 import io.millrace.connectors.flink.source.Received;
@@ -54,9 +55,14 @@ public final class Streams {
             .returns(new AvroTypeInfo<>(topic.type()))
             .name("decode " + topic.name())
             .uid("decode-" + topic.name());
+    DeadLetters letters = decode.deadLetters();
     records
         .getSideOutput(DeadLetters.TAG)
-        .sinkTo(Sinks.atLeastOnce(Topic.DEAD_LETTERS, decode.deadLetters()))
+        .process(new Encode<>(Topic.DEAD_LETTERS, letters))
+        .returns(Encode.TYPE)
+        .name("encode dead letters of " + topic.name())
+        .uid("encode-dead-letters-" + topic.name())
+        .sinkTo(Sinks.atLeastOnce(Topic.DEAD_LETTERS, letters.kafka()))
         .name("dead letters of " + topic.name())
         .uid("dead-letters-" + topic.name());
     return records;
@@ -71,9 +77,12 @@ public final class Streams {
       DataStream<T> records, KafkaSettings settings, Topic<T> topic, String job) {
     String transactionalIdPrefix = settings.topicPrefix() + job + "." + topic.name();
     records
-        .sinkTo(
-            Sinks.exactlyOnce(
-                topic, transactionalIdPrefix, new DeadLetters(job, settings, Clock.systemUTC())))
+        .process(new Encode<>(topic, new DeadLetters(job, settings, Clock.systemUTC())))
+        .returns(Encode.TYPE)
+        .setParallelism(records.getParallelism())
+        .name("encode " + topic.name())
+        .uid("encode-" + topic.name())
+        .sinkTo(Sinks.exactlyOnce(topic, transactionalIdPrefix, settings))
         .setParallelism(records.getParallelism())
         .name("write " + topic.name())
         .uid("write-" + topic.name());

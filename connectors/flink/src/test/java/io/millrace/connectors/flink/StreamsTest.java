@@ -129,6 +129,9 @@ class StreamsTest {
     assertEquals(
         Map.of(
             "topics/prompts/accepted", 99L,
+            "topics/prompts/deleted-unread", 0L,
+            "topics/prompts/too-large", 0L,
+            "topics/prompts/transactions-lost", 0L,
             "topics/prompts/dead-letters/invalid", 1L,
             "topics/prompts/dead-letters/too-long", 1L,
             "topics/prompts/dead-letters/undecodable", 2L,
@@ -215,6 +218,7 @@ class StreamsTest {
         "sizes");
     JobExecutionResult result = env.execute("sizes");
     assertEquals(21L, result.getAllAccumulatorResults().get("topics/prompts/accepted"));
+    assertEquals(1L, result.getAllAccumulatorResults().get("topics/prompts/too-large"));
 
     List<String> ids = new ArrayList<>();
     try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS)) {
@@ -305,7 +309,14 @@ class StreamsTest {
         await(reader, ids, (int) (70 - deleted));
         Map<String, Object> expected =
             Map.of(
-                "topics/prompts/accepted", 70 - deleted, "topics/prompts/deleted-unread", deleted);
+                "topics/prompts/accepted",
+                70 - deleted,
+                "topics/prompts/deleted-unread",
+                deleted,
+                "topics/prompts/too-large",
+                0L,
+                "topics/prompts/transactions-lost",
+                0L);
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         // They come with heartbeats.
         while (!expected.equals(resumed.getAccumulators().get())) {

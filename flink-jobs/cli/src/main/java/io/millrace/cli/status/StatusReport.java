@@ -9,7 +9,7 @@ import io.millrace.cluster.FlinkClient.Running;
 import io.millrace.cluster.JobInspector;
 import io.millrace.cluster.JobView;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
-import io.millrace.connectors.flink.decode.Decode;
+import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.runtime.JobParameters;
 import java.io.IOException;
 import java.nio.file.FileStore;
@@ -144,9 +144,9 @@ public final class StatusReport {
     SortedMap<String, Long> reasons = new TreeMap<>();
     counts.forEach(
         (counter, value) -> {
-          int at = counter.indexOf("/" + Decode.DEAD_LETTERS);
+          int at = counter.indexOf("/" + Totals.DEAD_LETTERS);
           if (at >= 0) {
-            String reason = counter.substring(at + 1 + Decode.DEAD_LETTERS.length());
+            String reason = counter.substring(at + 1 + Totals.DEAD_LETTERS.length());
             reasons.merge(reason, Long.parseLong(value), Long::sum);
           }
         });

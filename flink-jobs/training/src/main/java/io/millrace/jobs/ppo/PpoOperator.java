@@ -3,6 +3,7 @@ package io.millrace.jobs.ppo;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.PolicyModel;
@@ -34,6 +35,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
+import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.metrics.Counter;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,7 +57,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient PpoTrainer trainer;
   private transient Publisher publisher;
   private transient HeldOut heldOut;
-  private transient Counter stale;
+  private transient Drops stale;
+  private transient Drops afterEarlyStop;
   private transient LogProbCheck logProbs;
 
   // State.
@@ -104,13 +107,42 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         new LogProbCheck(
             section().alarmLogProbDifference(),
             (float) settings.config().section(RolloutSection.class).temperature());
-    stale = getMetricGroup().addGroup("reason", "stale").counter("rollouts_dropped");
+    stale = new Drops("stale");
+    afterEarlyStop = new Drops("after-stop");
+  }
+
+  /**
+   * Counts the rollouts that are dropped for one reason: since the task and since the job began.
+   */
+  private final class Drops {
+    private final Counter metric;
+    private final LongCounter total = new LongCounter();
+
+    Drops(String reason) {
+      metric = getMetricGroup().addGroup("reason", reason).counter("rollouts_dropped");
+      getRuntimeContext()
+          .addAccumulator(Totals.prefix(Topic.ROLLOUTS) + Totals.DROPPED + reason, total);
+    }
+
+    void inc() {
+      metric.inc();
+      total.add(1L);
+    }
+
+    void restore(long count) {
+      total.add(count);
+    }
   }
 
   /** The batch that is being learned from, and the next one. */
   @Override
   protected int capacity() {
     return 2 * section().batchSize();
+  }
+
+  @Override
+  protected long version() {
+    return version;
   }
 
   @Override
@@ -155,6 +187,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       release(1);
     } else if (earlyStop.stopped()) {
       afterStop++;
+      afterEarlyStop.inc();
       release(1);
     } else if (isStale(rollout)) {
       drop(rollout);
@@ -307,6 +340,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     long parent = version;
     version++;
     publishedIteration = trainer.iteration();
+    // An iteration that ends the run is published although none was due.
+    lastMetrics.put("version", (double) version);
     emitLater(
         publisher.policy(
             new Publisher.Version(
@@ -383,8 +418,10 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     consumed = state.consumed();
     learned = state.learned();
     droppedStale = state.droppedStale();
+    stale.restore(droppedStale);
     heldOutRollouts = state.heldOutRollouts();
     afterStop = state.afterStop();
+    afterEarlyStop.restore(afterStop);
     version = state.version();
     publishedIteration = state.publishedIteration();
     lastMetrics = new HashMap<>(state.lastMetrics());

@@ -6,18 +6,11 @@ import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import org.apache.avro.specific.SpecificRecordBase;
-import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.api.common.functions.OpenContext;
-import org.apache.flink.api.common.state.ListState;
-import org.apache.flink.api.common.state.ListStateDescriptor;
-import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
@@ -42,12 +35,6 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
     implements CheckpointedFunction {
   private static final long serialVersionUID = 1L;
 
-  /** Begins the reason of dead letters in the name of an accumulator, after the topic. */
-  public static final String DEAD_LETTERS = "dead-letters/";
-
-  private static final String ACCEPTED = "accepted";
-  private static final String TRUNCATED = "truncated";
-
   private final Topic<T> topic;
   private final BodyFormat<T> format;
   private final RecordCheck<T> check;
@@ -58,8 +45,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private transient Counter accepted;
   private transient Counter truncated;
   private transient Map<String, Counter> refused;
-  private transient Map<String, LongCounter> totals;
-  private transient ListState<Tuple2<String, Long>> savedTotals;
+  private transient Totals totals;
 
   /** A decoder of a topic's records. It also counts the records that Kafka deleted unread. */
   public static <T extends SpecificRecordBase> Decode<T> ofTopic(
@@ -101,17 +87,10 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
 
   @Override
   public void initializeState(FunctionInitializationContext context) throws Exception {
-    totals = new HashMap<>();
-    savedTotals =
-        context
-            .getOperatorStateStore()
-            .getListState(
-                new ListStateDescriptor<>("totals", Types.TUPLE(Types.STRING, Types.LONG)));
-    for (Tuple2<String, Long> saved : savedTotals.get()) {
-      total(saved.f0).add(saved.f1);
-    }
-    total(ACCEPTED);
+    totals = Totals.restored(getRuntimeContext(), context.getOperatorStateStore(), topic);
+    totals.add(Totals.ACCEPTED, 0);
     if (deleted != null) {
+      totals.add(Totals.DELETED_UNREAD, 0);
       Counter unread =
           getRuntimeContext()
               .getMetricGroup()
@@ -123,29 +102,17 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
           getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks(),
           count -> {
             unread.inc(count);
-            total("deleted-unread").add(count);
+            totals.add(Totals.DELETED_UNREAD, count);
           });
     }
   }
 
   @Override
   public void snapshotState(FunctionSnapshotContext context) throws Exception {
-    List<Tuple2<String, Long>> saved = new ArrayList<>();
-    totals.forEach((name, count) -> saved.add(Tuple2.of(name, count.getLocalValuePrimitive())));
-    savedTotals.update(saved);
+    totals.snapshot();
     if (deleted != null) {
       deleted.snapshot();
     }
-  }
-
-  private LongCounter total(String name) {
-    return totals.computeIfAbsent(
-        name,
-        key -> {
-          LongCounter counter = new LongCounter();
-          getRuntimeContext().addAccumulator("topics/" + topic.name() + "/" + key, counter);
-          return counter;
-        });
   }
 
   @Override
@@ -184,16 +151,16 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
         return;
       }
       refused.computeIfAbsent(e.reason(), this::counter).inc();
-      total(DEAD_LETTERS + e.reason()).add(1L);
+      totals.add(Totals.DEAD_LETTERS + e.reason(), 1);
       context.output(DeadLetters.TAG, deadLetters.of(received, e));
       return;
     }
     if (!format.isRepeat(received)) {
       accepted.inc();
-      total(ACCEPTED).add(1L);
+      totals.add(Totals.ACCEPTED, 1);
       if (record != found) {
         truncated.inc();
-        total(TRUNCATED).add(1L);
+        totals.add(Totals.TRUNCATED, 1);
       }
     }
     out.collect(record);

@@ -1,8 +1,10 @@
 package io.millrace.connectors.flink.sink;
 
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.util.Collection;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.connector.sink2.Committer;
 import org.apache.flink.api.connector.sink2.CommitterInitContext;
 import org.apache.flink.api.connector.sink2.WriterInitContext;
@@ -28,9 +30,9 @@ final class ExactlyOnceSink<T>
   private final TwoPhaseCommittingStatefulSink<T, KafkaWriterState, KafkaCommittable> sink;
   private final SupportsPostCommitTopology<KafkaCommittable> topology;
   private final KafkaSettings settings;
-  private final String topic;
+  private final Topic<?> topic;
 
-  ExactlyOnceSink(KafkaSink<T> sink, KafkaSettings settings, String topic) {
+  ExactlyOnceSink(KafkaSink<T> sink, KafkaSettings settings, Topic<?> topic) {
     this.sink = sink;
     this.topology = sink;
     this.settings = settings;
@@ -60,9 +62,14 @@ final class ExactlyOnceSink<T>
     return new WatchedCommitter(
         sink.createCommitter(context),
         settings,
-        topic,
+        settings.nameOf(topic),
         context.getRestoredCheckpointId().isPresent(),
-        context.metricGroup().addGroup("topic", topic).counter("transactions_lost"));
+        context
+            .metricGroup()
+            .addGroup("topic", topic.name())
+            .counter(
+                "transactions_lost",
+                CountLost.counter(context.getJobInfo(), context.getTaskInfo(), topic)));
   }
 
   @Override
@@ -73,5 +80,10 @@ final class ExactlyOnceSink<T>
   @Override
   public void addPostCommitTopology(DataStream<CommittableMessage<KafkaCommittable>> committables) {
     topology.addPostCommitTopology(committables);
+    committables
+        .process(new CountLost(topic))
+        .returns(Types.VOID)
+        .name("count lost transactions")
+        .uid("count-lost");
   }
 }

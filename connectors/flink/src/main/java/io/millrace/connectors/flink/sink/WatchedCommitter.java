@@ -119,21 +119,19 @@ final class WatchedCommitter implements Committer<KafkaCommittable> {
     /** Kafka has fenced the producer, or the transaction is in a state without commit. */
     @Override
     public void signalFailedWithKnownReason(Throwable problem) {
-      note(problem);
-      request.signalFailedWithKnownReason(problem);
+      noteLoss(problem);
     }
 
     @Override
     public void signalFailedWithUnknownReason(Throwable problem) {
       if (problem instanceof InvalidPidMappingException) {
-        note(problem);
-        request.signalFailedWithKnownReason(problem);
+        noteLoss(problem);
       } else {
         request.signalFailedWithUnknownReason(problem);
       }
     }
 
-    private void note(Throwable problem) {
+    private void noteLoss(Throwable problem) {
       KafkaCommittable transaction = request.getCommittable();
       String fate;
       try (Transactions transactions = new Transactions(settings)) {
@@ -143,6 +141,7 @@ final class WatchedCommitter implements Committer<KafkaCommittable> {
                 transaction.getProducerId(),
                 transaction.getEpoch());
         if (restored && found == Transactions.Fate.FINISHED_BEFORE) {
+          request.signalAlreadyCommitted();
           return;
         }
         fate = found.text();
@@ -158,6 +157,7 @@ final class WatchedCommitter implements Committer<KafkaCommittable> {
                   transaction.getEpoch(),
                   fate,
                   problem.getMessage()));
+      request.signalFailedWithKnownReason(problem);
     }
 
     @Override

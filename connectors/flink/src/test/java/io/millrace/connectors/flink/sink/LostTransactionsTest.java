@@ -88,8 +88,19 @@ class LostTransactionsTest {
     try (RecordReader<Prompt> reader = RecordReader.fromEarliest(out, Topic.PROMPTS)) {
       send(in, "later");
       assertEquals("later", next(reader));
+      awaitLost(accepting, 1);
     } finally {
       accepting.cancel().get();
+    }
+  }
+
+  /** Waits until the job's accumulators show a number of lost transactions. */
+  private static void awaitLost(JobClient job, long count) throws Exception {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    Map<String, Object> counts = job.getAccumulators().get();
+    while (!Long.valueOf(count).equals(counts.get("topics/prompts/transactions-lost"))) {
+      assertTrue(System.nanoTime() < deadline, counts.toString());
+      counts = job.getAccumulators().get();
     }
   }
 

@@ -44,7 +44,7 @@ class WatchedCommitterTest {
     }
     commit(LostTransactions.STOP, true, committed);
     assertEquals(0, lost.getCount());
-    assertEquals(List.of("known reason"), signals);
+    assertEquals(List.of("already committed"), signals);
   }
 
   @Test
