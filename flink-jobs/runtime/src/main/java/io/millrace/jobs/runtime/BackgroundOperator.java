@@ -15,10 +15,12 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ScheduledFuture;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.runtime.state.OperatorStateCheckpointOutputStream;
 import org.apache.flink.runtime.state.StateInitializationContext;
@@ -91,13 +93,23 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     return true;
   }
 
+  /** The group of the gauges of training metrics. A subclass adds labels. */
+  protected MetricGroup trainingMetricGroup() {
+    return getMetricGroup();
+  }
+
+  /** Registers a gauge with the labels of the training metrics, in place of the metric's value. */
+  protected final void registerGauge(String name, LongSupplier value) {
+    gauges.register(name, value);
+  }
+
   /** Frees native memory. May be called after {@link #openModels} failed half-way. */
   public abstract void closeModels();
 
   @Override
   public final void initializeState(StateInitializationContext context) throws Exception {
     super.initializeState(context);
-    gauges = new MetricGauges(getMetricGroup());
+    gauges = new MetricGauges(trainingMetricGroup());
     openModels();
     for (StatePartitionStreamProvider partition : context.getRawOperatorStateInputs()) {
       readState(

@@ -40,6 +40,9 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
   /** How many records may be held. Each barrier may add one more. */
   protected abstract int capacity();
 
+  /** The last version that this operator published; it is the gauge {@code version}. */
+  protected abstract long version();
+
   /** Called when the inbox holds all remaining input: incomplete batches are due now. */
   protected void inputEnds() {}
 
@@ -58,6 +61,7 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
   public void open() throws Exception {
     super.open();
     inlet = createInlet();
+    registerGauge("version", this::version);
   }
 
   @Override

@@ -45,6 +45,11 @@ class TrainingOperatorTest {
     }
 
     @Override
+    protected long version() {
+      return 0;
+    }
+
+    @Override
     protected boolean work() throws InterruptedException {
       if (updates == 0) {
         Long next = poll();

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.apache.flink.util.FileUtils;
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
@@ -21,6 +22,7 @@ public final class JobHarness implements BeforeAllCallback, AfterAllCallback {
 
   private final int slots;
   private final List<String> settings;
+  private Map<String, String> flink = Map.of();
   private Path directory;
   private EmbeddedBroker broker;
   private LocalCluster cluster;
@@ -42,11 +44,17 @@ public final class JobHarness implements BeforeAllCallback, AfterAllCallback {
     this.settings = List.copyOf(settings);
   }
 
+  /** Settings of Flink's processes, such as a reporter of metrics. */
+  public JobHarness flink(Map<String, String> properties) {
+    this.flink = Map.copyOf(properties);
+    return this;
+  }
+
   @Override
   public void beforeAll(ExtensionContext context) throws Exception {
     directory = Files.createTempDirectory("millrace-jobs");
     broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-    cluster = LocalCluster.start(slots);
+    cluster = LocalCluster.start(slots, flink);
   }
 
   @Override

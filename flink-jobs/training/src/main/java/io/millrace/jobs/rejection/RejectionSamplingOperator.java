@@ -148,6 +148,11 @@ public final class RejectionSamplingOperator
   }
 
   @Override
+  protected long version() {
+    return version;
+  }
+
+  @Override
   protected boolean work() throws IOException {
     return switch (phase) {
       case COLLECTING -> collect();

@@ -25,10 +25,12 @@ import java.io.IOException;
 import java.time.Clock;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
+import org.apache.flink.metrics.MetricGroup;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -124,6 +126,16 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   @Override
   protected int capacity() {
     return 2 * section().batchSize();
+  }
+
+  @Override
+  protected MetricGroup trainingMetricGroup() {
+    return getMetricGroup().addGroup("objective", objective.name().toLowerCase(Locale.ROOT));
+  }
+
+  @Override
+  protected long version() {
+    return version;
   }
 
   @Override

@@ -104,6 +104,11 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   }
 
   @Override
+  protected long version() {
+    return version;
+  }
+
+  @Override
   protected boolean work() throws IOException {
     if (consumed - publishedAt >= section().publishEvery()) {
       publish();

@@ -95,6 +95,11 @@ class BackPressureTest {
     }
 
     @Override
+    protected long version() {
+      return 0;
+    }
+
+    @Override
     protected boolean work() throws InterruptedException {
       Long record = poll();
       if (record == null) {

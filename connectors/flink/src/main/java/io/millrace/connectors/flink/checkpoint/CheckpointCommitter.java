@@ -10,8 +10,11 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import org.apache.flink.api.connector.sink2.Committer;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.Gauge;
+import org.apache.flink.metrics.MetricGroup;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,14 +31,17 @@ final class CheckpointCommitter implements Committer<StagedCheckpoint> {
   private final CheckpointStore store;
   private final Announcer announcer;
   private final Retirement retirement;
+  private final MetricGroup metrics;
   private final Counter announced;
+  private final Map<String, Long> versions = new ConcurrentHashMap<>();
 
   CheckpointCommitter(
-      CheckpointStore store, Announcer announcer, Retirement retirement, Counter announced) {
+      CheckpointStore store, Announcer announcer, Retirement retirement, MetricGroup metrics) {
     this.store = store;
     this.announcer = announcer;
     this.retirement = retirement;
-    this.announced = announced;
+    this.metrics = metrics;
+    this.announced = metrics.counter("checkpoints_announced");
   }
 
   @Override
@@ -54,10 +60,21 @@ final class CheckpointCommitter implements Committer<StagedCheckpoint> {
             staged.version(),
             staged.files().finalUri());
       }
+      noteVersion(staged.name(), staged.version());
     }
     Map<String, Long> firstOfBatch = new TreeMap<>();
     batch.forEach(staged -> firstOfBatch.putIfAbsent(staged.name(), staged.version()));
     firstOfBatch.forEach(retirement::retire);
+  }
+
+  private void noteVersion(String model, long version) {
+    boolean first = !versions.containsKey(model);
+    // A resumed job may commit an earlier version again.
+    versions.merge(model, version, Math::max);
+    if (first) {
+      Gauge<Long> gauge = () -> versions.get(model);
+      metrics.addGroup("model", model).gauge("announced_version", gauge);
+    }
   }
 
   @Override

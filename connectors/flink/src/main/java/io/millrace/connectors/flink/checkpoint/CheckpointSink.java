@@ -83,7 +83,7 @@ public final class CheckpointSink
         new Announcer(settings, transactionalId),
         new Retirement(
             store, retention, Clock.systemUTC(), name -> PromotedVersions.of(settings, name)),
-        context.metricGroup().counter("checkpoints_announced"));
+        context.metricGroup());
   }
 
   @Override

@@ -35,7 +35,11 @@ import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.connector.sink2.Committer.CommitRequest;
 import org.apache.flink.core.execution.JobClient;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.Gauge;
+import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.metrics.SimpleCounter;
+import org.apache.flink.metrics.groups.UnregisteredMetricsGroup;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
@@ -101,17 +105,18 @@ class CheckpointSinkTest {
     crashed.commit(List.of(request(one)));
     store.commit(two.files()); // The crash comes after the rename.
 
-    SimpleCounter announced = new SimpleCounter();
+    RecordedMetrics metrics = new RecordedMetrics();
     try (CheckpointCommitter next =
         new CheckpointCommitter(
             store,
             new Announcer(settings, "test.checkpoints"),
             new Retirement(store, Retention.all(), Clock.systemUTC()),
-            announced)) {
+            metrics)) {
       StagedCheckpoint three = stage(store, 3);
       next.commit(List.of(request(three), request(two), request(one)));
       next.commit(List.of(request(two)));
-      assertEquals(2, announced.getCount());
+      assertEquals(2, metrics.counter.getCount());
+      assertEquals(3L, metrics.gauge.getValue(), "not the version that was committed again");
 
       // The predecessor still runs, but Kafka has fenced it.
       StagedCheckpoint four = stage(store, 4);
@@ -233,7 +238,32 @@ class CheckpointSinkTest {
         store,
         new Announcer(settings, "test.checkpoints"),
         new Retirement(store, retention, Clock.systemUTC()),
-        new SimpleCounter());
+        new UnregisteredMetricsGroup());
+  }
+
+  /** The one counter and the one gauge of the committer. */
+  private static final class RecordedMetrics extends UnregisteredMetricsGroup {
+    private final SimpleCounter counter = new SimpleCounter();
+    private Gauge<?> gauge;
+
+    @Override
+    public Counter counter(String name) {
+      assertEquals("checkpoints_announced", name);
+      return counter;
+    }
+
+    @Override
+    public MetricGroup addGroup(String key, String value) {
+      assertEquals("model", key);
+      return this;
+    }
+
+    @Override
+    public <T, G extends Gauge<T>> G gauge(String name, G registered) {
+      assertEquals("announced_version", name);
+      gauge = registered;
+      return registered;
+    }
   }
 
   private static CommitRequest<StagedCheckpoint> request(StagedCheckpoint staged) {
