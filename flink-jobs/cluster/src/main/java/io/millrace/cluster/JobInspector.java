@@ -35,7 +35,6 @@ import org.apache.flink.runtime.rest.messages.job.metrics.JobMetricsMessageParam
 public final class JobInspector {
 
   private static final String RESTARTS = "numRestarts";
-  private static final String UNKNOWN = "(global failure)";
 
   private final FlinkClient client;
 
@@ -151,10 +150,10 @@ public final class JobInspector {
   }
 
   private static JobView.Failure failure(RootExceptionInfo failure) {
-    return new JobView.Failure(
+    return JobView.Failure.of(
         Instant.ofEpochMilli(failure.getTimestamp()),
-        FlinkFailure.rootCause(failure.getStacktrace()),
-        Optional.ofNullable(failure.getTaskName()).filter(task -> !task.equals(UNKNOWN)));
+        failure.getStacktrace(),
+        failure.getTaskName());
   }
 
   private static JobView.Checkpoint checkpoint(CompletedCheckpointStatistics statistics) {

@@ -47,7 +47,23 @@ public record JobView(
    * @param cause its root cause in one line
    * @param task where it happened; empty for the job as a whole
    */
-  public record Failure(Instant time, String cause, Optional<String> task) {}
+  public record Failure(Instant time, String cause, Optional<String> task) {
+
+    /** Flink's name of the task of a failure of the job as a whole. */
+    private static final String GLOBAL = "(global failure)";
+
+    /**
+     * A failure as Flink reports it.
+     *
+     * @param task null for the job as a whole
+     */
+    public static Failure of(Instant time, String stackTrace, String task) {
+      return new Failure(
+          time,
+          FlinkFailure.rootCause(stackTrace),
+          Optional.ofNullable(task).filter(name -> !name.equals(GLOBAL)));
+    }
+  }
 
   /**
    * A completed Flink checkpoint.

@@ -3,7 +3,7 @@ package io.millrace.cli.status;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.millrace.cluster.FlinkFailure;
+import io.millrace.cluster.JobView;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.flink.runtime.history.FsJsonArchivist;
@@ -30,8 +31,16 @@ final class FinishedJobs {
 
   private FinishedJobs() {}
 
+  /**
+   * A job that has ended.
+   *
+   * @param json its part of the report
+   * @param parameters what the job carried, see {@link io.millrace.jobs.runtime.JobParameters}
+   */
+  record Ended(ObjectNode json, Map<String, String> parameters) {}
+
   /** The jobs in an archive, the latest first. */
-  static List<ObjectNode> in(Path archive) throws IOException {
+  static List<Ended> in(Path archive) throws IOException {
     List<Path> files;
     try (Stream<Path> walk = Files.walk(archive, DEPTH)) {
       files =
@@ -41,21 +50,19 @@ final class FinishedJobs {
     } catch (NoSuchFileException e) {
       return List.of();
     }
-    List<ObjectNode> jobs = new ArrayList<>();
+    List<Ended> jobs = new ArrayList<>();
     for (Path file : files) {
-      ObjectNode job = read(file);
-      if (job != null) {
-        jobs.add(job);
-      }
+      read(file).ifPresent(jobs::add);
     }
-    jobs.sort(Comparator.comparing((ObjectNode job) -> job.path("ended").asText()).reversed());
+    jobs.sort(Comparator.comparing((Ended job) -> job.json().path("ended").asText()).reversed());
     return jobs.subList(0, Math.min(MOST, jobs.size()));
   }
 
-  private static ObjectNode read(Path file) throws IOException {
+  private static Optional<Ended> read(Path file) throws IOException {
     ObjectNode job = null;
     Map<String, String> counts = new TreeMap<>();
-    String failure = "";
+    Map<String, String> parameters = new TreeMap<>();
+    Optional<JobView.Failure> failure = Optional.empty();
     for (ArchivedJson archived :
         FsJsonArchivist.readArchivedJsons(new org.apache.flink.core.fs.Path(file.toUri()))) {
       JsonNode json = JSON.readTree(archived.getJson());
@@ -65,29 +72,45 @@ final class FinishedJobs {
         job.put("name", overview.path("name").asText());
         job.put("id", overview.path("jid").asText());
         job.put("state", overview.path("state").asText());
-        job.put("started", time(overview.path("start-time")));
-        job.put("ended", time(overview.path("end-time")));
+        job.put("started", time(overview.path("start-time")).toString());
+        job.put("ended", time(overview.path("end-time")).toString());
       } else if (archived.getPath().endsWith("/accumulators")
           && json.has("user-task-accumulators")) {
         for (JsonNode counter : json.path("user-task-accumulators")) {
           counts.put(counter.path("name").asText(), counter.path("value").asText());
         }
+      } else if (archived.getPath().endsWith("/config")) {
+        json.path("execution-config")
+            .path("user-config")
+            .properties()
+            .forEach(entry -> parameters.put(entry.getKey(), entry.getValue().asText()));
       } else if (archived.getPath().endsWith("/exceptions")) {
-        failure =
-            json.path("exceptionHistory").path("entries").path(0).path("stacktrace").asText("");
+        failure = failure(json.path("exceptionHistory").path("entries"));
       }
     }
-    if (job != null) {
-      counts.forEach(job.putObject("counts")::put);
-      StatusReport.deadLetters(counts).forEach(job.putObject("dead_letters")::put);
-      if (!failure.isEmpty()) {
-        job.put("failure", FlinkFailure.rootCause(failure));
-      }
+    if (job == null) {
+      return Optional.empty();
     }
-    return job;
+    new JobCounts(counts).addTo(job);
+    if (failure.isPresent()) {
+      StatusReport.putFailure(job, failure.get());
+    }
+    return Optional.of(new Ended(job, parameters));
   }
 
-  private static String time(JsonNode millis) {
-    return Instant.ofEpochMilli(millis.asLong()).toString();
+  private static Optional<JobView.Failure> failure(JsonNode history) {
+    return history
+        .valueStream()
+        .max(Comparator.comparingLong(entry -> entry.path("timestamp").asLong()))
+        .map(
+            entry ->
+                JobView.Failure.of(
+                    time(entry.path("timestamp")),
+                    entry.path("stacktrace").asText(""),
+                    entry.path("taskName").asText(null)));
+  }
+
+  private static Instant time(JsonNode millis) {
+    return Instant.ofEpochMilli(millis.asLong());
   }
 }

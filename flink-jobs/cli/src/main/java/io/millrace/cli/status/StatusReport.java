@@ -9,7 +9,6 @@ import io.millrace.cluster.FlinkClient.Running;
 import io.millrace.cluster.JobInspector;
 import io.millrace.cluster.JobView;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
-import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.runtime.JobParameters;
 import java.io.IOException;
 import java.nio.file.FileStore;
@@ -22,11 +21,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /** Collects the state of a cluster, its jobs and their topics as one JSON object. */
 public final class StatusReport {
@@ -70,27 +67,35 @@ public final class StatusReport {
     ArrayNode jobs = root.putArray("jobs");
     Set<String> known = new TreeSet<>();
     Map<String, Path> places = new TreeMap<>();
+    Savepoints savepoints = new Savepoints();
     for (Running job : running) {
       known.add(job.id().toHexString());
       JobView view = inspector.view(job);
       jobs.add(job(view));
-      place(
-          places,
-          "flink.state-directory of " + job.name(),
-          view.parameters().get(JobParameters.RUN));
-      place(places, "checkpoints.directory", view.parameters().get(JobParameters.CHECKPOINTS));
+      Optional<Path> run = local(view.parameters().get(JobParameters.RUN));
+      if (run.isPresent()) {
+        savepoints.besideRun(run.get());
+        places.put("flink.state-directory of " + job.name(), run.get());
+      }
+      local(view.parameters().get(JobParameters.CHECKPOINTS))
+          .ifPresent(path -> places.put("checkpoints.directory", path));
     }
     if (directory.isPresent()) {
       if (name.isEmpty()) {
-        for (ObjectNode ended : FinishedJobs.in(directory.get().archive())) {
-          if (!known.contains(ended.path("id").asText())) {
-            jobs.add(ended);
+        for (FinishedJobs.Ended ended : FinishedJobs.in(directory.get().archive())) {
+          if (!known.contains(ended.json().path("id").asText())) {
+            jobs.add(ended.json());
+          }
+          Optional<Path> run = local(ended.parameters().get(JobParameters.RUN));
+          if (run.isPresent()) {
+            savepoints.besideRun(run.get());
           }
         }
       }
       places.put("cluster", directory.get().root());
-      root.set("savepoints", savepoints(directory.get().savepointDirectory()));
+      savepoints.in(directory.get().savepointDirectory());
     }
+    root.set("savepoints", savepoints.toJson());
     root.set("disk", disk(places));
     return root;
   }
@@ -106,13 +111,7 @@ public final class StatusReport {
     job.put("slots_needed", view.slotsNeeded());
     job.put("restarts", view.restarts());
     view.failure()
-        .ifPresent(
-            failure -> {
-              ObjectNode node = job.putObject("last_failure");
-              node.put("time", failure.time().toString());
-              node.put("cause", failure.cause());
-              failure.task().ifPresent(task -> node.put("task", task));
-            });
+        .ifPresent(failure -> putFailure(job, failure));
     view.checkpoint()
         .ifPresent(
             checkpoint -> {
@@ -125,10 +124,7 @@ public final class StatusReport {
     job.put("failed_flink_checkpoints", view.failedCheckpoints());
     job.put("records_read", view.recordsRead());
     job.put("records_per_second", view.recordsPerSecond());
-    ObjectNode counts = job.putObject("counts");
-    view.counts().forEach(counts::put);
-    ObjectNode refused = job.putObject("dead_letters");
-    deadLetters(view.counts()).forEach(refused::put);
+    new JobCounts(view.counts()).addTo(job);
     if (view.job().isAlive() && view.parameters().containsKey(JobParameters.BOOTSTRAP_SERVERS)) {
       try {
         new KafkaStatus(view.parameters(), kafkaProperties, clock).addTo(job, view.job().name());
@@ -139,48 +135,27 @@ public final class StatusReport {
     return job;
   }
 
-  /** Dead letters by reason, of all topics together. */
-  static SortedMap<String, Long> deadLetters(Map<String, String> counts) {
-    SortedMap<String, Long> reasons = new TreeMap<>();
-    counts.forEach(
-        (counter, value) -> {
-          int at = counter.indexOf("/" + Totals.DEAD_LETTERS);
-          if (at >= 0) {
-            String reason = counter.substring(at + 1 + Totals.DEAD_LETTERS.length());
-            reasons.merge(reason, Long.parseLong(value), Long::sum);
-          }
-        });
-    return reasons;
+  /** The last failure of a job, alive or ended. */
+  static void putFailure(ObjectNode job, JobView.Failure failure) {
+    ObjectNode node = job.putObject("last_failure");
+    node.put("time", failure.time().toString());
+    node.put("cause", failure.cause());
+    failure.task().ifPresent(task -> node.put("task", task));
   }
 
   private double seconds(Instant since) {
     return Duration.between(since, clock.instant()).toMillis() / 1000.0;
   }
 
-  private static ArrayNode savepoints(Path directory) throws IOException {
-    ArrayNode savepoints = JSON.createArrayNode();
-    if (Files.isDirectory(directory)) {
-      try (Stream<Path> list = Files.list(directory)) {
-        for (Path savepoint :
-            list.filter(path -> Files.exists(path.resolve("_metadata"))).sorted().toList()) {
-          savepoints
-              .addObject()
-              .put("path", savepoint.toString())
-              .put("time", Files.getLastModifiedTime(savepoint).toInstant().toString());
-        }
-      }
-    }
-    return savepoints;
-  }
-
-  private static void place(Map<String, Path> places, String name, String location) {
+  /** A location on this machine; empty for none, and for one in an object store. */
+  private static Optional<Path> local(String location) {
     if (location == null) {
-      return;
+      return Optional.empty();
     }
     String local = location.startsWith("file:") ? location.substring("file:".length()) : location;
-    if (CheckpointStore.isLocal(local)) {
-      places.put(name, CheckpointStore.localPath(local));
-    }
+    return CheckpointStore.isLocal(local)
+        ? Optional.of(CheckpointStore.localPath(local))
+        : Optional.empty();
   }
 
   private static ArrayNode disk(Map<String, Path> places) throws IOException {

@@ -3,6 +3,7 @@ package io.millrace.cli.status;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Locale;
 import java.util.StringJoiner;
+import java.util.function.Predicate;
 
 /** A status report for people. */
 public final class StatusText {
@@ -39,7 +40,7 @@ public final class StatusText {
     if (!report.path("savepoints").isEmpty()) {
       JsonNode last = report.path("savepoints").path(report.path("savepoints").size() - 1);
       text.append(
-          "savepoints: %d, one of them %s%n"
+          "savepoints: %d, the last one %s%n"
               .formatted(report.path("savepoints").size(), last.path("path").asText()));
     }
     return text.toString();
@@ -73,9 +74,6 @@ public final class StatusText {
               + (failure.has("task") ? " in " + failure.path("task").asText() : "")
               + ": "
               + failure.path("cause").asText());
-    }
-    if (job.has("failure")) {
-      line(text, "failure", job.path("failure").asText());
     }
     if (job.has("last_flink_checkpoint")) {
       JsonNode checkpoint = job.path("last_flink_checkpoint");
@@ -118,12 +116,10 @@ public final class StatusText {
               job.path("records_read").asLong(),
               job.path("records_per_second").asDouble()));
     }
-    if (!job.path("dead_letters").isEmpty()) {
-      line(text, "dead letters", pairs(job.path("dead_letters")));
-    }
-    if (!job.path("counts").isEmpty()) {
-      line(text, "counts", pairs(job.path("counts")));
-    }
+    nonZero(text, "dead letters", job.path("dead_letters"));
+    nonZero(text, "dropped", job.path("dropped"));
+    nonZero(text, "losses", job.path("losses"));
+    nonZero(text, "counts", job.path("counts"));
     if (job.has("kafka_problem")) {
       line(text, "Kafka", job.path("kafka_problem").asText());
     }
@@ -134,9 +130,23 @@ public final class StatusText {
   }
 
   private static String pairs(JsonNode node) {
+    return pairs(node, _ -> true);
+  }
+
+  private static String pairs(JsonNode node, Predicate<String> shown) {
     StringJoiner pairs = new StringJoiner(", ");
-    node.properties().forEach(pair -> pairs.add(pair.getKey() + " " + pair.getValue().asText()));
+    node.properties().stream()
+        .filter(pair -> shown.test(pair.getValue().asText()))
+        .forEach(pair -> pairs.add(pair.getKey() + " " + pair.getValue().asText()));
     return pairs.toString();
+  }
+
+  /** A line of counts; none if all are 0. */
+  private static void nonZero(StringBuilder text, String name, JsonNode counts) {
+    String pairs = pairs(counts, value -> !value.equals("0"));
+    if (!pairs.isEmpty()) {
+      line(text, name, pairs);
+    }
   }
 
   private static String bytes(long bytes) {

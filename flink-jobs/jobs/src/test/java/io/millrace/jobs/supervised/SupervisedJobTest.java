@@ -98,6 +98,7 @@ class SupervisedJobTest {
     JobExecutionResult result = run(forms);
 
     Map<String, Object> counts = new TreeMap<>(result.getAllAccumulatorResults());
+    counts.values().removeIf(Long.valueOf(0)::equals);
     counts.keySet().removeIf(name -> !name.startsWith("topics/"));
     assertEquals(
         Map.of(

@@ -172,6 +172,7 @@ class JudgmentInputTest {
     assertEquals(expectedReasons(), deadLetters(in));
 
     Map<String, Object> counts = new TreeMap<>(result.getAllAccumulatorResults());
+    counts.values().removeIf(Long.valueOf(0)::equals);
     counts.keySet().removeIf(name -> !name.startsWith("topics/judgments/"));
     Map<String, Object> expected = new TreeMap<>();
     expected.put("topics/judgments/accepted", (long) RECORDS - 10 * EACH_KIND);
