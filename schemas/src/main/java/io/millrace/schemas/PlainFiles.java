@@ -10,8 +10,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /**
- * Reads whole files from outside within a limit. Pipes and devices are refused: one may never end,
- * and opening the other may never return.
+ * Reads files from outside, whole ones within a limit. Pipes and devices are refused: one may never
+ * end, and opening the other may never return. No other code opens files to read them; a test of
+ * the architecture checks that.
  */
 public final class PlainFiles {
   private PlainFiles() {}
@@ -25,10 +26,10 @@ public final class PlainFiles {
    * @throws IOException if it cannot be read
    */
   public static byte[] read(Path file, int most) throws IOException {
-    require(file);
-    try (InputStream in = Files.newInputStream(file)) {
-      byte[] bytes = in.readNBytes(most);
-      if (in.read() >= 0) {
+    try (InputStream in = open(file)) {
+      // The size is known before anything is read, unless the file grows.
+      byte[] bytes = Files.size(file) > most ? null : in.readNBytes(most);
+      if (bytes == null || in.read() >= 0) {
         throw new FileSystemException(
             file.toString(), null, "has more than %d bytes".formatted(most));
       }
@@ -44,6 +45,17 @@ public final class PlainFiles {
    */
   public static String readText(Path file, int most) throws IOException {
     return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(read(file, most))).toString();
+  }
+
+  /**
+   * Opens a file that is read piece by piece, or line by line.
+   *
+   * @throws NoSuchFileException if there is no such file
+   * @throws FileSystemException if it is no plain file
+   */
+  public static InputStream open(Path file) throws IOException {
+    require(file);
+    return Files.newInputStream(file);
   }
 
   /**

@@ -14,6 +14,16 @@ public final class Printable {
 
   private Printable() {}
 
+  /** Whether a terminal would obey a character, or show others in another order because of it. */
+  static boolean isControl(int codePoint) {
+    return Character.isISOControl(codePoint)
+        || codePoint == 0x61c
+        || codePoint == 0x200e
+        || codePoint == 0x200f
+        || (codePoint >= 0x2028 && codePoint <= 0x202e)
+        || (codePoint >= 0x2066 && codePoint <= 0x2069);
+  }
+
   /** A text of several lines: line breaks and tabs stay, other control characters are escaped. */
   public static String text(String text) {
     return CONTROL

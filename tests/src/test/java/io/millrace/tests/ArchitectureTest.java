@@ -1,5 +1,6 @@
 package io.millrace.tests;
 
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
 import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
@@ -10,12 +11,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import io.millrace.schemas.PlainFiles;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileReader;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -205,5 +212,52 @@ class ArchitectureTest {
       }
     }
     return sources;
+  }
+
+  /** Pipes and devices may never end, and files from outside may be of any size. */
+  @Test
+  void onlyPlainFilesOpensFilesToReadThem() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName(PlainFiles.class.getName())
+        .should()
+        .callMethodWhere(
+            describe(
+                "reads a file",
+                call ->
+                    call.getTargetOwner().isEquivalentTo(Files.class)
+                        && Set.of(
+                                "readString",
+                                "readAllBytes",
+                                "readAllLines",
+                                "lines",
+                                "newBufferedReader",
+                                "newInputStream")
+                            .contains(call.getTarget().getName())))
+        .orShould()
+        .callConstructorWhere(
+            describe(
+                "opens a file",
+                call ->
+                    call.getTargetOwner().isEquivalentTo(FileInputStream.class)
+                        || call.getTargetOwner().isEquivalentTo(FileReader.class)))
+        .because("PlainFiles refuses pipes, devices and files that are too large")
+        .check(classes);
+  }
+
+  /** Text from outside must not reach the terminal unescaped. */
+  @Test
+  void onlyTheCommandLineChoosesWhereOutputGoes() {
+    noClasses()
+        .that()
+        .haveNameNotMatching("io\\.millrace\\.cli\\.(Millrace|ClassArchive)")
+        .should()
+        .callMethod(System.class, "setOut", PrintStream.class)
+        .orShould()
+        .accessField(FileDescriptor.class, "out")
+        .orShould()
+        .accessField(FileDescriptor.class, "err")
+        .because("Millrace.escapeOutput escapes what commands print")
+        .check(classes);
   }
 }

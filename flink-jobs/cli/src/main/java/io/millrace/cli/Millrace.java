@@ -35,8 +35,10 @@ import io.millrace.jobs.config.ConfigException;
 import io.millrace.model.checkpoint.CheckpointException;
 import io.millrace.model.tokenizer.TokenizerException;
 import io.millrace.schemas.Printable;
+import io.millrace.schemas.PrintableStream;
 import io.millrace.schemas.UnusableRecordException;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
@@ -104,7 +106,19 @@ public final class Millrace {
 
   /** Runs a command and exits with its code. */
   public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
+    // The help has colours.
+    PrintWriter help = new PrintWriter(System.out, true, System.out.charset());
+    escapeOutput();
+    System.exit(commandLine().setOut(help).execute(args));
+  }
+
+  /**
+   * Escapes control characters in all that commands print from now on: records, answers of servers,
+   * names of files and messages about them come from outside.
+   */
+  static void escapeOutput() {
+    System.setOut(PrintableStream.of(System.out));
+    System.setErr(PrintableStream.of(System.err));
   }
 
   static CommandLine commandLine() {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
+import java.io.RandomAccessFile;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -107,6 +108,50 @@ class ForeignFilesTest {
     }
     refuses(
         "a pipe or a device", "init", "--config", "/dev/zero", "--texts", texts(), "--out", "o");
+  }
+
+  /** Every file that a command reads, beside the files of a model. */
+  @Test
+  void pipesDevicesAndFilesThatAreTooLargeAreRefusedByName() throws Exception {
+    Path pipe = directory.resolve("pipe");
+    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+    Path home = Files.createDirectories(directory.resolve("home"));
+    // The template of a published checkpoint cannot be set.
+    Files.delete(Path.of(model, "millrace.json"));
+    for (String file : List.of(pipe.toString(), "/dev/zero")) {
+      String refused = file + ": is a pipe or a device";
+      String out = directory.resolve("new").toString();
+      refuses(refused, "init", "--texts", file, "--out", out);
+      refuses(refused, "produce", "prompts", "--file", file, "--bootstrap-servers", "127.0.0.1:1");
+      refuses(
+          refused,
+          "import",
+          "hh-rlhf",
+          file,
+          "--objective",
+          "safety",
+          "--bootstrap-servers",
+          "127.0.0.1:1");
+      refuses(
+          refused,
+          "check",
+          "supervised",
+          "--set",
+          "model.initial=" + model,
+          "--set",
+          "supervised.file=" + file);
+      refuses("a file of at most", "checkpoint", "set-template", model, "--form", file);
+      Path ports = home.resolve("cluster.json");
+      Files.createSymbolicLink(ports, Path.of(file));
+      refuses(ports + ": is a pipe or a device", "status", "--cluster", home.toString());
+      Files.delete(ports);
+    }
+    Path large = home.resolve("cluster.json");
+    try (RandomAccessFile file = new RandomAccessFile(large.toFile(), "rw")) {
+      file.setLength(1L << 32);
+    }
+    refuses(large + ": has more than", "status", "--cluster", home.toString());
+    refuses("a file of at most", "checkpoint", "set-template", model, "--form", large.toString());
   }
 
   @Test

@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Predicate;
@@ -229,8 +230,10 @@ class StatusCommandTest {
       // Each report begins with the time.
       assertTrue(printed().lines().filter(line -> line.startsWith("== ")).count() >= 1);
     } finally {
-      watch.interrupt();
-      watch.join();
+      while (watch.isAlive()) {
+        watch.interrupt();
+        watch.join(100);
+      }
     }
   }
 
@@ -239,6 +242,29 @@ class StatusCommandTest {
     while (!condition.test(printed())) {
       assertTrue(System.nanoTime() < deadline, this::printed);
       Thread.onSpinWait();
+    }
+  }
+
+  /** Names and messages in Flink's answers come from whoever may submit a job. */
+  @Test
+  void whatFlinkAnswersReachesTheTerminalEscaped() {
+    Millrace.escapeOutput();
+    String hostile = "\u001b]0;owned\u0007 \u009b31m \u202egnp \r \u2028";
+    jobs.add(
+        new RecordedJob(5, "job\\u001b[2J\\nmillrace.ppo  RUNNING", "FAILED")
+            .ended(9_000)
+            .count("topics/prompts/dead-letters/" + hostile, 1)
+            .checkpoint(9_000, 1, "file:/\\u001b[2J")
+            .failure(8_000, "java.lang.RuntimeException: " + hostile, "task " + hostile));
+    for (String[] options : new String[][] {{}, {"--json"}, {"\u001b[2J"}}) {
+      printed.reset();
+      var _ = status(options);
+      String text = printed();
+      assertTrue(text.toLowerCase(Locale.ROOT).contains("\\u001b"), text);
+      assertTrue(
+          text.chars().allMatch(c -> c == '\n' || !Character.isISOControl(c)), text);
+      assertFalse(text.contains("\u202e") || text.contains("\u2028"), text);
+      assertFalse(text.contains("\nmillrace.ppo"), "a forged line: " + text);
     }
   }
 

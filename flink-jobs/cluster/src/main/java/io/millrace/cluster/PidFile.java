@@ -1,5 +1,6 @@
 package io.millrace.cluster;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -9,6 +10,7 @@ import java.util.Optional;
 
 /** A file with a process number and start time; the system reuses numbers. */
 final class PidFile {
+  private static final int MOST_BYTES = 4096;
 
   private PidFile() {}
 
@@ -20,7 +22,7 @@ final class PidFile {
   static Optional<ProcessHandle> read(Path file) throws IOException {
     String[] words;
     try {
-      words = Files.readString(file).strip().split(" ");
+      words = PlainFiles.readText(file, MOST_BYTES).strip().split(" ");
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }

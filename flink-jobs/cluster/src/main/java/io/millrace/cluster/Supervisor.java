@@ -1,5 +1,6 @@
 package io.millrace.cluster;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -22,6 +23,8 @@ import java.util.stream.Stream;
  * process keeps ending. {@link #close} ends all processes, the last started first.
  */
 final class Supervisor implements AutoCloseable {
+  /** Most bytes of the output of a process that are searched for its last line. */
+  private static final int MOST_OUTPUT_BYTES = 64 << 20;
 
   private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
@@ -92,7 +95,7 @@ final class Supervisor implements AutoCloseable {
 
   private static String lastLine(Path file) {
     try {
-      return Files.readAllLines(file).stream()
+      return PlainFiles.readText(file, MOST_OUTPUT_BYTES).lines()
           .filter(line -> !line.isBlank() && !line.startsWith("\tat "))
           .reduce((a, b) -> b)
           .map(line -> "; its last line: " + line)

@@ -1,12 +1,14 @@
 package io.millrace.report;
 
 import io.millrace.schemas.wire.JsonLines;
+import io.millrace.schemas.wire.TextLines;
 import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /** Reads the records of a topic that a campaign has kept as JSON Lines. */
@@ -24,12 +26,14 @@ final class RecordFiles {
       return List.of();
     }
     List<T> records = new ArrayList<>();
-    for (String line : Files.readAllLines(file)) {
-      try {
-        records.add(JsonLines.read(type, line));
-      } catch (WireFormatException e) {
-        throw new IOException(
-            "%s, line %d: %s".formatted(file, records.size() + 1, e.getMessage()), e);
+    try (TextLines lines = TextLines.of(file)) {
+      for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
+        try {
+          records.add(JsonLines.read(type, line.get().text()));
+        } catch (WireFormatException e) {
+          throw new IOException(
+              "%s, line %d: %s".formatted(file, line.get().number(), e.getMessage()), e);
+        }
       }
     }
     return records;

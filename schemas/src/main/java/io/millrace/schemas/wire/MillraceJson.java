@@ -11,9 +11,9 @@ import com.fasterxml.jackson.databind.cfg.CoercionAction;
 import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.type.LogicalType;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -24,6 +24,9 @@ import java.nio.file.Path;
 public final class MillraceJson {
 
   private static final ObjectMapper JSON = builder().build();
+
+  /** Most bytes of a file. */
+  private static final int MOST_BYTES = 64 << 20;
 
   private MillraceJson() {}
 
@@ -56,7 +59,7 @@ public final class MillraceJson {
       throws IOException {
     T read;
     try {
-      read = JSON.readValue(Files.readAllBytes(file), type);
+      read = JSON.readValue(PlainFiles.read(file, MOST_BYTES), type);
     } catch (JsonProcessingException e) {
       throw new IOException("%s is no %s: %s".formatted(file, content, JsonProblem.of(e)), e);
     } catch (FileSystemException e) {

@@ -1,5 +1,6 @@
 package io.millrace.schemas.wire;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -7,6 +8,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.zip.GZIPInputStream;
@@ -45,6 +47,15 @@ public final class TextLines implements AutoCloseable {
       buffered.close();
       throw e;
     }
+  }
+
+  /**
+   * Reads a file.
+   *
+   * @throws java.nio.file.FileSystemException if it is a pipe or a device
+   */
+  public static TextLines of(Path file) throws IOException {
+    return new TextLines(PlainFiles.open(file));
   }
 
   /**

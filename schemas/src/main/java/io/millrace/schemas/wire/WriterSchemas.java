@@ -1,5 +1,6 @@
 package io.millrace.schemas.wire;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -15,6 +16,9 @@ import org.apache.avro.SchemaParseException;
 
 /** Schemas of other writers: earlier releases, and newer ones from a directory. */
 public final class WriterSchemas {
+  /** Most bytes of a schema. */
+  private static final int MOST_BYTES = 16 << 20;
+
   private static final String HISTORY = "/io/millrace/schemas/history/";
 
   private WriterSchemas() {}
@@ -38,7 +42,7 @@ public final class WriterSchemas {
     List<Schema> schemas = new ArrayList<>();
     for (Path file : files) {
       try {
-        schemas.add(new Schema.Parser().parse(Files.readString(file)));
+        schemas.add(new Schema.Parser().parse(PlainFiles.readText(file, MOST_BYTES)));
       } catch (SchemaParseException e) {
         throw new IOException(
             "%s is not an Avro schema: %s; correct or remove it".formatted(file, e.getMessage()),

@@ -1,10 +1,12 @@
 package io.millrace.connectors.kafka;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -36,14 +38,18 @@ public final class SecretFiles implements ConfigProvider {
   }
 
   private static String read(String path) {
-    try (InputStream in = Files.newInputStream(Path.of(path))) {
-      byte[] content = in.readNBytes(LONGEST + 1);
-      if (content.length > LONGEST) {
-        throw new ConfigException(
-            "kafka.properties refer to the file '%s', which is longer than %d bytes"
-                .formatted(path, LONGEST));
-      }
-      return new String(content, StandardCharsets.UTF_8).stripTrailing();
+    try {
+      return new String(PlainFiles.read(Path.of(path), LONGEST), StandardCharsets.UTF_8)
+          .stripTrailing();
+    } catch (NoSuchFileException e) {
+      throw new ConfigException(
+          "kafka.properties refer to the file '%s', which does not exist on this machine"
+              .formatted(path));
+    } catch (FileSystemException e) {
+      throw new ConfigException(
+          "kafka.properties refer to the file '%s', which %s"
+              .formatted(
+                  path, e.getReason() == null ? "cannot be read on this machine" : e.getReason()));
     } catch (IOException | InvalidPathException e) {
       throw new ConfigException(
           "kafka.properties refer to the file '%s', which cannot be read (%s) on this machine"

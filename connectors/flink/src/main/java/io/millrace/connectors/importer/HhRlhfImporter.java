@@ -117,7 +117,7 @@ public final class HhRlhfImporter {
     long judgments = 0;
     Map<String, Long> skipped = new TreeMap<>();
     List<Skip> firstSkips = new ArrayList<>();
-    try (TextLines reader = new TextLines(Files.newInputStream(file))) {
+    try (TextLines reader = TextLines.of(file)) {
       while (true) {
         Optional<TextLines.Line> line = readLine(reader, file);
         if (line.isEmpty()) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.wire.JsonProblem;
 import io.millrace.schemas.wire.MillraceJson;
 import java.io.IOException;
@@ -17,6 +18,8 @@ import java.util.Optional;
 
 /** The files of a campaign's directory. Each is replaced as a whole and is never half written. */
 public final class CampaignFile {
+  /** Most bytes of a record. */
+  private static final int MOST_BYTES = 64 << 20;
 
   /** The record of the campaign. */
   public static final String NAME = "campaign.json";
@@ -44,7 +47,7 @@ public final class CampaignFile {
       return Optional.empty();
     }
     try {
-      JsonNode root = JSON.readTree(Files.readAllBytes(file));
+      JsonNode root = JSON.readTree(PlainFiles.read(file, MOST_BYTES));
       JsonNode format = root.path("format");
       if (!format.isInt() || format.intValue() != CampaignRecord.FORMAT) {
         throw new IOException(

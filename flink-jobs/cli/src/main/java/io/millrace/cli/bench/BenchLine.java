@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -143,7 +144,7 @@ record BenchLine(
 
   private static long residentAtMostMib() {
     try {
-      for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      for (String line : PlainFiles.readText(Path.of("/proc/self/status"), 1 << 20).split("\n")) {
         if (line.startsWith("VmHWM:")) {
           return Long.parseLong(line.replaceAll("\\D", "")) / 1024;
         }

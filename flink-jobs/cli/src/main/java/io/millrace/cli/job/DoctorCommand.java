@@ -4,6 +4,7 @@ import io.millrace.cli.option.UserException;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.Tensor;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -66,7 +67,7 @@ public final class DoctorCommand implements Callable<Integer> {
       return "unknown on this system";
     }
     Set<String> found = new TreeSet<>();
-    for (String line : Files.readAllLines(info)) {
+    for (String line : PlainFiles.readText(info, 16 << 20).split("\n")) {
       if (line.startsWith("flags") || line.startsWith("Features")) {
         for (String flag : line.split("[\\s:]+")) {
           if (VECTORS.contains(flag)) {

@@ -93,7 +93,7 @@ public final class StatusCommand implements Callable<Integer> {
       }
       System.out.flush();
     } catch (IOException e) {
-      if (watch.isEmpty()) {
+      if (watch.isEmpty() || Thread.currentThread().isInterrupted()) {
         throw e;
       }
       // A JobManager that died is back soon.

@@ -57,7 +57,7 @@ final class LineFiles {
 
   private static <T> List<T> read(Path file, Line<T> format) throws IOException {
     List<T> records = new ArrayList<>();
-    try (TextLines lines = new TextLines(Files.newInputStream(file))) {
+    try (TextLines lines = TextLines.of(file)) {
       for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
         if (line.get().isBlank()) {
           continue;

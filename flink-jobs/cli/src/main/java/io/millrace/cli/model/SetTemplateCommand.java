@@ -7,8 +7,8 @@ import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.tokenizer.TokenizerFiles;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -77,6 +77,6 @@ final class SetTemplateCommand implements Callable<Integer> {
           "--form must be llama2, chatml, llama3 or a file of at most %d bytes, not '%s'"
               .formatted(MOST_BYTES, form));
     }
-    return Files.readString(file, StandardCharsets.UTF_8);
+    return PlainFiles.readText(file, MOST_BYTES);
   }
 }

@@ -21,6 +21,7 @@ import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Nearest;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -224,6 +225,9 @@ public final class JobOptions {
 
   private static void requireDemonstrations(SupervisedSection section) throws IOException {
     if (section.fromFile()) {
+      if (Files.exists(Path.of(section.file()))) {
+        PlainFiles.require(Path.of(section.file()));
+      }
       if (!Files.isReadable(Path.of(section.file()))) {
         throw new UserException(
             "supervised.file cannot be read: %s; correct the path or its permissions"

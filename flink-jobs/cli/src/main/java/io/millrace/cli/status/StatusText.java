@@ -1,6 +1,7 @@
 package io.millrace.cli.status;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.millrace.schemas.Printable;
 import java.util.Locale;
 import java.util.StringJoiner;
 import java.util.function.Predicate;
@@ -41,7 +42,7 @@ public final class StatusText {
       JsonNode last = report.path("savepoints").path(report.path("savepoints").size() - 1);
       text.append(
           "savepoints: %d, the last one %s%n"
-              .formatted(report.path("savepoints").size(), last.path("path").asText()));
+              .formatted(report.path("savepoints").size(), Printable.line(last.path("path").asText())));
     }
     return text.toString();
   }
@@ -50,7 +51,7 @@ public final class StatusText {
     text.append(
         "%n%s  %s  since %s  (%s…)%n"
             .formatted(
-                job.path("name").asText(),
+                Printable.line(job.path("name").asText()),
                 job.path("state").asText(),
                 job.has("ended") ? job.path("ended").asText() : job.path("started").asText(),
                 job.path("id").asText().substring(0, ID)));
@@ -126,7 +127,7 @@ public final class StatusText {
   }
 
   private static void line(StringBuilder text, String name, String value) {
-    text.append("  %-20s %s%n".formatted(name, value));
+    text.append("  %-20s %s%n".formatted(Printable.line(name), Printable.line(value)));
   }
 
   private static String pairs(JsonNode node) {

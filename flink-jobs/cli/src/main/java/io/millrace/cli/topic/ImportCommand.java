@@ -8,6 +8,7 @@ import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.connectors.kafka.TopicLayout;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Topic;
@@ -71,9 +72,10 @@ public final class ImportCommand {
 
     @Override
     public Integer call() throws Exception {
-      if (!Files.isRegularFile(file)) {
+      if (!Files.exists(file)) {
         throw new UserException("FILE does not exist: %s; correct the path".formatted(file));
       }
+      PlainFiles.require(file);
       KafkaSettings settings = kafka.settings();
       HhRlhfImporter.Report report;
       try (TopicAdmin admin = new TopicAdmin(settings)) {

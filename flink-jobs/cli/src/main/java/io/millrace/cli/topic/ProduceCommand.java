@@ -4,6 +4,7 @@ import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
@@ -53,8 +54,11 @@ public final class ProduceCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     KafkaSettings settings = kafka.settings();
     Topic<?> topic = Topic.named(topicName, settings.topicPrefix());
-    if (!file.equals("-") && !Files.isRegularFile(Path.of(file))) {
-      throw new UserException("--file does not exist: %s; correct the path".formatted(file));
+    if (!file.equals("-")) {
+      if (!Files.exists(Path.of(file))) {
+        throw new UserException("--file does not exist: %s; correct the path".formatted(file));
+      }
+      PlainFiles.require(Path.of(file));
     }
     long sent = send(settings, topic);
     System.out.println(
@@ -92,6 +96,6 @@ public final class ProduceCommand implements Callable<Integer> {
   }
 
   private TextLines open() throws IOException {
-    return new TextLines(file.equals("-") ? System.in : Files.newInputStream(Path.of(file)));
+    return file.equals("-") ? new TextLines(System.in) : TextLines.of(Path.of(file));
   }
 }

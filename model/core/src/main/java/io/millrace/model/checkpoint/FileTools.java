@@ -42,8 +42,7 @@ final class FileTools {
   }
 
   private static InputStream open(Path file) throws IOException {
-    PlainFiles.require(file);
-    return Files.newInputStream(file);
+    return PlainFiles.open(file);
   }
 
   /**

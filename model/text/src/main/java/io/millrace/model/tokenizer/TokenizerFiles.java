@@ -107,7 +107,7 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
         Path to = directory.resolve(file.getKey());
         if (!Files.exists(to)) {
           Files.write(to, file.getValue());
-        } else if (!Arrays.equals(Files.readAllBytes(to), file.getValue())) {
+        } else if (!Arrays.equals(PlainFiles.read(to, MAX_BYTES), file.getValue())) {
           Path replacement = Files.createTempFile(directory, "." + file.getKey(), null);
           Files.setPosixFilePermissions(replacement, Files.getPosixFilePermissions(to));
           Files.write(replacement, file.getValue());

@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint.store;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -155,7 +156,7 @@ final class CheckpointLocation {
   /** Opens a file of this directory. */
   InputStream open(String name) throws IOException {
     return isLocal()
-        ? Files.newInputStream(path().resolve(name))
+        ? PlainFiles.open(path().resolve(name))
         : RemoteFiles.of(text).open(child(name));
   }
 

@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint.store;
 
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.io.InputStream;
@@ -37,6 +38,9 @@ public final class CheckpointStore implements Serializable {
 
   /** The file that describes a checkpoint directory and lists the digests of its other files. */
   public static final String MANIFEST = "millrace.json";
+
+  /** Most bytes of a manifest. */
+  static final int MAX_MANIFEST_BYTES = 64 << 20;
 
   private static final Pattern VERSION = Pattern.compile("v\\d{1,18}");
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,127}");
@@ -145,7 +149,7 @@ public final class CheckpointStore implements Serializable {
   public static InputStream read(String pathOrUri) throws IOException {
     CheckpointLocation location = CheckpointLocation.of(pathOrUri);
     return location.isLocal()
-        ? Files.newInputStream(location.path())
+        ? PlainFiles.open(location.path())
         : RemoteFiles.of(pathOrUri).open(pathOrUri);
   }
 

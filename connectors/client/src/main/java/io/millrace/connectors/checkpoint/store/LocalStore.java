@@ -1,6 +1,7 @@
 package io.millrace.connectors.checkpoint.store;
 
 import io.millrace.connectors.checkpoint.store.CheckpointStore.StagedWriter;
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -176,7 +177,7 @@ final class LocalStore extends Storage {
   static byte[] manifest(Path directory) throws IOException {
     Path manifest = directory.resolve(CheckpointStore.MANIFEST);
     try {
-      return Files.readAllBytes(manifest);
+      return PlainFiles.read(manifest, CheckpointStore.MAX_MANIFEST_BYTES);
     } catch (NoSuchFileException e) {
       throw new IOException(
           "a checkpoint needs a manifest, and %s is missing".formatted(manifest), e);

@@ -1,5 +1,6 @@
 package io.millrace.connectors.checkpoint.store;
 
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.Sha256;
 import java.io.ByteArrayInputStream;
 import java.io.FileNotFoundException;
@@ -151,7 +152,7 @@ final class RemoteFiles {
    */
   String upload(Path file, String uri) throws IOException {
     MessageDigest digest = Sha256.newDigest();
-    try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
+    try (InputStream in = new DigestInputStream(PlainFiles.open(file), digest)) {
       write(uri, in);
     }
     return Sha256.finish(digest);

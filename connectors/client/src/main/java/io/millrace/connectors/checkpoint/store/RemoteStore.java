@@ -4,6 +4,7 @@ import io.millrace.connectors.checkpoint.store.CheckpointLocation.Publishing;
 import io.millrace.connectors.checkpoint.store.CheckpointStore.FileWriter;
 import io.millrace.connectors.checkpoint.store.CheckpointStore.StagedWriter;
 import io.millrace.connectors.checkpoint.store.PublishedFiles.ListedFile;
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.Sha256;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -108,7 +109,7 @@ final class RemoteStore extends Storage {
   private void upload(Path file, String to, ListedFile listed) throws IOException {
     String digest =
         isCreatedInPlace(listed)
-            ? Sha256.of(Files.readAllBytes(file))
+            ? Sha256.of(PlainFiles.read(file, CheckpointStore.MAX_MANIFEST_BYTES))
             : files().upload(file, to + "/" + listed.name());
     if (!digest.equals(listed.sha256())) {
       throw new IOException(

@@ -1,5 +1,6 @@
 package io.millrace.connectors.flink.source;
 
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.wire.TextLines;
 import java.io.BufferedInputStream;
 import java.io.IOException;
@@ -93,7 +94,7 @@ public final class DemonstrationFile implements Serializable {
       int count = 0;
       int number = 0;
       long at = 0;
-      try (InputStream in = new BufferedInputStream(Files.newInputStream(path), 1 << 16)) {
+      try (InputStream in = new BufferedInputStream(PlainFiles.open(path), 1 << 16)) {
         int next = in.read();
         while (next >= 0) {
           number++;
