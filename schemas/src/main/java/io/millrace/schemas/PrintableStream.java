@@ -37,7 +37,7 @@ public final class PrintableStream extends FilterOutputStream {
   public void write(byte[] bytes, int from, int size) throws IOException {
     int plain = from;
     for (int i = from; i < from + size; i++) {
-      boolean passes = count == 0 && (bytes[i] >= ' ' && bytes[i] != 0x7f || isLayout(bytes[i]));
+      boolean passes = count == 0 && ((bytes[i] >= ' ' && bytes[i] != 0x7f) || isLayout(bytes[i]));
       if (!passes) {
         out.write(bytes, plain, i - plain);
         write(bytes[i]);
@@ -102,8 +102,7 @@ public final class PrintableStream extends FilterOutputStream {
   }
 
   private void escape(int codePoint) throws IOException {
-    out.write(
-        Printable.line(Character.toString(codePoint)).getBytes(StandardCharsets.US_ASCII));
+    out.write(Printable.line(Character.toString(codePoint)).getBytes(StandardCharsets.US_ASCII));
   }
 
   @Override

@@ -63,8 +63,7 @@ class PlainFilesTest {
           var e =
               assertTimeoutPreemptively(
                   Duration.ofSeconds(20),
-                  () ->
-                      assertThrows(FileSystemException.class, () -> reader.read(file), name),
+                  () -> assertThrows(FileSystemException.class, () -> reader.read(file), name),
                   name);
           assertEquals(file.toString(), e.getFile(), name);
           assertTrue(e.getReason().contains(reason), name + ": " + e.getMessage());

@@ -62,8 +62,24 @@ class PrintableStreamTest {
     out.flush();
     assertArrayEquals(
         new byte[] {
-          'a', '\\', 'u', '0', '0', '9', 'b', '3', (byte) 0xe9, '\\', 'u', '0', '0', '1', 'b',
-          (byte) 0xe2, (byte) 0x80, 'x'
+          'a',
+          '\\',
+          'u',
+          '0',
+          '0',
+          '9',
+          'b',
+          '3',
+          (byte) 0xe9,
+          '\\',
+          'u',
+          '0',
+          '0',
+          '1',
+          'b',
+          (byte) 0xe2,
+          (byte) 0x80,
+          'x'
         },
         terminal.toByteArray());
   }

@@ -83,9 +83,9 @@ class StatusCommandTest {
   private String body(String path) throws IOException {
     if (path.equals("/overview")) {
       return "{\"taskmanagers\":2,\"taskmanagers-blocked\":0,\"slots-total\":8,\"slots-available\":1,"
-          + "\"slots-free-and-blocked\":0,\"jobs-running\":1,\"jobs-finished\":0,"
-          + "\"jobs-cancelled\":0,\"jobs-failed\":0,\"flink-version\":\"2.3.0\","
-          + "\"flink-commit\":\"x\"}";
+                 + "\"slots-free-and-blocked\":0,\"jobs-running\":1,\"jobs-finished\":0,"
+                 + "\"jobs-cancelled\":0,\"jobs-failed\":0,\"flink-version\":\"2.3.0\","
+                 + "\"flink-commit\":\"x\"}";
     }
     if (path.equals("/jobs/overview")) {
       return "{\"jobs\":[%s]}"
@@ -159,7 +159,8 @@ class StatusCommandTest {
             "2.5 MB, took 1.5 s, 1 failed, at file:/state/chk-3",
             "dead letters         invalid 12",
             "dropped              stale 245",
-            "losses               records_deleted_unread 10, rollouts_dropped 245, transactions_lost 1",
+            "losses               records_deleted_unread 10, rollouts_dropped 245,"
+                + " transactions_lost 1",
             "millrace.supervised  FINISHED  since 1970-01-01T00:00:08Z",
             "topics/demonstrations/accepted 320",
             "millrace.reward-model  FAILED",
@@ -261,8 +262,7 @@ class StatusCommandTest {
       var _ = status(options);
       String text = printed();
       assertTrue(text.toLowerCase(Locale.ROOT).contains("\\u001b"), text);
-      assertTrue(
-          text.chars().allMatch(c -> c == '\n' || !Character.isISOControl(c)), text);
+      assertTrue(text.chars().allMatch(c -> c == '\n' || !Character.isISOControl(c)), text);
       assertFalse(text.contains("\u202e") || text.contains("\u2028"), text);
       assertFalse(text.contains("\nmillrace.ppo"), "a forged line: " + text);
     }

@@ -95,7 +95,8 @@ final class Supervisor implements AutoCloseable {
 
   private static String lastLine(Path file) {
     try {
-      return PlainFiles.readText(file, MOST_OUTPUT_BYTES).lines()
+      return PlainFiles.readText(file, MOST_OUTPUT_BYTES)
+          .lines()
           .filter(line -> !line.isBlank() && !line.startsWith("\tat "))
           .reduce((a, b) -> b)
           .map(line -> "; its last line: " + line)

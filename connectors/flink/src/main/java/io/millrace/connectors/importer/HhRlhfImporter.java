@@ -16,7 +16,6 @@ import io.millrace.schemas.wire.TextLines;
 import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Clock;

@@ -8,7 +8,6 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;

@@ -67,8 +67,7 @@ final class JobCounts {
         (counter, value) -> {
           int at = counter.indexOf("/" + prefix);
           if (at >= 0 && number(value) > 0) {
-            reasons.merge(
-                counter.substring(at + 1 + prefix.length()), number(value), Long::sum);
+            reasons.merge(counter.substring(at + 1 + prefix.length()), number(value), Long::sum);
           }
         });
     return reasons;

@@ -110,8 +110,7 @@ public final class StatusReport {
     job.putObject("tasks").put("total", view.tasks()).put("running", view.runningTasks());
     job.put("slots_needed", view.slotsNeeded());
     job.put("restarts", view.restarts());
-    view.failure()
-        .ifPresent(failure -> putFailure(job, failure));
+    view.failure().ifPresent(failure -> putFailure(job, failure));
     view.checkpoint()
         .ifPresent(
             checkpoint -> {

@@ -42,7 +42,8 @@ public final class StatusText {
       JsonNode last = report.path("savepoints").path(report.path("savepoints").size() - 1);
       text.append(
           "savepoints: %d, the last one %s%n"
-              .formatted(report.path("savepoints").size(), Printable.line(last.path("path").asText())));
+              .formatted(
+                  report.path("savepoints").size(), Printable.line(last.path("path").asText())));
     }
     return text.toString();
   }

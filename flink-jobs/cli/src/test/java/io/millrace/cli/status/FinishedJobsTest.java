@@ -29,8 +29,12 @@ class FinishedJobsTest {
             .failure(900, "java.io.IOException: earlier", "score (1/1)")
             .failure(
                 2_900,
-                "org.apache.flink.util.FlinkException: x\n\tat A.b(A.java:1)\nCaused by:"
-                    + " io.millrace.model.training.DivergedException: the loss is NaN\n\tat C.d(C:2)",
+                """
+                org.apache.flink.util.FlinkException: x
+                \tat A.b(A.java:1)
+                Caused by: io.millrace.model.training.DivergedException: the loss is NaN
+                \tat C.d(C:2)
+                """,
                 "ppo updater (1/1)");
     failed.archive(archive.resolve("deeper"));
 

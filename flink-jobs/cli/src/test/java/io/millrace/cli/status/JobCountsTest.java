@@ -16,13 +16,20 @@ class JobCountsTest {
     JobCounts counts =
         new JobCounts(
             Map.of(
-                "topics/prompts/accepted", "90",
-                "topics/prompts/dead-letters/invalid", "2",
-                "topics/prompts/dead-letters/too-long", "1",
-                "topics/policy-checkpoints/dead-letters/invalid", "3",
-                "topics/prompts/duplicates", "4",
-                Totals.prefix(Topic.ROLLOUTS) + Totals.DROPPED + "stale", "245",
-                Totals.prefix(Topic.ROLLOUTS) + Totals.DROPPED + "after-stop", "0"));
+                "topics/prompts/accepted",
+                "90",
+                "topics/prompts/dead-letters/invalid",
+                "2",
+                "topics/prompts/dead-letters/too-long",
+                "1",
+                "topics/policy-checkpoints/dead-letters/invalid",
+                "3",
+                "topics/prompts/duplicates",
+                "4",
+                Totals.prefix(Topic.ROLLOUTS) + Totals.DROPPED + "stale",
+                "245",
+                Totals.prefix(Topic.ROLLOUTS) + Totals.DROPPED + "after-stop",
+                "0"));
     assertEquals(Map.of("invalid", 5L, "too-long", 1L), counts.deadLetters());
     assertEquals(Map.of("stale", 245L, "duplicate", 4L), counts.dropped());
     assertEquals(245, counts.losses().get("rollouts_dropped"));
@@ -33,12 +40,18 @@ class JobCountsTest {
     ObjectNode job = new ObjectMapper().createObjectNode();
     new JobCounts(
             Map.of(
-                Totals.prefix(Topic.PROMPTS) + Totals.DELETED_UNREAD, "7",
-                Totals.prefix(Topic.ROLLOUTS) + Totals.TOO_LARGE, "2",
-                Totals.prefix(Topic.REWARDS) + Totals.TOO_LARGE, "1",
-                Totals.prefix(Topic.ROLLOUTS) + Totals.TRANSACTIONS_LOST, "3",
-                "warnings", "[no labels]",
-                "topics/rollouts/dropped/stale", "the accumulator failed"))
+                Totals.prefix(Topic.PROMPTS) + Totals.DELETED_UNREAD,
+                "7",
+                Totals.prefix(Topic.ROLLOUTS) + Totals.TOO_LARGE,
+                "2",
+                Totals.prefix(Topic.REWARDS) + Totals.TOO_LARGE,
+                "1",
+                Totals.prefix(Topic.ROLLOUTS) + Totals.TRANSACTIONS_LOST,
+                "3",
+                "warnings",
+                "[no labels]",
+                "topics/rollouts/dropped/stale",
+                "the accumulator failed"))
         .addTo(job);
     assertEquals(
         new ObjectMapper()

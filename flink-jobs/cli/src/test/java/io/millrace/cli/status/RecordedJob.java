@@ -21,15 +21,6 @@ import org.apache.flink.runtime.webmonitor.history.ArchivedJson;
 public final class RecordedJob {
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String STATES =
-      "\"CREATED\":0,\"SCHEDULED\":%d,\"DEPLOYING\":0,\"INITIALIZING\":0,\"RUNNING\":%d,"
-          + "\"FINISHED\":0,\"CANCELING\":0,\"CANCELED\":0,\"FAILED\":0,\"RECONCILING\":0";
-  private static final String METRICS =
-      "{\"read-bytes\":0,\"read-bytes-complete\":true,\"write-bytes\":0,"
-          + "\"write-bytes-complete\":true,\"read-records\":0,\"read-records-complete\":true,"
-          + "\"write-records\":%d,\"write-records-complete\":true,"
-          + "\"accumulated-backpressured-time\":0,\"accumulated-idle-time\":0,"
-          + "\"accumulated-busy-time\":0.0}";
 
   private final String id;
   private final String name;
@@ -143,14 +134,14 @@ public final class RecordedJob {
                 1,
                 2,
                 running + scheduled,
-                STATES.formatted(scheduled, running),
-                METRICS.formatted(50)),
+                tasks(),
+                metrics()),
         "/checkpoints",
         ("{\"counts\":{\"restored\":0,\"total\":4,\"in_progress\":0,\"completed\":3,\"failed\":1},"
-                + "\"summary\":{\"checkpointed_size\":%1$s,\"state_size\":%1$s,"
-                + "\"end_to_end_duration\":%1$s,\"alignment_buffered\":%1$s,\"processed_data\":%1$s,"
-                + "\"persisted_data\":%1$s},\"latest\":{\"completed\":%2$s,\"savepoint\":null,"
-                + "\"failed\":null,\"restored\":null},\"history\":[]}")
+             + "\"summary\":{\"checkpointed_size\":%1$s,\"state_size\":%1$s,"
+             + "\"end_to_end_duration\":%1$s,\"alignment_buffered\":%1$s,\"processed_data\":%1$s,"
+             + "\"persisted_data\":%1$s},\"latest\":{\"completed\":%2$s,\"savepoint\":null,"
+             + "\"failed\":null,\"restored\":null},\"history\":[]}")
             .formatted(
                 "{\"min\":0,\"max\":0,\"avg\":0,\"p50\":0,\"p90\":0,\"p95\":0,\"p99\":0,\"p999\":0}",
                 checkpoint),
@@ -172,6 +163,22 @@ public final class RecordedJob {
                                 + "\"object-reuse-mode\":false}"))
                     .set("user-config", JSON.valueToTree(parameters)))
             .toString());
+  }
+
+  private String tasks() {
+    return ("\"CREATED\":0,\"SCHEDULED\":%d,\"DEPLOYING\":0,\"INITIALIZING\":0,\"RUNNING\":%d,"
+          + "\"FINISHED\":0,\"CANCELING\":0,\"CANCELED\":0,\"FAILED\":0,\"RECONCILING\":0")
+        .formatted(scheduled, running);
+  }
+
+  /** Records that the sources have emitted. */
+  private static String metrics() {
+    return ("{\"read-bytes\":0,\"read-bytes-complete\":true,\"write-bytes\":0,"
+          + "\"write-bytes-complete\":true,\"read-records\":0,\"read-records-complete\":true,"
+          + "\"write-records\":%d,\"write-records-complete\":true,"
+          + "\"accumulated-backpressured-time\":0,\"accumulated-idle-time\":0,"
+          + "\"accumulated-busy-time\":0.0}")
+        .formatted(50);
   }
 
   private String accumulators() {

@@ -19,8 +19,7 @@ class SavepointsTest {
   private Path savepoint(String path, long second) throws IOException {
     Path made = Files.createDirectories(directory.resolve(path));
     Files.setLastModifiedTime(
-        Files.createFile(made.resolve("_metadata")),
-        FileTime.from(Instant.ofEpochSecond(second)));
+        Files.createFile(made.resolve("_metadata")), FileTime.from(Instant.ofEpochSecond(second)));
     return made;
   }
 
@@ -43,8 +42,7 @@ class SavepointsTest {
     savepoints.besideRun(directory.resolve("flink/millrace.ppo/000007"));
     // As of another job of the same run.
     savepoints.besideRun(directory.resolve("flink/millrace.ppo/000006"));
-    assertEquals(
-        List.of(earlier.toString(), own.toString(), last.toString()), paths(savepoints));
+    assertEquals(List.of(earlier.toString(), own.toString(), last.toString()), paths(savepoints));
     JsonNode first = savepoints.toJson().path(0);
     assertEquals("1970-01-01T00:00:10Z", first.path("time").asText());
   }
