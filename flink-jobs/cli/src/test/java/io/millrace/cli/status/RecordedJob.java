@@ -126,16 +126,7 @@ public final class RecordedJob {
                 + "\"tasks\":{%s},\"metrics\":%s}],\"status-counts\":{},\"plan\":{\"jid\":\"\","
                 + "\"name\":\"\",\"type\":\"STREAMING\",\"nodes\":[]},\"stream-graph\":null,"
                 + "\"pending-operators\":0}")
-            .formatted(
-                id,
-                name,
-                state,
-                ended,
-                1,
-                2,
-                running + scheduled,
-                tasks(),
-                metrics()),
+            .formatted(id, name, state, ended, 1, 2, running + scheduled, tasks(), metrics()),
         "/checkpoints",
         ("{\"counts\":{\"restored\":0,\"total\":4,\"in_progress\":0,\"completed\":3,\"failed\":1},"
              + "\"summary\":{\"checkpointed_size\":%1$s,\"state_size\":%1$s,"
@@ -167,17 +158,17 @@ public final class RecordedJob {
 
   private String tasks() {
     return ("\"CREATED\":0,\"SCHEDULED\":%d,\"DEPLOYING\":0,\"INITIALIZING\":0,\"RUNNING\":%d,"
-          + "\"FINISHED\":0,\"CANCELING\":0,\"CANCELED\":0,\"FAILED\":0,\"RECONCILING\":0")
+            + "\"FINISHED\":0,\"CANCELING\":0,\"CANCELED\":0,\"FAILED\":0,\"RECONCILING\":0")
         .formatted(scheduled, running);
   }
 
   /** Records that the sources have emitted. */
   private static String metrics() {
     return ("{\"read-bytes\":0,\"read-bytes-complete\":true,\"write-bytes\":0,"
-          + "\"write-bytes-complete\":true,\"read-records\":0,\"read-records-complete\":true,"
-          + "\"write-records\":%d,\"write-records-complete\":true,"
-          + "\"accumulated-backpressured-time\":0,\"accumulated-idle-time\":0,"
-          + "\"accumulated-busy-time\":0.0}")
+            + "\"write-bytes-complete\":true,\"read-records\":0,\"read-records-complete\":true,"
+            + "\"write-records\":%d,\"write-records-complete\":true,"
+            + "\"accumulated-backpressured-time\":0,\"accumulated-idle-time\":0,"
+            + "\"accumulated-busy-time\":0.0}")
         .formatted(50);
   }
 
