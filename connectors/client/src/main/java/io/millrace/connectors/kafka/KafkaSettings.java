@@ -12,7 +12,6 @@ import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.config.provider.EnvVarConfigProvider;
 
 /**
  * The connection to a Kafka cluster.
@@ -71,7 +70,7 @@ public record KafkaSettings(
   private static final Map<String, String> PROVIDERS =
       Map.of(
           "config.providers", "env,file",
-          "config.providers.env.class", EnvVarConfigProvider.class.getName(),
+          "config.providers.env.class", EnvironmentSecrets.class.getName(),
           "config.providers.file.class", SecretFiles.class.getName());
 
   /** The port of each address; one in brackets belongs to an IPv6 address. */
