@@ -31,8 +31,7 @@ class SecretsTest {
   @Test
   void aMissingSecretIsRefusedByNameWhereTheClientIsMade() {
     String variable = refusal("${env:MILLRACE_NOT_SET}");
-    assertTrue(
-        variable.contains("'MILLRACE_NOT_SET', which is not set in this process"), variable);
+    assertTrue(variable.contains("'MILLRACE_NOT_SET', which is not set in this process"), variable);
     String file = refusal("${file:" + directory.resolve("none") + "}");
     assertTrue(file.contains("none', which does not exist"), file);
   }
