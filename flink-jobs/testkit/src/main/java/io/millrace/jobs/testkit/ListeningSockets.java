@@ -1,5 +1,6 @@
 package io.millrace.jobs.testkit;
 
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -14,6 +15,9 @@ import java.util.Set;
 
 /** The TCP sockets on which a process of Linux listens. */
 public final class ListeningSockets {
+
+  /** Most bytes of a table of sockets. */
+  private static final int MOST_BYTES = 64 << 20;
 
   private static final String LISTEN = "0A";
   private static final int WORD = 4;
@@ -58,7 +62,7 @@ public final class ListeningSockets {
     }
     List<Listening> found = new ArrayList<>();
     for (String table : List.of("net/tcp", "net/tcp6")) {
-      for (String line : Files.readAllLines(root.resolve(table))) {
+      for (String line : PlainFiles.readText(root.resolve(table), MOST_BYTES).lines().toList()) {
         String[] words = line.strip().split("\\s+");
         if (words.length > 9 && words[3].equals(LISTEN) && inodes.contains(words[9])) {
           found.add(listening(words[1]));
