@@ -48,7 +48,13 @@ public final class Cluster implements AutoCloseable {
     Cluster cluster = null;
     try {
       Supervisor.reap(directory);
-      Ports ports = wanted.choose(directory.ports().orElse(null), settings.taskManagers());
+      Ports earlier = directory.ports().orElse(null);
+      Ports ports = wanted.choose(earlier, settings.taskManagers());
+      if (earlier != null && earlier.kafka() != ports.kafka()) {
+        messages.accept(
+            "Kafka moved from port %d to %d: a job that resumes looks for it at the old port; cancel the job and submit it again, or start with --kafka-port %d"
+                .formatted(earlier.kafka(), ports.kafka(), earlier.kafka()));
+      }
       Configuration flink = FlinkSettings.of(directory, settings, ports);
       writeConfiguration(directory, flink, ports);
       cluster = new Cluster(lock, new Supervisor(directory, messages), ports);

@@ -41,7 +41,10 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     return HOST + ":" + kafka;
   }
 
-  /** The wanted ports: a number, 0 for a free port, or empty for the earlier or default port. */
+  /**
+   * The wanted ports: a number; 0 for the port of the last start on the directory, or a free one;
+   * empty for the port of the last start, or the default one.
+   */
   public record Wanted(
       OptionalInt rest, OptionalInt kafka, OptionalInt zookeeper, OptionalInt metrics) {
 
@@ -60,29 +63,26 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     Ports choose(Ports earlier, int taskManagers) throws IOException {
       List<ServerSocket> held = new ArrayList<>();
       try {
-        int restPort =
-            hold(held, "--rest-port", rest.orElse(earlier == null ? REST : earlier.rest()));
-        int kafkaPort =
-            hold(held, "--kafka-port", kafka.orElse(earlier == null ? KAFKA : earlier.kafka()));
+        boolean first = earlier == null;
+        int restPort = choose(held, "--rest-port", rest, first ? 0 : earlier.rest(), REST);
+        int kafkaPort = choose(held, "--kafka-port", kafka, first ? 0 : earlier.kafka(), KAFKA);
         int zookeeperPort =
-            hold(
-                held,
-                "--zookeeper-port",
-                zookeeper.orElse(earlier == null ? ZOOKEEPER : earlier.zookeeper()));
+            choose(held, "--zookeeper-port", zookeeper, first ? 0 : earlier.zookeeper(), ZOOKEEPER);
         List<Integer> metricsPorts = new ArrayList<>();
         for (int i = 0; i <= taskManagers; i++) {
+          boolean again = metrics.orElse(0) == 0;
           int port;
-          if (metrics.isEmpty() && earlier != null && i < earlier.metrics().size()) {
+          if (again && !first && i < earlier.metrics().size()) {
             port = earlier.metrics().get(i);
-          } else if (metrics.isEmpty() && earlier != null) {
+          } else if (again && !first) {
             port = 0;
           } else {
-            int first = metrics.orElse(METRICS);
-            port = first == 0 ? 0 : first + i;
+            int lowest = metrics.orElse(METRICS);
+            port = lowest == 0 ? 0 : lowest + i;
             if (port > MOST) {
               throw new IOException(
                   "--metrics-port must be at most %d for %d TaskManagers, not %d"
-                      .formatted(MOST - taskManagers, taskManagers, first));
+                      .formatted(MOST - taskManagers, taskManagers, lowest));
             }
           }
           metricsPorts.add(hold(held, "--metrics-port", port));
@@ -93,6 +93,18 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
           socket.close();
         }
       }
+    }
+
+    /**
+     * Chooses a port, and holds it.
+     *
+     * @param earlier the port of the last start; 0 if there was none
+     */
+    private static int choose(
+        List<ServerSocket> held, String option, OptionalInt wanted, int earlier, int first)
+        throws IOException {
+      boolean again = wanted.orElse(0) == 0 && earlier != 0;
+      return hold(held, option, again ? earlier : wanted.orElse(first));
     }
 
     /** Holds a port until all are chosen, which makes free ports differ. */
@@ -107,7 +119,7 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
         socket.bind(new InetSocketAddress(InetAddress.ofLiteral(HOST), port));
       } catch (IOException e) {
         throw new IOException(
-            "%s must be a free port, not %d (%s); 0 takes a free one"
+            "%s must be a free port, not %d (%s); free it, or give the number of another one"
                 .formatted(option, port, e.getMessage()),
             e);
       }
