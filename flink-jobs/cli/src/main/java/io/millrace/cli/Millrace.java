@@ -121,7 +121,8 @@ public final class Millrace {
     System.setErr(PrintableStream.of(System.err));
   }
 
-  static CommandLine commandLine() {
+  /** The commands, each of which can be run in this process. */
+  public static CommandLine commandLine() {
     return new CommandLine(new Millrace())
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpWidth(100)

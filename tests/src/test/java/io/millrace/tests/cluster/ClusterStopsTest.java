@@ -33,7 +33,7 @@ class ClusterStopsTest {
           "model.hidden-size=16",
           "model.layers=1",
           "model.ffn-size=32",
-          "rollout.max-tokens=8",
+          "rollout.max-tokens=48",
           "rollout.max-prompt-tokens=120");
 
   @TempDir private Path directory;
