@@ -136,6 +136,7 @@ class RunStopsTest {
     assertEquals(count, answered.size(), "responses");
   }
 
+  @Tag("slow")
   @Test
   void aStateThatDoesNotFitIsRefusedAndLeftAlone() throws Exception {
     send(prompts(20));

@@ -17,6 +17,7 @@ import io.millrace.world.DemoWorld;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
  * an archive of judgments, and one version. System properties set the sizes, for longer runs by
  * hand.
  */
+@Tag("slow")
 class RejectionSamplingDemoTest {
 
   private static final long SEED = Long.getLong("millrace.rejection.seed", 1);

@@ -34,6 +34,7 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -41,6 +42,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Real trainings in the demo world, and the gate with its default limits: a policy that was trained
  * with β = 0 on a reward that pays for a word is not promoted, an honest one is.
  */
+@Tag("slow")
 class RewardHackingGateTest {
 
   private static final long SEED = 1;
