@@ -42,6 +42,7 @@ import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import org.slf4j.LoggerFactory;
@@ -210,6 +211,8 @@ public final class Millrace {
               missing.getFile() + " does not exist; correct the path";
           case AccessDeniedException denied when denied.getReason() == null ->
               "no permission for " + denied.getFile() + "; change its permissions or the path";
+          case FileAlreadyExistsException there when there.getReason() == null ->
+              there.getFile() + " exists already; name a new file";
           case FileSystemException other when other.getReason() == null -> other.toString();
           case CharacterCodingException _ ->
               "the text is not UTF-8; convert it, for example with iconv";

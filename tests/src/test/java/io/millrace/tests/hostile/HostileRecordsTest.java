@@ -25,6 +25,7 @@ import io.millrace.schemas.wire.SingleObject;
 import io.millrace.world.Annotators;
 import io.millrace.world.DemoWorld;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -80,7 +81,7 @@ class HostileRecordsTest {
     try {
       return HARNESS.deploy("hostile");
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
   }
 

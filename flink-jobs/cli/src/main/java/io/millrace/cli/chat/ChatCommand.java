@@ -87,7 +87,7 @@ public final class ChatCommand implements Callable<Integer> {
     boolean terminal = isTerminal();
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     BufferedReader in =
-        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8.newDecoder()));
     try (Backend backend = Backends.openDefault();
         OpenPolicy first = OpenPolicy.open(backend, options, checkpoints.getFirst());
         OpenPolicy second =

@@ -7,6 +7,7 @@ import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.function.Consumer;
 
 /**
@@ -55,7 +56,7 @@ record Letter(int partition, long offset, DeadLetter content) {
         && isWhole(content.getValueSize(), content.getValue());
   }
 
-  private static boolean isWhole(Long size, java.nio.ByteBuffer bytes) {
+  private static boolean isWhole(Long size, ByteBuffer bytes) {
     return size == null || bytes == null || bytes.remaining() == size;
   }
 

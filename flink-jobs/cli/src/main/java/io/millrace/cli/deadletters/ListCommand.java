@@ -113,7 +113,8 @@ final class ListCommand implements Callable<Integer> {
       out.flush();
       return;
     }
-    out.printf("%-8s %-20s %-28s %-14s %-18s %s%n", "id", "time", "record", "reason", "job", "");
+    out.printf(
+        "%-8s %-20s %-28s %-14s %-18s %s%n", "id", "time", "record", "reason", "job", "message");
     int rows = newest.size();
     while (!newest.isEmpty()) {
       Row row = newest.remove();

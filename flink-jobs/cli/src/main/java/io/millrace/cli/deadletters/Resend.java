@@ -138,7 +138,7 @@ final class Resend {
     if (topic.isEmpty()) {
       problem(
           letter,
-          "is not of a topic with the prefix '%s'; mend a line of a file in the file"
+          "is not of a topic with the prefix '%s'; correct a line of a file in that file"
               .formatted(kafka.topicPrefix()));
       return;
     }

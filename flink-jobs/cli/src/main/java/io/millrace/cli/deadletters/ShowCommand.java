@@ -16,6 +16,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
@@ -73,7 +74,7 @@ final class ShowCommand implements Callable<Integer> {
                         new UserException(
                             "the value of %s was cut and %s is gone from Kafka; only its beginning is left"
                                 .formatted(wanted, letter.origin())));
-        Files.write(out, value, java.nio.file.StandardOpenOption.CREATE_NEW);
+        Files.write(out, value, StandardOpenOption.CREATE_NEW);
         System.out.printf("wrote %d bytes to %s%n", value.length, out);
         return 0;
       }

@@ -14,6 +14,7 @@ import io.millrace.model.chat.Message;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import java.io.BufferedReader;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -21,6 +22,7 @@ import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
@@ -149,7 +151,7 @@ class ChatSessionTest {
   @Test
   void aDialogueThatOutgrowsTheModelLosesItsOldestTurns() throws IOException {
     String[] many = new String[40];
-    java.util.Arrays.fill(many, "tell me about flour and water and flour and water");
+    Arrays.fill(many, "tell me about flour and water and flour and water");
     Chat chat = chat(List.of(first), "Be brief.", many);
     assertEquals(81, chat.dialogues().getFirst().size());
     assertTrue(chat.out().contains("does not see the first"), chat.out());
@@ -197,10 +199,15 @@ class ChatSessionTest {
   void theCommandReadsStandardInput() {
     var stdin = System.in;
     try {
-      System.setIn(new java.io.ByteArrayInputStream("Hi\n".getBytes(StandardCharsets.UTF_8)));
+      System.setIn(new ByteArrayInputStream("Hi\n".getBytes(StandardCharsets.UTF_8)));
       CommandRun run = CommandRun.of("chat", "--checkpoint", directory.resolve("one").toString());
       assertEquals(0, run.code(), run.error());
       assertFalse(run.out().isBlank());
+      System.setIn(new ByteArrayInputStream(new byte[] {'H', (byte) 0xff, '\n'}));
+      CommandRun latin1 =
+          CommandRun.of("chat", "--checkpoint", directory.resolve("one").toString());
+      assertEquals(2, latin1.code());
+      assertTrue(latin1.error().contains("the text is not UTF-8"), latin1.error());
     } finally {
       System.setIn(stdin);
     }

@@ -139,8 +139,9 @@ final class PromotionChain {
     }
     ModelRef version =
         new ModelRef(record.getVersion(), record.getUri(), record.getManifestSha256());
-    if (record.getVerdict() == Verdict.ROLL_BACK) {
-      while (current().isPresent() && !isServed(version.version())) {
+    // A person may return to a version that the chain does not know; the chain stays then.
+    if (record.getVerdict() == Verdict.ROLL_BACK && contains(version.version())) {
+      while (!isServed(version.version())) {
         served.removeLast();
       }
     }

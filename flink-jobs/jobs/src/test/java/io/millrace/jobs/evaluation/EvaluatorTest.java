@@ -280,6 +280,8 @@ class EvaluatorTest {
     assertEquals(3, chain.current().orElseThrow().version());
     assertTrue(chain.before().isEmpty());
     assertFalse(PromotionChain.of(chain.state()).decide(decision("d2", Verdict.ROLL_BACK, 3)));
+    assertTrue(chain.decide(decision("d3", Verdict.ROLL_BACK, 4)));
+    assertEquals(3, chain.before().orElseThrow().version(), "a version that was never served");
   }
 
   @Test
