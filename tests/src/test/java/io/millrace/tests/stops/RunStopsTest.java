@@ -5,13 +5,20 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.jobs.Job;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
+import io.millrace.world.Annotators;
 import io.millrace.world.DemoWorld;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -28,6 +35,10 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** {@code millrace run}, stopped and killed in the middle of its work and started again. */
 class RunStopsTest {
+
+  private static final InstantSource CLOCK =
+      InstantSource.fixed(Instant.parse("2026-01-01T00:00:00Z"));
+  private static final int PROMPTS_PER_VERSION = 25;
 
   @TempDir private Path directory;
   private EmbeddedBroker broker;
@@ -49,7 +60,11 @@ class RunStopsTest {
   }
 
   private MillraceProcess run(String... more) throws Exception {
-    List<String> arguments = new ArrayList<>(List.of("run", "rollout"));
+    return run(Job.ROLLOUT, more);
+  }
+
+  private MillraceProcess run(Job job, String... more) throws Exception {
+    List<String> arguments = new ArrayList<>(List.of("run", job.id()));
     arguments.addAll(List.of(more));
     for (String setting :
         List.of(
@@ -61,7 +76,11 @@ class RunStopsTest {
             "model.layers=1",
             "model.ffn-size=32",
             "rollout.max-tokens=8",
-            "rollout.max-prompt-tokens=120")) {
+            "rollout.max-prompt-tokens=120",
+            "reward-model.batch-size=20",
+            "rejection-sampling.samples-per-prompt=4",
+            "rejection-sampling.prompts-per-version=" + PROMPTS_PER_VERSION,
+            "rejection-sampling.batch-size=1")) {
       arguments.addAll(List.of("--set", setting));
     }
     started++;
@@ -84,9 +103,36 @@ class RunStopsTest {
     return ids;
   }
 
+  /** Offset of the topic prompts that a Flink checkpoint of rejection-sampling covers. */
+  private long consumed() throws Exception {
+    try (TopicAdmin admin = new TopicAdmin(kafka)) {
+      return admin
+          .groupPositions(kafka.topicPrefix() + Job.REJECTION_SAMPLING.id(), Topic.PROMPTS)
+          .values()
+          .stream()
+          .mapToLong(Long::longValue)
+          .sum();
+    }
+  }
+
+  /** Prompts that each announced version has learned from, by its manifest. */
+  private List<Long> published() throws Exception {
+    List<Long> prompts = new ArrayList<>();
+    try (RecordReader<PolicyCheckpoint> reader =
+        RecordReader.fromEarliest(kafka, Topic.POLICY_CHECKPOINTS)) {
+      List<String> uris = new ArrayList<>();
+      reader.readToEnd(entry -> uris.add(entry.record().orElseThrow().getUri()));
+      for (String uri : uris) {
+        try (CheckpointDirectory version = CheckpointDirectory.open(CheckpointStore.resolve(uri))) {
+          prompts.add(version.manifest().orElseThrow().records().get("prompts"));
+        }
+      }
+    }
+    return prompts;
+  }
+
   private static List<Prompt> prompts(int count) {
-    return new DemoWorld(1, InstantSource.fixed(Instant.parse("2026-01-01T00:00:00Z")))
-        .prompts(0, count);
+    return new DemoWorld(1, CLOCK).prompts(0, count);
   }
 
   @Test
@@ -134,6 +180,39 @@ class RunStopsTest {
     List<String> answered = answered();
     assertEquals(count, new HashSet<>(answered).size(), "prompts without response");
     assertEquals(count, answered.size(), "responses");
+  }
+
+  /** Prompts wait until there are enough for a version; a stop must not lose them. */
+  @Tag("slow")
+  @Test
+  void promptsThatWaitForAVersionSurviveStopsOfBothKinds() throws Exception {
+    DemoWorld world = new DemoWorld(1, CLOCK);
+    Annotators annotators = new Annotators(world, 1, CLOCK);
+    try (RecordWriter writer = new RecordWriter(kafka)) {
+      for (Objective objective : Objective.values()) {
+        for (Judgment judgment : annotators.archive(objective, 20)) {
+          writer.send(Topic.JUDGMENTS, judgment);
+        }
+      }
+    }
+    assertEquals(0, run(Job.REWARD_MODEL, "--bounded").end());
+    List<Prompt> prompts = prompts(4 * PROMPTS_PER_VERSION);
+    int part = prompts.size() / 5;
+    for (int i = 0; i < 5; i++) {
+      MillraceProcess process = run(Job.REJECTION_SAMPLING);
+      send(prompts.subList(i * part, (i + 1) * part));
+      // Each part is smaller than a version: some of its prompts wait at every stop.
+      int versions = (i + 1) * part / PROMPTS_PER_VERSION;
+      process.await(versions + " versions", () -> published().size() == versions);
+      int sent = (i + 1) * part;
+      process.await(sent + " consumed prompts", () -> consumed() >= sent);
+      if (i % 2 == 0) {
+        process.terminate();
+      } else {
+        process.kill();
+      }
+    }
+    assertEquals(List.of(25L, 50L, 75L, 100L), published());
   }
 
   @Tag("slow")
