@@ -5,9 +5,11 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
 /**
@@ -54,13 +56,16 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     private static final int METRICS = 9249;
     private static final int MOST = 65_535;
 
+    /** How long a port may stay taken. */
+    private static final Duration PATIENCE = Duration.ofSeconds(5);
+
     /**
      * Chooses free ports.
      *
      * @param earlier the ports of the last start on the same directory, or null
      * @throws IOException if a port is taken, with its option
      */
-    Ports choose(Ports earlier, int taskManagers) throws IOException {
+    Ports choose(Ports earlier, int taskManagers) throws IOException, InterruptedException {
       List<ServerSocket> held = new ArrayList<>();
       try {
         boolean first = earlier == null;
@@ -102,28 +107,36 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
      */
     private static int choose(
         List<ServerSocket> held, String option, OptionalInt wanted, int earlier, int first)
-        throws IOException {
+        throws IOException, InterruptedException {
       boolean again = wanted.orElse(0) == 0 && earlier != 0;
       return hold(held, option, again ? earlier : wanted.orElse(first));
     }
 
     /** Holds a port until all are chosen, which makes free ports differ. */
-    private static int hold(List<ServerSocket> held, String option, int port) throws IOException {
+    private static int hold(List<ServerSocket> held, String option, int port)
+        throws IOException, InterruptedException {
       if (port == 0) {
         held.add(FreePort.hold(InetAddress.ofLiteral(HOST)));
         return held.getLast().getLocalPort();
       }
-      ServerSocket socket = new ServerSocket();
-      held.add(socket);
-      try {
-        socket.bind(new InetSocketAddress(InetAddress.ofLiteral(HOST), port));
-      } catch (IOException e) {
-        throw new IOException(
-            "%s must be a free port, not %d (%s); free it, or give the number of another one"
-                .formatted(option, port, e.getMessage()),
-            e);
+      long deadline = System.nanoTime() + PATIENCE.toNanos();
+      while (true) {
+        ServerSocket socket = new ServerSocket();
+        held.add(socket);
+        try {
+          socket.bind(new InetSocketAddress(InetAddress.ofLiteral(HOST), port));
+          return port;
+        } catch (IOException e) {
+          // A process of the last start may be about to release the port.
+          if (System.nanoTime() > deadline) {
+            throw new IOException(
+                "%s must be a free port, not %d (%s); free it, or give the number of another one"
+                    .formatted(option, port, e.getMessage()),
+                e);
+          }
+        }
+        TimeUnit.MILLISECONDS.sleep(100);
       }
-      return socket.getLocalPort();
     }
   }
 }

@@ -73,8 +73,10 @@ final class ClusterUnderTest {
       await(
           "the cluster to be ready",
           () -> {
+            // In this order: what a process printed before it died is in the file.
+            boolean alive = supervisor.isAlive();
             String said = Files.readString(output);
-            assertTrue(supervisor.isAlive(), said);
+            assertTrue(alive, said);
             return said.contains("Ready with " + taskManagers + " TaskManagers");
           });
       return new ClusterUnderTest(
