@@ -57,7 +57,7 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     private static final int MOST = 65_535;
 
     /** How long a port may stay taken. */
-    private static final Duration PATIENCE = Duration.ofSeconds(5);
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
 
     /**
      * Chooses free ports.
