@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -56,6 +57,16 @@ public final class PlainFiles {
   public static InputStream open(Path file) throws IOException {
     require(file);
     return Files.newInputStream(file);
+  }
+
+  /** Why a file cannot be read, in words and without its name. */
+  public static String reason(IOException e) {
+    return switch (e) {
+      case FileSystemException known when known.getReason() != null -> known.getReason();
+      case NoSuchFileException _ -> "it does not exist";
+      case AccessDeniedException _ -> "no permission";
+      default -> e.getMessage() == null ? e.toString() : e.getMessage();
+    };
   }
 
   /**

@@ -41,6 +41,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
@@ -107,10 +108,10 @@ public final class Millrace {
 
   /** Runs a command and exits with its code. */
   public static void main(String[] args) {
-    // The help has colours.
-    PrintWriter help = new PrintWriter(System.out, true, System.out.charset());
+    // For the help, which has colours, and for a chat, which draws a line again and again.
+    PrintWriter terminal = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
     escapeOutput();
-    System.exit(commandLine().setOut(help).execute(args));
+    System.exit(commandLine().setOut(terminal).execute(args));
   }
 
   /**

@@ -159,7 +159,7 @@ class StatusCommandTest {
             "2.5 MB, took 1.5 s, 1 failed, at file:/state/chk-3",
             "dead letters         invalid 12",
             "dropped              stale 245",
-            "losses               records_deleted_unread 10, rollouts_dropped 245,"
+            "losses               records_deleted_unread 10, rollouts_stale 245,"
                 + " transactions_lost 1",
             "millrace.supervised  FINISHED  since 1970-01-01T00:00:08Z",
             "topics/demonstrations/accepted 320",
@@ -185,7 +185,7 @@ class StatusCommandTest {
         Map.of(
             "records_deleted_unread", 10,
             "records_too_large", 0,
-            "rollouts_dropped", 245,
+            "rollouts_stale", 245,
             "transactions_lost", 1),
         new ObjectMapper().convertValue(ppo.path("losses"), Map.class));
     assertEquals(245, ppo.path("dropped").path("stale").asInt());

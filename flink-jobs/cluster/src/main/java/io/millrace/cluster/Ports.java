@@ -56,7 +56,7 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     private static final int METRICS = 9249;
     private static final int MOST = 65_535;
 
-    /** How long a port may stay taken. */
+    /** How long a port of the last start may stay taken. */
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
     /**
@@ -74,23 +74,21 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
         int zookeeperPort =
             choose(held, "--zookeeper-port", zookeeper, first ? 0 : earlier.zookeeper(), ZOOKEEPER);
         List<Integer> metricsPorts = new ArrayList<>();
+        int lowest = metrics.orElse(0);
+        if (lowest > MOST - taskManagers) {
+          throw new IOException(
+              "--metrics-port must be at most %d for %d TaskManagers, not %d"
+                  .formatted(MOST - taskManagers, taskManagers, lowest));
+        }
         for (int i = 0; i <= taskManagers; i++) {
-          boolean again = metrics.orElse(0) == 0;
-          int port;
-          if (again && !first && i < earlier.metrics().size()) {
-            port = earlier.metrics().get(i);
-          } else if (again && !first) {
-            port = 0;
-          } else {
-            int lowest = metrics.orElse(METRICS);
-            port = lowest == 0 ? 0 : lowest + i;
-            if (port > MOST) {
-              throw new IOException(
-                  "--metrics-port must be at most %d for %d TaskManagers, not %d"
-                      .formatted(MOST - taskManagers, taskManagers, lowest));
-            }
-          }
-          metricsPorts.add(hold(held, "--metrics-port", port));
+          boolean again = !first && i < earlier.metrics().size();
+          metricsPorts.add(
+              choose(
+                  held,
+                  "--metrics-port",
+                  lowest == 0 ? metrics : OptionalInt.of(lowest + i),
+                  again ? earlier.metrics().get(i) : 0,
+                  first ? METRICS + i : 0));
         }
         return new Ports(restPort, kafkaPort, zookeeperPort, metricsPorts);
       } finally {
@@ -101,41 +99,57 @@ public record Ports(int rest, int kafka, int zookeeper, List<Integer> metrics) {
     }
 
     /**
-     * Chooses a port, and holds it.
+     * Chooses a port. Holds it until all are chosen, which makes free ports differ.
      *
      * @param earlier the port of the last start; 0 if there was none
+     * @param first the port of a first start without a wanted one; 0 for any free port
      */
     private static int choose(
         List<ServerSocket> held, String option, OptionalInt wanted, int earlier, int first)
         throws IOException, InterruptedException {
       boolean again = wanted.orElse(0) == 0 && earlier != 0;
-      return hold(held, option, again ? earlier : wanted.orElse(first));
-    }
-
-    /** Holds a port until all are chosen, which makes free ports differ. */
-    private static int hold(List<ServerSocket> held, String option, int port)
-        throws IOException, InterruptedException {
+      int port = again ? earlier : wanted.orElse(first);
       if (port == 0) {
         held.add(FreePort.hold(InetAddress.ofLiteral(HOST)));
         return held.getLast().getLocalPort();
       }
+      try {
+        held.add(again ? openPatiently(port) : open(port));
+        return port;
+      } catch (IOException e) {
+        if (again && wanted.isPresent()) {
+          return choose(held, option, wanted, 0, first);
+        }
+        throw new IOException(
+            "%s must be a free port, not %d (%s); free it, or give the number of another one"
+                .formatted(option, port, e.getMessage()),
+            e);
+      }
+    }
+
+    /** Waits for a process of the last start that is about to release the port. */
+    private static ServerSocket openPatiently(int port) throws IOException, InterruptedException {
       long deadline = System.nanoTime() + PATIENCE.toNanos();
       while (true) {
-        ServerSocket socket = new ServerSocket();
-        held.add(socket);
         try {
-          socket.bind(new InetSocketAddress(InetAddress.ofLiteral(HOST), port));
-          return port;
+          return open(port);
         } catch (IOException e) {
-          // A process of the last start may be about to release the port.
           if (System.nanoTime() > deadline) {
-            throw new IOException(
-                "%s must be a free port, not %d (%s); free it, or give the number of another one"
-                    .formatted(option, port, e.getMessage()),
-                e);
+            throw e;
           }
+          TimeUnit.MILLISECONDS.sleep(100);
         }
-        TimeUnit.MILLISECONDS.sleep(100);
+      }
+    }
+
+    private static ServerSocket open(int port) throws IOException {
+      ServerSocket socket = new ServerSocket();
+      try {
+        socket.bind(new InetSocketAddress(InetAddress.ofLiteral(HOST), port));
+        return socket;
+      } catch (IOException e) {
+        socket.close();
+        throw e;
       }
     }
   }

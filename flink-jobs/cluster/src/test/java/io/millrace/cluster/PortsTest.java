@@ -1,6 +1,8 @@
 package io.millrace.cluster;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,6 +12,10 @@ import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -33,6 +39,33 @@ class PortsTest {
     assertEquals(first, FREE.choose(first, 2));
     // One more TaskManager, one more port.
     assertEquals(first.metrics(), AS_BEFORE.choose(first, 3).metrics().subList(0, 3));
+  }
+
+  @Test
+  void aPortOfTheLastStartThatAnotherProgramTookIsReplacedOrReported() throws Exception {
+    Ports first = FREE.choose(null, 1);
+    try (ServerSocket taken = new ServerSocket(first.rest(), 1, InetAddress.getLoopbackAddress())) {
+      Ports other = FREE.choose(first, 1);
+      assertNotEquals(taken.getLocalPort(), other.rest());
+      assertEquals(first.kafka(), other.kafka());
+      String message =
+          assertThrows(IOException.class, () -> AS_BEFORE.choose(first, 1)).getMessage();
+      assertTrue(
+          message.startsWith("--rest-port must be a free port, not %d (".formatted(first.rest())),
+          message);
+    }
+  }
+
+  @Test
+  void aPortThatIsAboutToBeReleasedIsWaitedFor() throws Exception {
+    Ports first = FREE.choose(null, 1);
+    try (ServerSocket taken = new ServerSocket(first.kafka(), 1, InetAddress.getLoopbackAddress());
+        ExecutorService waiter = Executors.newSingleThreadExecutor()) {
+      Future<Ports> same = waiter.submit(() -> FREE.choose(first, 1));
+      assertFalse(same.isDone());
+      taken.close();
+      assertEquals(first, same.get(20, TimeUnit.SECONDS));
+    }
   }
 
   @Test

@@ -98,7 +98,7 @@ final class Deployment {
     }
   }
 
-  /** Sends a record as bytes, whatever they are. */
+  /** Sends bytes that need not be a valid record. */
   void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
     try (RecordWriter writer = new RecordWriter(kafka)) {
       writer.sendRaw(topic, key, value);

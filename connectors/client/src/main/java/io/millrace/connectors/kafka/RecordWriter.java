@@ -65,11 +65,16 @@ public final class RecordWriter implements AutoCloseable {
    * @throws RefusedRecordException when the record is too large, see {@link #send}
    */
   public void sendRaw(Topic<?> topic, byte[] key, byte[] value) throws IOException {
-    sendRaw(topic, key, value, List.of());
+    sendRaw(topic, null, key, value, List.of());
   }
 
-  /** As {@link #sendRaw(Topic, byte[], byte[])}, with headers. */
-  public void sendRaw(Topic<?> topic, byte[] key, byte[] value, List<Header> headers)
+  /**
+   * As {@link #sendRaw(Topic, byte[], byte[])}, to a partition and with headers.
+   *
+   * @param partition null for the partition of the key
+   */
+  public void sendRaw(
+      Topic<?> topic, Integer partition, byte[] key, byte[] value, List<Header> headers)
       throws IOException {
     throwFailure();
     if (!settings.fits(key, value)) {
@@ -79,7 +84,7 @@ public final class RecordWriter implements AutoCloseable {
     try {
       var _ =
           producer.send(
-              new ProducerRecord<>(name, null, key, value, headers),
+              new ProducerRecord<>(name, partition, key, value, headers),
               (metadata, exception) -> {
                 if (exception != null) {
                   failure.compareAndSet(null, exception);

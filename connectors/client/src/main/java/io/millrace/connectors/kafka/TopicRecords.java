@@ -2,21 +2,18 @@ package io.millrace.connectors.kafka;
 
 import java.io.IOException;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 
-/** Finds single records of any topic by their offset or time, undecoded. For one thread. */
+/** Finds single records of any topic by their offset, undecoded. For one thread. */
 public final class TopicRecords implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(200);
 
@@ -59,28 +56,37 @@ public final class TopicRecords implements AutoCloseable {
   }
 
   /**
-   * Passes every record of a topic from a time to the topic's present end to {@code sink}.
+   * Passes every record of some partitions, from an offset to the present end, to {@code sink}.
    *
    * @param topic the topic's full name; a topic that does not exist has no records
-   * @param from by the time that Kafka stored with the records
+   * @param from the first offset by partition; partitions that do not exist have no records
    */
-  public void since(String topic, Instant from, Consumer<ConsumerRecord<byte[], byte[]>> sink)
+  public void from(
+      String topic, Map<Integer, Long> from, Consumer<ConsumerRecord<byte[], byte[]>> sink)
       throws IOException {
     try {
-      List<TopicPartition> partitions = partitions(topic);
+      List<TopicPartition> partitions = new ArrayList<>(partitions(topic));
+      partitions.removeIf(partition -> !from.containsKey(partition.partition()));
+      Map<TopicPartition, Long> beginnings = consumer.beginningOffsets(partitions);
       Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-      Map<TopicPartition, Long> times = new HashMap<>();
-      partitions.forEach(partition -> times.put(partition, from.toEpochMilli()));
-      Map<TopicPartition, OffsetAndTimestamp> starts = consumer.offsetsForTimes(times);
       consumer.assign(partitions);
       for (TopicPartition partition : partitions) {
-        OffsetAndTimestamp start = starts.get(partition);
-        consumer.seek(partition, start == null ? ends.get(partition) : start.offset());
+        long wanted = Math.max(from.get(partition.partition()), beginnings.get(partition));
+        consumer.seek(partition, Math.min(wanted, ends.get(partition)));
       }
       while (ends.entrySet().stream()
           .anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
         consumer.poll(POLL).forEach(sink);
       }
+    } catch (KafkaException e) {
+      throw settings.failure("read topic " + topic, e);
+    }
+  }
+
+  /** The number of a topic's partitions; 0 if it does not exist. */
+  public int partitionCount(String topic) throws IOException {
+    try {
+      return partitions(topic).size();
     } catch (KafkaException e) {
       throw settings.failure("read topic " + topic, e);
     }

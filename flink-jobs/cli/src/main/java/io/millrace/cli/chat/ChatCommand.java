@@ -10,7 +10,6 @@ import java.io.BufferedReader;
 import java.io.Console;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,7 +17,9 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** {@code millrace chat}. */
 @Command(
@@ -62,11 +63,12 @@ public final class ChatCommand implements Callable<Integer> {
 
   @Option(
       names = "--width",
-      defaultValue = "${COLUMNS:-100}",
+      defaultValue = "100",
       paramLabel = "N",
-      description = "Characters of a line with two versions (default: the terminal's, or 100).")
+      description = "Characters of a line with two versions (default: ${DEFAULT-VALUE}).")
   private int width;
 
+  @Spec private CommandSpec spec;
   @Mixin private SamplingFlags sampling;
   @Mixin private ConfigOptions options;
 
@@ -85,7 +87,6 @@ public final class ChatCommand implements Callable<Integer> {
     }
     sampling.require();
     boolean terminal = isTerminal();
-    PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8.newDecoder()));
     try (Backend backend = Backends.openDefault();
@@ -97,7 +98,7 @@ public final class ChatCommand implements Callable<Integer> {
         Speaker left = new Speaker(first, sampling, context);
         Speaker right = second == null ? null : new Speaker(second, sampling, context)) {
       List<Speaker> speakers = right == null ? List.of(left) : List.of(left, right);
-      new ChatSession(speakers, system, in, out, terminal, width).run();
+      new ChatSession(speakers, system, in, spec.commandLine().getOut(), terminal, width).run();
     }
     return 0;
   }

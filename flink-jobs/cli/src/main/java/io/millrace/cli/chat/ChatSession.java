@@ -5,7 +5,7 @@ import io.millrace.model.chat.Role;
 import io.millrace.schemas.Printable;
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -31,13 +31,14 @@ final class ChatSession {
 
   private final List<Speaker> speakers;
   private final BufferedReader in;
-  private final PrintStream out;
+  private final PrintWriter out;
   private final boolean terminal;
   private final int width;
   private Optional<String> system;
 
   /**
    * @param speakers one or two
+   * @param out the terminal itself: all foreign text is escaped here
    * @param terminal whether a person reads along: prints a mark where a turn is expected, and lines
    *     while they grow
    * @param width characters of a line with two speakers
@@ -46,7 +47,7 @@ final class ChatSession {
       List<Speaker> speakers,
       Optional<String> system,
       BufferedReader in,
-      PrintStream out,
+      PrintWriter out,
       boolean terminal,
       int width) {
     this.speakers = speakers;

@@ -1,19 +1,19 @@
 package io.millrace.cli.chat;
 
 import io.millrace.schemas.Printable;
-import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Two growing texts side by side. A row is printed for good when both of its halves are certain; on
- * a terminal the row in progress is drawn again and again.
+ * Two growing texts side by side, without control characters. A row is printed for good when both
+ * of its halves are certain; on a terminal the row in progress is drawn again and again.
  */
 final class Columns {
 
   private static final String BETWEEN = " │ ";
 
-  private final PrintStream out;
+  private final PrintWriter out;
   private final boolean redraw;
   private final int width;
   private final StringBuilder[] texts = {new StringBuilder(), new StringBuilder()};
@@ -24,7 +24,7 @@ final class Columns {
    * @param width characters of a row
    * @param redraw whether to draw the row in progress
    */
-  Columns(PrintStream out, int width, boolean redraw) {
+  Columns(PrintWriter out, int width, boolean redraw) {
     this.out = out;
     this.redraw = redraw;
     this.width = (width - BETWEEN.length()) / 2;

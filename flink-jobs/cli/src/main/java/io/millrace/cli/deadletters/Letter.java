@@ -60,8 +60,27 @@ record Letter(int partition, long offset, DeadLetter content) {
     return size == null || bytes == null || bytes.remaining() == size;
   }
 
-  /** Passes all dead letters to {@code sink}, each partition in order. */
+  /**
+   * Passes all dead letters to {@code sink}, each partition in order. Records of the topic that
+   * cannot be decoded are named on standard error.
+   */
   static void each(KafkaSettings kafka, Consumer<Letter> sink) throws IOException {
+    each(
+        kafka,
+        sink,
+        entry ->
+            System.err.printf(
+                "millrace: %s, partition %d, offset %d: %s%n",
+                kafka.nameOf(Topic.DEAD_LETTERS),
+                entry.partition(),
+                entry.offset(),
+                Printable.line(entry.problem().orElseThrow().getMessage())));
+  }
+
+  /** As {@link #each(KafkaSettings, Consumer)}, with a sink for what cannot be decoded. */
+  static void each(
+      KafkaSettings kafka, Consumer<Letter> sink, Consumer<RecordReader.Entry<DeadLetter>> broken)
+      throws IOException {
     try (RecordReader<DeadLetter> reader = RecordReader.fromEarliest(kafka, Topic.DEAD_LETTERS)) {
       reader.readToEnd(
           entry -> {
@@ -69,16 +88,9 @@ record Letter(int partition, long offset, DeadLetter content) {
                 .record()
                 .ifPresent(
                     content -> sink.accept(new Letter(entry.partition(), entry.offset(), content)));
-            entry
-                .problem()
-                .ifPresent(
-                    problem ->
-                        System.err.printf(
-                            "millrace: %s, partition %d, offset %d: %s%n",
-                            kafka.nameOf(Topic.DEAD_LETTERS),
-                            entry.partition(),
-                            entry.offset(),
-                            Printable.line(problem.getMessage())));
+            if (entry.problem().isPresent()) {
+              broken.accept(entry);
+            }
           });
     }
   }

@@ -10,7 +10,6 @@ import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -24,13 +23,11 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 
 /**
- * Sends the records of chosen dead letters to their topics again. A header names the refused
- * record, so that a second resend finds what the first one has sent.
+ * Sends the records of chosen dead letters to their topics again, each to the partition where it
+ * was refused. A header names the refused record, so that a second resend finds what the first one
+ * has sent.
  */
 final class Resend {
-
-  /** Header of a record that was sent again: topic, partition and offset of the refused record. */
-  static final String HEADER = "millrace.resent";
 
   private final KafkaSettings kafka;
   private final Predicate<Letter> chosen;
@@ -73,16 +70,20 @@ final class Resend {
   Result run() throws IOException {
     // The values may be large, so the dead letters are read twice and sent one by one.
     Map<String, Letter.Id> first = new HashMap<>();
-    Map<String, Instant> oldest = new HashMap<>();
+    Map<String, Map<Integer, Long>> places = new TreeMap<>();
     Letter.each(
         kafka,
         letter -> {
           if (chosen.test(letter)) {
             found.add(letter.id());
             DeadLetter content = letter.content();
-            if (content.getOffset() < 0
-                || first.putIfAbsent(letter.origin(), letter.id()) == null) {
-              oldest.merge(content.getTopic(), content.getTime(), (a, b) -> a.isBefore(b) ? a : b);
+            if (content.getOffset() < 0) {
+              return;
+            }
+            if (first.putIfAbsent(letter.origin(), letter.id()) == null) {
+              places
+                  .computeIfAbsent(content.getTopic(), topic -> new HashMap<>())
+                  .merge(content.getPartition(), content.getOffset(), Math::min);
             } else {
               repeated++;
             }
@@ -93,16 +94,17 @@ final class Resend {
     }
     try (TopicRecords topics = new TopicRecords(kafka);
         RecordWriter writer = new RecordWriter(kafka)) {
-      Set<String> resent = again ? Set.of() : resent(topics, oldest);
+      LaterRecords later = LaterRecords.read(kafka, topics, places);
       Letter.each(
           kafka,
           letter -> {
             boolean once =
                 letter.content().getOffset() < 0 || letter.id().equals(first.get(letter.origin()));
             if (found.contains(letter.id()) && once) {
-              send(letter, resent, topics, writer);
+              send(letter, later, topics, writer);
             }
-          });
+          },
+          broken -> {});
     } catch (UncheckedIOException e) {
       throw e.getCause();
     }
@@ -113,26 +115,7 @@ final class Resend {
     return new Result(found, sent, repeated, before, problems);
   }
 
-  /** The refused records that the topics already have again, since the oldest dead letter. */
-  private Set<String> resent(TopicRecords topics, Map<String, Instant> oldest) throws IOException {
-    Set<String> resent = new HashSet<>();
-    for (Map.Entry<String, Instant> topic : oldest.entrySet()) {
-      if (OriginalRecord.topic(kafka, topic.getKey()).isPresent()) {
-        topics.since(
-            topic.getKey(),
-            topic.getValue(),
-            record -> {
-              Header header = record.headers().lastHeader(HEADER);
-              if (header != null && header.value() != null) {
-                resent.add(new String(header.value(), StandardCharsets.UTF_8));
-              }
-            });
-      }
-    }
-    return resent;
-  }
-
-  private void send(Letter letter, Set<String> resent, TopicRecords topics, RecordWriter writer) {
+  private void send(Letter letter, LaterRecords later, TopicRecords topics, RecordWriter writer) {
     DeadLetter content = letter.content();
     Optional<Topic<?>> topic = OriginalRecord.topic(kafka, content.getTopic());
     if (topic.isEmpty()) {
@@ -146,7 +129,13 @@ final class Resend {
       problem(letter, "was never in its topic: the job itself could not write it");
       return;
     }
-    if (resent.contains(letter.origin())) {
+    if (topic.get() == Topic.PROMOTIONS) {
+      problem(
+          letter,
+          "says which version to serve, and may be out of date; use millrace promote or rollback");
+      return;
+    }
+    if (!again && later.wasSentAgain(letter)) {
       before++;
       return;
     }
@@ -159,9 +148,23 @@ final class Resend {
                 + " from its source");
         return;
       }
+      if (topic.get().compacted() && later.isReplaced(letter, original.get().key())) {
+        problem(letter, "was replaced by a later record with the same key");
+        return;
+      }
+      if (!later.hasPartition(letter)) {
+        problem(letter, "lay in a partition that does not exist any more; send it from its source");
+        return;
+      }
       if (!dryRun) {
-        Header header = new RecordHeader(HEADER, letter.origin().getBytes(StandardCharsets.UTF_8));
-        writer.sendRaw(topic.get(), original.get().key(), original.get().value(), List.of(header));
+        Header header =
+            new RecordHeader(LaterRecords.RESENT, letter.origin().getBytes(StandardCharsets.UTF_8));
+        writer.sendRaw(
+            topic.get(),
+            content.getPartition(),
+            original.get().key(),
+            original.get().value(),
+            List.of(header));
       }
       sent.merge(content.getTopic(), 1L, Long::sum);
     } catch (RefusedRecordException e) {

@@ -66,14 +66,7 @@ final class ShowCommand implements Callable<Integer> {
       Letter letter = find(settings, topics, wanted);
       Optional<OriginalRecord> original = OriginalRecord.of(letter, topics);
       if (out != null) {
-        byte[] value =
-            original
-                .map(OriginalRecord::value)
-                .orElseThrow(
-                    () ->
-                        new UserException(
-                            "the value of %s was cut and %s is gone from Kafka; only its beginning is left"
-                                .formatted(wanted, letter.origin())));
+        byte[] value = value(letter, original);
         Files.write(out, value, StandardOpenOption.CREATE_NEW);
         System.out.printf("wrote %d bytes to %s%n", value.length, out);
         return 0;
@@ -83,6 +76,23 @@ final class ShowCommand implements Callable<Integer> {
       text.flush();
     }
     return 0;
+  }
+
+  private static byte[] value(Letter letter, Optional<OriginalRecord> original) {
+    if (original.isPresent()) {
+      byte[] value = original.get().value();
+      if (value == null) {
+        throw new UserException(
+            "the record %s has no value, so there is nothing to write".formatted(letter.origin()));
+      }
+      return value;
+    }
+    throw new UserException(
+        letter.content().getOffset() < 0
+            ? "the job could not write the record to its topic, and its dead letter %s holds only the beginning"
+                .formatted(letter.id())
+            : "the dead letter %s holds only the beginning of the record, and %s is gone from Kafka"
+                .formatted(letter.id(), letter.origin()));
   }
 
   private static Letter find(KafkaSettings settings, TopicRecords topics, Letter.Id id)

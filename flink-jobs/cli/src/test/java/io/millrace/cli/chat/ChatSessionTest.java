@@ -7,17 +7,20 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.cli.CommandRun;
+import io.millrace.cli.Millrace;
 import io.millrace.cli.model.OpenPolicy;
 import io.millrace.cli.model.SamplingFlags;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.model.chat.Message;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
+import io.millrace.schemas.PrintableStream;
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -83,7 +86,7 @@ class ChatSessionTest {
     SamplingFlags sampling = sampling("--max-tokens", "12", "--seed", "3");
     List<Speaker> speakers =
         policies.stream().map(policy -> new Speaker(policy, sampling, 256)).toList();
-    try (PrintStream print = new PrintStream(out, true, StandardCharsets.UTF_8)) {
+    try (PrintWriter print = new PrintWriter(out, true, StandardCharsets.UTF_8)) {
       new ChatSession(
               speakers,
               Optional.of(system),
@@ -182,7 +185,7 @@ class ChatSessionTest {
   @Test
   void rowsAppearOnceBothSidesAreCertain() {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    Columns columns = new Columns(new PrintStream(bytes, true, StandardCharsets.UTF_8), 23, false);
+    Columns columns = new Columns(new PrintWriter(bytes, true, StandardCharsets.UTF_8), 23, false);
     columns.add(0, "one two three four");
     columns.print();
     assertEquals("", bytes.toString(StandardCharsets.UTF_8), "the right side may still grow");
@@ -193,6 +196,46 @@ class ChatSessionTest {
     columns.end(0);
     columns.print();
     assertEquals("one two    │ five\nthree four │ \n", bytes.toString(StandardCharsets.UTF_8));
+  }
+
+  @Test
+  void aTerminalShowsTheRowInProgress() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    Columns columns = new Columns(new PrintWriter(bytes, true, StandardCharsets.UTF_8), 23, true);
+    columns.add(0, "one two");
+    columns.add(1, "five");
+    columns.print();
+    columns.add(0, " three");
+    columns.end(0);
+    columns.end(1);
+    columns.print();
+    assertEquals(
+        "\rone two    │ five      \rone two    │ five      \n\rthree      │           \n",
+        bytes.toString(StandardCharsets.UTF_8));
+  }
+
+  @Test
+  void theChatDrawsPastTheStreamThatEscapesControlCharacters() {
+    ByteArrayOutputStream terminal = new ByteArrayOutputStream();
+    PrintStream stdout = System.out;
+    var stdin = System.in;
+    try {
+      System.setOut(PrintableStream.of(new PrintStream(terminal, true, StandardCharsets.UTF_8)));
+      System.setIn(new ByteArrayInputStream("Hi\n".getBytes(StandardCharsets.UTF_8)));
+      int code =
+          Millrace.commandLine()
+              .setOut(new PrintWriter(terminal, true, StandardCharsets.UTF_8))
+              .execute("chat", "--checkpoint", directory.resolve("one").toString());
+      assertEquals(0, code);
+      System.out.print("\r");
+      System.out.flush();
+      String printed = terminal.toString(StandardCharsets.UTF_8);
+      assertTrue(printed.endsWith("\\r"), "the stream of all commands escapes: " + printed);
+      assertTrue(printed.lines().count() > 1, "the chat reaches the terminal: " + printed);
+    } finally {
+      System.setOut(stdout);
+      System.setIn(stdin);
+    }
   }
 
   @Test

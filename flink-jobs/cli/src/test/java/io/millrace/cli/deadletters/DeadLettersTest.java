@@ -226,6 +226,89 @@ class DeadLettersTest {
   }
 
   @Test
+  void aCompactedTopicKeepsItsLaterRecord() throws Exception {
+    topics();
+    byte[] key = "policy".getBytes(StandardCharsets.UTF_8);
+    try (RecordWriter writer = new RecordWriter(kafka)) {
+      for (String value : List.of("refused", "later", "refused, the last")) {
+        writer.sendRaw(Topic.POLICY_CHECKPOINTS, key, value.getBytes(StandardCharsets.UTF_8));
+      }
+      writer.sendRaw(Topic.PROMOTIONS, key, new byte[] {1});
+    }
+    for (long offset : new long[] {0, 2}) {
+      letter(
+          new Received(
+              kafka.nameOf(Topic.POLICY_CHECKPOINTS),
+              0,
+              offset,
+              0,
+              key,
+              new byte[] {(byte) offset}),
+          "invalid",
+          Duration.ZERO);
+    }
+    letter(
+        new Received(kafka.nameOf(Topic.PROMOTIONS), 0, 0, 0, key, new byte[] {1}),
+        "invalid",
+        Duration.ZERO);
+    CommandRun run = run("resend", "--all");
+    assertEquals(1, run.code());
+    assertTrue(run.out().contains("sent 1 records"), run.out());
+    assertTrue(
+        run.error().contains("policy-checkpoints/0/0 was replaced by a later record"), run.error());
+    assertTrue(run.error().contains("use millrace promote or rollback"), run.error());
+  }
+
+  @Test
+  void aRecordReturnsToItsPartitionWhateverTheClocksSay() throws Exception {
+    kafka =
+        new KafkaSettings(
+            broker.bootstrapServers(), "d" + deployments++ + ".", Map.of(), 256 << 10);
+    try (TopicAdmin admin = new TopicAdmin(kafka)) {
+      admin.createAll(3, 1);
+    }
+    byte[] key = "p1".getBytes(StandardCharsets.UTF_8);
+    try (RecordWriter writer = new RecordWriter(kafka)) {
+      for (int partition = 0; partition < 3; partition++) {
+        writer.sendRaw(Topic.PROMPTS, partition, key, prompt("p1", "a"), List.of());
+      }
+    }
+    for (int partition = 0; partition < 3; partition++) {
+      // The job's clock is an hour ahead of the broker's.
+      letter(
+          new Received(kafka.nameOf(Topic.PROMPTS), partition, 0, 0, key, prompt("p1", "a")),
+          "too-long",
+          Duration.ofHours(-1));
+    }
+    assertTrue(run("resend", "--all").out().contains("sent 3 records"));
+    assertEquals(
+        List.of(0L, 0L, 0L, 1L, 1L, 1L),
+        prompts().stream().map(RecordReader.Entry::offset).sorted().toList());
+    CommandRun again = run("resend", "--all");
+    assertTrue(again.out().contains("skipped 3 records that were sent again before"), again.out());
+    assertEquals(6, prompts().size());
+    letter(
+        new Received(kafka.nameOf(Topic.PROMPTS), 7, 0, 0, key, prompt("p1", "a")),
+        "too-long",
+        Duration.ZERO);
+    String error = run("resend", "--all").error();
+    assertTrue(error.contains("lay in a partition that does not exist any more"), error);
+  }
+
+  @Test
+  void theValueOfATombstoneIsNoFile() throws Exception {
+    topics();
+    letter(
+        new Received(
+            kafka.nameOf(Topic.PROMPTS), 0, 5, 0, "p".getBytes(StandardCharsets.UTF_8), null),
+        "no-value",
+        Duration.ZERO);
+    CommandRun run = run("show", "0/0", "--out", directory.resolve("none.bin").toString());
+    assertEquals(2, run.code());
+    assertTrue(run.error().contains("has no value, so there is nothing to write"), run.error());
+  }
+
+  @Test
   void whatHasNoTopicIsRefusedByName() throws Exception {
     topics();
     letter(new Received("/data/lines.jsonl", 1, 7, 0, null, new byte[3]), "invalid", Duration.ZERO);

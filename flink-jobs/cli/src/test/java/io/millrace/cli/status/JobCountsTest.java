@@ -29,10 +29,10 @@ class JobCountsTest {
                 Totals.prefix(Topic.ROLLOUTS) + Totals.DROPPED + "stale",
                 "245",
                 Totals.prefix(Topic.ROLLOUTS) + Totals.DROPPED + "after-stop",
-                "0"));
+                "12"));
     assertEquals(Map.of("invalid", 5L, "too-long", 1L), counts.deadLetters());
-    assertEquals(Map.of("stale", 245L, "duplicate", 4L), counts.dropped());
-    assertEquals(245, counts.losses().get("rollouts_dropped"));
+    assertEquals(Map.of("stale", 245L, "after-stop", 12L, "duplicate", 4L), counts.dropped());
+    assertEquals(245, counts.losses().get("rollouts_stale"), "an early stop loses nothing");
   }
 
   @Test
@@ -56,7 +56,7 @@ class JobCountsTest {
     assertEquals(
         new ObjectMapper()
             .readTree(
-                "{\"records_deleted_unread\": 7, \"records_too_large\": 3, \"rollouts_dropped\": 0,"
+                "{\"records_deleted_unread\": 7, \"records_too_large\": 3, \"rollouts_stale\": 0,"
                     + " \"transactions_lost\": 3}")
             .toString(),
         job.path("losses").toString());

@@ -45,13 +45,13 @@ public final class EvaluationJob {
         context.read(Topic.REWARD_CHECKPOINTS, AnnouncementCheck.rewardModels(context.config()));
     DataStream<Promotion> decisions =
         context.read(Topic.PROMOTIONS, AnnouncementCheck.promotions(context.config()));
-    DataStream<Either<RewardCheckpoint, Promotion>> both =
+    DataStream<Either<RewardCheckpoint, Promotion>> rewardModelsAndDecisions =
         either("reward models", rewardModels, Either::Left)
             .union(either("decisions", decisions, Either::Right));
 
     SingleOutputStreamOperator<Promotion> promotions =
         Edges.toOne(policies)
-            .connect(Edges.toOne(both))
+            .connect(Edges.toOne(rewardModelsAndDecisions))
             .transform(
                 "evaluator",
                 new AvroTypeInfo<>(Promotion.class),

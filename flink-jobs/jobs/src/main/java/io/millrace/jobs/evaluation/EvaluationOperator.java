@@ -2,7 +2,6 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -10,7 +9,6 @@ import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
-import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
@@ -174,15 +172,7 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
   @Override
   public void open() throws Exception {
     if (!restored) {
-      MillraceConfig config = settings.config();
-      AnnouncementCheck<Promotion> check = AnnouncementCheck.promotions(config);
-      check.open();
-      try {
-        evaluator.continueFrom(
-            PromotionChain.of(JobSettings.kafka(config), config.model().name(), check));
-      } finally {
-        check.close();
-      }
+      evaluator.continueFrom(PromotionChain.of(settings.config()));
     }
     super.open();
   }

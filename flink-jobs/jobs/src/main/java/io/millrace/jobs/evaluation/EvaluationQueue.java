@@ -69,8 +69,9 @@ final class EvaluationQueue {
     }
   }
 
-  /** Puts a version before all that wait. */
+  /** Puts a version before all that wait. Its announcement may come too. */
   void addFirst(ModelRef version) {
+    added.add(version.version());
     versions.removeIf(one -> one.version() == version.version());
     versions.addFirst(version);
   }

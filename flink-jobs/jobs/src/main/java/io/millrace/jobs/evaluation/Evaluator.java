@@ -125,9 +125,10 @@ final class Evaluator {
   }
 
   /**
-   * Serves what a person has decided, and confirms it: a verdict of before may lie behind the
-   * decision in the topic. The evaluation in progress begins anew after the served version was
-   * measured, because it compares with that version.
+   * Serves what a person has decided. Confirms the decision, because an earlier verdict may come
+   * after it in the topic. The evaluation in progress begins anew when the served version is
+   * measured, because it compares with that version. A recheck that waits or is in progress is
+   * dropped: only reward models that come after the decision may withdraw what a person chose.
    */
   private void decide(Promotion decision) {
     if (!chain.decide(decision)) {
@@ -143,6 +144,7 @@ final class Evaluator {
       queue.addFirst(current.subject().model());
     }
     current = null;
+    rechecked = true;
     if (!versions.containsKey(decision.getVersion())) {
       chain.current().ifPresent(queue::addFirst);
     }
@@ -252,7 +254,11 @@ final class Evaluator {
     if (!versions.isEmpty()) {
       others.add(first());
       Optional.ofNullable(versions.lowerKey(subject.version())).ifPresent(others::add);
-      chain.current().map(ModelRef::version).filter(versions::containsKey).ifPresent(others::add);
+      chain
+          .rival(subject.version())
+          .map(ModelRef::version)
+          .filter(versions::containsKey)
+          .ifPresent(others::add);
     }
     return others;
   }
@@ -283,7 +289,7 @@ final class Evaluator {
       VersionVerdict verdict =
           gate.verdict(
               subject, versions, first(), chain, current.winRates(), current.judgeFailure());
-      if (verdict.isPromoted() && !chain.isServed(subject.version())) {
+      if (verdict.isPromoted()) {
         chain.promote(subject.model());
       }
       publish(verdict);

@@ -1,9 +1,11 @@
 package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.flink.decode.RecordCheck;
-import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.ModelRef;
+import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
@@ -24,17 +26,17 @@ final class PromotionChain {
   /** Maximum number of versions, with the served one. */
   private static final int LENGTH = 4;
 
-  /** Maximum number of decisions that the chain knows again. */
+  /** Maximum number of ids of decisions that a running job remembers. */
   private static final int DECISIONS = 100;
 
   private final List<ModelRef> served;
 
   private final long judged;
 
-  /** The version that the last record names as served before; 0 for none. */
-  private long before;
+  /** The version that the topic's last record names as served before; 0 for none. */
+  private long lastRecordBefore;
 
-  /** Ids of the latest decisions of persons. */
+  /** Ids of decisions of persons, the latest last. */
   private final List<String> decisions;
 
   private PromotionChain(List<ModelRef> served, long judged, List<String> decisions) {
@@ -48,22 +50,17 @@ final class PromotionChain {
   }
 
   /**
-   * Reads earlier runs' promotions from the topic. A new run continues from them instead of
-   * promoting an old version. A compacted topic has only the last promotion.
+   * Reads the promotions of the configured policy from the topic. A new run continues from them
+   * instead of promoting an old version. A compacted topic may have only the last promotion.
+   * Records that {@link AnnouncementCheck#promotions} refuses are logged and do not count.
    */
-  static PromotionChain of(KafkaSettings kafka, String model) throws IOException {
-    return of(kafka, model, record -> {});
-  }
-
-  /**
-   * As {@link #of(KafkaSettings, String)}.
-   *
-   * @param check refuses records that the chain must not follow; they are logged
-   */
-  static PromotionChain of(KafkaSettings kafka, String model, RecordCheck<Promotion> check)
-      throws IOException {
+  static PromotionChain of(MillraceConfig config) throws IOException {
+    String model = config.model().name();
     List<Promotion> records = new ArrayList<>();
-    try (RecordReader<Promotion> reader = RecordReader.fromEarliest(kafka, Topic.PROMOTIONS)) {
+    AnnouncementCheck<Promotion> check = AnnouncementCheck.promotions(config);
+    check.open();
+    try (RecordReader<Promotion> reader =
+        RecordReader.fromEarliest(JobSettings.kafka(config), Topic.PROMOTIONS)) {
       reader.readToEnd(
           entry ->
               entry
@@ -71,6 +68,8 @@ final class PromotionChain {
                   .filter(record -> record.getModel().equals(model))
                   .filter(record -> isUsable(record, check))
                   .ifPresent(records::add));
+    } finally {
+      check.close();
     }
     return of(records);
   }
@@ -95,6 +94,7 @@ final class PromotionChain {
     long judged = 0;
     for (Promotion record : records) {
       if (isDecision(record)) {
+        // All of them: a new run reads the topic from its beginning and must know each again.
         chain.remember(record.getDecisionId());
       } else {
         judged = Math.max(judged, record.getEvaluated());
@@ -102,7 +102,7 @@ final class PromotionChain {
       chain.follow(record);
     }
     PromotionChain whole = new PromotionChain(chain.served, judged, chain.decisions);
-    whole.before = records.isEmpty() ? 0 : records.getLast().getBefore();
+    whole.lastRecordBefore = records.isEmpty() ? 0 : records.getLast().getBefore();
     return whole;
   }
 
@@ -121,6 +121,9 @@ final class PromotionChain {
       return false;
     }
     remember(decision.getDecisionId());
+    while (decisions.size() > DECISIONS) {
+      decisions.removeFirst();
+    }
     follow(decision);
     return true;
   }
@@ -128,9 +131,6 @@ final class PromotionChain {
   private void remember(String decision) {
     decisions.remove(decision);
     decisions.add(decision);
-    if (decisions.size() > DECISIONS) {
-      decisions.removeFirst();
-    }
   }
 
   private void follow(Promotion record) {
@@ -139,15 +139,15 @@ final class PromotionChain {
     }
     ModelRef version =
         new ModelRef(record.getVersion(), record.getUri(), record.getManifestSha256());
-    // A person may return to a version that the chain does not know; the chain stays then.
-    if (record.getVerdict() == Verdict.ROLL_BACK && contains(version.version())) {
-      while (!isServed(version.version())) {
+    // A person may return to a version that was never served: the versions before it stay. The gate
+    // only withdraws: a version that is missing here was served before all that are known.
+    if (record.getVerdict() == Verdict.ROLL_BACK
+        && (contains(version.version()) || !isDecision(record))) {
+      while (!served.isEmpty() && !isServed(version.version())) {
         served.removeLast();
       }
     }
-    if (!isServed(version.version())) {
-      promote(version);
-    }
+    promote(version);
   }
 
   /** Whether a version is the one to serve. */
@@ -155,7 +155,11 @@ final class PromotionChain {
     return current().filter(current -> current.version() == version).isPresent();
   }
 
+  /** Serves a version. If it is served already, nothing changes. */
   void promote(ModelRef version) {
+    if (isServed(version.version())) {
+      return;
+    }
     remove(version.version());
     served.addLast(version);
     if (served.size() > LENGTH) {
@@ -174,11 +178,19 @@ final class PromotionChain {
   }
 
   /**
-   * The number of the version served before, as the topic's last record says. A compacted topic has
-   * no more of that version.
+   * The number of the version served before, as the topic's last record says. That version's own
+   * record may be missing in a compacted topic.
    */
   Optional<Long> lastBefore() {
-    return before == 0 ? Optional.empty() : Optional.of(before);
+    return lastRecordBefore == 0 ? Optional.empty() : Optional.of(lastRecordBefore);
+  }
+
+  /**
+   * The version that a verdict compares a version with: the served one. A version that is served
+   * already is compared with the one served before it.
+   */
+  Optional<ModelRef> rival(long version) {
+    return isServed(version) ? before() : current();
   }
 
   /** Returns to the version served before. */

@@ -45,7 +45,7 @@ public final class PromotionDecision {
   public static PromotionDecision promote(
       MillraceConfig config, long version, String by, String reason) throws IOException {
     KafkaSettings kafka = JobSettings.kafka(config);
-    PromotionChain chain = PromotionChain.of(kafka, config.model().name());
+    PromotionChain chain = PromotionChain.of(config);
     requireOther(chain, version, config);
     return new PromotionDecision(
         record(config, chain, Verdict.PROMOTE, verified(config, version), by, reason), kafka);
@@ -62,7 +62,7 @@ public final class PromotionDecision {
       MillraceConfig config, Optional<Long> to, String by, String reason) throws IOException {
     KafkaSettings kafka = JobSettings.kafka(config);
     String model = config.model().name();
-    PromotionChain chain = PromotionChain.of(kafka, model);
+    PromotionChain chain = PromotionChain.of(config);
     ModelRef served =
         chain
             .current()
@@ -75,9 +75,8 @@ public final class PromotionDecision {
         to.orElseGet(
             () ->
                 chain
-                    .before()
-                    .map(ModelRef::version)
-                    .or(chain::lastBefore)
+                    .lastBefore()
+                    .or(() -> chain.before().map(ModelRef::version))
                     .orElseThrow(
                         () ->
                             new IllegalArgumentException(

@@ -81,8 +81,13 @@ final class VersionVerdicts {
     putRate(named, "first", rates.get(first));
     Optional.ofNullable(versions.lowerKey(version.version()))
         .ifPresent(previous -> putRate(named, "previous", rates.get(previous)));
-    String praise = "no version was promoted before, and every limit is kept";
-    Optional<EvaluatedVersion> promoted = chain.current().map(one -> versions.get(one.version()));
+    String praise =
+        chain.isServed(version.version())
+            ? "a person decided to serve it, no version is known to compare it with, and every"
+                + " limit is kept"
+            : "no version was promoted before, and every limit is kept";
+    Optional<EvaluatedVersion> promoted =
+        chain.rival(version.version()).map(one -> versions.get(one.version()));
     if (promoted.isPresent()) {
       against.addAll(gate.besidePromoted(metrics, metrics(promoted.get())));
       WinRate rate = rates.get(promoted.get().version());

@@ -15,6 +15,7 @@ import io.millrace.schemas.Verdict;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -282,6 +283,75 @@ class EvaluatorTest {
     assertFalse(PromotionChain.of(chain.state()).decide(decision("d2", Verdict.ROLL_BACK, 3)));
     assertTrue(chain.decide(decision("d3", Verdict.ROLL_BACK, 4)));
     assertEquals(3, chain.before().orElseThrow().version(), "a version that was never served");
+  }
+
+  @Test
+  void aCompactedTopicMayBeginInTheMiddle() {
+    Promotion withdrawn = promotion(Verdict.ROLL_BACK, 5, 3);
+    withdrawn.setBefore(2);
+    PromotionChain chain = PromotionChain.of(List.of(promotion(Verdict.PROMOTE, 5, 5), withdrawn));
+    assertEquals(3, chain.current().orElseThrow().version());
+    assertTrue(chain.before().isEmpty(), "version 5 was withdrawn, so no rollback returns to it");
+    assertEquals(2, chain.lastBefore().orElseThrow());
+  }
+
+  @Test
+  void aNewRunKnowsEveryDecisionOfTheTopic() throws IOException {
+    List<Promotion> decisions = new ArrayList<>();
+    for (int i = 0; i < 250; i++) {
+      decisions.add(decision("d" + i, Verdict.PROMOTE, 1 + i % 2));
+    }
+    PromotionChain chain = PromotionChain.of(decisions);
+    for (Promotion decision : decisions) {
+      assertFalse(chain.decide(decision), decision.getDecisionId());
+    }
+    assertEquals(2, chain.current().orElseThrow().version());
+    for (int i = 250; i < 500; i++) {
+      assertTrue(chain.decide(decision("d" + i, Verdict.PROMOTE, 3)));
+    }
+    assertEquals(100, chain.state().decisions().size(), "a running job keeps the latest ids");
+  }
+
+  @Test
+  void aDecisionDropsTheRecheckThatWaitsOrIsInProgress() throws Exception {
+    for (boolean inProgress : new boolean[] {false, true}) {
+      Stubborn judge = new Stubborn();
+      try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
+        run.offerRewardModels(1).offer(1, 2, 3).finish();
+        judge.choice = Judge.Choice.B;
+        run.offerRewardModels(2);
+        // Two steps use the reward models, a third one begins the recheck.
+        for (int i = 0; i < (inProgress ? 3 : 2); i++) {
+          assertTrue(run.evaluator.evaluateNext(true));
+        }
+        run.decide(decision("d1", Verdict.PROMOTE, 2)).finish();
+        assertEquals("PROMOTE 2: serve 2", run.verdicts().getLast(), "in progress " + inProgress);
+        // Reward models that come after the decision may withdraw the version.
+        run.offerRewardModels(3).finish();
+        assertEquals("ROLL_BACK 2: serve 3", run.verdicts().getLast());
+      }
+    }
+  }
+
+  @Test
+  void aVersionThatAPersonServesBeforeItsVerdictIsComparedWithTheOneBeforeIt() throws Exception {
+    Stubborn judge = new Stubborn();
+    try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
+      run.offerRewardModels(1).offer(1, 2).finish();
+      judge.choice = Judge.Choice.B;
+      run.decide(decision("d1", Verdict.PROMOTE, 4)).offer(4).finish();
+      assertEquals(
+          List.of("PROMOTE 4: serve 4", "HOLD 4: serve 4"),
+          run.verdicts().subList(2, run.verdicts().size()),
+          "the verdict comes once, and does not end what a person decided");
+      String reason = run.promotions.getLast().getReasons().toString();
+      assertTrue(reason.contains("win rate against the promoted version"), reason);
+    }
+    try (EvaluatorRun run = new EvaluatorRun(fixture, new Stubborn())) {
+      run.offerRewardModels(1).decide(decision("d1", Verdict.PROMOTE, 4)).offer(4).finish();
+      String reason = run.promotions.getLast().getReasons().toString();
+      assertTrue(reason.contains("a person decided to serve it"), reason);
+    }
   }
 
   @Test

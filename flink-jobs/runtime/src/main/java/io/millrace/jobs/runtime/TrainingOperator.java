@@ -40,7 +40,10 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
   /** How many records may be held. Each barrier may add one more. */
   protected abstract int capacity();
 
-  /** The last version that this operator published; it is the gauge {@code version}. */
+  /**
+   * The last version that this operator published. It is the gauge {@code version}, which another
+   * thread reads.
+   */
   protected abstract long version();
 
   /** Called when the inbox holds all remaining input: incomplete batches are due now. */

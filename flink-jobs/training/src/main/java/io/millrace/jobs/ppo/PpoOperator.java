@@ -70,7 +70,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient long droppedStale;
   private transient long heldOutRollouts;
   private transient long afterStop;
-  private transient long version;
+  private transient volatile long version;
   private transient long publishedIteration;
   private transient Map<String, Double> lastMetrics;
 
@@ -338,7 +338,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private void publish() throws IOException {
     long parent = version;
-    version++;
+    version = parent + 1;
     publishedIteration = trainer.iteration();
     // An iteration that ends the run is published although none was due.
     lastMetrics.put("version", (double) version);

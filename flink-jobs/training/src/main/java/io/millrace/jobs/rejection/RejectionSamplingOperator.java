@@ -80,7 +80,7 @@ public final class RejectionSamplingOperator
   private transient long withoutWinner;
   private transient long updates;
   private transient long versions;
-  private transient long version;
+  private transient volatile long version;
 
   public RejectionSamplingOperator(MillraceConfig config) {
     this.settings = new RuntimeSettings(config);

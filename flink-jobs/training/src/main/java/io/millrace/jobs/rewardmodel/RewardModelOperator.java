@@ -72,7 +72,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient long learned;
   private transient long skippedUpdates;
   private transient long publishedAt;
-  private transient long version;
+  private transient volatile long version;
   private transient double lastLoss;
 
   /**
@@ -301,7 +301,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       warned = true;
     }
     long parent = version;
-    version++;
+    version = parent + 1;
     publishedAt = learned;
     Map<String, Double> published = metrics();
     published.put("loss", lastLoss);

@@ -62,7 +62,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   private transient long tokens;
   private transient long learnedTokens;
   private transient long publishedAt;
-  private transient long version;
+  private transient volatile long version;
   private transient double lastLoss;
 
   SupervisedOperator(MillraceConfig config, boolean bounded) {
@@ -192,7 +192,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   private void publish() throws IOException {
     String name = settings.config().model().name();
     long parent = version;
-    version++;
+    version = parent + 1;
     publishedAt = consumed;
     Map<String, Double> metrics = Map.of("loss", lastLoss);
     emitLater(

@@ -50,7 +50,7 @@ public final class CarriedFiles {
     try {
       FileTools.requireNoLinksOut(dir, name -> TEXT.matcher(name).matches());
     } catch (IOException e) {
-      throw CheckpointException.of(dir, "cannot be read: " + e, e);
+      throw CheckpointException.of(dir, "cannot be read: " + PlainFiles.reason(e), e);
     }
     Map<String, byte[]> texts = new TreeMap<>();
     for (String name : CheckpointVerifier.fileNames(dir)) {
@@ -75,7 +75,7 @@ public final class CarriedFiles {
     try {
       return PlainFiles.read(file, MOST_BYTES);
     } catch (IOException e) {
-      throw CheckpointException.of(file, "cannot be read: " + e, e);
+      throw CheckpointException.of(file, "cannot be read: " + PlainFiles.reason(e), e);
     }
   }
 

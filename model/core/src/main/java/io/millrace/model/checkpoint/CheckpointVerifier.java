@@ -2,6 +2,7 @@ package io.millrace.model.checkpoint;
 
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -110,7 +111,7 @@ final class CheckpointVerifier {
     try {
       return Files.size(file);
     } catch (IOException e) {
-      throw CheckpointException.of(file, "cannot be read: " + e, e);
+      throw CheckpointException.of(file, "cannot be read: " + PlainFiles.reason(e), e);
     }
   }
 

@@ -37,7 +37,7 @@ final class FileTools {
       in.transferTo(OutputStream.nullOutputStream());
       return Sha256.finish(((DigestInputStream) in).getMessageDigest());
     } catch (IOException e) {
-      throw CheckpointException.of(file, "cannot be read: " + e, e);
+      throw CheckpointException.of(file, "cannot be read: " + PlainFiles.reason(e), e);
     }
   }
 

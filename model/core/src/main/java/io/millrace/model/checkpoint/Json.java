@@ -55,7 +55,7 @@ final class Json {
     } catch (CharacterCodingException e) {
       throw CheckpointException.of(file, "is not UTF-8 text", e);
     } catch (IOException e) {
-      throw CheckpointException.of(file, "cannot be read: " + e, e);
+      throw CheckpointException.of(file, "cannot be read: " + PlainFiles.reason(e), e);
     }
   }
 

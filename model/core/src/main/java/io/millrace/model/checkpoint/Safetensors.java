@@ -77,7 +77,7 @@ public final class Safetensors implements AutoCloseable {
       throw CheckpointException.of(path, "no such file", e);
     } catch (IOException e) {
       arena.close();
-      throw CheckpointException.of(path, "cannot be read: " + e, e);
+      throw CheckpointException.of(path, "cannot be read: " + PlainFiles.reason(e), e);
     } catch (RuntimeException e) {
       arena.close();
       throw e;

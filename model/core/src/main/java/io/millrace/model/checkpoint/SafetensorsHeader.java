@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import io.millrace.schemas.PlainFiles;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -86,7 +87,7 @@ final class SafetensorsHeader {
       throw CheckpointException.of(
           path, "the header is not well-formed JSON: " + e.getOriginalMessage(), e);
     } catch (IOException e) {
-      throw CheckpointException.of(path, "the header cannot be read: " + e, e);
+      throw CheckpointException.of(path, "the header cannot be read: " + PlainFiles.reason(e), e);
     }
     header.checkLayout();
     return header;

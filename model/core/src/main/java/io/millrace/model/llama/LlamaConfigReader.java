@@ -66,7 +66,7 @@ final class LlamaConfigReader {
     } catch (CharacterCodingException e) {
       throw new IllegalArgumentException(file + ": is not UTF-8 text", e);
     } catch (IOException e) {
-      throw new UncheckedIOException(file + ": cannot be read: " + e, e);
+      throw new UncheckedIOException(file + ": cannot be read: " + PlainFiles.reason(e), e);
     }
   }
 
@@ -262,7 +262,7 @@ final class LlamaConfigReader {
         value.isIntegralNumber() && value.canConvertToInt(),
         parent + "." + key,
         shown(value),
-        "a whole number above 0");
+        "a whole number from 1 to 2147483647");
     return value.intValue();
   }
 
@@ -276,7 +276,7 @@ final class LlamaConfigReader {
         node.isIntegralNumber() && node.canConvertToInt() && node.intValue() > 0,
         key,
         shown(node),
-        "a whole number above 0");
+        "a whole number from 1 to 2147483647");
     return node.intValue();
   }
 

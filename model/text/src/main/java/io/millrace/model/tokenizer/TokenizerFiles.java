@@ -3,7 +3,6 @@ package io.millrace.model.tokenizer;
 import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -57,11 +56,8 @@ public record TokenizerFiles(String origin, Map<String, byte[]> contents) {
           continue;
         }
         contents.put(name, PlainFiles.read(file, MAX_BYTES));
-      } catch (FileSystemException e) {
-        throw new TokenizerException(
-            file.toString(), "cannot be read: " + (e.getReason() == null ? e : e.getReason()), e);
       } catch (IOException e) {
-        throw new TokenizerException(file.toString(), "cannot be read: " + e.getMessage(), e);
+        throw new TokenizerException(file.toString(), "cannot be read: " + PlainFiles.reason(e), e);
       }
     }
     return new TokenizerFiles(directory.toString(), contents);

@@ -25,7 +25,6 @@ import java.util.function.Predicate;
  */
 final class PublishedFiles {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final int MAX_MANIFEST_BYTES = 1 << 26;
 
   private PublishedFiles() {}
 
@@ -90,8 +89,24 @@ final class PublishedFiles {
       return Optional.empty();
     }
     try (InputStream in = from.open(CheckpointStore.MANIFEST)) {
-      return Optional.of(in.readNBytes(MAX_MANIFEST_BYTES));
+      return Optional.of(readManifest(in, from + "/" + CheckpointStore.MANIFEST));
     }
+  }
+
+  /**
+   * Reads a manifest.
+   *
+   * @param name of the file, for the error message
+   * @throws IOException when it is too large
+   */
+  static byte[] readManifest(InputStream in, String name) throws IOException {
+    byte[] content = in.readNBytes(CheckpointStore.MAX_MANIFEST_BYTES + 1);
+    if (content.length > CheckpointStore.MAX_MANIFEST_BYTES) {
+      throw new IOException(
+          "%s is larger than %d bytes, the limit for a manifest"
+              .formatted(name, CheckpointStore.MAX_MANIFEST_BYTES));
+    }
+    return content;
   }
 
   /**

@@ -21,7 +21,6 @@ import java.util.ServiceLoader;
  */
 final class RemoteFiles {
   private static final int BUFFER_BYTES = 1 << 18;
-  private static final int MAX_MANIFEST_BYTES = 1 << 26;
 
   private static final List<RemoteFileSystemFactory> FACTORIES =
       ServiceLoader.load(
@@ -107,13 +106,7 @@ final class RemoteFiles {
       return Optional.empty();
     }
     try (InputStream in = open(uri)) {
-      byte[] content = naming(uri, () -> in.readNBytes(MAX_MANIFEST_BYTES + 1));
-      if (content.length > MAX_MANIFEST_BYTES) {
-        throw new IOException(
-            "%s is larger than %d bytes, the limit for a manifest"
-                .formatted(uri, MAX_MANIFEST_BYTES));
-      }
-      return Optional.of(content);
+      return Optional.of(PublishedFiles.readManifest(in, uri));
     }
   }
 
