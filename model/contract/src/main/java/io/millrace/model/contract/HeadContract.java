@@ -73,6 +73,31 @@ interface HeadContract extends Contract {
                   dx, dhead, floats(dLogProbs), floats(dEntropies), x, head, targets, temperature);
           assertBackward("dx", expectedDx, dx);
           assertBackward("dhead", expectedDhead, dhead);
+
+          Tensor dxAlone = tensors.random(n, h);
+          double[] expectedAlone = doubles(dxAlone);
+          Reference.logProbsBackward(
+              expectedAlone,
+              expectedDhead,
+              dLogProbs,
+              dEntropies,
+              doubles(x),
+              doubles(head),
+              targets,
+              h,
+              vocab,
+              temperature);
+          backend()
+              .logProbsBackward(
+                  dxAlone,
+                  null,
+                  floats(dLogProbs),
+                  floats(dEntropies),
+                  x,
+                  head,
+                  targets,
+                  temperature);
+          assertBackward("dx with a frozen head", expectedAlone, dxAlone);
         });
   }
 }

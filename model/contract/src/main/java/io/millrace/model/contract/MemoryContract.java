@@ -144,4 +144,18 @@ interface MemoryContract extends Contract {
           });
     }
   }
+
+  @Test
+  default void scales() {
+    wholeAndSliced(
+        backend(),
+        tensors -> {
+          for (int n : new int[] {1, 3, 16, 37, 5000}) {
+            Tensor x = tensors.random(n);
+            double[] expected = Arrays.stream(doubles(x)).map(value -> 1.75 * value).toArray();
+            backend().scale(x, 1.75);
+            assertArrayEquals(expected, doubles(x), 1e-6, "of " + n);
+          }
+        });
+  }
 }

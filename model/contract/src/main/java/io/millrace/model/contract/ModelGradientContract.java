@@ -1,7 +1,6 @@
 package io.millrace.model.contract;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.model.llama.ActivationMemory;
@@ -15,7 +14,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.function.DoubleSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -58,38 +56,20 @@ public abstract class ModelGradientContract {
         .build();
   }
 
-  private static List<int[]> batch(int... lengths) {
-    SplittableRandom random = new SplittableRandom(SEED);
-    List<int[]> batch = new ArrayList<>();
-    for (int length : lengths) {
-      batch.add(random.ints(length, 0, 37).toArray());
-    }
-    return batch;
-  }
-
-  /** Enlarges the weights, so that every path through the model matters. */
-  private static void enlarge(Parameters weights) {
-    float[] values = weights.decayed().toFloats();
-    for (int i = 0; i < values.length; i++) {
-      values[i] *= 10;
-    }
-    weights.decayed().write(values);
-  }
-
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void languageModelGradientIsTheSlopeOfItsLoss(boolean tied) {
     try (LanguageModel model = LanguageModel.random(backend, config(tied), SEED)) {
-      enlarge(model.weights());
-      List<int[]> sequences = batch(9, 2, 5);
+      Slopes.enlarge(model.weights());
+      List<int[]> sequences = Slopes.batch(9, 2, 5);
       Targets targets = Targets.from(sequences, new int[] {3, 1, 2});
       SplittableRandom random = new SplittableRandom(SEED);
-      float[] a = floats(random, targets.count());
-      float[] b = floats(random, targets.count());
+      float[] a = Slopes.floats(random, targets.count());
+      float[] b = Slopes.floats(random, targets.count());
       Parameters gradients = Parameters.zeros(backend, model.weights().specs());
       model.forward(sequences, targets, 0.7f);
       model.backward(gradients, a, b);
-      assertSlope(
+      Slopes.assertSlope(
           model.weights(),
           gradients,
           () -> {
@@ -109,14 +89,14 @@ public abstract class ModelGradientContract {
     try (ScalarModel model =
         new ScalarModel(
             backend, config, Parameters.random(backend, config.scalarParameters(), SEED))) {
-      enlarge(model.weights());
-      List<int[]> sequences = batch(4, 7, 1);
+      Slopes.enlarge(model.weights());
+      List<int[]> sequences = Slopes.batch(4, 7, 1);
       int[] rows = {0, 3, 5, 10, 11};
-      float[] a = floats(new SplittableRandom(SEED), rows.length);
+      float[] a = Slopes.floats(new SplittableRandom(SEED), rows.length);
       Parameters gradients = Parameters.zeros(backend, model.weights().specs());
       model.forward(sequences, rows);
       model.backward(gradients, a);
-      assertSlope(
+      Slopes.assertSlope(
           model.weights(),
           gradients,
           () -> {
@@ -130,61 +110,10 @@ public abstract class ModelGradientContract {
     }
   }
 
-  private static float[] floats(SplittableRandom random, int count) {
-    float[] values = new float[count];
-    for (int i = 0; i < count; i++) {
-      values[i] = (float) random.nextGaussian();
-    }
-    return values;
-  }
-
-  /**
-   * Checks every parameter: the slope of the loss along the gradient, divided by its norm, must be
-   * that norm.
-   */
-  private static void assertSlope(Parameters weights, Parameters gradients, DoubleSupplier loss) {
-    for (var spec : weights.specs()) {
-      float[] gradient = gradients.get(spec.name()).toFloats();
-      double squared = 0;
-      for (float g : gradient) {
-        squared += (double) g * g;
-      }
-      double norm = Math.sqrt(squared);
-      float[] before = weights.get(spec.name()).toFloats();
-      // Two step sizes give a fourth-order difference. The noise of float32 allows no smaller
-      // steps.
-      double slope =
-          (8 * difference(weights, spec.name(), before, gradient, 0.01 / norm, loss)
-                  - difference(weights, spec.name(), before, gradient, 0.02 / norm, loss))
-              / (12 * 0.01);
-      assertEquals(norm, slope, 2e-3 * norm + 2e-3, spec.name() + ", seed " + SEED);
-    }
-  }
-
-  private static double difference(
-      Parameters weights,
-      String name,
-      float[] before,
-      float[] direction,
-      double step,
-      DoubleSupplier loss) {
-    double[] sides = new double[2];
-    for (int side = 0; side < 2; side++) {
-      float[] moved = before.clone();
-      for (int i = 0; i < moved.length; i++) {
-        moved[i] += (float) ((side == 0 ? step : -step) * direction[i]);
-      }
-      weights.get(name).write(moved);
-      sides[side] = loss.getAsDouble();
-    }
-    weights.get(name).write(before);
-    return sides[0] - sides[1];
-  }
-
   @Test
   void gradientsOfTwoPassesAddUp() {
     try (LanguageModel model = LanguageModel.random(backend, config(true), SEED)) {
-      List<int[]> sequences = batch(5, 3);
+      List<int[]> sequences = Slopes.batch(5, 3);
       Targets targets = Targets.all(sequences);
       float[] ones = new float[targets.count()];
       Arrays.fill(ones, 1);
@@ -221,10 +150,10 @@ public abstract class ModelGradientContract {
             .eosToken(2)
             .build();
     try (LanguageModel model = LanguageModel.random(backend, config, SEED)) {
-      enlarge(model.weights());
-      List<int[]> sequences = batch(9, 2, 5);
+      Slopes.enlarge(model.weights());
+      List<int[]> sequences = Slopes.batch(9, 2, 5);
       Targets targets = Targets.all(sequences);
-      float[] a = floats(new SplittableRandom(SEED), targets.count());
+      float[] a = Slopes.floats(new SplittableRandom(SEED), targets.count());
       List<float[]> gradients = new ArrayList<>();
       for (boolean recompute : new boolean[] {false, true, false}) {
         model.useMemory(new ActivationMemory(100, recompute));
@@ -243,7 +172,7 @@ public abstract class ModelGradientContract {
   void aPassWithoutActivationsHasNoBackwardPass() {
     try (LanguageModel model = LanguageModel.random(backend, config(true), SEED);
         Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
-      List<int[]> sequences = batch(5, 3);
+      List<int[]> sequences = Slopes.batch(5, 3);
       Targets targets = Targets.all(sequences);
       float[] ones = new float[targets.count()];
       model.forward(sequences, targets, 1);

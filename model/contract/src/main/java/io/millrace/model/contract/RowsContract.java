@@ -39,6 +39,13 @@ interface RowsContract extends Contract {
           backend().linearBackward(dx, dw, dy, x, w);
           assertBackward("dx", expectedDx, dx);
           assertBackward("dw", expectedDw, dw);
+
+          Tensor dxAlone = tensors.random(n, in);
+          double[] expectedAlone = doubles(dxAlone);
+          Reference.linearBackward(
+              expectedAlone, expectedDw, doubles(dy), doubles(x), doubles(w), n, in, out);
+          backend().linearBackward(dxAlone, null, dy, x, w);
+          assertBackward("dx with frozen weights", expectedAlone, dxAlone);
         });
   }
 
@@ -77,6 +84,13 @@ interface RowsContract extends Contract {
           backend().rmsNormBackward(dx, dw, dy, x, w, epsilon);
           assertBackward("dx", expectedDx, dx);
           assertBackward("dw", expectedDw, dw);
+
+          Tensor dxAlone = tensors.tensor(tensors.values(n * h, 1 / scale), n, h);
+          double[] expectedAlone = doubles(dxAlone);
+          Reference.rmsNormBackward(
+              expectedAlone, expectedDw, doubles(dy), doubles(x), doubles(w), n, h, epsilon);
+          backend().rmsNormBackward(dxAlone, null, dy, x, w, epsilon);
+          assertBackward("dx with a frozen gain", expectedAlone, dxAlone);
         });
   }
 

@@ -8,6 +8,7 @@ import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.List;
+import java.util.Optional;
 
 /** A Llama with a language-model head: a policy or a reference policy. */
 public final class LanguageModel implements AutoCloseable {
@@ -17,7 +18,7 @@ public final class LanguageModel implements AutoCloseable {
   private final Llama trunk;
   private final LlamaDecoder decoder;
   private final Buffers buffers;
-  private final Parameters weights;
+  private final Weights weights;
   private ActivationMemory memory = ActivationMemory.defaults();
 
   /** Arguments of the last {@link #forward}, for {@link #backward}. */
@@ -34,6 +35,15 @@ public final class LanguageModel implements AutoCloseable {
    * @param weights of {@link LlamaConfig#parameters}; closing the model closes them
    */
   public LanguageModel(Backend backend, LlamaConfig config, Parameters weights) {
+    this(backend, config, Weights.trained(weights));
+  }
+
+  /**
+   * A model over existing weights.
+   *
+   * @param weights closing the model closes them
+   */
+  public LanguageModel(Backend backend, LlamaConfig config, Weights weights) {
     this.backend = backend;
     this.config = config;
     this.trunk = new Llama(backend, config);
@@ -52,8 +62,14 @@ public final class LanguageModel implements AutoCloseable {
     return config;
   }
 
+  /** The parameters that training changes: all weights, or those of an adapter. */
   public Parameters weights() {
-    return weights;
+    return weights.trained();
+  }
+
+  /** The adapter, if the other weights are frozen. */
+  public Optional<AdapterConfig> adapter() {
+    return Optional.ofNullable(weights.adapter());
   }
 
   /** Maximum tokens of a micro-batch, see {@link ActivationMemory#partTokens}. */
@@ -106,7 +122,8 @@ public final class LanguageModel implements AutoCloseable {
           keep
               ? trunk.forward(weights, tokens, sequences, targets.rows())
               : trunk.infer(weights, tokens, sequences, targets.rows());
-      backend.logProbs(logProbs, entropies, hidden, head(weights), targets.tokens(), temperature);
+      backend.logProbs(
+          logProbs, entropies, hidden, weights.get(headName()), targets.tokens(), temperature);
       keptHidden = hidden;
     }
     return new TokenLogProbs(logProbs, entropies);
@@ -115,7 +132,7 @@ public final class LanguageModel implements AutoCloseable {
   /**
    * Backward pass of the last {@link #forward}, once. Does nothing if that pass had no targets.
    *
-   * @param gradients of all parameters, added to
+   * @param gradients of the parameters that training changes, added to
    * @param dLogProbs derivative of the loss by each log-probability, {@code [m]}
    * @param dEntropies derivative of the loss by each entropy, {@code [m]}
    * @throws IllegalStateException unless {@link #forward} was the last pass
@@ -127,11 +144,11 @@ public final class LanguageModel implements AutoCloseable {
     Tensor dhidden = buffers.zeroed("dhidden", keptTargets.count(), config.hiddenSize());
     backend.logProbsBackward(
         dhidden,
-        head(gradients),
+        gradients.find(headName()),
         dLogProbs,
         dEntropies,
         keptHidden,
-        head(weights),
+        weights.get(headName()),
         keptTargets.tokens(),
         keptTemperature);
     trunk.backward(weights, gradients, dhidden);
@@ -177,7 +194,7 @@ public final class LanguageModel implements AutoCloseable {
       Tensor selected = buffers.get("last", 0, rows.length, config.hiddenSize());
       backend.gatherRows(selected, hidden, rows);
       Tensor logits = buffers.get("logits", 0, rows.length, config.vocabSize());
-      backend.linearByRow(logits, selected, head(weights));
+      backend.linearByRow(logits, selected, weights.get(headName()));
       backend.sample(tokens, logProbs, logits, draws);
     }
     return new Drawn(tokens, logProbs);
@@ -191,8 +208,8 @@ public final class LanguageModel implements AutoCloseable {
    */
   public record Drawn(int[] tokens, float[] logProbs) {}
 
-  private Tensor head(Parameters parameters) {
-    return parameters.get(config.tiedHead() ? LlamaConfig.EMBEDDING : LlamaConfig.HEAD);
+  private String headName() {
+    return config.tiedHead() ? LlamaConfig.EMBEDDING : LlamaConfig.HEAD;
   }
 
   @Override

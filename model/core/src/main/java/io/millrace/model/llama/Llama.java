@@ -31,6 +31,7 @@ public final class Llama implements AutoCloseable {
   private final LlamaConfig config;
   private final Rope rope;
   private final Buffers buffers;
+  private final Projections projections;
 
   /** The activations that a pass keeps for the backward pass. */
   private enum Kept {
@@ -58,6 +59,7 @@ public final class Llama implements AutoCloseable {
     this.config = config;
     this.rope = config.rope();
     this.buffers = new Buffers(backend);
+    this.projections = new Projections(backend, buffers);
   }
 
   public LlamaConfig config() {
@@ -85,21 +87,21 @@ public final class Llama implements AutoCloseable {
    * serve as keys and values only. The tokens of a sequence after its last row read are left out of
    * the pass.
    *
-   * @param weights of at least {@link LlamaConfig#trunkParameters}
+   * @param weights with at least {@link LlamaConfig#trunkParameters}
    * @param tokens token ids, {@code [n]}
    * @param rows packed rows whose hidden states are read, {@code [m]}, ascending, at least one
    * @return a tensor of the model, valid until its next pass
    */
-  public Tensor forward(Parameters weights, int[] tokens, Sequences sequences, int[] rows) {
+  public Tensor forward(Weights weights, int[] tokens, Sequences sequences, int[] rows) {
     return run(weights, tokens, sequences, rows, recompute ? Kept.INPUTS : Kept.ALL);
   }
 
   /** As {@link #forward}, without a backward pass. All layers share the memory of one. */
-  public Tensor infer(Parameters weights, int[] tokens, Sequences sequences, int[] rows) {
+  public Tensor infer(Weights weights, int[] tokens, Sequences sequences, int[] rows) {
     return run(weights, tokens, sequences, rows, Kept.NOTHING);
   }
 
-  private Tensor run(Parameters weights, int[] tokens, Sequences sequences, int[] rows, Kept kept) {
+  private Tensor run(Weights weights, int[] tokens, Sequences sequences, int[] rows, Kept kept) {
     Queries wanted = Queries.of(sequences, rows);
     // A token after the last row read has no effect on any row read: attention is causal.
     this.tokens = IntStream.of(wanted.seen()).map(row -> tokens[row]).toArray();
@@ -115,7 +117,7 @@ public final class Llama implements AutoCloseable {
       int m = queries(layer).count();
       Tensor gated = layer(weights, layer, slot, x);
       Tensor next = buffers.get("x", kept == Kept.NOTHING ? (layer + 1) % 2 : layer + 1, m, h);
-      backend.linear(next, gated, weight(weights, layer, "mlp.down_proj"));
+      projections.forward(next, gated, weights, name(layer, "mlp.down_proj"));
       backend.add(next, buffers.get("mid", slot, m, h));
       x = next;
     }
@@ -136,7 +138,7 @@ public final class Llama implements AutoCloseable {
    * @param x {@code [n, h]}
    * @return gated {@code [m, f]}, for the m tokens that attend in this layer
    */
-  private Tensor layer(Parameters weights, int layer, int slot, Tensor x) {
+  private Tensor layer(Weights weights, int layer, int slot, Tensor x) {
     Queries queries = queries(layer);
     int n = x.rows();
     int m = queries.count();
@@ -151,15 +153,15 @@ public final class Llama implements AutoCloseable {
     Tensor k = buffers.get("k", slot, n, kvColumns);
     Tensor v = buffers.get("v", slot, n, kvColumns);
     Tensor attending = ofQueries("attending", queries, norm1);
-    backend.linear(q, attending, weight(weights, layer, "self_attn.q_proj"));
-    backend.linear(k, norm1, weight(weights, layer, "self_attn.k_proj"));
-    backend.linear(v, norm1, weight(weights, layer, "self_attn.v_proj"));
+    projections.forward(q, attending, weights, name(layer, "self_attn.q_proj"));
+    projections.forward(k, norm1, weights, name(layer, "self_attn.k_proj"));
+    projections.forward(v, norm1, weights, name(layer, "self_attn.v_proj"));
     backend.rope(q, queries.positions(), rope, false);
     backend.rope(k, allTokens.positions(), rope, false);
     Tensor attended = buffers.get("attended", slot, m, queryColumns);
     backend.attention(attended, q, k, v, queries, config.heads(), config.kvHeads());
     Tensor mid = buffers.get("mid", slot, m, h);
-    backend.linear(mid, attended, weight(weights, layer, "self_attn.o_proj"));
+    projections.forward(mid, attended, weights, name(layer, "self_attn.o_proj"));
     Tensor norm2 = buffers.get("norm2", slot, m, h);
     backend.addRmsNorm(
         norm2,
@@ -171,8 +173,8 @@ public final class Llama implements AutoCloseable {
     Tensor gate = buffers.get("gate", slot, m, f);
     Tensor up = buffers.get("up", slot, m, f);
     Tensor gated = buffers.get("gated", slot, m, f);
-    backend.linear(gate, norm2, weight(weights, layer, "mlp.gate_proj"));
-    backend.linear(up, norm2, weight(weights, layer, "mlp.up_proj"));
+    projections.forward(gate, norm2, weights, name(layer, "mlp.gate_proj"));
+    projections.forward(up, norm2, weights, name(layer, "mlp.up_proj"));
     backend.swiGlu(gated, gate, up);
     return gated;
   }
@@ -181,11 +183,11 @@ public final class Llama implements AutoCloseable {
    * Backward pass of the last {@link #forward}, once: it overwrites the activations that the pass
    * kept.
    *
-   * @param gradients of every trunk parameter, added to
+   * @param gradients of the trained parameters, added to
    * @param dout derivative of the loss by the hidden states, {@code [m, h]}
    * @throws IllegalStateException unless {@link #forward} was the last pass
    */
-  public void backward(Parameters weights, Parameters gradients, Tensor dout) {
+  public void backward(Weights weights, Parameters gradients, Tensor dout) {
     if (kept == Kept.NOTHING) {
       throw new IllegalStateException(
           "backward: the last pass kept no activations; call forward right before backward");
@@ -199,7 +201,7 @@ public final class Llama implements AutoCloseable {
     Tensor dx = buffers.zeroed("dx", readTokens.count(), h);
     backend.rmsNormBackward(
         dx,
-        gradients.get("model.norm.weight"),
+        gradients.find("model.norm.weight"),
         dout,
         buffers.get("x", config.layers(), readTokens.count(), h),
         weights.get("model.norm.weight"),
@@ -257,7 +259,10 @@ public final class Llama implements AutoCloseable {
       dx = ofTokens("dx of all tokens", queries, dx);
       normBackward(weights, gradients, layer, "input_layernorm", dx, dnorm1, x);
     }
-    backend.gatherRowsBackward(gradients.get(LlamaConfig.EMBEDDING), tokens, dx);
+    Tensor dembedding = gradients.find(LlamaConfig.EMBEDDING);
+    if (dembedding != null) {
+      backend.gatherRowsBackward(dembedding, tokens, dx);
+    }
     kept = Kept.NOTHING;
   }
 
@@ -331,19 +336,18 @@ public final class Llama implements AutoCloseable {
   }
 
   private void linearBackward(
-      Parameters weights,
+      Weights weights,
       Parameters gradients,
       int layer,
       String name,
       Tensor dx,
       Tensor dout,
       Tensor x) {
-    backend.linearBackward(
-        dx, weight(gradients, layer, name), dout, x, weight(weights, layer, name));
+    projections.backward(dx, gradients, dout, x, weights, name(layer, name));
   }
 
   private void normBackward(
-      Parameters weights,
+      Weights weights,
       Parameters gradients,
       int layer,
       String name,
@@ -352,15 +356,19 @@ public final class Llama implements AutoCloseable {
       Tensor x) {
     backend.rmsNormBackward(
         dx,
-        weight(gradients, layer, name),
+        gradients.find(name(layer, name)),
         dout,
         x,
         weight(weights, layer, name),
         config.rmsNormEps());
   }
 
-  private static Tensor weight(Parameters parameters, int layer, String name) {
-    return parameters.get("model.layers." + layer + "." + name + ".weight");
+  private static Tensor weight(Weights weights, int layer, String name) {
+    return weights.get(name(layer, name));
+  }
+
+  private static String name(int layer, String name) {
+    return "model.layers." + layer + "." + name + ".weight";
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.millrace.model.llama;
 
+import io.millrace.model.llama.Weights.LowRank;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.KvCache;
@@ -21,44 +22,59 @@ final class LlamaDecoder implements AutoCloseable {
    */
   private record Layer(
       Tensor inputNorm,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Tensor o,
+      Projection q,
+      Projection k,
+      Projection v,
+      Projection o,
       Tensor postAttentionNorm,
-      Tensor gate,
-      Tensor up,
-      Tensor down) {}
+      Projection gate,
+      Projection up,
+      Projection down) {}
+
+  /** Weights, and an adapter's factors or null. */
+  private record Projection(Tensor weights, LowRank adapter) {}
 
   private final Backend backend;
   private final LlamaConfig config;
   private final Rope rope;
   private final Buffers buffers;
+  private final Projections projections;
+  private final double scale;
   private final Tensor embedding;
   private final List<Layer> layers = new ArrayList<>();
   private final Tensor lastNorm;
 
-  LlamaDecoder(Backend backend, LlamaConfig config, Parameters weights) {
+  LlamaDecoder(Backend backend, LlamaConfig config, Weights weights) {
     this.backend = backend;
     this.config = config;
     this.rope = config.rope();
     this.buffers = new Buffers(backend);
+    this.projections = new Projections(backend, buffers);
+    this.scale = weights.adapter() == null ? 1 : weights.adapter().scale();
     this.embedding = weights.get(LlamaConfig.EMBEDDING);
     for (int i = 0; i < config.layers(); i++) {
       String prefix = "model.layers." + i + ".";
       layers.add(
           new Layer(
               weights.get(prefix + "input_layernorm.weight"),
-              weights.get(prefix + "self_attn.q_proj.weight"),
-              weights.get(prefix + "self_attn.k_proj.weight"),
-              weights.get(prefix + "self_attn.v_proj.weight"),
-              weights.get(prefix + "self_attn.o_proj.weight"),
+              projection(weights, prefix + "self_attn.q_proj.weight"),
+              projection(weights, prefix + "self_attn.k_proj.weight"),
+              projection(weights, prefix + "self_attn.v_proj.weight"),
+              projection(weights, prefix + "self_attn.o_proj.weight"),
               weights.get(prefix + "post_attention_layernorm.weight"),
-              weights.get(prefix + "mlp.gate_proj.weight"),
-              weights.get(prefix + "mlp.up_proj.weight"),
-              weights.get(prefix + "mlp.down_proj.weight")));
+              projection(weights, prefix + "mlp.gate_proj.weight"),
+              projection(weights, prefix + "mlp.up_proj.weight"),
+              projection(weights, prefix + "mlp.down_proj.weight")));
     }
     this.lastNorm = weights.get("model.norm.weight");
+  }
+
+  private static Projection projection(Weights weights, String name) {
+    return new Projection(weights.get(name), weights.lowRank(name));
+  }
+
+  private void project(Tensor out, Tensor x, Projection projection) {
+    projections.forwardByRow(out, x, projection.weights, projection.adapter, scale);
   }
 
   /**
@@ -84,19 +100,19 @@ final class LlamaDecoder implements AutoCloseable {
     backend.rmsNorm(norm, x, layers.getFirst().inputNorm, config.rmsNormEps());
     for (int i = 0; i < layers.size(); i++) {
       Layer layer = layers.get(i);
-      backend.linearByRow(q, norm, layer.q);
-      backend.linearByRow(k, norm, layer.k);
-      backend.linearByRow(v, norm, layer.v);
+      project(q, norm, layer.q);
+      project(k, norm, layer.k);
+      project(v, norm, layer.v);
       backend.rope(q, positions, rope, false);
       backend.rope(k, positions, rope, false);
       backend.cachedAttention(attended, q, k, v, cache, i, sequences, config.heads());
-      backend.linearByRow(change, attended, layer.o);
+      project(change, attended, layer.o);
       backend.addRmsNorm(norm, x, change, layer.postAttentionNorm, config.rmsNormEps());
 
-      backend.linearByRow(gate, norm, layer.gate);
-      backend.linearByRow(up, norm, layer.up);
+      project(gate, norm, layer.gate);
+      project(up, norm, layer.up);
       backend.swiGlu(gated, gate, up);
-      backend.linearByRow(change, gated, layer.down);
+      project(change, gated, layer.down);
       Tensor next = i + 1 < layers.size() ? layers.get(i + 1).inputNorm : lastNorm;
       backend.addRmsNorm(norm, x, change, next, config.rmsNormEps());
     }

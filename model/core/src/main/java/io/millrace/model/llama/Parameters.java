@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
@@ -32,7 +33,7 @@ public final class Parameters implements AutoCloseable {
     int total = elements(order);
     this.flat = backend.allocate(total);
     this.decayed = flat.slice(0, boundary);
-    this.undecayed = flat.slice(boundary, total - boundary);
+    this.undecayed = boundary == total ? null : flat.slice(boundary, total - boundary);
     Map<String, Tensor> slices = new LinkedHashMap<>();
     long offset = 0;
     for (ParameterSpec spec : order) {
@@ -90,9 +91,14 @@ public final class Parameters implements AutoCloseable {
     return decayed;
   }
 
-  /** The elements without weight decay: the gains of norms. */
-  public Tensor undecayed() {
-    return undecayed;
+  /** The elements without weight decay: the gains of norms. Empty for an adapter. */
+  public Optional<Tensor> undecayed() {
+    return Optional.ofNullable(undecayed);
+  }
+
+  /** A tensor by name, or null if there is none: a gradient of frozen weights. */
+  Tensor find(String name) {
+    return byName.get(name);
   }
 
   public boolean contains(String name) {

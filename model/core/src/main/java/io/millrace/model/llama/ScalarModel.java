@@ -4,6 +4,7 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Sequences;
 import io.millrace.model.tensor.Tensor;
 import java.util.List;
+import java.util.Optional;
 
 /** A Llama with a scalar head: a reward model or a critic. */
 public final class ScalarModel implements AutoCloseable {
@@ -12,7 +13,7 @@ public final class ScalarModel implements AutoCloseable {
   private final LlamaConfig config;
   private final Llama trunk;
   private final Buffers buffers;
-  private final Parameters weights;
+  private final Weights weights;
   private ActivationMemory memory = ActivationMemory.defaults();
 
   /** Hidden states of the last pass, {@code [rows, h]}. */
@@ -24,6 +25,15 @@ public final class ScalarModel implements AutoCloseable {
    * @param weights of {@link LlamaConfig#scalarParameters}; closing the model closes them
    */
   public ScalarModel(Backend backend, LlamaConfig config, Parameters weights) {
+    this(backend, config, Weights.trained(weights));
+  }
+
+  /**
+   * A model over existing weights.
+   *
+   * @param weights closing the model closes them
+   */
+  public ScalarModel(Backend backend, LlamaConfig config, Weights weights) {
     this.backend = backend;
     this.config = config;
     this.trunk = new Llama(backend, config);
@@ -34,7 +44,7 @@ public final class ScalarModel implements AutoCloseable {
   /** A copy of a policy's trunk with a head of zeros (Llama 2, arXiv 2307.09288, section 3.2.2). */
   public static ScalarModel onTrunkOf(Backend backend, LlamaConfig config, Parameters policy) {
     ScalarModel model = zeros(backend, config);
-    model.weights.copyCommonFrom(policy);
+    model.weights().copyCommonFrom(policy);
     return model;
   }
 
@@ -52,8 +62,14 @@ public final class ScalarModel implements AutoCloseable {
     return config;
   }
 
+  /** The parameters that training changes: all weights, or those of an adapter and the head. */
   public Parameters weights() {
-    return weights;
+    return weights.trained();
+  }
+
+  /** The adapter, if the other weights are frozen. */
+  public Optional<AdapterConfig> adapter() {
+    return Optional.ofNullable(weights.adapter());
   }
 
   /** Maximum tokens of a micro-batch, see {@link ActivationMemory#partTokens}. */
@@ -109,7 +125,7 @@ public final class ScalarModel implements AutoCloseable {
   /**
    * Backward pass of the last {@link #forward}, once.
    *
-   * @param gradients of all parameters, added to
+   * @param gradients of the parameters that training changes, added to
    * @param dScores derivative of the loss by each score, {@code [rows]}
    * @throws IllegalStateException unless {@link #forward} was the last pass
    */

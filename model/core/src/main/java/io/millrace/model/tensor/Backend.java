@@ -25,6 +25,8 @@ package io.millrace.model.tensor;
  *   <li><b>Overwrite or add.</b> A forward pass overwrites its outputs. A backward pass <b>adds</b>
  *       to its gradients, so a caller zeroes them once and can accumulate over micro-batches. Two
  *       kernels overwrite their gradients: {@link #attentionBackward} and {@link #swiGluBackward}.
+ *   <li><b>Frozen weights.</b> A backward pass accepts null for the gradient of its weights. It
+ *       then computes the gradient of its input alone.
  *   <li><b>Aliasing.</b> An output shares no memory with any other argument, unless the kernel's
  *       description allows it.
  *   <li><b>Shapes.</b> Kernels that work element by element ask for equal sizes. All others ask for
@@ -38,7 +40,8 @@ package io.millrace.model.tensor;
  *   <li><b>Repeatability.</b> The same calls on the same values give the same bits, on the same
  *       kind of processor and with the same number of threads.
  *   <li><b>Threads.</b> One thread at a time uses a backend, or two through {@link #sideBySide}. A
- *       tensor belongs to the backend that allocated it.
+ *       tensor belongs to the backend that allocated it. Other backends of the same name, device
+ *       and precision may read a tensor that nobody writes any more.
  * </ul>
  *
  * <p>The float64 loops of {@code io.millrace.model.contract.Reference} define every kernel in
@@ -94,6 +97,9 @@ public interface Backend extends AutoCloseable {
   /** {@code target += x}, for tensors of equal size. Both may be the same tensor. */
   void add(Tensor target, Tensor x);
 
+  /** {@code x = factor · x}. */
+  void scale(Tensor x, double factor);
+
   /** The Euclidean norm of all elements, {@code √Σx²}, accumulated in float64. */
   double norm(Tensor x);
 
@@ -128,7 +134,7 @@ public interface Backend extends AutoCloseable {
    * Backward pass of {@link #linear}: {@code dx += dout · w} and {@code dw += doutᵀ · x}.
    *
    * @param dx added to, {@code [n, i]}
-   * @param dw added to, {@code [o, i]}
+   * @param dw added to, {@code [o, i]}; null if w is frozen
    * @param dout {@code [n, o]}
    * @param x as in the forward pass, {@code [n, i]}
    * @param w as in the forward pass, {@code [o, i]}
@@ -174,7 +180,7 @@ public interface Backend extends AutoCloseable {
    * </pre>
    *
    * @param dx added to, {@code [n, h]}
-   * @param dw added to, {@code [h]}
+   * @param dw added to, {@code [h]}; null if w is frozen
    * @param dout {@code [n, h]}
    * @param x as in the forward pass, {@code [n, h]}
    * @param w as in the forward pass, {@code [h]}
@@ -304,7 +310,7 @@ public interface Backend extends AutoCloseable {
    * </pre>
    *
    * @param dx added to, {@code [n, h]}
-   * @param dhead added to, {@code [vocab, h]}
+   * @param dhead added to, {@code [vocab, h]}; null if the head is frozen
    * @param dLogProbs derivative of the loss by each log-probability, {@code [n]}
    * @param dEntropies derivative of the loss by each entropy, {@code [n]}
    */

@@ -103,6 +103,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public void scale(Tensor x, double factor) {
+    elements.scale(memory(x), (float) factor, x.size());
+  }
+
+  @Override
   public double norm(Tensor x) {
     return elements.norm(memory(x), x.size());
   }
@@ -122,8 +127,12 @@ public final class CpuBackend implements Backend {
   @Override
   public void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w) {
     Arguments.linearBackward(dx, dw, dout, x, w);
-    products.linearBackward(
-        CpuTensor.of(dx), CpuTensor.of(dw), CpuTensor.of(dout), CpuTensor.of(x), CpuTensor.of(w));
+    if (dw == null) {
+      products.linearBackward(CpuTensor.of(dx), CpuTensor.of(dout), CpuTensor.of(w));
+    } else {
+      products.linearBackward(
+          CpuTensor.of(dx), CpuTensor.of(dw), CpuTensor.of(dout), CpuTensor.of(x), CpuTensor.of(w));
+    }
   }
 
   @Override
@@ -167,7 +176,14 @@ public final class CpuBackend implements Backend {
       Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon) {
     Arguments.rmsNormBackward(dx, dw, dout, x, w);
     rmsNorm.backward(
-        memory(dx), memory(dw), memory(dout), memory(x), memory(w), x.rows(), x.columns(), epsilon);
+        memory(dx),
+        dw == null ? null : memory(dw),
+        memory(dout),
+        memory(x),
+        memory(w),
+        x.rows(),
+        x.columns(),
+        epsilon);
   }
 
   @Override
@@ -255,7 +271,9 @@ public final class CpuBackend implements Backend {
       float temperature) {
     Arguments.head("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
     Arguments.requireSameRows("logProbsBackward", x, dx);
-    Arguments.requireSameRows("logProbsBackward", head, dhead);
+    if (dhead != null) {
+      Arguments.requireSameRows("logProbsBackward", head, dhead);
+    }
     new Head(pool, products, workspace, CpuTensor.of(x), CpuTensor.of(head), targets, temperature)
         .backward(CpuTensor.of(dx), CpuTensor.of(dhead), dLogProbs, dEntropies);
   }

@@ -71,6 +71,22 @@ final class Elements {
         });
   }
 
+  /** {@code x = factor · x}. */
+  void scale(MemorySegment x, float factor, long size) {
+    spans(
+        size,
+        (from, to) -> {
+          long i = from;
+          for (; i <= to - WIDTH; i += WIDTH) {
+            store(load(x, i).mul(factor), x, i);
+          }
+          if (i < to) {
+            VectorMask<Float> mask = rest(i, to);
+            store(load(x, i, mask).mul(factor), x, i, mask);
+          }
+        });
+  }
+
   /**
    * {@code target[rows[i]] += x[i]}. A row may occur more than once, so the threads split the
    * columns.

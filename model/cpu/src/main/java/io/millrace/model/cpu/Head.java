@@ -156,13 +156,20 @@ final class Head {
    *   dz = (dLogProb · (1{target} − p) − dEntropy · p ∘ (ln p + H)) / temperature
    *   dx += dz · head,   dhead += dzᵀ · x
    * </pre>
+   *
+   * @param dhead null if the head is frozen
    */
   void backward(CpuTensor dx, CpuTensor dhead, float[] dLogProbs, float[] dEntropies) {
     chunks(
         (row, at) -> rowBackward(at, targets[row], dLogProbs[row], dEntropies[row]),
-        (first, rows, chunk) ->
+        (first, rows, chunk) -> {
+          if (dhead == null) {
+            products.linearBackward(rows(dx, first, rows), chunk, head);
+          } else {
             products.linearBackward(
-                rows(dx, first, rows), dhead, chunk, rows(x, first, rows), head));
+                rows(dx, first, rows), dhead, chunk, rows(x, first, rows), head);
+          }
+        });
   }
 
   /** Replaces a row of logits by dz. */

@@ -126,6 +126,29 @@ final class Products {
         });
   }
 
+  /** {@code dx [n, i] += dout [n, o] · w}, for frozen weights. */
+  void linearBackward(CpuTensor dx, CpuTensor dout, CpuTensor w) {
+    int n = dx.rows();
+    int i = dx.columns();
+    int o = w.rows();
+    int parts = parts(n, (long) n * i * o);
+    pool.run(
+        parts,
+        (part, worker) -> {
+          int from = bound(n, part, parts);
+          int rows = bound(n, part + 1, parts) - from;
+          gemm.multiply(
+              worker,
+              rows,
+              i,
+              o,
+              dout.matrix().from(from, 0),
+              w.matrix(),
+              true,
+              dx.matrix().from(from, 0));
+        });
+  }
+
   /** Rows of w for one pass over a row of x. */
   private static final int TILE = 4;
 

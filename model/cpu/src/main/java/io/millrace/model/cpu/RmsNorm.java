@@ -105,6 +105,8 @@ final class RmsNorm {
    * </pre>
    *
    * <p>Each block of rows has its own sum for dw; the sums of the blocks are then added in order.
+   *
+   * @param dw null if w is frozen
    */
   void backward(
       MemorySegment dx,
@@ -126,7 +128,7 @@ final class RmsNorm {
             rowBackward(dx, sums, sum, dout, x, w, (long) row * h, h, epsilon);
           }
         });
-    for (int block = 0; block < blocks.count(); block++) {
+    for (int block = 0; dw != null && block < blocks.count(); block++) {
       addRow(dw, 0, sums, (long) block * h, h);
     }
   }

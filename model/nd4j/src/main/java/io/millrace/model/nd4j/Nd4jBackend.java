@@ -57,6 +57,11 @@ public final class Nd4jBackend implements Backend {
   }
 
   @Override
+  public void scale(Tensor x, double factor) {
+    vector(x).muli((float) factor);
+  }
+
+  @Override
   public double norm(Tensor x) {
     // Float64, because in float32 the sum of a million small squares loses digits.
     try (Scratch scratch = new Scratch()) {
@@ -81,7 +86,9 @@ public final class Nd4jBackend implements Backend {
   public void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w) {
     Arguments.linearBackward(dx, dw, dout, x, w);
     Ops.matmul(matrix(dx), matrix(dout), false, matrix(w), false, 1, 1);
-    Ops.matmul(matrix(dw), matrix(dout), true, matrix(x), false, 1, 1);
+    if (dw != null) {
+      Ops.matmul(matrix(dw), matrix(dout), true, matrix(x), false, 1, 1);
+    }
   }
 
   @Override
@@ -120,7 +127,9 @@ public final class Nd4jBackend implements Backend {
       INDArray normalised = scratch.floats(x.rows(), x.columns());
       Ops.multiply(normalised, matrix(x), r);
       INDArray product = scratch.own(matrix(dout).mul(normalised));
-      vector(dw).addi(scratch.own(product.sum(0)));
+      if (dw != null) {
+        vector(dw).addi(scratch.own(product.sum(0)));
+      }
       Ops.multiply(product, product, row(w));
       Ops.multiply(normalised, normalised, scratch.own(product.mean(true, 1)));
       INDArray change = product;
@@ -242,9 +251,11 @@ public final class Nd4jBackend implements Backend {
       float temperature) {
     Arguments.head("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
     Arguments.requireSameRows("logProbsBackward", x, dx);
-    Arguments.requireSameRows("logProbsBackward", head, dhead);
+    if (dhead != null) {
+      Arguments.requireSameRows("logProbsBackward", head, dhead);
+    }
     new Nd4jHead(matrix(x), matrix(head), targets, temperature)
-        .backward(matrix(dx), matrix(dhead), dLogProbs, dEntropies);
+        .backward(matrix(dx), dhead == null ? null : matrix(dhead), dLogProbs, dEntropies);
   }
 
   @Override

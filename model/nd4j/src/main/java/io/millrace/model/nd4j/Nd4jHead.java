@@ -71,7 +71,9 @@ final class Nd4jHead {
           }
           Ops.scatterAdd(elements(dLogits), targetElements(scratch, from, count), dLogProb);
           Ops.matmul(rows(dx, from, count), dLogits, false, head, false, scale, 1);
-          Ops.matmul(dhead, dLogits, true, rows(x, from, count), false, scale, 1);
+          if (dhead != null) {
+            Ops.matmul(dhead, dLogits, true, rows(x, from, count), false, scale, 1);
+          }
         });
   }
 

@@ -91,7 +91,9 @@ public final class Optimizer implements AutoCloseable {
     step++;
     double scale = Math.min(1, settings.maxGradientNorm() / (norm + 1e-6));
     adamW(Parameters::decayed, settings.weightDecay(), rate, scale);
-    adamW(Parameters::undecayed, 0, rate, scale);
+    if (weights.undecayed().isPresent()) {
+      adamW(parameters -> parameters.undecayed().orElseThrow(), 0, rate, scale);
+    }
     backend.zero(gradients.flat());
     return new Update(norm, rate, true);
   }

@@ -1,0 +1,300 @@
+package io.millrace.model.contract;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.model.llama.ActivationMemory;
+import io.millrace.model.llama.AdapterConfig;
+import io.millrace.model.llama.FrozenWeights;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import io.millrace.model.llama.Parameters;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.llama.Weights;
+import io.millrace.model.sampling.EngineSettings;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.sampling.SamplingEngine;
+import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.model.sampling.SamplingRequest;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Adapters on a backend: against finite differences, and against a model whose weights are W +
+ * scale · B · A, computed here in float64.
+ */
+public abstract class AdapterContract {
+
+  private static final AdapterConfig ALL = new AdapterConfig(3, 5, AdapterConfig.PROJECTIONS);
+  private static final AdapterConfig SOME = new AdapterConfig(2, 2, List.of("v_proj", "q_proj"));
+
+  private Backend backend;
+  private Parameters base;
+  private FrozenWeights frozen;
+
+  /** A new backend. Each test opens one and closes it. */
+  protected abstract Backend newBackend();
+
+  @BeforeEach
+  void open() {
+    backend = newBackend();
+    base = Parameters.random(backend, config(true).parameters(), Slopes.SEED);
+    Slopes.enlarge(base);
+    frozen =
+        FrozenWeights.of(
+            backend,
+            base.specs(),
+            (spec, tensor) -> tensor.write(base.get(spec.name()).toFloats()));
+  }
+
+  @AfterEach
+  void close() {
+    frozen.close();
+    base.close();
+    backend.close();
+  }
+
+  private static LlamaConfig config(boolean tied) {
+    return LlamaConfig.builder()
+        .vocabSize(37)
+        .hiddenSize(24)
+        .layers(2)
+        .heads(4)
+        .kvHeads(2)
+        .headDim(6)
+        .ffnSize(20)
+        .maxPositions(64)
+        .tiedHead(tied)
+        .bosToken(1)
+        .eosToken(2)
+        .build();
+  }
+
+  /** Parameters whose B is not 0, so that the adapter matters. */
+  private Parameters trained(List<ParameterSpec> specs, long seed) {
+    Parameters parameters = Weights.initial(backend, specs, seed);
+    SplittableRandom random = new SplittableRandom(seed);
+    float[] values = parameters.flat().toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] += (float) (0.2 * random.nextGaussian());
+    }
+    parameters.flat().write(values);
+    return parameters;
+  }
+
+  private LanguageModel adapted(AdapterConfig adapter, long seed) {
+    LlamaConfig config = config(true);
+    return new LanguageModel(
+        backend,
+        config,
+        Weights.adapter(frozen.share(), adapter, trained(adapter.parameters(config), seed)));
+  }
+
+  /** The model with W + scale · B · A. */
+  private LanguageModel merged(AdapterConfig adapter, Parameters trained) {
+    Parameters weights = Parameters.zeros(backend, base.specs());
+    weights.copyCommonFrom(base);
+    for (ParameterSpec spec : base.specs()) {
+      if (adapter.isTarget(spec.name())) {
+        String prefix = spec.name().substring(0, spec.name().length() - ".weight".length());
+        float[] a = trained.get(prefix + ".lora_A.weight").toFloats();
+        float[] b = trained.get(prefix + ".lora_B.weight").toFloats();
+        int out = spec.shape()[0];
+        int in = spec.shape()[1];
+        float[] w = weights.get(spec.name()).toFloats();
+        for (int i = 0; i < out; i++) {
+          for (int j = 0; j < in; j++) {
+            double product = 0;
+            for (int k = 0; k < adapter.rank(); k++) {
+              product += (double) b[i * adapter.rank() + k] * a[k * in + j];
+            }
+            w[i * in + j] += (float) (adapter.alpha() / adapter.rank() * product);
+          }
+        }
+        weights.get(spec.name()).write(w);
+      }
+    }
+    return new LanguageModel(backend, config(true), weights);
+  }
+
+  @Test
+  void aNewAdapterChangesNothing() {
+    LlamaConfig config = config(true);
+    List<int[]> sequences = Slopes.batch(9, 2, 5);
+    Targets targets = Targets.all(sequences);
+    try (LanguageModel fresh =
+            new LanguageModel(
+                backend,
+                config,
+                Weights.adapter(
+                    frozen.share(),
+                    ALL,
+                    Weights.initial(backend, ALL.parameters(config), Slopes.SEED)));
+        LanguageModel plain = merged(SOME, trained(SOME.parameters(config), 1))) {
+      plain.weights().copyCommonFrom(base);
+      assertArrayEquals(
+          plain.infer(sequences, targets, 1).logProbs(),
+          fresh.infer(sequences, targets, 1).logProbs(),
+          1e-5f);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void anAdapterIsASumOfWeights(boolean all) {
+    AdapterConfig adapter = all ? ALL : SOME;
+    List<int[]> sequences = Slopes.batch(9, 2, 5);
+    Targets targets = Targets.all(sequences);
+    try (LanguageModel adapted = adapted(adapter, 3);
+        LanguageModel merged = merged(adapter, adapted.weights())) {
+      LanguageModel.TokenLogProbs expected = merged.infer(sequences, targets, 0.7f);
+      LanguageModel.TokenLogProbs actual = adapted.infer(sequences, targets, 0.7f);
+      assertArrayEquals(expected.logProbs(), actual.logProbs(), 2e-4f);
+      assertArrayEquals(expected.entropies(), actual.entropies(), 2e-4f);
+      // Sampling has a forward pass of its own.
+      SamplingRequest request =
+          new SamplingRequest(
+              new int[] {1, 5, 9}, new long[] {1, 2, 3}, new SamplingOptions(12, 1, 1));
+      List<SampledResponse> one = sample(merged, request);
+      List<SampledResponse> other = sample(adapted, request);
+      for (int i = 0; i < one.size(); i++) {
+        assertArrayEquals(one.get(i).tokens(), other.get(i).tokens());
+        assertArrayEquals(one.get(i).logProbs(), other.get(i).logProbs(), 2e-4f);
+      }
+    }
+  }
+
+  private static List<SampledResponse> sample(LanguageModel model, SamplingRequest request) {
+    try (SamplingEngine engine = new SamplingEngine(model, new EngineSettings(16, 64, 32, 29, 2))) {
+      return engine.sampleAll(List.of(request));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void theGradientIsTheSlopeOfTheLoss(boolean all) {
+    try (LanguageModel model = adapted(all ? ALL : SOME, 3);
+        Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
+      List<int[]> sequences = Slopes.batch(9, 2, 5);
+      Targets targets = Targets.from(sequences, new int[] {3, 1, 2});
+      SplittableRandom random = new SplittableRandom(Slopes.SEED);
+      float[] a = Slopes.floats(random, targets.count());
+      float[] b = Slopes.floats(random, targets.count());
+      model.forward(sequences, targets, 0.7f);
+      model.backward(gradients, a, b);
+      Slopes.assertSlope(
+          model.weights(),
+          gradients,
+          () -> {
+            LanguageModel.TokenLogProbs out = model.infer(sequences, targets, 0.7f);
+            double loss = 0;
+            for (int i = 0; i < a.length; i++) {
+              loss += (double) a[i] * out.logProbs()[i] + (double) b[i] * out.entropies()[i];
+            }
+            return loss;
+          });
+    }
+  }
+
+  @Test
+  void theGradientOfAScalarModelIsTheSlopeOfItsLoss() {
+    LlamaConfig config = config(true);
+    try (ScalarModel model =
+            new ScalarModel(
+                backend,
+                config,
+                Weights.adapter(frozen.share(), ALL, trained(ALL.scalarParameters(config), 5)));
+        Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
+      List<int[]> sequences = Slopes.batch(4, 7, 1);
+      int[] rows = {0, 3, 5, 10, 11};
+      float[] a = Slopes.floats(new SplittableRandom(Slopes.SEED), rows.length);
+      model.forward(sequences, rows);
+      model.backward(gradients, a);
+      Slopes.assertSlope(
+          model.weights(),
+          gradients,
+          () -> {
+            float[] scores = model.infer(sequences, rows);
+            double loss = 0;
+            for (int i = 0; i < a.length; i++) {
+              loss += (double) a[i] * scores[i];
+            }
+            return loss;
+          });
+    }
+  }
+
+  @Test
+  void recomputedActivationsGiveTheSameGradients() {
+    List<int[]> sequences = Slopes.batch(9, 2, 5);
+    Targets targets = Targets.all(sequences);
+    float[] a = Slopes.floats(new SplittableRandom(Slopes.SEED), targets.count());
+    List<float[]> gradients = new ArrayList<>();
+    try (LanguageModel model = adapted(ALL, 3)) {
+      for (boolean recompute : new boolean[] {false, true}) {
+        model.useMemory(new ActivationMemory(100, recompute));
+        try (Parameters sums = Parameters.zeros(backend, model.weights().specs())) {
+          model.forward(sequences, targets, 1);
+          model.backward(sums, a, a);
+          gradients.add(sums.flat().toFloats());
+        }
+      }
+    }
+    assertArrayEquals(gradients.get(0), gradients.get(1), 0);
+  }
+
+  @Test
+  void modelsShareTheFrozenWeightsAndNeverChangeThem() {
+    float[] before = base.flat().toFloats();
+    List<int[]> sequences = Slopes.batch(9, 2, 5);
+    Targets targets = Targets.all(sequences);
+    float[] ones = new float[targets.count()];
+    Arrays.fill(ones, 1);
+    try (LanguageModel one = adapted(ALL, 3);
+        LanguageModel other = adapted(SOME, 4);
+        Parameters gradients = Parameters.zeros(backend, one.weights().specs())) {
+      float[] untouched = other.infer(sequences, targets, 1).logProbs();
+      one.forward(sequences, targets, 1);
+      one.backward(gradients, ones, ones);
+      backend.add(one.weights().flat(), gradients.flat());
+      assertFalse(
+          Arrays.equals(untouched, one.infer(sequences, targets, 1).logProbs()), "it learned");
+      assertArrayEquals(untouched, other.infer(sequences, targets, 1).logProbs(), 0);
+    }
+    int at = 0;
+    for (ParameterSpec spec : base.specs()) {
+      float[] values = frozen.get(spec.name()).toFloats();
+      assertArrayEquals(base.get(spec.name()).toFloats(), values, 0, spec.name());
+      at += values.length;
+    }
+    assertEquals(before.length, at);
+  }
+
+  @Test
+  void theLastUserFreesTheFrozenWeights() {
+    FrozenWeights weights =
+        FrozenWeights.of(backend, config(true).parameters(), (spec, tensor) -> {});
+    Tensor embedding = weights.get(LlamaConfig.EMBEDDING);
+    weights.share();
+    weights.close();
+    assertEquals(37 * 24, embedding.toFloats().length, "one user is left");
+    weights.close();
+    assertThrows(RuntimeException.class, embedding::toFloats);
+    assertTrue(
+        assertThrows(IllegalStateException.class, weights::share).getMessage().contains("freed"));
+  }
+}
