@@ -7,6 +7,7 @@ import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.demo.loop.GoldEvaluator;
 import io.millrace.demo.loop.GoldScores;
 import io.millrace.jobs.rollout.RolloutSection;
+import io.millrace.jobs.runtime.JobSettings;
 import java.io.IOException;
 import java.util.Map;
 import java.util.TreeMap;
@@ -71,7 +72,8 @@ final class GoldStage implements Stage {
             context.config().model().seed());
     try (LocalCheckpoint files = context.open(policy);
         LocalCheckpoint reference = context.open(chat)) {
-      return evaluator.measure(files.directory(), reference.directory());
+      return evaluator.measure(
+          JobSettings.cache(context.config()), files.directory(), reference.directory());
     }
   }
 

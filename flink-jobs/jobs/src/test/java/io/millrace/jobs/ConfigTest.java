@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.kafka.LostTransactions;
+import io.millrace.jobs.config.AdapterSection;
 import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.ComputeSection;
 import io.millrace.jobs.config.ConfigException;
@@ -34,6 +35,7 @@ import io.millrace.jobs.supervised.SupervisedSection;
 import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
 import io.millrace.jobs.training.TrainingSections;
 import io.millrace.model.chat.MarksInText;
+import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
@@ -60,6 +62,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The sections of the jobs: their defaults, and what each refuses. */
 class ConfigTest {
 
+  private static final AdapterSection NO_ADAPTER =
+      new AdapterSection(0, 16, AdapterConfig.PROJECTIONS, 0);
   private static final OptimizerSection ADAMW = new OptimizerSection(0.9, 0.95, 1e-5, 0.1, 1.0);
 
   private static MillraceConfig load(String... settings) {
@@ -153,7 +157,8 @@ class ConfigTest {
             List.of()),
         new FlinkSection(
             "millrace-data/flink", Duration.ofSeconds(5), 1, 30, Duration.ofSeconds(1), Map.of()),
-        new ModelSection("policy", "", 1, 64, 2, 4, 2, 192, 512, 4096, MarksInText.NEUTRALIZE),
+        new ModelSection(
+            "policy", "", 1, 64, 2, 4, 2, 192, 512, 4096, MarksInText.NEUTRALIZE, NO_ADAPTER),
         new ComputeSection("cpu", 0, 0, false),
         new DedupSection(Duration.ofDays(1)),
         new SupervisedSection(

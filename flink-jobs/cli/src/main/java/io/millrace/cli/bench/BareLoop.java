@@ -54,7 +54,7 @@ final class BareLoop implements AutoCloseable {
     RuntimeSettings settings = new RuntimeSettings(config);
     scoringBackend = settings.backend();
     backend = settings.backend();
-    reference = settings.initialPolicy(scoringBackend);
+    reference = settings.referencePolicy(scoringBackend);
     policy = settings.initialPolicy(backend);
     scorer =
         new RolloutScorer(
@@ -69,7 +69,7 @@ final class BareLoop implements AutoCloseable {
     try (CheckpointDirectory checkpoint =
         CheckpointDirectory.open(
             CheckpointStore.resolve(models.get(Objective.HELPFULNESS).getUri()))) {
-      return PpoTrainers.critic(backend, checkpoint);
+      return PpoTrainers.critic(backend, new RuntimeSettings(config).checkpoints(), checkpoint);
     }
   }
 

@@ -4,6 +4,7 @@ import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.checkpoint.CheckpointAdapter;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointException;
 import io.millrace.model.checkpoint.CheckpointManifest;
@@ -14,6 +15,7 @@ import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.model.tokenizer.TokenizerException;
 import io.millrace.schemas.Printable;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -140,6 +142,7 @@ public final class CheckpointCommand {
         "Examples:",
         "  millrace checkpoint export DIR --out policy-bf16",
         "  millrace checkpoint export DIR --out policy-f32 --dtype float32 --max-shard-size 500MB",
+        "  millrace checkpoint export ADAPTER --merge --out policy-merged",
       })
   static final class Export implements Callable<Integer> {
 
@@ -175,6 +178,18 @@ public final class CheckpointCommand {
             "Largest weights file; more weights go to further files (default: ${DEFAULT-VALUE}).")
     private String maxShardSize;
 
+    @Option(
+        names = "--merge",
+        description = "Add the adapter to the weights of its base; needed to export an adapter.")
+    private boolean merge;
+
+    @Option(
+        names = "--base",
+        paramLabel = "DIR",
+        description =
+            "With --merge: directory or URI of the adapter's base, if it is not where it was.")
+    private Optional<String> base;
+
     @Override
     public Integer call() throws IOException {
       DType type =
@@ -189,10 +204,40 @@ public final class CheckpointCommand {
       try (LocalCheckpoint files = options.open(checkpoint);
           CheckpointDirectory directory = CheckpointDirectory.open(files.directory());
           Tokenizer tokenizer = Tokenizer.load(files.directory())) {
-        directory.export(out, tokenizer::save, type, maxBytes);
+        if (merge) {
+          merge(directory, tokenizer, type, maxBytes);
+        } else if (directory.adapter().isPresent()) {
+          throw new UserException(
+              "%s holds an adapter; add --merge, or use the directory as it is with PEFT or vLLM"
+                  .formatted(checkpoint));
+        } else {
+          directory.export(out, tokenizer::save, type, maxBytes);
+        }
       }
       System.out.printf("wrote %s in %s%n", out, dtype);
       return 0;
+    }
+
+    private void merge(CheckpointDirectory adapter, Tokenizer tokenizer, DType type, long maxBytes)
+        throws IOException {
+      String below =
+          base.orElseGet(
+              () ->
+                  adapter
+                      .adapter()
+                      .map(CheckpointAdapter::base)
+                      .orElseThrow(
+                          () ->
+                              new UserException(
+                                  "--merge needs an adapter, but %s holds all weights"
+                                      .formatted(checkpoint))));
+      try (LocalCheckpoint files = options.open(below);
+          CheckpointDirectory whole = CheckpointDirectory.open(files.directory())) {
+        adapter.exportMerged(out, whole, tokenizer::save, type, maxBytes);
+      } catch (NoSuchFileException _) {
+        throw new UserException(
+            "the base %s of %s does not exist; name it with --base".formatted(below, checkpoint));
+      }
     }
 
     /** Reads a size like the Python library transformers: GB is a power of ten, GiB of two. */

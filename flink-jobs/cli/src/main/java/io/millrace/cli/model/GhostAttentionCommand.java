@@ -2,10 +2,11 @@ package io.millrace.cli.model;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
+import io.millrace.jobs.models.BaseModels;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.supervised.GhostAttentionBuilder;
@@ -96,10 +97,11 @@ public final class GhostAttentionCommand {
     T of(LanguageModel model, ChatTemplate template);
   }
 
-  private static <T> T with(Path checkpoint, Use<T> use) {
+  private static <T> T with(Path checkpoint, Use<T> use) throws IOException {
     try (Backend backend = Backends.openDefault();
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
-        LanguageModel model = ModelWeights.languageModel(backend, directory);
+        LanguageModel model =
+            BaseModels.languageModel(backend, new ConfigOptions().checkpoints(), directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
       return use.of(model, ChatTemplate.of(tokenizer));
     }

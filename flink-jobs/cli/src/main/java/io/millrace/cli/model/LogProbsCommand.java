@@ -3,8 +3,8 @@ package io.millrace.cli.model;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.jobs.models.BaseModels;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
@@ -65,7 +65,8 @@ public final class LogProbsCommand implements Callable<Integer> {
             "--tokens must be at most %d for this checkpoint, not %d"
                 .formatted(directory.config().maxPositions(), tokens.length));
       }
-      try (LanguageModel model = ModelWeights.languageModel(backend, directory)) {
+      try (LanguageModel model =
+          BaseModels.languageModel(backend, options.checkpoints(), directory)) {
         List<int[]> sequence = List.of(tokens);
         float[] logProbs = model.infer(sequence, Targets.all(sequence), 1).logProbs();
         System.out.println(Arrays.toString(logProbs));

@@ -2,10 +2,10 @@ package io.millrace.cli.model;
 
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.jobs.models.BaseModels;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -45,11 +45,11 @@ public final class OpenPolicy implements AutoCloseable {
     Tokenizer tokenizer = null;
     try {
       directory = CheckpointDirectory.open(files.directory());
-      model = ModelWeights.languageModel(backend, directory);
+      model = BaseModels.languageModel(backend, options.checkpoints(), directory);
       tokenizer = Tokenizer.load(files.directory(), directory.config().maxPositions());
       tokenizer.requireFits(model.config().vocabSize());
       return new OpenPolicy(files, directory, model, tokenizer);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | IOException e) {
       Closing.closeAll(tokenizer, model, directory, files);
       throw e;
     }

@@ -1,5 +1,6 @@
 package io.millrace.cli.option;
 
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.ConfigLoader;
@@ -49,5 +50,12 @@ public final class ConfigOptions {
       FileSystems.initialize(loaded.flink().resolvedProperties());
     }
     return JobSettings.cache(loaded).open(location);
+  }
+
+  /** Checkpoints of any place, for the bases of adapters. */
+  public CheckpointCache checkpoints() throws IOException {
+    MillraceConfig loaded = load();
+    FileSystems.initialize(loaded.flink().resolvedProperties());
+    return JobSettings.cache(loaded);
   }
 }

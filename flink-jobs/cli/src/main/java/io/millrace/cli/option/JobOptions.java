@@ -217,6 +217,7 @@ public final class JobOptions {
               "model.initial must be a policy, not %s, which is a %s"
                   .formatted(initial, checkpoint.kind()));
         }
+        config.model().requireAdapter(initial, checkpoint.adapter());
         tokenizer.requireFits(checkpoint.config().vocabSize());
         ChatTemplate.of(tokenizer);
       }

@@ -1,11 +1,12 @@
 package io.millrace.demo.loop;
 
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.demo.loop.GoldScores.Example;
+import io.millrace.jobs.models.BaseModels;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.llama.TokenArrays;
@@ -19,6 +20,7 @@ import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Prompt;
 import io.millrace.world.DemoWorld;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -67,12 +69,14 @@ public final class GoldEvaluator {
    * @param policyDirectory checkpoint of the policy
    * @param referenceDirectory checkpoint of the reference policy for the KL
    */
-  public GoldScores measure(Path policyDirectory, Path referenceDirectory) {
+  public GoldScores measure(
+      CheckpointCache checkpoints, Path policyDirectory, Path referenceDirectory)
+      throws IOException {
     try (Backend backend = Backends.openDefault();
         CheckpointDirectory policyFiles = CheckpointDirectory.open(policyDirectory);
         CheckpointDirectory referenceFiles = CheckpointDirectory.open(referenceDirectory);
-        LanguageModel policy = ModelWeights.languageModel(backend, policyFiles);
-        LanguageModel reference = ModelWeights.languageModel(backend, referenceFiles);
+        LanguageModel policy = BaseModels.languageModel(backend, checkpoints, policyFiles);
+        LanguageModel reference = BaseModels.languageModel(backend, checkpoints, referenceFiles);
         Tokenizer tokenizer = Tokenizer.load(policyDirectory)) {
       ChatTemplate template = ChatTemplate.of(tokenizer);
       SamplingOptions options =

@@ -1,5 +1,6 @@
 package io.millrace.demo.quickstart;
 
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
@@ -90,7 +91,8 @@ final class QuickstartLoop {
    * @param start the beginning of the quickstart, as {@link System#nanoTime} returned it
    */
   QuickstartReport run(MillraceConfig blank, long start) throws Exception {
-    Path first = supervised(blank);
+    // There is nothing to adapt in random weights: the first policy learns with all of them.
+    Path first = supervised(blank.withoutAdapter());
     MillraceConfig config = blank.withInitial(first.toString());
     long archived = sendArchive();
     JobID rewardModels = rewardModels(config, archived);
@@ -108,8 +110,11 @@ final class QuickstartLoop {
     Path last = directory(config, count(trained, "version"));
     GoldEvaluator evaluator =
         new GoldEvaluator(world, settings.heldOut(), Quickstart.MAX_TOKENS, settings.seed());
+    CheckpointCache checkpoints = JobSettings.cache(config);
     Policies policies =
-        new Policies(evaluator.measure(first, first), evaluator.measure(last, first));
+        new Policies(
+            evaluator.measure(checkpoints, first, first),
+            evaluator.measure(checkpoints, last, first));
     return new QuickstartReport(
         settings.seed(),
         (System.nanoTime() - start) / 1e9,

@@ -104,8 +104,8 @@ class RejectionSamplingDemoTest {
     progress.line("rejection sampling");
     Path second = JobSettings.store(config).directory("policy", 2);
     GoldEvaluator evaluator = new GoldEvaluator(world, HELD_OUT, MAX_TOKENS, SEED);
-    GoldScores before = evaluator.measure(first, first);
-    GoldScores after = evaluator.measure(second, first);
+    GoldScores before = evaluator.measure(JobSettings.cache(config), first, first);
+    GoldScores after = evaluator.measure(JobSettings.cache(config), second, first);
     String result = "seed %d\n%s\n%s\n%s".formatted(SEED, before, after, metrics);
     progress.line(result);
     assertTrue(after.helpfulness() > before.helpfulness(), result);

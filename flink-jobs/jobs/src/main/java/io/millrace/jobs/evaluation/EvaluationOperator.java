@@ -113,7 +113,7 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
     MillraceConfig config = settings.config();
     outbox = new ConcurrentLinkedQueue<>();
     backend = settings.backend();
-    reference = settings.initialPolicy(backend);
+    reference = settings.referencePolicy(backend);
     heldOut =
         heldOut(
             config,

@@ -41,7 +41,7 @@ final class EvaluatorRun implements AutoCloseable {
     MillraceConfig config = fixture.config();
     this.judge = judge;
     RuntimeSettings settings = new RuntimeSettings(config);
-    reference = settings.initialPolicy(backend);
+    reference = settings.referencePolicy(backend);
     heldOut =
         HeldOutTokens.of(
             config,

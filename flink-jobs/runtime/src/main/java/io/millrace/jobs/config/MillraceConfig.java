@@ -88,6 +88,11 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
     return new MillraceConfig(changed);
   }
 
+  /** This configuration, for a job that trains all weights. */
+  public MillraceConfig withoutAdapter() {
+    return with(model().withoutAdapter());
+  }
+
   /** Replaces {@code model.initial}, the checkpoint to start from. */
   public MillraceConfig withInitial(String directory) {
     return with(model().withInitial(directory));

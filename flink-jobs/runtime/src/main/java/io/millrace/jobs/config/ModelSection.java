@@ -1,8 +1,11 @@
 package io.millrace.jobs.config;
 
 import io.millrace.model.chat.MarksInText;
+import io.millrace.model.checkpoint.CheckpointAdapter;
+import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
 import java.util.List;
+import java.util.Optional;
 
 /** The policy that a job starts from. */
 public record ModelSection(
@@ -63,7 +66,8 @@ public record ModelSection(
                 "Marks of turns in user and system text, such as `[INST]` of Llama 2-Chat."
                     + " `neutralize`: they get a space inside where they could pass for a turn;"
                     + " `refuse`: the record is a dead letter `forged-turn`.")
-        MarksInText turnMarks)
+        MarksInText turnMarks,
+    AdapterSection adapter)
     implements ConfigSection {
 
   private static final float RMS_NORM_EPS = 1e-5f;
@@ -126,9 +130,17 @@ public record ModelSection(
   }
 
   ModelSection withInitial(String directory) {
+    return with(directory, adapter);
+  }
+
+  ModelSection withoutAdapter() {
+    return with(initial, new AdapterSection(0, adapter.alpha(), adapter.targets(), 0));
+  }
+
+  private ModelSection with(String start, AdapterSection other) {
     return new ModelSection(
         name,
-        directory,
+        start,
         seed,
         hiddenSize,
         layers,
@@ -137,6 +149,26 @@ public record ModelSection(
         ffnSize,
         vocabSize,
         maxPositions,
-        turnMarks);
+        turnMarks,
+        other);
+  }
+
+  /**
+   * Checks that a checkpoint to start from fits {@code adapter}.
+   *
+   * @param uri of the checkpoint, for the message
+   * @param found the adapter in it, if it holds one
+   * @throws IllegalArgumentException if it holds another adapter than is configured
+   */
+  public void requireAdapter(String uri, Optional<CheckpointAdapter> found) {
+    if (found.isEmpty() || Optional.of(found.get().config()).equals(adapter.config())) {
+      return;
+    }
+    AdapterConfig one = found.get().config();
+    throw new IllegalArgumentException(
+        ("model.initial %s holds an adapter of rank %d, alpha %s, for %s: set model.adapter.rank,"
+                + " model.adapter.alpha and model.adapter.targets to these values, or merge it with"
+                + " 'millrace checkpoint export --merge'")
+            .formatted(uri, one.rank(), one.alpha(), String.join(",", one.targets())));
   }
 }

@@ -40,6 +40,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
 
   private final RuntimeSettings settings;
   private transient int vocabSize;
+  private transient String ownBase;
   private transient Tokenizer tokenizer;
 
   /** The last tokenizer that was found sound. */
@@ -67,7 +68,14 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   @Override
   public void open() throws IOException {
     try (LocalCheckpoint initial = settings.describeInitial()) {
-      vocabSize = CheckpointOutline.read(initial.directory()).config().vocabSize();
+      CheckpointOutline outline = CheckpointOutline.read(initial.directory());
+      vocabSize = outline.config().vocabSize();
+      ownBase =
+          outline
+              .manifest()
+              .flatMap(CheckpointManifest::base)
+              .map(CheckpointManifest.Base::uri)
+              .orElseGet(() -> BaseModels.location(settings.config().model().initial()));
       known = TokenizerFiles.read(initial.directory());
       tokenizer = new Tokenizer(known);
     }
@@ -154,6 +162,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
                 .formatted(uri, checkpoint.config().vocabSize(), vocabSize));
       }
       requireAgreement(uri, checkpoint, version, name, others);
+      requireBase(uri, checkpoint);
       requireSameTokenizer(uri, kind, TokenizerFiles.read(announced.directory()));
     } catch (UnusableCheckpointException
         | CheckpointException
@@ -167,6 +176,22 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
       // The store does not answer: nothing is wrong with the announcement, and the job tries again.
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** The weights below an adapter are read too: they must be those that this job starts from. */
+  private void requireBase(String uri, CheckpointOutline checkpoint) {
+    checkpoint
+        .manifest()
+        .flatMap(CheckpointManifest::base)
+        .map(CheckpointManifest.Base::uri)
+        .filter(base -> !base.equals(ownBase) && !settings.config().checkpoints().contains(base))
+        .ifPresent(
+            base -> {
+              throw new RefusedRecordException(
+                  "outside-root",
+                  "the base %s of %s is not %s, which model.initial starts from, and lies outside checkpoints.directory %s; add its root to checkpoints.other-roots"
+                      .formatted(base, uri, ownBase, settings.config().checkpoints().directory()));
+            });
   }
 
   private static void requireAgreement(

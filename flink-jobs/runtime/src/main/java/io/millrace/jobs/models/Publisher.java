@@ -10,6 +10,8 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.checkpoint.TensorSource;
+import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
@@ -22,6 +24,7 @@ import java.io.IOException;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /** Stages versions of a model. The checkpoint sink publishes and announces what it staged. */
 public final class Publisher {
@@ -29,14 +32,21 @@ public final class Publisher {
   private final CheckpointStore store;
   private final KafkaSettings kafka;
   private final CarriedFiles carried;
+  private final Optional<CheckpointManifest.Base> base;
 
   /**
    * @param carried what every version takes over from the checkpoint that training started from
+   * @param base the checkpoint below the adapters that are published; empty if they are none
    */
-  public Publisher(CheckpointStore store, KafkaSettings kafka, CarriedFiles carried) {
+  public Publisher(
+      CheckpointStore store,
+      KafkaSettings kafka,
+      CarriedFiles carried,
+      Optional<CheckpointManifest.Base> base) {
     this.store = store;
     this.kafka = kafka;
     this.carried = carried;
+    this.base = base;
   }
 
   /**
@@ -72,8 +82,10 @@ public final class Publisher {
       return counts.getOrDefault(kind, 0L);
     }
 
-    private CheckpointManifest manifest(CheckpointKind kind) {
+    private CheckpointManifest manifest(
+        CheckpointKind kind, Optional<CheckpointManifest.Base> base) {
       return CheckpointManifest.describing(kind, name, number)
+          .base(base)
           .parent(parent == 0 ? null : parent)
           .iteration(iteration)
           .step(steps)
@@ -104,9 +116,10 @@ public final class Publisher {
     StagedFiles files =
         stage(
             policy.model().config(),
+            policy.model().adapter(),
             policy.model().weights(),
             policy.tokenizer(),
-            version.manifest(CheckpointKind.POLICY));
+            version.manifest(CheckpointKind.POLICY, base));
     return StagedCheckpoint.of(
         files,
         Topic.POLICY_CHECKPOINTS,
@@ -131,9 +144,10 @@ public final class Publisher {
     StagedFiles files =
         stage(
             model.config(),
+            model.adapter(),
             model.weights(),
             tokenizer,
-            version.manifest(CheckpointKind.REWARD_MODEL));
+            version.manifest(CheckpointKind.REWARD_MODEL, base));
     return StagedCheckpoint.of(
         files,
         Topic.REWARD_CHECKPOINTS,
@@ -149,18 +163,24 @@ public final class Publisher {
   }
 
   private StagedFiles stage(
-      LlamaConfig config, Parameters weights, Tokenizer tokenizer, CheckpointManifest manifest)
+      LlamaConfig config,
+      Optional<AdapterConfig> adapter,
+      Parameters weights,
+      Tokenizer tokenizer,
+      CheckpointManifest manifest)
       throws IOException {
+    Map<String, TensorSource> sources = ModelWeights.sources(weights);
     return store.stage(
         manifest.name(),
         manifest.version(),
-        directory ->
+        directory -> {
+          if (adapter.isPresent()) {
+            CheckpointDirectory.writeAdapter(
+                directory, config, adapter.get(), sources, tokenizer::save, carried, manifest);
+          } else {
             CheckpointDirectory.write(
-                directory,
-                config,
-                ModelWeights.sources(weights),
-                tokenizer::save,
-                carried,
-                manifest));
+                directory, config, sources, tokenizer::save, carried, manifest);
+          }
+        });
   }
 }

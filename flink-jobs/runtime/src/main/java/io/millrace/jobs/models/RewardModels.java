@@ -3,7 +3,6 @@ package io.millrace.jobs.models;
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Objective;
@@ -59,7 +58,8 @@ public final class RewardModels implements AutoCloseable {
                   ? checkpoints.open(wanted.uri())
                   : checkpoints.open(wanted.uri(), wanted.manifestSha256());
           CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
-        current = new Loaded(wanted.uri(), ModelWeights.rewardModel(backend, checkpoint));
+        current =
+            new Loaded(wanted.uri(), BaseModels.rewardModel(backend, checkpoints, checkpoint));
       }
       loaded.put(objective, current);
     }

@@ -5,10 +5,19 @@ import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.model.checkpoint.CarriedFiles;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.llama.ActivationMemory;
+import io.millrace.model.llama.AdapterConfig;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.Parameters;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Weights;
 import io.millrace.model.tensor.Backend;
 import java.io.IOException;
 import java.io.Serializable;
+import java.util.Optional;
 
 /** A configuration on its way to the task managers, and what operators make of it there. */
 public final class RuntimeSettings implements Serializable {
@@ -44,9 +53,37 @@ public final class RuntimeSettings implements Serializable {
     return checkpoints().openDescription(config.model().initial());
   }
 
-  /** The policy that the job starts from. */
+  /** The policy that the job starts from, to be trained. */
   public PolicyModel initialPolicy(Backend backend) throws IOException {
+    return policyToTrain(backend, config.model().initial());
+  }
+
+  /** A policy to be trained: all its weights, or with {@code model.adapter} an adapter on them. */
+  public PolicyModel policyToTrain(Backend backend, String uri) throws IOException {
+    return PolicyModel.loadToTrain(backend, checkpoints(), uri, config.model());
+  }
+
+  /** The policy that the job starts from, to compare others with it. */
+  public PolicyModel referencePolicy(Backend backend) throws IOException {
     return PolicyModel.load(backend, checkpoints(), config.model().initial());
+  }
+
+  /**
+   * A reward model before its first update: the trunk of the policy that the job starts from, with
+   * a head of zeros (Llama 2, arXiv 2307.09288, section 3.2.2).
+   */
+  public ScalarModel newRewardModel(Backend backend, PolicyModel initial) {
+    LanguageModel policy = initial.model();
+    LlamaConfig shape = policy.config();
+    if (policy.adapter().isEmpty()) {
+      return ScalarModel.onTrunkOf(backend, shape, policy.weights());
+    }
+    AdapterConfig adapter = policy.adapter().get();
+    Parameters trained = Parameters.zeros(backend, adapter.scalarParameters(shape));
+    // An adapter that the job starts from is part of the trunk. A new one changes nothing.
+    trained.copyCommonFrom(policy.weights());
+    return new ScalarModel(
+        backend, shape, Weights.adapter(policy.frozen().orElseThrow().share(), adapter, trained));
   }
 
   /** Consumer groups of the jobs. */
@@ -55,11 +92,26 @@ public final class RuntimeSettings implements Serializable {
   }
 
   public Publisher publisher() throws IOException {
-    try (LocalCheckpoint initial = describeInitial()) {
+    return publisher(config.model().initial());
+  }
+
+  /**
+   * @param start the checkpoint that training starts from
+   */
+  public Publisher publisher(String start) throws IOException {
+    Optional<CheckpointManifest.Base> base = Optional.empty();
+    if (config.model().adapter().config().isPresent()) {
+      try (LocalCheckpoint files = checkpoints().open(start);
+          CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
+        base = Optional.of(BaseModels.base(start, checkpoint));
+      }
+    }
+    try (LocalCheckpoint files = checkpoints().openDescription(start)) {
       return new Publisher(
           JobSettings.store(config),
           JobSettings.kafka(config),
-          CarriedFiles.read(initial.directory()));
+          CarriedFiles.read(files.directory()),
+          base);
     }
   }
 }

@@ -15,8 +15,11 @@ import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Weights;
 import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoTrainer;
@@ -309,7 +312,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             .orElse(batch.getFirst().rewardModels().helpfulness().uri());
     try (LocalCheckpoint files = settings.checkpoints().open(uri);
         CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
-      return PpoTrainers.critic(backend, checkpoint);
+      return PpoTrainers.critic(backend, settings.checkpoints(), checkpoint);
     }
   }
 
@@ -369,6 +372,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
    * @param training whether a trainer's state follows
    * @param critic the critic's {@code config.json}; null without a trainer, and in states of builds
    *     that required the policy's shape
+   * @param criticAdapter the critic's adapter; null if it has none
    */
   private record State(
       List<ScoredRollout> inbox,
@@ -385,7 +389,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       RewardHackingMonitor.State monitor,
       boolean training,
       @Nullable @AvroDefault("null") String critic,
-      @AvroDefault("{}") Map<String, Double> logProbMetrics) {}
+      @AvroDefault("{}") Map<String, Double> logProbMetrics,
+      @Nullable @AvroDefault("null") AdapterConfig criticAdapter) {}
 
   @Override
   public void writeState(StateWriter out) throws IOException {
@@ -405,7 +410,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             monitor.state(),
             trainer != null,
             trainer == null ? null : trainer.critic().config().toJson(),
-            logProbMetrics));
+            logProbMetrics,
+            trainer == null ? null : trainer.critic().adapter().orElse(null)));
     if (trainer != null) {
       trainer.write(out);
     }
@@ -432,11 +438,23 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       LlamaConfig shape =
           state.critic() == null ? policy.model().config() : LlamaConfig.fromJson(state.critic());
       // The trainer reads the critic's weights from its own state.
-      trainer = newTrainer(ScalarModel.zeros(backend, shape));
+      trainer = newTrainer(zeros(shape, state.criticAdapter()));
       trainer.read(in);
     }
     restoreInbox(
         state.inbox(), trainer != null && trainer.busy() ? trainer.pending() : batch.size());
+  }
+
+  private ScalarModel zeros(LlamaConfig shape, AdapterConfig adapter) {
+    return adapter == null
+        ? ScalarModel.zeros(backend, shape)
+        : new ScalarModel(
+            backend,
+            shape,
+            Weights.adapter(
+                policy.model().frozen().orElseThrow().share(),
+                adapter,
+                Parameters.zeros(backend, adapter.scalarParameters(shape))));
   }
 
   @Override

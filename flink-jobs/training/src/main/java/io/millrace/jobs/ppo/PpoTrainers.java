@@ -1,16 +1,18 @@
 package io.millrace.jobs.ppo;
 
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.BaseModels;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.model.checkpoint.CheckpointDirectory;
-import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.ppo.PpoSettings;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.LearningRate;
+import java.io.IOException;
 
 /** What a configuration means for the PPO trainer. */
 public final class PpoTrainers {
@@ -23,8 +25,10 @@ public final class PpoTrainers {
    * as far from all returns as the scores are, and the first advantages would be that error, which
    * throws a good policy back by many iterations.
    */
-  public static ScalarModel critic(Backend backend, CheckpointDirectory rewardModel) {
-    ScalarModel critic = ModelWeights.rewardModel(backend, rewardModel);
+  public static ScalarModel critic(
+      Backend backend, CheckpointCache checkpoints, CheckpointDirectory rewardModel)
+      throws IOException {
+    ScalarModel critic = BaseModels.rewardModel(backend, checkpoints, rewardModel);
     critic.resetHead();
     return critic;
   }

@@ -85,7 +85,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
   @Override
   public void openModels() throws IOException {
     backend = settings.backend();
-    reference = settings.initialPolicy(backend);
+    reference = settings.referencePolicy(backend);
     scorer =
         new RolloutScorer(
             new RewardModels(backend, settings.checkpoints()),

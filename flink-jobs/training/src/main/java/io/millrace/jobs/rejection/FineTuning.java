@@ -53,7 +53,7 @@ final class FineTuning implements AutoCloseable {
       throws IOException {
     MillraceConfig config = settings.config();
     RejectionSamplingSection section = config.section(RejectionSamplingSection.class);
-    policy = PolicyModel.load(backend, settings.checkpoints(), uri);
+    policy = settings.policyToTrain(backend, uri);
     policy.model().useMemory(settings.memory());
     int sequenceLength = Math.min(section.sequenceLength(), policy.model().config().maxPositions());
     List<Example> fitting = new ArrayList<>();

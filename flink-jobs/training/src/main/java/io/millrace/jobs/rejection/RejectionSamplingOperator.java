@@ -105,7 +105,7 @@ public final class RejectionSamplingOperator
     super.openModels();
     backend = settings.backend();
     rewardModels = new RewardModels(backend, settings.checkpoints());
-    publisher = settings.publisher();
+    publisher = settings.publisher(initialUri());
     version = publisher.latestPolicy(name());
     if (!section().hasStudent()) {
       version = Math.max(version, versionOf(initialUri(), name()));

@@ -100,8 +100,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     MillraceConfig config = settings.config();
     backend = settings.backend();
     initial = settings.initialPolicy(backend);
-    ScalarModel model =
-        ScalarModel.onTrunkOf(backend, initial.model().config(), initial.model().weights());
+    ScalarModel model = settings.newRewardModel(backend, initial);
     model.useMemory(settings.memory());
     trainer =
         new RewardModelTrainer(

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.testkit.TestModels;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
@@ -41,7 +42,8 @@ class CriticTest {
     try (Backend backend = Backends.openDefault();
         CheckpointDirectory checkpoint = CheckpointDirectory.open(files);
         ScalarModel rewardModel = ModelWeights.rewardModel(backend, checkpoint);
-        ScalarModel critic = PpoTrainers.critic(backend, checkpoint)) {
+        ScalarModel critic =
+            PpoTrainers.critic(backend, new RuntimeSettings(config).checkpoints(), checkpoint)) {
       assertNotEquals(0, rewardModel.score(sequences)[0]);
       assertArrayEquals(new float[5], critic.infer(sequences, new int[] {0, 1, 2, 3, 4}));
       for (LlamaConfig.ParameterSpec spec : critic.weights().specs()) {

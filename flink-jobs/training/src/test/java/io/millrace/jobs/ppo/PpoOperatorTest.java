@@ -2,6 +2,7 @@ package io.millrace.jobs.ppo;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
@@ -12,14 +13,17 @@ import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RewardModelPair;
+import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.model.checkpoint.CarriedFiles;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.schemas.FinishReason;
@@ -37,6 +41,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.AfterAll;
@@ -222,6 +227,83 @@ class PpoOperatorTest {
       killed.feed(all.subList(BATCH + 3, all.size())).end();
       assertEquals(straight.published, killed.published);
       assertEquals(straight.figures(), killed.figures());
+    }
+  }
+
+  private static final String[] ADAPTER = {
+    "model.adapter.rank=2", "model.adapter.alpha=4", "model.adapter.targets=q_proj,v_proj,up_proj"
+  };
+
+  /** Writes a reward model that is an adapter on a configuration's initial model. */
+  private static Path adaptedRewardModel(String name, MillraceConfig config) throws Exception {
+    Path files = directory.resolve(name);
+    RuntimeSettings settings = new RuntimeSettings(config);
+    try (Backend backend = Backends.openDefault();
+        PolicyModel policy = settings.initialPolicy(backend);
+        CheckpointDirectory base = CheckpointDirectory.open(Path.of(config.model().initial()));
+        ScalarModel scalar = settings.newRewardModel(backend, policy)) {
+      CheckpointDirectory.writeAdapter(
+          files,
+          scalar.config(),
+          scalar.adapter().orElseThrow(),
+          ModelWeights.sources(scalar.weights()),
+          policy.tokenizer()::save,
+          CarriedFiles.none(),
+          CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "reward", 1)
+              .base(
+                  Optional.of(
+                      new CheckpointManifest.Base(config.model().initial(), base.weightsDigest())))
+              .build());
+    }
+    return files;
+  }
+
+  @Test
+  void adaptersLearnOnFrozenWeightsAndSurviveARestart() throws Exception {
+    MillraceConfig straightConfig = config("straight-adapter", ADAPTER);
+    Path reward = adaptedRewardModel("adapted-reward-model", straightConfig);
+    List<ScoredRollout> all = rollouts(3 * BATCH, reward.toString());
+    MillraceConfig sameStart =
+        config("killed-adapter", ADAPTER).withInitial(straightConfig.model().initial());
+    try (Run straight = new Run(straightConfig, null);
+        Run killed = new Run(sameStart, null)) {
+      straight.feed(all).end();
+      killed.feed(all.subList(0, BATCH + 3));
+      killed.dieAfter(all.subList(BATCH + 3, 2 * BATCH + 5));
+      killed.feed(all.subList(BATCH + 3, all.size())).end();
+      assertEquals(List.of(1L, 2L, 3L), List.copyOf(straight.published.keySet()));
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.figures(), killed.figures());
+    }
+    Path published;
+    try (Stream<Path> files = Files.walk(directory.resolve("straight-adapter"))) {
+      published =
+          files
+              .filter(file -> file.endsWith("adapter_config.json"))
+              .findFirst()
+              .orElseThrow()
+              .getParent();
+    }
+    try (Backend backend = Backends.openDefault();
+        CheckpointDirectory adapter = CheckpointDirectory.open(published)) {
+      assertEquals(2, adapter.adapter().orElseThrow().config().rank());
+      assertEquals(
+          straightConfig.model().initial(),
+          adapter.manifest().orElseThrow().base().orElseThrow().uri());
+      try (PolicyModel trained =
+              PolicyModel.load(
+                  backend,
+                  new RuntimeSettings(straightConfig).checkpoints(),
+                  published.toString());
+          PolicyModel base = PolicyModel.load(backend, straightConfig.model().initial())) {
+        List<int[]> sequences = List.of(new int[] {1, 2, 3, 4, 5});
+        Targets targets = Targets.all(sequences);
+        assertFalse(
+            Arrays.equals(
+                base.model().infer(sequences, targets, 1).logProbs(),
+                trained.model().infer(sequences, targets, 1).logProbs()),
+            "the published adapter changes the policy");
+      }
     }
   }
 

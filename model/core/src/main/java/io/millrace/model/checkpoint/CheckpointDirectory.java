@@ -1,9 +1,12 @@
 package io.millrace.model.checkpoint;
 
 import io.millrace.model.checkpoint.CheckpointManifest.FileEntry;
+import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
+import io.millrace.schemas.Sha256;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -109,13 +112,57 @@ public final class CheckpointDirectory implements AutoCloseable {
       CheckpointManifest description,
       long maxFileBytes) {
     CheckpointKind kind = description.kind();
-    failIfAny(dir, ParameterCheck.problems(config, kind, tensors));
+    failIfAny(dir, ParameterCheck.problems(kind.parameters(config), tensors));
+    return writePublished(
+        dir,
+        description,
+        () -> writePlain(dir, kind, config, tensors, tokenizer, carried, DType.F32, maxFileBytes));
+  }
+
+  /**
+   * Writes a checkpoint of an adapter, in the form of PEFT and with the files of {@link #write} but
+   * for the weights: those are the adapter's alone.
+   *
+   * @param tensors exactly the adapter's parameters, and the scalar head of a reward model
+   * @param description the manifest, with the base
+   * @return SHA-256 of {@code millrace.json}, for the announcement
+   */
+  public static String writeAdapter(
+      Path dir,
+      LlamaConfig config,
+      AdapterConfig adapter,
+      Map<String, ? extends TensorSource> tensors,
+      TokenizerFiles tokenizer,
+      CarriedFiles carried,
+      CheckpointManifest description) {
+    CheckpointKind kind = description.kind();
+    CheckpointAdapter written =
+        new CheckpointAdapter(adapter, description.base().orElseThrow().uri());
+    List<ParameterSpec> specs = written.parameters(kind, config);
+    failIfAny(dir, ParameterCheck.problems(specs, tensors));
+    return writePublished(
+        dir,
+        description,
+        () -> {
+          FileTools.writeText(dir.resolve(CheckpointAdapter.CONFIG), written.toJson(kind));
+          CheckpointTensors.writeAdapter(dir, ordered(dir, specs, tensors));
+          writeDescription(dir, kind, config, tokenizer, carried, DType.F32);
+        });
+  }
+
+  /** Writes files. */
+  @FunctionalInterface
+  private interface FileWriter {
+    void write() throws IOException;
+  }
+
+  private static String writePublished(Path dir, CheckpointManifest description, FileWriter files) {
     try {
       Files.createDirectories(dir);
       if (!CheckpointVerifier.fileNames(dir).isEmpty()) {
         throw CheckpointException.of(dir, "is not empty; write a checkpoint to a new directory");
       }
-      writePlain(dir, kind, config, tensors, tokenizer, carried, DType.F32, maxFileBytes);
+      files.write();
       Path manifestFile = dir.resolve(CheckpointManifest.FILE_NAME);
       FileTools.writeText(manifestFile, description.withFiles(digestFiles(dir)).toJson());
       FileTools.force(dir);
@@ -136,10 +183,67 @@ public final class CheckpointDirectory implements AutoCloseable {
    * @throws CheckpointException if a weight is not finite or a file cannot be written
    */
   public void export(Path out, TokenizerFiles tokenizer, DType dtype, long maxFileBytes) {
+    if (adapter().isPresent()) {
+      throw CheckpointException.of(
+          path, "holds an adapter; export it merged with its base, or use the directory as it is");
+    }
     Map<String, TensorSource> sources = new LinkedHashMap<>();
     for (ParameterSpec spec : kind().parameters(config())) {
       sources.put(spec.name(), tensors.source(spec.name(), spec.shape()));
     }
+    export(out, sources, tokenizer, dtype, maxFileBytes);
+  }
+
+  /**
+   * As {@link #export}, with the weights of this adapter added to those of its base.
+   *
+   * @param base an open checkpoint with all weights
+   * @throws CheckpointException also if this is no adapter, or not one of that base
+   */
+  public void exportMerged(
+      Path out,
+      CheckpointDirectory base,
+      TokenizerFiles tokenizer,
+      DType dtype,
+      long maxFileBytes) {
+    requireBase(base, base.weightsDigest());
+    export(out, MergedWeights.of(base, this), tokenizer, dtype, maxFileBytes);
+  }
+
+  /**
+   * Checks that this adapter was trained on a base.
+   *
+   * @param digest the base's {@link #weightsDigest}
+   * @throws CheckpointException if this is no adapter, or not one of that base
+   */
+  public void requireBase(CheckpointDirectory base, String digest) {
+    if (adapter().isEmpty()) {
+      throw CheckpointException.of(path, "is no adapter: it has no adapter_config.json");
+    }
+    if (base.adapter().isPresent()) {
+      throw CheckpointException.of(
+          base.path(), "is an adapter itself; give the checkpoint with all weights");
+    }
+    if (!base.config().trunkParameters().equals(config().trunkParameters())) {
+      throw CheckpointException.of(
+          path, "has another shape than %s, so that is not its base".formatted(base.path()));
+    }
+    Optional<String> wanted =
+        manifest().flatMap(CheckpointManifest::base).map(CheckpointManifest.Base::sha256);
+    if (wanted.isPresent() && !wanted.get().equals(digest)) {
+      throw CheckpointException.of(
+          path,
+          "was trained on other weights than those of %s (digest %s, not %s)"
+              .formatted(base.path(), wanted.get(), digest));
+    }
+  }
+
+  private void export(
+      Path out,
+      Map<String, TensorSource> sources,
+      TokenizerFiles tokenizer,
+      DType dtype,
+      long maxFileBytes) {
     try {
       FileTools.requireNoLinksOut(path, _ -> true);
       if (Files.exists(out)
@@ -177,12 +281,30 @@ public final class CheckpointDirectory implements AutoCloseable {
       DType dtype,
       long maxFileBytes)
       throws IOException {
-    FileTools.writeText(dir.resolve(CONFIG), carried.config(kind.configJson(config, dtype)));
+    CheckpointTensors.write(
+        dir, ordered(dir, kind.parameters(config), tensors), dtype, maxFileBytes);
+    writeDescription(dir, kind, config, tokenizer, carried, dtype);
+  }
+
+  private static Map<String, TensorSource> ordered(
+      Path dir, List<ParameterSpec> specs, Map<String, ? extends TensorSource> tensors) {
     Map<String, TensorSource> ordered = new LinkedHashMap<>();
-    for (ParameterSpec spec : kind.parameters(config)) {
+    for (ParameterSpec spec : specs) {
       ordered.put(spec.name(), finite(dir, spec.name(), tensors.get(spec.name())));
     }
-    CheckpointTensors.write(dir, ordered, dtype, maxFileBytes);
+    return ordered;
+  }
+
+  /** Writes the files that describe a model, and those of its tokenizer. */
+  private static void writeDescription(
+      Path dir,
+      CheckpointKind kind,
+      LlamaConfig config,
+      TokenizerFiles tokenizer,
+      CarriedFiles carried,
+      DType dtype)
+      throws IOException {
+    FileTools.writeText(dir.resolve(CONFIG), carried.config(kind.configJson(config, dtype)));
     if (kind == CheckpointKind.POLICY) {
       FileTools.writeText(
           dir.resolve(GENERATION_CONFIG), carried.generation(config.toGenerationJson()));
@@ -237,7 +359,7 @@ public final class CheckpointDirectory implements AutoCloseable {
   public static CheckpointDirectory open(Path dir) {
     CheckpointDirectory opened = openUnchecked(dir);
     try {
-      failIfAny(dir, ParameterCheck.problems(opened.config(), opened.kind(), opened.tensors));
+      failIfAny(dir, ParameterCheck.problems(opened.outline(), opened.tensors));
       return opened;
     } catch (RuntimeException e) {
       opened.close();
@@ -247,7 +369,13 @@ public final class CheckpointDirectory implements AutoCloseable {
 
   /** As {@link #open}, without comparing the config with the tensors. */
   static CheckpointDirectory openUnchecked(Path dir) {
-    return new CheckpointDirectory(dir, CheckpointOutline.read(dir), CheckpointTensors.open(dir));
+    CheckpointOutline outline = CheckpointOutline.read(dir);
+    return new CheckpointDirectory(
+        dir,
+        outline,
+        outline.adapter().isPresent()
+            ? CheckpointTensors.openAdapter(dir)
+            : CheckpointTensors.open(dir));
   }
 
   private static void failIfAny(Path dir, List<String> problems) {
@@ -281,6 +409,30 @@ public final class CheckpointDirectory implements AutoCloseable {
     return FileTools.sha256(dir.resolve(CheckpointManifest.FILE_NAME));
   }
 
+  /**
+   * SHA-256 of the weights, to recognise the base of an adapter: of the names and digests of the
+   * safetensors files. A manifest has their digests; without one the files are read.
+   *
+   * @throws CheckpointException if a file cannot be read
+   */
+  public String weightsDigest() {
+    StringBuilder digests = new StringBuilder();
+    tensors.files().stream()
+        .sorted()
+        .forEach(
+            file -> {
+              String name = file.getFileName().toString();
+              FileEntry listed =
+                  manifest().map(manifest -> manifest.files().get(name)).orElse(null);
+              digests
+                  .append(name)
+                  .append(' ')
+                  .append(listed == null ? FileTools.sha256(file) : listed.sha256())
+                  .append('\n');
+            });
+    return Sha256.of(digests.toString().getBytes(StandardCharsets.UTF_8));
+  }
+
   /** The directory. */
   public Path path() {
     return path;
@@ -294,6 +446,15 @@ public final class CheckpointDirectory implements AutoCloseable {
   /** The model's shape. */
   public LlamaConfig config() {
     return outline.config();
+  }
+
+  /** The adapter, if the directory holds one in place of all weights. */
+  public Optional<CheckpointAdapter> adapter() {
+    return outline.adapter();
+  }
+
+  CheckpointOutline outline() {
+    return outline;
   }
 
   /** The manifest; directories of other origin have none. */

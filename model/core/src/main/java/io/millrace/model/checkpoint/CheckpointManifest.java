@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Collections;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
@@ -21,6 +22,7 @@ import java.util.TreeMap;
  * @param step number of updates so far
  * @param records number of records consumed so far, by kind ("judgments": 1200)
  * @param metrics metrics by name, all finite; a metric without a value is omitted
+ * @param base the checkpoint below an adapter; empty if the directory holds all weights
  * @param files all other files of the directory by name; empty before they are written
  */
 public record CheckpointManifest(
@@ -33,6 +35,7 @@ public record CheckpointManifest(
     long step,
     Map<String, Long> records,
     Map<String, Double> metrics,
+    Optional<Base> base,
     Map<String, FileEntry> files) {
 
   /** The format version that this class writes, and the only one that it reads. */
@@ -54,13 +57,24 @@ public record CheckpointManifest(
      * @throws IllegalArgumentException naming the field and its value
      */
     public FileEntry {
-      if (!sha256.matches("[0-9a-f]{64}")) {
-        throw new IllegalArgumentException(
-            "sha256 is '"
-                + CheckpointException.shorten(sha256)
-                + "' but must be 64 lower-case hexadecimal digits");
-      }
+      checkDigest(sha256);
       notNegative("size", size);
+    }
+  }
+
+  /**
+   * The checkpoint whose frozen weights an adapter changes.
+   *
+   * @param uri where it was when the adapter was trained
+   * @param sha256 its {@link CheckpointDirectory#weightsDigest}
+   */
+  public record Base(String uri, String sha256) {
+    /** Checks the digest. */
+    public Base {
+      checkDigest(sha256);
+      if (uri.isBlank()) {
+        throw new IllegalArgumentException("base.uri is blank");
+      }
     }
   }
 
@@ -108,6 +122,7 @@ public record CheckpointManifest(
     private long step;
     private Map<String, Long> records = Map.of();
     private Map<String, Double> metrics = Map.of();
+    private Optional<Base> base = Optional.empty();
 
     private Builder(CheckpointKind kind, String name, long version) {
       this.kind = kind;
@@ -145,6 +160,12 @@ public record CheckpointManifest(
       return this;
     }
 
+    /** The checkpoint below an adapter. */
+    public Builder base(Optional<Base> below) {
+      this.base = below;
+      return this;
+    }
+
     /**
      * The manifest.
      *
@@ -152,14 +173,34 @@ public record CheckpointManifest(
      */
     public CheckpointManifest build() {
       return new CheckpointManifest(
-          FORMAT_VERSION, kind, name, version, parent, iteration, step, records, metrics, Map.of());
+          FORMAT_VERSION,
+          kind,
+          name,
+          version,
+          parent,
+          iteration,
+          step,
+          records,
+          metrics,
+          base,
+          Map.of());
     }
   }
 
   /** This manifest with the given files. */
   public CheckpointManifest withFiles(Map<String, FileEntry> newFiles) {
     return new CheckpointManifest(
-        formatVersion, kind, name, version, parent, iteration, step, records, metrics, newFiles);
+        formatVersion,
+        kind,
+        name,
+        version,
+        parent,
+        iteration,
+        step,
+        records,
+        metrics,
+        base,
+        newFiles);
   }
 
   /** The text of the file. The same manifest gives the same bytes. */
@@ -176,6 +217,8 @@ public record CheckpointManifest(
     records.forEach(counts::put);
     ObjectNode values = root.putObject("metrics");
     metrics.forEach(values::put);
+    base.ifPresent(
+        below -> root.putObject("base").put("uri", below.uri()).put("sha256", below.sha256()));
     ObjectNode entries = root.putObject("files");
     files.forEach(
         (fileName, entry) ->
@@ -201,6 +244,7 @@ public record CheckpointManifest(
           whole(root, "step"),
           map(root, "records", CheckpointManifest::whole),
           map(root, "metrics", CheckpointManifest::number),
+          base(root),
           map(root, "files", CheckpointManifest::file));
     } catch (IllegalArgumentException | ArithmeticException e) {
       throw CheckpointException.of(file, e.getMessage(), e);
@@ -243,6 +287,13 @@ public record CheckpointManifest(
     return node.doubleValue();
   }
 
+  private static Optional<Base> base(ObjectNode root) {
+    JsonNode base = root.path("base");
+    return base.isMissingNode()
+        ? Optional.empty()
+        : Optional.of(new Base(text(base, "uri"), text(base, "sha256")));
+  }
+
   private static FileEntry file(String key, JsonNode node) {
     try {
       return new FileEntry(text(node, "sha256"), whole(node, "size"));
@@ -271,6 +322,15 @@ public record CheckpointManifest(
     String value = node.isMissingNode() ? "absent" : CheckpointException.shorten(node.toString());
     return new IllegalArgumentException(
         CheckpointException.shorten(key) + " is " + value + " but must be " + expected);
+  }
+
+  private static void checkDigest(String sha256) {
+    if (!sha256.matches("[0-9a-f]{64}")) {
+      throw new IllegalArgumentException(
+          "sha256 is '"
+              + CheckpointException.shorten(sha256)
+              + "' but must be 64 lower-case hexadecimal digits");
+    }
   }
 
   private static void checkMetric(String name, double value) {

@@ -20,6 +20,18 @@ final class CheckpointSummary {
     CheckpointSummary summary = new CheckpointSummary();
     summary.line("directory", checkpoint.path());
     summary.line("kind", checkpoint.kind() + " (" + checkpoint.kind().architecture() + ")");
+    checkpoint
+        .adapter()
+        .ifPresent(
+            adapter ->
+                summary.line(
+                    "adapter",
+                    "rank %d, alpha %s, of %s, on %s"
+                        .formatted(
+                            adapter.config().rank(),
+                            adapter.config().alpha(),
+                            String.join(", ", adapter.config().targets()),
+                            CheckpointException.shorten(adapter.base()))));
     checkpoint.manifest().ifPresentOrElse(summary::addManifest, summary::addNoManifest);
     summary.addConfig(checkpoint.config());
     summary.addTensors(checkpoint);
@@ -105,7 +117,7 @@ final class CheckpointSummary {
     for (String name : tensors.names()) {
       line("tensor", CheckpointException.shorten(name) + " " + tensors.info(name));
     }
-    ParameterCheck.problems(checkpoint.config(), checkpoint.kind(), tensors)
+    ParameterCheck.problems(checkpoint.outline(), tensors)
         .forEach(problem -> line("PROBLEM", problem));
   }
 

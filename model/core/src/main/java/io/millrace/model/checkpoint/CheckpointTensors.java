@@ -25,8 +25,13 @@ public final class CheckpointTensors implements AutoCloseable {
   private final List<Safetensors> files;
   private final Map<String, Safetensors> byName;
 
-  private CheckpointTensors(List<Safetensors> files, Map<String, Safetensors> byName) {
+  /** What the names in the files begin with; it is no part of the tensors' names. */
+  private final String prefix;
+
+  private CheckpointTensors(
+      List<Safetensors> files, Map<String, Safetensors> byName, String prefix) {
     this.files = files;
+    this.prefix = prefix;
     this.byName = Collections.unmodifiableMap(byName);
   }
 
@@ -54,11 +59,39 @@ public final class CheckpointTensors implements AutoCloseable {
                 + INDEX
                 + "; convert weights in other formats to safetensors first");
       }
-      return new CheckpointTensors(opened, byName);
+      return new CheckpointTensors(opened, byName, "");
     } catch (RuntimeException e) {
       opened.forEach(Safetensors::close);
       throw e;
     }
+  }
+
+  /**
+   * Opens the file of an adapter.
+   *
+   * @throws CheckpointException if it is missing or breaks a rule
+   */
+  static CheckpointTensors openAdapter(Path dir) {
+    Path path = dir.resolve(CheckpointAdapter.WEIGHTS);
+    Safetensors file = Safetensors.open(path);
+    Map<String, Safetensors> byName = new LinkedHashMap<>();
+    for (String name : file.names()) {
+      if (!name.startsWith(CheckpointAdapter.PREFIX)) {
+        file.close();
+        throw CheckpointException.ofTensor(
+            path, name, "must begin with " + CheckpointAdapter.PREFIX + ", as PEFT writes it");
+      }
+      byName.put(name.substring(CheckpointAdapter.PREFIX.length()), file);
+    }
+    return new CheckpointTensors(List.of(file), byName, CheckpointAdapter.PREFIX);
+  }
+
+  /** Writes the tensors of an adapter, in the map's order. */
+  static void writeAdapter(Path dir, Map<String, ? extends TensorSource> tensors) {
+    Map<String, TensorSource> named = new LinkedHashMap<>();
+    tensors.forEach((name, source) -> named.put(CheckpointAdapter.PREFIX + name, source));
+    Safetensors.write(
+        dir.resolve(CheckpointAdapter.WEIGHTS), named, DType.F32, Map.of("format", "pt"));
   }
 
   private static void openShards(
@@ -223,22 +256,22 @@ public final class CheckpointTensors implements AutoCloseable {
 
   /** As {@link Safetensors#info}. */
   public TensorInfo info(String name) {
-    return holding(name).info(name);
+    return holding(name).info(prefix + name);
   }
 
   /** As {@link Safetensors#readFloats}. */
   public float[] readFloats(String name) {
-    return holding(name).readFloats(name);
+    return holding(name).readFloats(prefix + name);
   }
 
   /** As {@link Safetensors#readInto}. */
   public void readInto(String name, float[] dst, int dstOffset) {
-    holding(name).readInto(name, dst, dstOffset);
+    holding(name).readInto(prefix + name, dst, dstOffset);
   }
 
   /** As {@link Safetensors#read}. */
   public void read(String name, long first, float[] dst, int dstOffset, int count) {
-    holding(name).read(name, first, dst, dstOffset, count);
+    holding(name).read(prefix + name, first, dst, dstOffset, count);
   }
 
   /** Unmaps all files. */

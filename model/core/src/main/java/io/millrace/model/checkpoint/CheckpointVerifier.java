@@ -1,6 +1,5 @@
 package io.millrace.model.checkpoint;
 
-import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
 import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
@@ -80,11 +79,9 @@ final class CheckpointVerifier {
 
   private void verifyWeights() {
     try (CheckpointDirectory checkpoint = CheckpointDirectory.openUnchecked(dir)) {
-      LlamaConfig config = checkpoint.config();
-      List<String> wrong = ParameterCheck.problems(config, checkpoint.kind(), checkpoint.tensors());
-      problems.addAll(wrong);
+      problems.addAll(ParameterCheck.problems(checkpoint.outline(), checkpoint.tensors()));
       float[] chunk = new float[CHUNK];
-      for (ParameterSpec spec : checkpoint.kind().parameters(config)) {
+      for (ParameterSpec spec : checkpoint.outline().parameters()) {
         if (checkpoint.tensors().names().contains(spec.name())) {
           collecting(() -> verifyFinite(checkpoint.tensors(), spec.name(), chunk));
         }

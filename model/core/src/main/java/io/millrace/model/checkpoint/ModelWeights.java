@@ -1,9 +1,11 @@
 package io.millrace.model.checkpoint;
 
+import io.millrace.model.llama.FrozenWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Weights;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Tensor;
 import java.util.List;
@@ -27,6 +29,7 @@ public final class ModelWeights {
    */
   public static LanguageModel languageModel(Backend backend, CheckpointDirectory checkpoint) {
     require(checkpoint, CheckpointKind.POLICY);
+    requireWhole(checkpoint);
     Parameters weights = read(backend, checkpoint, checkpoint.config().parameters());
     return new LanguageModel(backend, checkpoint.config(), weights);
   }
@@ -38,8 +41,55 @@ public final class ModelWeights {
    */
   public static ScalarModel rewardModel(Backend backend, CheckpointDirectory checkpoint) {
     require(checkpoint, CheckpointKind.REWARD_MODEL);
+    requireWhole(checkpoint);
     Parameters weights = read(backend, checkpoint, checkpoint.config().scalarParameters());
     return new ScalarModel(backend, checkpoint.config(), weights);
+  }
+
+  /**
+   * The weights of an open checkpoint as frozen ones, for the models with adapters on them.
+   *
+   * @throws CheckpointException if the checkpoint is an adapter, or if a weight is not finite
+   */
+  public static FrozenWeights frozen(Backend backend, CheckpointDirectory checkpoint) {
+    requireWhole(checkpoint);
+    float[] values = new float[CHUNK];
+    return FrozenWeights.of(
+        backend,
+        checkpoint.kind().parameters(checkpoint.config()),
+        (spec, tensor) -> read(checkpoint, spec.name(), tensor, values));
+  }
+
+  /**
+   * Loads the adapter of an open checkpoint onto its base. The caller closes the result.
+   *
+   * @param base of the same shape; a use of it ends when the result is closed, or if this fails
+   * @throws CheckpointException if the checkpoint is no adapter of that kind
+   */
+  public static Weights adapter(
+      Backend backend, CheckpointDirectory checkpoint, CheckpointKind kind, FrozenWeights base) {
+    try {
+      require(checkpoint, kind);
+      CheckpointAdapter adapter =
+          checkpoint
+              .adapter()
+              .orElseThrow(
+                  () ->
+                      CheckpointException.of(
+                          checkpoint.path(), "is no adapter: it has no adapter_config.json"));
+      Parameters trained = read(backend, checkpoint, checkpoint.outline().parameters());
+      return Weights.adapter(base, adapter.config(), trained);
+    } catch (RuntimeException e) {
+      base.close();
+      throw e;
+    }
+  }
+
+  private static void requireWhole(CheckpointDirectory checkpoint) {
+    if (checkpoint.adapter().isPresent()) {
+      throw CheckpointException.of(
+          checkpoint.path(), "holds an adapter; its base has to be loaded first");
+    }
   }
 
   private static void require(CheckpointDirectory checkpoint, CheckpointKind kind) {
@@ -55,18 +105,22 @@ public final class ModelWeights {
     try {
       float[] values = new float[CHUNK];
       for (ParameterSpec spec : specs) {
-        Tensor tensor = parameters.get(spec.name());
-        for (long offset = 0; offset < tensor.size(); offset += CHUNK) {
-          int length = (int) Math.min(CHUNK, tensor.size() - offset);
-          checkpoint.tensors().read(spec.name(), offset, values, 0, length);
-          requireFinite(checkpoint, spec.name(), offset, values, length);
-          tensor.write(offset, values, 0, length);
-        }
+        read(checkpoint, spec.name(), parameters.get(spec.name()), values);
       }
       return parameters;
     } catch (RuntimeException e) {
       parameters.close();
       throw e;
+    }
+  }
+
+  private static void read(
+      CheckpointDirectory checkpoint, String name, Tensor tensor, float[] values) {
+    for (long offset = 0; offset < tensor.size(); offset += CHUNK) {
+      int length = (int) Math.min(CHUNK, tensor.size() - offset);
+      checkpoint.tensors().read(name, offset, values, 0, length);
+      requireFinite(checkpoint, name, offset, values, length);
+      tensor.write(offset, values, 0, length);
     }
   }
 

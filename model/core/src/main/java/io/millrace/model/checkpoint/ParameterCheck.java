@@ -23,12 +23,15 @@ final class ParameterCheck {
   private ParameterCheck() {}
 
   /** All problems of the tensors of a directory, one sentence each; empty if there are none. */
-  static List<String> problems(LlamaConfig config, CheckpointKind kind, CheckpointTensors tensors) {
+  static List<String> problems(CheckpointOutline outline, CheckpointTensors tensors) {
+    LlamaConfig config = outline.config();
     Set<String> present = new LinkedHashSet<>(tensors.names());
     present.removeIf(name -> name.endsWith(DERIVED_SUFFIX));
     boolean repeatsTiedHead =
-        kind == CheckpointKind.POLICY && config.tiedHead() && present.remove(LlamaConfig.HEAD);
-    List<ParameterSpec> specs = kind.parameters(config);
+        outline.kind() == CheckpointKind.POLICY
+            && config.tiedHead()
+            && present.remove(LlamaConfig.HEAD);
+    List<ParameterSpec> specs = outline.parameters();
     List<String> problems = nameProblems(specs, present);
     for (ParameterSpec spec : specs) {
       if (present.contains(spec.name())) {
@@ -59,13 +62,9 @@ final class ParameterCheck {
     return problems;
   }
 
-  /**
-   * As {@link #problems(LlamaConfig, CheckpointKind, CheckpointTensors)}, for tensors to be
-   * written.
-   */
+  /** As {@link #problems(CheckpointOutline, CheckpointTensors)}, for tensors to be written. */
   static List<String> problems(
-      LlamaConfig config, CheckpointKind kind, Map<String, ? extends TensorSource> tensors) {
-    List<ParameterSpec> specs = kind.parameters(config);
+      List<ParameterSpec> specs, Map<String, ? extends TensorSource> tensors) {
     List<String> problems = nameProblems(specs, tensors.keySet());
     for (ParameterSpec spec : specs) {
       TensorSource source = tensors.get(spec.name());

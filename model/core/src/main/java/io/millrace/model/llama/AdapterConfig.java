@@ -86,12 +86,12 @@ public record AdapterConfig(int rank, double alpha, List<String> targets) {
   }
 
   /** The name of A for the weights with this name. */
-  static String a(String weights) {
+  public static String a(String weights) {
     return weights.substring(0, weights.length() - WEIGHT.length()) + A;
   }
 
   /** The name of B for the weights with this name. */
-  static String b(String weights) {
+  public static String b(String weights) {
     return weights.substring(0, weights.length() - WEIGHT.length()) + B;
   }
 

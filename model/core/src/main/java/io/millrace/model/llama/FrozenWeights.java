@@ -71,6 +71,11 @@ public final class FrozenWeights implements AutoCloseable {
     return this;
   }
 
+  /** Whether the last user has closed these weights. */
+  public synchronized boolean isFreed() {
+    return users == 0;
+  }
+
   @Override
   public synchronized void close() {
     if (users > 0 && --users == 0) {

@@ -67,6 +67,11 @@ public final class ScalarModel implements AutoCloseable {
     return weights.trained();
   }
 
+  /** The frozen weights of a model that has some. */
+  public Optional<FrozenWeights> frozen() {
+    return Optional.ofNullable(weights.frozen());
+  }
+
   /** The adapter, if the other weights are frozen. */
   public Optional<AdapterConfig> adapter() {
     return Optional.ofNullable(weights.adapter());

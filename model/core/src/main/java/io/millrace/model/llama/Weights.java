@@ -60,6 +60,15 @@ public final class Weights implements AutoCloseable {
   }
 
   /**
+   * Frozen weights as they are, for a model that is not trained.
+   *
+   * @param frozen shared with other models; closing these weights ends one use
+   */
+  public static Weights frozen(FrozenWeights frozen) {
+    return new Weights(null, frozen, null);
+  }
+
+  /**
    * The parameters of an adapter that changes nothing yet: B and a scalar head are 0, A is uniform
    * in ±1/√in as in PEFT.
    *
@@ -81,8 +90,16 @@ public final class Weights implements AutoCloseable {
     return parameters;
   }
 
-  /** The parameters that training changes. */
+  /**
+   * The parameters that training changes.
+   *
+   * @throws IllegalStateException if all weights are frozen
+   */
   public Parameters trained() {
+    if (trained == null) {
+      throw new IllegalStateException(
+          "all weights of this model are frozen; load it to be trained");
+    }
     return trained;
   }
 
@@ -98,11 +115,9 @@ public final class Weights implements AutoCloseable {
 
   /** Weights by name, without the adapter's product. */
   Tensor get(String name) {
-    Tensor tensor = trained.find(name);
-    if (tensor != null) {
-      return tensor;
-    }
-    return frozen == null ? trained.get(name) : frozen.get(name);
+    return frozen == null || (trained != null && trained.contains(name))
+        ? trained.get(name)
+        : frozen.get(name);
   }
 
   /** The adapter's factors for the weights with this name; null if they have none. */
@@ -112,7 +127,9 @@ public final class Weights implements AutoCloseable {
 
   @Override
   public void close() {
-    trained.close();
+    if (trained != null) {
+      trained.close();
+    }
     if (frozen != null) {
       frozen.close();
     }

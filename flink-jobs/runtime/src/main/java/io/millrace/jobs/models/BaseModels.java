@@ -1,0 +1,125 @@
+package io.millrace.jobs.models;
+
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
+import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.llama.FrozenWeights;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Weights;
+import io.millrace.model.tensor.Backend;
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * Models from checkpoints, with the frozen weights below adapters. All models of a process share
+ * one copy of each base, on each backend.
+ */
+public final class BaseModels {
+
+  private record Key(String backend, String digest) {}
+
+  private static final Map<Key, FrozenWeights> LOADED = new HashMap<>();
+
+  private BaseModels() {}
+
+  /** A policy's model, not to be trained unless it is an adapter. The caller closes it. */
+  public static LanguageModel languageModel(
+      Backend backend, CheckpointCache checkpoints, CheckpointDirectory checkpoint)
+      throws IOException {
+    if (checkpoint.kind() != CheckpointKind.POLICY) {
+      return ModelWeights.languageModel(backend, checkpoint); // refuses it by name
+    }
+    Weights weights =
+        checkpoint.adapter().isPresent()
+            ? adapter(backend, checkpoints, checkpoint, CheckpointKind.POLICY)
+            : Weights.frozen(frozen(backend, checkpoint));
+    return new LanguageModel(backend, checkpoint.config(), weights);
+  }
+
+  /** A reward model. The caller closes it. */
+  public static ScalarModel rewardModel(
+      Backend backend, CheckpointCache checkpoints, CheckpointDirectory checkpoint)
+      throws IOException {
+    return checkpoint.adapter().isPresent()
+        ? new ScalarModel(
+            backend,
+            checkpoint.config(),
+            adapter(backend, checkpoints, checkpoint, CheckpointKind.REWARD_MODEL))
+        : ModelWeights.rewardModel(backend, checkpoint);
+  }
+
+  private static Weights adapter(
+      Backend backend,
+      CheckpointCache checkpoints,
+      CheckpointDirectory adapter,
+      CheckpointKind kind)
+      throws IOException {
+    String uri =
+        adapter
+            .manifest()
+            .flatMap(CheckpointManifest::base)
+            .map(CheckpointManifest.Base::uri)
+            .orElseGet(() -> adapter.adapter().orElseThrow().base());
+    try (LocalCheckpoint files = checkpoints.open(uri);
+        CheckpointDirectory base = CheckpointDirectory.open(files.directory())) {
+      String digest = base.weightsDigest();
+      adapter.requireBase(base, digest);
+      return ModelWeights.adapter(backend, adapter, kind, frozen(backend, base, digest));
+    } catch (IOException e) {
+      throw new IOException(
+          "the base of the adapter %s cannot be read: %s".formatted(adapter.path(), e.getMessage()),
+          e);
+    }
+  }
+
+  /** The weights of a checkpoint, loaded once in a process. The caller closes its use of them. */
+  static FrozenWeights frozen(Backend backend, CheckpointDirectory checkpoint) {
+    return frozen(backend, checkpoint, checkpoint.weightsDigest());
+  }
+
+  private static FrozenWeights frozen(
+      Backend backend, CheckpointDirectory checkpoint, String digest) {
+    Key key = new Key(backend.name(), digest);
+    synchronized (LOADED) {
+      LOADED.values().removeIf(FrozenWeights::isFreed);
+      FrozenWeights known = LOADED.get(key);
+      if (known != null) {
+        try {
+          return known.share();
+        } catch (IllegalStateException e) {
+          LOADED.remove(key); // freed by its last user just now
+        }
+      }
+      FrozenWeights weights = ModelWeights.frozen(backend, checkpoint);
+      LOADED.put(key, weights);
+      return weights;
+    }
+  }
+
+  /**
+   * The base of adapters that are trained from a checkpoint: its own base if it is an adapter, or
+   * else the checkpoint itself.
+   *
+   * @param location of the checkpoint: a path, which is made absolute, or a URI
+   */
+  static CheckpointManifest.Base base(String location, CheckpointDirectory checkpoint) {
+    return checkpoint
+        .manifest()
+        .flatMap(CheckpointManifest::base)
+        .orElseGet(
+            () -> new CheckpointManifest.Base(location(location), checkpoint.weightsDigest()));
+  }
+
+  /** A location as adapters name it: an absolute path, or a URI. */
+  static String location(String location) {
+    return CheckpointStore.isLocal(location)
+        ? CheckpointStore.localPath(location).toAbsolutePath().toString()
+        : location;
+  }
+}
