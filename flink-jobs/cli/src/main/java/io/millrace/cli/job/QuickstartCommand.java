@@ -10,6 +10,8 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
@@ -73,6 +75,14 @@ public final class QuickstartCommand implements Callable<Integer> {
               + " for each version (default: ${DEFAULT-VALUE}).")
   private int versionsBehind;
 
+  @Option(
+      names = "--set",
+      paramLabel = "KEY=VALUE",
+      description =
+          "Replace an option of the quickstart's jobs, such as compute.backend=torch; may be given"
+              + " more than once.")
+  private List<String> options = new ArrayList<>();
+
   @Option(names = "--keep-running", description = "Keep Kafka running at the end, until Ctrl-C.")
   private boolean keepRunning;
 
@@ -102,6 +112,7 @@ public final class QuickstartCommand implements Callable<Integer> {
             .iterations(iterations)
             .failAtRollout(failAtRollout)
             .versionsBehind(versionsBehind)
+            .options(options)
             .build();
     new Quickstart(settings, new Progress(System.out))
         .run(

@@ -13,6 +13,7 @@ import io.millrace.jobs.runtime.LocalCluster;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -117,6 +118,8 @@ public final class Quickstart {
             // No rollout is dropped: staleness may grow by one while a version is published.
             "ppo.max-staleness=" + (settings.versionsBehind() + 3),
             "ppo.optimizer.weight-decay=0");
-    return ConfigLoader.load(Optional.empty(), options);
+    List<String> all = new ArrayList<>(options);
+    all.addAll(settings.options());
+    return ConfigLoader.load(Optional.empty(), all);
   }
 }

@@ -1,6 +1,7 @@
 package io.millrace.demo.quickstart;
 
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * The size of a quickstart.
@@ -14,6 +15,7 @@ import java.nio.file.Path;
  * @param failAtRollout the rollout at which the PPO job fails once; 0 for no failure
  * @param versionsBehind how many versions a rollout is sampled ahead of the update that learns from
  *     it
+ * @param options further options, {@code key=value}, that replace the quickstart's own
  */
 public record QuickstartSettings(
     long seed,
@@ -23,7 +25,8 @@ public record QuickstartSettings(
     int iterations,
     int heldOut,
     long failAtRollout,
-    int versionsBehind) {
+    int versionsBehind,
+    List<String> options) {
 
   /** Checks every size; an error names the setting and its value. */
   public QuickstartSettings {
@@ -33,6 +36,7 @@ public record QuickstartSettings(
     requireAtLeast(1, "heldOut", heldOut);
     requireAtLeast(0, "failAtRollout", failAtRollout);
     requireAtLeast(0, "versionsBehind", versionsBehind);
+    options = List.copyOf(options);
   }
 
   private static void requireAtLeast(long least, String name, long value) {
@@ -59,6 +63,8 @@ public record QuickstartSettings(
 
     /** One batch is sampled while another is learned from. */
     private int versionsBehind = 1;
+
+    private List<String> options = List.of();
 
     private Builder(long seed, Path directory) {
       this.seed = seed;
@@ -101,6 +107,12 @@ public record QuickstartSettings(
       return this;
     }
 
+    /** Further options, {@code key=value}. */
+    public Builder options(List<String> settings) {
+      this.options = settings;
+      return this;
+    }
+
     /**
      * The settings.
      *
@@ -115,7 +127,8 @@ public record QuickstartSettings(
           iterations,
           heldOut,
           failAtRollout,
-          versionsBehind);
+          versionsBehind,
+          options);
     }
   }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class QuickstartSettingsTest {
@@ -13,9 +14,10 @@ class QuickstartSettingsTest {
   @Test
   void everySetterSetsItsOwnField() {
     assertEquals(
-        new QuickstartSettings(1, DIRECTORY, 2, 3, 4, 5, 6, 7),
+        new QuickstartSettings(1, DIRECTORY, 2, 3, 4, 5, 6, 7, List.of("a=b")),
         QuickstartSettings.builder(1, DIRECTORY)
             .versionsBehind(7)
+            .options(List.of("a=b"))
             .failAtRollout(6)
             .heldOut(5)
             .iterations(4)
@@ -27,7 +29,7 @@ class QuickstartSettingsTest {
   @Test
   void withoutSettersItIsTheCommandsRun() {
     assertEquals(
-        new QuickstartSettings(1, DIRECTORY, 3200, 16_384, 60, 200, 0, 1),
+        new QuickstartSettings(1, DIRECTORY, 3200, 16_384, 60, 200, 0, 1, List.of()),
         QuickstartSettings.builder(1, DIRECTORY).build());
   }
 
