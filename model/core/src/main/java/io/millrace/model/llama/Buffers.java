@@ -12,7 +12,7 @@ import java.util.Map;
  */
 final class Buffers implements AutoCloseable {
 
-  private record Key(String name, int layer) {}
+  private record Key(String name, int layer, boolean activation) {}
 
   private static final class Buffer {
     Tensor memory;
@@ -28,12 +28,25 @@ final class Buffers implements AutoCloseable {
 
   /** A buffer as {@code [rows, columns]}. It holds the values of its last use. */
   Tensor get(String name, int layer, int rows, int columns) {
-    Buffer buffer = buffers.computeIfAbsent(new Key(name, layer), key -> new Buffer());
+    return get(new Key(name, layer, true), rows, columns);
+  }
+
+  /** As {@link #get}, in float32 whatever the precision of activations is. */
+  Tensor float32(String name, int rows, int columns) {
+    return get(new Key(name, 0, false), rows, columns);
+  }
+
+  private Tensor get(Key key, int rows, int columns) {
+    Buffer buffer = buffers.computeIfAbsent(key, _ -> new Buffer());
     if (buffer.memory == null || buffer.memory.rows() < rows) {
       if (buffer.memory != null) {
         buffer.memory.close();
+        buffer.memory = null;
       }
-      buffer.memory = backend.allocate(rows, columns);
+      buffer.memory =
+          key.activation
+              ? backend.allocateActivation(rows, columns)
+              : backend.allocate(rows, columns);
       buffer.lent = buffer.memory;
     } else if (buffer.lent.rows() != rows) {
       buffer.lent = buffer.memory.firstRows(rows);
@@ -50,7 +63,11 @@ final class Buffers implements AutoCloseable {
 
   @Override
   public void close() {
-    buffers.values().forEach(buffer -> buffer.memory.close());
+    for (Buffer buffer : buffers.values()) {
+      if (buffer.memory != null) {
+        buffer.memory.close();
+      }
+    }
     buffers.clear();
   }
 }

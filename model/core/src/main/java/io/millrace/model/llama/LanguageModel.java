@@ -198,7 +198,7 @@ public final class LanguageModel implements AutoCloseable {
     if (rows.length > 0) {
       Tensor selected = buffers.get("last", 0, rows.length, config.hiddenSize());
       backend.gatherRows(selected, hidden, rows);
-      Tensor logits = buffers.get("logits", 0, rows.length, config.vocabSize());
+      Tensor logits = buffers.float32("logits", rows.length, config.vocabSize());
       backend.linearByRow(logits, selected, weights.get(headName()));
       backend.sample(tokens, logProbs, logits, draws);
     }

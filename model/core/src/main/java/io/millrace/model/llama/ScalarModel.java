@@ -122,7 +122,7 @@ public final class ScalarModel implements AutoCloseable {
             ? trunk.forward(weights, tokens, sequences, rows)
             : trunk.infer(weights, tokens, sequences, rows);
     keptHidden = hidden;
-    Tensor scores = buffers.get("scores", 0, rows.length, 1);
+    Tensor scores = buffers.float32("scores", rows.length, 1);
     backend.linear(scores, hidden, weights.get(LlamaConfig.SCORE));
     return scores.toFloats();
   }
@@ -136,7 +136,7 @@ public final class ScalarModel implements AutoCloseable {
    */
   public void backward(Parameters gradients, float[] dScores) {
     int count = keptHidden.rows();
-    Tensor dscores = buffers.get("dscores", 0, count, 1);
+    Tensor dscores = buffers.float32("dscores", count, 1);
     dscores.write(dScores);
     Tensor dhidden = buffers.zeroed("dhidden", count, config.hiddenSize());
     backend.linearBackward(

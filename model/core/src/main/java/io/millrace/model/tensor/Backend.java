@@ -7,7 +7,8 @@ package io.millrace.model.tensor;
  *
  * <h2>Notation</h2>
  *
- * <p>A tensor is float32, dense and row-major. Shapes are written {@code [rows, columns]}:
+ * <p>A tensor is dense and row-major. It is float32, or bfloat16 where {@link #allocateActivation}
+ * says so. Shapes are written {@code [rows, columns]}:
  *
  * <pre>
  *   n       packed tokens: sequences follow one another without padding ({@link Sequences})
@@ -70,6 +71,16 @@ public interface Backend extends AutoCloseable {
     return 0;
   }
 
+  /** Bytes that all backends of this process copied from the host to a device so far. */
+  default long bytesToDevice() {
+    return 0;
+  }
+
+  /** Bytes that all backends of this process copied from a device to the host so far. */
+  default long bytesFromDevice() {
+    return 0;
+  }
+
   /**
    * Runs both tasks, at the same time where that is faster. The results are the same either way.
    * The tasks must not share tensors.
@@ -87,6 +98,17 @@ public interface Backend extends AutoCloseable {
    * @param shape sizes of the dimensions, outermost first, each at least 1
    */
   Tensor allocate(int... shape);
+
+  /**
+   * A new tensor of zeros for activations and their gradients, in the backend's {@link Precision}.
+   * The kernels convert: a product of bfloat16 activations reads a bfloat16 copy of its float32
+   * weights, which the backend makes again after the weights change.
+   *
+   * @param shape sizes of the dimensions, outermost first, each at least 1
+   */
+  default Tensor allocateActivation(int... shape) {
+    return allocate(shape);
+  }
 
   /** {@code x = 0}. */
   void zero(Tensor x);

@@ -10,6 +10,12 @@ public final class Backends {
   /** Name of the backend that a job uses unless its configuration names another. */
   public static final String DEFAULT = "cpu";
 
+  private static final String TORCH = "torch";
+
+  private static final String HOW_TO_GET =
+      ": the class path has no jar millrace-model-torch; build with MILLRACE_TORCH=cpu (or cuda)"
+          + " ./millrace, or with ./mvnw -Ptorch (or -Ptorch-cuda)";
+
   private static final SortedMap<String, BackendFactory> FACTORIES = find();
 
   private Backends() {}
@@ -47,7 +53,11 @@ public final class Backends {
     }
     if (factory == null) {
       throw new IllegalArgumentException(
-          "must be one of %s, not '%s'".formatted(String.join(", ", FACTORIES.keySet()), name));
+          "must be one of %s, not '%s'%s"
+              .formatted(
+                  String.join(", ", FACTORIES.keySet()),
+                  name,
+                  name.equals(TORCH) ? HOW_TO_GET : ""));
     }
     return factory;
   }

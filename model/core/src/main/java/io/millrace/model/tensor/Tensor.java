@@ -1,11 +1,12 @@
 package io.millrace.model.tensor;
 
 /**
- * A block of float32 memory that a {@link Backend} owns, dense and row-major.
+ * A block of memory that a {@link Backend} owns, dense and row-major: float32, or bfloat16 for the
+ * activations of a backend with that {@link Precision}.
  *
- * <p>The host reads and writes it only by explicit copies, so a device with its own memory can
- * implement the same contract. A slice shares the memory of the tensor it was cut from. Closing the
- * owner invalidates its slices; closing a slice does nothing.
+ * <p>The host sees float32, and reads and writes a tensor only by explicit copies, so a device with
+ * its own memory can implement the same contract. A slice shares the memory of the tensor it was
+ * cut from. Closing the owner invalidates its slices; closing a slice does nothing.
  */
 public interface Tensor extends AutoCloseable {
 

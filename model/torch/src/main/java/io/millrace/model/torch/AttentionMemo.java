@@ -1,0 +1,65 @@
+package io.millrace.model.torch;
+
+import io.millrace.model.tensor.Queries;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * What an attention computed that its backward pass needs, such as the log-sum-exp of each query's
+ * scores. It holds as long as the arguments have the versions that they had then.
+ */
+final class AttentionMemo {
+
+  private final TorchTensor[] arguments;
+  private final long[] versions;
+  private final Queries queries;
+  private final Tensor[] kept;
+
+  /**
+   * Keeps what an attention computed.
+   *
+   * @param out the result
+   * @param kept tensors of the operator, retained
+   */
+  AttentionMemo(
+      TorchTensor out,
+      TorchTensor q,
+      TorchTensor k,
+      TorchTensor v,
+      Queries queries,
+      Tensor[] kept) {
+    this.arguments = new TorchTensor[] {out, q, k, v};
+    this.versions = new long[arguments.length];
+    for (int i = 0; i < versions.length; i++) {
+      versions[i] = arguments[i].block().version();
+    }
+    this.queries = queries;
+    this.kept = kept;
+  }
+
+  /** Whether an attention of these arguments would give the same again. */
+  boolean holdsFor(TorchTensor q, TorchTensor k, TorchTensor v, Queries of) {
+    TorchTensor[] given = {arguments[0], q, k, v};
+    for (int i = 0; i < given.length; i++) {
+      if (given[i].block() != arguments[i].block()
+          || given[i].offset() != arguments[i].offset()
+          || given[i].block().version() != versions[i]) {
+        return false;
+      }
+    }
+    return queries == of;
+  }
+
+  TorchTensor out() {
+    return arguments[0];
+  }
+
+  Tensor[] kept() {
+    return kept;
+  }
+
+  void close() {
+    for (Tensor each : kept) {
+      each.deallocate();
+    }
+  }
+}

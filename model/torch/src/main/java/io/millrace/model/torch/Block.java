@@ -1,0 +1,140 @@
+package io.millrace.model.torch;
+
+import java.util.HashSet;
+import java.util.Set;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The memory of a tensor and of its slices.
+ *
+ * <p>{@link #version} counts the writes. Whoever keeps something that was computed from the
+ * elements compares versions to see whether it still holds.
+ */
+final class Block {
+
+  private final TorchMemory memory;
+  private final TorchDevice device;
+  private final TorchMemory.Use use;
+  private final ScalarType type;
+  private final long size;
+  private final Set<TorchTensor> viewed = new HashSet<>();
+  private Tensor elements;
+  private long version;
+  private Tensor copy;
+  private long copiedVersion;
+  private AttentionMemo memo;
+
+  Block(TorchMemory memory, TorchMemory.Use use, ScalarType type, long size) {
+    this.memory = memory;
+    this.device = memory.device();
+    this.use = use;
+    this.type = type;
+    this.size = size;
+    try (PointerScope _ = new PointerScope()) {
+      this.elements =
+          memory.allocate(use, bytes(), () -> device.zeros(type, size)).retainReference();
+    }
+  }
+
+  long size() {
+    return size;
+  }
+
+  ScalarType type() {
+    return type;
+  }
+
+  TorchDevice device() {
+    return device;
+  }
+
+  private long bytes() {
+    return size * bytesOf(type);
+  }
+
+  static int bytesOf(ScalarType type) {
+    return switch (type) {
+      case BFloat16 -> 2;
+      case Float, Int -> 4;
+      default -> 8;
+    };
+  }
+
+  /** All elements, {@code [size]}. */
+  Tensor elements() {
+    if (elements == null) {
+      throw new IllegalStateException("the tensor is closed");
+    }
+    return elements;
+  }
+
+  long version() {
+    return version;
+  }
+
+  /** Records that a kernel or the host writes to the elements. */
+  void written() {
+    version++;
+  }
+
+  /** A copy of all elements in another type, made again if they changed since. */
+  Tensor elementsAs(ScalarType other) {
+    if (copy == null) {
+      try (PointerScope _ = new PointerScope()) {
+        copy =
+            memory
+                .allocate(
+                    TorchMemory.Use.COMPUTE_COPIES,
+                    size * bytesOf(other),
+                    () -> device.empty(other, size))
+                .retainReference();
+      }
+      copiedVersion = -1;
+    }
+    if (copiedVersion != version) {
+      copy.copy_(elements());
+      copiedVersion = version;
+    }
+    return copy;
+  }
+
+  /** What the last attention that read this block's queries left for its backward pass. */
+  AttentionMemo memo() {
+    return memo;
+  }
+
+  void keep(AttentionMemo next) {
+    if (memo != null) {
+      memo.close();
+    }
+    memo = next;
+  }
+
+  /** Makes the block close the views of a tensor when it is closed. */
+  void viewedBy(TorchTensor tensor) {
+    viewed.add(tensor);
+  }
+
+  void forget(TorchTensor tensor) {
+    viewed.remove(tensor);
+  }
+
+  void close() {
+    if (elements == null) {
+      return;
+    }
+    keep(null);
+    viewed.forEach(TorchTensor::dropViews);
+    viewed.clear();
+    if (copy != null) {
+      copy.deallocate();
+      copy = null;
+      memory.freed(TorchMemory.Use.COMPUTE_COPIES, size * 2);
+    }
+    elements.deallocate();
+    elements = null;
+    memory.freed(use, bytes());
+  }
+}

@@ -1,0 +1,112 @@
+package io.millrace.model.torch;
+
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.bytedeco.openblas.global.openblas;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * The threads of a backend on the CPU. With two or more, {@link #sideBySide} gives each task a half
+ * of them, so that a core stays with its task and no thread waits at the end of every operator. On
+ * a GPU the tasks run one after the other: each fills the device.
+ */
+final class Threads implements AutoCloseable {
+
+  private final int count;
+  private final boolean parallel;
+  private final ExecutorService executor;
+  private volatile Thread other;
+
+  Threads(TorchDevice device, int count) {
+    this.count = count;
+    this.parallel = device.isCpu() && count > 1;
+    use(count);
+    this.executor =
+        parallel
+            ? Executors.newSingleThreadExecutor(
+                task -> {
+                  Thread thread = new Thread(task, "torch-beside");
+                  thread.setDaemon(true);
+                  return thread;
+                })
+            : null;
+  }
+
+  private static void use(int threads) {
+    torch.set_num_threads(threads);
+    openblas.blas_set_num_threads(threads);
+  }
+
+  int count() {
+    return count;
+  }
+
+  /** Whether no second task runs now. */
+  boolean areIdle() {
+    return other == null;
+  }
+
+  /** 1 for the thread of the second task, else 0. */
+  int lane() {
+    return Thread.currentThread() == other ? 1 : 0;
+  }
+
+  void sideBySide(Runnable longer, Runnable second) {
+    if (!parallel || other != null) {
+      longer.run();
+      second.run();
+      return;
+    }
+    int half = count / 2;
+    openblas.blas_set_num_threads(half);
+    torch.set_num_threads(half);
+    try {
+      Future<?> beside =
+          executor.submit(
+              () -> {
+                torch.set_num_threads(half);
+                other = Thread.currentThread();
+                second.run();
+              });
+      RuntimeException failure = null;
+      try {
+        longer.run();
+      } catch (RuntimeException e) {
+        failure = e;
+      }
+      join(beside, failure);
+    } finally {
+      other = null;
+      use(count);
+    }
+  }
+
+  private static void join(Future<?> beside, RuntimeException failure) {
+    try {
+      beside.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted during an update", e);
+    } catch (ExecutionException e) {
+      if (failure != null) {
+        failure.addSuppressed(e.getCause());
+      } else if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      } else {
+        throw new IllegalStateException(e.getCause());
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  @Override
+  public void close() {
+    if (executor != null) {
+      executor.shutdown();
+    }
+  }
+}

@@ -1,0 +1,28 @@
+package io.millrace.model.torch;
+
+import java.util.ArrayDeque;
+
+/**
+ * The tensors of a backend that hold libtorch's views, the longest-standing first. Beyond a limit
+ * the first ones give up their views.
+ */
+final class Views {
+
+  /** Some kilobytes each; a policy and a critic of 32 layers have 1,500 in use. */
+  private static final int LIMIT = 8_192;
+
+  private final ArrayDeque<TorchTensor> holders = new ArrayDeque<>();
+
+  synchronized void add(TorchTensor holder) {
+    holders.add(holder);
+  }
+
+  /** Called between kernels, while no thread uses a view. */
+  synchronized void trim() {
+    while (holders.size() > LIMIT) {
+      TorchTensor holder = holders.remove();
+      holder.dropViews();
+      holder.block().forget(holder);
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** A backend on libtorch, for CPUs and current NVIDIA GPUs. */
+package io.millrace.model.torch;
