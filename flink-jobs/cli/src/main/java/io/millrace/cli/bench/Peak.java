@@ -15,9 +15,9 @@ final class Peak {
    * The best of some products [2048, 1024] × [1024, 1024], in floating-point operations a second.
    */
   static double flopsPerSecond(Backend backend) {
-    try (Tensor x = backend.allocate(2 * SIZE, SIZE);
+    try (Tensor x = backend.allocateActivation(2 * SIZE, SIZE);
         Tensor w = backend.allocate(SIZE, SIZE);
-        Tensor out = backend.allocate(2 * SIZE, SIZE)) {
+        Tensor out = backend.allocateActivation(2 * SIZE, SIZE)) {
       double best = 0;
       for (int i = 0; i < REPEATS; i++) {
         long start = System.nanoTime();

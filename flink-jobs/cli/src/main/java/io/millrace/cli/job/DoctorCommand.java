@@ -2,6 +2,7 @@ package io.millrace.cli.job;
 
 import io.millrace.cli.option.UserException;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.BackendFactory;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.Tensor;
 import io.millrace.schemas.PlainFiles;
@@ -54,6 +55,7 @@ public final class DoctorCommand implements Callable<Integer> {
     row("Flink", EnvironmentInformation.getVersion());
     row("Kafka clients", AppInfoParser.getVersion());
     row("Compute", compute());
+    rowsOfTorch();
     return 0;
   }
 
@@ -86,6 +88,22 @@ public final class DoctorCommand implements Callable<Integer> {
     }
     try (var list = Files.list(gpus)) {
       return list.count() + " NVIDIA";
+    }
+  }
+
+  /** What the optional backend finds, or how to get it. */
+  private static void rowsOfTorch() {
+    BackendFactory torch;
+    try {
+      torch = Backends.named("torch");
+    } catch (IllegalArgumentException e) {
+      row("Backend torch", "not in this build: " + e.getMessage().replaceFirst("^.*?: ", ""));
+      return;
+    }
+    String name = "Backend torch";
+    for (String finding : torch.findings()) {
+      row(name, finding);
+      name = "";
     }
   }
 

@@ -1,5 +1,6 @@
 package io.millrace.cli.model;
 
+import io.millrace.cli.option.BackendOptions;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.model.chat.ChatTemplate;
@@ -10,7 +11,6 @@ import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Printable;
 import java.io.IOException;
@@ -44,6 +44,8 @@ public final class GenerateCommand implements Callable<Integer> {
 
   @Mixin private ConfigOptions options;
 
+  @Mixin private BackendOptions compute;
+
   @Option(names = "--prompt", required = true, description = "Text of the user's turn.")
   private String prompt;
 
@@ -55,7 +57,7 @@ public final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     requireOptions();
-    try (Backend backend = Backends.openDefault();
+    try (Backend backend = compute.open();
         OpenPolicy policy = OpenPolicy.open(backend, options, checkpoint)) {
       LanguageModel model = policy.model();
       Tokenizer tokenizer = policy.tokenizer();

@@ -1,5 +1,6 @@
 package io.millrace.cli.model;
 
+import io.millrace.cli.option.BackendOptions;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
@@ -8,7 +9,6 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.Backends;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
@@ -35,6 +35,8 @@ public final class LogProbsCommand implements Callable<Integer> {
 
   @Mixin private ConfigOptions options;
 
+  @Mixin private BackendOptions compute;
+
   @Option(
       names = "--tokens",
       required = true,
@@ -49,7 +51,7 @@ public final class LogProbsCommand implements Callable<Integer> {
       throw new UserException(
           "--tokens must have at least two ids: the first has no log-probability");
     }
-    try (Backend backend = Backends.openDefault();
+    try (Backend backend = compute.open();
         LocalCheckpoint files = options.open(checkpoint);
         CheckpointDirectory directory = CheckpointDirectory.open(files.directory())) {
       int vocab = directory.config().vocabSize();

@@ -2,9 +2,10 @@ package io.millrace.cli.option;
 
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.BackendFactory;
-import io.millrace.model.tensor.Backends;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The model of a benchmark and its compute backend. */
@@ -49,30 +50,11 @@ public final class ShapeOptions {
       description = "Tokens in the vocabulary (default: ${DEFAULT-VALUE}).")
   private int vocab;
 
-  @Option(
-      names = "--backend",
-      defaultValue = "cpu",
-      description = "Compute backend: cpu or nd4j (default: ${DEFAULT-VALUE}).")
-  private String backend;
-
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      description = "Threads that compute at once (default: all cores).")
-  private Integer threads;
+  @Mixin private BackendOptions backend;
 
   /** Opens the backend with the wanted number of threads. */
   public Backend open() {
-    BackendFactory factory;
-    try {
-      factory = Backends.named(backend);
-    } catch (IllegalArgumentException e) {
-      throw new UserException("--backend " + e.getMessage());
-    }
-    if (threads != null) {
-      factory.useThreads(require("--threads", threads));
-    }
-    return factory.open();
+    return backend.open();
   }
 
   /**
@@ -113,16 +95,17 @@ public final class ShapeOptions {
   /** Settings of a job that makes a model of this shape. */
   public List<String> settings(int maxPositions) {
     LlamaConfig config = config(maxPositions);
-    return List.of(
+    List<String> settings = new ArrayList<>(backend.settings());
+    Collections.addAll(
+        settings,
         "model.hidden-size=" + config.hiddenSize(),
         "model.layers=" + config.layers(),
         "model.heads=" + config.heads(),
         "model.kv-heads=" + config.kvHeads(),
         "model.ffn-size=" + config.ffnSize(),
         "model.vocab-size=" + config.vocabSize(),
-        "model.max-positions=" + config.maxPositions(),
-        "compute.backend=" + backend,
-        "compute.threads=" + (threads == null ? 0 : require("--threads", threads)));
+        "model.max-positions=" + config.maxPositions());
+    return settings;
   }
 
   /**

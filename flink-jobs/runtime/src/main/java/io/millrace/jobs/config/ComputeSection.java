@@ -4,14 +4,32 @@ import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendFactory;
 import io.millrace.model.tensor.Backends;
+import io.millrace.model.tensor.Placement;
+import io.millrace.model.tensor.Precision;
 
 /** The compute backend of a job, and the memory of its training passes. */
 public record ComputeSection(
     @Option(
             value = "cpu",
-            help = "Compute backend: `cpu`, or `nd4j` for comparison.",
+            help =
+                "Compute backend: `cpu`; `torch` for GPUs and large models, in builds with it; or"
+                    + " `nd4j` for comparison.",
             required = true)
         String backend,
+    @Option(
+            value = "auto",
+            help =
+                "Where `torch` computes: `cpu`, `cuda`, or `cuda:N` for the device N. `auto` is the"
+                    + " first CUDA device of the machine if there is one, else the CPU.",
+            required = true)
+        String device,
+    @Option(
+            value = "float32",
+            help =
+                "Numbers of activations and products: `float32`, or `bfloat16` with `torch`."
+                    + " Weights, moments, sums of gradients, norms, losses and log-probabilities"
+                    + " are float32 either way.")
+        Precision precision,
     @Option(
             value = "0",
             help =
@@ -38,7 +56,7 @@ public record ComputeSection(
     implements ConfigSection {
 
   public ComputeSection {
-    BackendFactory _ = factory(backend);
+    factory(backend).require(new Placement(device, precision));
     Require.accepted(
         "micro-batch-tokens", () -> new ActivationMemory(microBatchTokens, recomputeActivations));
   }
@@ -49,7 +67,7 @@ public record ComputeSection(
     if (threads > 0) {
       factory.useThreads(threads);
     }
-    return factory.open();
+    return factory.open(new Placement(device, precision));
   }
 
   /** Memory settings of training passes. */

@@ -1,6 +1,5 @@
 package io.millrace.model.contract;
 
-import static io.millrace.model.contract.TestTensors.assertForward;
 import static io.millrace.model.contract.TestTensors.wholeAndSliced;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 

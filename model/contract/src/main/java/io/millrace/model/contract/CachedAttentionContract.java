@@ -3,7 +3,6 @@ package io.millrace.model.contract;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.tensor.KvCache;
 import io.millrace.model.tensor.Queries;
@@ -38,18 +37,18 @@ interface CachedAttentionContract extends Contract {
       first.pages(cache, random);
       second.pages = first.pages;
       // A whole prompt, then single tokens.
-      first.feed(backend(), cache, 0, new int[] {0}, new int[] {7});
-      first.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
-      first.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
+      first.feed(this, cache, 0, new int[] {0}, new int[] {7});
+      first.feed(this, cache, 0, new int[] {0}, new int[] {1});
+      first.feed(this, cache, 0, new int[] {0}, new int[] {1});
       // Other sequences join; then chunks of unequal lengths follow prefixes of unequal lengths.
-      first.feed(backend(), cache, 0, new int[] {2, 0}, new int[] {3, 1});
-      first.feed(backend(), cache, 0, new int[] {0, 1, 2}, new int[] {1, 1, 1});
-      first.feed(backend(), cache, 0, new int[] {2, 1, 0}, new int[] {5, 2, 3});
+      first.feed(this, cache, 0, new int[] {2, 0}, new int[] {3, 1});
+      first.feed(this, cache, 0, new int[] {0, 1, 2}, new int[] {1, 1, 1});
+      first.feed(this, cache, 0, new int[] {2, 1, 0}, new int[] {5, 2, 3});
       // Another layer holds other keys and values in the same pages.
-      second.feed(backend(), cache, 1, new int[] {0, 1}, new int[] {6, 1});
+      second.feed(this, cache, 1, new int[] {0, 1}, new int[] {6, 1});
       // The pages are filled to the end.
-      first.feed(backend(), cache, 0, new int[] {0}, new int[] {10});
-      second.feed(backend(), cache, 1, new int[] {1, 0}, new int[] {2, 1});
+      first.feed(this, cache, 0, new int[] {0}, new int[] {10});
+      second.feed(this, cache, 1, new int[] {1, 0}, new int[] {2, 1});
     }
   }
 
@@ -59,11 +58,11 @@ interface CachedAttentionContract extends Contract {
     try (KvCache cache = backend().kvCache(1, 6, 4, 2, 6)) {
       Fed longer = new Fed(2, 12, 4, 2, 6, random);
       longer.pages = new int[][] {{0, 4, 2}, {5, 1, 3}};
-      longer.feed(backend(), cache, 0, new int[] {0, 1}, new int[] {12, 12});
+      longer.feed(this, cache, 0, new int[] {0, 1}, new int[] {12, 12});
       Fed shorter = new Fed(2, 12, 4, 2, 6, random);
       shorter.pages = new int[][] {{4, 3, 0}, {1, 2, 5}};
-      shorter.feed(backend(), cache, 0, new int[] {0, 1}, new int[] {2, 5});
-      shorter.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
+      shorter.feed(this, cache, 0, new int[] {0, 1}, new int[] {2, 5});
+      shorter.feed(this, cache, 0, new int[] {0}, new int[] {1});
     }
   }
 
@@ -78,7 +77,7 @@ interface CachedAttentionContract extends Contract {
       fed.copyPrefix(6);
       for (int layer = 0; layer < 2; layer++) {
         fed.restart();
-        fed.feed(backend(), cache, layer, new int[] {0}, new int[] {6});
+        fed.feed(this, cache, layer, new int[] {0}, new int[] {6});
       }
       cache.copyPage(5, 2);
       cache.copyPage(8, 2);
@@ -87,8 +86,8 @@ interface CachedAttentionContract extends Contract {
         fed.seen[0] = 6;
         fed.seen[1] = 6;
         fed.seen[2] = 5;
-        fed.feed(backend(), cache, layer, new int[] {2, 0, 1}, new int[] {3, 1, 2});
-        fed.feed(backend(), cache, layer, new int[] {0, 1, 2}, new int[] {5, 4, 1});
+        fed.feed(this, cache, layer, new int[] {2, 0, 1}, new int[] {3, 1, 2});
+        fed.feed(this, cache, layer, new int[] {0, 1, 2}, new int[] {5, 4, 1});
       }
     }
   }
@@ -101,17 +100,17 @@ interface CachedAttentionContract extends Contract {
         Fed fed = new Fed(2, 40, 4, 2, 6, new Random(14));
         fed.pages = new int[][] {{3, 1, 4, 0, 5}, {2, 6, 7, 8, 9}};
         switch (division) {
-          case 0 -> fed.feed(backend(), cache, 0, new int[] {0}, new int[] {31});
+          case 0 -> fed.feed(this, cache, 0, new int[] {0}, new int[] {31});
           case 1 -> {
-            fed.feed(backend(), cache, 0, new int[] {1, 0}, new int[] {40, 31});
+            fed.feed(this, cache, 0, new int[] {1, 0}, new int[] {40, 31});
           }
           default -> {
-            fed.feed(backend(), cache, 0, new int[] {0}, new int[] {5});
-            fed.feed(backend(), cache, 0, new int[] {0, 1}, new int[] {20, 3});
-            fed.feed(backend(), cache, 0, new int[] {0}, new int[] {6});
+            fed.feed(this, cache, 0, new int[] {0}, new int[] {5});
+            fed.feed(this, cache, 0, new int[] {0, 1}, new int[] {20, 3});
+            fed.feed(this, cache, 0, new int[] {0}, new int[] {6});
           }
         }
-        outs[division] = fed.feed(backend(), cache, 0, new int[] {0}, new int[] {1});
+        outs[division] = fed.feed(this, cache, 0, new int[] {0}, new int[] {1});
       }
     }
     for (int division = 1; division < outs.length; division++) {
@@ -184,7 +183,7 @@ interface CachedAttentionContract extends Contract {
      *
      * @return the result, {@code [tokens, heads · headDim]}
      */
-    float[] feed(Backend backend, KvCache cache, int layer, int[] which, int[] newTokens) {
+    float[] feed(Contract contract, KvCache cache, int layer, int[] which, int[] newTokens) {
       Sequences packed = Sequences.ofLengths(newTokens);
       int[] firstPositions = Arrays.stream(which).map(s -> seen[s]).toArray();
       double[] expected = {};
@@ -211,19 +210,23 @@ interface CachedAttentionContract extends Contract {
       float[][] result = new float[1][];
       int n = packed.tokens();
       TestTensors.wholeAndSliced(
-          backend,
+          contract.backend(),
           tensors -> {
             Tensor out = tensors.output(n, heads * headDim);
-            backend.cachedAttention(
+            contract
+                .backend()
+                .cachedAttention(
                 out,
-                tensors.tensor(newRows(q, which, firstPositions, heads), n, heads * headDim),
-                tensors.tensor(newRows(k, which, firstPositions, kvHeads), n, kvHeads * headDim),
-                tensors.tensor(newRows(v, which, firstPositions, kvHeads), n, kvHeads * headDim),
+                tensors.activation(newRows(q, which, firstPositions, heads), n, heads * headDim),
+                tensors.activation(
+                    newRows(k, which, firstPositions, kvHeads), n, kvHeads * headDim),
+                tensors.activation(
+                    newRows(v, which, firstPositions, kvHeads), n, kvHeads * headDim),
                 cache,
                 layer,
                 sequences,
                 heads);
-            TestTensors.assertForward("out", expectedOut, out);
+            contract.assertForward("out", expectedOut, out);
             result[0] = out.toFloats();
           });
       return result[0];

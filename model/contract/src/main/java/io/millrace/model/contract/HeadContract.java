@@ -1,6 +1,5 @@
 package io.millrace.model.contract;
 
-import static io.millrace.model.contract.TestTensors.assertBackward;
 import static io.millrace.model.contract.TestTensors.assertClose;
 import static io.millrace.model.contract.TestTensors.doubles;
 import static io.millrace.model.contract.TestTensors.floats;
@@ -36,7 +35,7 @@ interface HeadContract extends Contract {
     wholeAndSliced(
         backend(),
         tensors -> {
-          Tensor x = tensors.tensor(tensors.values(n * h, scale), n, h);
+          Tensor x = tensors.activation(tensors.values(n * h, scale), n, h);
           Tensor head = tensors.tensor(tensors.values(vocab * h, scale), vocab, h);
           int[] targets = tensors.indices(n, vocab);
           targets[0] = vocab - 1;
@@ -46,14 +45,15 @@ interface HeadContract extends Contract {
           backend().logProbs(logProbs, entropies, x, head, targets, temperature);
           double[][] expected =
               Reference.logProbs(doubles(x), doubles(head), targets, h, vocab, temperature);
-          assertClose("log-probs", expected[0], doubles(logProbs), 1e-5);
+          assertClose("log-probs", expected[0], doubles(logProbs), forwardTolerance());
           // An absolute tolerance in nats: the entropy of a distribution on one token is only
           // rounding.
-          assertClose("entropies", expected[1], doubles(entropies), 1e-5, 1e-5);
+          assertClose(
+              "entropies", expected[1], doubles(entropies), forwardTolerance(), forwardTolerance());
 
           double[] dLogProbs = tensors.values(n, 1);
           double[] dEntropies = tensors.values(n, 0.1);
-          Tensor dx = tensors.random(n, h);
+          Tensor dx = tensors.activation(n, h);
           Tensor dhead = tensors.random(vocab, h);
           double[] expectedDx = doubles(dx);
           double[] expectedDhead = doubles(dhead);

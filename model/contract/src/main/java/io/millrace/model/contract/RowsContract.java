@@ -1,7 +1,5 @@
 package io.millrace.model.contract;
 
-import static io.millrace.model.contract.TestTensors.assertBackward;
-import static io.millrace.model.contract.TestTensors.assertForward;
 import static io.millrace.model.contract.TestTensors.doubles;
 import static io.millrace.model.contract.TestTensors.wholeAndSliced;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -23,14 +21,14 @@ interface RowsContract extends Contract {
     wholeAndSliced(
         backend(),
         tensors -> {
-          Tensor x = tensors.random(n, in);
+          Tensor x = tensors.activation(n, in);
           Tensor w = tensors.random(out, in);
           Tensor y = tensors.output(n, out);
           backend().linear(y, x, w);
           assertForward("out", Reference.linear(doubles(x), doubles(w), n, in, out), y);
 
-          Tensor dy = tensors.random(n, out);
-          Tensor dx = tensors.random(n, in);
+          Tensor dy = tensors.activation(n, out);
+          Tensor dx = tensors.activation(n, in);
           Tensor dw = tensors.random(out, in);
           double[] expectedDx = doubles(dx);
           double[] expectedDw = doubles(dw);
@@ -56,16 +54,16 @@ interface RowsContract extends Contract {
     wholeAndSliced(
         backend(),
         tensors -> {
-          Tensor x = tensors.tensor(tensors.values(n * h, scale), n, h);
+          Tensor x = tensors.activation(tensors.values(n * h, scale), n, h);
           Tensor w = tensors.random(h);
           Tensor y = tensors.output(n, h);
           backend().rmsNorm(y, x, w, epsilon);
           assertForward("out", Reference.rmsNorm(doubles(x), doubles(w), n, h, epsilon), y);
 
-          Tensor change = tensors.tensor(tensors.values(n * h, scale), n, h);
-          Tensor sum = tensors.tensor(doubles(x), n, h);
+          Tensor change = tensors.activation(tensors.values(n * h, scale), n, h);
+          Tensor sum = tensors.activation(doubles(x), n, h);
           backend().add(sum, change);
-          Tensor stream = tensors.tensor(doubles(x), n, h);
+          Tensor stream = tensors.activation(doubles(x), n, h);
           Tensor normalised = tensors.output(n, h);
           backend().addRmsNorm(normalised, stream, change, w, epsilon);
           assertArrayEquals(sum.toFloats(), stream.toFloats(), "x + change");
@@ -74,8 +72,8 @@ interface RowsContract extends Contract {
               Reference.rmsNorm(doubles(sum), doubles(w), n, h, epsilon),
               normalised);
 
-          Tensor dy = tensors.random(n, h);
-          Tensor dx = tensors.tensor(tensors.values(n * h, 1 / scale), n, h);
+          Tensor dy = tensors.activation(n, h);
+          Tensor dx = tensors.activation(tensors.values(n * h, 1 / scale), n, h);
           Tensor dw = tensors.random(h);
           double[] expectedDx = doubles(dx);
           double[] expectedDw = doubles(dw);
@@ -100,13 +98,13 @@ interface RowsContract extends Contract {
     wholeAndSliced(
         backend(),
         tensors -> {
-          Tensor gate = tensors.tensor(tensors.values(n * f, scale), n, f);
-          Tensor up = tensors.random(n, f);
+          Tensor gate = tensors.activation(tensors.values(n * f, scale), n, f);
+          Tensor up = tensors.activation(n, f);
           Tensor y = tensors.output(n, f);
           backend().swiGlu(y, gate, up);
           assertForward("out", Reference.swiGlu(doubles(gate), doubles(up)), y);
 
-          Tensor dy = tensors.random(n, f);
+          Tensor dy = tensors.activation(n, f);
           Tensor dgate = tensors.output(n, f);
           Tensor dup = tensors.output(n, f);
           double[] expectedDgate = new double[n * f];
@@ -160,7 +158,7 @@ interface RowsContract extends Contract {
         backend(),
         tensors -> {
           int columns = heads * rope.headDim();
-          Tensor x = tensors.random(positions.length, columns);
+          Tensor x = tensors.activation(positions.length, columns);
           double[] expected = Reference.rope(doubles(x), positions, columns, rope, backward);
           backend().rope(x, positions, rope, backward);
           assertForward("rope", expected, x);

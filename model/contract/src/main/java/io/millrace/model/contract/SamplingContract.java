@@ -1,6 +1,5 @@
 package io.millrace.model.contract;
 
-import static io.millrace.model.contract.TestTensors.assertForward;
 import static io.millrace.model.contract.TestTensors.doubles;
 import static io.millrace.model.contract.TestTensors.wholeAndSliced;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -40,7 +39,7 @@ interface SamplingContract extends Contract {
     wholeAndSliced(
         backend(),
         tensors -> {
-          Tensor x = tensors.random(n, in);
+          Tensor x = tensors.activation(n, in);
           Tensor w = tensors.random(out, in);
           Tensor y = tensors.output(n, out);
           backend().linearByRow(y, x, w);
@@ -56,7 +55,7 @@ interface SamplingContract extends Contract {
     wholeAndSliced(
         backend(),
         tensors -> {
-          Tensor x = tensors.random(n, columns);
+          Tensor x = tensors.activation(n, columns);
           Tensor w = tensors.random(columns);
           Tensor y = tensors.output(n, columns);
           BiConsumer<Tensor, Tensor> norm = (o, row) -> backend().rmsNorm(o, row, w, 1e-5f);
@@ -81,7 +80,7 @@ interface SamplingContract extends Contract {
       String what, Tensor x, Tensor y, BiConsumer<Tensor, Tensor> kernel) {
     float[] together = y.toFloats();
     int out = y.columns();
-    try (Tensor alone = backend().allocate(1, out)) {
+    try (Tensor alone = backend().allocateActivation(1, out)) {
       for (int i = 0; i < x.rows(); i++) {
         kernel.accept(alone, x.slice((long) i * x.columns(), 1, x.columns()));
         assertArrayEquals(

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /**
  * Tensors for a test of a kernel. They are whole, or slices of larger tensors at odd offsets.
@@ -19,7 +20,9 @@ final class TestTensors implements AutoCloseable {
 
   private static final int BEFORE = 3;
   private static final int AFTER = 5;
-  private static final float GUARD = 12345.5f;
+
+  /** A number that bfloat16 has, too. */
+  private static final float GUARD = 12_288f;
 
   private final Backend backend;
   private final boolean sliced;
@@ -50,26 +53,41 @@ final class TestTensors implements AutoCloseable {
     return random.ints(n, 0, bound).toArray();
   }
 
+  /** Random values in float32, such as weights and sums of their gradients. */
   Tensor random(int... shape) {
     return tensor(values(Math.toIntExact(size(shape)), 1), shape);
   }
 
-  /** A tensor of NaN, which a forward pass must overwrite. */
+  /** Random activations, in the backend's precision. */
+  Tensor activation(int... shape) {
+    return activation(values(Math.toIntExact(size(shape)), 1), shape);
+  }
+
+  /** Activations of NaN, which a forward pass must overwrite. */
   Tensor output(int... shape) {
     double[] stale = new double[Math.toIntExact(size(shape))];
     Arrays.fill(stale, Float.NaN);
-    return tensor(stale, shape);
+    return activation(stale, shape);
   }
 
   Tensor tensor(double[] values, int... shape) {
+    return tensor(backend::allocate, values, shape);
+  }
+
+  /** Activations of the given values, rounded to the backend's precision. */
+  Tensor activation(double[] values, int... shape) {
+    return tensor(backend::allocateActivation, values, shape);
+  }
+
+  private Tensor tensor(Function<int[], Tensor> allocation, double[] values, int... shape) {
     float[] floats = floats(values);
     if (!sliced) {
-      Tensor whole = backend.allocate(shape);
+      Tensor whole = allocation.apply(shape);
       whole.write(floats);
       owners.add(whole);
       return whole;
     }
-    Tensor owner = backend.allocate(BEFORE + floats.length + AFTER);
+    Tensor owner = allocation.apply(new int[] {BEFORE + floats.length + AFTER});
     float[] guarded = new float[BEFORE + floats.length + AFTER];
     Arrays.fill(guarded, GUARD);
     owner.write(guarded);
@@ -101,19 +119,6 @@ final class TestTensors implements AutoCloseable {
 
   static long size(int... shape) {
     return Arrays.stream(shape).asLongStream().reduce(1, (a, b) -> a * b);
-  }
-
-  /**
-   * Compares the result of a forward pass, with a tolerance of 1e-5 times the largest expected
-   * value.
-   */
-  static void assertForward(String what, double[] expected, Tensor actual) {
-    assertClose(what, expected, doubles(actual), 1e-5);
-  }
-
-  /** Compares a gradient, with a tolerance of 1e-4 times the largest expected value. */
-  static void assertBackward(String what, double[] expected, Tensor actual) {
-    assertClose(what, expected, doubles(actual), 1e-4);
   }
 
   static void assertClose(String what, double[] expected, double[] actual, double relative) {

@@ -79,14 +79,14 @@ final class Workload implements AutoCloseable {
     Arrays.fill(topPs, 0.8f);
     double[] uniforms = new Random(n).doubles(n).toArray();
     this.draws = new Draws(temperatures, topPs, uniforms);
-    this.x = random(n, H);
-    this.y = random(n, H);
-    this.dx = random(n, H);
-    this.out = random(n, H);
-    this.k = random(n, KV_HEADS * HEAD_DIM);
-    this.v = random(n, KV_HEADS * HEAD_DIM);
-    this.dk = random(n, KV_HEADS * HEAD_DIM);
-    this.dv = random(n, KV_HEADS * HEAD_DIM);
+    this.x = activation(n, H);
+    this.y = activation(n, H);
+    this.dx = activation(n, H);
+    this.out = activation(n, H);
+    this.k = activation(n, KV_HEADS * HEAD_DIM);
+    this.v = activation(n, KV_HEADS * HEAD_DIM);
+    this.dk = activation(n, KV_HEADS * HEAD_DIM);
+    this.dv = activation(n, KV_HEADS * HEAD_DIM);
     this.w = random(H, H);
     this.dw = random(H, H);
     this.scale = random(H);
@@ -100,7 +100,14 @@ final class Workload implements AutoCloseable {
   }
 
   private Tensor random(int... shape) {
-    Tensor tensor = backend.allocate(shape);
+    return filled(backend.allocate(shape));
+  }
+
+  private Tensor activation(int... shape) {
+    return filled(backend.allocateActivation(shape));
+  }
+
+  private Tensor filled(Tensor tensor) {
     float[] values = new float[Math.toIntExact(tensor.size())];
     Random random = new Random(all.size());
     for (int i = 0; i < values.length; i++) {

@@ -1,5 +1,7 @@
 package io.millrace.model.tensor;
 
+import java.util.List;
+
 /**
  * Opens backends. {@link Backends} finds the factories on the class path with {@link
  * java.util.ServiceLoader}.
@@ -41,6 +43,14 @@ public interface BackendFactory {
   default Backend open(Placement placement) {
     require(placement);
     return open();
+  }
+
+  /**
+   * The libraries and devices that this backend finds on this machine, and what it misses, for
+   * people: a line each.
+   */
+  default List<String> findings() {
+    return List.of();
   }
 
   /**

@@ -28,7 +28,8 @@ record RopeTable(int positions, Tensor cos, Tensor sin) implements AutoCloseable
     float[] cos = new float[positions * frequencies.length];
     float[] sin = new float[cos.length];
     for (int i = 0; i < cos.length; i++) {
-      double angle = (i / frequencies.length) * frequencies[i % frequencies.length];
+      int position = i / frequencies.length;
+      double angle = position * frequencies[i % frequencies.length];
       cos[i] = (float) Math.cos(angle);
       sin[i] = (float) Math.sin(angle);
     }

@@ -9,8 +9,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * RMSNorm, rotary embedding and SwiGLU in operators of libtorch. They compute in float32; bfloat16
- * activations are widened in scratch memory and rounded once.
+ * RMSNorm, rotary embedding and SwiGLU in operators of libtorch. Norms and rotations of bfloat16
+ * activations are computed in float32 and rounded once. Each step of SwiGLU is rounded.
  */
 final class RowKernels {
 
@@ -80,30 +80,20 @@ final class RowKernels {
   }
 
   /** {@code out = gate ∘ σ(gate) ∘ up}. */
-  static void swiGlu(Lane lane, Tensor out, Tensor gate, Tensor up) {
-    if (Constants.typeOf(out) == ScalarType.Float) {
-      torch.silu_out(out, gate);
-      out.mul_(up);
-    } else {
-      Tensor wide = wide(lane, Scratch.FIRST, gate);
-      torch.silu_out(wide, wide);
-      torch.mul_out(out, wide, up);
-    }
+  static void swiGlu(Tensor out, Tensor gate, Tensor up) {
+    torch.silu_out(out, gate).mul_(up);
   }
 
   /** Overwrites dgate and dup, which may be gate and up. */
   static void swiGluBackward(
       Lane lane, Tensor dgate, Tensor dup, Tensor dout, Tensor gate, Tensor up) {
-    Tensor wide = wide(lane, Scratch.THIRD, gate);
-    Tensor dSilu = like(lane, Scratch.FIRST, gate);
+    ScalarType type = Constants.typeOf(gate);
+    Tensor dSilu = lane.scratch(Scratch.FIRST, type, gate.size(0), gate.size(1));
+    Tensor silu = lane.scratch(Scratch.SECOND, type, gate.size(0), gate.size(1));
     torch.mul_out(dSilu, dout, up);
-    Tensor silu = torch.silu_out(like(lane, Scratch.SECOND, gate), wide);
+    torch.silu_out(silu, gate);
     torch.mul_out(dup, dout, silu);
-    if (Constants.typeOf(dgate) == ScalarType.Float) {
-      torch.silu_backward_out(dgate, dSilu, wide);
-    } else {
-      dgate.copy_(torch.silu_backward_out(silu, dSilu, wide));
-    }
+    torch.silu_backward_out(dgate, dSilu, gate);
   }
 
   /** The matrix in float32: itself, or a copy in scratch memory. */

@@ -293,8 +293,8 @@ final class TorchBackend implements Backend {
     Arguments.requireSameSize("swiGlu", gate, up, out);
     run(
         "swiGlu",
-        lane ->
-            RowKernels.swiGlu(lane, of(out).writtenMatrix(), of(gate).matrix(), of(up).matrix()));
+        _ ->
+            RowKernels.swiGlu(of(out).writtenMatrix(), of(gate).matrix(), of(up).matrix()));
   }
 
   @Override

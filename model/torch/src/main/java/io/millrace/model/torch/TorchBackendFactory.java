@@ -3,6 +3,10 @@ package io.millrace.model.torch;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendFactory;
 import io.millrace.model.tensor.Placement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** Opens {@link TorchBackend}. */
 public final class TorchBackendFactory implements BackendFactory {
@@ -22,6 +26,32 @@ public final class TorchBackendFactory implements BackendFactory {
   /** Every device and precision; whether a machine has the device shows when it opens. */
   @Override
   public void require(Placement placement) {}
+
+  @Override
+  public List<String> findings() {
+    List<String> missing = Libtorch.missingLibraries();
+    if (!missing.isEmpty()) {
+      return List.of(
+          "natives for CUDA; missing libraries: " + String.join(", ", missing),
+          "install NVIDIA's driver, CUDA 13, cuDNN 9 and NCCL, and name their folders in"
+              + " LD_LIBRARY_PATH");
+    }
+    List<String> findings = new ArrayList<>();
+    int devices = Libtorch.cudaDevices();
+    findings.add(
+        "libtorch %s, natives for %s, CPU kernels with %s"
+            .formatted(
+                Libtorch.version(),
+                Libtorch.isForCuda() ? "CUDA" : "the CPU",
+                Libtorch.cpuCapability()));
+    findings.add(
+        "devices: cpu"
+            + IntStream.range(0, devices).mapToObj(i -> ", cuda:" + i).collect(Collectors.joining())
+            + "; auto is "
+            + device(Placement.AUTO));
+    findings.add("precision: float32, bfloat16");
+    return findings;
+  }
 
   @Override
   public Backend open() {

@@ -1,0 +1,22 @@
+package io.millrace.model.torch;
+
+import io.millrace.model.contract.BackendContract;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Precision;
+
+/**
+ * The backend contract with attention in matrix products, which GPUs use for float32 and for head
+ * widths that flash attention does not have.
+ */
+class TorchMathAttentionTest extends BackendContract {
+
+  @Override
+  protected Backend newBackend() {
+    return new TorchBackend("cpu", Precision.FLOAT32, 1, false);
+  }
+
+  @Override
+  public float rowTolerance() {
+    return 1e-5f;
+  }
+}
