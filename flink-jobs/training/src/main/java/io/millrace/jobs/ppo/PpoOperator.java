@@ -249,6 +249,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       lastMetrics.put("eval/held_out_score", earlyStop.latest());
     }
     lastMetrics.putAll(counts());
+    lastMetrics.put("device/bytes_to", (double) backend.bytesToDevice());
+    lastMetrics.put("device/bytes_from", (double) backend.bytesFromDevice());
     if (publishIsDue()) {
       // The version that this iteration makes.
       lastMetrics.put("version", (double) (version + 1));

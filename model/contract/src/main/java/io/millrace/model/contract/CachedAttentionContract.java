@@ -216,16 +216,17 @@ interface CachedAttentionContract extends Contract {
             contract
                 .backend()
                 .cachedAttention(
-                out,
-                tensors.activation(newRows(q, which, firstPositions, heads), n, heads * headDim),
-                tensors.activation(
-                    newRows(k, which, firstPositions, kvHeads), n, kvHeads * headDim),
-                tensors.activation(
-                    newRows(v, which, firstPositions, kvHeads), n, kvHeads * headDim),
-                cache,
-                layer,
-                sequences,
-                heads);
+                    out,
+                    tensors.activation(
+                        newRows(q, which, firstPositions, heads), n, heads * headDim),
+                    tensors.activation(
+                        newRows(k, which, firstPositions, kvHeads), n, kvHeads * headDim),
+                    tensors.activation(
+                        newRows(v, which, firstPositions, kvHeads), n, kvHeads * headDim),
+                    cache,
+                    layer,
+                    sequences,
+                    heads);
             contract.assertForward("out", expectedOut, out);
             result[0] = out.toFloats();
           });

@@ -80,8 +80,8 @@ final class CachedAttention {
     Tensor result =
         VarlenAttention.forward(
             q.matrix().view(q.rows(), heads.query(), heads.width()),
-            cachedKeys.index_select(0, index).view(rows.length, heads.keys(), heads.width()),
-            cachedValues.index_select(0, index).view(rows.length, heads.keys(), heads.width()),
+            Rows.of(cachedKeys, index).view(rows.length, heads.keys(), heads.width()),
+            Rows.of(cachedValues, index).view(rows.length, heads.keys(), heads.width()),
             lane.ints(sequences.tokens().offsets()),
             lane.ints(offsets),
             sequences.tokens().maxLength(),
@@ -134,10 +134,10 @@ final class CachedAttention {
     }
     boolean all = b == sequences.count();
     Tensor rows = lane.longs(keyRows);
-    Tensor keys = keys(cachedKeys.index_select(0, rows), b, length);
-    Tensor values = keys(cachedValues.index_select(0, rows), b, length);
+    Tensor keys = keys(Rows.of(cachedKeys, rows), b, length);
+    Tensor values = keys(Rows.of(cachedValues, rows), b, length);
     Tensor queries =
-        (all ? q : q.index_select(0, lane.longs(queryRows)))
+        (all ? q : Rows.of(q, lane.longs(queryRows)))
             .to(ScalarType.Float)
             .view(b, t, heads.keys(), heads.group(), heads.width())
             .permute(0, 2, 3, 1, 4)

@@ -36,7 +36,7 @@ final class GroupedAttention implements PackedAttention {
     Tensor all = queries.areAll() ? out.writtenMatrix() : empty(q, k.rows());
     List<Tensor> logSumExps = run(all, q, k, v, heads);
     if (!queries.areAll()) {
-      out.writtenMatrix().copy_(all.index_select(0, lane.longs(queries.rows())));
+      out.writtenMatrix().copy_(Rows.of(all, lane.longs(queries.rows())));
     }
     if (!logSumExps.isEmpty()) {
       Tensor[] kept = logSumExps.toArray(new Tensor[0]);
@@ -114,7 +114,7 @@ final class GroupedAttention implements PackedAttention {
       }
     }
     if (!queries.areAll()) {
-      dq.writtenMatrix().copy_(allDq.index_select(0, lane.longs(queries.rows())));
+      dq.writtenMatrix().copy_(Rows.of(allDq, lane.longs(queries.rows())));
     }
     computed.forEach(Tensor::deallocate);
   }
@@ -163,7 +163,7 @@ final class GroupedAttention implements PackedAttention {
       Tensor rows =
           isRun()
               ? matrix.narrow(0, starts[0], (long) count * length)
-              : matrix.index_select(0, lane.longs(rows()));
+              : Rows.of(matrix, lane.longs(rows()));
       return rows.view(count, length, heads, -1);
     }
 

@@ -160,8 +160,8 @@ final class Lane implements AutoCloseable {
           new Angles(
               rope,
               positions.clone(),
-              table.cos().index_select(0, rows).view(shape).retainReference(),
-              table.sin().index_select(0, rows).view(shape).retainReference()));
+              Rows.of(table.cos(), rows).view(shape).retainReference(),
+              Rows.of(table.sin(), rows).view(shape).retainReference()));
     }
     if (angles.size() > 8) {
       close(angles.removeLast());

@@ -17,6 +17,7 @@ final class Threads implements AutoCloseable {
   private final int count;
   private final boolean parallel;
   private final ExecutorService executor;
+  private volatile boolean both;
   private volatile Thread other;
 
   Threads(TorchDevice device, int count) {
@@ -45,21 +46,23 @@ final class Threads implements AutoCloseable {
 
   /** Whether no second task runs now. */
   boolean areIdle() {
-    return other == null;
+    return !both;
   }
 
   /** 1 for the thread of the second task, else 0. */
   int lane() {
-    return Thread.currentThread() == other ? 1 : 0;
+    return Thread.currentThread().equals(other) ? 1 : 0;
   }
 
   void sideBySide(Runnable longer, Runnable second) {
-    if (!parallel || other != null) {
+    if (!parallel || both) {
       longer.run();
       second.run();
       return;
     }
     int half = count / 2;
+    // Before the second task starts: a kernel of the first must not free views from then on.
+    both = true;
     openblas.blas_set_num_threads(half);
     torch.set_num_threads(half);
     try {
@@ -79,6 +82,7 @@ final class Threads implements AutoCloseable {
       join(beside, failure);
     } finally {
       other = null;
+      both = false;
       use(count);
     }
   }

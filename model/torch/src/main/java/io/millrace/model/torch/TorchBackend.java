@@ -165,9 +165,9 @@ final class TorchBackend implements Backend {
         lane -> {
           org.bytedeco.pytorch.Tensor index = lane.longs(rows);
           if (of(out).type() == of(x).type()) {
-            torch.index_select_out(of(out).writtenMatrix(), of(x).matrix(), 0, index);
+            Rows.into(of(out).writtenMatrix(), of(x).matrix(), index);
           } else {
-            of(out).writtenMatrix().copy_(of(x).matrix().index_select(0, index));
+            of(out).writtenMatrix().copy_(Rows.of(of(x).matrix(), index));
           }
         });
   }
@@ -293,8 +293,7 @@ final class TorchBackend implements Backend {
     Arguments.requireSameSize("swiGlu", gate, up, out);
     run(
         "swiGlu",
-        _ ->
-            RowKernels.swiGlu(of(out).writtenMatrix(), of(gate).matrix(), of(up).matrix()));
+        _ -> RowKernels.swiGlu(of(out).writtenMatrix(), of(gate).matrix(), of(up).matrix()));
   }
 
   @Override

@@ -65,7 +65,7 @@ public final class TorchBackendFactory implements BackendFactory {
 
   private static String device(String wanted) {
     int devices = Libtorch.cudaDevices();
-    if (wanted.equals("cpu") || wanted.equals(Placement.AUTO) && devices == 0) {
+    if (wanted.equals("cpu") || (wanted.equals(Placement.AUTO) && devices == 0)) {
       return "cpu";
     }
     if (!Libtorch.isForCuda()) {
