@@ -160,7 +160,7 @@ class ArchitectureTest {
 
   @Test
   void onlyItsFactoryFindsABackend() {
-    for (String backend : new String[] {"cpu", "nd4j"}) {
+    for (String backend : new String[] {"cpu", "nd4j", "torch"}) {
       noClasses()
           .that()
           .resideOutsideOfPackage("io.millrace.model." + backend + "..")

@@ -1,5 +1,6 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.Operator;
 import io.millrace.model.torch.PackedAttention.Heads;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.Tensor;

@@ -1,5 +1,10 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.Rows;
+import io.millrace.model.torch.library.TorchTensor;
+import io.millrace.model.torch.library.AttentionMemo;
+import io.millrace.model.torch.library.Lane;
 import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Sequences;
 import java.util.ArrayList;

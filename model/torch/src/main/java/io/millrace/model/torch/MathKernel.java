@@ -1,5 +1,7 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.TorchDevice;
+import io.millrace.model.torch.library.Constants;
 import io.millrace.model.torch.PackedAttention.Heads;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;

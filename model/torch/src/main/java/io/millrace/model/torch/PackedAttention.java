@@ -1,5 +1,8 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.TorchTensor;
+import io.millrace.model.torch.library.AttentionMemo;
+
 /** Attention over packed sequences, in one of the ways that libtorch has. */
 interface PackedAttention {
 

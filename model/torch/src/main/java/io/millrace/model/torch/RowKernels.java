@@ -1,7 +1,10 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.TorchTensor;
+import io.millrace.model.torch.library.Lane;
 import io.millrace.model.tensor.Rope;
-import io.millrace.model.torch.Lane.Scratch;
+import io.millrace.model.torch.library.Lane.Scratch;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;

@@ -1,5 +1,6 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.TorchDevice;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;

@@ -1,5 +1,15 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.Libtorch;
+import io.millrace.model.torch.library.Operator;
+import io.millrace.model.torch.library.TorchDevice;
+import io.millrace.model.torch.library.TorchMemory;
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.Rows;
+import io.millrace.model.torch.library.Views;
+import io.millrace.model.torch.library.Block;
+import io.millrace.model.torch.library.TorchTensor;
+import io.millrace.model.torch.library.Lane;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.Backend;

@@ -1,5 +1,6 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.Libtorch;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendFactory;
 import io.millrace.model.tensor.Placement;

@@ -1,5 +1,8 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.TorchMemory;
+import io.millrace.model.torch.library.OutOfDeviceMemoryException;
+import io.millrace.model.torch.library.Block;
 import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.KvCache;
 import org.bytedeco.javacpp.PointerScope;

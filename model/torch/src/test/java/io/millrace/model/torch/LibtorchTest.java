@@ -1,5 +1,8 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.Libtorch;
+import io.millrace.model.torch.library.Operator;
+import io.millrace.model.torch.library.OutOfDeviceMemoryException;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;

@@ -1,5 +1,7 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.torch.library.TorchMemory;
+import io.millrace.model.torch.library.Views;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;

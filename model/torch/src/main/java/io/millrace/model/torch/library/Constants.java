@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -10,15 +10,15 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Arguments of operators that never change. They are made in scopes of their own: the scope of the
  * kernel that loads this class would free them.
  */
-final class Constants {
+public final class Constants {
 
-  static final Scalar ZERO = scalar(0);
-  static final Scalar ONE = scalar(1);
-  static final Scalar MINUS_ONE = scalar(-1);
-  static final Scalar TWO = scalar(2);
-  static final ScalarTypeOptional FLOAT = type(ScalarType.Float);
-  static final ScalarTypeOptional DOUBLE = type(ScalarType.Double);
-  static final ScalarTypeOptional LONG = type(ScalarType.Long);
+  public static final Scalar ZERO = scalar(0);
+  public static final Scalar ONE = scalar(1);
+  public static final Scalar MINUS_ONE = scalar(-1);
+  public static final Scalar TWO = scalar(2);
+  public static final ScalarTypeOptional FLOAT = type(ScalarType.Float);
+  public static final ScalarTypeOptional DOUBLE = type(ScalarType.Double);
+  public static final ScalarTypeOptional LONG = type(ScalarType.Long);
 
   private Constants() {}
 
@@ -35,7 +35,7 @@ final class Constants {
   }
 
   /** The type of a tensor's elements. What libtorch returns is not one of the constants itself. */
-  static ScalarType typeOf(Tensor tensor) {
+  public static ScalarType typeOf(Tensor tensor) {
     return tensor.scalar_type().intern();
   }
 }

@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -19,7 +19,7 @@ import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.global.torch;
 
 /** Loads libtorch once in a process, and says what it found. */
-final class Libtorch {
+public final class Libtorch {
 
   private static final String FOLDER = "/org/bytedeco/pytorch/" + Loader.Detector.getPlatform();
   private static final String GPU_NATIVES = FOLDER + "-gpu/";
@@ -54,16 +54,16 @@ final class Libtorch {
   private Libtorch() {}
 
   /** Whether the natives on the class path are those for CUDA. */
-  static boolean isForCuda() {
+  public static boolean isForCuda() {
     return torch.class.getResource(GPU_NATIVES + "libtorch_cuda.so") != null;
   }
 
   /** The libraries that the natives on the class path need and this machine does not have. */
-  static List<String> missingLibraries() {
+  public static List<String> missingLibraries() {
     return isForCuda() ? missing(CUDA_LIBRARIES) : List.of();
   }
 
-  static List<String> missing(List<String> names) {
+  public static List<String> missing(List<String> names) {
     return names.stream().filter(name -> !isThere(name)).toList();
   }
 
@@ -82,7 +82,7 @@ final class Libtorch {
    *
    * @throws IllegalStateException if a library is missing; the message names all of them
    */
-  static synchronized void load() {
+  public static synchronized void load() {
     if (loaded) {
       return;
     }
@@ -119,12 +119,12 @@ final class Libtorch {
   }
 
   /** The release, such as {@code 2.10.0}. */
-  static String version() {
+  public static String version() {
     return configured("TORCH_VERSION=([0-9.]+)");
   }
 
   /** The vector instructions of the CPU kernels, such as {@code AVX512}. */
-  static String cpuCapability() {
+  public static String cpuCapability() {
     return configured("CPU capability usage: (\\S+)");
   }
 
@@ -137,7 +137,7 @@ final class Libtorch {
   }
 
   /** Number of CUDA devices that libtorch sees. */
-  static int cudaDevices() {
+  public static int cudaDevices() {
     load();
     return isForCuda() && torch.cuda_is_available() ? (int) torch.getNumGPUs() : 0;
   }

@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import io.millrace.model.tensor.Queries;
 import java.util.Arrays;
@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.Tensor;
  * What an attention computed that its backward pass needs, such as the log-sum-exp of each query's
  * scores. It holds as long as the arguments have the versions that they had then.
  */
-final class AttentionMemo {
+public final class AttentionMemo {
 
   private final TorchTensor[] arguments;
   private final long[] versions;
@@ -21,7 +21,7 @@ final class AttentionMemo {
    * @param out the result
    * @param kept tensors of the operator, retained
    */
-  AttentionMemo(
+  public AttentionMemo(
       TorchTensor out,
       TorchTensor q,
       TorchTensor k,
@@ -38,7 +38,7 @@ final class AttentionMemo {
   }
 
   /** Whether an attention of these arguments would give the same again. */
-  boolean holdsFor(TorchTensor q, TorchTensor k, TorchTensor v, Queries of) {
+  public boolean holdsFor(TorchTensor q, TorchTensor k, TorchTensor v, Queries of) {
     TorchTensor[] given = {arguments[0], q, k, v};
     for (int i = 0; i < given.length; i++) {
       if (given[i].block() != arguments[i].block()
@@ -51,15 +51,15 @@ final class AttentionMemo {
         && Arrays.equals(queries.sequences().offsets(), of.sequences().offsets());
   }
 
-  TorchTensor out() {
+  public TorchTensor out() {
     return arguments[0];
   }
 
-  Tensor[] kept() {
+  public Tensor[] kept() {
     return kept;
   }
 
-  void close() {
+  public void close() {
     for (Tensor each : kept) {
       each.deallocate();
     }

@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import java.util.HashSet;
 import java.util.Set;
@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>{@link #version} counts the writes. Whoever keeps something that was computed from the
  * elements compares versions to see whether it still holds.
  */
-final class Block {
+public final class Block {
 
   private final TorchMemory memory;
   private final TorchDevice device;
@@ -26,7 +26,7 @@ final class Block {
   private long copiedVersion;
   private AttentionMemo memo;
 
-  Block(TorchMemory memory, TorchMemory.Use use, ScalarType type, long size) {
+  public Block(TorchMemory memory, TorchMemory.Use use, ScalarType type, long size) {
     this.memory = memory;
     this.device = memory.device();
     this.use = use;
@@ -38,15 +38,15 @@ final class Block {
     }
   }
 
-  long size() {
+  public long size() {
     return size;
   }
 
-  ScalarType type() {
+  public ScalarType type() {
     return type;
   }
 
-  TorchDevice device() {
+  public TorchDevice device() {
     return device;
   }
 
@@ -54,7 +54,7 @@ final class Block {
     return size * bytesOf(type);
   }
 
-  static int bytesOf(ScalarType type) {
+  public static int bytesOf(ScalarType type) {
     return switch (type) {
       case BFloat16 -> 2;
       case Float, Int -> 4;
@@ -63,24 +63,24 @@ final class Block {
   }
 
   /** All elements, {@code [size]}. */
-  Tensor elements() {
+  public Tensor elements() {
     if (elements == null) {
       throw new IllegalStateException("the tensor is closed");
     }
     return elements;
   }
 
-  long version() {
+  public long version() {
     return version;
   }
 
   /** Records that a kernel or the host writes to the elements. */
-  void written() {
+  public void written() {
     version++;
   }
 
   /** A copy of all elements in another type, made again if they changed since. */
-  Tensor elementsAs(ScalarType other) {
+  public Tensor elementsAs(ScalarType other) {
     if (copy == null) {
       try (PointerScope _ = new PointerScope()) {
         copy =
@@ -101,11 +101,11 @@ final class Block {
   }
 
   /** What the last attention that read this block's queries left for its backward pass. */
-  AttentionMemo memo() {
+  public AttentionMemo memo() {
     return memo;
   }
 
-  void keep(AttentionMemo next) {
+  public void keep(AttentionMemo next) {
     if (memo != null) {
       memo.close();
     }
@@ -113,15 +113,15 @@ final class Block {
   }
 
   /** Makes the block close the views of a tensor when it is closed. */
-  void viewedBy(TorchTensor tensor) {
+  public void viewedBy(TorchTensor tensor) {
     viewed.add(tensor);
   }
 
-  void forget(TorchTensor tensor) {
+  public void forget(TorchTensor tensor) {
     viewed.remove(tensor);
   }
 
-  void close() {
+  public void close() {
     if (elements == null) {
       return;
     }

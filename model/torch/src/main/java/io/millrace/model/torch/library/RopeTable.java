@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import io.millrace.model.tensor.Rope;
 import org.bytedeco.javacpp.PointerScope;
@@ -8,12 +8,12 @@ import org.bytedeco.pytorch.Tensor;
  * Cosines and sines of a rotary embedding at the positions from 0, {@code [positions, d / 2]}, on
  * the device. They are computed in float64 on the host.
  */
-record RopeTable(int positions, Tensor cos, Tensor sin) implements AutoCloseable {
+public record RopeTable(int positions, Tensor cos, Tensor sin) implements AutoCloseable {
 
   private static final int FIRST = 128;
 
   /** The known table if it is long enough, else a longer one in its place. */
-  static RopeTable covering(TorchDevice device, RopeTable known, Rope rope, int needed) {
+  public static RopeTable covering(TorchDevice device, RopeTable known, Rope rope, int needed) {
     if (known != null && known.positions >= needed) {
       return known;
     }

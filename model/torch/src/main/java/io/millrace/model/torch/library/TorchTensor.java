@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import io.millrace.model.tensor.Arguments;
 import java.util.Arrays;
@@ -13,7 +13,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * them, and kept: a view costs as much as a call. {@link Views} bounds their number, so that the
  * views of slices that nobody uses any more do not pile up.
  */
-final class TorchTensor implements io.millrace.model.tensor.Tensor {
+public final class TorchTensor implements io.millrace.model.tensor.Tensor {
 
   private final Block block;
   private final Views views;
@@ -25,7 +25,7 @@ final class TorchTensor implements io.millrace.model.tensor.Tensor {
   private Tensor matrix;
   private Tensor computeMatrix;
 
-  TorchTensor(Block block, Views views, long offset, int[] shape, boolean owner) {
+  public TorchTensor(Block block, Views views, long offset, int[] shape, boolean owner) {
     this.block = block;
     this.views = views;
     this.offset = offset;
@@ -38,20 +38,20 @@ final class TorchTensor implements io.millrace.model.tensor.Tensor {
     this.size = elements;
   }
 
-  Block block() {
+  public Block block() {
     return block;
   }
 
-  long offset() {
+  public long offset() {
     return offset;
   }
 
-  ScalarType type() {
+  public ScalarType type() {
     return block.type();
   }
 
   /** The elements as {@code [size]}, to be read. */
-  Tensor vector() {
+  public Tensor vector() {
     if (vector == null) {
       vector = view(block.elements(), size);
     }
@@ -59,7 +59,7 @@ final class TorchTensor implements io.millrace.model.tensor.Tensor {
   }
 
   /** The elements as {@code [rows, columns]}, to be read. */
-  Tensor matrix() {
+  public Tensor matrix() {
     if (matrix == null) {
       matrix = view(block.elements(), rows(), columns());
     }
@@ -67,19 +67,19 @@ final class TorchTensor implements io.millrace.model.tensor.Tensor {
   }
 
   /** As {@link #vector}, for a kernel that writes. */
-  Tensor writtenVector() {
+  public Tensor writtenVector() {
     block.written();
     return vector();
   }
 
   /** As {@link #matrix}, for a kernel that writes. */
-  Tensor writtenMatrix() {
+  public Tensor writtenMatrix() {
     block.written();
     return matrix();
   }
 
   /** The elements in the type of a product, {@code [rows, columns]}, to be read. */
-  Tensor matrixAs(ScalarType type) {
+  public Tensor matrixAs(ScalarType type) {
     if (type == block.type()) {
       return matrix();
     }
@@ -103,7 +103,7 @@ final class TorchTensor implements io.millrace.model.tensor.Tensor {
   }
 
   /** Frees the views; they are made again when a kernel asks for them. */
-  void dropViews() {
+  public void dropViews() {
     for (Tensor view : new Tensor[] {vector, matrix, computeMatrix}) {
       if (view != null) {
         view.deallocate();

@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import java.util.ArrayDeque;
 
@@ -6,19 +6,19 @@ import java.util.ArrayDeque;
  * The tensors of a backend that hold libtorch's views, the longest-standing first. Beyond a limit
  * the first ones give up their views.
  */
-final class Views {
+public final class Views {
 
   /** Some kilobytes each; a policy and a critic of 32 layers have 1,500 in use. */
   private static final int LIMIT = 8_192;
 
   private final ArrayDeque<TorchTensor> holders = new ArrayDeque<>();
 
-  synchronized void add(TorchTensor holder) {
+  public synchronized void add(TorchTensor holder) {
     holders.add(holder);
   }
 
   /** Called between kernels, while no thread uses a view. */
-  synchronized void trim() {
+  public synchronized void trim() {
     while (holders.size() > LIMIT) {
       TorchTensor holder = holders.remove();
       holder.dropViews();

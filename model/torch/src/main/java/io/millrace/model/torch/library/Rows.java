@@ -1,22 +1,22 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /** Rows of a matrix by their indices. */
-final class Rows {
+public final class Rows {
 
   private Rows() {}
 
   /** {@code out[i] = matrix[index[i]]}, a new tensor. */
-  static Tensor of(Tensor matrix, Tensor index) {
+  public static Tensor of(Tensor matrix, Tensor index) {
     return matrix.is_meta()
         ? matrix.gather(0, expanded(matrix, index))
         : matrix.index_select(0, index);
   }
 
   /** As {@link #of}, into out. */
-  static void into(Tensor out, Tensor matrix, Tensor index) {
+  public static void into(Tensor out, Tensor matrix, Tensor index) {
     if (matrix.is_meta()) {
       torch.gather_out(out, matrix, 0, expanded(matrix, index));
     } else {

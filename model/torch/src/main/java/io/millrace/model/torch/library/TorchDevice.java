@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import java.util.EnumMap;
 import java.util.Map;
@@ -22,7 +22,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * A device of libtorch: makes tensors on it, and copies between it and the arrays of the host.
  * Every copy is counted, also where the device is the CPU.
  */
-final class TorchDevice implements AutoCloseable {
+public final class TorchDevice implements AutoCloseable {
 
   private static final LongAdder BYTES_TO = new LongAdder();
   private static final LongAdder BYTES_FROM = new LongAdder();
@@ -39,7 +39,7 @@ final class TorchDevice implements AutoCloseable {
    * @param name {@code cpu}, {@code cuda:N}, or {@code meta}, whose tensors have shapes and no
    *     elements
    */
-  TorchDevice(String name) {
+  public TorchDevice(String name) {
     this.name = name;
     try (PointerScope _ = new PointerScope()) {
       this.device = new Device(name).retainReference();
@@ -67,36 +67,36 @@ final class TorchDevice implements AutoCloseable {
         .retainReference();
   }
 
-  String name() {
+  public String name() {
     return name;
   }
 
-  boolean isCuda() {
+  public boolean isCuda() {
     return name.startsWith("cuda");
   }
 
-  boolean isCpu() {
+  public boolean isCpu() {
     return name.equals("cpu");
   }
 
-  boolean isMeta() {
+  public boolean isMeta() {
     return name.equals("meta");
   }
 
-  static long bytesTo() {
+  public static long bytesTo() {
     return BYTES_TO.sum();
   }
 
-  static long bytesFrom() {
+  public static long bytesFrom() {
     return BYTES_FROM.sum();
   }
 
   /** A tensor with undefined elements. */
-  Tensor empty(ScalarType type, long... shape) {
+  public Tensor empty(ScalarType type, long... shape) {
     return torch.empty(shape, options.get(type), anyFormat);
   }
 
-  Tensor zeros(ScalarType type, long... shape) {
+  public Tensor zeros(ScalarType type, long... shape) {
     return torch.zeros(shape, options.get(type));
   }
 
@@ -106,7 +106,7 @@ final class TorchDevice implements AutoCloseable {
   }
 
   /** Indices as int64, {@code [n]}. */
-  Tensor longs(int[] values) {
+  public Tensor longs(int[] values) {
     long[] wide = new long[values.length];
     for (int i = 0; i < wide.length; i++) {
       wide[i] = values[i];
@@ -119,7 +119,7 @@ final class TorchDevice implements AutoCloseable {
   }
 
   /** Int32 values, {@code [n]}. */
-  Tensor ints(int[] values) {
+  public Tensor ints(int[] values) {
     Tensor host = host(ScalarType.Int, values.length);
     try (IntPointer pointer = host.data_ptr_int()) {
       pointer.put(values, 0, values.length);
@@ -128,7 +128,7 @@ final class TorchDevice implements AutoCloseable {
   }
 
   /** Float32 values, {@code [length]}. */
-  Tensor floats(float[] values, int from, int length) {
+  public Tensor floats(float[] values, int from, int length) {
     Tensor host = host(ScalarType.Float, length);
     try (FloatPointer pointer = host.data_ptr_float()) {
       pointer.put(values, from, length);
@@ -137,7 +137,7 @@ final class TorchDevice implements AutoCloseable {
   }
 
   /** Float64 values, {@code [n]}. */
-  Tensor doubles(double[] values) {
+  public Tensor doubles(double[] values) {
     Tensor host = host(ScalarType.Double, values.length);
     try (DoublePointer pointer = host.data_ptr_double()) {
       pointer.put(values, 0, values.length);
@@ -151,7 +151,7 @@ final class TorchDevice implements AutoCloseable {
   }
 
   /** Copies a dense tensor of any number type to float32 values. */
-  void read(Tensor source, float[] target, int from, int length) {
+  public void read(Tensor source, float[] target, int from, int length) {
     BYTES_FROM.add(source.nbytes());
     if (isMeta()) {
       return;
@@ -167,7 +167,7 @@ final class TorchDevice implements AutoCloseable {
   }
 
   /** Copies an int64 tensor to int32 values. */
-  void read(Tensor source, int[] target) {
+  public void read(Tensor source, int[] target) {
     BYTES_FROM.add(source.nbytes());
     if (isMeta()) {
       return;
@@ -187,13 +187,13 @@ final class TorchDevice implements AutoCloseable {
   }
 
   /** The only element of a tensor. */
-  double item(Tensor scalar) {
+  public double item(Tensor scalar) {
     BYTES_FROM.add(scalar.nbytes());
     return isMeta() ? 0 : scalar.item_double();
   }
 
   /** Overwrites a dense tensor of any number type with float32 values. */
-  void write(Tensor target, float[] source, int from, int length) {
+  public void write(Tensor target, float[] source, int from, int length) {
     if (isCpu() && Constants.typeOf(target) == ScalarType.Float) {
       BYTES_TO.add((long) Float.BYTES * length);
       try (FloatPointer pointer = target.data_ptr_float()) {

@@ -1,9 +1,9 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 /** A device has no more memory. The message names the largest consumers and what to lower. */
 public final class OutOfDeviceMemoryException extends RuntimeException {
 
-  OutOfDeviceMemoryException(String message, Throwable cause) {
+  public OutOfDeviceMemoryException(String message, Throwable cause) {
     super(message, cause);
   }
 }

@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import io.millrace.model.tensor.Rope;
 import java.util.ArrayDeque;
@@ -14,13 +14,13 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * What the kernels of one thread reuse: scratch memory, index arrays on the device, and the angles
  * of rotary embeddings.
  */
-final class Lane implements AutoCloseable {
+public final class Lane implements AutoCloseable {
 
   /** A step of training or sampling has some ten index arrays, used by every layer. */
   private static final int KEPT = 24;
 
   /** Names of scratch buffers. Two that are in use at once have two names. */
-  enum Scratch {
+  public enum Scratch {
     FIRST,
     SECOND,
     THIRD
@@ -47,17 +47,17 @@ final class Lane implements AutoCloseable {
   private final ArrayDeque<Angles> angles = new ArrayDeque<>();
   private final Map<Rope, RopeTable> ropeTables = new HashMap<>();
 
-  Lane(TorchMemory memory) {
+  public Lane(TorchMemory memory) {
     this.memory = memory;
     this.device = memory.device();
   }
 
-  TorchDevice device() {
+  public TorchDevice device() {
     return device;
   }
 
   /** Memory for a kernel, {@code [rows, columns]}, valid until the same name is asked for again. */
-  Tensor scratch(Scratch name, ScalarType type, long rows, long columns) {
+  public Tensor scratch(Scratch name, ScalarType type, long rows, long columns) {
     Buffer buffer = buffers.computeIfAbsent(new Slot(name, type), _ -> new Buffer());
     long size = rows * columns;
     if (buffer.size < size) {
@@ -105,12 +105,12 @@ final class Lane implements AutoCloseable {
   }
 
   /** Indices on the device as int64, {@code [n]}. An array with the same values is sent once. */
-  Tensor longs(int[] values) {
+  public Tensor longs(int[] values) {
     return kept(values, ScalarType.Long);
   }
 
   /** As {@link #longs}, as int32. */
-  Tensor ints(int[] values) {
+  public Tensor ints(int[] values) {
     return kept(values, ScalarType.Int);
   }
 
@@ -131,12 +131,12 @@ final class Lane implements AutoCloseable {
   }
 
   /** Cosines of the angles at some positions, {@code [n, 1, d / 2]}. */
-  Tensor cos(Rope rope, int[] positions) {
+  public Tensor cos(Rope rope, int[] positions) {
     return angles(rope, positions).cos;
   }
 
   /** Sines of the angles at some positions, {@code [n, 1, d / 2]}. */
-  Tensor sin(Rope rope, int[] positions) {
+  public Tensor sin(Rope rope, int[] positions) {
     return angles(rope, positions).sin;
   }
 

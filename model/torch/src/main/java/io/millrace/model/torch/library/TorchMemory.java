@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import java.util.Comparator;
 import java.util.EnumMap;
@@ -8,10 +8,10 @@ import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /** Counts the memory of a device by its use, and explains why it ran out. */
-final class TorchMemory {
+public final class TorchMemory {
 
   /** What memory is for, and what makes it smaller. */
-  enum Use {
+  public enum Use {
     STATE("weights, gradients and moments", "a smaller model"),
     COMPUTE_COPIES("bfloat16 copies of weights", "a smaller model"),
     ACTIVATIONS(
@@ -35,21 +35,21 @@ final class TorchMemory {
 
   private final TorchDevice device;
 
-  TorchMemory(TorchDevice device) {
+  public TorchMemory(TorchDevice device) {
     this.device = device;
   }
 
-  TorchDevice device() {
+  public TorchDevice device() {
     return device;
   }
 
-  static long peakBytes() {
+  public static long peakBytes() {
     synchronized (USED) {
       return peak;
     }
   }
 
-  static long usedBytes() {
+  public static long usedBytes() {
     synchronized (USED) {
       return used;
     }
@@ -60,7 +60,7 @@ final class TorchMemory {
    *
    * @throws OutOfDeviceMemoryException if the device has no more
    */
-  <T> T allocate(Use use, long bytes, Supplier<T> allocation) {
+  public <T> T allocate(Use use, long bytes, Supplier<T> allocation) {
     T allocated;
     try {
       allocated = allocation.get();
@@ -75,7 +75,7 @@ final class TorchMemory {
     return allocated;
   }
 
-  void freed(Use use, long bytes) {
+  public void freed(Use use, long bytes) {
     synchronized (USED) {
       long _ = USED.merge(use, -bytes, Long::sum);
       used -= bytes;
@@ -83,7 +83,7 @@ final class TorchMemory {
   }
 
   /** The error of libtorch, or one that names the largest consumers if memory ran out. */
-  RuntimeException explained(String attempt, RuntimeException error) {
+  public RuntimeException explained(String attempt, RuntimeException error) {
     String message = String.valueOf(error.getMessage());
     boolean outOfMemory =
         message.contains("out of memory")

@@ -1,4 +1,4 @@
-package io.millrace.model.torch;
+package io.millrace.model.torch.library;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Dispatcher;
@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.global.torch;
  * An operator of libtorch that has no public function. Its arguments change between releases, so
  * its schema is compared with the one that this class was written for.
  */
-enum Operator {
+public enum Operator {
   FLASH_CPU(
       "aten::_scaled_dot_product_flash_attention_for_cpu",
       "(Tensor query, Tensor key, Tensor value, float dropout_p=0., bool is_causal=False, *,"
@@ -52,7 +52,7 @@ enum Operator {
   }
 
   /** The schema that this class was written for. */
-  String schema() {
+  public String schema() {
     return schema;
   }
 
@@ -61,7 +61,7 @@ enum Operator {
    *
    * @throws IllegalStateException if one differs; the message has both texts
    */
-  static void requireSchemas() {
+  public static void requireSchemas() {
     for (Operator each : values()) {
       try (PointerScope _ = new PointerScope()) {
         OperatorHandle found = Dispatcher.singleton().findSchemaOrThrow(each.operator, "");
@@ -74,7 +74,7 @@ enum Operator {
   }
 
   /** Compares the schema with that of the loaded library. */
-  void require(String found) {
+  public void require(String found) {
     if (!found.equals(schema)) {
       throw new IllegalStateException(
           "libtorch %s: the operator is\n  %s\nbut this version of Millrace was written for\n  %s\nuse the jars of org.bytedeco:pytorch that it was built with"
@@ -88,7 +88,7 @@ enum Operator {
    * @param arguments of all parameters, in order
    * @return the tensors that it returns, owned by the innermost {@link PointerScope}
    */
-  Tensor[] call(int results, IValue... arguments) {
+  public Tensor[] call(int results, IValue... arguments) {
     IValueVector stack = new IValueVector(arguments);
     handle.callBoxed(stack);
     Tensor[] tensors = new Tensor[results];
