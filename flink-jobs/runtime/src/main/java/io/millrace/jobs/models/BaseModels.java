@@ -18,11 +18,16 @@ import java.util.Map;
 
 /**
  * Models from checkpoints, with the frozen weights below adapters. All models of a process share
- * one copy of each base, on each backend.
+ * one copy of each base, or all of a backend that shares none with others.
  */
 public final class BaseModels {
 
-  private record Key(String backend, String digest) {}
+  /**
+   * Frozen weights of a process.
+   *
+   * @param backend 0, or the one backend that may read them
+   */
+  private record Key(String name, int backend, String digest) {}
 
   private static final Map<Key, FrozenWeights> LOADED = new HashMap<>();
 
@@ -85,7 +90,10 @@ public final class BaseModels {
 
   private static FrozenWeights frozen(
       Backend backend, CheckpointDirectory checkpoint, String digest) {
-    Key key = new Key(backend.name(), digest);
+    Key key = new Key(
+            backend.name(),
+            backend.sharesFrozenTensors() ? 0 : System.identityHashCode(backend),
+            digest);
     synchronized (LOADED) {
       LOADED.values().removeIf(FrozenWeights::isFreed);
       FrozenWeights known = LOADED.get(key);

@@ -32,7 +32,10 @@ public final class FrozenWeights implements AutoCloseable {
     FrozenWeights weights = new FrozenWeights(specs);
     try {
       for (ParameterSpec spec : specs) {
-        Tensor tensor = backend.allocate(spec.shape());
+        Tensor tensor =
+            spec.decay()
+                ? backend.allocateActivation(spec.shape())
+                : backend.allocate(spec.shape());
         weights.byName.put(spec.name(), tensor);
         fill.accept(spec, tensor);
       }

@@ -41,8 +41,8 @@ package io.millrace.model.tensor;
  *   <li><b>Repeatability.</b> The same calls on the same values give the same bits, on the same
  *       kind of processor and with the same number of threads.
  *   <li><b>Threads.</b> One thread at a time uses a backend, or two through {@link #sideBySide}. A
- *       tensor belongs to the backend that allocated it. Other backends of the same name, device
- *       and precision may read a tensor that nobody writes any more.
+ *       tensor belongs to the backend that allocated it. See {@link #sharesFrozenTensors} for the one
+ *       exception.
  * </ul>
  *
  * <p>The float64 loops of {@code io.millrace.model.contract.Reference} define every kernel in
@@ -108,6 +108,14 @@ public interface Backend extends AutoCloseable {
    */
   default Tensor allocateActivation(int... shape) {
     return allocate(shape);
+  }
+
+  /**
+   * Whether other backends of the same name may read this backend's tensors that nobody writes any
+   * more: frozen weights, of which a process then needs one copy.
+   */
+  default boolean sharesFrozenTensors() {
+    return true;
   }
 
   /** {@code x = 0}. */

@@ -26,21 +26,26 @@ final class Products {
     } else if (lane.device().isCuda()) {
       torch.mm_out(result, x.matrix(), w.matrixAs(x.type()).t(), ScalarType.Float);
     } else {
-      torch.mm_out(result, wide(lane, Scratch.FIRST, x), w.matrix().t());
+      torch.mm_out(
+          result, wide(lane, Scratch.FIRST, x), w.matrixAs(ScalarType.Float).t());
     }
   }
 
-  /** {@code dx += dout · w} and {@code dw += doutᵀ · x}. */
+  /** {@code dx += dout · w}, and {@code dw += doutᵀ · x} unless dw is null. */
   static void linearBackward(
       Lane lane, TorchTensor dx, TorchTensor dw, TorchTensor dout, TorchTensor x, TorchTensor w) {
     if (dout.type() == x.type()) {
       addProduct(lane, dx, dout.matrix(), w.matrixAs(dout.type()), Constants.ONE);
-      addProduct(lane, dw, dout.matrix().t(), x.matrix(), Constants.ONE);
+      if (dw != null) {
+        addProduct(lane, dw, dout.matrix().t(), x.matrix(), Constants.ONE);
+      }
     } else {
       // The derivative of float32 scores of bfloat16 activations.
       Tensor wideDout = wide(lane, Scratch.FIRST, dout);
-      addProduct(lane, dx, wideDout, w.matrix(), Constants.ONE);
-      addProduct(lane, dw, wideDout.t(), wide(lane, Scratch.THIRD, x), Constants.ONE);
+      addProduct(lane, dx, wideDout, w.matrixAs(ScalarType.Float), Constants.ONE);
+      if (dw != null) {
+        addProduct(lane, dw, wideDout.t(), wide(lane, Scratch.THIRD, x), Constants.ONE);
+      }
     }
   }
 

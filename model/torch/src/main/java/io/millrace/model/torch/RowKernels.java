@@ -36,7 +36,7 @@ final class RowKernels {
     torch.mul_out(out, sum, w);
   }
 
-  /** Adds to dx and dw; see {@link io.millrace.model.tensor.Backend#rmsNormBackward}. */
+  /** Adds to dx, and to dw unless it is null; see {@link io.millrace.model.tensor.Backend#rmsNormBackward}. */
   static void rmsNormBackward(
       Lane lane, Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon) {
     Tensor r = inverseRms(x, epsilon);
@@ -45,7 +45,9 @@ final class RowKernels {
     torch.mul_out(product, dout, wide);
     // Σ_j g_j · x_j of every row, and dw += Σ_rows r · dout ∘ x: both are matrix-vector products.
     Tensor dot = product.mv(w);
-    dw.addmv_(product.t(), r.view(x.size(0)));
+    if (dw != null) {
+      dw.addmv_(product.t(), r.view(x.size(0)));
+    }
     Tensor factor = r.mul(r).mul_(r).mul_(dot.view(x.size(0), 1));
     factor.mul_(new Scalar(1.0 / x.size(1)));
     Tensor g = torch.mul_out(product, dout, w);

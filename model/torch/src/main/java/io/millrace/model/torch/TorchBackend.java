@@ -22,6 +22,7 @@ import io.millrace.model.tensor.Rope;
 import io.millrace.model.tensor.Tensor;
 import io.millrace.model.torch.PackedAttention.Heads;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -155,6 +156,17 @@ final class TorchBackend implements Backend {
   }
 
   @Override
+  public void scale(Tensor x, double factor) {
+    run("scale", _ -> of(x).writtenVector().mul_(new Scalar(factor)));
+  }
+
+  @Override
+  public boolean sharesFrozenTensors() {
+    // A tensor keeps libtorch's views of it, which one backend's thread makes and frees.
+    return false;
+  }
+
+  @Override
   public double norm(Tensor x) {
     double[] norm = new double[1];
     run(
@@ -213,7 +225,9 @@ final class TorchBackend implements Backend {
     Arguments.linearBackward(dx, dw, dout, x, w);
     run(
         "linearBackward",
-        lane -> Products.linearBackward(lane, of(dx), of(dw), of(dout), of(x), of(w)));
+        lane ->
+            Products.linearBackward(
+                lane, of(dx), dw == null ? null : of(dw), of(dout), of(x), of(w)));
   }
 
   @Override
@@ -236,7 +250,7 @@ final class TorchBackend implements Backend {
             RowKernels.rmsNormBackward(
                 lane,
                 of(dx).writtenMatrix(),
-                of(dw).writtenVector(),
+                dw == null ? null : of(dw).writtenVector(),
                 of(dout).matrix(),
                 of(x).matrix(),
                 of(w).vector(),
@@ -349,12 +363,14 @@ final class TorchBackend implements Backend {
       float temperature) {
     Arguments.head("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
     Arguments.requireSameRows("logProbsBackward", x, dx);
-    Arguments.requireSameRows("logProbsBackward", head, dhead);
+    if (dhead != null) {
+      Arguments.requireSameRows("logProbsBackward", head, dhead);
+    }
     run(
         "logProbsBackward",
         lane ->
             new TorchHead(lane, of(x), of(head), targets, temperature)
-                .backward(of(dx), of(dhead), dLogProbs, dEntropies));
+                .backward(of(dx), dhead == null ? null : of(dhead), dLogProbs, dEntropies));
   }
 
   @Override

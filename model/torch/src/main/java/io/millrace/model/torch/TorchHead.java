@@ -54,7 +54,7 @@ final class TorchHead {
     return p.view(count, 1, vocab).bmm(logP.view(count, vocab, 1)).view(count, 1);
   }
 
-  /** Adds to dx and dhead. */
+  /** Adds to dx, and to dhead unless it is null. */
   void backward(TorchTensor dx, TorchTensor dhead, float[] dLogProbs, float[] dEntropies) {
     Scalar factor = new Scalar(scale);
     forEachChunk(
@@ -76,14 +76,16 @@ final class TorchHead {
           dz.scatter_add_(1, index, dLogProb);
           Tensor rows = x.matrix().narrow(0, from, count);
           Tensor dzAs = dz;
-          Tensor weights = head.matrix();
+          Tensor weights = head.matrixAs(ScalarType.Float);
           if (x.type() != ScalarType.Float) {
             dzAs = lane.scratch(Scratch.THIRD, x.type(), count, vocab).copy_(dz);
             weights = head.matrixAs(x.type());
           }
           Products.addProduct(
               lane, dx.writtenMatrix().narrow(0, from, count), dzAs, weights, factor);
-          Products.addProduct(lane, dhead.writtenMatrix(), dzAs.t(), rows, factor);
+          if (dhead != null) {
+            Products.addProduct(lane, dhead.writtenMatrix(), dzAs.t(), rows, factor);
+          }
         });
   }
 
@@ -96,7 +98,7 @@ final class TorchHead {
     } else if (lane.device().isCuda()) {
       torch.mm_out(logits, rows, head.matrixAs(x.type()).t(), ScalarType.Float);
     } else {
-      torch.mm_out(logits, rows.to(ScalarType.Float), head.matrix().t());
+      torch.mm_out(logits, rows.to(ScalarType.Float), head.matrixAs(ScalarType.Float).t());
     }
     if (scale != 1) {
       logits.mul_(new Scalar(scale));

@@ -23,6 +23,7 @@ public final class Block {
   private Tensor elements;
   private long version;
   private Tensor copy;
+  private ScalarType copyType;
   private long copiedVersion;
   private AttentionMemo memo;
 
@@ -80,7 +81,7 @@ public final class Block {
   }
 
   /** A copy of all elements in another type, made again if they changed since. */
-  public Tensor elementsAs(ScalarType other) {
+  public synchronized Tensor elementsAs(ScalarType other) {
     if (copy == null) {
       try (PointerScope _ = new PointerScope()) {
         copy =
@@ -91,6 +92,7 @@ public final class Block {
                     () -> device.empty(other, size))
                 .retainReference();
       }
+      copyType = other;
       copiedVersion = -1;
     }
     if (copiedVersion != version) {
@@ -113,11 +115,11 @@ public final class Block {
   }
 
   /** Makes the block close the views of a tensor when it is closed. */
-  public void viewedBy(TorchTensor tensor) {
+  public synchronized void viewedBy(TorchTensor tensor) {
     viewed.add(tensor);
   }
 
-  public void forget(TorchTensor tensor) {
+  public synchronized void forget(TorchTensor tensor) {
     viewed.remove(tensor);
   }
 
@@ -131,7 +133,7 @@ public final class Block {
     if (copy != null) {
       copy.deallocate();
       copy = null;
-      memory.freed(TorchMemory.Use.COMPUTE_COPIES, size * 2);
+      memory.freed(TorchMemory.Use.COMPUTE_COPIES, size * bytesOf(copyType));
     }
     elements.deallocate();
     elements = null;

@@ -11,7 +11,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /**
  * A range of a {@link Block} with a shape. libtorch's views of it are made when a kernel asks for
  * them, and kept: a view costs as much as a call. {@link Views} bounds their number, so that the
- * views of slices that nobody uses any more do not pile up.
+ * views of slices that nobody uses any more do not pile up. Two lanes may read one tensor at once:
+ * frozen weights below two adapters.
  */
 public final class TorchTensor implements io.millrace.model.tensor.Tensor {
 
@@ -51,7 +52,7 @@ public final class TorchTensor implements io.millrace.model.tensor.Tensor {
   }
 
   /** The elements as {@code [size]}, to be read. */
-  public Tensor vector() {
+  public synchronized Tensor vector() {
     if (vector == null) {
       vector = view(block.elements(), size);
     }
@@ -59,7 +60,7 @@ public final class TorchTensor implements io.millrace.model.tensor.Tensor {
   }
 
   /** The elements as {@code [rows, columns]}, to be read. */
-  public Tensor matrix() {
+  public synchronized Tensor matrix() {
     if (matrix == null) {
       matrix = view(block.elements(), rows(), columns());
     }
@@ -79,7 +80,7 @@ public final class TorchTensor implements io.millrace.model.tensor.Tensor {
   }
 
   /** The elements in the type of a product, {@code [rows, columns]}, to be read. */
-  public Tensor matrixAs(ScalarType type) {
+  public synchronized Tensor matrixAs(ScalarType type) {
     if (type == block.type()) {
       return matrix();
     }
@@ -103,7 +104,7 @@ public final class TorchTensor implements io.millrace.model.tensor.Tensor {
   }
 
   /** Frees the views; they are made again when a kernel asks for them. */
-  public void dropViews() {
+  public synchronized void dropViews() {
     for (Tensor view : new Tensor[] {vector, matrix, computeMatrix}) {
       if (view != null) {
         view.deallocate();
