@@ -23,6 +23,7 @@ import io.millrace.cli.model.GhostAttentionCommand;
 import io.millrace.cli.model.InitCommand;
 import io.millrace.cli.model.LogProbsCommand;
 import io.millrace.cli.option.UserException;
+import io.millrace.cli.plan.PlanCommand;
 import io.millrace.cli.promotion.PromoteCommand;
 import io.millrace.cli.promotion.RollbackCommand;
 import io.millrace.cli.topic.BrokerCommand;
@@ -88,6 +89,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ChatCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,
+      PlanCommand.class,
       BenchCommand.class,
       DoctorCommand.class,
       VersionCommand.class,

@@ -20,19 +20,19 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.ModelSection;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.evaluation.EvaluationSection;
-import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
 import io.millrace.jobs.evaluation.GateSection;
+import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
 import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.rejection.RejectionSamplingSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection.Prompts;
 import io.millrace.jobs.rejection.RejectionSamplingSection.StartFrom;
 import io.millrace.jobs.rejection.RejectionSamplingSection.Versions;
-import io.millrace.jobs.rejection.RejectionSamplingSection;
 import io.millrace.jobs.rewardmodel.ObjectiveSection;
 import io.millrace.jobs.rewardmodel.RewardModelSection;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
 import io.millrace.jobs.supervised.SupervisedSection;
+import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
 import io.millrace.jobs.training.TrainingSections;
 import io.millrace.model.chat.MarksInText;
 import io.millrace.model.llama.AdapterConfig;
@@ -458,11 +458,11 @@ class ConfigTest {
         "model.hidden-size=65 | model.hidden-size 65, heads 4 and kv-heads 2 do not fit",
         "model.hidden-size=4 | model.hidden-size 4, heads 4 and kv-heads 2 do not fit",
         "compute.backend=gpu | compute.backend must be one of",
-        "compute.backend=torch | compute.backend must be one of cpu, nd4j, not 'torch': the class path"
-            + " has no jar millrace-model-torch; build with MILLRACE_TORCH=cpu (or cuda) ./millrace,"
-            + " or with ./mvnw -Ptorch (or -Ptorch-cuda)",
-        "compute.device=gpu0 | compute.device must be auto, cpu, cuda or cuda:N, such as cuda:0, not"
-            + " 'gpu0'",
+        "compute.backend=torch | compute.backend must be one of cpu, nd4j, not 'torch': the class"
+            + " path has no jar millrace-model-torch; build with MILLRACE_TORCH=cpu (or cuda)"
+            + " ./millrace, or with ./mvnw -Ptorch (or -Ptorch-cuda)",
+        "compute.device=gpu0 | compute.device must be auto, cpu, cuda or cuda:N, such as cuda:0,"
+            + " not 'gpu0'",
         "compute.device=cuda | compute.device must be auto or cpu for the backend cpu, not 'cuda':"
             + " set compute.backend to torch to compute on a GPU",
         "compute.precision=bfloat16 | compute.precision must be float32 for the backend cpu, not"

@@ -90,7 +90,8 @@ public final class BaseModels {
 
   private static FrozenWeights frozen(
       Backend backend, CheckpointDirectory checkpoint, String digest) {
-    Key key = new Key(
+    Key key =
+        new Key(
             backend.name(),
             backend.sharesFrozenTensors() ? 0 : System.identityHashCode(backend),
             digest);

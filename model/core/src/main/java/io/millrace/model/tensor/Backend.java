@@ -41,8 +41,8 @@ package io.millrace.model.tensor;
  *   <li><b>Repeatability.</b> The same calls on the same values give the same bits, on the same
  *       kind of processor and with the same number of threads.
  *   <li><b>Threads.</b> One thread at a time uses a backend, or two through {@link #sideBySide}. A
- *       tensor belongs to the backend that allocated it. See {@link #sharesFrozenTensors} for the one
- *       exception.
+ *       tensor belongs to the backend that allocated it. See {@link #sharesFrozenTensors} for the
+ *       one exception.
  * </ul>
  *
  * <p>The float64 loops of {@code io.millrace.model.contract.Reference} define every kernel in
@@ -68,6 +68,13 @@ public interface Backend extends AutoCloseable {
    * a backend that does not count.
    */
   default long peakBytes() {
+    return 0;
+  }
+
+  /**
+   * The memory of all tensors of this process now, in bytes; 0 for a backend that does not count.
+   */
+  default long bytes() {
     return 0;
   }
 

@@ -71,6 +71,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public long bytes() {
+    return CpuTensor.bytes();
+  }
+
+  @Override
   public long peakBytes() {
     return CpuTensor.peakBytes();
   }

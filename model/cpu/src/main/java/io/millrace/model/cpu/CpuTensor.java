@@ -43,6 +43,11 @@ final class CpuTensor implements Tensor {
     return new CpuTensor(arena.allocate(size * Float.BYTES, ALIGNMENT), shape.clone(), arena);
   }
 
+  /** Memory of all tensors of this process, in bytes. */
+  static long bytes() {
+    return BYTES.get();
+  }
+
   /** Peak memory of all tensors of this process, in bytes. */
   static long peakBytes() {
     return PEAK_BYTES.get();

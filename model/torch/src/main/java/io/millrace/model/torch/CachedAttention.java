@@ -1,11 +1,11 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.Constants;
-import io.millrace.model.torch.library.Rows;
-import io.millrace.model.torch.library.TorchTensor;
-import io.millrace.model.torch.library.Lane;
 import io.millrace.model.tensor.CachedSequences;
 import io.millrace.model.torch.PackedAttention.Heads;
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.Lane;
+import io.millrace.model.torch.library.Rows;
+import io.millrace.model.torch.library.TorchTensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -1,7 +1,7 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.Operator;
 import io.millrace.model.torch.PackedAttention.Heads;
+import io.millrace.model.torch.library.Operator;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;

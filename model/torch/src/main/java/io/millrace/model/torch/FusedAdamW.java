@@ -1,11 +1,11 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.Operator;
-import io.millrace.model.torch.library.Constants;
-import io.millrace.model.torch.library.TorchTensor;
-import io.millrace.model.torch.library.Lane;
 import io.millrace.model.tensor.AdamW;
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.Lane;
 import io.millrace.model.torch.library.Lane.Scratch;
+import io.millrace.model.torch.library.Operator;
+import io.millrace.model.torch.library.TorchTensor;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.GenericList;
 import org.bytedeco.pytorch.IValue;

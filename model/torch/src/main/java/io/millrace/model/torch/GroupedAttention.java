@@ -1,12 +1,12 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.Constants;
-import io.millrace.model.torch.library.Rows;
-import io.millrace.model.torch.library.TorchTensor;
-import io.millrace.model.torch.library.AttentionMemo;
-import io.millrace.model.torch.library.Lane;
 import io.millrace.model.tensor.Queries;
 import io.millrace.model.tensor.Sequences;
+import io.millrace.model.torch.library.AttentionMemo;
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.Lane;
+import io.millrace.model.torch.library.Rows;
+import io.millrace.model.torch.library.TorchTensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SortedMap;

@@ -1,8 +1,8 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.TorchDevice;
-import io.millrace.model.torch.library.Constants;
 import io.millrace.model.torch.PackedAttention.Heads;
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.TorchDevice;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;

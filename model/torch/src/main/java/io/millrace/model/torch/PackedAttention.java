@@ -1,7 +1,7 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.TorchTensor;
 import io.millrace.model.torch.library.AttentionMemo;
+import io.millrace.model.torch.library.TorchTensor;
 
 /** Attention over packed sequences, in one of the ways that libtorch has. */
 interface PackedAttention {

@@ -1,9 +1,9 @@
 package io.millrace.model.torch;
 
 import io.millrace.model.torch.library.Constants;
-import io.millrace.model.torch.library.TorchTensor;
 import io.millrace.model.torch.library.Lane;
 import io.millrace.model.torch.library.Lane.Scratch;
+import io.millrace.model.torch.library.TorchTensor;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -26,8 +26,7 @@ final class Products {
     } else if (lane.device().isCuda()) {
       torch.mm_out(result, x.matrix(), w.matrixAs(x.type()).t(), ScalarType.Float);
     } else {
-      torch.mm_out(
-          result, wide(lane, Scratch.FIRST, x), w.matrixAs(ScalarType.Float).t());
+      torch.mm_out(result, wide(lane, Scratch.FIRST, x), w.matrixAs(ScalarType.Float).t());
     }
   }
 

@@ -1,10 +1,10 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.Constants;
-import io.millrace.model.torch.library.TorchTensor;
-import io.millrace.model.torch.library.Lane;
 import io.millrace.model.tensor.Rope;
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.Lane;
 import io.millrace.model.torch.library.Lane.Scratch;
+import io.millrace.model.torch.library.TorchTensor;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -36,7 +36,10 @@ final class RowKernels {
     torch.mul_out(out, sum, w);
   }
 
-  /** Adds to dx, and to dw unless it is null; see {@link io.millrace.model.tensor.Backend#rmsNormBackward}. */
+  /**
+   * Adds to dx, and to dw unless it is null; see {@link
+   * io.millrace.model.tensor.Backend#rmsNormBackward}.
+   */
   static void rmsNormBackward(
       Lane lane, Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w, float epsilon) {
     Tensor r = inverseRms(x, epsilon);

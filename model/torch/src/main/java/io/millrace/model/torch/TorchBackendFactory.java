@@ -1,9 +1,9 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.Libtorch;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.BackendFactory;
 import io.millrace.model.tensor.Placement;
+import io.millrace.model.torch.library.Libtorch;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;

@@ -1,8 +1,8 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.TorchTensor;
 import io.millrace.model.torch.library.Lane;
 import io.millrace.model.torch.library.Lane.Scratch;
+import io.millrace.model.torch.library.TorchTensor;
 import java.util.Arrays;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;

@@ -1,10 +1,10 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.TorchMemory;
-import io.millrace.model.torch.library.OutOfDeviceMemoryException;
-import io.millrace.model.torch.library.Block;
 import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.KvCache;
+import io.millrace.model.torch.library.Block;
+import io.millrace.model.torch.library.OutOfDeviceMemoryException;
+import io.millrace.model.torch.library.TorchMemory;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;

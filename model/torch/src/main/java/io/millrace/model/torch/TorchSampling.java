@@ -1,8 +1,8 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.TorchDevice;
-import io.millrace.model.torch.library.Constants;
 import io.millrace.model.tensor.Draws;
+import io.millrace.model.torch.library.Constants;
+import io.millrace.model.torch.library.TorchDevice;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.LongOptional;

@@ -1,11 +1,11 @@
 package io.millrace.model.torch;
 
+import io.millrace.model.tensor.Queries;
+import io.millrace.model.torch.library.AttentionMemo;
+import io.millrace.model.torch.library.Lane;
 import io.millrace.model.torch.library.Operator;
 import io.millrace.model.torch.library.TorchDevice;
 import io.millrace.model.torch.library.TorchTensor;
-import io.millrace.model.torch.library.AttentionMemo;
-import io.millrace.model.torch.library.Lane;
-import io.millrace.model.tensor.Queries;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.Tensor;

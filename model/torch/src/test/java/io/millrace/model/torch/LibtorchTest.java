@@ -1,8 +1,5 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.Libtorch;
-import io.millrace.model.torch.library.Operator;
-import io.millrace.model.torch.library.OutOfDeviceMemoryException;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,6 +10,9 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Placement;
 import io.millrace.model.tensor.Precision;
 import io.millrace.model.tensor.Tensor;
+import io.millrace.model.torch.library.Libtorch;
+import io.millrace.model.torch.library.Operator;
+import io.millrace.model.torch.library.OutOfDeviceMemoryException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;

@@ -1,7 +1,5 @@
 package io.millrace.model.torch;
 
-import io.millrace.model.torch.library.TorchMemory;
-import io.millrace.model.torch.library.Views;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,6 +12,7 @@ import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.Precision;
+import io.millrace.model.torch.library.TorchMemory;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.util.List;
@@ -86,8 +85,7 @@ class TorchTrainingTest {
     Targets targets = Targets.all(sequences);
     float[][] results = new float[2][];
     int at = 0;
-    for (Backend backend :
-        List.of(Backends.named("cpu").open(), torch(Precision.FLOAT32))) {
+    for (Backend backend : List.of(Backends.named("cpu").open(), torch(Precision.FLOAT32))) {
       try (backend;
           LanguageModel model = LanguageModel.random(backend, PpoRun.CONFIG, 9)) {
         float[] weights = model.weights().decayed().toFloats();
@@ -164,10 +162,7 @@ class TorchTrainingTest {
       long to = backend.bytesToDevice();
       long from = backend.bytesFromDevice();
       PpoIteration _ = PpoRun.update(trainer, 1);
-      long tokens =
-          PpoRun.rollouts(1).stream()
-              .mapToLong(rollout -> tokens(rollout))
-              .sum();
+      long tokens = PpoRun.rollouts(1).stream().mapToLong(rollout -> tokens(rollout)).sum();
       long sent = backend.bytesToDevice() - to;
       long received = backend.bytesFromDevice() - from;
       assertTrue(sent <= 200 * tokens, sent + " bytes to the device for " + tokens + " tokens");

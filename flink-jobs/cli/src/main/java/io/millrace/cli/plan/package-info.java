@@ -1,0 +1,2 @@
+/** The command {@code plan}. */
+package io.millrace.cli.plan;
