@@ -24,7 +24,19 @@ import org.junit.jupiter.params.provider.CsvSource;
 interface CachedAttentionContract extends Contract {
 
   @ParameterizedTest
-  @CsvSource({"1,1,2,1", "4,1,6,5", "4,2,10,7", "4,4,16,16", "6,2,6,24", "6,2,14,3"})
+  @CsvSource({
+    "1,1,2,1",
+    "4,1,6,5",
+    "4,2,10,7",
+    "4,4,16,16",
+    "6,2,6,24",
+    "6,2,14,3",
+    "4,2,4,16",
+    "8,4,8,16",
+    "4,2,12,4",
+    "16,1,20,8",
+    "2,1,36,12"
+  })
   default void cachedAttentionInChunksAndPagesOfAnySize(
       int heads, int kvHeads, int headDim, int pageTokens) {
     Random random = new Random(11);

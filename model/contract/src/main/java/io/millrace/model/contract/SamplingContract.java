@@ -33,7 +33,10 @@ interface SamplingContract extends Contract {
     "16,288,37",
     "37,64,48",
     "1,64,1003",
-    "70,31,19"
+    "70,31,19",
+    "16,172,64",
+    "3,20,172",
+    "5,12,4"
   })
   default void linearByRow(int n, int in, int out) {
     wholeAndSliced(

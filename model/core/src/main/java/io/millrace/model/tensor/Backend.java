@@ -1,5 +1,7 @@
 package io.millrace.model.tensor;
 
+import java.util.function.IntConsumer;
+
 /**
  * The kernels of a Llama, on the processor or device that a backend is made for. Each backward pass
  * stands beside its forward pass; there is no graph and no autograd. A model calls the kernels in
@@ -97,6 +99,28 @@ public interface Backend extends AutoCloseable {
   default void sideBySide(Runnable longer, Runnable other) {
     longer.run();
     other.run();
+  }
+
+  /**
+   * The number of parts into which sequences that are sampled together are best divided. Each part
+   * then goes through the whole model on one thread, see {@link #inParallel}. It is 1 where the
+   * threads rather share each kernel.
+   *
+   * @param sequences number of sequences, at least 1
+   * @param weights number of weights that each part reads
+   */
+  default int parts(int sequences, long weights) {
+    return 1;
+  }
+
+  /**
+   * Runs the tasks 0 to {@code count − 1}, at the same time where that is faster. A task writes no
+   * tensor that another task reads or writes.
+   */
+  default void inParallel(int count, IntConsumer task) {
+    for (int i = 0; i < count; i++) {
+      task.accept(i);
+    }
   }
 
   /**

@@ -32,6 +32,14 @@ public record CachedSequences(Sequences tokens, int[] firstPositions, int[][] pa
     return tokens.count();
   }
 
+  /** The sequences {@code from} to {@code to − 1}. */
+  public CachedSequences range(int from, int to) {
+    return new CachedSequences(
+        tokens.range(from, to),
+        Arrays.copyOfRange(firstPositions, from, to),
+        Arrays.copyOfRange(pages, from, to));
+  }
+
   /** Length of a sequence in tokens, cached and new. */
   public int length(int sequence) {
     return firstPositions[sequence] + tokens.length(sequence);

@@ -71,6 +71,15 @@ public record Sequences(int[] offsets) {
     return offsets[sequence + 1] - offsets[sequence];
   }
 
+  /** The sequences {@code from} to {@code to − 1}, packed by themselves. */
+  public Sequences range(int from, int to) {
+    int[] part = Arrays.copyOfRange(offsets, from, to + 1);
+    for (int i = 0; i < part.length; i++) {
+      part[i] -= offsets[from];
+    }
+    return new Sequences(part);
+  }
+
   /** Length of the longest sequence in tokens. */
   public int maxLength() {
     int max = 0;

@@ -44,7 +44,12 @@ public interface Tensor extends AutoCloseable {
 
   /** The first rows of a matrix, {@code [rows, columns]}, over the same memory. */
   default Tensor firstRows(int rows) {
-    return rows == rows() ? this : slice(0, rows, columns());
+    return rows(0, rows);
+  }
+
+  /** Some rows of a matrix, {@code [count, columns]}, over the same memory. */
+  default Tensor rows(int from, int count) {
+    return count == rows() ? this : slice((long) from * columns(), count, columns());
   }
 
   /**

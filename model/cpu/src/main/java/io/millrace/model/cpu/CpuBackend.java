@@ -15,6 +15,7 @@ import io.millrace.model.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.IntConsumer;
 
 /**
  * The backend {@code cpu}. {@link Tiles} of machine code compute matrix products and attention.
@@ -23,6 +24,12 @@ import java.util.concurrent.ConcurrentHashMap;
  * processors without machine code.
  */
 public final class CpuBackend implements Backend {
+
+  /**
+   * Weights that fit the second-level cache of a core. Threads that share a larger model divide the
+   * weights of each kernel instead, so that each of them reads only its part.
+   */
+  private static final long MAX_CACHED_WEIGHTS = 256 * 1024;
 
   private final WorkPool pool;
   private final Workspace workspace;
@@ -52,7 +59,9 @@ public final class CpuBackend implements Backend {
     this.rmsNorm = new RmsNorm(pool, workspace);
     this.products =
         new Products(
-            pool, tiles instanceof MachineTiles ? new TiledGemm(tiles, panels) : new Blas());
+            pool,
+            tiles instanceof MachineTiles ? new TiledGemm(tiles, panels) : new Blas(),
+            panels);
   }
 
   @Override
@@ -83,6 +92,21 @@ public final class CpuBackend implements Backend {
   @Override
   public void sideBySide(Runnable longer, Runnable other) {
     pool.sideBySide(longer, other);
+  }
+
+  @Override
+  public int parts(int sequences, long weights) {
+    if (weights > MAX_CACHED_WEIGHTS) {
+      return 1;
+    }
+    long most = Math.max(1, sequences * weights / Products.MIN_WORK);
+    return (int) Math.min(Math.min(pool.budget(), sequences), most);
+  }
+
+  @Override
+  public void inParallel(int count, IntConsumer task) {
+    // Kernels of a task run on its own thread, because the others of the pool are taken.
+    pool.run(count, (unit, worker) -> task.accept(unit));
   }
 
   @Override
@@ -311,8 +335,8 @@ public final class CpuBackend implements Backend {
         v);
     Arguments.requireLayer(layer, cpuCache.layers());
     sequences.requireFit(cache);
-    new CachedAttention(workspace, cpuCache, layer, sequences, heads)
-        .forward(memory(out), memory(q), memory(k), memory(v), pool);
+    new CachedAttention(workspace, tiles, cpuCache, layer, sequences, heads)
+        .forward(CpuTensor.of(out), CpuTensor.of(q), CpuTensor.of(k), CpuTensor.of(v), pool);
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.millrace.model.cpu;
 
+import io.millrace.model.cpu.tiles.Lanes;
 import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.KvCache;
 import java.lang.foreign.MemorySegment;
@@ -26,9 +27,12 @@ final class CpuKvCache implements KvCache {
     this.headDim = headDim;
     this.keys = new CpuTensor[layers];
     this.values = new CpuTensor[layers];
+    int page = Math.toIntExact(pageElements());
+    // Kernels load whole vectors, which can reach beyond the last page.
+    int rows = Math.addExact(pages, Math.ceilDiv(Lanes.WIDTH, page));
     for (int layer = 0; layer < layers; layer++) {
-      keys[layer] = CpuTensor.allocate(pages, Math.toIntExact(pageElements()));
-      values[layer] = CpuTensor.allocate(pages, Math.toIntExact(pageElements()));
+      keys[layer] = CpuTensor.allocate(rows, page);
+      values[layer] = CpuTensor.allocate(rows, page);
     }
   }
 
@@ -36,12 +40,12 @@ final class CpuKvCache implements KvCache {
     return keys.length;
   }
 
-  MemorySegment keys(int layer) {
-    return keys[layer].memory();
+  CpuTensor keys(int layer) {
+    return keys[layer];
   }
 
-  MemorySegment values(int layer) {
-    return values[layer].memory();
+  CpuTensor values(int layer) {
+    return values[layer];
   }
 
   /** Index of the first element of a key head in a page, for keys and for values. */

@@ -1,35 +1,24 @@
 package io.millrace.model.cpu;
 
-import static io.millrace.model.cpu.tiles.Lanes.FOUR;
-import static io.millrace.model.cpu.tiles.Lanes.WIDTH;
-import static io.millrace.model.cpu.tiles.Lanes.load;
-import static io.millrace.model.cpu.tiles.Lanes.rest;
-import static io.millrace.model.cpu.tiles.Lanes.store;
-import static io.millrace.model.cpu.tiles.Lanes.sum;
-import static io.millrace.model.cpu.tiles.Lanes.sums;
-import static io.millrace.model.cpu.tiles.Lanes.zero;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
 import io.millrace.model.cpu.tiles.Matrix;
-import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /** Matrix products, split over the threads of the pool. */
 final class Products {
 
   /** Multiply-adds below which a second thread does not pay. */
-  private static final long MIN_WORK = 128 * 1024;
+  static final long MIN_WORK = 128 * 1024;
 
   /** Minimum rows of a part: with fewer, tiles are half empty. */
   private static final int MIN_ROWS = 16;
 
   private final WorkPool pool;
   private final Gemm gemm;
+  private final Workspace scratch;
 
-  Products(WorkPool pool, Gemm gemm) {
+  Products(WorkPool pool, Gemm gemm, Workspace scratch) {
     this.pool = pool;
     this.gemm = gemm;
+    this.scratch = scratch;
   }
 
   /** Number of parts to split the rows into, given the number of multiply-adds. */
@@ -149,144 +138,18 @@ final class Products {
         });
   }
 
-  /** Rows of w for one pass over a row of x. */
-  private static final int TILE = 4;
-
-  /**
-   * {@code out [n, o] = x [n, i] · wᵀ} for few rows. Each element is one dot product, summed lane
-   * by lane in the order of i. It does not depend on the other rows. The weights are read once for
-   * every two rows of x, in tiles that stay in the first-level cache.
-   */
+  /** {@code out [n, o] = x [n, i] · wᵀ} for few rows, by {@link Dots}. */
   void linearByRow(CpuTensor out, CpuTensor x, CpuTensor w) {
-    int n = x.rows();
-    int i = x.columns();
     int o = w.rows();
-    int tiles = Math.ceilDiv(o, TILE);
-    int units = parts(o, (long) n * i * o) == 1 ? 1 : pool.budget();
+    int tiles = Math.ceilDiv(o, Dots.COLUMNS);
+    int units = parts(o, (long) x.rows() * x.columns() * o) == 1 ? 1 : pool.budget();
+    Dots dots = new Dots(out, x, w, units, scratch, pool.slot());
     pool.run(
         units,
         (unit, worker) -> {
-          int end = (int) ((long) tiles * (unit + 1) / units);
-          for (int tile = (int) ((long) tiles * unit / units); tile < end; tile++) {
-            int first = tile * TILE;
-            if (first + TILE <= o) {
-              int row = 0;
-              for (; row + 1 < n; row += 2) {
-                dotTwoByFour(out.memory(), x.memory(), w.memory(), row, first, i, o);
-              }
-              if (row < n) {
-                dotFour(out.memory(), x.memory(), w.memory(), row, first, i, o);
-              }
-            } else {
-              for (int row = 0; row < n; row++) {
-                for (int column = first; column < o; column++) {
-                  dot(out.memory(), x.memory(), w.memory(), row, column, i, o);
-                }
-              }
-            }
-          }
+          int from = (int) ((long) tiles * unit / units) * Dots.COLUMNS;
+          int to = (int) ((long) tiles * (unit + 1) / units) * Dots.COLUMNS;
+          dots.columns(unit, from, Math.min(o, to));
         });
-  }
-
-  private static void dotTwoByFour(
-      MemorySegment out, MemorySegment x, MemorySegment w, int row, int column, int i, int o) {
-    long xa = (long) row * i;
-    long xb = xa + i;
-    long w0 = (long) column * i;
-    long w1 = w0 + i;
-    long w2 = w1 + i;
-    long w3 = w2 + i;
-    FloatVector a0 = zero();
-    FloatVector a1 = zero();
-    FloatVector a2 = zero();
-    FloatVector a3 = zero();
-    FloatVector b0 = zero();
-    FloatVector b1 = zero();
-    FloatVector b2 = zero();
-    FloatVector b3 = zero();
-    int j = 0;
-    for (; j <= i - WIDTH; j += WIDTH) {
-      FloatVector a = load(x, xa + j);
-      FloatVector b = load(x, xb + j);
-      FloatVector weight = load(w, w0 + j);
-      a0 = a.fma(weight, a0);
-      b0 = b.fma(weight, b0);
-      weight = load(w, w1 + j);
-      a1 = a.fma(weight, a1);
-      b1 = b.fma(weight, b1);
-      weight = load(w, w2 + j);
-      a2 = a.fma(weight, a2);
-      b2 = b.fma(weight, b2);
-      weight = load(w, w3 + j);
-      a3 = a.fma(weight, a3);
-      b3 = b.fma(weight, b3);
-    }
-    if (j < i) {
-      VectorMask<Float> mask = rest(j, i);
-      FloatVector a = load(x, xa + j, mask);
-      FloatVector b = load(x, xb + j, mask);
-      a0 = a.fma(load(w, w0 + j, mask), a0);
-      b0 = b.fma(load(w, w0 + j, mask), b0);
-      a1 = a.fma(load(w, w1 + j, mask), a1);
-      b1 = b.fma(load(w, w1 + j, mask), b1);
-      a2 = a.fma(load(w, w2 + j, mask), a2);
-      b2 = b.fma(load(w, w2 + j, mask), b2);
-      a3 = a.fma(load(w, w3 + j, mask), a3);
-      b3 = b.fma(load(w, w3 + j, mask), b3);
-    }
-    long to = (long) row * o + column;
-    put(out, to, a0, a1, a2, a3);
-    put(out, to + o, b0, b1, b2, b3);
-  }
-
-  private static void dotFour(
-      MemorySegment out, MemorySegment x, MemorySegment w, int row, int column, int i, int o) {
-    long xa = (long) row * i;
-    long w0 = (long) column * i;
-    long w1 = w0 + i;
-    long w2 = w1 + i;
-    long w3 = w2 + i;
-    FloatVector a0 = zero();
-    FloatVector a1 = zero();
-    FloatVector a2 = zero();
-    FloatVector a3 = zero();
-    int j = 0;
-    for (; j <= i - WIDTH; j += WIDTH) {
-      FloatVector a = load(x, xa + j);
-      a0 = a.fma(load(w, w0 + j), a0);
-      a1 = a.fma(load(w, w1 + j), a1);
-      a2 = a.fma(load(w, w2 + j), a2);
-      a3 = a.fma(load(w, w3 + j), a3);
-    }
-    if (j < i) {
-      VectorMask<Float> mask = rest(j, i);
-      FloatVector a = load(x, xa + j, mask);
-      a0 = a.fma(load(w, w0 + j, mask), a0);
-      a1 = a.fma(load(w, w1 + j, mask), a1);
-      a2 = a.fma(load(w, w2 + j, mask), a2);
-      a3 = a.fma(load(w, w3 + j, mask), a3);
-    }
-    put(out, (long) row * o + column, a0, a1, a2, a3);
-  }
-
-  private static void dot(
-      MemorySegment out, MemorySegment x, MemorySegment w, int row, int column, int i, int o) {
-    long xa = (long) row * i;
-    long w0 = (long) column * i;
-    FloatVector sum = zero();
-    int j = 0;
-    for (; j <= i - WIDTH; j += WIDTH) {
-      sum = load(x, xa + j).fma(load(w, w0 + j), sum);
-    }
-    if (j < i) {
-      VectorMask<Float> mask = rest(j, i);
-      sum = load(x, xa + j, mask).fma(load(w, w0 + j, mask), sum);
-    }
-    out.setAtIndex(JAVA_FLOAT, (long) row * o + column, sum(sum));
-  }
-
-  private static void put(
-      MemorySegment out, long at, FloatVector v0, FloatVector v1, FloatVector v2, FloatVector v3) {
-    store(sums(v0, v1, v2, v3), out, at, FOUR);
   }
 }

@@ -37,9 +37,6 @@ public final class Lanes {
   private static final VectorShuffle<Float> QUARTERS =
       VectorShuffle.fromOp(F, i -> (i % 2 * 2 + i / 2 % 2) * (WIDTH / 4));
 
-  /** The first four lanes. */
-  public static final VectorMask<Float> FOUR = F.indexInRange(0, 4);
-
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
   private static final FloatVector INDICES = FloatVector.zero(F).addIndex(1);

@@ -22,6 +22,11 @@ public record Matrix(long address, long rowStride, long columnStride) {
     return new Matrix(at(row, column), rowStride, columnStride);
   }
 
+  /** The matrix of the same strides that begins some bytes later. */
+  public Matrix plus(long bytes) {
+    return new Matrix(address + bytes, rowStride, columnStride);
+  }
+
   /** The transposed matrix, over the same memory. */
   public Matrix transposed() {
     return new Matrix(address, columnStride, rowStride);

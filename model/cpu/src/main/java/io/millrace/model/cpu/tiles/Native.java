@@ -32,7 +32,8 @@ public final class Native {
     vector.intoMemorySegment(ALL, address, ORDER);
   }
 
-  static float get(long address) {
+  /** The float at an address. */
+  public static float get(long address) {
     return ALL.get(JAVA_FLOAT, address);
   }
 
@@ -42,7 +43,7 @@ public final class Native {
   }
 
   /** Copies {@code count} floats. */
-  static void copy(long from, long to, long count) {
+  public static void copy(long from, long to, long count) {
     MemorySegment.copy(ALL, from, ALL, to, count * Float.BYTES);
   }
 
