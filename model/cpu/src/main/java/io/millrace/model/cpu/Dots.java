@@ -64,11 +64,11 @@ final class Dots {
     vectors = copies ? scratch.address(0) : x.address(0);
     edges = scratch.address(ofCopy);
     if (copies) {
-      copyRows(scratch.memory());
+      copyRows();
     }
   }
 
-  private void copyRows(MemorySegment copy) {
+  private void copyRows() {
     int i = x.columns();
     VectorMask<Float> counted = first(padded(i) - i);
     for (int row = 0; row < x.rows(); row++) {
@@ -79,8 +79,8 @@ final class Dots {
         Native.copy(x.address(from), vectors + ELEMENT * to, i);
       } else {
         Native.copy(x.address(from), vectors + ELEMENT * to, whole(i));
-        FloatVector last = Lanes.load(x.memory(), from + i - WIDTH);
-        Lanes.store(last.blend(0, counted), copy, to + whole(i));
+        FloatVector last = load(x.address(from + i - WIDTH));
+        store(last.blend(0, counted), vectors + ELEMENT * (to + whole(i)));
       }
     }
   }

@@ -7,9 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.model.cpu.tiles.Tiles;
 import io.millrace.model.cpu.tiles.VectorTiles;
+import io.millrace.model.llama.AdapterConfig;
+import io.millrace.model.llama.FrozenWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.Targets;
+import io.millrace.model.llama.Weights;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingEngine;
@@ -24,6 +28,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -62,6 +67,22 @@ class SmallHeadsTest {
     return model;
   }
 
+  /** A model with an adapter, whose rank is below the vector width. */
+  private static LanguageModel adapted(CpuBackend backend, int headDim, int rank) {
+    try (LanguageModel base = model(backend, headDim)) {
+      Parameters weights = base.weights();
+      FrozenWeights frozen =
+          FrozenWeights.of(
+              backend,
+              weights.specs(),
+              (spec, tensor) -> tensor.write(weights.get(spec.name()).toFloats()));
+      AdapterConfig adapter = new AdapterConfig(rank, rank, AdapterConfig.PROJECTIONS);
+      Parameters trained = Parameters.random(backend, adapter.parameters(base.config()), 9);
+      return new LanguageModel(
+          backend, base.config(), Weights.adapter(frozen, adapter, trained));
+    }
+  }
+
   /** Prompts of one token up to a whole page of the cache and more. */
   private static List<SamplingRequest> requests() {
     Random random = new Random(5);
@@ -80,19 +101,32 @@ class SmallHeadsTest {
     }
   }
 
-  @ParameterizedTest
-  @ValueSource(ints = {4, 6, 8, 12, 20})
-  void logProbsAreThoseOfAFullForwardPass(int headDim) {
+  /** The log-probabilities must be those of a full forward pass. */
+  private static void assertFullForwardPass(LanguageModel model, List<SampledResponse> responses) {
+    for (SampledResponse response : responses) {
+      int[] prompt = response.request().prompt();
+      int[] whole = Arrays.copyOf(prompt, prompt.length + response.tokens().length);
+      System.arraycopy(response.tokens(), 0, whole, prompt.length, response.tokens().length);
+      Targets targets = Targets.from(List.of(whole), new int[] {prompt.length});
+      float[] expected = model.infer(List.of(whole), targets, 0.9f).logProbs();
+      assertArrayEquals(expected, response.logProbs(), 1e-4f);
+    }
+  }
+
+  /** A batch must give the same bits as its sequences one by one, with any number of threads. */
+  private static void assertIndependent(Function<CpuBackend, LanguageModel> opened) {
     for (Supplier<Tiles> tiles : TILES) {
-      try (CpuBackend backend = new CpuBackend(new WorkPool(2), tiles.get());
-          LanguageModel model = model(backend, headDim)) {
-        for (SampledResponse response : sample(model, SEQUENCES)) {
-          int[] prompt = response.request().prompt();
-          int[] whole = Arrays.copyOf(prompt, prompt.length + response.tokens().length);
-          System.arraycopy(response.tokens(), 0, whole, prompt.length, response.tokens().length);
-          Targets targets = Targets.from(List.of(whole), new int[] {prompt.length});
-          float[] expected = model.infer(List.of(whole), targets, 0.9f).logProbs();
-          assertArrayEquals(expected, response.logProbs(), 1e-4f);
+      List<SampledResponse> alone = null;
+      for (int threads = 1; threads <= 3; threads++) {
+        try (CpuBackend backend = new CpuBackend(new WorkPool(threads), tiles.get());
+            LanguageModel model = opened.apply(backend)) {
+          alone = alone == null ? sample(model, 1) : alone;
+          List<SampledResponse> together = sample(model, SEQUENCES);
+          for (int i = 0; i < SEQUENCES; i++) {
+            assertArrayEquals(alone.get(i).tokens(), together.get(i).tokens());
+            assertArrayEquals(alone.get(i).logProbs(), together.get(i).logProbs());
+          }
+          assertFullForwardPass(model, together);
         }
       }
     }
@@ -100,21 +134,14 @@ class SmallHeadsTest {
 
   @ParameterizedTest
   @ValueSource(ints = {4, 6, 8, 12, 20})
-  void responsesDependNeitherOnTheBatchNorOnTheThreads(int headDim) {
-    for (Supplier<Tiles> tiles : TILES) {
-      List<SampledResponse> alone = null;
-      for (int threads = 1; threads <= 3; threads++) {
-        try (CpuBackend backend = new CpuBackend(new WorkPool(threads), tiles.get());
-            LanguageModel model = model(backend, headDim)) {
-          alone = alone == null ? sample(model, 1) : alone;
-          List<SampledResponse> together = sample(model, SEQUENCES);
-          for (int i = 0; i < SEQUENCES; i++) {
-            assertArrayEquals(alone.get(i).tokens(), together.get(i).tokens());
-            assertArrayEquals(alone.get(i).logProbs(), together.get(i).logProbs());
-          }
-        }
-      }
-    }
+  void responsesAreThoseOfAFullForwardPassWhateverTheBatchAndTheThreads(int headDim) {
+    assertIndependent(backend -> model(backend, headDim));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {3, 8})
+  void soAreThoseOfAModelWithAnAdapter(int rank) {
+    assertIndependent(backend -> adapted(backend, 8, rank));
   }
 
   @Test
