@@ -46,7 +46,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -130,11 +132,24 @@ public final class Millrace {
     return new CommandLine(new Millrace())
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpWidth(100)
+        .registerConverter(Path.class, Millrace::path)
         // A prompt may begin with @; it is no file of arguments.
         .setExpandAtFiles(false)
         .setParameterExceptionHandler(Millrace::badUsage)
         .setExecutionStrategy(Millrace::execute)
         .setExecutionExceptionHandler(Millrace::failed);
+  }
+
+  /** A path; an empty one would be the current directory. */
+  private static Path path(String text) {
+    if (text.isBlank()) {
+      throw new CommandLine.TypeConversionException("the path is empty; name a file or directory");
+    }
+    try {
+      return Path.of(text);
+    } catch (InvalidPathException e) {
+      throw new CommandLine.TypeConversionException("no path: " + e.getMessage());
+    }
   }
 
   /** Picocli passes exceptions to {@link #failed}, but no errors. */

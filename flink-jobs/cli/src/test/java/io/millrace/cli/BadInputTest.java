@@ -140,6 +140,23 @@ class BadInputTest {
     assertTrue(Files.exists(schemas.resolve("prompts.avsc")));
   }
 
+  /** Java takes an empty path for the current directory. */
+  @Test
+  void anEmptyPathIsRefused() {
+    for (String[] arguments :
+        List.of(
+            new String[] {"chat", "--checkpoint", ""},
+            new String[] {"generate", "--checkpoint", "", "--prompt", "hi"},
+            new String[] {"logprobs", "--checkpoint", "", "--tokens", "1,2"},
+            new String[] {"checkpoint", "verify", ""},
+            new String[] {"checkpoint", "export", "", "--out", "x"},
+            new String[] {"schemas", "--out", ""},
+            new String[] {"produce", "prompts", "--file", ""},
+            new String[] {"check", "ppo", "--config", ""})) {
+      assertRefused(" is empty; name ", arguments);
+    }
+  }
+
   @Test
   void misspeltNamesGetASuggestion() {
     assertRefused("quickstart", "quickstrat");

@@ -9,6 +9,7 @@ import io.millrace.jobs.runtime.FileSystems;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Promotion;
 import java.io.IOException;
+import java.util.function.Consumer;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
@@ -38,7 +39,9 @@ final class DecisionOptions {
 
   /** Makes a decision from the configuration. */
   interface Maker {
-    PromotionDecision make(MillraceConfig config, String by, String reason) throws IOException;
+    PromotionDecision make(
+        MillraceConfig config, String by, String reason, Consumer<String> notice)
+        throws IOException;
   }
 
   int decide(Maker maker) throws IOException {
@@ -46,7 +49,11 @@ final class DecisionOptions {
     require("--by", by);
     MillraceConfig config = ConfigLoader.load(source.file(), source.settings()).withAbsolutePaths();
     FileSystems.initialize(config.flink().resolvedProperties());
-    PromotionDecision decision = maker.make(config, by, reason);
+    PromotionDecision decision = maker.make(
+            config,
+            by,
+            reason,
+            notice -> System.err.println("millrace: " + Printable.line(notice)));
     if (!dryRun) {
       decision.send();
     }

@@ -34,7 +34,8 @@ public final class PromoteCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     requireVersion("VERSION", version);
     return options.decide(
-        (config, by, reason) -> PromotionDecision.promote(config, version, by, reason));
+        (config, by, reason, notice) ->
+            PromotionDecision.promote(config, version, by, reason, notice));
   }
 
   static void requireVersion(String option, long version) {

@@ -55,6 +55,9 @@ public final class ProduceCommand implements Callable<Integer> {
     KafkaSettings settings = kafka.settings();
     Topic<?> topic = Topic.named(topicName, settings.topicPrefix());
     if (!file.equals("-")) {
+      if (file.isBlank()) {
+        throw new UserException("--file is empty; name a file, or - for standard input");
+      }
       if (!Files.exists(Path.of(file))) {
         throw new UserException("--file does not exist: %s; correct the path".formatted(file));
       }
@@ -92,7 +95,7 @@ public final class ProduceCommand implements Callable<Integer> {
     writer.flush();
     return new UserException(
         "%s, line %d: %s (the %d records before it were sent)"
-            .formatted(file, line, problem, sent));
+            .formatted(file.equals("-") ? "standard input" : file, line, problem, sent));
   }
 
   private TextLines open() throws IOException {

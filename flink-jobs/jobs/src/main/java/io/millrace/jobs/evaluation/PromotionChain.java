@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.apache.avro.reflect.AvroDefault;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,7 +56,17 @@ final class PromotionChain {
    * Records that {@link AnnouncementCheck#promotions} refuses are logged and do not count.
    */
   static PromotionChain of(MillraceConfig config) throws IOException {
+    return of(config, _ -> {});
+  }
+
+  /**
+   * As {@link #of(MillraceConfig)}.
+   *
+   * @param notice gets one sentence if records do not count
+   */
+  static PromotionChain of(MillraceConfig config, Consumer<String> notice) throws IOException {
     String model = config.model().name();
+    List<UnusableRecordException> refused = new ArrayList<>();
     List<Promotion> records = new ArrayList<>();
     AnnouncementCheck<Promotion> check = AnnouncementCheck.promotions(config);
     check.open();
@@ -66,15 +77,23 @@ final class PromotionChain {
               entry
                   .record()
                   .filter(record -> record.getModel().equals(model))
-                  .filter(record -> isUsable(record, check))
+                  .filter(record -> isUsable(record, check, refused))
                   .ifPresent(records::add));
     } finally {
       check.close();
     }
+    if (!refused.isEmpty()) {
+      notice.accept(
+          (refused.size() == 1
+                  ? "1 promotion of %s does not count, because %s"
+                  : "%3$d promotions of %s do not count, the last because %s")
+              .formatted(model, refused.getLast().getMessage(), refused.size()));
+    }
     return of(records);
   }
 
-  private static boolean isUsable(Promotion record, RecordCheck<Promotion> check) {
+  private static boolean isUsable(
+      Promotion record, RecordCheck<Promotion> check, List<UnusableRecordException> refused) {
     try {
       check.check(record);
       return true;
@@ -84,6 +103,7 @@ final class PromotionChain {
           record.getVersion(),
           record.getModel(),
           e.getMessage());
+      refused.add(e);
       return false;
     }
   }

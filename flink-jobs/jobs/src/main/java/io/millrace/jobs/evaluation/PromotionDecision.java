@@ -20,6 +20,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Consumer;
 
 /**
  * A person's decision which version of a policy to serve. It goes to the topic promotions, which
@@ -40,12 +41,14 @@ public final class PromotionDecision {
    * version are verified first.
    *
    * @param by the person
+   * @param notice gets one sentence if earlier promotions do not count
    * @throws IllegalArgumentException if the version is served already, or is no sound policy
    */
   public static PromotionDecision promote(
-      MillraceConfig config, long version, String by, String reason) throws IOException {
+      MillraceConfig config, long version, String by, String reason, Consumer<String> notice)
+      throws IOException {
     KafkaSettings kafka = JobSettings.kafka(config);
-    PromotionChain chain = PromotionChain.of(config);
+    PromotionChain chain = PromotionChain.of(config, notice);
     requireOther(chain, version, config);
     return new PromotionDecision(
         record(config, chain, Verdict.PROMOTE, verified(config, version), by, reason), kafka);
@@ -56,13 +59,19 @@ public final class PromotionDecision {
    *
    * @param to the version; empty: the one that was served before
    * @param by the person
+   * @param notice gets one sentence if earlier promotions do not count
    * @throws IllegalArgumentException if there is no such version, or it is no sound policy
    */
   public static PromotionDecision rollBack(
-      MillraceConfig config, Optional<Long> to, String by, String reason) throws IOException {
+      MillraceConfig config,
+      Optional<Long> to,
+      String by,
+      String reason,
+      Consumer<String> notice)
+      throws IOException {
     KafkaSettings kafka = JobSettings.kafka(config);
     String model = config.model().name();
-    PromotionChain chain = PromotionChain.of(config);
+    PromotionChain chain = PromotionChain.of(config, notice);
     ModelRef served =
         chain
             .current()

@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.Job;
+import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.schemas.DeadLetter;
@@ -159,24 +161,24 @@ class EvaluationJobTest {
     MillraceConfig config = run.fixture().config();
     assertDecisionRefused(
         "so there is nothing to roll back",
-        () -> PromotionDecision.rollBack(config, Optional.empty(), "ann", "r"));
+        () -> PromotionDecision.rollBack(config, Optional.empty(), "ann", "r", _ -> {}));
     run.announceRewardModels(1);
     JobID job = HARNESS.cluster().submit(Job.EVALUATION.graph(config, false));
     run.announce(1, 2);
     awaitVerdicts(run, 2);
     assertDecisionRefused(
         "has no version 7 of policy; it has 2, from 1 to 2",
-        () -> PromotionDecision.promote(config, 7, "ann", "r"));
+        () -> PromotionDecision.promote(config, 7, "ann", "r", _ -> {}));
 
     // The decision, and the job's confirmation of it.
     long served = run.promotions().getLast().getVersion();
     long other = 3 - served;
-    PromotionDecision.promote(config, other, "ann", "reviewed").send();
+    PromotionDecision.promote(config, other, "ann", "reviewed", _ -> {}).send();
     awaitVerdicts(run, 4);
     assertDecisionRefused(
         "version %d of policy is served already".formatted(other),
-        () -> PromotionDecision.promote(config, other, "ann", "again"));
-    PromotionDecision.rollBack(config, Optional.empty(), "bob", "too terse").send();
+        () -> PromotionDecision.promote(config, other, "ann", "again", _ -> {}));
+    PromotionDecision.rollBack(config, Optional.empty(), "bob", "too terse", _ -> {}).send();
     awaitVerdicts(run, 6);
     run.announce(3);
     awaitVerdicts(run, 7);
@@ -207,6 +209,55 @@ class EvaluationJobTest {
     var _ = run.bounded();
     DeadLetter refused = run.deployment().read(Topic.DEAD_LETTERS).getLast();
     assertEquals("outside-root", refused.getReason());
+  }
+
+  /** A person who decides may not know, or may mistake, the model that the jobs start from. */
+  @Test
+  void decisionsNeedNoInitialModel() throws Exception {
+    Run run = Run.of("uninitial");
+    MillraceConfig config = run.fixture().config();
+    run.fixture().policy(1);
+    run.fixture().policy(2);
+    MillraceConfig none = config.withInitial("");
+    List<String> notices = new ArrayList<>();
+    PromotionDecision.promote(none, 1, "ann", "first", notices::add).send();
+    PromotionDecision.promote(none, 2, "ann", "second", notices::add).send();
+    assertDecisionRefused(
+        "version 2 of policy is served already",
+        () -> PromotionDecision.promote(none, 2, "ann", "again", notices::add));
+    PromotionDecision.rollBack(none, Optional.empty(), "bob", "worse", notices::add).send();
+    assertEquals(
+        List.of(1L, 2L, 1L), run.promotions().stream().map(Promotion::getVersion).toList());
+    assertEquals(List.of(), notices);
+
+    // With another model than the policies' no promotion counts, and the person learns why.
+    MillraceConfig other =
+        InitialModel.ensure(
+            ConfigLoader.load(
+                Optional.empty(), run.deployment().settings("model.vocab-size=320")));
+    assertDecisionRefused(
+        "so there is nothing to roll back",
+        () -> PromotionDecision.rollBack(other, Optional.empty(), "bob", "r", notices::add));
+    PromotionDecision.promote(other, 2, "ann", "r", notices::add);
+    assertEquals(2, notices.size());
+    String notice = notices.getFirst();
+    assertTrue(notice.startsWith("3 promotions of policy do not count, the last because "), notice);
+    assertTrue(notice.contains(other.model().initial()), notice);
+    assertTrue(notice.endsWith("; is model.initial right?"), notice);
+
+    // The check of roots and manifests goes without that model.
+    Promotion foreign =
+        Promotion.newBuilder(run.promotions().getFirst())
+            .setDecisionId("f")
+            .setVersion(2)
+            .setUri("file:///elsewhere/v1")
+            .build();
+    run.deployment().send(Topic.PROMOTIONS, List.of(foreign));
+    notices.clear();
+    PromotionDecision.promote(none, 2, "ann", "r", notices::add);
+    assertTrue(
+        notices.getFirst().startsWith("1 promotion of policy does not count, because file:///"),
+        notices.toString());
   }
 
   private static void assertDecisionRefused(String message, Executable decision) {

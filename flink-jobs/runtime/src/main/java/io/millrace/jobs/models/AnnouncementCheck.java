@@ -39,6 +39,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   private static final long serialVersionUID = 1;
 
   private final RuntimeSettings settings;
+  private final boolean needsInitial;
   private transient int vocabSize;
   private transient String ownBase;
   private transient Tokenizer tokenizer;
@@ -46,27 +47,34 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   /** The last tokenizer that was found sound. */
   private transient TokenizerFiles known;
 
-  private AnnouncementCheck(MillraceConfig config) {
+  private AnnouncementCheck(MillraceConfig config, boolean needsInitial) {
     this.settings = new RuntimeSettings(config);
+    this.needsInitial = needsInitial;
   }
 
   /** Announcements of a policy; those of policies with another name pass, and are not looked at. */
   public static AnnouncementCheck<PolicyCheckpoint> policies(MillraceConfig config) {
-    return new AnnouncementCheck<>(config);
+    return new AnnouncementCheck<>(config, true);
   }
 
   /** Announcements of reward models for a policy that starts from {@code model.initial}. */
   public static AnnouncementCheck<RewardCheckpoint> rewardModels(MillraceConfig config) {
-    return new AnnouncementCheck<>(config);
+    return new AnnouncementCheck<>(config, true);
   }
 
-  /** Promotions of that policy, by the version to serve. */
+  /**
+   * Promotions of that policy, by the version to serve. If {@code model.initial} is empty, the
+   * vocabulary, tokenizer and base are not compared with it.
+   */
   public static AnnouncementCheck<Promotion> promotions(MillraceConfig config) {
-    return new AnnouncementCheck<>(config);
+    return new AnnouncementCheck<>(config, !config.model().initial().isBlank());
   }
 
   @Override
   public void open() throws IOException {
+    if (!needsInitial) {
+      return;
+    }
     try (LocalCheckpoint initial = settings.describeInitial()) {
       CheckpointOutline outline = CheckpointOutline.read(initial.directory());
       vocabSize = outline.config().vocabSize();
@@ -156,14 +164,12 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
       if (checkpoint.kind() != kind) {
         throw refused(uri + " is a " + checkpoint.kind() + ", where a " + kind + " is needed");
       }
-      if (checkpoint.config().vocabSize() != vocabSize) {
-        throw refused(
-            "%s has a vocabulary of %d, model.initial one of %d"
-                .formatted(uri, checkpoint.config().vocabSize(), vocabSize));
-      }
       requireAgreement(uri, checkpoint, version, name, others);
-      requireBase(uri, checkpoint);
-      requireSameTokenizer(uri, kind, TokenizerFiles.read(announced.directory()));
+      if (needsInitial) {
+        requireVocabulary(uri, checkpoint);
+        requireBase(uri, checkpoint);
+        requireSameTokenizer(uri, kind, TokenizerFiles.read(announced.directory()));
+      }
     } catch (UnusableCheckpointException
         | CheckpointException
         | TokenizerException
@@ -175,6 +181,18 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
       }
       // The store does not answer: nothing is wrong with the announcement, and the job tries again.
       throw new UncheckedIOException(e);
+    }
+  }
+
+  private void requireVocabulary(String uri, CheckpointOutline checkpoint) {
+    if (checkpoint.config().vocabSize() != vocabSize) {
+      throw refused(
+          "%s has a vocabulary of %d, model.initial %s one of %d; is model.initial right?"
+              .formatted(
+                  uri,
+                  checkpoint.config().vocabSize(),
+                  settings.config().model().initial(),
+                  vocabSize));
     }
   }
 
@@ -221,7 +239,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
           .ifPresent(
               difference -> {
                 throw refused(
-                    "%s has another tokenizer than model.initial %s: %s"
+                    "%s has another tokenizer than model.initial %s: %s; is model.initial right?"
                         .formatted(uri, settings.config().model().initial(), difference));
               });
       if (kind == CheckpointKind.POLICY) {

@@ -86,9 +86,13 @@ final class CheckpointLocation {
   /**
    * The local path.
    *
-   * @throws IllegalArgumentException when the location is remote
+   * @throws IllegalArgumentException when the location is remote, or empty: Java would take that for
+   *     the current directory
    */
   Path path() {
+    if (text.isBlank()) {
+      throw new IllegalArgumentException("the location of a checkpoint is empty; name a directory");
+    }
     if (!isLocal()) {
       throw new IllegalArgumentException(
           "checkpoint location is \"%s\"; this needs a local directory".formatted(text));
