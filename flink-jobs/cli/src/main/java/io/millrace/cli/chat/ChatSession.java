@@ -59,6 +59,14 @@ final class ChatSession {
   }
 
   void run() throws IOException {
+    try {
+      converse();
+    } finally {
+      out.flush();
+    }
+  }
+
+  private void converse() throws IOException {
     if (terminal) {
       for (int i = 0; i < speakers.size(); i++) {
         out.printf("%d: %s%n", i + 1, Printable.line(speakers.get(i).title()));
@@ -140,7 +148,10 @@ final class ChatSession {
       case "/undo" -> undo();
       case "/again" -> again();
       case "/keep" -> keep(argument);
-      case "/help" -> out.print(HELP);
+      case "/help" -> {
+        out.print(HELP);
+        out.flush();
+      }
       default -> note("there is no command " + words[0] + "; /help lists the commands");
     }
   }

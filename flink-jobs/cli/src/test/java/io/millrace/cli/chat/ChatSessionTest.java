@@ -246,6 +246,9 @@ class ChatSessionTest {
       CommandRun run = CommandRun.of("chat", "--checkpoint", directory.resolve("one").toString());
       assertEquals(0, run.code(), run.error());
       assertFalse(run.out().isBlank());
+      System.setIn(new ByteArrayInputStream("/help".getBytes(StandardCharsets.UTF_8)));
+      CommandRun help = CommandRun.of("chat", "--checkpoint", directory.resolve("one").toString());
+      assertTrue(help.out().contains("/reset         begins anew"), help.out());
       System.setIn(new ByteArrayInputStream(new byte[] {'H', (byte) 0xff, '\n'}));
       CommandRun latin1 =
           CommandRun.of("chat", "--checkpoint", directory.resolve("one").toString());
