@@ -25,6 +25,10 @@ final class LaterRecords {
   private record Key(String topic, int partition, ByteBuffer key) {}
 
   private final Set<String> resent = new HashSet<>();
+
+  /** The refused record by the place of its copy. */
+  private final Map<String, String> copies = new HashMap<>();
+
   private final Map<Key, Long> lastOffsets = new HashMap<>();
   private final Map<String, Integer> partitions = new HashMap<>();
 
@@ -51,7 +55,10 @@ final class LaterRecords {
             record -> {
               Header header = record.headers().lastHeader(RESENT);
               if (header != null && header.value() != null) {
-                later.resent.add(new String(header.value(), StandardCharsets.UTF_8));
+                String refused = new String(header.value(), StandardCharsets.UTF_8);
+                later.resent.add(refused);
+                later.copies.put(
+                    Letter.origin(name, record.partition(), record.offset()), refused);
               }
               if (compacted && record.key() != null) {
                 later.lastOffsets.put(
@@ -67,6 +74,21 @@ final class LaterRecords {
   /** Whether an earlier resend has sent the refused record. */
   boolean wasSentAgain(Letter letter) {
     return resent.contains(letter.origin());
+  }
+
+  /** Whether the refused record was itself sent by an earlier resend. */
+  boolean isCopy(Letter letter) {
+    return copies.containsKey(letter.origin());
+  }
+
+  /** The place of the record that was refused first; copies of it have the same bytes. */
+  String firstOrigin(Letter letter) {
+    String origin = letter.origin();
+    // A copy lies behind its record, so this ends; a header of another program may say anything.
+    for (int i = 0; i < copies.size() && copies.containsKey(origin); i++) {
+      origin = copies.get(origin);
+    }
+    return origin;
   }
 
   /** Whether the refused record's partition exists. */

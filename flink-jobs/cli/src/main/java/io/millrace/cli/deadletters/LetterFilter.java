@@ -8,6 +8,9 @@ import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.flink.util.TimeUtils;
 import picocli.CommandLine.Option;
 
@@ -42,6 +45,9 @@ final class LetterFilter {
 
   private Instant from = Instant.MIN;
   private String prefix = "";
+
+  /** The reasons of dead letters that all other options choose. */
+  private final Map<String, Long> reasons = new TreeMap<>();
 
   /** Whether any option chooses. */
   boolean isGiven() {
@@ -79,9 +85,32 @@ final class LetterFilter {
   }
 
   boolean accepts(DeadLetter letter) {
-    return (topic == null || letter.getTopic().equals(topic))
-        && (reason == null || letter.getReason().equals(reason))
-        && (job == null || letter.getJob().equals(job) || letter.getJob().equals(prefix + job))
-        && !letter.getTime().isBefore(from);
+    boolean chosen =
+        (topic == null || letter.getTopic().equals(topic))
+            && (job == null || letter.getJob().equals(job) || letter.getJob().equals(prefix + job))
+            && !letter.getTime().isBefore(from);
+    if (chosen && reason != null) {
+      reasons.merge(letter.getReason(), 1L, Long::sum);
+    }
+    return chosen && (reason == null || letter.getReason().equals(reason));
+  }
+
+  /**
+   * Checks, after all dead letters were read and none was accepted, that this is not for a misspelt
+   * reason.
+   *
+   * @throws UserException naming the reasons that there are
+   */
+  void requireKnownReason() {
+    if (!reasons.isEmpty() && !reasons.containsKey(reason)) {
+      throw new UserException(
+          "no dead letter%s has --reason %s; there are %s"
+              .formatted(
+                  topic == null ? "" : " of " + topic,
+                  reason,
+                  reasons.entrySet().stream()
+                      .map(one -> "%s (%d)".formatted(one.getKey(), one.getValue()))
+                      .collect(Collectors.joining(", "))));
+    }
   }
 }

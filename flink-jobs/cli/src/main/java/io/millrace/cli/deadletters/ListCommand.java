@@ -4,6 +4,7 @@ import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.DeadLetter;
+import io.millrace.schemas.Plural;
 import io.millrace.schemas.Printable;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -102,6 +103,9 @@ final class ListCommand implements Callable<Integer> {
             }
           }
         });
+    if (counts.isEmpty()) {
+      filter.requireKnownReason();
+    }
     print(new PrintStream(System.out, false, StandardCharsets.UTF_8), newest, counts);
     return 0;
   }
@@ -122,7 +126,7 @@ final class ListCommand implements Callable<Integer> {
           "%-8s %-20s %-28s %-14s %-18s %s%n",
           row.id(), row.time(), row.origin(), row.reason(), row.job(), row.message());
     }
-    out.printf("%n%d dead letters%s%n", all, rows < all ? ", the newest " + rows + " above" : "");
+    out.printf("%n%s%s%n", Plural.of(all, "dead letter"), rows < all ? ", the newest " + rows + " above" : "");
     counts.forEach(
         (kind, count) ->
             out.printf(

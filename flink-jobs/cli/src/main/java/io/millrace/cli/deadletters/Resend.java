@@ -39,6 +39,8 @@ final class Resend {
   private final List<String> problems = new ArrayList<>();
   private long repeated;
   private long before;
+  private long refusedAgain;
+  private final Set<String> handled = new HashSet<>();
 
   /**
    * @param again whether to send records that were sent again before
@@ -58,6 +60,7 @@ final class Resend {
    * @param sent records by topic
    * @param repeated dead letters whose record another chosen one names too
    * @param before records that an earlier resend has sent
+   * @param refusedAgain records that an earlier resend has sent, and that were refused again
    * @param problems records that cannot be sent, each with the reason
    */
   record Result(
@@ -65,6 +68,7 @@ final class Resend {
       Map<String, Long> sent,
       long repeated,
       long before,
+      long refusedAgain,
       List<String> problems) {}
 
   Result run() throws IOException {
@@ -112,7 +116,7 @@ final class Resend {
   }
 
   private Result result() {
-    return new Result(found, sent, repeated, before, problems);
+    return new Result(found, sent, repeated, before, refusedAgain, problems);
   }
 
   private void send(Letter letter, LaterRecords later, TopicRecords topics, RecordWriter writer) {
@@ -146,6 +150,14 @@ final class Resend {
             letter,
             "was too large for its dead letter, and its topic does not hold it any more; send it"
                 + " from its source");
+        return;
+      }
+      if (!again && later.isCopy(letter)) {
+        refusedAgain++;
+        return;
+      }
+      if (!handled.add(later.firstOrigin(letter))) {
+        repeated++;
         return;
       }
       if (topic.get().compacted() && later.isReplaced(letter, original.get().key())) {

@@ -3,6 +3,7 @@ package io.millrace.cli.deadletters;
 import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.schemas.Plural;
 import io.millrace.schemas.Printable;
 import java.io.IOException;
 import java.time.Instant;
@@ -24,8 +25,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Sends refused records to their topics again, byte for byte, after the cause was mended: a"
           + " limit that was raised, a model or a root that was missing.",
-      "Each record is sent once: a record that an earlier resend has sent is skipped, unless"
-          + " --again. A record that is itself wrong must be mended: show prints it as a line for"
+      "Each record is sent once: a record that an earlier resend has sent is skipped, also if a job"
+          + " refused it again, unless --again. A record that is itself wrong must be mended: show prints it as a line for"
           + " 'millrace produce'.",
     },
     footer = {
@@ -77,6 +78,9 @@ final class ResendCommand implements Callable<Integer> {
             dryRun);
     Resend.Result result = resend.run();
     result.problems().forEach(problem -> System.err.println("millrace: " + problem));
+    if (result.found().isEmpty()) {
+      filter.requireKnownReason();
+    }
     wanted.removeAll(result.found());
     wanted.forEach(
         id ->
@@ -89,19 +93,29 @@ final class ResendCommand implements Callable<Integer> {
         .forEach(
             (topic, count) ->
                 System.out.printf(
-                    "%s %d records to %s%n",
-                    dryRun ? "would send" : "sent", count, Printable.line(topic)));
+                    "%s %s to %s%n",
+                    dryRun ? "would send" : "sent",
+                    Plural.of(count, "record"),
+                    Printable.line(topic)));
     if (result.sent().isEmpty()) {
       System.out.println(dryRun ? "would send nothing" : "sent nothing");
     }
-    printSkipped(result.repeated(), "dead letters of a record that another one names too");
-    printSkipped(result.before(), "records that were sent again before (--again sends them)");
+    print(
+        "skipped %s of a record that another one names too",
+        result.repeated(),
+        "dead letter");
+    print(
+        "skipped %s sent again before (--again sends again)", result.before(), "record");
+    print(
+        "skipped %s sent again before and refused again: mend the cause, then --again",
+        result.refusedAgain(),
+        "record");
     return result.problems().isEmpty() && wanted.isEmpty() ? 0 : 1;
   }
 
-  private static void printSkipped(long count, String what) {
+  private static void print(String line, long count, String what) {
     if (count > 0) {
-      System.out.printf("skipped %d %s%n", count, what);
+      System.out.println(line.formatted(Plural.of(count, what)));
     }
   }
 }

@@ -141,6 +141,14 @@ class DeadLettersTest {
         run("list", "--topic", "prompts", "--reason", "too-long", "--since", "90min").out();
     assertTrue(chosen.contains("\n2 dead letters\n"), chosen);
     assertTrue(run("list", "--job", "ppo").out().contains("no dead letters"));
+    for (String command : List.of("list", "resend")) {
+      CommandRun misspelt = run(command, "--topic", "prompts", "--reason", "to-long");
+      assertEquals(2, misspelt.code(), command);
+      String problem =
+          "no dead letter of %s has --reason to-long; there are invalid (2), too-long (3)"
+              .formatted(kafka.nameOf(Topic.PROMPTS));
+      assertTrue(misspelt.error().contains(problem), misspelt.error());
+    }
   }
 
   @Test
@@ -185,7 +193,7 @@ class DeadLettersTest {
     CommandRun sent = run("resend", "--reason", "too-long");
     assertEquals(0, sent.code(), sent.error());
     assertTrue(sent.out().contains("sent 2 records"), sent.out());
-    assertTrue(sent.out().contains("skipped 1 dead letters of a record"), sent.out());
+    assertTrue(sent.out().contains("skipped 1 dead letter of a record"), sent.out());
     List<RecordReader.Entry<Prompt>> all = prompts();
     assertEquals(5, all.size());
     for (int i = 0; i < 2; i++) {
@@ -193,13 +201,51 @@ class DeadLettersTest {
       assertArrayEquals(all.get(i).key(), all.get(3 + i).key());
     }
     String again = run("resend", "--all").out();
-    assertTrue(again.contains("sent 1 records"), again);
-    assertTrue(again.contains("skipped 2 records that were sent again before"), again);
-    assertTrue(run("resend", "0/0", "--again").out().contains("sent 1 records"));
+    assertTrue(again.contains("sent 1 record "), again);
+    assertTrue(again.contains("skipped 2 records sent again before"), again);
+    assertTrue(run("resend", "0/0", "--again").out().contains("sent 1 record "));
     assertEquals(7, prompts().size());
     CommandRun unknown = run("resend", "0/99");
     assertEquals(1, unknown.code());
     assertTrue(unknown.error().contains("0/99: there is no such dead letter"), unknown.error());
+  }
+
+  @Test
+  void aRecordThatWasRefusedAgainIsNotSentAgain() throws Exception {
+    topics();
+    refuse("p0", prompt("p0", "a"), "too-long", Duration.ofHours(1));
+    refuse("p1", prompt("p1", "b"), "too-long", Duration.ofHours(1));
+    assertTrue(run("resend", "--all").out().contains("sent 2 records"));
+    // The job refuses one of the copies as it refused the record.
+    refuseCopy(2);
+    CommandRun skipped = run("resend", "--topic", "prompts");
+    assertEquals(0, skipped.code(), skipped.error());
+    assertTrue(skipped.out().contains("sent nothing"), skipped.out());
+    assertTrue(skipped.out().contains("skipped 2 records sent again before ("), skipped.out());
+    assertTrue(
+        skipped
+            .out()
+            .contains(
+                "skipped 1 record sent again before and refused again: mend the cause, then --again"),
+        skipped.out());
+    assertTrue(run("resend", "0/2").out().contains("refused again"));
+    assertEquals(4, prompts().size());
+    // Two dead letters are of one record, which is sent once.
+    String again = run("resend", "--all", "--again").out();
+    assertTrue(again.contains("sent 2 records"), again);
+    assertTrue(again.contains("skipped 1 dead letter of a record"), again);
+    assertEquals(6, prompts().size());
+    refuseCopy(4);
+    assertTrue(run("resend", "--all", "--again").out().contains("sent 2 records"));
+    assertEquals(8, prompts().size());
+  }
+
+  private void refuseCopy(int offset) throws IOException {
+    RecordReader.Entry<Prompt> copy = prompts().get(offset);
+    letter(
+        new Received(kafka.nameOf(Topic.PROMPTS), 0, copy.offset(), 0, copy.key(), copy.value()),
+        "too-long",
+        Duration.ZERO);
   }
 
   @Test
@@ -209,7 +255,7 @@ class DeadLettersTest {
     refuse("p1", large, "too-long", Duration.ZERO);
     String shown = run("show", "0/0").out();
     assertTrue(shown.contains(large.length + " bytes, SHA-256"), shown);
-    assertTrue(run("resend", "0/0").out().contains("sent 1 records"));
+    assertTrue(run("resend", "0/0").out().contains("sent 1 record "));
     assertArrayEquals(large, prompts().getLast().value());
     // Kafka has no such record, or another one in its place.
     for (long offset : new long[] {1000, 1}) {
@@ -253,7 +299,7 @@ class DeadLettersTest {
         Duration.ZERO);
     CommandRun run = run("resend", "--all");
     assertEquals(1, run.code());
-    assertTrue(run.out().contains("sent 1 records"), run.out());
+    assertTrue(run.out().contains("sent 1 record "), run.out());
     assertTrue(
         run.error().contains("policy-checkpoints/0/0 was replaced by a later record"), run.error());
     assertTrue(run.error().contains("use millrace promote or rollback"), run.error());
@@ -285,7 +331,7 @@ class DeadLettersTest {
         List.of(0L, 0L, 0L, 1L, 1L, 1L),
         prompts().stream().map(RecordReader.Entry::offset).sorted().toList());
     CommandRun again = run("resend", "--all");
-    assertTrue(again.out().contains("skipped 3 records that were sent again before"), again.out());
+    assertTrue(again.out().contains("skipped 3 records sent again before"), again.out());
     assertEquals(6, prompts().size());
     letter(
         new Received(kafka.nameOf(Topic.PROMPTS), 7, 0, 0, key, prompt("p1", "a")),
