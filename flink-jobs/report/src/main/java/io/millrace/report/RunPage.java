@@ -4,6 +4,7 @@ import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.report.chart.Format;
 import io.millrace.report.page.Page;
 import io.millrace.report.page.Tile;
+import io.millrace.schemas.Promotion;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
@@ -59,8 +60,14 @@ final class RunPage {
       }
     }
     if (!run.promotions.isEmpty()) {
-      String served = EvaluationSections.served(run.promotions.getLast());
-      tiles.add(new Tile("version to serve", served, "by the gate's last verdict"));
+      Promotion decision = run.promotions.getLast();
+      tiles.add(
+          new Tile(
+              "version to serve",
+              EvaluationSections.served(decision),
+              decision.getDecidedBy().isEmpty()
+                  ? "by the gate's last verdict"
+                  : "decided by " + decision.getDecidedBy()));
     }
     run.rewardModels.stream()
         .filter(model -> model.has("helpfulness/accuracy/all"))
