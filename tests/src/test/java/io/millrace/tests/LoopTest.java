@@ -8,6 +8,9 @@ import io.millrace.demo.quickstart.Quickstart;
 import io.millrace.demo.quickstart.QuickstartReport;
 import io.millrace.demo.quickstart.QuickstartSettings;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReference;
@@ -33,8 +36,15 @@ class LoopTest {
             .failAtRollout(2 * BATCH + 50)
             .build();
     AtomicReference<QuickstartReport> seen = new AtomicReference<>();
-    new Quickstart(settings, new Progress(System.out)).run((report, _) -> seen.set(report));
+    ByteArrayOutputStream lines = new ByteArrayOutputStream();
+    new Quickstart(settings, new Progress(new PrintStream(lines, true, StandardCharsets.UTF_8)))
+        .run((report, _) -> seen.set(report));
     QuickstartReport report = seen.get();
+    String progress = lines.toString(StandardCharsets.UTF_8);
+    assertTrue(
+        progress.contains("the PPO job failed at rollout 178, as --fail-at-rollout asks"),
+        progress);
+    assertTrue(progress.contains("the PPO job runs again"), progress);
 
     assertEquals(1, report.ppo().restarts(), "the induced failure must have happened");
     assertEquals(report.produced(), report.consumed());
@@ -46,6 +56,7 @@ class LoopTest {
     assertEquals(1 + ITERATIONS, report.policy().last().version());
     assertTrue(Double.isFinite(report.policy().last().kl()));
     assertTrue(report.rewardModels().get("safety").accuracy().containsKey("all"));
+    assertTrue(CheckpointDirectory.verify(Path.of(report.firstCheckpoint())).isSound());
     try (var versions = Files.list(directory.resolve("checkpoints").resolve("policy"))) {
       for (Path version :
           versions.filter(path -> path.getFileName().toString().startsWith("v")).toList()) {

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 
 /** Reads the JSON that {@code quickstart --report} writes. */
@@ -29,7 +30,7 @@ final class QuickstartSource {
             "seed %d · %d PPO iterations · %.0f s"
                 .formatted(report.seed(), report.ppo().iterations(), report.wallSeconds()));
     GoldScores first = report.policy().first();
-    add(run, first, "", "");
+    add(run, first, "", Objects.requireNonNullElse(report.firstCheckpoint(), ""));
     add(run, report.policy().last(), name(first), report.lastCheckpoint());
     Map<String, Double> metrics = new TreeMap<>();
     report

@@ -234,6 +234,20 @@ class ReportTest {
       assertTrue(cells.contains("hold"));
       assertTrue(cells.contains(HOSTILE));
       assertTrue(page.all("script").isEmpty());
+      assertTrue(Report.ofKafka(kafka).html().contains("gate&#39;s last verdict"));
+
+      try (RecordWriter writer = new RecordWriter(kafka)) {
+        writer.send(
+            Topic.PROMOTIONS,
+            Promotion.newBuilder(promotion())
+                .setVerdict(Verdict.PROMOTE)
+                .setDecisionId("d1")
+                .setDecidedBy("ann")
+                .build());
+      }
+      String decided = Report.ofKafka(kafka).html();
+      assertTrue(decided.contains("decided by ann"), decided);
+      assertFalse(decided.contains("gate&#39;s last verdict"));
     }
   }
 
@@ -448,6 +462,7 @@ class ReportTest {
         List.of(
             new QuickstartReport.Iteration(1, -1.5, 0, 1, null, null, null),
             new QuickstartReport.Iteration(2, 0.5, 1, 1, null, null, null)),
+        "checkpoints/policy/v000001",
         "checkpoints/policy/v000051");
   }
 }

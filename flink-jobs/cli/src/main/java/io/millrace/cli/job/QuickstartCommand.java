@@ -28,7 +28,7 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Examples:",
-      "  millrace quickstart --report report.json",
+      "  millrace quickstart",
       "  millrace quickstart --seed 2 --fail-at-rollout 2000",
     })
 public final class QuickstartCommand implements Callable<Integer> {
@@ -43,7 +43,9 @@ public final class QuickstartCommand implements Callable<Integer> {
   @Option(
       names = "--report",
       paramLabel = "FILE",
-      description = "JSON file for the final table (default: none).")
+      description =
+          "JSON file for the results, beside report.json in the run's directory (default: only"
+              + " there).")
   private Path report;
 
   @Option(
@@ -117,7 +119,9 @@ public final class QuickstartCommand implements Callable<Integer> {
     new Quickstart(settings, new Progress(System.out))
         .run(
             (finished, bootstrapServers) -> {
-              Reports.print(finished, System.out);
+              Path json = directory.resolve("report.json");
+              Reports.write(finished, json);
+              Reports.print(finished, json, System.out);
               if (report != null) {
                 Reports.write(finished, report);
               }

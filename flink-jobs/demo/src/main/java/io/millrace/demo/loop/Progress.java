@@ -152,12 +152,17 @@ public final class Progress {
               metrics.getStep(),
               values.get("version"),
               values.get("rollouts"),
-              values.get("objective/scores"),
-              values.get("objective/kl"),
+              hundredths(values.get("objective/scores")),
+              hundredths(values.get("objective/kl")),
               values.getOrDefault("objective/entropy", Double.NaN),
               values.get("stream/policy_lag_versions"),
               accuracies.isEmpty() ? "" : "  accuracy" + text(accuracies)));
     }
+  }
+
+  /** Rounds before printing: a tiny negative number becomes 0.00, not -0.00. */
+  private static double hundredths(double value) {
+    return Double.isFinite(value) ? Math.round(value * 100) / 100.0 : value;
   }
 
   private static String text(Map<Objective, Double> accuracies) {

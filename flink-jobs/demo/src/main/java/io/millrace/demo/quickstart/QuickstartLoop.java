@@ -132,6 +132,7 @@ final class QuickstartLoop {
             learnedTwice(),
             count(trained, "restarts")),
         metrics.history("ppo").stream().map(Iteration::of).toList(),
+        first.toString(),
         last.toString());
   }
 
@@ -209,9 +210,11 @@ final class QuickstartLoop {
       PromptFeeder feeder =
           new PromptFeeder(
               world, writer, 0, Quickstart.BATCH / Quickstart.SAMPLES_PER_PROMPT, prompts, 0);
+      InducedFailureNotice failure = new InducedFailureNotice(settings.failAtRollout(), progress);
       patience.await(
           () -> {
             cluster.requireAlive(rewardModels, sampling, learning);
+            failure.see(cluster.status(learning));
             metrics.poll();
             long iterations = metrics.latest("ppo").map(TrainingMetrics::getStep).orElse(0L);
             feeder.feedUpTo(iterations + 1 + settings.versionsBehind());

@@ -9,10 +9,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The results of a quickstart; {@code quickstart --report} writes them as JSON.
+ * The results of a quickstart, which the command writes as JSON.
  *
  * @param rewardModels by objective
  * @param curve the iterations of PPO, in order
+ * @param firstCheckpoint directory of the first policy; null in old reports
  * @param lastCheckpoint directory of the last policy
  */
 public record QuickstartReport(
@@ -24,6 +25,7 @@ public record QuickstartReport(
     Counts consumed,
     Ppo ppo,
     List<Iteration> curve,
+    @JsonSetter(nulls = Nulls.SET) @JsonProperty("first_checkpoint") String firstCheckpoint,
     @JsonProperty("last_checkpoint") String lastCheckpoint) {
 
   /** The first policy, which only imitates demonstrations, and the last one. */

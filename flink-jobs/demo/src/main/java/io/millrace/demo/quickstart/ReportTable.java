@@ -5,6 +5,7 @@ import io.millrace.demo.loop.GoldScores.Example;
 import io.millrace.demo.loop.RatingNames;
 import io.millrace.demo.quickstart.QuickstartReport.RewardModel;
 import io.millrace.schemas.Rating;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -15,7 +16,12 @@ final class ReportTable {
 
   private ReportTable() {}
 
-  static List<String> lines(QuickstartReport report) {
+  /**
+   * The lines of the table, and what a reader can do next.
+   *
+   * @param json file of the report as JSON
+   */
+  static List<String> lines(QuickstartReport report, Path json) {
     GoldScores first = report.policy().first();
     GoldScores last = report.policy().last();
     List<String> lines = new ArrayList<>();
@@ -72,22 +78,36 @@ final class ReportTable {
         "  Each is one sample at temperature 1: a good policy still gives a bad response at"
             + " times.");
     lines.add("");
-    lines.add("Last checkpoint: " + report.lastCheckpoint());
-    lines.add("Next steps");
-    lines.add(
-        step("ask the policy", "generate --prompt 'How do I bake bread?' --checkpoint CHECKPOINT"));
-    lines.add(step("see all curves", "quickstart --report run.json"));
-    lines.add(step("", "report --quickstart run.json --out run.html"));
-    lines.add(
-        step("use your own Kafka", "run ppo --config millrace.yaml (README, your own Kafka)"));
+    lines.addAll(nextSteps(report, json));
     lines.add("");
     lines.add(
         String.format(Locale.ROOT, "%.0f s in all, seed %d", report.wallSeconds(), report.seed()));
     return lines;
   }
 
-  private static String step(String purpose, String command) {
-    return "  %-20s ./millrace %s".formatted(purpose, command);
+  /** Commands that a shell takes as they stand. */
+  private static List<String> nextSteps(QuickstartReport report, Path json) {
+    String last = quoted(report.lastCheckpoint());
+    return List.of(
+        "Report: " + json,
+        "Last checkpoint: " + report.lastCheckpoint(),
+        "Next steps",
+        "  ask the last policy:",
+        "    ./millrace generate --prompt 'How do I bake bread?' --checkpoint " + last,
+        "  talk with the first and the last policy, side by side:",
+        "    ./millrace chat --checkpoint %s --checkpoint %s"
+            .formatted(quoted(report.firstCheckpoint()), last),
+        "  see all curves:",
+        "    ./millrace report --quickstart %s --out %s"
+            .formatted(
+                quoted(json.toString()), quoted(json.resolveSibling("report.html").toString())),
+        "  use your own Kafka and model (README: With your own Kafka and your own Llama):",
+        "    ./millrace run ppo --config millrace.yaml");
+  }
+
+  /** A word of a shell's command line. */
+  private static String quoted(String word) {
+    return word.matches("[A-Za-z0-9_./:@%+,=-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
   }
 
   private static List<String> accuracies(RewardModel model) {

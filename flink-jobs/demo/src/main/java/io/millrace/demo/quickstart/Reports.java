@@ -16,9 +16,13 @@ public final class Reports {
 
   private Reports() {}
 
-  /** Prints the report as a table. */
-  public static void print(QuickstartReport report, PrintStream out) {
-    ReportTable.lines(report).forEach(out::println);
+  /**
+   * Prints the report as a table.
+   *
+   * @param json file of the report as JSON
+   */
+  public static void print(QuickstartReport report, Path json, PrintStream out) {
+    ReportTable.lines(report, json).forEach(out::println);
     out.flush();
   }
 

@@ -139,14 +139,14 @@ class ProgressTest {
                 "version", 10.0,
                 "rollouts", 576.0,
                 "objective/scores", 0.125,
-                "objective/kl", 2.5,
+                "objective/kl", -0.001,
                 "objective/entropy", 1.0,
                 "stream/policy_lag_versions", 1.0)),
         accuracies);
     assertEquals(
         List.of(
             "   0.0s      held-out accuracy so far helpfulness 0.500 safety 0.750",
-            "   0.0s      iteration 9  version 10  rollouts 576  reward +0.13  KL 2.50"
+            "   0.0s      iteration 9  version 10  rollouts 576  reward +0.13  KL 0.00"
                 + "  entropy 1.00  staleness 1.0  accuracy helpfulness 0.500 safety 0.750"),
         lines());
   }
