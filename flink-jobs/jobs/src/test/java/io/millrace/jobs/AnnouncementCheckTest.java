@@ -10,8 +10,13 @@ import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.testkit.OperatorHarness;
 import io.millrace.jobs.testkit.TestModels;
+import io.millrace.model.checkpoint.CarriedFiles;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.TensorSource;
+import io.millrace.model.llama.AdapterConfig;
+import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RefusedRecordException;
@@ -20,6 +25,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -124,6 +130,50 @@ class AnnouncementCheckTest {
       assertThrows(
           RefusedRecordException.class, () -> accept(AnnouncementCheck.policies(config), wrong));
     }
+  }
+
+  /** An adapter of policy version 4, whose manifest names a base. */
+  private static Path adapter(String name, Path base) throws Exception {
+    AdapterConfig adapter = new AdapterConfig(2, 4, List.of("q_proj"));
+    Path directory = root.resolve(name + "/v000004");
+    try (CheckpointDirectory below = CheckpointDirectory.open(initial);
+        Tokenizer tokenizer = Tokenizer.load(initial)) {
+      Map<String, TensorSource> zeros = new HashMap<>();
+      adapter
+          .parameters(below.config())
+          .forEach(
+              spec ->
+                  zeros.put(
+                      spec.name(),
+                      TensorSource.of(spec.shape(), new float[(int) spec.elementCount()])));
+      CheckpointDirectory.writeAdapter(
+          directory,
+          below.config(),
+          adapter,
+          zeros,
+          tokenizer::save,
+          CarriedFiles.none(),
+          CheckpointManifest.describing(CheckpointKind.POLICY, "policy", 4)
+              .base(
+                  Optional.of(new CheckpointManifest.Base(base.toString(), below.weightsDigest())))
+              .build());
+    }
+    return directory;
+  }
+
+  @Test
+  void theBaseOfAnAdapterIsTheJobsOwnOrLiesUnderARoot() throws Exception {
+    accept(AnnouncementCheck.policies(config), policy(4, adapter("own", initial)));
+    accept(AnnouncementCheck.policies(config), policy(4, adapter("root", root.resolve("base"))));
+    RefusedRecordException e =
+        assertThrows(
+            RefusedRecordException.class,
+            () ->
+                accept(
+                    AnnouncementCheck.policies(config),
+                    policy(4, adapter("outside", Path.of("/etc")))));
+    assertEquals("outside-root", e.reason());
+    assertTrue(e.getMessage().startsWith("the base /etc of "), e.getMessage());
   }
 
   private static PolicyCheckpoint policy(long version, Path directory) {

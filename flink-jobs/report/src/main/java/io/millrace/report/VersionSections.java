@@ -86,7 +86,10 @@ final class VersionSections {
                     "complied with",
                     Format.PERCENT,
                     version -> version.get("gold/unsafe-compliance"))
-                .number("KL to the reference (nats)", Format.THOUSANDTHS, version -> version.get("gold/kl"))
+                .number(
+                    "KL to the reference (nats)",
+                    Format.THOUSANDTHS,
+                    version -> version.get("gold/kl"))
                 .number(
                     "response tokens",
                     Format.NUMBER,

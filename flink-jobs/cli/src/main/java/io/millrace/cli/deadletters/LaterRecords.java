@@ -57,8 +57,7 @@ final class LaterRecords {
               if (header != null && header.value() != null) {
                 String refused = new String(header.value(), StandardCharsets.UTF_8);
                 later.resent.add(refused);
-                later.copies.put(
-                    Letter.origin(name, record.partition(), record.offset()), refused);
+                later.copies.put(Letter.origin(name, record.partition(), record.offset()), refused);
               }
               if (compacted && record.key() != null) {
                 later.lastOffsets.put(

@@ -126,7 +126,9 @@ final class ListCommand implements Callable<Integer> {
           "%-8s %-20s %-28s %-14s %-18s %s%n",
           row.id(), row.time(), row.origin(), row.reason(), row.job(), row.message());
     }
-    out.printf("%n%s%s%n", Plural.of(all, "dead letter"), rows < all ? ", the newest " + rows + " above" : "");
+    out.printf(
+        "%n%s%s%n",
+        Plural.of(all, "dead letter"), rows < all ? ", the newest " + rows + " above" : "");
     counts.forEach(
         (kind, count) ->
             out.printf(

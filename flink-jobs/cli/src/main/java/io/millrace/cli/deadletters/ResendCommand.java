@@ -26,8 +26,8 @@ import picocli.CommandLine.Parameters;
       "Sends refused records to their topics again, byte for byte, after the cause was mended: a"
           + " limit that was raised, a model or a root that was missing.",
       "Each record is sent once: a record that an earlier resend has sent is skipped, also if a job"
-          + " refused it again, unless --again. A record that is itself wrong must be mended: show prints it as a line for"
-          + " 'millrace produce'.",
+          + " refused it again, unless --again. A record that is itself wrong must be mended: show"
+          + " prints it as a line for 'millrace produce'.",
     },
     footer = {
       "",
@@ -100,16 +100,11 @@ final class ResendCommand implements Callable<Integer> {
     if (result.sent().isEmpty()) {
       System.out.println(dryRun ? "would send nothing" : "sent nothing");
     }
-    print(
-        "skipped %s of a record that another one names too",
-        result.repeated(),
-        "dead letter");
-    print(
-        "skipped %s sent again before (--again sends again)", result.before(), "record");
+    print("skipped %s of a record that another one names too", result.repeated(), "dead letter");
+    print("skipped %s sent again before (--again sends again)", result.before(), "record");
     print(
         "skipped %s sent again before and refused again: mend the cause, then --again",
-        result.refusedAgain(),
-        "record");
+        result.refusedAgain(), "record");
     return result.problems().isEmpty() && wanted.isEmpty() ? 0 : 1;
   }
 

@@ -39,8 +39,7 @@ final class DecisionOptions {
 
   /** Makes a decision from the configuration. */
   interface Maker {
-    PromotionDecision make(
-        MillraceConfig config, String by, String reason, Consumer<String> notice)
+    PromotionDecision make(MillraceConfig config, String by, String reason, Consumer<String> notice)
         throws IOException;
   }
 
@@ -49,7 +48,8 @@ final class DecisionOptions {
     require("--by", by);
     MillraceConfig config = ConfigLoader.load(source.file(), source.settings()).withAbsolutePaths();
     FileSystems.initialize(config.flink().resolvedProperties());
-    PromotionDecision decision = maker.make(
+    PromotionDecision decision =
+        maker.make(
             config,
             by,
             reason,

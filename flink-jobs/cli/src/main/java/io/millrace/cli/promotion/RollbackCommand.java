@@ -37,7 +37,6 @@ public final class RollbackCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     to.ifPresent(version -> PromoteCommand.requireVersion("--to", version));
     return options.decide(
-        (config, by, reason, notice) ->
-            PromotionDecision.rollBack(config, to, by, reason, notice));
+        (config, by, reason, notice) -> PromotionDecision.rollBack(config, to, by, reason, notice));
   }
 }

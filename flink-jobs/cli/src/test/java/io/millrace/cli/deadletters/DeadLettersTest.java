@@ -226,7 +226,8 @@ class DeadLettersTest {
         skipped
             .out()
             .contains(
-                "skipped 1 record sent again before and refused again: mend the cause, then --again"),
+                "skipped 1 record sent again before and refused again: mend the cause, then"
+                    + " --again"),
         skipped.out());
     assertTrue(run("resend", "0/2").out().contains("refused again"));
     assertEquals(4, prompts().size());

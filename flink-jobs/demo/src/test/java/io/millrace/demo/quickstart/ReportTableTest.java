@@ -26,8 +26,7 @@ class ReportTableTest {
             List.of(),
             "/data/it's mine/policy/v000001",
             "/data/it's mine/policy/v000061");
-    String lines =
-        String.join("\n", ReportTable.lines(report, Path.of("/data/run/report.json")));
+    String lines = String.join("\n", ReportTable.lines(report, Path.of("/data/run/report.json")));
     String first = "'/data/it'\\''s mine/policy/v000001'";
     String last = "'/data/it'\\''s mine/policy/v000061'";
     for (String expected :

@@ -63,11 +63,7 @@ public final class PromotionDecision {
    * @throws IllegalArgumentException if there is no such version, or it is no sound policy
    */
   public static PromotionDecision rollBack(
-      MillraceConfig config,
-      Optional<Long> to,
-      String by,
-      String reason,
-      Consumer<String> notice)
+      MillraceConfig config, Optional<Long> to, String by, String reason, Consumer<String> notice)
       throws IOException {
     KafkaSettings kafka = JobSettings.kafka(config);
     String model = config.model().name();

@@ -233,8 +233,7 @@ class EvaluationJobTest {
     // With another model than the policies' no promotion counts, and the person learns why.
     MillraceConfig other =
         InitialModel.ensure(
-            ConfigLoader.load(
-                Optional.empty(), run.deployment().settings("model.vocab-size=320")));
+            ConfigLoader.load(Optional.empty(), run.deployment().settings("model.vocab-size=320")));
     assertDecisionRefused(
         "so there is nothing to roll back",
         () -> PromotionDecision.rollBack(other, Optional.empty(), "bob", "r", notices::add));

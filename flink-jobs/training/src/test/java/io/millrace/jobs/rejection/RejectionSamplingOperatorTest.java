@@ -187,6 +187,25 @@ class RejectionSamplingOperatorTest {
   }
 
   @Test
+  void anAdapterThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    List<Candidates> all = candidates(2 * PER_VERSION);
+    String[] settings = {
+      "rejection-sampling.epochs=4",
+      "model.initial=" + config("adapter-base").model().initial(),
+      "model.adapter.rank=3"
+    };
+    try (Run straight = new Run(config("straight-adapter", settings), null);
+        Run killed = new Run(config("killed-adapter", settings), null)) {
+      straight.feed(all).end();
+      killed.feed(all.subList(0, PER_VERSION));
+      killed.dieAfter(killed.whileLearning(), all.subList(PER_VERSION, PER_VERSION + 3));
+      killed.feed(all.subList(PER_VERSION, all.size())).end();
+      assertEquals(List.of(1L, 2L), List.copyOf(straight.published.keySet()));
+      assertEquals(straight.published, killed.published);
+    }
+  }
+
+  @Test
   void aRunThatDiesAndResumesEndsInTheSameBits() throws Exception {
     List<Candidates> all = candidates(3 * PER_VERSION + 4);
     String epochs = "rejection-sampling.epochs=40";

@@ -194,6 +194,22 @@ class RewardModelOperatorTest {
   }
 
   @Test
+  void anAdapterThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    List<Judgment> all = judgments(120, Objective.SAFETY, true);
+    String initial = InitialModel.ensure(config("adapter-base")).model().initial();
+    String[] settings = {"model.initial=" + initial, "model.adapter.rank=3"};
+    try (Run straight = new Run(config("straight-adapter", settings), Objective.SAFETY);
+        Run killed = new Run(config("killed-adapter", settings), Objective.SAFETY)) {
+      straight.feed(all).end();
+      killed.feed(all.subList(0, 61)).dieAfter(all.subList(61, 90));
+      killed.feed(all.subList(61, all.size())).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.summary(), killed.summary());
+      assertEquals(120, straight.summary().get("learned"));
+    }
+  }
+
+  @Test
   void aShuffleBufferKeepsJudgmentsBackUntilTheInputEnds() throws Exception {
     try (Run run = new Run(config("shuffled", shuffled(30)), Objective.SAFETY);
         Run ordered = new Run(config("ordered", MIXED), Objective.SAFETY)) {

@@ -59,7 +59,7 @@ class SupervisedOperatorTest {
   }
 
   /** A configuration with a checkpoint store of its own; the run makes two passes. */
-  private static MillraceConfig config(String store) throws IOException {
+  private static MillraceConfig config(String store, String... settings) throws IOException {
     List<String> all =
         new ArrayList<>(
             List.of(
@@ -72,6 +72,7 @@ class SupervisedOperatorTest {
                 "supervised.epochs=2",
                 "supervised.publish-every=10"));
     all.addAll(OperatorRun.TINY_MODEL);
+    all.addAll(List.of(settings));
     return InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
   }
 
@@ -115,6 +116,22 @@ class SupervisedOperatorTest {
       assertEquals(41, straight.summary().get("demonstrations"));
       assertEquals(82, straight.summary().get("examples"), "two passes");
       assertEquals(List.of(1L, 2L, 3L, 4L, 5L), List.copyOf(straight.published.keySet()));
+    }
+  }
+
+  @Test
+  void anAdapterThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    String[] settings = {
+      "model.initial=" + config("adapter-base").model().initial(), "model.adapter.rank=3"
+    };
+    try (Run straight = new Run(config("straight-adapter", settings), null);
+        Run killed = new Run(config("killed-adapter", settings), null)) {
+      straight.feed(demonstrations(0, 21)).end();
+      killed.feed(demonstrations(0, 3)).dieAfter(demonstrations(3, 8));
+      killed.feed(demonstrations(3, 21)).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.summary(), killed.summary());
+      assertEquals(List.of(1L, 2L, 3L), List.copyOf(straight.published.keySet()));
     }
   }
 

@@ -24,8 +24,8 @@ import jdk.incubator.vector.VectorMask;
  * product, summed lane by lane in the order of i. It does not depend on the other rows.
  *
  * <p>If i is no multiple of the vector width, the last vector of a row of w overlaps the one before
- * it, or the next row if there is none. x is then copied, with 0 for the elements that do not count.
- * No load needs a mask, and the methods stay below the compiler's limit for inlining.
+ * it, or the next row if there is none. x is then copied, with 0 for the elements that do not
+ * count. No load needs a mask, and the methods stay below the compiler's limit for inlining.
  */
 final class Dots {
 

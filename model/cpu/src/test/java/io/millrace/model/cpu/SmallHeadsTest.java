@@ -78,8 +78,7 @@ class SmallHeadsTest {
               (spec, tensor) -> tensor.write(weights.get(spec.name()).toFloats()));
       AdapterConfig adapter = new AdapterConfig(rank, rank, AdapterConfig.PROJECTIONS);
       Parameters trained = Parameters.random(backend, adapter.parameters(base.config()), 9);
-      return new LanguageModel(
-          backend, base.config(), Weights.adapter(frozen, adapter, trained));
+      return new LanguageModel(backend, base.config(), Weights.adapter(frozen, adapter, trained));
     }
   }
 

@@ -86,8 +86,8 @@ final class CheckpointLocation {
   /**
    * The local path.
    *
-   * @throws IllegalArgumentException when the location is remote, or empty: Java would take that for
-   *     the current directory
+   * @throws IllegalArgumentException when the location is remote, or empty: Java would take that
+   *     for the current directory
    */
   Path path() {
     if (text.isBlank()) {
