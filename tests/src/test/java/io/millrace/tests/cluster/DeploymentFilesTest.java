@@ -1,6 +1,7 @@
 package io.millrace.tests.cluster;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -82,6 +83,43 @@ class DeploymentFilesTest {
       JsonNode command = services.path(job.id()).path("command");
       assertEquals("submit", command.path(0).asText(), job.id());
       assertEquals(job.id(), command.path(1).asText());
+    }
+  }
+
+  @Test
+  void gpusHaveAnImageAndVariantsOfTheirOwn() throws Exception {
+    String image = read("docker/Dockerfile");
+    assertTrue(image.contains(" AS cuda\n"), "the target that the variants name");
+    assertTrue(image.endsWith("FROM runtime\n"), "without a target the image has no CUDA");
+    assertTrue(image.contains("ARG PROFILES") && image.contains("./mvnw $PROFILES"));
+    assertTrue(read("pom.xml").contains("<id>torch-cuda</id>"), "the profile");
+    YAMLMapper yaml = new YAMLMapper();
+    JsonNode plain = yaml.readTree(read("docker/compose.yaml")).path("services");
+    JsonNode cuda = yaml.readTree(read("docker/compose.cuda.yaml")).path("services");
+    assertEquals(1, cuda.path("taskmanager").path("deploy").path("replicas").asInt());
+    String settings =
+        cuda.path("taskmanager").path("environment").path("FLINK_PROPERTIES").asText();
+    for (String line :
+        plain
+            .path("taskmanager")
+            .path("environment")
+            .path("FLINK_PROPERTIES")
+            .asText()
+            .lines()
+            .toList()) {
+      assertTrue(settings.contains(line), line);
+    }
+    assertTrue(settings.contains("external-resource.gpu.amount: 1\n"), settings);
+    JsonNode patch =
+        yaml.readTree(read("docker/kubernetes/cuda/kustomization.yaml")).path("patches").path(0);
+    assertEquals(
+        yaml.readTree(read("docker/kubernetes/ppo.yaml")).path("metadata").path("name"),
+        patch.path("target").path("name"));
+    for (JsonNode operation : yaml.readTree(patch.path("patch").asText())) {
+      String path = operation.path("path").asText();
+      String parent = path.substring(0, path.lastIndexOf('/'));
+      assertFalse(
+          yaml.readTree(read("docker/kubernetes/ppo.yaml")).at(parent).isMissingNode(), path);
     }
   }
 
