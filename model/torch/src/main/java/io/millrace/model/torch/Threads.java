@@ -12,6 +12,10 @@ import org.bytedeco.pytorch.global.torch;
  * The threads of a backend on the CPU. With two or more, {@link #sideBySide} gives each task a half
  * of them, so that a core stays with its task and no thread waits at the end of every operator. On
  * a GPU the tasks run one after the other: each fills the device.
+ *
+ * <p>libtorch's own number of threads belongs to the calling thread. OpenBLAS has one for the
+ * process, and its products have other bits with another number. It is therefore always a half, also
+ * where a task runs alone: another backend of the process may be at work.
  */
 final class Threads implements AutoCloseable {
 
@@ -20,11 +24,13 @@ final class Threads implements AutoCloseable {
   private final ExecutorService executor;
   private volatile boolean both;
   private volatile Thread other;
+  private Thread first;
 
   Threads(TorchDevice device, int count) {
     this.count = count;
     this.parallel = device.isCpu() && count > 1;
-    use(count);
+    openblas.blas_set_num_threads(half());
+    torch.set_num_threads(count);
     this.executor =
         parallel
             ? Executors.newSingleThreadExecutor(
@@ -36,13 +42,12 @@ final class Threads implements AutoCloseable {
             : null;
   }
 
-  private static void use(int threads) {
-    torch.set_num_threads(threads);
-    openblas.blas_set_num_threads(threads);
-  }
-
   int count() {
     return count;
+  }
+
+  private int half() {
+    return Math.max(1, count / 2);
   }
 
   /** Whether no second task runs now. */
@@ -50,9 +55,20 @@ final class Threads implements AutoCloseable {
     return !both;
   }
 
-  /** 1 for the thread of the second task, else 0. */
+  /**
+   * 1 for the thread of the second task, else 0. A thread that comes for the first time gets its
+   * number of threads: without, it would have that of whichever thread set its own last.
+   */
   int lane() {
-    return Thread.currentThread().equals(other) ? 1 : 0;
+    Thread current = Thread.currentThread();
+    if (current.equals(other)) {
+      return 1;
+    }
+    if (!current.equals(first)) {
+      torch.set_num_threads(both ? half() : count);
+      first = current;
+    }
+    return 0;
   }
 
   void sideBySide(Runnable longer, Runnable second) {
@@ -61,16 +77,14 @@ final class Threads implements AutoCloseable {
       second.run();
       return;
     }
-    int half = count / 2;
     // Before the second task starts: a kernel of the first must not free views from then on.
     both = true;
-    openblas.blas_set_num_threads(half);
-    torch.set_num_threads(half);
+    torch.set_num_threads(half());
     try {
       Future<?> beside =
           executor.submit(
               () -> {
-                torch.set_num_threads(half);
+                torch.set_num_threads(half());
                 other = Thread.currentThread();
                 second.run();
               });
@@ -84,7 +98,7 @@ final class Threads implements AutoCloseable {
     } finally {
       other = null;
       both = false;
-      use(count);
+      torch.set_num_threads(count);
     }
   }
 
