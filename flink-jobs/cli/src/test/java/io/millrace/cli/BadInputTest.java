@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -138,6 +140,51 @@ class BadInputTest {
     assertEquals(0, run("schemas", "--out", schemas.toString()).code());
     assertTrue(Files.exists(schemas.resolve("index.json")));
     assertTrue(Files.exists(schemas.resolve("prompts.avsc")));
+  }
+
+  /** Kafka's clients need 20 seconds to find out. */
+  @Test
+  void aPortWithoutKafkaIsNamedAtOnce() throws IOException {
+    int port;
+    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = free.getLocalPort();
+    }
+    String servers = "127.0.0.1:" + port;
+    Path file =
+        Files.writeString(
+            directory.resolve("records.jsonl"),
+            "{\"promptId\":\"p1\",\"dialogue\":[{\"role\":\"USER\",\"content\":\"Hi\"}]}\n");
+    String expected =
+        "nothing listens at %s; start a Kafka with './millrace broker', or name yours with "
+            .formatted(servers);
+    for (String command :
+        List.of(
+            "topics",
+            "produce prompts --file " + file,
+            "consume prompts",
+            "import hh-rlhf %s --objective safety".formatted(file),
+            "deadletters list",
+            "deadletters show 0/1",
+            "deadletters resend --all",
+            "report --out " + directory.resolve("report.html"))) {
+      String[] words = (command + " --bootstrap-servers " + servers).split(" ");
+      assertRefused(expected + "--bootstrap-servers", words);
+    }
+    for (String command :
+        List.of(
+            "promote 1 --reason r",
+            "rollback --reason r",
+            "run rollout")) {
+      String[] words =
+          "%s --set kafka.bootstrap-servers=%s --set checkpoints.directory=%s --set flink.state-directory=%s"
+              .formatted(
+                  command, servers, directory.resolve("checkpoints"), directory.resolve("flink"))
+              .split(" ");
+      assertRefused(expected + "kafka.bootstrap-servers", words);
+    }
+    assertRefused("there is no cluster in nowhere", "topics", "--cluster", "nowhere");
+    assertRefused(
+        "not both", "topics", "--cluster", "nowhere", "--bootstrap-servers", servers);
   }
 
   /** Java takes an empty path for the current directory. */

@@ -77,7 +77,7 @@ final class ClusterUnderTest {
             boolean alive = supervisor.isAlive();
             String said = Files.readString(output);
             assertTrue(alive, said);
-            return said.contains("Ready with " + taskManagers + " TaskManagers");
+            return said.contains("Ready with " + taskManagers + " TaskManager");
           });
       return new ClusterUnderTest(
           directory, supervisor, new ClusterDirectory(directory).ports().orElseThrow());

@@ -85,6 +85,7 @@ final class ListCommand implements Callable<Integer> {
     }
     KafkaSettings settings = kafka.settings();
     filter.prepare(settings, Instant.now());
+    kafka.requireListener(settings);
     PriorityQueue<Row> newest =
         new PriorityQueue<>(
             Comparator.comparing(Row::time)

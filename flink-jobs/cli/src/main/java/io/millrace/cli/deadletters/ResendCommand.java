@@ -69,6 +69,7 @@ final class ResendCommand implements Callable<Integer> {
         ids.stream().map(Letter.Id::parse).collect(Collectors.toCollection(LinkedHashSet::new));
     KafkaSettings settings = kafka.settings();
     filter.prepare(settings, Instant.now());
+    kafka.requireListener(settings);
     Resend resend =
         new Resend(
             settings,

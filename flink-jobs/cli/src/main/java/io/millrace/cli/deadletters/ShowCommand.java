@@ -62,6 +62,7 @@ final class ShowCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Letter.Id wanted = Letter.Id.parse(id);
     KafkaSettings settings = kafka.settings();
+    kafka.requireListener(settings);
     try (TopicRecords topics = new TopicRecords(settings)) {
       Letter letter = find(settings, topics, wanted);
       Optional<OriginalRecord> original = OriginalRecord.of(letter, topics);

@@ -8,6 +8,7 @@ import io.millrace.cluster.Cluster;
 import io.millrace.cluster.ClusterDirectory;
 import io.millrace.cluster.ClusterSettings;
 import io.millrace.cluster.Ports;
+import io.millrace.schemas.Plural;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -175,9 +176,9 @@ public final class ClusterCommand implements Callable<Integer> {
             .collect(Collectors.joining(" ")));
     System.out.printf("Data     %s, logs in its subdirectory log%n", home.root());
     System.out.printf(
-        "Ready with %d TaskManagers; submit with: millrace submit JOB --cluster %s; stop with"
-            + " Ctrl-C%n",
-        taskManagers, directory);
+        "Ready with %s; submit with: millrace submit JOB --cluster %s; produce, consume and"
+            + " topics take --cluster too; stop with Ctrl-C%n",
+        Plural.of(taskManagers, "TaskManager"), directory);
     System.out.flush();
   }
 

@@ -1,7 +1,9 @@
 package io.millrace.cli.job;
 
 import io.millrace.cli.option.KafkaOptions;
+import io.millrace.cli.option.KafkaPorts;
 import io.millrace.cli.option.UserException;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.report.Report;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -89,7 +91,9 @@ public final class ReportCommand implements Callable<Integer> {
     } else if (quickstart != null) {
       report = Report.ofQuickstart(quickstart);
     } else {
-      report = Report.ofKafka(KafkaOptions.settings(bootstrapServers, topicPrefix, properties));
+      KafkaSettings settings = KafkaOptions.settings(bootstrapServers, topicPrefix, properties);
+      KafkaPorts.requireListener(settings, "--bootstrap-servers");
+      report = Report.ofKafka(settings);
     }
     if (ghostAttention != null) {
       report.addGhostAttention(ghostAttention);

@@ -50,6 +50,15 @@ public final class ClusterOptions {
   }
 
   private Ports ports() throws IOException {
+    return ports(directory);
+  }
+
+  /**
+   * The ports of the cluster in a directory.
+   *
+   * @throws UserException if there is none
+   */
+  static Ports ports(Path directory) throws IOException {
     return new ClusterDirectory(directory)
         .ports()
         .orElseThrow(

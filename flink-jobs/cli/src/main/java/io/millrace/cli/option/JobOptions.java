@@ -117,13 +117,17 @@ public final class JobOptions {
     Job job = job(jobId);
     MillraceConfig configured = load(job, source, bootstrapServers);
     FileSystems.initialize(configured.flink().resolvedProperties());
+    requireUsable(job, configured);
+    KafkaPorts.requireListener(JobSettings.kafka(configured), "kafka.bootstrap-servers");
     return ready(job, configured);
   }
 
   /** Like {@link #ready}, in a process of Flink, which has initialized its file systems. */
   public Ready readyInFlink() throws IOException {
     Job job = job(jobId);
-    return ready(job, load(job, source, Optional.empty()));
+    MillraceConfig configured = load(job, source, Optional.empty());
+    requireUsable(job, configured);
+    return ready(job, configured);
   }
 
   private static MillraceConfig load(
@@ -188,7 +192,6 @@ public final class JobOptions {
   }
 
   private static Ready ready(Job job, MillraceConfig configured) throws IOException {
-    requireUsable(job, configured);
     KafkaSettings kafka = JobSettings.kafka(configured);
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);

@@ -1,20 +1,33 @@
 package io.millrace.cli.option;
 
 import io.millrace.connectors.kafka.KafkaSettings;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.apache.flink.configuration.MemorySize;
 import picocli.CommandLine.Option;
 
 /** Options of every command that talks to Kafka. */
 public final class KafkaOptions {
 
+  private static final String DEFAULT_SERVERS = "localhost:9092";
+
   @Option(
       names = "--bootstrap-servers",
-      defaultValue = "localhost:9092",
       paramLabel = "HOST:PORT",
-      description = "Addresses of the Kafka brokers, with commas (default: ${DEFAULT-VALUE}).")
-  private String bootstrapServers;
+      description =
+          "Addresses of the Kafka brokers, with commas (default: "
+              + DEFAULT_SERVERS
+              + ", or the Kafka of --cluster).")
+  private Optional<String> bootstrapServers;
+
+  @Option(
+      names = "--cluster",
+      paramLabel = "DIR",
+      description = "Directory of a cluster started with 'millrace cluster', to use its Kafka.")
+  private Optional<Path> cluster;
 
   @Option(
       names = "--topic-prefix",
@@ -41,8 +54,27 @@ public final class KafkaOptions {
    *
    * @throws UserException naming the option that is wrong
    */
-  public KafkaSettings settings() {
-    return settings(bootstrapServers, topicPrefix, properties, maxRecordSize);
+  public KafkaSettings settings() throws IOException {
+    return settings(servers(), topicPrefix, properties, maxRecordSize);
+  }
+
+  /**
+   * Checks that a broker listens, after all other options were checked.
+   *
+   * @param settings of these options
+   */
+  public void requireListener(KafkaSettings settings) {
+    KafkaPorts.requireListener(settings, "--bootstrap-servers");
+  }
+
+  private String servers() throws IOException {
+    if (cluster.isEmpty()) {
+      return bootstrapServers.orElse(DEFAULT_SERVERS);
+    }
+    if (bootstrapServers.isPresent()) {
+      throw new UserException("give --bootstrap-servers or --cluster, not both");
+    }
+    return ClusterOptions.ports(cluster.get()).kafkaAddress();
   }
 
   /**

@@ -1,11 +1,13 @@
 package io.millrace.cli.promotion;
 
 import io.millrace.cli.option.ConfigSource;
+import io.millrace.cli.option.KafkaPorts;
 import io.millrace.cli.option.UserException;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.PromotionDecision;
 import io.millrace.jobs.runtime.FileSystems;
+import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Promotion;
 import java.io.IOException;
@@ -39,7 +41,8 @@ final class DecisionOptions {
 
   /** Makes a decision from the configuration. */
   interface Maker {
-    PromotionDecision make(MillraceConfig config, String by, String reason, Consumer<String> notice)
+    PromotionDecision make(
+        MillraceConfig config, String by, String reason, Consumer<String> notice)
         throws IOException;
   }
 
@@ -48,8 +51,8 @@ final class DecisionOptions {
     require("--by", by);
     MillraceConfig config = ConfigLoader.load(source.file(), source.settings()).withAbsolutePaths();
     FileSystems.initialize(config.flink().resolvedProperties());
-    PromotionDecision decision =
-        maker.make(
+    KafkaPorts.requireListener(JobSettings.kafka(config), "kafka.bootstrap-servers");
+    PromotionDecision decision = maker.make(
             config,
             by,
             reason,

@@ -63,7 +63,9 @@ public final class ConsumeCommand implements Callable<Integer> {
       throw new UserException("--limit must be at least 1, not " + limit);
     }
     KafkaSettings settings = kafka.settings();
-    print(settings, Topic.named(topicName, settings.topicPrefix()));
+    Topic<?> topic = Topic.named(topicName, settings.topicPrefix());
+    kafka.requireListener(settings);
+    print(settings, topic);
     return 0;
   }
 

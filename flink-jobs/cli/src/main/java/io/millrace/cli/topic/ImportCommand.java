@@ -77,6 +77,7 @@ public final class ImportCommand {
       }
       PlainFiles.require(file);
       KafkaSettings settings = kafka.settings();
+      kafka.requireListener(settings);
       HhRlhfImporter.Report report;
       try (TopicAdmin admin = new TopicAdmin(settings)) {
         admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);

@@ -5,6 +5,7 @@ import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.schemas.PlainFiles;
+import io.millrace.schemas.Plural;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
@@ -65,8 +66,8 @@ public final class ProduceCommand implements Callable<Integer> {
     }
     long sent = send(settings, topic);
     System.out.println(
-        "sent %d records to %s at %s"
-            .formatted(sent, settings.nameOf(topic), settings.bootstrapServers()));
+        "sent %s to %s at %s"
+            .formatted(Plural.of(sent, "record"), settings.nameOf(topic), settings.bootstrapServers()));
     return 0;
   }
 
@@ -78,7 +79,11 @@ public final class ProduceCommand implements Callable<Integer> {
       try {
         for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
           if (!line.get().isBlank()) {
-            writer.send(topic, Validation.require(JsonLines.read(topic.type(), line.get().text())));
+            T record = Validation.require(JsonLines.read(topic.type(), line.get().text()));
+            if (sent == 0) {
+              kafka.requireListener(settings);
+            }
+            writer.send(topic, record);
             sent++;
           }
         }
@@ -94,8 +99,13 @@ public final class ProduceCommand implements Callable<Integer> {
       throws IOException {
     writer.flush();
     return new UserException(
-        "%s, line %d: %s (the %d records before it were sent)"
-            .formatted(file.equals("-") ? "standard input" : file, line, problem, sent));
+        "%s, line %d: %s (%s before it %s sent)"
+            .formatted(
+                file.equals("-") ? "standard input" : file,
+                line,
+                problem,
+                Plural.of(sent, "record"),
+                sent == 1 ? "was" : "were"));
   }
 
   private TextLines open() throws IOException {

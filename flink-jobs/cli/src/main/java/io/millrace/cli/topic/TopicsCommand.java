@@ -84,18 +84,20 @@ public final class TopicsCommand implements Callable<Integer> {
     if (!create && !alter && (partitions.isPresent() || replication.isPresent())) {
       throw new UserException("--partitions and --replication need --create or --alter");
     }
-    try (TopicAdmin admin = new TopicAdmin(kafka.settings())) {
+    KafkaSettings settings = kafka.settings();
+    kafka.requireListener(settings);
+    try (TopicAdmin admin = new TopicAdmin(settings)) {
       change(admin);
       List<TopicAdmin.State> topics = admin.describe();
       if (topics.isEmpty()) {
         throw new UserException(
             "Kafka at %s has none of the topics; create them with --create, or correct --topic-prefix"
-                .formatted(kafka.settings().bootstrapServers()));
+                .formatted(settings.bootstrapServers()));
       }
       if (abortHanging) {
-        abortHanging(kafka.settings(), topics);
+        abortHanging(settings, topics);
       }
-      print(kafka.settings(), topics);
+      print(settings, topics);
     }
     return 0;
   }
