@@ -119,6 +119,7 @@ class StatusCommandTest {
         .tasks(0, 0)
         .restarts(4)
         .checkpoint(9_000, 2_500_000, "file:/state/chk-3")
+        .failedCheckpoint()
         .count("topics/rollouts/accepted", 610)
         .count("topics/rollouts/deleted-unread", 10)
         .count("topics/rewards/transactions-lost", 1)
@@ -133,8 +134,10 @@ class StatusCommandTest {
 
   private static RecordedJob finished() {
     return new RecordedJob(3, "millrace.supervised", "FINISHED")
-        .ended(8_000)
-        .count("topics/demonstrations/accepted", 320);
+        .ended(6_000)
+        .checkpoint(5_000, 1, "file:/state/chk-1")
+        .count("topics/demonstrations/accepted", 320)
+        .count("supervised", "{demonstrations=320.0, loss=0.123456, updates=1.0E7}");
   }
 
   private static RecordedJob failed() {
@@ -156,13 +159,17 @@ class StatusCommandTest {
             "millrace.ppo  RESTARTING",
             "4 restarts",
             "in ppo updater (1/1): java.io.IOException: no space left",
-            "2.5 MB, took 1.5 s, 1 failed, at file:/state/chk-3",
+            "2.5 MB, took 1.5 s, at file:/state/chk-3; 1 of the latest ones failed\n",
             "dead letters         invalid 12",
             "dropped              stale 245",
             "losses               records_deleted_unread 10, rollouts_stale 245,"
                 + " transactions_lost 1",
-            "millrace.supervised  FINISHED  since 1970-01-01T00:00:08Z",
-            "topics/demonstrations/accepted 320",
+            "millrace.supervised  FINISHED  since 1970-01-01T00:00:06Z",
+            "topics/demonstrations/accepted 320\n",
+            // Until its end, not until now; and what was given up before it began is no failure.
+            "read                 50 records, 10.0 a second",
+            "took 1.5 s, at file:/state/chk-1\n",
+            "summary of supervised demonstrations 320, loss 0.1235, updates 10000000\n",
             "millrace.reward-model  FAILED",
             "1970-01-01T00:00:06.900Z: java.lang.IllegalStateException: the loss is NaN")) {
       assertTrue(text.contains(expected), expected + "\nis not in\n" + text);
@@ -188,6 +195,8 @@ class StatusCommandTest {
             "rollouts_stale", 245,
             "transactions_lost", 1),
         new ObjectMapper().convertValue(ppo.path("losses"), Map.class));
+    assertTrue(ppo.path("counts").path("topics/rollouts/accepted").isNumber());
+    assertEquals(1, ppo.path("failed_flink_checkpoints").asInt());
     assertEquals(245, ppo.path("dropped").path("stale").asInt());
     assertEquals(12, ppo.path("dead_letters").path("invalid").asInt());
     assertEquals(

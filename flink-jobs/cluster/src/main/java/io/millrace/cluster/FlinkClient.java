@@ -224,8 +224,9 @@ public final class FlinkClient implements AutoCloseable {
     Optional<Running> other = firstAlive(name);
     if (other.isPresent()) {
       throw new IOException(
-          "%s is already %s on %s; stop it first: millrace stop %s"
-              .formatted(name, other.get().status(), rest, name));
+          "%s is already %s on %s; stop it first: millrace stop %s --rest %s"
+              .formatted(
+                  name, other.get().status(), rest, name.replaceFirst("^.*\\.", ""), rest));
     }
   }
 

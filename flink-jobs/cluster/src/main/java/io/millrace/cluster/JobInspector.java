@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.flink.api.common.JobStatus;
+import org.apache.flink.runtime.checkpoint.CheckpointStatsStatus;
 import org.apache.flink.runtime.execution.ExecutionState;
 import org.apache.flink.runtime.rest.handler.legacy.messages.ClusterOverviewWithVersion;
 import org.apache.flink.runtime.rest.messages.ClusterOverviewHeaders;
@@ -88,7 +89,7 @@ public final class JobInspector {
         Optional.ofNullable(checkpoints)
             .map(statistics -> statistics.getLatestCheckpoints().getCompletedCheckpointStatistics())
             .map(JobInspector::checkpoint),
-        checkpoints == null ? 0 : checkpoints.getCounts().getNumberFailedCheckpoints(),
+        checkpoints == null ? 0 : failed(checkpoints),
         recordsRead(details),
         recordsRead(details) * 1000.0 / Math.max(1, millisRunning(details)),
         counts(job),
@@ -117,8 +118,20 @@ public final class JobInspector {
         .sum();
   }
 
+  /**
+   * Flink's own count has also what it gave up before it began, as it does at each start while a
+   * task does not run yet. Its history has only what began.
+   */
+  private static long failed(CheckpointingStatistics checkpoints) {
+    return checkpoints.getHistory().stream()
+        .filter(checkpoint -> checkpoint.getStatus() == CheckpointStatsStatus.FAILED)
+        .count();
+  }
+
+  /** Up to the end of a job that has ended. */
   private static long millisRunning(JobDetailsInfo details) {
-    return details.getNow() - details.getTimestamps().getOrDefault(JobStatus.RUNNING, 0L);
+    long until = details.getEndTime() > 0 ? details.getEndTime() : details.getNow();
+    return until - details.getTimestamps().getOrDefault(JobStatus.RUNNING, 0L);
   }
 
   private static int count(JobDetailsInfo details, ExecutionState... states) {

@@ -19,7 +19,7 @@ import java.util.SortedMap;
  * @param restarts number of times that the job was restarted after a failure, as far as Flink knows
  * @param failure the last failure
  * @param checkpoint the last completed Flink checkpoint
- * @param failedCheckpoints number of Flink checkpoints that were not completed
+ * @param failedCheckpoints number of Flink checkpoints among the latest ones that began and failed
  * @param recordsRead records that sources have read since the last start of the tasks
  * @param recordsPerSecond mean of that time
  * @param counts what the operators counted, by name, such as {@code topics/prompts/accepted}

@@ -5,6 +5,7 @@ import io.millrace.cluster.FlinkClient;
 import io.millrace.cluster.JobInspector;
 import io.millrace.cluster.JobInspector.Slots;
 import io.millrace.cluster.JobView;
+import io.millrace.schemas.Plural;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashMap;
@@ -57,13 +58,13 @@ final class JobStart {
       }
       if (System.nanoTime() > deadline) {
         throw new UserException(
-            "%s needs %d slots, and %d of %d are free at %s; stop or cancel a job, lower flink.parallelism, or start the cluster with more --slots or --task-managers. Nothing was submitted"
-                .formatted(name, needed, slots.free(), slots.total(), client.rest()));
+            "%s needs %s, and %d of %d are free at %s; stop or cancel a job, lower flink.parallelism, or start the cluster with more --slots or --task-managers. Nothing was submitted"
+                .formatted(name, Plural.of(needed, "slot"), slots.free(), slots.total(), client.rest()));
       }
       if (!reported) {
         System.err.printf(
-            "millrace: %s needs %d slots, %d of %d are free; waiting up to %d s%n",
-            name, needed, slots.free(), slots.total(), SLOTS.toSeconds());
+            "millrace: %s needs %s, %d of %d are free; waiting up to %d s%n",
+            name, Plural.of(needed, "slot"), slots.free(), slots.total(), SLOTS.toSeconds());
         reported = true;
       }
       TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
@@ -106,10 +107,10 @@ final class JobStart {
   /** The state of a job in one line. */
   static String state(JobView view) {
     StringBuilder line = new StringBuilder(view.state());
-    if (view.job().isAlive()) {
+    if (view.job().isAlive() && view.tasks() > 0) {
       line.append(" (%d of %d tasks run".formatted(view.runningTasks(), view.tasks()));
       if (view.deployedTasks() == 0 && view.slotsNeeded() > 0) {
-        line.append("; it needs %d slots".formatted(view.slotsNeeded()));
+        line.append("; it needs " + Plural.of(view.slotsNeeded(), "slot"));
       }
       line.append(')');
     }

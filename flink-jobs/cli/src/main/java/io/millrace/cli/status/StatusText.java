@@ -1,6 +1,7 @@
 package io.millrace.cli.status;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.millrace.schemas.Plural;
 import io.millrace.schemas.Printable;
 import java.util.Locale;
 import java.util.StringJoiner;
@@ -18,12 +19,12 @@ public final class StatusText {
   public static String of(JsonNode report) {
     StringBuilder text = new StringBuilder();
     text.append(
-        "%d TaskManagers, %d of %d slots free, %d jobs at %s%n"
+        "%s, %d of %d slots free, %s at %s%n"
             .formatted(
-                report.path("task_managers").asInt(),
+                Plural.of(report.path("task_managers").asInt(), "TaskManager"),
                 report.path("slots").path("free").asInt(),
                 report.path("slots").path("total").asInt(),
-                report.path("jobs").size(),
+                Plural.of(report.path("jobs").size(), "job"),
                 report.path("rest").asText()));
     for (JsonNode job : report.path("jobs")) {
       job(text, job);
@@ -60,12 +61,12 @@ public final class StatusText {
       line(
           text,
           "tasks",
-          "%d of %d run; %d slots needed; %d restarts"
+          "%d of %d run; %s needed; %s"
               .formatted(
                   job.path("tasks").path("running").asInt(),
                   job.path("tasks").path("total").asInt(),
-                  job.path("slots_needed").asInt(),
-                  job.path("restarts").asInt()));
+                  Plural.of(job.path("slots_needed").asInt(), "slot"),
+                  Plural.of(job.path("restarts").asInt(), "restart")));
     }
     if (job.has("last_failure")) {
       JsonNode failure = job.path("last_failure");
@@ -84,14 +85,14 @@ public final class StatusText {
           "Flink checkpoint",
           String.format(
               Locale.ROOT,
-              "%.0f s ago, %s, took %.1f s, %d failed, at %s",
+              "%.0f s ago, %s, took %.1f s, at %s%s",
               checkpoint.path("age_seconds").asDouble(),
               bytes(checkpoint.path("bytes").asLong()),
               checkpoint.path("duration_seconds").asDouble(),
-              job.path("failed_flink_checkpoints").asLong(),
-              checkpoint.path("path").asText()));
+              checkpoint.path("path").asText(),
+              failed(job)));
     } else if (job.has("tasks") && !job.has("ended")) {
-      line(text, "Flink checkpoint", "none yet");
+      line(text, "Flink checkpoint", "none yet" + failed(job));
     }
     if (job.has("versions")) {
       line(text, "versions", pairs(job.path("versions")));
@@ -105,8 +106,8 @@ public final class StatusText {
                     "lag of " + topic.getKey(),
                     String.format(
                         Locale.ROOT,
-                        "%d records, %.0f s",
-                        topic.getValue().path("records").asLong(),
+                        "%s, %.0f s",
+                        Plural.of(topic.getValue().path("records").asLong(), "record"),
                         topic.getValue().path("seconds").asDouble())));
     if (job.has("records_per_second")) {
       line(
@@ -114,17 +115,39 @@ public final class StatusText {
           "read",
           String.format(
               Locale.ROOT,
-              "%d records, %.1f a second",
-              job.path("records_read").asLong(),
+              "%s, %.1f a second",
+              Plural.of(job.path("records_read").asLong(), "record"),
               job.path("records_per_second").asDouble()));
     }
     nonZero(text, "dead letters", job.path("dead_letters"));
     nonZero(text, "dropped", job.path("dropped"));
     nonZero(text, "losses", job.path("losses"));
     nonZero(text, "counts", job.path("counts"));
+    job.path("summaries")
+        .properties()
+        .forEach(one -> line(text, "summary of " + one.getKey(), numbers(one.getValue())));
     if (job.has("kafka_problem")) {
       line(text, "Kafka", job.path("kafka_problem").asText());
     }
+  }
+
+  private static String failed(JsonNode job) {
+    long failed = job.path("failed_flink_checkpoints").asLong();
+    return failed == 0 ? "" : "; %d of the latest ones failed".formatted(failed);
+  }
+
+  private static String numbers(JsonNode node) {
+    StringJoiner pairs = new StringJoiner(", ");
+    node.properties()
+        .forEach(
+            pair ->
+                pairs.add(
+                    pair.getKey()
+                        + " "
+                        + (pair.getValue().isDouble()
+                            ? String.format(Locale.ROOT, "%.4g", pair.getValue().asDouble())
+                            : pair.getValue().asText())));
+    return pairs.toString();
   }
 
   private static void line(StringBuilder text, String name, String value) {

@@ -48,6 +48,8 @@ class JobCountsTest {
                 "1",
                 Totals.prefix(Topic.ROLLOUTS) + Totals.TRANSACTIONS_LOST,
                 "3",
+                "ppo",
+                "{ppo/kl=-0.5, iterations=600.0, loss=NaN}",
                 "warnings",
                 "[no labels]",
                 "topics/rollouts/dropped/stale",
@@ -60,6 +62,10 @@ class JobCountsTest {
                     + " \"transactions_lost\": 3}")
             .toString(),
         job.path("losses").toString());
+    assertEquals(7, job.path("counts").path("topics/prompts/deleted-unread").longValue());
+    assertEquals(
+        "{\"ppo\":{\"ppo/kl\":-0.5,\"iterations\":600,\"loss\":\"NaN\"}}",
+        job.path("summaries").toString());
     assertEquals("[no labels]", job.path("counts").path("warnings").asText());
   }
 }

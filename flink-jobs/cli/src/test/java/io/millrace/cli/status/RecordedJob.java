@@ -33,6 +33,7 @@ public final class RecordedJob {
   private int running;
   private long restarts;
   private String checkpoint = "null";
+  private String failedCheckpoint = "";
 
   /**
    * @param number makes the id
@@ -65,7 +66,7 @@ public final class RecordedJob {
     return this;
   }
 
-  public RecordedJob count(String accumulator, long value) {
+  public RecordedJob count(String accumulator, Object value) {
     counts.put(accumulator, value);
     return this;
   }
@@ -103,6 +104,19 @@ public final class RecordedJob {
     return this;
   }
 
+  /** A Flink checkpoint that began and failed. */
+  public RecordedJob failedCheckpoint() {
+    failedCheckpoint =
+        "{\"className\":\"failed\",\"id\":2,\"status\":\"FAILED\",\"is_savepoint\":false,"
+            + "\"savepointFormat\":null,\"trigger_timestamp\":1,\"latest_ack_timestamp\":1,"
+            + "\"checkpointed_size\":0,\"state_size\":0,\"end_to_end_duration\":1,"
+            + "\"alignment_buffered\":0,\"processed_data\":0,\"persisted_data\":0,"
+            + "\"num_subtasks\":1,\"num_acknowledged_subtasks\":0,"
+            + "\"checkpoint_type\":\"CHECKPOINT\",\"tasks\":{},\"failure_timestamp\":2,"
+            + "\"failure_message\":\"expired\"}";
+    return this;
+  }
+
   /** The job's entry in the list of jobs. */
   public String overview() {
     return ("{\"jid\":\"%s\",\"name\":\"%s\",\"start-time\":1000,\"end-time\":%d,\"duration\":1,"
@@ -128,14 +142,15 @@ public final class RecordedJob {
                 + "\"pending-operators\":0}")
             .formatted(id, name, state, ended, 1, 2, running + scheduled, tasks(), metrics()),
         "/checkpoints",
-        ("{\"counts\":{\"restored\":0,\"total\":4,\"in_progress\":0,\"completed\":3,\"failed\":1},"
+        ("{\"counts\":{\"restored\":0,\"total\":4,\"in_progress\":0,\"completed\":3,\"failed\":5},"
              + "\"summary\":{\"checkpointed_size\":%1$s,\"state_size\":%1$s,"
              + "\"end_to_end_duration\":%1$s,\"alignment_buffered\":%1$s,\"processed_data\":%1$s,"
              + "\"persisted_data\":%1$s},\"latest\":{\"completed\":%2$s,\"savepoint\":null,"
-             + "\"failed\":null,\"restored\":null},\"history\":[]}")
+             + "\"failed\":null,\"restored\":null},\"history\":[%3$s]}")
             .formatted(
                 "{\"min\":0,\"max\":0,\"avg\":0,\"p50\":0,\"p90\":0,\"p95\":0,\"p99\":0,\"p999\":0}",
-                checkpoint),
+                checkpoint,
+                failedCheckpoint),
         "/exceptions",
         "{\"exceptionHistory\":{\"entries\":%s,\"truncated\":false}}".formatted(failures),
         "/metrics",
