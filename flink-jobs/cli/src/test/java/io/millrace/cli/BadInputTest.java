@@ -170,11 +170,7 @@ class BadInputTest {
       String[] words = (command + " --bootstrap-servers " + servers).split(" ");
       assertRefused(expected + "--bootstrap-servers", words);
     }
-    for (String command :
-        List.of(
-            "promote 1 --reason r",
-            "rollback --reason r",
-            "run rollout")) {
+    for (String command : List.of("promote 1 --reason r", "rollback --reason r", "run rollout")) {
       String[] words =
           "%s --set kafka.bootstrap-servers=%s --set checkpoints.directory=%s --set flink.state-directory=%s"
               .formatted(
@@ -183,8 +179,7 @@ class BadInputTest {
       assertRefused(expected + "kafka.bootstrap-servers", words);
     }
     assertRefused("there is no cluster in nowhere", "topics", "--cluster", "nowhere");
-    assertRefused(
-        "not both", "topics", "--cluster", "nowhere", "--bootstrap-servers", servers);
+    assertRefused("not both", "topics", "--cluster", "nowhere", "--bootstrap-servers", servers);
   }
 
   /** Java takes an empty path for the current directory. */

@@ -225,8 +225,7 @@ public final class FlinkClient implements AutoCloseable {
     if (other.isPresent()) {
       throw new IOException(
           "%s is already %s on %s; stop it first: millrace stop %s --rest %s"
-              .formatted(
-                  name, other.get().status(), rest, name.replaceFirst("^.*\\.", ""), rest));
+              .formatted(name, other.get().status(), rest, name.replaceFirst("^.*\\.", ""), rest));
     }
   }
 

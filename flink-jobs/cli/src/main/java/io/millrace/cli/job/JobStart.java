@@ -59,7 +59,8 @@ final class JobStart {
       if (System.nanoTime() > deadline) {
         throw new UserException(
             "%s needs %s, and %d of %d are free at %s; stop or cancel a job, lower flink.parallelism, or start the cluster with more --slots or --task-managers. Nothing was submitted"
-                .formatted(name, Plural.of(needed, "slot"), slots.free(), slots.total(), client.rest()));
+                .formatted(
+                    name, Plural.of(needed, "slot"), slots.free(), slots.total(), client.rest()));
       }
       if (!reported) {
         System.err.printf(

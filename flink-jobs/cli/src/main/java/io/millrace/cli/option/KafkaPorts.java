@@ -52,8 +52,7 @@ public final class KafkaPorts {
 
   private static InetSocketAddress address(String server) throws UnknownHostException {
     InetSocketAddress address =
-        ClientUtils.parseAndValidateAddresses(
-                List.of(server), ClientDnsLookup.USE_ALL_DNS_IPS)
+        ClientUtils.parseAndValidateAddresses(List.of(server), ClientDnsLookup.USE_ALL_DNS_IPS)
             .getFirst();
     if (address.isUnresolved()) {
       throw new UnknownHostException(server);

@@ -41,8 +41,7 @@ final class DecisionOptions {
 
   /** Makes a decision from the configuration. */
   interface Maker {
-    PromotionDecision make(
-        MillraceConfig config, String by, String reason, Consumer<String> notice)
+    PromotionDecision make(MillraceConfig config, String by, String reason, Consumer<String> notice)
         throws IOException;
   }
 
@@ -52,7 +51,8 @@ final class DecisionOptions {
     MillraceConfig config = ConfigLoader.load(source.file(), source.settings()).withAbsolutePaths();
     FileSystems.initialize(config.flink().resolvedProperties());
     KafkaPorts.requireListener(JobSettings.kafka(config), "kafka.bootstrap-servers");
-    PromotionDecision decision = maker.make(
+    PromotionDecision decision =
+        maker.make(
             config,
             by,
             reason,

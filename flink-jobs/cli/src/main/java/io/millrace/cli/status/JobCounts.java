@@ -19,8 +19,7 @@ final class JobCounts {
   private static final int MOST_DIGITS = 18;
 
   private static final String ENTRY = "[^=,{}]+=[-+0-9.EaNInfity]+";
-  private static final Pattern SUMMARY =
-      Pattern.compile("\\{" + ENTRY + "(, " + ENTRY + ")*+\\}");
+  private static final Pattern SUMMARY = Pattern.compile("\\{" + ENTRY + "(, " + ENTRY + ")*+\\}");
 
   private final Map<String, String> counts;
 

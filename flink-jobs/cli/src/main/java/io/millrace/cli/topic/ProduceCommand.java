@@ -67,7 +67,8 @@ public final class ProduceCommand implements Callable<Integer> {
     long sent = send(settings, topic);
     System.out.println(
         "sent %s to %s at %s"
-            .formatted(Plural.of(sent, "record"), settings.nameOf(topic), settings.bootstrapServers()));
+            .formatted(
+                Plural.of(sent, "record"), settings.nameOf(topic), settings.bootstrapServers()));
     return 0;
   }
 

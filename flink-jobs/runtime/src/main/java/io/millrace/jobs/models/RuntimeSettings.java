@@ -91,12 +91,15 @@ public final class RuntimeSettings implements Serializable {
     return new ConsumerGroups(JobSettings.kafka(config));
   }
 
+  /** A publisher of what is trained from {@code model.initial}. */
   public Publisher publisher() throws IOException {
     return publisher(config.model().initial());
   }
 
   /**
-   * @param start the checkpoint that training starts from
+   * A publisher of what is trained from a checkpoint.
+   *
+   * @param start path or URI of the checkpoint
    */
   public Publisher publisher(String start) throws IOException {
     Optional<CheckpointManifest.Base> base = Optional.empty();

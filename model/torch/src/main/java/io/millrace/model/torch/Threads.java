@@ -14,8 +14,8 @@ import org.bytedeco.pytorch.global.torch;
  * a GPU the tasks run one after the other: each fills the device.
  *
  * <p>libtorch's own number of threads belongs to the calling thread. OpenBLAS has one for the
- * process, and its products have other bits with another number. It is therefore always a half, also
- * where a task runs alone: another backend of the process may be at work.
+ * process, and its products have other bits with another number. It is therefore always a half,
+ * also where a task runs alone: another backend of the process may be at work.
  */
 final class Threads implements AutoCloseable {
 
