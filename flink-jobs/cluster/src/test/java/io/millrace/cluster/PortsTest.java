@@ -59,11 +59,14 @@ class PortsTest {
   @Test
   void aPortThatIsAboutToBeReleasedIsWaitedFor() throws Exception {
     Ports first = FREE.choose(null, 1);
-    try (ServerSocket taken = new ServerSocket(first.kafka(), 1, InetAddress.getLoopbackAddress());
-        ExecutorService waiter = Executors.newSingleThreadExecutor()) {
-      Future<Ports> same = waiter.submit(() -> FREE.choose(first, 1));
-      assertFalse(same.isDone());
-      taken.close();
+    try (ExecutorService waiter = Executors.newSingleThreadExecutor()) {
+      Future<Ports> same;
+      try (ServerSocket taken =
+          new ServerSocket(first.kafka(), 1, InetAddress.getLoopbackAddress())) {
+        assertTrue(taken.isBound());
+        same = waiter.submit(() -> FREE.choose(first, 1));
+        assertFalse(same.isDone());
+      }
       assertEquals(first, same.get(20, TimeUnit.SECONDS));
     }
   }

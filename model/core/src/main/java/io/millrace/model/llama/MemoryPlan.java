@@ -208,7 +208,7 @@ public record MemoryPlan(List<Part> parts) {
         }
       }
       long change = widths.stream().mapToLong(width -> width).sum();
-      return n * (change + (backward ? 2 : 1) * adapter.rank());
+      return n * (change + (backward ? 2L : 1L) * adapter.rank());
     }
   }
 }
