@@ -25,7 +25,10 @@ class Schemas:
     def __init__(self, directory):
         self.by_topic = {}  # topic -> (fingerprint, schema) that this release writes
         self.by_fingerprint = {}  # fingerprint -> schema, those of earlier releases too
-        index = json.loads(Path(directory, "index.json").read_text("utf-8"))
+        try:
+            index = json.loads(Path(directory, "index.json").read_text("utf-8"))
+        except FileNotFoundError as e:
+            raise SystemExit("%s has no schemas; make them with: ./millrace schemas --out %s" % (directory, directory)) from e
         for topic in index["topics"]:
             for entry in [topic] + topic["earlier"]:
                 schema = avro.schema.parse(Path(directory, entry["file"]).read_text("utf-8"))

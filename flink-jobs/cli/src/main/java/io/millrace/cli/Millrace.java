@@ -95,7 +95,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       BenchCommand.class,
       DoctorCommand.class,
       VersionCommand.class,
-      CommandLine.HelpCommand.class
+      HelpCommand.class
     })
 public final class Millrace {
 

@@ -170,7 +170,7 @@ class BadInputTest {
       String[] words = (command + " --bootstrap-servers " + servers).split(" ");
       assertRefused(expected + "--bootstrap-servers", words);
     }
-    for (String command : List.of("promote 1 --reason r", "rollback --reason r", "run rollout")) {
+    for (String command : List.of("promote 1 --reason r", "rollback --reason r")) {
       String[] words =
           "%s --set kafka.bootstrap-servers=%s --set checkpoints.directory=%s --set flink.state-directory=%s"
               .formatted(
@@ -197,6 +197,38 @@ class BadInputTest {
             new String[] {"check", "ppo", "--config", ""})) {
       assertRefused(" is empty; name ", arguments);
     }
+  }
+
+  @Test
+  void helpKnowsCommandsBelowCommands() {
+    CommandRun help = CommandRun.of("help", "deadletters", "resend");
+    assertEquals(0, help.code());
+    assertEquals(help("deadletters resend"), help.out());
+    assertTrue(CommandRun.of("help").out().contains("quickstart"));
+    assertRefused(
+        "millrace deadletters has no command 'resnd'; did you mean resend?",
+        "help",
+        "deadletters",
+        "resnd");
+  }
+
+  /** A job may start from random weights, but not by mistake. */
+  @Test
+  void aJobWithoutAnInitialModelSaysSo() {
+    CommandRun run =
+        CommandRun.of(
+            "run",
+            "rollout",
+            "--set",
+            "kafka.bootstrap-servers=127.0.0.1:1",
+            "--set",
+            "checkpoints.directory=" + directory.resolve("checkpoints"),
+            "--set",
+            "flink.state-directory=" + directory.resolve("flink"));
+    assertEquals(2, run.code());
+    List<String> lines = run.error().lines().toList();
+    assertTrue(lines.get(0).startsWith("millrace: model.initial is empty: the job starts"));
+    assertTrue(lines.get(1).contains("or name yours with kafka.bootstrap-servers"), run.error());
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.millrace.tests.launcher;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -143,6 +144,23 @@ class LauncherTest {
     Run run = run(script, Map.of(), "doctor");
     assertEquals(2, run.code(), run.err());
     assertTrue(run.err().contains("millrace: cannot build in " + script.getParent()), run.err());
+  }
+
+  /** The JVM warns of the module at each start. */
+  @Test
+  void onlyCommandsThatComputeHaveTheVectorModule() throws Exception {
+    Files.writeString(
+        script.resolveSibling("flink-jobs/cli/target/distribution/jvm.options"),
+        "--add-modules=jdk.incubator.vector\n--enable-native-access=ALL-UNNAMED\n");
+    Run produce = run(script, Map.of(), "produce", "prompts", "--file", "-");
+    assertStarts(produce, "produce", "prompts", "--file", "-");
+    assertTrue(produce.out().contains("--enable-native-access=ALL-UNNAMED"));
+    assertTrue(produce.out().contains("-Xmx2g"), produce.out().toString());
+    assertFalse(produce.out().toString().contains("vector"), produce.out().toString());
+    assertFalse(produce.out().stream().anyMatch(option -> option.startsWith("@")));
+    assertTrue(
+        run(script, Map.of(), "chat").out().stream()
+            .anyMatch(option -> option.endsWith("/jvm.options")));
   }
 
   @Test

@@ -232,7 +232,7 @@ class RunStopsTest {
     String refusal = seed.output();
     assertTrue(refusal.contains("cannot continue from its savepoint"), refusal);
     assertTrue(refusal.contains("model.name was policy and is other now"), refusal);
-    assertTrue(refusal.contains("model.initial (digest) was "), refusal);
+    assertTrue(refusal.contains("the files of model.initial "), refusal);
     assertTrue(refusal.contains("--fresh"), refusal);
 
     MillraceProcess warmer = run("--set", "rollout.temperature=0.5");

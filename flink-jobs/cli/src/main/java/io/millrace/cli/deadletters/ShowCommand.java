@@ -5,6 +5,7 @@ import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicRecords;
 import io.millrace.schemas.DeadLetter;
+import io.millrace.schemas.Plural;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.JsonLines;
@@ -123,7 +124,7 @@ final class ShowCommand implements Callable<Integer> {
       line(out, "exception", content.getException());
     }
     byte[] key = bytes(content.getKey());
-    line(out, "key", key == null ? "none" : '"' + text(key) + "\", " + key.length + " bytes");
+    line(out, "key", key == null ? "none" : text(key) + ", " + Plural.of(key.length, "byte"));
     byte[] value = original.map(OriginalRecord::value).orElseGet(() -> bytes(content.getValue()));
     if (value == null) {
       line(out, "value", "none");

@@ -7,10 +7,14 @@ import io.millrace.cli.topic.TopicsCommand;
 import io.millrace.cluster.Cluster;
 import io.millrace.cluster.ClusterDirectory;
 import io.millrace.cluster.ClusterSettings;
+import io.millrace.cluster.FlinkClient;
+import io.millrace.cluster.FlinkClient.Running;
 import io.millrace.cluster.Ports;
 import io.millrace.schemas.Plural;
+import io.millrace.schemas.Printable;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
@@ -141,6 +145,10 @@ public final class ClusterCommand implements Callable<Integer> {
         .addShutdownHook(
             new Thread(
                 () -> {
+                  if (stopped.getCount() > 0) {
+                    System.err.println(
+                        "millrace: stopping; the next start on this directory resumes the jobs");
+                  }
                   stop.countDown();
                   awaitQuietly(stopped);
                 },
@@ -157,6 +165,7 @@ public final class ClusterCommand implements Callable<Integer> {
     try (Cluster cluster =
         Cluster.start(home, settings, wanted, line -> System.err.println("millrace: " + line))) {
       printAddresses(home, cluster.ports());
+      printResumed(cluster.ports());
       stop.await();
     } catch (InterruptedException e) {
       // Ctrl-C.
@@ -180,6 +189,21 @@ public final class ClusterCommand implements Callable<Integer> {
             + " topics take --cluster too; stop with Ctrl-C%n",
         Plural.of(taskManagers, "TaskManager"), directory);
     System.out.flush();
+  }
+
+  private static void printResumed(Ports ports) throws IOException {
+    try (FlinkClient client = FlinkClient.of(ports)) {
+      List<String> names =
+          client.jobs().stream().filter(Running::isAlive).map(Running::name).sorted().toList();
+      if (!names.isEmpty()) {
+        System.out.printf(
+            "%s %s: %s%n",
+            Plural.of(names.size(), "job"),
+            names.size() == 1 ? "resumes" : "resume",
+            Printable.line(String.join(", ", names)));
+        System.out.flush();
+      }
+    }
   }
 
   private static void awaitQuietly(CountDownLatch latch) {

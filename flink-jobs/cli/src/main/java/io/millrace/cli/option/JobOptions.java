@@ -118,6 +118,11 @@ public final class JobOptions {
     MillraceConfig configured = load(job, source, bootstrapServers);
     FileSystems.initialize(configured.flink().resolvedProperties());
     requireUsable(job, configured);
+    if (configured.model().initial().isBlank()) {
+      System.err.println(
+          "millrace: model.initial is empty: the job starts from a new model with random weights"
+              + " (set model.initial to your policy)");
+    }
     KafkaPorts.requireListener(JobSettings.kafka(configured), "kafka.bootstrap-servers");
     return ready(job, configured);
   }

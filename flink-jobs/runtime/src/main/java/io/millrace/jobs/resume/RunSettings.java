@@ -78,7 +78,11 @@ public record RunSettings(SortedMap<String, String> values) {
         continue;
       }
       (fixed.contains(key) ? refused : changes)
-          .add("%s was %s and is %s now".formatted(key, shown(was), shown(is)));
+          .add(
+              key.equals(MODEL)
+                  ? "the files of model.initial %s are others than at the last start"
+                      .formatted(values.getOrDefault(INITIAL, ""))
+                  : "%s was %s and is %s now".formatted(key, shown(was), shown(is)));
     }
     if (!refused.isEmpty()) {
       throw new IllegalArgumentException(

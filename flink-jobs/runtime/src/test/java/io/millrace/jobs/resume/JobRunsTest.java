@@ -140,8 +140,14 @@ class JobRunsTest {
     assertEquals(
         List.of(),
         settings(Map.of("model.initial", "/b", RunSettings.MODEL, "d1")).changesSince(last));
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> settings(Map.of("model.initial", "/a", RunSettings.MODEL, "d2")).changesSince(last));
+    IllegalArgumentException changed =
+        assertThrows(
+            IllegalArgumentException.class,
+            () ->
+                settings(Map.of("model.initial", "/a", RunSettings.MODEL, "d2"))
+                    .changesSince(last));
+    assertTrue(
+        changed.getMessage().contains("the files of model.initial /a are others than at the last"),
+        changed.getMessage());
   }
 }
