@@ -2,13 +2,19 @@ package io.millrace.jobs.runtime;
 
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.connectors.checkpoint.store.Retention;
 import io.millrace.connectors.flink.source.Sources.Bound;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.FlinkSection;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.CheckpointOutline;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.apache.flink.configuration.CheckpointingOptions;
@@ -40,11 +46,22 @@ public final class JobSettings {
     return new CheckpointCache(section.cacheDirectory(), section.cacheSize().getBytes());
   }
 
-  /** Which versions stay; the policy that jobs start from does. */
+  /** Which versions stay; the policy that jobs start from does, and the base below its adapter. */
   static Retention retention(MillraceConfig config) {
     CheckpointSection section = config.checkpoints();
-    return new Retention(
-        section.keep(), section.keepEvery(), section.keepFor(), List.of(config.model().initial()));
+    List<String> pinned = new ArrayList<>(List.of(config.model().initial()));
+    if (config.model().adapter().config().isPresent() && !config.model().initial().isBlank()) {
+      try (LocalCheckpoint initial = cache(config).openDescription(config.model().initial())) {
+        CheckpointOutline.read(initial.directory())
+            .manifest()
+            .flatMap(CheckpointManifest::base)
+            .map(CheckpointManifest.Base::uri)
+            .ifPresent(pinned::add);
+      } catch (IOException e) {
+        throw new UncheckedIOException("model.initial cannot be read: " + e.getMessage(), e);
+      }
+    }
+    return new Retention(section.keep(), section.keepEvery(), section.keepFor(), pinned);
   }
 
   /** Whether a job's input ends. */
