@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.kafka.LostTransactions;
-import io.millrace.jobs.config.AdapterSection;
 import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.ComputeSection;
 import io.millrace.jobs.config.ConfigException;
@@ -63,8 +62,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The sections of the jobs: their defaults, and what each refuses. */
 class ConfigTest {
 
-  private static final AdapterSection NO_ADAPTER =
-      new AdapterSection(0, 16, AdapterConfig.PROJECTIONS, 0);
+  private static final ModelSection.Adapter NO_ADAPTER =
+      new ModelSection.Adapter(0, 16, AdapterConfig.PROJECTIONS, 0);
   private static final OptimizerSection ADAMW = new OptimizerSection(0.9, 0.95, 1e-5, 0.1, 1.0);
 
   private static MillraceConfig load(String... settings) {

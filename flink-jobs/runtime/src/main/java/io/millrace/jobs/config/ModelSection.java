@@ -4,6 +4,7 @@ import io.millrace.model.chat.MarksInText;
 import io.millrace.model.checkpoint.CheckpointAdapter;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
+import java.io.Serializable;
 import java.util.List;
 import java.util.Optional;
 
@@ -67,7 +68,7 @@ public record ModelSection(
                     + " `neutralize`: they get a space inside where they could pass for a turn;"
                     + " `refuse`: the record is a dead letter `forged-turn`.")
         MarksInText turnMarks,
-    AdapterSection adapter)
+    Adapter adapter)
     implements ConfigSection {
 
   private static final float RMS_NORM_EPS = 1e-5f;
@@ -134,10 +135,10 @@ public record ModelSection(
   }
 
   ModelSection withoutAdapter() {
-    return with(initial, new AdapterSection(0, adapter.alpha(), adapter.targets(), 0));
+    return with(initial, new Adapter(0, adapter.alpha(), adapter.targets(), 0));
   }
 
-  private ModelSection with(String start, AdapterSection other) {
+  private ModelSection with(String start, Adapter other) {
     return new ModelSection(
         name,
         start,
@@ -170,5 +171,52 @@ public record ModelSection(
                 + " model.adapter.alpha and model.adapter.targets to these values, or merge it with"
                 + " 'millrace checkpoint export --merge'")
             .formatted(uri, one.rank(), one.alpha(), String.join(",", one.targets())));
+  }
+
+  /** Low-rank adapters (LoRA, arXiv 2106.09685) in place of training all weights. */
+  public record Adapter(
+      @Option(
+              value = "0",
+              help =
+                  "Rank of low-rank adapters (LoRA). 0 trains all weights. Otherwise policy, critic"
+                      + " and reward models are adapters on the frozen weights of `model.initial`,"
+                      + " which a process loads once.",
+              min = "0",
+              max = "1024",
+              fixed = true)
+          int rank,
+      @Option(
+              value = "16",
+              help = "α of adapters: their product is scaled by α / rank.",
+              above = "0",
+              max = "65536",
+              fixed = true)
+          double alpha,
+      @Option(
+              value = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
+              help = "Projections of each layer that get an adapter, under Hugging Face's names.",
+              fixed = true)
+          List<String> targets,
+      @Option(
+              value = "0",
+              help = "Dropout of adapters. Only 0 is supported: recovery repeats every update.",
+              min = "0",
+              max = "0")
+          double dropout)
+      implements Serializable {
+
+    public Adapter {
+      targets = List.copyOf(targets);
+      if (rank > 0) {
+        int r = rank;
+        List<String> names = targets;
+        Require.accepted("rank, alpha, targets", () -> new AdapterConfig(r, alpha, names));
+      }
+    }
+
+    /** The adapter; empty if all weights are trained. */
+    public Optional<AdapterConfig> config() {
+      return rank == 0 ? Optional.empty() : Optional.of(new AdapterConfig(rank, alpha, targets));
+    }
   }
 }
