@@ -234,7 +234,13 @@ class AdviceTest {
   void artifactsExist() throws Exception {
     Set<String> artifacts = new TreeSet<>();
     for (String module :
-        List.of("connectors/client", "connectors/flink", "model/cpu", "model/nd4j", "schemas")) {
+        List.of(
+            "connectors/client",
+            "connectors/flink",
+            "model/cpu",
+            "model/nd4j",
+            "model/torch",
+            "schemas")) {
       Matcher artifact =
           Pattern.compile("<artifactId>(.*)</artifactId>\\s*<name>")
               .matcher(Files.readString(root().resolve(module).resolve("pom.xml")));

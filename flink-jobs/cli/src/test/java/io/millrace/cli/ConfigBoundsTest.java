@@ -33,6 +33,9 @@ class ConfigBoundsTest {
   /** Options for which every value of the type makes sense. */
   private static final Set<String> UNBOUNDED = Set.of("model.seed");
 
+  /** Values that only the backend torch takes, which the default build does not have. */
+  private static final Set<String> NEEDS_TORCH = Set.of("compute.precision=bfloat16");
+
   /** Settings that the other checks of a section need when an option is at its bound. */
   private static final Map<String, List<String>> COMPANIONS =
       Map.ofEntries(
@@ -255,7 +258,9 @@ class ConfigBoundsTest {
                 .map(constant -> ((Enum<?>) constant).name().toLowerCase(Locale.ROOT))
                 .map(name -> name.replace('_', '-'))
                 .toList();
-    constants.forEach(constant -> assertAccepted(found, constant));
+    constants.stream()
+        .filter(constant -> !NEEDS_TORCH.contains(found.key() + "=" + constant))
+        .forEach(constant -> assertAccepted(found, constant));
     assertRefused(found, "perhaps", constants.toArray(String[]::new));
   }
 

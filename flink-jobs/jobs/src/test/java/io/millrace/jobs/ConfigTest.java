@@ -457,9 +457,9 @@ class ConfigTest {
         "model.hidden-size=65 | model.hidden-size 65, heads 4 and kv-heads 2 do not fit",
         "model.hidden-size=4 | model.hidden-size 4, heads 4 and kv-heads 2 do not fit",
         "compute.backend=gpu | compute.backend must be one of",
-        "compute.backend=torch | compute.backend must be one of cpu, nd4j, not 'torch': the class"
-            + " path has no jar millrace-model-torch; build with MILLRACE_TORCH=cpu (or cuda)"
-            + " ./millrace, or with ./mvnw -Ptorch (or -Ptorch-cuda)",
+        "compute.backend=torch | not 'torch': the class path has no jar millrace-model-torch; build"
+            + " with MILLRACE_TORCH=cpu (or cuda) ./millrace, or with ./mvnw -Ptorch (or"
+            + " -Ptorch-cuda)",
         "compute.device=gpu0 | compute.device must be auto, cpu, cuda or cuda:N, such as cuda:0,"
             + " not 'gpu0'",
         "compute.device=cuda | compute.device must be auto or cpu for the backend cpu, not 'cuda':"
