@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
-import io.millrace.jobs.models.BaseModels;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.llama.LanguageModel;
@@ -100,8 +99,7 @@ public final class GhostAttentionCommand {
   private static <T> T with(Path checkpoint, Use<T> use) throws IOException {
     try (Backend backend = Backends.openDefault();
         CheckpointDirectory directory = CheckpointDirectory.open(checkpoint);
-        LanguageModel model =
-            BaseModels.languageModel(backend, new ConfigOptions().checkpoints(), directory);
+        LanguageModel model = OpenPolicy.languageModel(backend, new ConfigOptions(), directory);
         Tokenizer tokenizer = Tokenizer.load(checkpoint)) {
       return use.of(model, ChatTemplate.of(tokenizer));
     }

@@ -4,7 +4,6 @@ import io.millrace.cli.option.BackendOptions;
 import io.millrace.cli.option.ConfigOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
-import io.millrace.jobs.models.BaseModels;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.Targets;
@@ -67,8 +66,7 @@ public final class LogProbsCommand implements Callable<Integer> {
             "--tokens must be at most %d for this checkpoint, not %d"
                 .formatted(directory.config().maxPositions(), tokens.length));
       }
-      try (LanguageModel model =
-          BaseModels.languageModel(backend, options.checkpoints(), directory)) {
+      try (LanguageModel model = OpenPolicy.languageModel(backend, options, directory)) {
         List<int[]> sequence = List.of(tokens);
         float[] logProbs = model.infer(sequence, Targets.all(sequence), 1).logProbs();
         System.out.println(Arrays.toString(logProbs));

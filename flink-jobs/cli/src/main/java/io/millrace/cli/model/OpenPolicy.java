@@ -6,6 +6,7 @@ import io.millrace.jobs.models.BaseModels;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -45,7 +46,7 @@ public final class OpenPolicy implements AutoCloseable {
     Tokenizer tokenizer = null;
     try {
       directory = CheckpointDirectory.open(files.directory());
-      model = BaseModels.languageModel(backend, options.checkpoints(), directory);
+      model = languageModel(backend, options, directory);
       tokenizer = Tokenizer.load(files.directory(), directory.config().maxPositions());
       tokenizer.requireFits(model.config().vocabSize());
       return new OpenPolicy(files, directory, model, tokenizer);
@@ -53,6 +54,14 @@ public final class OpenPolicy implements AutoCloseable {
       Closing.closeAll(tokenizer, model, directory, files);
       throw e;
     }
+  }
+
+  /** The model of an open checkpoint; the configuration is read only for the base of an adapter. */
+  static LanguageModel languageModel(
+      Backend backend, ConfigOptions options, CheckpointDirectory directory) throws IOException {
+    return directory.adapter().isPresent()
+        ? BaseModels.languageModel(backend, options.checkpoints(), directory)
+        : ModelWeights.languageModel(backend, directory);
   }
 
   public LanguageModel model() {

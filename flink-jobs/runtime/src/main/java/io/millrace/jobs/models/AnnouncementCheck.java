@@ -80,8 +80,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
       vocabSize = outline.config().vocabSize();
       ownBase =
           outline
-              .manifest()
-              .flatMap(CheckpointManifest::base)
+              .base()
               .map(CheckpointManifest.Base::uri)
               .orElseGet(() -> BaseModels.location(settings.config().model().initial()));
       known = TokenizerFiles.read(initial.directory());
@@ -196,11 +195,13 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
     }
   }
 
-  /** The weights below an adapter are read too: they must be those that this job starts from. */
+  /**
+   * A job also loads the base of an announced adapter. The base must be the one that this job
+   * starts from, or lie under a configured root.
+   */
   private void requireBase(String uri, CheckpointOutline checkpoint) {
     checkpoint
-        .manifest()
-        .flatMap(CheckpointManifest::base)
+        .base()
         .map(CheckpointManifest.Base::uri)
         .filter(base -> !base.equals(ownBase) && !settings.config().checkpoints().contains(base))
         .ifPresent(

@@ -13,8 +13,11 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Weights;
 import io.millrace.model.tensor.Backend;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.StringJoiner;
 
 /**
  * Models from checkpoints, with the frozen weights below adapters. All models of a process share
@@ -27,9 +30,12 @@ public final class BaseModels {
    *
    * @param backend 0, or the one backend that may read them
    */
-  private record Key(String name, int backend, String digest) {}
+  private record Key(String name, int backend, String content) {}
 
   private static final Map<Key, FrozenWeights> LOADED = new HashMap<>();
+
+  /** Digests of weights that no manifest lists, by {@link #content}: each is computed once. */
+  private static final Map<String, String> DIGESTS = new HashMap<>();
 
   private BaseModels() {}
 
@@ -67,15 +73,13 @@ public final class BaseModels {
       throws IOException {
     String uri =
         adapter
-            .manifest()
-            .flatMap(CheckpointManifest::base)
+            .base()
             .map(CheckpointManifest.Base::uri)
             .orElseGet(() -> adapter.adapter().orElseThrow().base());
     try (LocalCheckpoint files = checkpoints.open(uri);
         CheckpointDirectory base = CheckpointDirectory.open(files.directory())) {
-      String digest = base.weightsDigest();
-      adapter.requireBase(base, digest);
-      return ModelWeights.adapter(backend, adapter, kind, frozen(backend, base, digest));
+      adapter.requireBase(base, digest(base));
+      return ModelWeights.adapter(backend, adapter, kind, frozen(backend, base));
     } catch (IOException e) {
       throw new IOException(
           "the base of the adapter %s cannot be read: %s".formatted(adapter.path(), e.getMessage()),
@@ -84,17 +88,12 @@ public final class BaseModels {
   }
 
   /** The weights of a checkpoint, loaded once in a process. The caller closes its use of them. */
-  static FrozenWeights frozen(Backend backend, CheckpointDirectory checkpoint) {
-    return frozen(backend, checkpoint, checkpoint.weightsDigest());
-  }
-
-  private static FrozenWeights frozen(
-      Backend backend, CheckpointDirectory checkpoint, String digest) {
+  static FrozenWeights frozen(Backend backend, CheckpointDirectory checkpoint) throws IOException {
     Key key =
         new Key(
             backend.name(),
             backend.sharesFrozenTensors() ? 0 : System.identityHashCode(backend),
-            digest);
+            content(checkpoint));
     synchronized (LOADED) {
       LOADED.values().removeIf(FrozenWeights::isFreed);
       FrozenWeights known = LOADED.get(key);
@@ -112,17 +111,41 @@ public final class BaseModels {
   }
 
   /**
+   * As {@link CheckpointDirectory#weightsDigest}, which may read all weights; here it does once.
+   */
+  private static String digest(CheckpointDirectory checkpoint) throws IOException {
+    String content = content(checkpoint);
+    synchronized (DIGESTS) {
+      return DIGESTS.computeIfAbsent(content, _ -> checkpoint.weightsDigest());
+    }
+  }
+
+  /**
+   * What tells the weights of two checkpoints apart without reading them: the digests of a
+   * manifest, or without one the places, sizes and times of the files.
+   */
+  private static String content(CheckpointDirectory checkpoint) throws IOException {
+    if (checkpoint.manifest().isPresent()) {
+      return checkpoint.weightsDigest();
+    }
+    StringJoiner files = new StringJoiner("\n");
+    for (Path file : checkpoint.tensors().files()) {
+      files.add(file.toRealPath() + " " + Files.size(file) + " " + Files.getLastModifiedTime(file));
+    }
+    return files.toString();
+  }
+
+  /**
    * The base of adapters that are trained from a checkpoint: its own base if it is an adapter, or
    * else the checkpoint itself.
    *
    * @param location of the checkpoint: a path, which is made absolute, or a URI
    */
-  static CheckpointManifest.Base base(String location, CheckpointDirectory checkpoint) {
-    return checkpoint
-        .manifest()
-        .flatMap(CheckpointManifest::base)
-        .orElseGet(
-            () -> new CheckpointManifest.Base(location(location), checkpoint.weightsDigest()));
+  static CheckpointManifest.Base base(String location, CheckpointDirectory checkpoint)
+      throws IOException {
+    return checkpoint.base().isPresent()
+        ? checkpoint.base().get()
+        : new CheckpointManifest.Base(location(location), digest(checkpoint));
   }
 
   /** A location as adapters name it: an absolute path, or a URI. */

@@ -53,8 +53,7 @@ public final class JobSettings {
     if (config.model().adapter().config().isPresent() && !config.model().initial().isBlank()) {
       try (LocalCheckpoint initial = cache(config).openDescription(config.model().initial())) {
         CheckpointOutline.read(initial.directory())
-            .manifest()
-            .flatMap(CheckpointManifest::base)
+            .base()
             .map(CheckpointManifest.Base::uri)
             .ifPresent(pinned::add);
       } catch (IOException e) {

@@ -228,8 +228,7 @@ public final class CheckpointDirectory implements AutoCloseable {
       throw CheckpointException.of(
           path, "has another shape than %s, so that is not its base".formatted(base.path()));
     }
-    Optional<String> wanted =
-        manifest().flatMap(CheckpointManifest::base).map(CheckpointManifest.Base::sha256);
+    Optional<String> wanted = base().map(CheckpointManifest.Base::sha256);
     if (wanted.isPresent() && !wanted.get().equals(digest)) {
       throw CheckpointException.of(
           path,
@@ -451,6 +450,11 @@ public final class CheckpointDirectory implements AutoCloseable {
   /** The adapter, if the directory holds one in place of all weights. */
   public Optional<CheckpointAdapter> adapter() {
     return outline.adapter();
+  }
+
+  /** The checkpoint below the adapter, as the manifest names it. */
+  public Optional<CheckpointManifest.Base> base() {
+    return outline.base();
   }
 
   CheckpointOutline outline() {

@@ -23,6 +23,11 @@ public record CheckpointOutline(
     Optional<CheckpointAdapter> adapter,
     Optional<CheckpointManifest> manifest) {
 
+  /** The checkpoint below the adapter, as the manifest names it. */
+  public Optional<CheckpointManifest.Base> base() {
+    return manifest.flatMap(CheckpointManifest::base);
+  }
+
   /** The parameters in the directory, in the order of writing. */
   List<ParameterSpec> parameters() {
     return adapter
