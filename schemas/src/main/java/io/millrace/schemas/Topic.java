@@ -47,7 +47,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
       new Topic<>(
           "dead-letters",
           DeadLetter.class,
-          letter -> letter.getTopic() + "/" + letter.getPartition() + "/" + letter.getOffset(),
+          letter -> place(letter.getTopic(), letter.getPartition(), letter.getOffset()),
           false);
 
   private static final List<Topic<?>> ALL =
@@ -122,6 +122,11 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
   /** Whether Kafka keeps only the latest record of each key. */
   public boolean compacted() {
     return compacted;
+  }
+
+  /** The place of a record in Kafka, as the key of its dead letter. */
+  public static String place(String topic, int partition, long offset) {
+    return topic + "/" + partition + "/" + offset;
   }
 
   /** The key of a record, as text. */

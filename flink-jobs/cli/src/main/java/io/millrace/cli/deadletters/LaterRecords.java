@@ -3,6 +3,7 @@ package io.millrace.cli.deadletters;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.TopicRecords;
 import io.millrace.schemas.DeadLetter;
+import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -57,7 +58,7 @@ final class LaterRecords {
               if (header != null && header.value() != null) {
                 String refused = new String(header.value(), StandardCharsets.UTF_8);
                 later.resent.add(refused);
-                later.copies.put(Letter.origin(name, record.partition(), record.offset()), refused);
+                later.copies.put(Topic.place(name, record.partition(), record.offset()), refused);
               }
               if (compacted && record.key() != null) {
                 later.lastOffsets.put(

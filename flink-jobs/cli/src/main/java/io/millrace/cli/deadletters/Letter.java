@@ -50,11 +50,6 @@ record Letter(int partition, long offset, DeadLetter content) {
     return Topic.DEAD_LETTERS.keyOf(content);
   }
 
-  /** The place of a record, as {@link #origin} writes it. */
-  static String origin(String topic, int partition, long offset) {
-    return topic + "/" + partition + "/" + offset;
-  }
-
   /** Whether the dead letter holds the whole key and value. */
   boolean isWhole() {
     return isWhole(content.getKeySize(), content.getKey())

@@ -8,12 +8,9 @@ import io.millrace.model.checkpoint.CarriedFiles;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.llama.ActivationMemory;
-import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
-import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.llama.Weights;
 import io.millrace.model.tensor.Backend;
 import java.io.IOException;
 import java.io.Serializable;
@@ -78,12 +75,12 @@ public final class RuntimeSettings implements Serializable {
     if (policy.adapter().isEmpty()) {
       return ScalarModel.onTrunkOf(backend, shape, policy.weights());
     }
-    AdapterConfig adapter = policy.adapter().get();
-    Parameters trained = Parameters.zeros(backend, adapter.scalarParameters(shape));
+    ScalarModel model =
+        ScalarModel.zeros(
+            backend, shape, policy.frozen().orElseThrow(), policy.adapter().orElseThrow());
     // An adapter that the job starts from is part of the trunk. A new one changes nothing.
-    trained.copyCommonFrom(policy.weights());
-    return new ScalarModel(
-        backend, shape, Weights.adapter(policy.frozen().orElseThrow().share(), adapter, trained));
+    model.weights().copyCommonFrom(policy.weights());
+    return model;
   }
 
   /** Consumer groups of the jobs. */

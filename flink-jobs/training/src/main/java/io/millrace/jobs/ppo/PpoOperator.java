@@ -17,9 +17,7 @@ import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
-import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.llama.Weights;
 import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoTrainer;
@@ -450,13 +448,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private ScalarModel zeros(LlamaConfig shape, AdapterConfig adapter) {
     return adapter == null
         ? ScalarModel.zeros(backend, shape)
-        : new ScalarModel(
-            backend,
-            shape,
-            Weights.adapter(
-                policy.model().frozen().orElseThrow().share(),
-                adapter,
-                Parameters.zeros(backend, adapter.scalarParameters(shape))));
+        : ScalarModel.zeros(backend, shape, policy.model().frozen().orElseThrow(), adapter);
   }
 
   @Override

@@ -40,79 +40,29 @@ public abstract class ModelGradientContract {
     backend.close();
   }
 
-  private static LlamaConfig config(boolean tied) {
-    return LlamaConfig.builder()
-        .vocabSize(37)
-        .hiddenSize(24)
-        .layers(2)
-        .heads(4)
-        .kvHeads(2)
-        .headDim(6)
-        .ffnSize(20)
-        .maxPositions(64)
-        .tiedHead(tied)
-        .bosToken(1)
-        .eosToken(2)
-        .build();
-  }
-
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void languageModelGradientIsTheSlopeOfItsLoss(boolean tied) {
-    try (LanguageModel model = LanguageModel.random(backend, config(tied), SEED)) {
+    try (LanguageModel model = LanguageModel.random(backend, Slopes.config(tied), SEED)) {
       Slopes.enlarge(model.weights());
-      List<int[]> sequences = Slopes.batch(9, 2, 5);
-      Targets targets = Targets.from(sequences, new int[] {3, 1, 2});
-      SplittableRandom random = new SplittableRandom(SEED);
-      float[] a = Slopes.floats(random, targets.count());
-      float[] b = Slopes.floats(random, targets.count());
-      Parameters gradients = Parameters.zeros(backend, model.weights().specs());
-      model.forward(sequences, targets, 0.7f);
-      model.backward(gradients, a, b);
-      Slopes.assertSlope(
-          model.weights(),
-          gradients,
-          () -> {
-            LanguageModel.TokenLogProbs out = model.infer(sequences, targets, 0.7f);
-            double loss = 0;
-            for (int i = 0; i < a.length; i++) {
-              loss += (double) a[i] * out.logProbs()[i] + (double) b[i] * out.entropies()[i];
-            }
-            return loss;
-          });
+      Slopes.assertSlope(backend, model);
     }
   }
 
   @Test
   void scalarModelGradientIsTheSlopeOfItsLoss() {
-    LlamaConfig config = config(true);
+    LlamaConfig config = Slopes.config(true);
     try (ScalarModel model =
         new ScalarModel(
             backend, config, Parameters.random(backend, config.scalarParameters(), SEED))) {
       Slopes.enlarge(model.weights());
-      List<int[]> sequences = Slopes.batch(4, 7, 1);
-      int[] rows = {0, 3, 5, 10, 11};
-      float[] a = Slopes.floats(new SplittableRandom(SEED), rows.length);
-      Parameters gradients = Parameters.zeros(backend, model.weights().specs());
-      model.forward(sequences, rows);
-      model.backward(gradients, a);
-      Slopes.assertSlope(
-          model.weights(),
-          gradients,
-          () -> {
-            float[] scores = model.infer(sequences, rows);
-            double loss = 0;
-            for (int i = 0; i < a.length; i++) {
-              loss += (double) a[i] * scores[i];
-            }
-            return loss;
-          });
+      Slopes.assertSlope(backend, model);
     }
   }
 
   @Test
   void gradientsOfTwoPassesAddUp() {
-    try (LanguageModel model = LanguageModel.random(backend, config(true), SEED)) {
+    try (LanguageModel model = LanguageModel.random(backend, Slopes.config(true), SEED)) {
       List<int[]> sequences = Slopes.batch(5, 3);
       Targets targets = Targets.all(sequences);
       float[] ones = new float[targets.count()];
@@ -170,7 +120,7 @@ public abstract class ModelGradientContract {
 
   @Test
   void aPassWithoutActivationsHasNoBackwardPass() {
-    try (LanguageModel model = LanguageModel.random(backend, config(true), SEED);
+    try (LanguageModel model = LanguageModel.random(backend, Slopes.config(true), SEED);
         Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
       List<int[]> sequences = Slopes.batch(5, 3);
       Targets targets = Targets.all(sequences);

@@ -2,7 +2,12 @@ package io.millrace.model.contract;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.Targets;
+import io.millrace.model.tensor.Backend;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -19,7 +24,7 @@ final class Slopes {
    * Checks every parameter: the slope of the loss along the gradient, divided by its norm, must be
    * that norm.
    */
-  static void assertSlope(Parameters weights, Parameters gradients, DoubleSupplier loss) {
+  private static void assertSlope(Parameters weights, Parameters gradients, DoubleSupplier loss) {
     for (var spec : weights.specs()) {
       float[] gradient = gradients.get(spec.name()).toFloats();
       double squared = 0;
@@ -82,5 +87,68 @@ final class Slopes {
       values[i] = (float) random.nextGaussian();
     }
     return values;
+  }
+
+  /** The shape of the models. */
+  static LlamaConfig config(boolean tied) {
+    return LlamaConfig.builder()
+        .vocabSize(37)
+        .hiddenSize(24)
+        .layers(2)
+        .heads(4)
+        .kvHeads(2)
+        .headDim(6)
+        .ffnSize(20)
+        .maxPositions(64)
+        .tiedHead(tied)
+        .bosToken(1)
+        .eosToken(2)
+        .build();
+  }
+
+  /** Checks the gradient of a language model by a loss of log-probs and entropies. */
+  static void assertSlope(Backend backend, LanguageModel model) {
+    List<int[]> sequences = batch(9, 2, 5);
+    Targets targets = Targets.from(sequences, new int[] {3, 1, 2});
+    SplittableRandom random = new SplittableRandom(SEED);
+    float[] a = floats(random, targets.count());
+    float[] b = floats(random, targets.count());
+    try (Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
+      model.forward(sequences, targets, 0.7f);
+      model.backward(gradients, a, b);
+      assertSlope(
+          model.weights(),
+          gradients,
+          () -> {
+            LanguageModel.TokenLogProbs out = model.infer(sequences, targets, 0.7f);
+            double loss = 0;
+            for (int i = 0; i < a.length; i++) {
+              loss += (double) a[i] * out.logProbs()[i] + (double) b[i] * out.entropies()[i];
+            }
+            return loss;
+          });
+    }
+  }
+
+  /** Checks the gradient of a scalar model by a weighted sum of its scores. */
+  static void assertSlope(Backend backend, ScalarModel model) {
+    List<int[]> sequences = batch(4, 7, 1);
+    int[] rows = {0, 3, 5, 10, 11};
+    float[] a = floats(new SplittableRandom(SEED), rows.length);
+    try (Parameters gradients = Parameters.zeros(backend, model.weights().specs())) {
+      model.forward(sequences, rows);
+      model.backward(gradients, a);
+      assertSlope(
+          model.weights(),
+          gradients,
+          () -> {
+            float[] scores = model.infer(sequences, rows);
+            double loss = 0;
+            for (int i = 0; i < a.length; i++) {
+              loss += (double) a[i] * scores[i];
+            }
+            return loss;
+          });
+    }
   }
 }

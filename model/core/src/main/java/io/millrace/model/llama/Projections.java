@@ -40,7 +40,7 @@ final class Projections {
     backend.linear(out, x, weights.get(name));
     LowRank adapter = weights.lowRank(name);
     if (adapter != null) {
-      Tensor change = buffers.get("adapter change " + out.columns(), 0, out.rows(), out.columns());
+      Tensor change = changeOf(out);
       backend.linear(change, low(x, weights, adapter), adapter.b());
       backend.add(out, change);
     }
@@ -56,10 +56,10 @@ final class Projections {
   void forwardByRow(Tensor out, Tensor x, Tensor w, LowRank adapter, double scale) {
     backend.linearByRow(out, x, w);
     if (adapter != null) {
-      Tensor low = buffers.get("adapter low", 0, x.rows(), adapter.a().rows());
+      Tensor low = lowOf(x, adapter);
       backend.linearByRow(low, x, adapter.a());
       backend.scale(low, scale);
-      Tensor change = buffers.get("adapter change " + out.columns(), 0, out.rows(), out.columns());
+      Tensor change = changeOf(out);
       backend.linearByRow(change, low, adapter.b());
       backend.add(out, change);
     }
@@ -88,9 +88,17 @@ final class Projections {
   }
 
   private Tensor low(Tensor x, Weights weights, LowRank adapter) {
-    Tensor low = buffers.get("adapter low", 0, x.rows(), adapter.a().rows());
+    Tensor low = lowOf(x, adapter);
     backend.linear(low, x, adapter.a());
     backend.scale(low, weights.adapter().scale());
     return low;
+  }
+
+  private Tensor lowOf(Tensor x, LowRank adapter) {
+    return buffers.get("adapter low", 0, x.rows(), adapter.a().rows());
+  }
+
+  private Tensor changeOf(Tensor out) {
+    return buffers.get("adapter change " + out.columns(), 0, out.rows(), out.columns());
   }
 }

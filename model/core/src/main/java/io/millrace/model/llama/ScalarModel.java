@@ -53,6 +53,13 @@ public final class ScalarModel implements AutoCloseable {
     return new ScalarModel(backend, config, Parameters.zeros(backend, config.scalarParameters()));
   }
 
+  /** A model whose adapter and head are 0, on frozen weights that it shares from now on. */
+  public static ScalarModel zeros(
+      Backend backend, LlamaConfig config, FrozenWeights frozen, AdapterConfig adapter) {
+    Parameters trained = Parameters.zeros(backend, adapter.scalarParameters(config));
+    return new ScalarModel(backend, config, Weights.adapter(frozen.share(), adapter, trained));
+  }
+
   /** Sets the head to zeros: every score becomes 0. */
   public void resetHead() {
     backend.zero(weights.get(LlamaConfig.SCORE));

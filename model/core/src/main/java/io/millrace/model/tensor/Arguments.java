@@ -157,6 +157,28 @@ public final class Arguments {
     }
   }
 
+  /**
+   * Checks the backward pass of the head.
+   *
+   * @param dhead null if the head is frozen
+   */
+  public static void headBackward(
+      Tensor dx,
+      Tensor dhead,
+      float[] dLogProbs,
+      float[] dEntropies,
+      Tensor x,
+      Tensor head,
+      int[] targets,
+      float temperature) {
+    String kernel = "logProbsBackward";
+    head(kernel, dLogProbs, dEntropies, x, head, targets, temperature);
+    requireSameRows(kernel, x, dx);
+    if (dhead != null) {
+      requireSameRows(kernel, head, dhead);
+    }
+  }
+
   public static void sample(int[] tokens, float[] logProbs, Tensor logits, Draws draws) {
     requireCount("sample", "draws", draws.count(), logits.rows(), logits);
     requireCount("sample", "tokens", tokens.length, logits.rows(), logits);

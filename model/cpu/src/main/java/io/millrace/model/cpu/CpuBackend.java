@@ -156,12 +156,8 @@ public final class CpuBackend implements Backend {
   @Override
   public void linearBackward(Tensor dx, Tensor dw, Tensor dout, Tensor x, Tensor w) {
     Arguments.linearBackward(dx, dw, dout, x, w);
-    if (dw == null) {
-      products.linearBackward(CpuTensor.of(dx), CpuTensor.of(dout), CpuTensor.of(w));
-    } else {
-      products.linearBackward(
-          CpuTensor.of(dx), CpuTensor.of(dw), CpuTensor.of(dout), CpuTensor.of(x), CpuTensor.of(w));
-    }
+    products.linearBackward(
+        CpuTensor.of(dx), CpuTensor.of(dw), CpuTensor.of(dout), CpuTensor.of(x), CpuTensor.of(w));
   }
 
   @Override
@@ -298,11 +294,7 @@ public final class CpuBackend implements Backend {
       Tensor head,
       int[] targets,
       float temperature) {
-    Arguments.head("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
-    Arguments.requireSameRows("logProbsBackward", x, dx);
-    if (dhead != null) {
-      Arguments.requireSameRows("logProbsBackward", head, dhead);
-    }
+    Arguments.headBackward(dx, dhead, dLogProbs, dEntropies, x, head, targets, temperature);
     new Head(pool, products, workspace, CpuTensor.of(x), CpuTensor.of(head), targets, temperature)
         .backward(CpuTensor.of(dx), CpuTensor.of(dhead), dLogProbs, dEntropies);
   }

@@ -53,6 +53,7 @@ final class CpuTensor implements Tensor {
     return PEAK_BYTES.get();
   }
 
+  /** The tensor of this backend; null for null. */
   static CpuTensor of(Tensor tensor) {
     return (CpuTensor) tensor;
   }

@@ -162,14 +162,9 @@ final class Head {
   void backward(CpuTensor dx, CpuTensor dhead, float[] dLogProbs, float[] dEntropies) {
     chunks(
         (row, at) -> rowBackward(at, targets[row], dLogProbs[row], dEntropies[row]),
-        (first, rows, chunk) -> {
-          if (dhead == null) {
-            products.linearBackward(rows(dx, first, rows), chunk, head);
-          } else {
+        (first, rows, chunk) ->
             products.linearBackward(
-                rows(dx, first, rows), dhead, chunk, rows(x, first, rows), head);
-          }
-        });
+                rows(dx, first, rows), dhead, chunk, rows(x, first, rows), head));
   }
 
   /** Replaces a row of logits by dz. */

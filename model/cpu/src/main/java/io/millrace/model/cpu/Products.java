@@ -74,15 +74,17 @@ final class Products {
   /**
    * {@code dx [n, i] += dout [n, o] · w} and {@code dw [o, i] += doutᵀ · x}. Both products need the
    * same arithmetic, so each gets half of the threads.
+   *
+   * @param dw null if w is frozen; dx then gets all threads
    */
   void linearBackward(CpuTensor dx, CpuTensor dw, CpuTensor dout, CpuTensor x, CpuTensor w) {
     int n = x.rows();
     int i = x.columns();
     int o = w.rows();
     long work = (long) n * i * o;
-    int half = Math.ceilDiv(pool.budget(), 2);
-    int rowParts = parts(n, work, half);
-    int weightParts = parts(o, work, half);
+    int threads = dw == null ? pool.budget() : Math.ceilDiv(pool.budget(), 2);
+    int rowParts = parts(n, work, threads);
+    int weightParts = dw == null ? 0 : parts(o, work, threads);
     Matrix ofDout = dout.matrix();
     pool.run(
         rowParts + weightParts,
@@ -112,29 +114,6 @@ final class Products {
                 true,
                 dw.matrix().from(from, 0));
           }
-        });
-  }
-
-  /** {@code dx [n, i] += dout [n, o] · w}, for frozen weights. */
-  void linearBackward(CpuTensor dx, CpuTensor dout, CpuTensor w) {
-    int n = dx.rows();
-    int i = dx.columns();
-    int o = w.rows();
-    int parts = parts(n, (long) n * i * o);
-    pool.run(
-        parts,
-        (part, worker) -> {
-          int from = bound(n, part, parts);
-          int rows = bound(n, part + 1, parts) - from;
-          gemm.multiply(
-              worker,
-              rows,
-              i,
-              o,
-              dout.matrix().from(from, 0),
-              w.matrix(),
-              true,
-              dx.matrix().from(from, 0));
         });
   }
 

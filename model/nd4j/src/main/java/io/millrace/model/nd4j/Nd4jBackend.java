@@ -249,11 +249,7 @@ public final class Nd4jBackend implements Backend {
       Tensor head,
       int[] targets,
       float temperature) {
-    Arguments.head("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
-    Arguments.requireSameRows("logProbsBackward", x, dx);
-    if (dhead != null) {
-      Arguments.requireSameRows("logProbsBackward", head, dhead);
-    }
+    Arguments.headBackward(dx, dhead, dLogProbs, dEntropies, x, head, targets, temperature);
     new Nd4jHead(matrix(x), matrix(head), targets, temperature)
         .backward(matrix(dx), dhead == null ? null : matrix(dhead), dLogProbs, dEntropies);
   }

@@ -134,6 +134,7 @@ final class TorchBackend implements Backend {
     }
   }
 
+  /** The tensor of this backend; null for null. */
   private static TorchTensor of(Tensor tensor) {
     return (TorchTensor) tensor;
   }
@@ -225,9 +226,7 @@ final class TorchBackend implements Backend {
     Arguments.linearBackward(dx, dw, dout, x, w);
     run(
         "linearBackward",
-        lane ->
-            Products.linearBackward(
-                lane, of(dx), dw == null ? null : of(dw), of(dout), of(x), of(w)));
+        lane -> Products.linearBackward(lane, of(dx), of(dw), of(dout), of(x), of(w)));
   }
 
   @Override
@@ -361,16 +360,12 @@ final class TorchBackend implements Backend {
       Tensor head,
       int[] targets,
       float temperature) {
-    Arguments.head("logProbsBackward", dLogProbs, dEntropies, x, head, targets, temperature);
-    Arguments.requireSameRows("logProbsBackward", x, dx);
-    if (dhead != null) {
-      Arguments.requireSameRows("logProbsBackward", head, dhead);
-    }
+    Arguments.headBackward(dx, dhead, dLogProbs, dEntropies, x, head, targets, temperature);
     run(
         "logProbsBackward",
         lane ->
             new TorchHead(lane, of(x), of(head), targets, temperature)
-                .backward(of(dx), dhead == null ? null : of(dhead), dLogProbs, dEntropies));
+                .backward(of(dx), of(dhead), dLogProbs, dEntropies));
   }
 
   @Override
