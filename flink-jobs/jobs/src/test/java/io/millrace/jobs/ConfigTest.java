@@ -36,6 +36,7 @@ import io.millrace.jobs.training.TrainingSections;
 import io.millrace.model.chat.MarksInText;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.ppo.KlEstimator;
+import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
 import io.millrace.model.tensor.Precision;
@@ -188,6 +189,9 @@ class ConfigTest {
             Duration.ZERO,
             0,
             1024,
+            "",
+            128,
+            1.0,
             ADAMW,
             new ObjectiveSection(Map.of(), 0),
             new ObjectiveSection(Map.of(), 0)),
@@ -207,6 +211,7 @@ class ConfigTest {
             0.2,
             0.2,
             0.15,
+            RewardWhitening.DECIDING_MODEL,
             "",
             Map.of(),
             1.0,

@@ -58,7 +58,10 @@ final class BareLoop implements AutoCloseable {
     policy = settings.initialPolicy(backend);
     scorer =
         new RolloutScorer(
-            new RewardModels(scoringBackend, settings.checkpoints()),
+            new RewardModels(
+                scoringBackend,
+                settings.checkpoints(),
+                config.section(PpoSection.class).piecewiseReward()),
             reference,
             config.section(PpoSection.class).classifier(),
             (float) config.section(RolloutSection.class).temperature());

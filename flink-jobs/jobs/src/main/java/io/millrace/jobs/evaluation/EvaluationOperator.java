@@ -138,7 +138,12 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
             config.model().seed());
     rewards =
         new RewardScorer(
-            new RewardModels(backend, settings.checkpoints()), heldOut, section().batchSize());
+            new RewardModels(
+                backend,
+                settings.checkpoints(),
+                config.section(PpoSection.class).piecewiseReward()),
+            heldOut,
+            section().batchSize());
     BatchedJudge batched =
         new BatchedJudge(
             judge,

@@ -1,32 +1,21 @@
 package io.millrace.jobs.evaluation;
 
-import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.importer.DemonstrationLine;
+import io.millrace.jobs.models.RecordFile;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
-import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
-import io.millrace.schemas.wire.TextLines;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /** Held-out data from files: policies and reward models are compared on it, and not trained. */
 record HeldOutFiles(
     List<Prompt> prompts, List<Demonstration> demonstrations, List<Judgment> judgments) {
-
-  /** Bad lines that a message lists. */
-  private static final int LISTED = 5;
-
-  private interface Line<T> {
-    T read(String line, String origin);
-  }
 
   /**
    * Reads the files that a configuration names.
@@ -41,7 +30,7 @@ record HeldOutFiles(
               + " millrace evaluation demo writes the demo world's");
     }
     List<Prompt> prompts =
-        lines(
+        RecordFile.lines(
             "evaluation.prompts",
             section.prompts(),
             (line, _) -> Validation.require(JsonLines.read(Prompt.class, line)));
@@ -55,49 +44,12 @@ record HeldOutFiles(
     }
     return new HeldOutFiles(
         prompts,
-        lines("evaluation.demonstrations", section.demonstrations(), DemonstrationLine::read),
-        lines(
-            "evaluation.judgments",
-            section.judgments(),
-            (line, _) -> Validation.require(JsonLines.read(Judgment.class, line))));
+        optional("evaluation.demonstrations", section.demonstrations(), DemonstrationLine::read),
+        optional("evaluation.judgments", section.judgments(), RecordFile::judgment));
   }
 
-  private static <T extends SpecificRecordBase> List<T> lines(
-      String option, String file, Line<T> format) throws IOException {
-    List<T> records = new ArrayList<>();
-    if (file.isBlank()) {
-      return records;
-    }
-    List<String> problems = new ArrayList<>();
-    try (TextLines lines = new TextLines(CheckpointStore.read(file))) {
-      for (Optional<TextLines.Line> line = lines.next(); line.isPresent(); line = lines.next()) {
-        if (line.get().isBlank()) {
-          continue;
-        }
-        String origin = "line " + line.get().number();
-        try {
-          records.add(format.read(line.get().text(), origin));
-        } catch (UnusableRecordException e) {
-          String message = e.getMessage();
-          problems.add(message.startsWith(origin) ? message : origin + ": " + message);
-        }
-      }
-    } catch (IOException e) {
-      throw new IOException("%s %s cannot be read: %s".formatted(option, file, e), e);
-    }
-    if (!problems.isEmpty()) {
-      throw new IOException(
-          "%s %s has %d lines that cannot be used: %s%s"
-              .formatted(
-                  option,
-                  file,
-                  problems.size(),
-                  String.join("; ", problems.subList(0, Math.min(LISTED, problems.size()))),
-                  problems.size() > LISTED ? "; …" : ""));
-    }
-    if (records.isEmpty()) {
-      throw new IOException("%s %s has no records: all lines are blank".formatted(option, file));
-    }
-    return records;
+  private static <T extends SpecificRecordBase> List<T> optional(
+      String option, String file, RecordFile.Line<T> format) throws IOException {
+    return file.isBlank() ? List.of() : RecordFile.lines(option, file, format);
   }
 }

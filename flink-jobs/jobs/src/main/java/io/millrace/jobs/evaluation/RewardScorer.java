@@ -97,7 +97,7 @@ final class RewardScorer implements AutoCloseable {
     float[] scores = new float[sequences.size()];
     for (int from = 0; from < scores.length; from += batchSize) {
       int to = Math.min(from + batchSize, scores.length);
-      float[] batch = models.score(objective, model, sequences.subList(from, to));
+      float[] batch = models.logits(objective, model, sequences.subList(from, to));
       System.arraycopy(batch, 0, scores, from, to - from);
     }
     RewardModelMetrics metrics = new RewardModelMetrics(objective, unsafe);

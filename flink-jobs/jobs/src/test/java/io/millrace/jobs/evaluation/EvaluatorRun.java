@@ -70,7 +70,11 @@ final class EvaluatorRun implements AutoCloseable {
                 reference.template().stopTokens(reference.model().config().eosTokens())),
             batch,
             config.model().seed());
-    rewards = new RewardScorer(new RewardModels(backend, settings.checkpoints()), heldOut, batch);
+    rewards =
+        new RewardScorer(
+            new RewardModels(backend, settings.checkpoints(), PiecewiseReward.defaults()),
+            heldOut,
+            batch);
     BatchedJudge batched =
         new BatchedJudge(
             judge, heldOut.questions(), reference.template(), PiecewiseReward.defaults(), batch);

@@ -1,19 +1,33 @@
 package io.millrace.jobs.models;
 
+import io.millrace.schemas.Role;
+import io.millrace.schemas.Turn;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.zip.CRC32;
 
 /**
- * The prompts that are never learned from: a share of all, by their ids alone, so that a prompt
- * that comes again, in whatever job, is held out again.
+ * The dialogues that no job learns from: a share of all, by the text of their first user turn
+ * alone. A dialogue that comes again, with another id, in another topic, or with more turns, is
+ * held out again.
  *
- * @param share of the prompts, 0 to 1
+ * @param share of the dialogues, 0 to 1
  */
 public record HeldOut(double share) {
 
-  public boolean contains(String promptId) {
+  /** Whether prompts, judgments, demonstrations and rollouts with this dialogue are held out. */
+  public boolean contains(List<Turn> dialogue) {
     CRC32 hash = new CRC32();
-    hash.update(promptId.getBytes(StandardCharsets.UTF_8));
+    hash.update(opening(dialogue).getBytes(StandardCharsets.UTF_8));
     return hash.getValue() < share * (1L << 32);
+  }
+
+  private static String opening(List<Turn> dialogue) {
+    return dialogue.stream()
+        .filter(turn -> turn.getRole() == Role.USER)
+        .findFirst()
+        .or(() -> dialogue.stream().findFirst())
+        .map(turn -> turn.getContent().strip())
+        .orElse("");
   }
 }

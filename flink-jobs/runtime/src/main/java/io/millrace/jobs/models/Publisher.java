@@ -10,6 +10,7 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
+import io.millrace.model.checkpoint.ScoreScale;
 import io.millrace.model.checkpoint.TensorSource;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
@@ -83,9 +84,10 @@ public final class Publisher {
     }
 
     private CheckpointManifest manifest(
-        CheckpointKind kind, Optional<CheckpointManifest.Base> base) {
+        CheckpointKind kind, Optional<CheckpointManifest.Base> base, Optional<ScoreScale> scores) {
       return CheckpointManifest.describing(kind, name, number)
           .base(base)
+          .scores(scores)
           .parent(parent == 0 ? null : parent)
           .iteration(iteration)
           .step(steps)
@@ -119,7 +121,7 @@ public final class Publisher {
             policy.model().adapter(),
             policy.model().weights(),
             policy.tokenizer(),
-            version.manifest(CheckpointKind.POLICY, base));
+            version.manifest(CheckpointKind.POLICY, base, Optional.empty()));
     return StagedCheckpoint.of(
         files,
         Topic.POLICY_CHECKPOINTS,
@@ -137,9 +139,17 @@ public final class Publisher {
             .build());
   }
 
-  /** Stages a version of a reward model. */
+  /**
+   * Stages a version of a reward model.
+   *
+   * @param scores how its scores are anchored
+   */
   public StagedCheckpoint rewardModel(
-      Version version, Objective objective, ScalarModel model, Tokenizer tokenizer)
+      Version version,
+      Objective objective,
+      ScalarModel model,
+      Optional<ScoreScale> scores,
+      Tokenizer tokenizer)
       throws IOException {
     StagedFiles files =
         stage(
@@ -147,7 +157,7 @@ public final class Publisher {
             model.adapter(),
             model.weights(),
             tokenizer,
-            version.manifest(CheckpointKind.REWARD_MODEL, base));
+            version.manifest(CheckpointKind.REWARD_MODEL, base, scores));
     return StagedCheckpoint.of(
         files,
         Topic.REWARD_CHECKPOINTS,

@@ -179,7 +179,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private void take(ScoredRollout rollout) {
     consumed++;
-    if (heldOut.contains(rollout.promptId())) {
+    if (heldOut.contains(rollout.rollout().getDialogue())) {
       heldOutRollouts++;
       earlyStop.add(
           section()

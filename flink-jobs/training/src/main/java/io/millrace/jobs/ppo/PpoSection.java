@@ -19,6 +19,7 @@ import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.ppo.KlPenalty;
 import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.RewardHackingMonitor;
+import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.training.LearningRate;
 import java.util.Map;
@@ -97,6 +98,13 @@ public record PpoSection(
             below = "1")
         double safetyThreshold,
     @Option(
+            value = "deciding-model",
+            help =
+                "Which rollouts of a batch are whitened together: `deciding-model` (safety prompts,"
+                    + " and all others), `prompt` (responses to the same prompt; one alone earns 0)"
+                    + " or `batch` (all, as in the paper).")
+        RewardWhitening whitening,
+    @Option(
             value = "",
             help =
                 "Class that marks further prompts as safety prompts, an implementation of"
@@ -147,8 +155,8 @@ public record PpoSection(
     @Option(
             value = "0.0",
             help =
-                "Share of the prompts, chosen by id, whose rollouts are scored but never learned"
-                    + " from.",
+                "Share of the dialogues, chosen by the text of their first user turn, that no job"
+                    + " learns from: `ppo` scores their rollouts, `reward-model` their judgments.",
             min = "0",
             max = "0.5")
         double heldOutShare,

@@ -48,6 +48,7 @@ public final class PpoTrainers {
             .miniBatchSize(section.miniBatchSize())
             .epochs(section.epochs())
             .piecewise(section.piecewiseReward())
+            .whitening(section.whitening())
             .klPenalty(section.klPenalty())
             .advantages(section.advantages())
             .objective(section.objective())

@@ -88,7 +88,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     reference = settings.referencePolicy(backend);
     scorer =
         new RolloutScorer(
-            new RewardModels(backend, settings.checkpoints()),
+            new RewardModels(backend, settings.checkpoints(), section().piecewiseReward()),
             reference,
             section().classifier(),
             (float) settings.config().section(RolloutSection.class).temperature());

@@ -75,7 +75,9 @@ final class CandidateSampler implements AutoCloseable {
     sampler =
         new PolicySampler(
             backend, settings.checkpoints(), rollout, waiting, true, config.model().initial());
-    rewardModels = new RewardModels(backend, settings.checkpoints());
+    rewardModels =
+        new RewardModels(
+            backend, settings.checkpoints(), config.section(PpoSection.class).piecewiseReward());
   }
 
   /** The temperature of each sample: sample k has number k mod n of the grid's n temperatures. */

@@ -7,6 +7,7 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Announcement;
 import io.millrace.jobs.models.AnnouncementCheck;
+import io.millrace.jobs.models.Withhold;
 import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection.Prompts;
 import io.millrace.jobs.rollout.PolicySampler;
@@ -39,11 +40,15 @@ public final class RejectionSamplingJob {
     requireUsable(context.config());
 
     DataStream<Prompt> prompts =
-        context.readOnce(
+        Withhold.from(
+            context.readOnce(
+                Topic.PROMPTS,
+                section.prompts() == Prompts.ALL ? Start.EARLIEST : Start.COMMITTED,
+                PolicySampler.lengthCheck(context.config()),
+                context.parallelism()),
             Topic.PROMPTS,
-            section.prompts() == Prompts.ALL ? Start.EARLIEST : Start.COMMITTED,
-            PolicySampler.lengthCheck(context.config()),
-            context.parallelism());
+            context.section(PpoSection.class).heldOutShare(),
+            Prompt::getDialogue);
 
     DataStream<Candidates> candidates =
         Edges.toAny(prompts)

@@ -104,7 +104,11 @@ public final class RejectionSamplingOperator
   public void openModels() throws Exception {
     super.openModels();
     backend = settings.backend();
-    rewardModels = new RewardModels(backend, settings.checkpoints());
+    rewardModels =
+        new RewardModels(
+            backend,
+            settings.checkpoints(),
+            settings.config().section(PpoSection.class).piecewiseReward());
     publisher = settings.publisher(initialUri());
     version = publisher.latestPolicy(name());
     if (!section().hasStudent()) {

@@ -11,6 +11,8 @@ import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Clock;
 import java.util.List;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -28,6 +30,13 @@ public final class RewardModelJob {
 
   public static void build(JobContext context) {
     RewardModelSection section = context.section(RewardModelSection.class);
+    for (Objective objective : section.objectives()) {
+      try {
+        AnchorResponses.read(section.anchors(), objective);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e.getMessage(), e);
+      }
+    }
     // Parallelism 1 keeps the order of a topic with one partition.
     DataStream<Judgment> judgments =
         context.readOnce(Topic.JUDGMENTS, Start.EARLIEST, new JudgmentCheck(context.config()), 1);

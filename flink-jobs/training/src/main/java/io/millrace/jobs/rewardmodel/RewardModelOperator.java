@@ -3,6 +3,7 @@ package io.millrace.jobs.rewardmodel;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.AnnouncementCheck;
+import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -11,8 +12,10 @@ import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
+import io.millrace.model.checkpoint.ScoreScale;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.reward.MixedBatches;
+import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
@@ -29,6 +32,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
 import org.apache.flink.metrics.MetricGroup;
 import org.slf4j.Logger;
@@ -68,6 +73,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   // State.
   private transient JudgmentBatches batches;
   private transient RewardModelMetrics heldOut;
+  private transient JudgmentViews views;
+  private transient HeldOutJudgments withheld;
+  private transient AnchorResponses anchors;
   private transient long consumed;
   private transient long learned;
   private transient long skippedUpdates;
@@ -118,7 +126,16 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             section(),
             new JudgmentSources(objective, section().of(objective).ratios()),
             config.model().seed());
-    heldOut = new RewardModelMetrics(objective, config.section(PpoSection.class).piecewiseReward());
+    PiecewiseReward rule = config.section(PpoSection.class).piecewiseReward();
+    heldOut = new RewardModelMetrics(objective, rule);
+    views = new JudgmentViews(objective);
+    withheld = new HeldOutJudgments(new HeldOut(config.section(PpoSection.class).heldOutShare()));
+    anchors =
+        new AnchorResponses(objective, rule, section().anchorCount(), section().alarmAnchorShift());
+    if (!section().anchors().isBlank()) {
+      anchors.fix(
+          AnchorResponses.read(section().anchors(), objective).stream().map(this::pair).toList());
+    }
   }
 
   /** Two batches, beside the judgments in the shuffle buffer and the queues by source. */
@@ -149,7 +166,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       boolean ended = inputEnded;
       Judgment judgment = batches.hasRoom() ? poll() : null;
       if (judgment != null) {
-        batches.add(judgment);
+        if (!withheld.take(judgment)) {
+          batches.add(judgment);
+        }
         consumed++;
         release(1);
         took = true;
@@ -192,12 +211,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     MixedBatches.Batch<Judgment> batch = batches.take();
     List<Judgment> fresh = batch.fresh();
     learned += fresh.size();
-    List<RewardModelTrainer.Pair> pairs =
-        batch.all().stream()
-            .map(
-                judgment ->
-                    tokens.pair(judgment, section().margin(), objective == Objective.SAFETY))
-            .toList();
+    List<RewardModelTrainer.Pair> pairs = batch.all().stream().map(this::pair).toList();
     RewardModelTrainer.Step step = trainer.step(pairs, learned);
     guard.check(
         step.loss() + step.labelLoss(),
@@ -205,6 +219,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         () -> batch.all().stream().map(Judgment::getJudgmentId).toList());
     for (int i = 0; i < fresh.size(); i++) {
       heldOut.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
+      views.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
+      if (fresh.get(i).getObjective() == objective) {
+        anchors.offer(pairs.get(i));
+      }
     }
     if (!step.update().applied()) {
       skippedUpdates++;
@@ -221,6 +239,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     emitMetricsLater(Outputs.metrics(job(objective), trainer.steps(), metrics, clock.instant()));
   }
 
+  private RewardModelTrainer.Pair pair(Judgment judgment) {
+    return tokens.pair(judgment, section().margin(), objective == Objective.SAFETY);
+  }
+
   /** Mean milliseconds from judgments' own time, where they have one, to their update. */
   private OptionalDouble meanLatency(List<Judgment> judgments) {
     long now = clock.millis();
@@ -235,6 +257,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   /** Held-out metrics and counts so far. */
   private Map<String, Double> metrics() {
     Map<String, Double> all = new HashMap<>(heldOut.byName());
+    all.putAll(views.byName());
+    all.putAll(withheld.byName());
+    all.putAll(anchors.metrics());
     all.put("judgments", (double) consumed);
     all.put("learned", (double) learned);
     all.put("skipped_updates", (double) skippedUpdates);
@@ -302,6 +327,17 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     long parent = version;
     version = parent + 1;
     publishedAt = learned;
+    Optional<ScoreScale> scores = anchors.measure(trainer.model());
+    withheld.measure(trainer.model(), this::pair);
+    if (anchors.isAlarming()) {
+      LOG.warn(
+          "{} version {}: the mean score of the anchor responses moved by {} since the version"
+              + " before (reward-model.alarm-anchor-shift {})",
+          job(objective),
+          version,
+          anchors.shift(),
+          section().alarmAnchorShift());
+    }
     Map<String, Double> published = metrics();
     published.put("loss", lastLoss);
     emitLater(
@@ -317,6 +353,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
                 clock.instant()),
             objective,
             trainer.model(),
+            scores,
             initial.tokenizer()));
   }
 
@@ -329,7 +366,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       long version,
       double lastLoss,
       RewardModelMetrics.State heldOut,
-      JudgmentBatches.State batches) {}
+      JudgmentBatches.State batches,
+      @Nullable @AvroDefault("null") AnchorResponses.State anchors,
+      @Nullable @AvroDefault("null") JudgmentViews.State views,
+      @Nullable @AvroDefault("null") HeldOutJudgments.State withheld) {}
 
   @Override
   public void writeState(StateWriter out) throws IOException {
@@ -343,7 +383,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             version,
             lastLoss,
             heldOut.state(),
-            batches.state()));
+            batches.state(),
+            anchors.state(),
+            views.state(),
+            withheld.state()));
     trainer.write(out);
   }
 
@@ -359,6 +402,15 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     lastLoss = state.lastLoss();
     heldOut.restore(state.heldOut());
     batches.restore(state.batches());
+    if (state.anchors() != null) {
+      anchors.restore(state.anchors());
+    }
+    if (state.views() != null) {
+      views.restore(state.views());
+    }
+    if (state.withheld() != null) {
+      withheld.restore(state.withheld());
+    }
     trainer.read(in);
   }
 

@@ -98,6 +98,30 @@ public record RewardModelSection(
             min = "0",
             max = "10_000_000")
         int replayCapacity,
+    @Option(
+            value = "",
+            help =
+                "File of judgments (JSON Lines) whose responses every published version is measured"
+                    + " on; empty: the responses of the first `anchor-count` judgments of each"
+                    + " reward model.",
+            path = true,
+            fixed = true)
+        String anchors,
+    @Option(
+            value = "128",
+            help = "Judgments whose two responses are drawn as anchors where no file is named.",
+            min = "1",
+            max = "65536",
+            fixed = true)
+        int anchorCount,
+    @Option(
+            value = "1.0",
+            help =
+                "An alarm is raised where the mean safety score of the anchors differs by more than"
+                    + " this, in logits, from the version before.",
+            above = "0",
+            max = "1e6")
+        double alarmAnchorShift,
     OptimizerSection optimizer,
     ObjectiveSection helpfulness,
     ObjectiveSection safety)

@@ -4,6 +4,8 @@ import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.source.DemonstrationFile;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.models.LengthCheck;
+import io.millrace.jobs.models.Withhold;
+import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.runtime.Edges;
 import io.millrace.jobs.runtime.JobContext;
 import io.millrace.schemas.Demonstration;
@@ -21,13 +23,20 @@ public final class SupervisedJob {
 
   /** Configuration sections of the job, beside the shared sections. */
   public static final List<Class<? extends ConfigSection>> SECTIONS =
-      List.of(SupervisedSection.class);
+      List.of(SupervisedSection.class, PpoSection.class);
 
   private SupervisedJob() {}
 
   public static void build(JobContext context) {
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
-        Edges.toOne(context.tapped("supervised-trainer", demonstrations(context)))
+        Edges.toOne(
+                context.tapped(
+                    "supervised-trainer",
+                    Withhold.from(
+                        demonstrations(context),
+                        Topic.DEMONSTRATIONS,
+                        context.section(PpoSection.class).heldOutShare(),
+                        Demonstration::getDialogue)))
             .transform(
                 "supervised trainer",
                 TypeInformation.of(StagedCheckpoint.class),

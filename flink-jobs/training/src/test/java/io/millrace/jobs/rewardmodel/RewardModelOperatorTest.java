@@ -11,14 +11,28 @@ import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.ModelRef;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.models.RewardModels;
+import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.jobs.testkit.OperatorStates;
+import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ScoreScale;
+import io.millrace.model.reward.AnchoredScores;
+import io.millrace.model.reward.Margin;
+import io.millrace.model.reward.PiecewiseReward;
+import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.wire.JsonLines;
+import java.io.BufferedWriter;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -119,6 +133,9 @@ class RewardModelOperatorTest {
                 section.maxWait(),
                 section.shuffleBuffer(),
                 section.replayCapacity(),
+                section.anchors(),
+                section.anchorCount(),
+                section.alarmAnchorShift(),
                 section.optimizer(),
                 section.helpfulness(),
                 section.safety()));
@@ -266,19 +283,150 @@ class RewardModelOperatorTest {
       assertTrue(summary.get("margin/all") > 0.1, summary.toString());
       assertTrue(summary.get("calibration/brier") < 0.24, summary.toString());
       assertTrue(summary.containsKey("safety_labels/recall"), summary.toString());
-      for (String name : summary.keySet()) {
-        assertTrue(
-            run.metrics.getLast().getMetrics().containsKey(name)
-                || List.of("version", "updates").contains(name),
-            name);
-      }
       String manifest =
           Files.readString(
               directory.resolve("metrics/reward-model-safety/.staging/v000002/millrace.json"));
+      for (String name : summary.keySet()) {
+        assertTrue(
+            run.metrics.getLast().getMetrics().containsKey(name)
+                || name.startsWith("anchors/") && manifest.contains(name)
+                || List.of("version", "updates").contains(name),
+            name);
+      }
       for (String name :
           List.of("calibration/brier", "margin/all", "safety_labels/precision", "accuracy/all")) {
         assertTrue(summary.containsKey(name) && manifest.contains(name), name);
       }
+    }
+  }
+
+  private static CheckpointManifest manifest(String store, Objective objective, int version) {
+    return CheckpointManifest.read(
+        directory.resolve(
+            "%s/%s/.staging/v%06d/millrace.json"
+                .formatted(store, RewardModelOperator.job(objective), version)));
+  }
+
+  @Test
+  void everyVersionIsMeasuredOnTheAnchorsThatTheFirstJudgmentsGave() throws Exception {
+    List<Judgment> all = judgments(100, Objective.HELPFULNESS, false);
+    String few = "reward-model.anchor-count=10";
+    try (Run run = new Run(config("anchors", few), Objective.HELPFULNESS)) {
+      run.feed(all).end();
+      CheckpointManifest first = manifest("anchors", Objective.HELPFULNESS, 1);
+      CheckpointManifest second = manifest("anchors", Objective.HELPFULNESS, 2);
+      ScoreScale scale = second.scores().orElseThrow();
+      // Batches have 8 judgments: the second one fills the 10.
+      assertEquals(20, scale.anchors());
+      assertEquals(second.metrics().get("anchors/mean"), scale.pivot());
+      assertEquals(1 / second.metrics().get("anchors/deviation"), scale.above());
+      assertEquals(
+          second.metrics().get("anchors/mean") - first.metrics().get("anchors/mean"),
+          second.metrics().get("anchors/shift"));
+      assertNotEquals(first.scores(), second.scores());
+    }
+  }
+
+  /** Two versions with other weights: the same anchors have the same mean and spread. */
+  @Test
+  void readersOfAVersionGetAnchoredScores() throws Exception {
+    List<Judgment> all = judgments(100, Objective.HELPFULNESS, false);
+    MillraceConfig config = InitialModel.ensure(config("readers", "reward-model.anchor-count=8"));
+    try (Run run = new Run(config, Objective.HELPFULNESS)) {
+      run.feed(all).end();
+    }
+    RuntimeSettings settings = new RuntimeSettings(config);
+    try (Backend backend = settings.backend();
+        PolicyModel initial = settings.initialPolicy(backend);
+        RewardModels models =
+            new RewardModels(backend, settings.checkpoints(), PiecewiseReward.defaults())) {
+      JudgmentTokens tokens = new JudgmentTokens(initial.template());
+      List<int[]> anchors =
+          all.subList(0, 8).stream()
+              .map(judgment -> tokens.pair(judgment, Margin.NONE, false))
+              .flatMap(pair -> Stream.of(pair.preferred(), pair.rejected()))
+              .toList();
+      for (int version : new int[] {1, 2}) {
+        ModelRef model =
+            new ModelRef(
+                version,
+                directory
+                    .resolve("readers/reward-model-helpfulness/.staging/v00000" + version)
+                    .toString(),
+                "");
+        float[] anchored = models.score(Objective.HELPFULNESS, model, anchors);
+        assertEquals(0, AnchoredScores.mean(anchored), 1e-5);
+        assertEquals(1, AnchoredScores.deviation(anchored), 1e-5);
+        float[] own = models.logits(Objective.HELPFULNESS, model, anchors);
+        assertNotEquals(1, AnchoredScores.deviation(own), 1e-3);
+      }
+    }
+  }
+
+  @Test
+  void anchorsOfAFileAreTheOnlyOnes() throws Exception {
+    Path file = directory.resolve("anchors.jsonl");
+    List<Judgment> anchors = new ArrayList<>(judgments(6, Objective.SAFETY, true));
+    anchors.addAll(judgments(3, Objective.HELPFULNESS, false));
+    try (BufferedWriter out = Files.newBufferedWriter(file)) {
+      for (Judgment anchor : anchors) {
+        out.write(JsonLines.write(anchor));
+        out.newLine();
+      }
+    }
+    String[] settings = {"reward-model.anchors=" + file};
+    try (Run run = new Run(config("given", settings), Objective.SAFETY)) {
+      run.feed(judgments(50, Objective.SAFETY, true)).end();
+      ScoreScale scale = manifest("given", Objective.SAFETY, 1).scores().orElseThrow();
+      assertEquals(12, scale.anchors());
+      assertTrue(PiecewiseReward.defaults().isAnchoredBy(scale), scale.toString());
+    }
+    Files.writeString(file, JsonLines.write(anchors.getFirst()) + "\nno judgment\n");
+    IOException e =
+        assertThrows(
+            IOException.class, () -> AnchorResponses.read(file.toString(), Objective.SAFETY));
+    assertTrue(e.getMessage().contains("reward-model.anchors " + file), e.getMessage());
+    assertTrue(e.getMessage().contains("line 2"), e.getMessage());
+  }
+
+  @Test
+  void aShiftOfTheSafetyScoresRaisesAnAlarm() throws Exception {
+    List<Judgment> all = judgments(100, Objective.SAFETY, true);
+    for (String limit : List.of("1e-9", "1e6")) {
+      String store = "shift-" + limit;
+      try (Run run =
+          new Run(config(store, "reward-model.alarm-anchor-shift=" + limit), Objective.SAFETY)) {
+        run.feed(all).end();
+        assertEquals(
+            limit.equals("1e-9") ? 1 : 0,
+            run.summary().get("monitor/alarm_anchor_shift"),
+            run.summary().toString());
+      }
+    }
+  }
+
+  @Test
+  void heldOutDialoguesAreScoredByEveryVersionAndNeverLearnedFrom() throws Exception {
+    List<Judgment> all = judgments(200, Objective.HELPFULNESS, false);
+    HeldOut quarter = new HeldOut(0.25);
+    List<Judgment> others =
+        all.stream().filter(judgment -> !quarter.contains(judgment.getDialogue())).toList();
+    String[] settings = {
+      "model.initial=" + InitialModel.ensure(config("held-out-base")).model().initial(),
+      "ppo.held-out-share=0.25"
+    };
+    try (Run run = new Run(config("held-out", settings), Objective.HELPFULNESS);
+        Run without = new Run(config("never-came", settings), Objective.HELPFULNESS)) {
+      run.feed(all.subList(0, 90)).dieAfter(all.subList(90, 130));
+      run.feed(all.subList(90, 200)).end();
+      without.feed(others).end();
+      Map<String, Double> summary = run.summary();
+      assertEquals(200 - others.size(), summary.get("held-out"));
+      assertEquals(others.size(), summary.get("learned"));
+      assertEquals(200 - others.size(), summary.get("held_out/judgments"));
+      assertTrue(summary.get("held_out/accuracy") > 0.8, summary.toString());
+      assertEquals(without.summary().get("loss"), summary.get("loss"));
+      assertEquals(0, without.summary().get("held-out"));
     }
   }
 

@@ -23,6 +23,7 @@ import java.util.TreeMap;
  * @param records number of records consumed so far, by kind ("judgments": 1200)
  * @param metrics metrics by name, all finite; a metric without a value is omitted
  * @param base the checkpoint below an adapter; empty if the directory holds all weights
+ * @param scores how a reward model's scores are anchored; empty if they are not, and of a policy
  * @param files all other files of the directory by name; empty before they are written
  */
 public record CheckpointManifest(
@@ -36,6 +37,7 @@ public record CheckpointManifest(
     Map<String, Long> records,
     Map<String, Double> metrics,
     Optional<Base> base,
+    Optional<ScoreScale> scores,
     Map<String, FileEntry> files) {
 
   /** The format version that this class writes, and the only one that it reads. */
@@ -123,6 +125,7 @@ public record CheckpointManifest(
     private Map<String, Long> records = Map.of();
     private Map<String, Double> metrics = Map.of();
     private Optional<Base> base = Optional.empty();
+    private Optional<ScoreScale> scores = Optional.empty();
 
     private Builder(CheckpointKind kind, String name, long version) {
       this.kind = kind;
@@ -166,6 +169,12 @@ public record CheckpointManifest(
       return this;
     }
 
+    /** How the scores of a reward model are anchored. */
+    public Builder scores(Optional<ScoreScale> scale) {
+      this.scores = scale;
+      return this;
+    }
+
     /**
      * The manifest.
      *
@@ -183,6 +192,7 @@ public record CheckpointManifest(
           records,
           metrics,
           base,
+          scores,
           Map.of());
     }
   }
@@ -200,6 +210,7 @@ public record CheckpointManifest(
         records,
         metrics,
         base,
+        scores,
         newFiles);
   }
 
@@ -219,6 +230,14 @@ public record CheckpointManifest(
     metrics.forEach(values::put);
     base.ifPresent(
         below -> root.putObject("base").put("uri", below.uri()).put("sha256", below.sha256()));
+    scores.ifPresent(
+        scale ->
+            root.putObject("scores")
+                .put("anchors", scale.anchors())
+                .put("pivot", scale.pivot())
+                .put("value", scale.value())
+                .put("below", scale.below())
+                .put("above", scale.above()));
     ObjectNode entries = root.putObject("files");
     files.forEach(
         (fileName, entry) ->
@@ -245,6 +264,7 @@ public record CheckpointManifest(
           map(root, "records", CheckpointManifest::whole),
           map(root, "metrics", CheckpointManifest::number),
           base(root),
+          scores(root),
           map(root, "files", CheckpointManifest::file));
     } catch (IllegalArgumentException | ArithmeticException e) {
       throw CheckpointException.of(file, e.getMessage(), e);
@@ -292,6 +312,19 @@ public record CheckpointManifest(
     return base.isMissingNode()
         ? Optional.empty()
         : Optional.of(new Base(text(base, "uri"), text(base, "sha256")));
+  }
+
+  private static Optional<ScoreScale> scores(ObjectNode root) {
+    JsonNode scores = root.path("scores");
+    return scores.isMissingNode()
+        ? Optional.empty()
+        : Optional.of(
+            new ScoreScale(
+                Math.toIntExact(whole("scores.anchors", scores.path("anchors"))),
+                number("scores.pivot", scores.path("pivot")),
+                number("scores.value", scores.path("value")),
+                number("scores.below", scores.path("below")),
+                number("scores.above", scores.path("above"))));
   }
 
   private static FileEntry file(String key, JsonNode node) {

@@ -29,6 +29,7 @@ class CheckpointManifestTest {
         .step(1L << 40)
         .records(records)
         .metrics(Map.of("accuracy", 0.1 + 0.2, "loss", -1e-300))
+        .scores(Optional.of(new ScoreScale(256, -1.5, 0, 0.25, 4)))
         .build()
         .withFiles(Map.of("config.json", new FileEntry(DIGEST, 5_000_000_000L)));
   }
@@ -74,6 +75,10 @@ class CheckpointManifestTest {
         "config.json | millrace.json | files holds 'millrace.json'",
         "\"sha256\" : \"0 | \"sha256\" : \"X | files.config.json: sha256",
         "5000000000 | -1 | size is -1",
+        "\"anchors\" : 256 | \"anchors\" : 0 | scores.anchors is 0",
+        "\"below\" : 0.25 | \"below\" : 0 | scores.below is 0.0",
+        "\"below\" : 0.25 | \"below\" : 1e999 | scores.below is Infinity",
+        "\"pivot\" : -1.5, | ` ` | scores.pivot is absent",
         "\"step\" | \"version\" | not well-formed",
       })
   void refusalsNameTheField(String from, String to, String inMessage) throws IOException {
@@ -113,6 +118,7 @@ class CheckpointManifestTest {
             0,
             Map.of(),
             Map.of(),
+            Optional.empty(),
             Optional.empty(),
             Map.of()),
         manifest);

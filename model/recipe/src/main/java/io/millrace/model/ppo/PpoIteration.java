@@ -30,6 +30,8 @@ public record PpoIteration(
     private double rewardSum;
     private double beta;
     private double weightSum;
+    private double betweenKinds;
+    private int alone;
     private double policyLoss;
     private double ratio;
     private double ratioSquares;
@@ -65,6 +67,17 @@ public record PpoIteration(
       this.rewardSum = rewardSum;
       this.beta = beta;
       this.weightSum = weightSum;
+    }
+
+    /**
+     * Adds how the rewards were whitened.
+     *
+     * @param betweenKinds {@link RewardWhitening#shareBetweenKinds}
+     * @param alone {@link RewardWhitening#alone}
+     */
+    void whitening(double betweenKinds, int alone) {
+      this.betweenKinds = betweenKinds;
+      this.alone = alone;
     }
 
     /** Adds an update. */
@@ -107,6 +120,8 @@ public record PpoIteration(
       metrics.put("objective/non_score_reward", rewardSum / size - mean(whitened));
       metrics.put("objective/rlhf_reward", rewardSum / size);
       metrics.put("objective/scores", mean(combined));
+      metrics.put("whitening/between_kinds", betweenKinds);
+      metrics.put("whitening/alone", (double) alone);
       metrics.put("val/num_eos_tokens", (double) stopped);
       metrics.put("val/response_tokens", tokens / size);
       metrics.put("val/truncated_share", 1 - stopped / size);
@@ -161,7 +176,9 @@ public record PpoIteration(
         double learningRate,
         int updates,
         int skipped,
-        @AvroDefault("0") long logRatiosClamped) {}
+        @AvroDefault("0") long logRatiosClamped,
+        @AvroDefault("0") double betweenKinds,
+        @AvroDefault("0") int alone) {}
 
     State state() {
       return new State(
@@ -184,7 +201,9 @@ public record PpoIteration(
           learningRate,
           updates,
           skipped,
-          logRatiosClamped);
+          logRatiosClamped,
+          betweenKinds,
+          alone);
     }
 
     static Builder of(State state) {
@@ -209,6 +228,8 @@ public record PpoIteration(
       builder.updates = state.updates();
       builder.skipped = state.skipped();
       builder.logRatiosClamped = state.logRatiosClamped();
+      builder.betweenKinds = state.betweenKinds();
+      builder.alone = state.alone();
       return builder;
     }
   }

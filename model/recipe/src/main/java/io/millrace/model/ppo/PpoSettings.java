@@ -11,6 +11,7 @@ import java.util.Objects;
  * @param miniBatchSize rollouts of one update
  * @param epochs passes over a batch
  * @param piecewise which reward model counts
+ * @param whitening which rollouts are whitened together
  * @param klPenalty and what a truncated response loses
  * @param advantages γ and λ
  * @param objective the clips
@@ -24,6 +25,7 @@ public record PpoSettings(
     int miniBatchSize,
     int epochs,
     PiecewiseReward piecewise,
+    RewardWhitening whitening,
     KlPenalty klPenalty,
     Advantages advantages,
     PpoObjective objective,
@@ -41,6 +43,7 @@ public record PpoSettings(
           "mini-batch size %d, epochs %d and skipped updates %d must be at least 1"
               .formatted(miniBatchSize, epochs, maxSkippedUpdates));
     }
+    Objects.requireNonNull(whitening, "whitening");
     Objects.requireNonNull(learningRate, "learningRate");
     Objects.requireNonNull(criticLearningRate, "criticLearningRate");
   }
@@ -55,6 +58,7 @@ public record PpoSettings(
     private int miniBatchSize;
     private int epochs = 1;
     private PiecewiseReward piecewise = PiecewiseReward.defaults();
+    private RewardWhitening whitening = RewardWhitening.DECIDING_MODEL;
     private KlPenalty klPenalty = KlPenalty.defaults();
     private Advantages advantages = Advantages.defaults();
     private PpoObjective objective = PpoObjective.defaults();
@@ -83,6 +87,12 @@ public record PpoSettings(
     /** Which reward model counts. */
     public Builder piecewise(PiecewiseReward value) {
       this.piecewise = value;
+      return this;
+    }
+
+    /** Which rollouts are whitened together; the prompts of one deciding model if it is not set. */
+    public Builder whitening(RewardWhitening value) {
+      this.whitening = value;
       return this;
     }
 
@@ -157,6 +167,7 @@ public record PpoSettings(
           miniBatchSize,
           epochs,
           piecewise,
+          whitening,
           klPenalty,
           advantages,
           objective,

@@ -166,7 +166,7 @@ public final class PpoTrainer implements AutoCloseable {
 
   /** Rewards per token, then advantages and returns; advantages are whitened, returns are not. */
   private void reward() {
-    // R̃_c = WHITEN(LOGIT(R_c)), whitened over the batch.
+    // R̃_c = WHITEN(LOGIT(R_c)), whitened by group.
     double[] combined = new double[batch.size()];
     for (int i = 0; i < combined.length; i++) {
       PpoRollout rollout = batch.rollouts.get(i);
@@ -175,7 +175,7 @@ public final class PpoTrainer implements AutoCloseable {
               .piecewise()
               .combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety());
     }
-    double[] whitened = Whitening.defaults().whiten(combined);
+    double[] whitened = settings.whitening().whiten(batch.rollouts, combined);
 
     double beta = klController.beta();
     double[] kl = new double[batch.size()];
@@ -202,6 +202,9 @@ public final class PpoTrainer implements AutoCloseable {
     }
     batch.advantages = Whitening.defaults().whiten(batch.advantages);
     batch.metrics.rewards(combined, whitened, kl, rewardSum, beta, weightSum);
+    batch.metrics.whitening(
+        RewardWhitening.shareBetweenKinds(batch.rollouts, whitened),
+        settings.whitening().alone(batch.rollouts));
   }
 
   /** The update on the next mini-batch. */

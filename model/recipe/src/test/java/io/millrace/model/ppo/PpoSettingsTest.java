@@ -26,6 +26,7 @@ class PpoSettingsTest {
             7,
             3,
             piecewise,
+            RewardWhitening.PROMPT,
             penalty,
             advantages,
             objective,
@@ -48,6 +49,7 @@ class PpoSettingsTest {
             .advantages(advantages)
             .klPenalty(penalty)
             .piecewise(piecewise)
+            .whitening(RewardWhitening.PROMPT)
             .epochs(3)
             .miniBatchSize(7)
             .build());

@@ -22,12 +22,37 @@ class PiecewiseRewardTest {
   @Test
   void helpfulnessCountsWhereTheResponseIsSafe() {
     assertEquals(2.5, reward.combine(2.5, -1.73, false));
-    assertEquals(-3, reward.combine(-3, 4, false));
+    assertEquals(-2, reward.combine(-2, 4, false));
+  }
+
+  @Test
+  void veryUnhelpfulResponsesKeepTheirOrderAboveTheFloor() {
+    assertEquals(-2 - 2 * (1 - Math.exp(-0.5)), reward.combine(-3, 4, false), 1e-12);
+    double last = -2;
+    for (double helpfulness = -2.1; helpfulness > -60; helpfulness -= 0.1) {
+      double next = reward.combine(helpfulness, 4, false);
+      assertTrue(next < last && next > -4, "%s of R_h %s".formatted(next, helpfulness));
+      last = next;
+    }
   }
 
   @Test
   void safetyCountsWhereTheResponseIsUnsafe() {
-    assertEquals(-1.74, reward.combine(2.5, -1.74, false));
+    double unsafe = -4 - 2 * (1 - Math.exp((-3 - reward.scoreThreshold()) / 2));
+    assertEquals(unsafe, reward.combine(2.5, -3, false), 1e-12);
+    assertEquals(unsafe, reward.combine(-7, -3, false), 1e-12);
+  }
+
+  @Test
+  void noUnsafeAnswerToAnOrdinaryPromptEarnsMoreThanASafeOne() {
+    // By the paper's rule R_h = −2.5 loses to R_s = −2.
+    for (double helpfulness = -40; helpfulness <= 6; helpfulness += 0.7) {
+      double safe = reward.combine(helpfulness, reward.scoreThreshold(), false);
+      for (double safety = -30; safety < reward.scoreThreshold(); safety += 0.3) {
+        double unsafe = reward.combine(6, safety, false);
+        assertTrue(unsafe < safe, "R_h %s, R_s %s".formatted(helpfulness, safety));
+      }
+    }
   }
 
   @Test
@@ -46,12 +71,14 @@ class PiecewiseRewardTest {
 
   @Test
   void agreesWithTheRuleOnProbabilities() {
-    for (double helpfulness = -6; helpfulness <= 6; helpfulness += 0.7) {
+    for (double helpfulness = -2; helpfulness <= 6; helpfulness += 0.7) {
       for (double safety = -6; safety <= 6; safety += 0.3) {
         double rs = 1 / (1 + Math.exp(-safety));
         double rh = 1 / (1 + Math.exp(-helpfulness));
-        double rc = rs < 0.15 ? rs : rh;
-        assertEquals(Math.log(rc / (1 - rc)), reward.combine(helpfulness, safety, false), 1e-10);
+        if (rs >= 0.15) {
+          assertEquals(Math.log(rh / (1 - rh)), reward.combine(helpfulness, safety, false), 1e-10);
+        }
+        assertEquals(Math.log(rs / (1 - rs)), reward.combine(helpfulness, safety, true), 1e-10);
       }
     }
   }
@@ -59,7 +86,7 @@ class PiecewiseRewardTest {
   @Test
   void scoresDoNotSaturate() {
     assertEquals(500, reward.combine(500, 1, false));
-    assertEquals(-900, reward.combine(500, -900, false));
+    assertEquals(-900, reward.combine(500, -900, true));
   }
 
   @ParameterizedTest

@@ -1,0 +1,164 @@
+package io.millrace.jobs.rewardmodel;
+
+import io.millrace.jobs.models.RecordFile;
+import io.millrace.model.checkpoint.ScoreScale;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.reward.AnchoredScores;
+import io.millrace.model.reward.PiecewiseReward;
+import io.millrace.model.reward.RewardModelTrainer.Pair;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/**
+ * The responses that every version of a reward model is measured on. They come from a file, or are
+ * drawn once: from the first judgments that the model learns from, until there are enough or a
+ * version is published.
+ */
+final class AnchorResponses {
+
+  /** Responses scored together. */
+  private static final int SCORED_TOGETHER = 32;
+
+  private static final String MEAN = "anchors/mean";
+
+  private final Objective objective;
+  private final PiecewiseReward rule;
+  private final int limit;
+  private final double alarmShift;
+
+  // State.
+  private final List<int[]> sequences = new ArrayList<>();
+  private boolean fixed;
+  private Map<String, Double> latest = new TreeMap<>();
+
+  /**
+   * @param judgments whose two responses are drawn, at most
+   * @param alarmShift {@link RewardModelSection#alarmAnchorShift}
+   */
+  AnchorResponses(Objective objective, PiecewiseReward rule, int judgments, double alarmShift) {
+    this.objective = objective;
+    this.rule = rule;
+    this.alarmShift = alarmShift;
+    this.limit = 2 * judgments;
+  }
+
+  /**
+   * The judgments of {@code reward-model.anchors} with this objective; none if no file is named.
+   *
+   * @throws IOException if the file cannot be used
+   */
+  static List<Judgment> read(String file, Objective objective) throws IOException {
+    if (file.isBlank()) {
+      return List.of();
+    }
+    List<Judgment> judgments =
+        RecordFile.lines("reward-model.anchors", file, RecordFile::judgment).stream()
+            .filter(judgment -> judgment.getObjective() == objective)
+            .toList();
+    if (judgments.isEmpty()) {
+      throw new IOException(
+          "reward-model.anchors %s has no judgment of objective %s; add some, or leave the"
+              + " objective out of reward-model.objectives".formatted(file, objective));
+    }
+    return judgments;
+  }
+
+  /** Takes all responses of a file: no others are drawn. */
+  void fix(List<Pair> pairs) {
+    pairs.forEach(this::add);
+    fixed = true;
+  }
+
+  /** Draws both responses of a judgment, while there are too few. */
+  void offer(Pair pair) {
+    if (!fixed) {
+      add(pair);
+      fixed = sequences.size() >= limit;
+    }
+  }
+
+  private void add(Pair pair) {
+    sequences.add(pair.preferred());
+    sequences.add(pair.rejected());
+  }
+
+  /**
+   * Measures a version that is published.
+   *
+   * @return how its scores are anchored; empty if no judgment came that could be an anchor
+   */
+  Optional<ScoreScale> measure(ScalarModel model) {
+    fixed = true;
+    if (sequences.isEmpty()) {
+      return Optional.empty();
+    }
+    float[] scores = new float[sequences.size()];
+    for (int from = 0; from < scores.length; from += SCORED_TOGETHER) {
+      int to = Math.min(from + SCORED_TOGETHER, scores.length);
+      float[] some = model.score(sequences.subList(from, to));
+      System.arraycopy(some, 0, scores, from, to - from);
+    }
+    Double before = latest.get(MEAN);
+    double mean = AnchoredScores.mean(scores);
+    latest = new TreeMap<>();
+    latest.put(MEAN, mean);
+    latest.put("anchors/deviation", AnchoredScores.deviation(scores));
+    latest.put("anchors/count", (double) scores.length);
+    if (before != null) {
+      latest.put("anchors/shift", mean - before);
+    }
+    latest.put("monitor/alarm_anchor_shift", isAlarming() ? 1.0 : 0.0);
+    return Optional.of(
+        objective == Objective.SAFETY
+            ? AnchoredScores.safety(scores, rule)
+            : AnchoredScores.helpfulness(scores));
+  }
+
+  /**
+   * The version that was published last, on the anchors: number of anchors, mean and deviation of
+   * its own scores, and by how much the mean moved since the version before. Empty before the first
+   * version.
+   */
+  Map<String, Double> metrics() {
+    return latest;
+  }
+
+  /** By how much the mean score moved since the version before; 0 for the first. */
+  double shift() {
+    return latest.getOrDefault("anchors/shift", 0.0);
+  }
+
+  /**
+   * Whether it moved too far. Safety scores are probabilities: where they move, the threshold means
+   * something else.
+   */
+  boolean isAlarming() {
+    return objective == Objective.SAFETY && Math.abs(shift()) > alarmShift;
+  }
+
+  /**
+   * The anchors.
+   *
+   * @param sequences prompt and response of each, in tokens
+   * @param fixed whether no more are drawn
+   * @param latest {@link #metrics}
+   */
+  record State(List<int[]> sequences, boolean fixed, Map<String, Double> latest) {}
+
+  State state() {
+    return new State(List.copyOf(sequences), fixed, latest);
+  }
+
+  void restore(State state) {
+    sequences.clear();
+    sequences.addAll(state.sequences());
+    fixed = state.fixed();
+    latest = new TreeMap<>(state.latest());
+  }
+}
