@@ -99,7 +99,7 @@ final class DemoTraining {
             LearningRate.constant(2e-3),
             1);
     for (int from = 0; from + 16 <= pairs.size(); from += 16) {
-      trainer.step(pairs.subList(from, from + 16), from + 16);
+      trainer.step(pairs.subList(from, from + 16), from + 16, 1);
     }
     ScalarModel trained = ScalarModel.onTrunkOf(backend, trunk.config(), trunk.weights());
     trained.weights().copyCommonFrom(trainer.model().weights());

@@ -212,7 +212,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     List<Judgment> fresh = batch.fresh();
     learned += fresh.size();
     List<RewardModelTrainer.Pair> pairs = batch.all().stream().map(this::pair).toList();
-    RewardModelTrainer.Step step = trainer.step(pairs, learned);
+    double share = Math.min(1, (double) pairs.size() / section().batchSize());
+    RewardModelTrainer.Step step = trainer.step(pairs, learned, share);
     guard.check(
         step.loss() + step.labelLoss(),
         step.update(),

@@ -62,7 +62,7 @@ public final class RewardModelTrainer implements AutoCloseable {
    * @param preferredScores scores of the preferred responses, {@code [pairs]}
    * @param rejectedScores scores of the rejected responses, {@code [pairs]}
    * @param loss mean ranking loss of the pairs
-   * @param labelLoss mean loss over the labels, 0 without labels
+   * @param labelLoss loss of the labels, divided by the number of responses; 0 without labels
    */
   public record Step(
       float[] preferredScores,
@@ -77,14 +77,14 @@ public final class RewardModelTrainer implements AutoCloseable {
    *
    * @param learned number of judgments learned from so far, with this batch: the step of the
    *     learning rate's schedule
+   * @param share of a full batch that these pairs are, above 0 to 1: the update's step shrinks with
+   *     it
    */
-  public Step step(List<Pair> batch, long learned) {
+  public Step step(List<Pair> batch, long learned, double share) {
     List<int[]> sequences = new ArrayList<>();
-    int labels = 0;
     for (Pair pair : batch) {
       sequences.add(pair.preferred());
       sequences.add(pair.rejected());
-      labels += (pair.preferredUnsafe() != null ? 1 : 0) + (pair.rejectedUnsafe() != null ? 1 : 0);
     }
     float[] preferredScores = new float[batch.size()];
     float[] rejectedScores = new float[batch.size()];
@@ -108,21 +108,22 @@ public final class RewardModelTrainer implements AutoCloseable {
         loss += ranking.loss() / batch.size();
         dScores[2 * i] += (float) (ranking.dChosen() / batch.size());
         dScores[2 * i + 1] += (float) (ranking.dRejected() / batch.size());
-        labelLoss += label(pair.preferredUnsafe(), preferred, dScores, 2 * i, labels);
-        labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, 2 * i + 1, labels);
+        labelLoss += label(pair.preferredUnsafe(), preferred, dScores, 2 * i, sequences.size());
+        labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, 2 * i + 1, sequences.size());
       }
       model.backward(optimizer.gradients(), dScores);
     }
-    return new Step(preferredScores, rejectedScores, loss, labelLoss, optimizer.update(learned));
+    return new Step(preferredScores, rejectedScores, loss, labelLoss, optimizer.update(learned, share));
   }
 
-  private double label(Boolean unsafe, float score, float[] dScores, int at, int labels) {
+  /** A label counts the same however many others there are: losses are divided by the responses. */
+  private double label(Boolean unsafe, float score, float[] dScores, int at, int responses) {
     if (unsafe == null) {
       return 0;
     }
     SafetyLabelLoss label = SafetyLabelLoss.of(score, !unsafe);
-    dScores[at] += (float) (labelWeight * label.dScore() / labels);
-    return label.loss() / labels;
+    dScores[at] += (float) (labelWeight * label.dScore() / responses);
+    return label.loss() / responses;
   }
 
   private static int[] lastRows(List<int[]> sequences) {

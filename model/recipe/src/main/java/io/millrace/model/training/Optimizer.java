@@ -68,8 +68,19 @@ public final class Optimizer implements AutoCloseable {
    *     from, with this update's records
    */
   public Update update(long position) {
+    return update(position, 1);
+  }
+
+  /**
+   * Likewise, for a batch that is not full. AdamW's step does not depend on the size of the
+   * gradient, so a few records would move the weights as far as a whole batch does.
+   *
+   * @param share of a full batch, above 0 to 1; the learning rate is multiplied with it
+   */
+  public Update update(long position, double share) {
+    Checks.that(share > 0 && share <= 1, "share of a batch", share, "above 0 to 1");
     double norm = gradientNorm();
-    double rate = learningRate.at(position);
+    double rate = share * learningRate.at(position);
     return Double.isFinite(norm) ? apply(norm, rate) : skip(norm, rate);
   }
 

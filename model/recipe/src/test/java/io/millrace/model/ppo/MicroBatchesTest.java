@@ -219,7 +219,7 @@ class MicroBatchesTest {
                     rollout.tokens(), rollout.response(), 0.5, true, false));
           }
           for (int i = 0; i < 3; i++) {
-            trainer.step(pairs, 10L * (i + 1));
+            trainer.step(pairs, 10L * (i + 1), 1);
           }
           scores.add(model.score(pairs.stream().map(RewardModelTrainer.Pair::preferred).toList()));
         }

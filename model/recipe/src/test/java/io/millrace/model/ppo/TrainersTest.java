@@ -151,12 +151,12 @@ class TrainersTest {
   @Test
   void aRewardModelScoresBeforeItLearnsAndThenLearns() {
     try (RewardModelTrainer trainer = rewardModel()) {
-      RewardModelTrainer.Step first = trainer.step(pairs(8), 8);
+      RewardModelTrainer.Step first = trainer.step(pairs(8), 8, 1);
       // A new head is zero: before learning every score is.
       assertArrayEquals(new float[8], first.preferredScores());
       RewardModelTrainer.Step last = first;
       for (int i = 0; i < 60; i++) {
-        last = trainer.step(pairs(8), trainer.steps() + 1);
+        last = trainer.step(pairs(8), trainer.steps() + 1, 1);
       }
       assertTrue(last.loss() < first.loss() / 4, first.loss() + " to " + last.loss());
       float[] scores =
@@ -176,10 +176,29 @@ class TrainersTest {
     policy.close();
     LearningRate schedule = LearningRate.rewardModel(1e-2, 100, 8, 0.03);
     try (RewardModelTrainer trainer = new RewardModelTrainer(backend, model, ADAMW, schedule, 1)) {
-      assertEquals(1e-2 / 5, trainer.step(pairs(8), 8).update().learningRate(), 1e-15);
-      assertEquals(1e-2, trainer.step(pairs(8), 40).update().learningRate(), 1e-15);
-      assertEquals(1e-3, trainer.step(pairs(8), 100).update().learningRate(), 1e-15);
+      assertEquals(1e-2 / 5, trainer.step(pairs(8), 8, 1).update().learningRate(), 1e-15);
+      assertEquals(1e-2, trainer.step(pairs(8), 40, 1).update().learningRate(), 1e-15);
+      assertEquals(1e-3, trainer.step(pairs(8), 100, 1).update().learningRate(), 1e-15);
       assertEquals(3, trainer.steps());
+    }
+  }
+
+  @Test
+  void aLabelWeighsTheSameHoweverManyOthersThereAre() {
+    try (RewardModelTrainer trainer = rewardModel()) {
+      // A new head scores 0: each label loses ln 2. Of 16 responses 8 have a label, of 2 all.
+      assertEquals(Math.log(2) / 2, trainer.step(pairs(8), 8, 1).labelLoss(), 1e-6);
+    }
+    try (RewardModelTrainer trainer = rewardModel()) {
+      assertEquals(Math.log(2), trainer.step(pairs(1), 1, 1).labelLoss(), 1e-6);
+    }
+  }
+
+  @Test
+  void aBatchThatIsNotFullTakesAStepToItsSize() {
+    try (RewardModelTrainer trainer = rewardModel()) {
+      assertEquals(1e-2 / 4, trainer.step(pairs(2), 2, 0.25).update().learningRate(), 1e-15);
+      assertThrows(IllegalArgumentException.class, () -> trainer.step(pairs(2), 4, 0));
     }
   }
 
