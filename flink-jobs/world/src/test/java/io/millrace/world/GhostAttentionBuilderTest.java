@@ -69,11 +69,14 @@ class GhostAttentionBuilderTest {
   @Test
   void demonstrationsHaveTheInstructionInTheFirstTurnOnlyAndTheLossOnTheLastAnswer() {
     List<List<Message>> dialogues = new GhostWorld(SEED).dialogues("test", 12, 2, 4);
-    List<Instruction> instructions = GhostWorld.instructions();
-    List<Demonstration> built =
+    List<Instruction> instructions = lenient();
+    GhostAttentionBuilder.Built all =
         new GhostAttentionBuilder(instructions, 2, SEED, () -> Instant.EPOCH)
             .build(policy, ChatTemplate.of(tokenizer), dialogues, OPTIONS);
-    assertTrue(built.size() > 6, "blank answers are left out: " + built.size());
+    List<Demonstration> built = all.demonstrations();
+    assertTrue(built.size() > 3, all.toString());
+    assertTrue(all.broken() > 0, "a random policy breaks instructions: " + all);
+    assertEquals(12, built.size() + all.blank() + all.broken());
     int shortened = 0;
     for (Demonstration demonstration : built) {
       assertEquals(List.of(), Validation.problems(demonstration));
@@ -94,6 +97,35 @@ class GhostAttentionBuilderTest {
       }
     }
     assertTrue(shortened > 0 && shortened < built.size(), shortened + " of " + built.size());
+  }
+
+  /** Random bytes are seldom text: a policy of random weights follows the first, and no other. */
+  private static List<Instruction> lenient() {
+    return List.of(
+        new Instruction("b", "Always write bytes.", "Bytes.", "\uFFFD"),
+        new Instruction("w", "Always write words.", "Words.", "some words"));
+  }
+
+  @Test
+  void noLearnedAnswerBreaksAnInstruction() {
+    List<List<Message>> dialogues = new GhostWorld(SEED).dialogues("test", 40, 2, 2);
+    List<Demonstration> built =
+        new GhostAttentionBuilder(lenient(), 1, SEED, () -> Instant.EPOCH)
+            .build(policy, ChatTemplate.of(tokenizer), dialogues, OPTIONS)
+            .demonstrations();
+    assertTrue(!built.isEmpty(), "no demonstration of 40");
+    for (Demonstration demonstration : built) {
+      String first = demonstration.getDialogue().getFirst().getContent();
+      assertTrue(first.startsWith("Always write bytes.") || first.startsWith("Bytes."), first);
+      String learned = demonstration.getDialogue().getLast().getContent();
+      assertTrue(learned.contains("\uFFFD"), learned);
+    }
+    Instruction never = new Instruction("n", "Say it.", "It.", "no policy says this");
+    GhostAttentionBuilder.Built none =
+        new GhostAttentionBuilder(List.of(never), 1, SEED, () -> Instant.EPOCH)
+            .build(policy, ChatTemplate.of(tokenizer), dialogues, OPTIONS);
+    assertEquals(List.of(), none.demonstrations());
+    assertEquals(40, none.broken() + none.blank());
   }
 
   @Test

@@ -24,7 +24,6 @@ import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -158,16 +157,18 @@ public final class GhostAttentionCommand {
               sampling.seed,
               InstantSource.system());
       var dialogues = LineFiles.dialogues(sampling.dialogues);
-      List<Demonstration> demonstrations =
+      GhostAttentionBuilder.Built built =
           with(checkpoint, (model, template) -> builder.build(model, template, dialogues, options));
       try (Writer writer = Files.newBufferedWriter(out)) {
-        for (Demonstration demonstration : demonstrations) {
+        for (Demonstration demonstration : built.demonstrations()) {
           writer.write(JsonLines.write(demonstration) + "\n");
         }
       }
       System.out.printf(
-          "wrote %d demonstrations from %d dialogues to %s%n",
-          demonstrations.size(), dialogues.size(), out);
+          "wrote %d demonstrations from %d dialogues to %s%n"
+              + "left out %d dialogues whose last answer breaks an instruction, and %d with a blank"
+              + " answer%n",
+          built.demonstrations().size(), dialogues.size(), out, built.broken(), built.blank());
       return 0;
     }
   }

@@ -239,6 +239,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     lastMetrics = new HashMap<>(iteration.metrics());
     lastMetrics.put("stream/policy_lag_versions", staleness / batch.size());
+    lastMetrics.put("stream/retokenized_share", Retokenized.share(policy.template(), batch));
     lastMetrics.put("episode", (double) learned);
     lastMetrics.putAll(watch(iteration.metrics()));
     lastMetrics.putAll(logProbMetrics);

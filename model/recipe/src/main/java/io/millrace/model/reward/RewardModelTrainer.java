@@ -113,7 +113,8 @@ public final class RewardModelTrainer implements AutoCloseable {
       }
       model.backward(optimizer.gradients(), dScores);
     }
-    return new Step(preferredScores, rejectedScores, loss, labelLoss, optimizer.update(learned, share));
+    return new Step(
+        preferredScores, rejectedScores, loss, labelLoss, optimizer.update(learned, share));
   }
 
   /** A label counts the same however many others there are: losses are divided by the responses. */

@@ -34,12 +34,21 @@ public final class GhostAttentionBuilder {
   }
 
   /**
+   * What was built.
+   *
+   * @param blank dialogues left out because an answer was blank, or did not fit
+   * @param broken dialogues left out because the learned answer breaks an instruction
+   */
+  public record Built(List<Demonstration> demonstrations, int blank, int broken) {}
+
+  /**
    * Builds a demonstration from each dialogue: its user turns, with answers of the policy in place
-   * of its own. A dialogue with a blank answer is left out.
+   * of its own. A dialogue with a blank answer is left out, and so is one whose last answer, the
+   * one that is learned, does not follow the instructions.
    *
    * @param options for sampling answers
    */
-  public List<Demonstration> build(
+  public Built build(
       LanguageModel policy,
       ChatTemplate template,
       List<List<Message>> dialogues,
@@ -57,8 +66,14 @@ public final class GhostAttentionBuilder {
       sampled = sampler.sample(asked);
     }
     List<Demonstration> demonstrations = new ArrayList<>();
+    int blank = 0;
+    int broken = 0;
     for (int i = 0; i < dialogues.size(); i++) {
-      if (isUsable(sampled.get(i))) {
+      if (!isUsable(sampled.get(i))) {
+        blank++;
+      } else if (!drawn.get(i).holdsIn(sampled.get(i).getLast().content())) {
+        broken++;
+      } else {
         List<Message> training =
             GhostAttention.trainingDialogue(
                 GhostAttention.userTurns(dialogues.get(i)),
@@ -67,7 +82,7 @@ public final class GhostAttentionBuilder {
         demonstrations.add(demonstration("ghost-" + seed + "-" + i, training));
       }
     }
-    return demonstrations;
+    return new Built(List.copyOf(demonstrations), blank, broken);
   }
 
   private static boolean isUsable(List<Message> sampled) {
