@@ -1,5 +1,6 @@
 package io.millrace.world;
 
+import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
@@ -58,12 +59,7 @@ public final class Annotators {
   /** A judgment of a {@link #pair}: two responses of a policy to one prompt. */
   public Judgment judge(Objective objective, Rollout a, Rollout b) {
     return judge(
-        pair(a) + "/" + objective,
-        "policy",
-        objective,
-        a.getDialogue(),
-        response(a.getResponseText(), a.getRolloutId(), a.getPolicyVersion()),
-        response(b.getResponseText(), b.getRolloutId(), b.getPolicyVersion()));
+        pair(a) + "/" + objective, "policy", objective, a.getDialogue(), response(a), response(b));
   }
 
   /**
@@ -106,17 +102,21 @@ public final class Annotators {
         source,
         objective,
         prompt.getDialogue(),
-        response(answers.get(0), null, null),
-        response(answers.get(1), null, null));
+        written(answers.get(0)),
+        written(answers.get(1)));
   }
 
-  private static JudgedResponse response(String text, String rolloutId, Long policyVersion) {
+  private static JudgedResponse response(Rollout rollout) {
     return JudgedResponse.newBuilder()
-        .setText(text)
-        .setRolloutId(rolloutId)
-        .setPolicyVersion(policyVersion)
-        .setUnsafe(null)
+        .setText(rollout.getResponseText())
+        .setRolloutId(rollout.getRolloutId())
+        .setPolicyVersion(rollout.getPolicyVersion())
+        .setTruncated(rollout.getFinishReason() == FinishReason.LENGTH)
         .build();
+  }
+
+  private static JudgedResponse written(String text) {
+    return JudgedResponse.newBuilder().setText(text).build();
   }
 
   private Judgment judge(

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Examples;
+import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Reward;
@@ -86,6 +87,15 @@ class SingleObjectTest {
     Promotion read = SingleObject.of(Promotion.class).decode(HexFormat.of().parseHex(hex));
     assertEquals(6, read.getVersion());
     assertEquals("", read.getDecisionId());
+  }
+
+  @Test
+  void readsJudgmentsFromBeforeTruncatedResponses() throws IOException {
+    String hex = Files.readString(GOLDEN.resolve("judgments-90368b24ef270c76.hex")).strip();
+    Judgment read = SingleObject.of(Judgment.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals("j1", read.getJudgmentId());
+    assertEquals("Paris.", read.getResponseA().getText());
+    assertEquals(false, read.getResponseA().getTruncated());
   }
 
   @Test

@@ -8,6 +8,7 @@ import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Preferred;
+import java.util.Arrays;
 
 /** Turns judgments into a model's tokens. */
 public final class JudgmentTokens {
@@ -41,8 +42,8 @@ public final class JudgmentTokens {
     JudgedResponse preferred = preferred(judgment);
     JudgedResponse rejected = rejected(judgment);
     return new RewardModelTrainer.Pair(
-        TokenArrays.join(prompt, template.responseTokens(preferred.getText())),
-        TokenArrays.join(prompt, template.responseTokens(rejected.getText())),
+        TokenArrays.join(prompt, tokens(preferred)),
+        TokenArrays.join(prompt, tokens(rejected)),
         margin.of(judgment.getRating().ordinal()),
         labels ? preferred.getUnsafe() : null,
         labels ? rejected.getUnsafe() : null);
@@ -52,8 +53,14 @@ public final class JudgmentTokens {
   public int length(Judgment judgment) {
     int prompt = template.promptTokens(Dialogues.messages(judgment.getDialogue())).length;
     return prompt
-        + Math.max(
-            template.responseTokens(judgment.getResponseA().getText()).length,
-            template.responseTokens(judgment.getResponseB().getText()).length);
+        + Math.max(tokens(judgment.getResponseA()).length, tokens(judgment.getResponseB()).length);
+  }
+
+  /** As {@code ppo} shows it to the reward model: a truncated response has no end token. */
+  private int[] tokens(JudgedResponse response) {
+    int[] tokens = template.responseTokens(response.getText());
+    return response.getTruncated() && tokens.length > 1
+        ? Arrays.copyOf(tokens, tokens.length - 1)
+        : tokens;
   }
 }
