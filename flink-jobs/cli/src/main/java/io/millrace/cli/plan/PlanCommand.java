@@ -63,14 +63,6 @@ public final class PlanCommand implements Callable<Integer> {
   private Precision precision;
 
   @Option(
-      names = "--backend",
-      paramLabel = "NAME",
-      description =
-          "compute.backend: on torch each operator keeps a copy of a frozen base (default: torch"
-              + " for bfloat16, else cpu).")
-  private Optional<String> backend;
-
-  @Option(
       names = "--batch",
       defaultValue = "0",
       paramLabel = "TOKENS",
@@ -109,13 +101,11 @@ public final class PlanCommand implements Callable<Integer> {
         rank == 0
             ? Optional.empty()
             : Optional.of(new AdapterConfig(rank, rank, AdapterConfig.PROJECTIONS));
-    boolean oneBase =
-        !backend.orElse(precision == Precision.BFLOAT16 ? "torch" : "cpu").equals("torch");
     MemoryPlan plan =
         MemoryPlan.of(
             config,
             new MemoryPlan.Settings(
-                adapter, precision, tokens, tokens, recompute, kvTokens, oneBase));
+                adapter, precision, tokens, tokens, recompute, kvTokens));
     System.out.printf(
         Locale.ROOT,
         "%,d parameters in %d layers of width %d; %s; %s; micro-batches of %,d tokens%n%n",

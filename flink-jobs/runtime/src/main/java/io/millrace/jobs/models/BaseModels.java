@@ -21,16 +21,16 @@ import java.util.StringJoiner;
 
 /**
  * Models from checkpoints, with the frozen weights below adapters. All models of a process share
- * one copy of each base, or all of a backend that shares none with others.
+ * one copy of each base, on one device in one precision.
  */
 public final class BaseModels {
 
   /**
    * Frozen weights of a process.
    *
-   * @param backend 0, or the one backend that may read them
+   * @param group of the backends that may read them
    */
-  private record Key(String name, int backend, String content) {}
+  private record Key(String group, String content) {}
 
   private static final Map<Key, FrozenWeights> LOADED = new HashMap<>();
 
@@ -89,11 +89,7 @@ public final class BaseModels {
 
   /** The weights of a checkpoint, loaded once in a process. The caller closes its use of them. */
   static FrozenWeights frozen(Backend backend, CheckpointDirectory checkpoint) throws IOException {
-    Key key =
-        new Key(
-            backend.name(),
-            backend.sharesFrozenTensors() ? 0 : System.identityHashCode(backend),
-            content(checkpoint));
+    Key key = new Key(backend.frozenGroup(), content(checkpoint));
     synchronized (LOADED) {
       LOADED.values().removeIf(FrozenWeights::isFreed);
       FrozenWeights known = LOADED.get(key);

@@ -9,8 +9,9 @@ import java.util.Map;
 import java.util.function.BiConsumer;
 
 /**
- * Weights that are not trained, loaded once for all models with an adapter on them. Every model
- * that uses them is a user; the last user to close frees them.
+ * Weights that are not trained, loaded once for all models with an adapter on them, also models on
+ * other backends of the same {@link Backend#frozenGroup}. Every model that uses them is a user; the
+ * last user to close frees them.
  */
 public final class FrozenWeights implements AutoCloseable {
 
@@ -38,6 +39,7 @@ public final class FrozenWeights implements AutoCloseable {
                 : backend.allocate(spec.shape());
         weights.byName.put(spec.name(), tensor);
         fill.accept(spec, tensor);
+        backend.freeze(tensor);
       }
       return weights;
     } catch (RuntimeException e) {

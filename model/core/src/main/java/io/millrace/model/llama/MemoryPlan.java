@@ -9,7 +9,8 @@ import java.util.TreeSet;
 
 /**
  * The memory that training and sampling take on a device, from the shapes of the tensors that the
- * models allocate. It leaves out the backend's scratch memory, the libraries' own memory and
+ * models allocate. All of it in one process: updates, scores and sampling then read one copy of a
+ * frozen base. It leaves out the backend's scratch memory, the libraries' own memory and
  * fragmentation.
  *
  * @param parts in the order of the training loop
@@ -33,7 +34,6 @@ public record MemoryPlan(List<Part> parts) {
    * @param readTokens tokens of a micro-batch whose hidden states are read, at most partTokens
    * @param recompute whether only the input of each layer is kept for the backward pass
    * @param kvTokens tokens in the KV cache for sampling; 0 for no sampling
-   * @param oneBase whether updates, scores and sampling read one copy of the frozen weights
    */
   public record Settings(
       Optional<AdapterConfig> adapter,
@@ -41,8 +41,7 @@ public record MemoryPlan(List<Part> parts) {
       int partTokens,
       int readTokens,
       boolean recompute,
-      long kvTokens,
-      boolean oneBase) {
+      long kvTokens) {
 
     /** Checks the counts. */
     public Settings {
@@ -71,8 +70,8 @@ public record MemoryPlan(List<Part> parts) {
     parts.add(new Part("update", "policy: activations and gradients", sizes.training(true)));
     parts.add(new Part("update", "critic: activations and gradients", sizes.training(false)));
 
-    if (!adapted || !settings.oneBase()) {
-      parts.add(new Part("score", adapted ? "base, frozen" : "reference policy", base));
+    if (!adapted) {
+      parts.add(new Part("score", "reference policy", base));
     }
     long rewardModel =
         sizes.weights(sizes.elements(sizes.trained(config.scalarParameters(), true)));
@@ -80,10 +79,9 @@ public record MemoryPlan(List<Part> parts) {
     parts.add(new Part("score", "activations", 3 * sizes.inference()));
 
     if (settings.kvTokens() > 0) {
-      if (!adapted || !settings.oneBase()) {
-        parts.add(new Part("sample", adapted ? "base, frozen" : "policy", base));
-      }
-      if (adapted) {
+      if (!adapted) {
+        parts.add(new Part("sample", "policy", base));
+      } else {
         parts.add(
             new Part(
                 "sample",

@@ -43,8 +43,8 @@ import java.util.function.IntConsumer;
  *   <li><b>Repeatability.</b> The same calls on the same values give the same bits, on the same
  *       kind of processor and with the same number of threads.
  *   <li><b>Threads.</b> One thread at a time uses a backend, or two through {@link #sideBySide}. A
- *       tensor belongs to the backend that allocated it. See {@link #sharesFrozenTensors} for the
- *       one exception.
+ *       tensor belongs to the backend that allocated it, except that others may read it once it is
+ *       frozen, see {@link #freeze}.
  * </ul>
  *
  * <p>The float64 loops of {@code io.millrace.model.contract.Reference} define every kernel in
@@ -142,12 +142,19 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
-   * Whether other backends of the same name may read this backend's tensors that nobody writes any
-   * more: frozen weights, of which a process then needs one copy.
+   * The backends that may read each other's frozen tensors return the same text. A process needs
+   * one copy of frozen weights for each such group.
    */
-  default boolean sharesFrozenTensors() {
-    return true;
+  default String frozenGroup() {
+    return name();
   }
+
+  /**
+   * Declares that nobody writes to a tensor any more. Until the tensor is closed, all backends of
+   * the {@link #frozenGroup} may read it, on any thread, also after this backend was closed. The
+   * caller makes the tensor known to other threads afterwards.
+   */
+  default void freeze(Tensor x) {}
 
   /** {@code x = 0}. */
   void zero(Tensor x);

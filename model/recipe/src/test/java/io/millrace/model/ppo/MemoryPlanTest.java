@@ -57,7 +57,7 @@ class MemoryPlanTest {
         MemoryPlan.of(
                 CONFIG,
                 new MemoryPlan.Settings(
-                    adapter, Precision.FLOAT32, tokens, BATCH * RESPONSE, recompute, 0, true))
+                    adapter, Precision.FLOAT32, tokens, BATCH * RESPONSE, recompute, 0))
             .total("update");
     try (Backend backend = Backends.openDefault()) {
       // The backend's own scratch memory is not in the plan: it is allocated before.

@@ -5,6 +5,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.global.torch;
 
@@ -29,7 +30,9 @@ final class Threads implements AutoCloseable {
   Threads(TorchDevice device, int count) {
     this.count = count;
     this.parallel = device.isCpu() && count > 1;
-    openblas.blas_set_num_threads(half());
+    try (PointerScope _ = new PointerScope()) {
+      openblas.blas_set_num_threads(half());
+    }
     torch.set_num_threads(count);
     this.executor =
         parallel

@@ -89,6 +89,11 @@ final class TorchBackend implements Backend {
   }
 
   @Override
+  public long bytes() {
+    return TorchMemory.usedBytes();
+  }
+
+  @Override
   public long bytesToDevice() {
     return TorchDevice.bytesTo();
   }
@@ -161,10 +166,15 @@ final class TorchBackend implements Backend {
     run("scale", _ -> of(x).writtenVector().mul_(new Scalar(factor)));
   }
 
+  /** Matrices have the type of activations, so that each precision has frozen tensors of its own. */
   @Override
-  public boolean sharesFrozenTensors() {
-    // A tensor keeps libtorch's views of it, which one backend's thread makes and frees.
-    return false;
+  public String frozenGroup() {
+    return "torch on %s in %s".formatted(device.name(), precision);
+  }
+
+  @Override
+  public void freeze(Tensor x) {
+    of(x).freeze();
   }
 
   @Override

@@ -75,14 +75,16 @@ final class TorchHead {
           }
           dz.scatter_add_(1, index, dLogProb);
           Tensor rows = x.matrix().narrow(0, from, count);
-          Tensor dzAs = dz;
-          Tensor weights = head.matrixAs(ScalarType.Float);
-          if (x.type() != ScalarType.Float) {
-            dzAs = lane.scratch(Scratch.THIRD, x.type(), count, vocab).copy_(dz);
-            weights = head.matrixAs(x.type());
-          }
+          Tensor dzAs =
+              x.type() == ScalarType.Float
+                  ? dz
+                  : lane.scratch(Scratch.THIRD, x.type(), count, vocab).copy_(dz);
           Products.addProduct(
-              lane, dx.writtenMatrix().narrow(0, from, count), dzAs, weights, factor);
+              lane,
+              dx.writtenMatrix().narrow(0, from, count),
+              dzAs,
+              head.matrixAs(x.type()),
+              factor);
           if (dhead != null) {
             Products.addProduct(lane, dhead.writtenMatrix(), dzAs.t(), rows, factor);
           }

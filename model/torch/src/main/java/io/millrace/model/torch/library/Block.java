@@ -11,12 +11,16 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <p>{@link #version} counts the writes. Whoever keeps something that was computed from the
  * elements compares versions to see whether it still holds.
+ *
+ * <p>A frozen block is read by all backends of the device and outlives the one that made it. Its
+ * views stay until it is closed: no thread can free one that another thread is using.
  */
 public final class Block {
 
   private final TorchMemory memory;
   private final TorchDevice device;
-  private final TorchMemory.Use use;
+  private TorchMemory.Use use;
+  private volatile boolean frozen;
   private final ScalarType type;
   private final long size;
   private final Set<TorchTensor> viewed = new HashSet<>();
@@ -37,6 +41,7 @@ public final class Block {
       this.elements =
           memory.allocate(use, bytes(), () -> device.zeros(type, size)).retainReference();
     }
+    device.retain();
   }
 
   public long size() {
@@ -77,7 +82,25 @@ public final class Block {
 
   /** Records that a kernel or the host writes to the elements. */
   public void written() {
+    if (frozen) {
+      throw new IllegalStateException(
+          "a kernel or the host writes to a frozen tensor of %,d elements; other models read it: copy it and change the copy"
+              .formatted(size));
+    }
     version++;
+  }
+
+  /** Refuses writes from now on. Called before another thread knows the block. */
+  synchronized void freeze() {
+    viewed.forEach(TorchTensor::dropViews);
+    viewed.clear();
+    memory.moved(use, TorchMemory.Use.FROZEN, bytes());
+    use = TorchMemory.Use.FROZEN;
+    frozen = true;
+  }
+
+  boolean isFrozen() {
+    return frozen;
   }
 
   /** A copy of all elements in another type, made again if they changed since. */
@@ -138,5 +161,6 @@ public final class Block {
     elements.deallocate();
     elements = null;
     memory.freed(use, bytes());
+    device.close();
   }
 }

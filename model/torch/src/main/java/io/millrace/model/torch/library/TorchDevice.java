@@ -2,6 +2,7 @@ package io.millrace.model.torch.library;
 
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.LongAdder;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
@@ -20,13 +21,15 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * A device of libtorch: makes tensors on it, and copies between it and the arrays of the host.
- * Every copy is counted, also where the device is the CPU.
+ * Every copy is counted, also where the device is the CPU. The backend and each tensor use the
+ * device; the last one to close it frees it.
  */
 public final class TorchDevice implements AutoCloseable {
 
   private static final LongAdder BYTES_TO = new LongAdder();
   private static final LongAdder BYTES_FROM = new LongAdder();
 
+  private final AtomicInteger users = new AtomicInteger(1);
   private final String name;
   private final Device device;
   private final MemoryFormatOptional anyFormat;
@@ -204,8 +207,16 @@ public final class TorchDevice implements AutoCloseable {
     }
   }
 
+  /** Adds a user, which closes the device once. */
+  void retain() {
+    users.incrementAndGet();
+  }
+
   @Override
   public void close() {
+    if (users.decrementAndGet() > 0) {
+      return;
+    }
     options.values().forEach(TensorOptions::deallocate);
     hostOptions.values().forEach(TensorOptions::deallocate);
     anyFormat.deallocate();

@@ -13,6 +13,7 @@ public final class TorchMemory {
   /** What memory is for, and what makes it smaller. */
   public enum Use {
     STATE("weights, gradients and moments", "a smaller model"),
+    FROZEN("frozen weights", "a smaller model"),
     COMPUTE_COPIES("bfloat16 copies of weights", "a smaller model"),
     ACTIVATIONS(
         "activations", "a lower compute.micro-batch-tokens, or compute.recompute-activations=true"),
@@ -79,6 +80,14 @@ public final class TorchMemory {
     synchronized (USED) {
       long _ = USED.merge(use, -bytes, Long::sum);
       used -= bytes;
+    }
+  }
+
+  /** Counts memory as of another use. */
+  void moved(Use from, Use to, long bytes) {
+    synchronized (USED) {
+      long _ = USED.merge(from, -bytes, Long::sum);
+      long _ = USED.merge(to, bytes, Long::sum);
     }
   }
 

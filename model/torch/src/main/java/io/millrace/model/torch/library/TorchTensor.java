@@ -11,8 +11,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /**
  * A range of a {@link Block} with a shape. libtorch's views of it are made when a kernel asks for
  * them, and kept: a view costs as much as a call. {@link Views} bounds their number, so that the
- * views of slices that nobody uses any more do not pile up. Two lanes may read one tensor at once:
- * frozen weights below two adapters.
+ * views of slices that nobody uses any more do not pile up. Several threads may read one tensor at
+ * once: frozen weights below adapters.
  */
 public final class TorchTensor implements io.millrace.model.tensor.Tensor {
 
@@ -98,9 +98,17 @@ public final class TorchTensor implements io.millrace.model.tensor.Tensor {
         LongOptional start = new LongOptional(offset)) {
       Tensor view = elements.as_strided(sizes, strides, start).retainReference();
       block.viewedBy(this);
-      views.add(this);
+      if (!block.isFrozen()) {
+        views.add(this);
+      }
       return view;
     }
+  }
+
+  /** Makes the block readable by other backends, and no longer writable. */
+  public void freeze() {
+    views.forget(block);
+    block.freeze();
   }
 
   /** Frees the views; they are made again when a kernel asks for them. */

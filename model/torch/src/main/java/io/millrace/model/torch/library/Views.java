@@ -17,6 +17,11 @@ public final class Views {
     holders.add(holder);
   }
 
+  /** Leaves the views of a block to the block. */
+  synchronized void forget(Block block) {
+    holders.removeIf(holder -> holder.block() == block);
+  }
+
   /** Called between kernels, while no thread uses a view. */
   public synchronized void trim() {
     while (holders.size() > LIMIT) {
