@@ -160,7 +160,7 @@ class ConfigTest {
             "millrace-data/flink", Duration.ofSeconds(5), 1, 30, Duration.ofSeconds(1), Map.of()),
         new ModelSection(
             "policy", "", 1, 64, 2, 4, 2, 192, 512, 4096, MarksInText.NEUTRALIZE, NO_ADAPTER),
-        new ComputeSection("cpu", "auto", Precision.FLOAT32, 0, 0, false),
+        new ComputeSection("cpu", "auto", Precision.FLOAT32, 0, 0, false, 512),
         new DedupSection(Duration.ofDays(1)),
         new SupervisedSection(
             "",

@@ -16,10 +16,21 @@ import org.apache.avro.reflect.ReflectDatumWriter;
  */
 public final class StateWriter {
 
-  private final DataOutputStream out;
+  private final StateSnapshot snapshot;
+  private DataOutputStream out;
 
   public StateWriter(DataOutputStream out) {
+    this(out, null);
+  }
+
+  /**
+   * A writer that leaves large values to a snapshot.
+   *
+   * @param snapshot null to write them at once
+   */
+  StateWriter(DataOutputStream out, StateSnapshot snapshot) {
     this.out = out;
+    this.snapshot = snapshot;
   }
 
   /** Writes the parts of a state. */
@@ -47,8 +58,12 @@ public final class StateWriter {
     encoder.flush();
   }
 
-  /** The underlying stream, for values that are too large for a record. */
-  public DataOutputStream raw() {
-    return out;
+  /** Writes a value that is too large for a record. {@link StateReader#raw} reads it. */
+  public void write(LargeValue value) throws IOException {
+    if (snapshot == null) {
+      value.write(out);
+    } else {
+      out = snapshot.add(value);
+    }
   }
 }

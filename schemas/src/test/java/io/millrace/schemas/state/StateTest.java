@@ -17,11 +17,13 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import org.apache.avro.Schema;
@@ -32,6 +34,8 @@ import org.apache.avro.io.EncoderFactory;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class StateTest {
 
@@ -112,13 +116,100 @@ class StateTest {
     assertEquals(List.of(ROLLOUT), read.rollouts());
   }
 
+  /** A number that changes after it was copied. */
+  private static final class ChangingValue implements LargeValue {
+    private long value;
+
+    ChangingValue(long value) {
+      this.value = value;
+    }
+
+    @Override
+    public void write(DataOutputStream out) throws IOException {
+      out.writeLong(value);
+    }
+
+    @Override
+    public Optional<Copy> copy(CopyBudget budget) {
+      if (!budget.take(Long.BYTES)) {
+        return Optional.empty();
+      }
+      long copied = value;
+      return Optional.of(
+          new Copy() {
+            @Override
+            public void write(DataOutputStream out) throws IOException {
+              out.writeLong(copied);
+            }
+
+            @Override
+            public void close() {
+              budget.give(Long.BYTES);
+            }
+          });
+    }
+  }
+
+  /** Whatever the budget is, the bytes are those of the moment in which the state was taken. */
+  @ParameterizedTest
+  @ValueSource(longs = {0, 8, 20, 24, 1000})
+  void aSnapshotHasTheValuesOfItsMoment(long bytes) throws Exception {
+    List<ChangingValue> values =
+        List.of(new ChangingValue(1), new ChangingValue(2), new ChangingValue(3));
+    Inner inner = new Inner("a", new int[300], new float[0], false);
+    StateWriter.Source source =
+        writer -> {
+          writer.write(inner);
+          for (ChangingValue value : values) {
+            writer.write(value);
+            writer.write(inner);
+          }
+        };
+    byte[] expected = StateWriter.toBytes(source);
+    CopyBudget budget = new CopyBudget(bytes);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (StateSnapshot snapshot =
+        StateSnapshot.take(new DataOutputStream(out), source, budget)) {
+      long copied = Math.min(3, bytes / Long.BYTES);
+      assertEquals(copied, snapshot.copied());
+      assertEquals(3, snapshot.values());
+      assertEquals(copied * Long.BYTES, budget.taken());
+      values.forEach(value -> value.value = -1);
+      snapshot.finish();
+    }
+    assertArrayEquals(expected, out.toByteArray());
+    assertEquals(0, budget.taken());
+  }
+
+  @Test
+  void aSnapshotThatIsNotFinishedGivesItsMemoryBack() throws Exception {
+    CopyBudget budget = new CopyBudget(8);
+    StateSnapshot.take(
+            new DataOutputStream(OutputStream.nullOutputStream()),
+            writer -> writer.write(new ChangingValue(1)),
+            budget)
+        .close();
+    assertEquals(0, budget.taken());
+    assertThrows(
+        IOException.class,
+        () ->
+            StateSnapshot.take(
+                new DataOutputStream(OutputStream.nullOutputStream()),
+                writer -> {
+                  writer.write(new ChangingValue(1));
+                  throw new IOException("later");
+                },
+                budget));
+    assertEquals(0, budget.taken());
+  }
+
   @Test
   void partsFollowEachOtherWithoutAGap() throws Exception {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     StateWriter writer = new StateWriter(new DataOutputStream(bytes));
     Inner inner = new Inner("a", new int[300], new float[0], false);
     writer.write(inner);
-    writer.raw().writeLong(42);
+    writer.write(new ChangingValue(42));
     writer.write(inner);
     StateReader reader = reader(bytes.toByteArray());
     assertEquals(300, reader.read(Inner.class).tokens().length);

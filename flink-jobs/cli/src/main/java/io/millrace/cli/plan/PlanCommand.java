@@ -85,6 +85,15 @@ public final class PlanCommand implements Callable<Integer> {
               + " ${DEFAULT-VALUE}).")
   private int kvTokens;
 
+  @Option(
+      names = "--copy-memory-mib",
+      defaultValue = "512",
+      paramLabel = "MIB",
+      description =
+          "Most memory for copies of weights and moments that are written while updates run,"
+              + " compute.copy-memory-mib (default: ${DEFAULT-VALUE}).")
+  private int copyMemory;
+
   @Mixin private ConfigOptions options;
 
   @Override
@@ -92,6 +101,7 @@ public final class PlanCommand implements Callable<Integer> {
     require("--adapter-rank", rank, 1024);
     require("--batch", batch, 1 << 20);
     require("--kv-tokens", kvTokens, 1 << 30);
+    require("--copy-memory-mib", copyMemory, 1 << 20);
     LlamaConfig config;
     try (LocalCheckpoint files = options.open(model)) {
       config = CheckpointOutline.read(files.directory()).config();
@@ -105,7 +115,7 @@ public final class PlanCommand implements Callable<Integer> {
         MemoryPlan.of(
             config,
             new MemoryPlan.Settings(
-                adapter, precision, tokens, tokens, recompute, kvTokens));
+                adapter, precision, tokens, tokens, recompute, kvTokens, (long) copyMemory << 20));
     System.out.printf(
         Locale.ROOT,
         "%,d parameters in %d layers of width %d; %s; %s; micro-batches of %,d tokens%n%n",

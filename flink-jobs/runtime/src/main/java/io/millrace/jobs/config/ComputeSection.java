@@ -6,6 +6,7 @@ import io.millrace.model.tensor.BackendFactory;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.Placement;
 import io.millrace.model.tensor.Precision;
+import io.millrace.schemas.state.CopyBudget;
 
 /** The compute backend of a job, and the memory of its training passes. */
 public record ComputeSection(
@@ -52,7 +53,17 @@ public record ComputeSection(
             help =
                 "Keeps only the input of each layer for the backward pass and recomputes the other"
                     + " activations: far less memory, a third more arithmetic, the same gradients.")
-        boolean recomputeActivations)
+        boolean recomputeActivations,
+    @Option(
+            value = "512",
+            help =
+                "Most mebibytes for copies of weights and moments on the device, for each training"
+                    + " operator. A Flink checkpoint and a version are written from the copies"
+                    + " while training goes on. Training waits for what does not fit; with 0 it"
+                    + " always waits.",
+            min = "0",
+            max = "1_048_576")
+        int copyMemoryMib)
     implements ConfigSection {
 
   public ComputeSection {
@@ -73,6 +84,11 @@ public record ComputeSection(
   /** Memory settings of training passes. */
   public ActivationMemory memory() {
     return new ActivationMemory(microBatchTokens, recomputeActivations);
+  }
+
+  /** Memory for copies of one operator. */
+  public CopyBudget copies() {
+    return new CopyBudget((long) copyMemoryMib << 20);
   }
 
   private static BackendFactory factory(String backend) {

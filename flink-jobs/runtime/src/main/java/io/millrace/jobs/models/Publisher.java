@@ -5,6 +5,7 @@ import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.checkpoint.store.StagedFiles;
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.jobs.runtime.LateRecord;
 import io.millrace.model.checkpoint.CarriedFiles;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
@@ -21,11 +22,13 @@ import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.state.CopyBudget;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /** Stages versions of a model. The checkpoint sink publishes and announces what it staged. */
 public final class Publisher {
@@ -34,20 +37,24 @@ public final class Publisher {
   private final KafkaSettings kafka;
   private final CarriedFiles carried;
   private final Optional<CheckpointManifest.Base> base;
+  private final CopyBudget copies;
 
   /**
    * @param carried what every version takes over from the checkpoint that training started from
    * @param base the checkpoint below the adapters that are published; empty if they are none
+   * @param copies memory for weights whose files are written while training changes them
    */
   public Publisher(
       CheckpointStore store,
       KafkaSettings kafka,
       CarriedFiles carried,
-      Optional<CheckpointManifest.Base> base) {
+      Optional<CheckpointManifest.Base> base,
+      CopyBudget copies) {
     this.store = store;
     this.kafka = kafka;
     this.carried = carried;
     this.base = base;
+    this.copies = copies;
   }
 
   /**
@@ -113,66 +120,96 @@ public final class Publisher {
     return latestVersion(name, Topic.POLICY_CHECKPOINTS, name);
   }
 
-  /** Stages a version of a policy. */
-  public StagedCheckpoint policy(Version version, PolicyModel policy) throws IOException {
-    StagedFiles files =
-        stage(
-            policy.model().config(),
-            policy.model().adapter(),
-            policy.model().weights(),
-            policy.tokenizer(),
-            version.manifest(CheckpointKind.POLICY, base, Optional.empty()));
-    return StagedCheckpoint.of(
-        files,
-        Topic.POLICY_CHECKPOINTS,
-        PolicyCheckpoint.newBuilder()
-            .setModel(version.name())
-            .setVersion(version.number())
-            .setUri(files.finalUri())
-            .setManifestSha256(files.manifestSha256())
-            .setIteration(version.iteration())
-            .setStep(version.steps())
-            .setRollouts(version.count("rollouts") + version.count("responses"))
-            .setDemonstrations(version.count("demonstrations"))
-            .setMetrics(version.metrics())
-            .setTime(version.time())
-            .build());
+  /**
+   * Stages a version of a policy with the weights that it has now. The files are written when the
+   * record is made, or before this method returns if there is no memory for a copy of the weights.
+   */
+  public LateRecord<StagedCheckpoint> policy(Version version, PolicyModel policy)
+      throws IOException {
+    return stage(
+        policy.model().config(),
+        policy.model().adapter(),
+        policy.model().weights(),
+        policy.tokenizer(),
+        version.manifest(CheckpointKind.POLICY, base, Optional.empty()),
+        files ->
+            StagedCheckpoint.of(
+                files,
+                Topic.POLICY_CHECKPOINTS,
+                PolicyCheckpoint.newBuilder()
+                    .setModel(version.name())
+                    .setVersion(version.number())
+                    .setUri(files.finalUri())
+                    .setManifestSha256(files.manifestSha256())
+                    .setIteration(version.iteration())
+                    .setStep(version.steps())
+                    .setRollouts(version.count("rollouts") + version.count("responses"))
+                    .setDemonstrations(version.count("demonstrations"))
+                    .setMetrics(version.metrics())
+                    .setTime(version.time())
+                    .build()));
   }
 
   /**
-   * Stages a version of a reward model.
+   * As {@link #policy}, of a reward model.
    *
    * @param scores how its scores are anchored
    */
-  public StagedCheckpoint rewardModel(
+  public LateRecord<StagedCheckpoint> rewardModel(
       Version version,
       Objective objective,
       ScalarModel model,
       Optional<ScoreScale> scores,
       Tokenizer tokenizer)
       throws IOException {
-    StagedFiles files =
-        stage(
-            model.config(),
-            model.adapter(),
-            model.weights(),
-            tokenizer,
-            version.manifest(CheckpointKind.REWARD_MODEL, base, scores));
-    return StagedCheckpoint.of(
-        files,
-        Topic.REWARD_CHECKPOINTS,
-        RewardCheckpoint.newBuilder()
-            .setObjective(objective)
-            .setVersion(version.number())
-            .setUri(files.finalUri())
-            .setManifestSha256(files.manifestSha256())
-            .setJudgments(version.count("judgments"))
-            .setMetrics(version.metrics())
-            .setTime(version.time())
-            .build());
+    return stage(
+        model.config(),
+        model.adapter(),
+        model.weights(),
+        tokenizer,
+        version.manifest(CheckpointKind.REWARD_MODEL, base, scores),
+        files ->
+            StagedCheckpoint.of(
+                files,
+                Topic.REWARD_CHECKPOINTS,
+                RewardCheckpoint.newBuilder()
+                    .setObjective(objective)
+                    .setVersion(version.number())
+                    .setUri(files.finalUri())
+                    .setManifestSha256(files.manifestSha256())
+                    .setJudgments(version.count("judgments"))
+                    .setMetrics(version.metrics())
+                    .setTime(version.time())
+                    .build()));
   }
 
-  private StagedFiles stage(
+  private LateRecord<StagedCheckpoint> stage(
+      LlamaConfig config,
+      Optional<AdapterConfig> adapter,
+      Parameters weights,
+      Tokenizer tokenizer,
+      CheckpointManifest manifest,
+      Function<StagedFiles, StagedCheckpoint> announcement)
+      throws IOException {
+    Optional<Parameters> copy = weights.copy(copies);
+    if (copy.isEmpty()) {
+      return LateRecord.of(
+          announcement.apply(write(config, adapter, weights, tokenizer, manifest)));
+    }
+    return new LateRecord<>() {
+      @Override
+      public StagedCheckpoint make() throws IOException {
+        return announcement.apply(write(config, adapter, copy.get(), tokenizer, manifest));
+      }
+
+      @Override
+      public void close() {
+        copy.get().close();
+      }
+    };
+  }
+
+  private StagedFiles write(
       LlamaConfig config,
       Optional<AdapterConfig> adapter,
       Parameters weights,

@@ -12,6 +12,7 @@ import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.state.CopyBudget;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Optional;
@@ -22,6 +23,7 @@ public final class RuntimeSettings implements Serializable {
   private static final long serialVersionUID = 1;
 
   private final MillraceConfig config;
+  private transient CopyBudget copies;
 
   public RuntimeSettings(MillraceConfig config) {
     this.config = config;
@@ -38,6 +40,14 @@ public final class RuntimeSettings implements Serializable {
   /** What training passes keep. */
   public ActivationMemory memory() {
     return config.compute().memory();
+  }
+
+  /** The operator's memory for copies of what it writes out while it computes. */
+  public synchronized CopyBudget copies() {
+    if (copies == null) {
+      copies = config.compute().copies();
+    }
+    return copies;
   }
 
   /** Checkpoints of any place as directories of this machine. */
@@ -111,7 +121,8 @@ public final class RuntimeSettings implements Serializable {
           JobSettings.store(config),
           JobSettings.kafka(config),
           CarriedFiles.read(files.directory()),
-          base);
+          base,
+          copies());
     }
   }
 }

@@ -3,7 +3,9 @@ package io.millrace.jobs.runtime;
 import io.millrace.model.training.DivergedException;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
+import io.millrace.schemas.state.StateSnapshot;
 import io.millrace.schemas.state.StateWriter;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
@@ -13,6 +15,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledFuture;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
@@ -29,6 +32,8 @@ import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.util.OutputTag;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * An operator that does its work on a {@link BackgroundThread} beside Flink's mailbox: training,
@@ -37,7 +42,9 @@ import org.apache.flink.util.OutputTag;
  *
  * <p>The state goes to Flink's raw operator state as one stream of Avro records and tensors ({@link
  * StateWriter}). A model of many megabytes is written and read piece by piece, without a second
- * copy on the heap. {@link SharedState} goes to union state.
+ * copy on the heap. As far as {@link #copies} allows, the work goes on while tensors are written:
+ * from copies on their device, made while the thread stood still. {@link SharedState} goes to union
+ * state.
  *
  * @param <OUT> records of the main output
  */
@@ -45,10 +52,12 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
 
   private static final long serialVersionUID = 1;
   private static final int BUFFER_BYTES = 1 << 16;
+  private static final Logger LOG = LoggerFactory.getLogger(BackgroundOperator.class);
 
   private transient MailboxExecutor mailbox;
   private transient BackgroundThread thread;
   private transient boolean timerSet;
+  private transient boolean copiesLogged;
   private transient MetricGauges gauges;
   private transient SharedState sharedState;
 
@@ -84,9 +93,20 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   /** Emits finished results, on the task thread. Called after each piece of work. */
   protected abstract void flush();
 
+  /** Waits for results that other threads still make. Called while the thread stands still. */
+  protected void awaitResults() throws InterruptedException {}
+
+  /** Ends the threads of {@link #awaitResults}. Called before {@link #closeModels}. */
+  protected void closeResults() {}
+
+  /** Memory for copies of large values, which let the thread go on while a snapshot is written. */
+  protected CopyBudget copies() {
+    return new CopyBudget(0);
+  }
+
   /**
    * Whether the state includes objects that the background thread changes. If so, the thread stands
-   * still from before a barrier until the snapshot is written, and results are emitted before the
+   * still from before a barrier until the state is taken, and results are emitted before the
    * barrier as far as the output takes them.
    */
   protected boolean pausesForSnapshots() {
@@ -147,6 +167,7 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     super.prepareSnapshotPreBarrier(checkpointId);
     if (pausesForSnapshots()) {
       thread.pause();
+      awaitResults();
       flush();
     }
   }
@@ -168,7 +189,20 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     OperatorStateCheckpointOutputStream stream = context.getRawOperatorStateOutput();
     stream.startNewPartition();
     DataOutputStream out = new DataOutputStream(new BufferedOutputStream(stream, BUFFER_BYTES));
-    writeState(new StateWriter(out));
+    try (StateSnapshot snapshot = StateSnapshot.take(out, this::writeState, copies())) {
+      if (snapshot.copied() < snapshot.values() && !copiesLogged) {
+        copiesLogged = true;
+        LOG.info(
+            "{} of {} tensors of the state are copied and written while {} goes on; the others are"
+                + " written first: compute.copy-memory-mib or the device has no memory for them",
+            snapshot.copied(),
+            snapshot.values(),
+            activity());
+      }
+      // The state is taken: what changes from here on belongs to the next Flink checkpoint.
+      thread.resume();
+      snapshot.finish();
+    }
     out.flush();
   }
 
@@ -177,6 +211,7 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     if (thread != null) {
       thread.close();
     }
+    closeResults();
     closeModels();
     super.close();
   }
@@ -195,6 +230,15 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   /** Says whether a record can be emitted without waiting. */
   protected final Outlet createOutlet() {
     return new Outlet(getContainingTask().getEnvironment().getAllWriters(), mailbox, this::flush);
+  }
+
+  /** Emits finished results soon. Any thread may call this. */
+  protected final void flushSoon() {
+    try {
+      mailbox.execute(this::flush, "a result is ready");
+    } catch (RejectedExecutionException e) {
+      // The task is gone already.
+    }
   }
 
   /** Makes the thread look for work again. */
@@ -219,6 +263,7 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
             action.run();
             return null;
           });
+      awaitResults();
       flush();
     } finally {
       thread.resume();

@@ -31,7 +31,7 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
   private static final long serialVersionUID = 1;
 
   private transient Inlet inlet;
-  private transient Queue<Runnable> outbox;
+  private transient Outbox outbox;
   private transient Queue<IN> inbox;
 
   /** Records that were taken in and not yet learned from. */
@@ -56,7 +56,7 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
   @Override
   public void openModels() throws Exception {
     inbox = new ConcurrentLinkedQueue<>();
-    outbox = new ConcurrentLinkedQueue<>();
+    outbox = new Outbox("records of " + activity(), this::flushSoon);
     held = new AtomicInteger();
   }
 
@@ -110,6 +110,14 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
     outbox.add(() -> emit(record));
   }
 
+  /**
+   * Emits a record later that is made meanwhile, beside training. No barrier passes before it is
+   * made: a Flink checkpoint covers a record with the state that it belongs to.
+   */
+  protected final void emitLater(LateRecord<OUT> record) {
+    outbox.add(record, this::emit);
+  }
+
   /** Emits to a side output later, on the task thread. */
   protected final <T> void emitLater(OutputTag<T> tag, T record) {
     outbox.add(() -> emit(tag, record));
@@ -127,8 +135,18 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
 
   @Override
   protected final void flush() {
-    for (Runnable next = outbox.poll(); next != null; next = outbox.poll()) {
-      next.run();
+    outbox.flush();
+  }
+
+  @Override
+  protected final void awaitResults() throws InterruptedException {
+    outbox.await();
+  }
+
+  @Override
+  protected final void closeResults() {
+    if (outbox != null) {
+      outbox.close();
     }
   }
 

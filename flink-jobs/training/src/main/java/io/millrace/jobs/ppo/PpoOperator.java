@@ -25,6 +25,7 @@ import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
@@ -392,6 +393,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       @Nullable @AvroDefault("null") String critic,
       @AvroDefault("{}") Map<String, Double> logProbMetrics,
       @Nullable @AvroDefault("null") AdapterConfig criticAdapter) {}
+
+  @Override
+  protected CopyBudget copies() {
+    return settings.copies();
+  }
 
   @Override
   public void writeState(StateWriter out) throws IOException {

@@ -19,6 +19,7 @@ import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.rejection.RejectionBag;
 import io.millrace.model.rejection.RejectionBag.Entry;
 import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
@@ -357,6 +358,11 @@ public final class RejectionSamplingOperator
       long updates,
       long versions,
       long version) {}
+
+  @Override
+  protected CopyBudget copies() {
+    return settings.copies();
+  }
 
   @Override
   public void writeState(StateWriter out) throws IOException {

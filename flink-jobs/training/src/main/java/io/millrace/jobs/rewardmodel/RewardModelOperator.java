@@ -22,6 +22,7 @@ import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
@@ -371,6 +372,11 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       @Nullable @AvroDefault("null") AnchorResponses.State anchors,
       @Nullable @AvroDefault("null") JudgmentViews.State views,
       @Nullable @AvroDefault("null") HeldOutJudgments.State withheld) {}
+
+  @Override
+  protected CopyBudget copies() {
+    return settings.copies();
+  }
 
   @Override
   public void writeState(StateWriter out) throws IOException {

@@ -15,6 +15,7 @@ import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
@@ -229,6 +230,11 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
       @AvroDefault("[]") List<String> packedIds,
       @AvroDefault("[]") List<String> keptIds,
       @AvroDefault("0") long skippedUpdates) {}
+
+  @Override
+  protected CopyBudget copies() {
+    return settings.copies();
+  }
 
   @Override
   public void writeState(StateWriter out) throws IOException {

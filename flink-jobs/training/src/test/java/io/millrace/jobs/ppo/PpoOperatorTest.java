@@ -214,6 +214,30 @@ class PpoOperatorTest {
     }
   }
 
+  /** Versions and Flink checkpoints are written beside training, from copies, or training waits. */
+  @Test
+  void copiesForWritingChangeNoBit() throws Exception {
+    List<ScoredRollout> all = rollouts(5 * BATCH + 3);
+    try (Run waiting = new Run(config("waiting", "compute.copy-memory-mib=0"), null);
+        Run copying = new Run(config("copying"), null)) {
+      waiting.feed(all).end();
+      int from = 0;
+      for (int to = 5; to < all.size(); to += 11) {
+        copying.feed(all.subList(from, to));
+        if (to % 2 == 0) {
+          copying.snapshot();
+        } else {
+          copying.dieAfter(all.subList(to, Math.min(to + BATCH + 3, all.size())));
+        }
+        from = to;
+      }
+      copying.feed(all.subList(from, all.size())).end();
+      assertEquals(List.of(1L, 2L, 3L, 4L, 5L), List.copyOf(waiting.published.keySet()));
+      assertEquals(waiting.published, copying.published);
+      assertEquals(waiting.figures(), copying.figures());
+    }
+  }
+
   @Test
   void aCriticOfAnotherShapeThanThePolicySurvivesARestart() throws Exception {
     Path wider =

@@ -20,7 +20,8 @@ public record MemoryPlan(List<Part> parts) {
   /**
    * Memory of one purpose.
    *
-   * @param owner {@code update}, {@code score} or {@code sample}: what happens with it
+   * @param owner {@code update}, {@code write}, {@code score} or {@code sample}: what happens with
+   *     it
    * @param name for people
    */
   public record Part(String owner, String name, long bytes) {}
@@ -34,6 +35,8 @@ public record MemoryPlan(List<Part> parts) {
    * @param readTokens tokens of a micro-batch whose hidden states are read, at most partTokens
    * @param recompute whether only the input of each layer is kept for the backward pass
    * @param kvTokens tokens in the KV cache for sampling; 0 for no sampling
+   * @param copyBytes most memory for copies of weights and moments that are written while updates
+   *     run
    */
   public record Settings(
       Optional<AdapterConfig> adapter,
@@ -41,14 +44,15 @@ public record MemoryPlan(List<Part> parts) {
       int partTokens,
       int readTokens,
       boolean recompute,
-      long kvTokens) {
+      long kvTokens,
+      long copyBytes) {
 
     /** Checks the counts. */
     public Settings {
-      if (partTokens < 1 || readTokens < 1 || readTokens > partTokens || kvTokens < 0) {
+      if (partTokens < 1 || readTokens < 1 || readTokens > partTokens || kvTokens < 0 || copyBytes < 0) {
         throw new IllegalArgumentException(
-            "a micro-batch of %d tokens of which %d are read, and %d tokens in the KV cache"
-                .formatted(partTokens, readTokens, kvTokens));
+            "a micro-batch of %d tokens of which %d are read, %d tokens in the KV cache, and %d bytes of copies"
+                .formatted(partTokens, readTokens, kvTokens, copyBytes));
       }
     }
   }
@@ -69,6 +73,8 @@ public record MemoryPlan(List<Part> parts) {
     addTrained(parts, "critic", sizes, sizes.trained(config.scalarParameters(), true));
     parts.add(new Part("update", "policy: activations and gradients", sizes.training(true)));
     parts.add(new Part("update", "critic: activations and gradients", sizes.training(false)));
+
+    parts.add(new Part("write", "copies of weights and moments", sizes.copies()));
 
     if (!adapted) {
       parts.add(new Part("score", "reference policy", base));
@@ -154,6 +160,21 @@ public record MemoryPlan(List<Part> parts) {
     /** Trained weights, with the copy that products of another precision read. */
     long weights(long elements) {
       return elements * (settings.precision() == Precision.FLOAT32 ? FLOAT : FLOAT + BFLOAT16);
+    }
+
+    /** Copies of the last weights and moments of a state that the budget has room for. */
+    long copies() {
+      long policy = FLOAT * elements(trained(config.parameters(), false));
+      long critic = FLOAT * elements(trained(config.scalarParameters(), true));
+      long bytes = 0;
+      for (long tensor : new long[] {critic, critic, critic, policy, policy, policy}) {
+        if (bytes + tensor > settings.copyBytes()) {
+          break;
+        }
+        bytes += tensor;
+      }
+      // A version needs its weights alone, which may fit where the last moments do not.
+      return Math.max(bytes, policy > settings.copyBytes() ? 0 : policy);
     }
 
     long frozen(List<ParameterSpec> specs) {

@@ -3,6 +3,8 @@ package io.millrace.model.llama;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Tensor;
+import io.millrace.model.tensor.TensorCopy;
+import io.millrace.schemas.state.CopyBudget;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,7 +25,11 @@ public final class Parameters implements AutoCloseable {
   private final Tensor undecayed;
   private final Map<String, Tensor> byName = new LinkedHashMap<>();
 
-  private Parameters(Backend backend, List<ParameterSpec> specs) {
+
+  /** What owns the memory of a copy; null for parameters that are no copy. */
+  private final TensorCopy copy;
+
+  private Parameters(Backend backend, List<ParameterSpec> specs, TensorCopy copy) {
     this.backend = backend;
     this.specs = List.copyOf(specs);
     List<ParameterSpec> order = new ArrayList<>();
@@ -31,7 +37,8 @@ public final class Parameters implements AutoCloseable {
     int boundary = elements(order);
     specs.stream().filter(spec -> !spec.decay()).forEach(order::add);
     int total = elements(order);
-    this.flat = backend.allocate(total);
+    this.flat = copy == null ? backend.allocate(total) : copy.tensor();
+    this.copy = copy;
     this.decayed = flat.slice(0, boundary);
     this.undecayed = boundary == total ? null : flat.slice(boundary, total - boundary);
     Map<String, Tensor> slices = new LinkedHashMap<>();
@@ -55,7 +62,7 @@ public final class Parameters implements AutoCloseable {
 
   /** Parameters filled with zeros; also used for gradients and moments. */
   public static Parameters zeros(Backend backend, List<ParameterSpec> specs) {
-    return new Parameters(backend, specs);
+    return new Parameters(backend, specs, null);
   }
 
   /**
@@ -132,8 +139,21 @@ public final class Parameters implements AutoCloseable {
         });
   }
 
+  /**
+   * A copy that another thread reads while these parameters change. The caller closes it.
+   *
+   * @return empty if there is no memory for it
+   */
+  public Optional<Parameters> copy(CopyBudget budget) {
+    return TensorCopy.of(backend, flat, budget).map(made -> new Parameters(backend, specs, made));
+  }
+
   @Override
   public void close() {
-    flat.close();
+    if (copy == null) {
+      flat.close();
+    } else {
+      copy.close();
+    }
   }
 }

@@ -141,9 +141,9 @@ public final class Optimizer implements AutoCloseable {
   /** Writes the step counter, the weights and the moments. */
   public void write(StateWriter out) throws IOException {
     out.write(new State(step));
-    TensorState.write(out.raw(), weights.flat());
-    TensorState.write(out.raw(), firstMoments.flat());
-    TensorState.write(out.raw(), secondMoments.flat());
+    out.write(TensorState.of(backend, weights.flat()));
+    out.write(TensorState.of(backend, firstMoments.flat()));
+    out.write(TensorState.of(backend, secondMoments.flat()));
   }
 
   /** Restores what {@link #write} wrote, bit for bit. */

@@ -16,12 +16,18 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.Precision;
 import io.millrace.model.training.LearningRate;
+import io.millrace.schemas.state.CopyBudget;
+import io.millrace.schemas.state.StateSnapshot;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The plan of an update against the memory that one takes. */
 class MemoryPlanTest {
@@ -57,7 +63,7 @@ class MemoryPlanTest {
         MemoryPlan.of(
                 CONFIG,
                 new MemoryPlan.Settings(
-                    adapter, Precision.FLOAT32, tokens, BATCH * RESPONSE, recompute, 0))
+                    adapter, Precision.FLOAT32, tokens, BATCH * RESPONSE, recompute, 0, 0))
             .total("update");
     try (Backend backend = Backends.openDefault()) {
       // The backend's own scratch memory is not in the plan: it is allocated before.
@@ -73,6 +79,35 @@ class MemoryPlanTest {
       assertEquals(before, backend.bytes(), "all of it is freed");
     }
     assertTrue(planned > 0);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 0.2, 0.5, 1})
+  void copiesTakeWhatThePlanSays(double share) throws IOException {
+    try (Backend backend = Backends.openDefault();
+        PpoTrainer trainer = trainer(backend, Optional.empty(), false)) {
+      long state =
+          3L * Float.BYTES * (trainer.policy().weights().flat().size()
+              + trainer.critic().weights().flat().size());
+      long budget = (long) (share * state);
+      long planned =
+          MemoryPlan.of(
+                  CONFIG,
+                  new MemoryPlan.Settings(
+                      Optional.empty(), Precision.FLOAT32, BATCH, BATCH, false, 0, budget))
+              .total("write");
+      long before = backend.bytes();
+      try (StateSnapshot _ =
+          StateSnapshot.take(
+              new DataOutputStream(OutputStream.nullOutputStream()),
+              trainer::write,
+              new CopyBudget(budget))) {
+        assertEquals(planned, backend.bytes() - before);
+      }
+      assertEquals(before, backend.bytes());
+      assertEquals(share == 0, planned == 0);
+      assertEquals(share == 1, planned == state);
+    }
   }
 
   private static PpoTrainer trainer(

@@ -12,7 +12,7 @@ import io.millrace.model.tensor.Precision;
 import io.millrace.model.tensor.Tensor;
 import io.millrace.model.torch.library.Libtorch;
 import io.millrace.model.torch.library.Operator;
-import io.millrace.model.torch.library.OutOfDeviceMemoryException;
+import io.millrace.model.tensor.OutOfDeviceMemoryException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;

@@ -169,6 +169,26 @@ public final class TorchDevice implements AutoCloseable {
     }
   }
 
+  /** As {@link #read}, of a tensor that no kernel writes: a copy waits for no kernel. */
+  void readFrozen(Tensor source, float[] target, int from, int length) {
+    if (isCuda()) {
+      SideStream.run(index(), () -> read(source, target, from, length));
+    } else {
+      read(source, target, from, length);
+    }
+  }
+
+  /** Waits until the kernels that were started so far have written their results. */
+  void awaitKernels() {
+    if (isCuda()) {
+      SideStream.awaitKernels(index());
+    }
+  }
+
+  private byte index() {
+    return Byte.parseByte(name.substring(name.indexOf(':') + 1));
+  }
+
   /** Copies an int64 tensor to int32 values. */
   public void read(Tensor source, int[] target) {
     BYTES_FROM.add(source.nbytes());

@@ -1,5 +1,6 @@
 package io.millrace.model.torch.library;
 
+import io.millrace.model.tensor.OutOfDeviceMemoryException;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.Locale;
@@ -13,7 +14,7 @@ public final class TorchMemory {
   /** What memory is for, and what makes it smaller. */
   public enum Use {
     STATE("weights, gradients and moments", "a smaller model"),
-    FROZEN("frozen weights", "a smaller model"),
+    FROZEN("frozen weights, and copies to be written", "a lower compute.copy-memory-mib"),
     COMPUTE_COPIES("bfloat16 copies of weights", "a smaller model"),
     ACTIVATIONS(
         "activations", "a lower compute.micro-batch-tokens, or compute.recompute-activations=true"),

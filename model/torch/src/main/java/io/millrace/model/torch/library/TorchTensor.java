@@ -108,6 +108,9 @@ public final class TorchTensor implements io.millrace.model.tensor.Tensor {
   /** Makes the block readable by other backends, and no longer writable. */
   public void freeze() {
     views.forget(block);
+    try (PointerScope _ = new PointerScope()) {
+      block.device().awaitKernels();
+    }
     block.freeze();
   }
 
@@ -154,7 +157,11 @@ public final class TorchTensor implements io.millrace.model.tensor.Tensor {
     Arguments.requireRange(this, from, length);
     Objects.checkFromIndexSize(targetOffset, length, target.length);
     try (PointerScope _ = new PointerScope()) {
-      block.device().read(range(from, length), target, targetOffset, length);
+      if (block.isFrozen()) {
+        block.device().readFrozen(range(from, length), target, targetOffset, length);
+      } else {
+        block.device().read(range(from, length), target, targetOffset, length);
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-package io.millrace.model.torch.library;
+package io.millrace.model.tensor;
 
 /** A device has no more memory. The message names the largest consumers and what to lower. */
 public final class OutOfDeviceMemoryException extends RuntimeException {
