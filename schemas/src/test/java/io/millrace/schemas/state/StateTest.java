@@ -173,12 +173,12 @@ class StateTest {
       long copied = Math.min(3, bytes / Long.BYTES);
       assertEquals(copied, snapshot.copied());
       assertEquals(3, snapshot.values());
-      assertEquals(copied * Long.BYTES, budget.taken());
+      assertEquals(copied * Long.BYTES, budget.inUse());
       values.forEach(value -> value.value = -1);
       snapshot.finish();
     }
     assertArrayEquals(expected, out.toByteArray());
-    assertEquals(0, budget.taken());
+    assertEquals(0, budget.inUse());
   }
 
   @Test
@@ -189,7 +189,7 @@ class StateTest {
             writer -> writer.write(new ChangingValue(1)),
             budget)
         .close();
-    assertEquals(0, budget.taken());
+    assertEquals(0, budget.inUse());
     assertThrows(
         IOException.class,
         () ->
@@ -200,7 +200,7 @@ class StateTest {
                   throw new IOException("later");
                 },
                 budget));
-    assertEquals(0, budget.taken());
+    assertEquals(0, budget.inUse());
   }
 
   @Test

@@ -3,6 +3,7 @@ package io.millrace.cli.bench;
 import io.millrace.cli.option.ShapeOptions;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
+import java.io.IOException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -14,8 +15,8 @@ import picocli.CommandLine.Option;
     synopsisSubcommandLabel = "CASE",
     subcommands = {BenchGenerateCommand.class, BenchStreamCommand.class},
     description =
-        "Measures the training step, scoring, sampling or the whole stream on this machine and"
-            + " prints one line of JSON. --threads sets the number of threads of one benchmark,"
+        "Measures the training step, scoring, sampling, writing or the whole stream on this"
+            + " machine and prints one line of JSON. --threads sets the number of threads of one benchmark,"
             + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N that of every command.",
     footer = {
       "",
@@ -54,21 +55,20 @@ public final class BenchCommand {
     private int iterations;
 
     private interface Bench {
-      BenchLine run(Backend backend, LlamaConfig config, BatchShape shape);
+      /** Returns a line of JSON. */
+      String run(Backend backend, LlamaConfig config, BatchShape shape) throws IOException;
     }
 
-    private int run(Bench bench) {
+    private int run(Bench bench) throws IOException {
       ShapeOptions.require("--batch", batch);
       ShapeOptions.require("--length", length);
       ShapeOptions.require("--iterations", iterations);
       try (Backend backend = shape.open()) {
         System.out.println(
-            bench
-                .run(
-                    backend,
-                    shape.config(length),
-                    new BatchShape(batch, length, response == null ? length / 2 : response))
-                .toJson());
+            bench.run(
+                backend,
+                shape.config(length),
+                new BatchShape(batch, length, response == null ? length / 2 : response)));
       }
       return 0;
     }
@@ -87,12 +87,14 @@ public final class BenchCommand {
               description =
                   "Print a second line with the calls, the calling thread's processor time and the"
                       + " share of each kernel in one update.")
-          boolean kernels) {
+          boolean kernels)
+      throws IOException {
     KernelTimes times = new KernelTimes();
     options.run(
         (backend, config, batch) ->
             new UpdateBench(kernels ? times.timing(backend) : backend, config, batch)
-                .run(options.iterations, times));
+                .run(options.iterations, times)
+                .toJson());
     if (kernels) {
       System.out.println(times.toJson(options.iterations));
     }
@@ -104,8 +106,21 @@ public final class BenchCommand {
       mixinStandardHelpOptions = true,
       description = "Measures two reward models and the reference policy on a batch of rollouts.",
       footer = {"", "Example:", "  millrace bench score --batch 16 --length 128"})
-  int score(@Mixin BatchOptions options) {
+  int score(@Mixin BatchOptions options) throws IOException {
     return options.run(
-        (backend, config, batch) -> new ScoreBench(backend, config, batch).run(options.iterations));
+        (backend, config, batch) ->
+            new ScoreBench(backend, config, batch).run(options.iterations).toJson());
+  }
+
+  @Command(
+      name = "write",
+      mixinStandardHelpOptions = true,
+      description =
+          "Measures how long training stands still while its weights and moments are written, with"
+              + " copies on the device and without.",
+      footer = {"", "Example:", "  millrace bench write --hidden 512 --layers 8"})
+  int write(@Mixin BatchOptions options) throws IOException {
+    return options.run(
+        (backend, config, batch) -> new WriteBench(backend, config, batch).run(options.iterations));
   }
 }

@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** The result of a stream benchmark as one line of JSON, with keys in the order of the puts. */
+/** The result of a benchmark as one line of JSON, with keys in the order of the puts. */
 final class StreamLine {
 
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -15,6 +15,11 @@ final class StreamLine {
 
   StreamLine(String name) {
     values.put("case", name);
+  }
+
+  StreamLine put(String key, String value) {
+    values.put(key, value);
+    return this;
   }
 
   StreamLine put(String key, long value) {

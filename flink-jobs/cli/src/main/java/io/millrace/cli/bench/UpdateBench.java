@@ -76,7 +76,8 @@ final class UpdateBench {
         .build();
   }
 
-  private PpoTrainer trainer() {
+  /** A trainer of random weights. The caller closes it. */
+  PpoTrainer trainer() {
     LanguageModel policy = LanguageModel.random(backend, config, SEED);
     ScalarModel critic = ScalarModel.onTrunkOf(backend, config, policy.weights());
     return new PpoTrainer(

@@ -99,7 +99,10 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   /** Ends the threads of {@link #awaitResults}. Called before {@link #closeModels}. */
   protected void closeResults() {}
 
-  /** Memory for copies of large values, which let the thread go on while a snapshot is written. */
+  /**
+   * Memory for copies of large values, which let the thread go on while a snapshot is written. Every
+   * call returns the same.
+   */
   protected CopyBudget copies() {
     return new CopyBudget(0);
   }
@@ -212,6 +215,7 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
       thread.close();
     }
     closeResults();
+    copies().close();
     closeModels();
     super.close();
   }

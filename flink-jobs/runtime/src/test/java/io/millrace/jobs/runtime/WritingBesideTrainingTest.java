@@ -201,7 +201,7 @@ class WritingBesideTrainingTest {
       harness.prepareSnapshotPreBarrier(1);
       state = harness.snapshot(1, 1);
       assertEquals(6, operator.sum, "learned while the snapshot was written");
-      assertEquals(0, world.budget.taken());
+      assertEquals(0, world.budget.inUse());
       assertEquals(List.of(2L), harness.extractOutputValues(), "what is before the barrier");
     }
     World other = new World(0);

@@ -156,6 +156,9 @@ public interface Backend extends AutoCloseable {
    */
   default void freeze(Tensor x) {}
 
+  /** Allows writes to a frozen tensor again, after all other threads have finished reading it. */
+  default void thaw(Tensor x) {}
+
   /** {@code x = 0}. */
   void zero(Tensor x);
 

@@ -1,6 +1,8 @@
 package io.millrace.model.tensor;
 
 import io.millrace.schemas.state.CopyBudget;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -9,14 +11,21 @@ import java.util.Optional;
  */
 public final class TensorCopy implements AutoCloseable {
 
+  private final Backend backend;
   private final Tensor tensor;
   private final CopyBudget budget;
-  private final long bytes;
 
-  private TensorCopy(Tensor tensor, CopyBudget budget, long bytes) {
+  /** What memory fits: a backend and a shape. */
+  private record Kind(Backend backend, List<Integer> shape) {
+    Kind(Backend backend, Tensor tensor) {
+      this(backend, Arrays.stream(tensor.shape()).boxed().toList());
+    }
+  }
+
+  private TensorCopy(Backend backend, Tensor tensor, CopyBudget budget) {
+    this.backend = backend;
     this.tensor = tensor;
     this.budget = budget;
-    this.bytes = bytes;
   }
 
   /**
@@ -25,26 +34,44 @@ public final class TensorCopy implements AutoCloseable {
    * @return empty if the budget or the device has no memory for it
    */
   public static Optional<TensorCopy> of(Backend backend, Tensor source, CopyBudget budget) {
-    long bytes = Float.BYTES * source.size();
+    Optional<Tensor> memory = budget.reuse(new Kind(backend, source), Tensor.class);
+    if (memory.isPresent()) {
+      backend.thaw(memory.get());
+    } else {
+      memory = allocate(backend, source, budget);
+    }
+    return memory.map(
+        tensor -> {
+          TensorCopy copy = new TensorCopy(backend, tensor, budget);
+          try {
+            backend.copy(tensor, source);
+            backend.freeze(tensor);
+            return copy;
+          } catch (RuntimeException e) {
+            copy.close();
+            throw e;
+          }
+        });
+  }
+
+  private static Optional<Tensor> allocate(Backend backend, Tensor source, CopyBudget budget) {
+    long bytes = bytes(source);
     if (!budget.take(bytes)) {
       return Optional.empty();
     }
-    Tensor tensor = null;
     try {
-      tensor = backend.allocate(source.shape());
-      backend.copy(tensor, source);
-      backend.freeze(tensor);
-      return Optional.of(new TensorCopy(tensor, budget, bytes));
+      return Optional.of(backend.allocate(source.shape()));
     } catch (RuntimeException e) {
-      if (tensor != null) {
-        tensor.close();
-      }
       budget.give(bytes);
       if (e instanceof OutOfDeviceMemoryException) {
         return Optional.empty();
       }
       throw e;
     }
+  }
+
+  private static long bytes(Tensor tensor) {
+    return Float.BYTES * tensor.size();
   }
 
   /** The copy, to be read. */
@@ -54,7 +81,6 @@ public final class TensorCopy implements AutoCloseable {
 
   @Override
   public void close() {
-    tensor.close();
-    budget.give(bytes);
+    budget.keep(new Kind(backend, tensor), bytes(tensor), tensor, tensor::close);
   }
 }

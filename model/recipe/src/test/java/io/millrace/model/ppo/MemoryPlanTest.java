@@ -97,11 +97,12 @@ class MemoryPlanTest {
                       Optional.empty(), Precision.FLOAT32, BATCH, BATCH, false, 0, budget))
               .total("write");
       long before = backend.bytes();
-      try (StateSnapshot _ =
-          StateSnapshot.take(
-              new DataOutputStream(OutputStream.nullOutputStream()),
-              trainer::write,
-              new CopyBudget(budget))) {
+      try (CopyBudget copies = new CopyBudget(budget);
+          StateSnapshot _ =
+              StateSnapshot.take(
+                  new DataOutputStream(OutputStream.nullOutputStream()),
+                  trainer::write,
+                  copies)) {
         assertEquals(planned, backend.bytes() - before);
       }
       assertEquals(before, backend.bytes());

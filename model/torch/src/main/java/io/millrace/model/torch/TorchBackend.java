@@ -178,6 +178,11 @@ final class TorchBackend implements Backend {
   }
 
   @Override
+  public void thaw(Tensor x) {
+    of(x).block().thaw();
+  }
+
+  @Override
   public double norm(Tensor x) {
     double[] norm = new double[1];
     run(

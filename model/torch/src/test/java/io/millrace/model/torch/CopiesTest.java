@@ -57,7 +57,7 @@ class CopiesTest {
       ByteArrayOutputStream out = new ByteArrayOutputStream();
       try (StateSnapshot snapshot =
           StateSnapshot.take(new DataOutputStream(out), trainer::write, budget)) {
-        assertEquals(budget.taken(), TorchMemory.usedBytes() - used, "memory of the copies");
+        assertEquals(budget.inUse(), TorchMemory.usedBytes() - used, "memory of the copies");
         assertEquals(share == 1 ? 6 : share == 0 ? 0 : 2, snapshot.copied());
         CountDownLatch begun = new CountDownLatch(1);
         Future<?> updates =
@@ -73,10 +73,22 @@ class CopiesTest {
         updates.get(120, TimeUnit.SECONDS);
       }
       assertArrayEquals(expected, out.toByteArray());
-      assertEquals(0, budget.taken());
+      assertEquals(0, budget.inUse());
+      long kept = TorchMemory.usedBytes();
+      long copied;
+      try (StateSnapshot again =
+          StateSnapshot.take(new DataOutputStream(out), trainer::write, budget)) {
+        copied = budget.inUse();
+        assertEquals(kept, TorchMemory.usedBytes(), "in the memory of the first copies");
+        again.finish();
+      }
+      budget.close();
+      assertEquals(kept - copied, TorchMemory.usedBytes(), "all of it is freed");
+      byte[] second = Arrays.copyOfRange(out.toByteArray(), expected.length, out.size());
       for (int i = 2; i < 6; i++) {
         PpoIteration _ = PpoRun.update(alone, i);
       }
+      assertArrayEquals(StateWriter.toBytes(alone::write), second);
       byte[] after = StateWriter.toBytes(trainer::write);
       assertArrayEquals(StateWriter.toBytes(alone::write), after);
       assertFalse(Arrays.equals(expected, after), "it learned meanwhile");
@@ -100,8 +112,9 @@ class CopiesTest {
         assertEquals(1, copy.get(name).toFloats()[0]);
         assertEquals(0, model.weights().get(name).toFloats()[0]);
       }
+      assertEquals(0, budget.inUse());
+      budget.close();
       assertEquals(used, TorchMemory.usedBytes());
-      assertEquals(0, budget.taken());
     }
   }
 }

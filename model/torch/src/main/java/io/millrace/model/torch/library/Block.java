@@ -99,6 +99,11 @@ public final class Block {
     frozen = true;
   }
 
+  /** Allows writes again, after all other threads have finished reading. */
+  public void thaw() {
+    frozen = false;
+  }
+
   boolean isFrozen() {
     return frozen;
   }
