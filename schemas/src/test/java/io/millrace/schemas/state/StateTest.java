@@ -168,8 +168,7 @@ class StateTest {
     byte[] expected = StateWriter.toBytes(source);
     CopyBudget budget = new CopyBudget(bytes);
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    try (StateSnapshot snapshot =
-        StateSnapshot.take(new DataOutputStream(out), source, budget)) {
+    try (StateSnapshot snapshot = StateSnapshot.take(new DataOutputStream(out), source, budget)) {
       long copied = Math.min(3, bytes / Long.BYTES);
       assertEquals(copied, snapshot.copied());
       assertEquals(3, snapshot.values());
