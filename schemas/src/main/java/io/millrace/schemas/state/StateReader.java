@@ -80,7 +80,7 @@ public final class StateReader {
         .read(null, DecoderFactory.get().directBinaryDecoder(in, null));
   }
 
-  /** The underlying stream; see {@link StateWriter#raw}. */
+  /** The underlying stream; it has what {@link StateWriter#write(LargeValue)} wrote. */
   public DataInputStream raw() {
     return in;
   }
