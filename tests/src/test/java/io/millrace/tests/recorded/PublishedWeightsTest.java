@@ -59,45 +59,45 @@ class PublishedWeightsTest {
           """
           initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           initial model.safetensors   2c80daa5ba035977e9d209431365aed255620bc9d05bb438aad76be7bdfa2f31
-          supervised v1               7acd57ed227669560d960a1f80717ae3e7330961bfe3cbedf1fac06cd5406db8
-          supervised v2               36cf980c7e3e4b5a6367d704f5c5b96556dcfbfca46f40aa9aac8035b31397c6
-          reward-model helpfulness v1 32d073d0b05fd7c9c8616fff6c6b7b4ccfbf39b43335e9f9ac3a3cc275f6bfb4
-          reward-model helpfulness v2 21f435db4f1e53b56a0a002155ef264d5108e72dbad1ace6f473cab4643d4525
-          reward-model helpfulness v3 227dfac962193d7b53e12d25ebcc9b57152cf7fbbc111f3cbf70cd032ac48e70
-          reward-model helpfulness v4 b55d2f7118096710e61904fa7d64fe6fe742c153edb834bdfd264036cf8c5dd1
-          reward-model safety v1      c12f65c2fc5ab68bf85cdf4c2cdfbca9377900ab6978119c52a8531c8f9494af
-          reward-model safety v2      9d205c65bed7d7b7a42ed8548e3d6045a56e3ccb9f85a29261d8682c401c350b
-          ppo v3                      db5f342855c5b4cc33ce5221f97b64357681c59e73fe7527cfaccab3b9a8c27e
-          ppo v4                      543fc25e9d8bb31fee1556641e415d1403820bb6a80e75fcc4e101ce8fb16acd
-          ppo v5                      950498e2b960de5af4d27b2916202ab50ac51af6e1f78a8aeef486666cc07601
-          ppo v6                      54729dd269a89974639d5a1258e21a5d03df45c740426a0961ae711d4ea21cbf
-          ppo v7                      67a0525437bc77f0cc1e7b1bab4ff48e4a3ca25579deeeaa9eba467994b4b520
-          rejection-sampling v3       d8e0dfe60c40f763ed740a98cddcb0d64847f7cc8b9fb1142e7cef6c25b5612f
-          rejection-sampling v4       0abc29a0c3a3946e8f52601a95f415da44c6a1933fef574e7daef772373e3893
-          rejection-sampling v5       cad9e165316bbfb1d0a0ded4f75e2d8c3ee1ee5a4ee0335844e9404f55755b0b
-          rejection-sampling v6       7523e4a1440a79cc8aebe5368c494f0b1e1d8fd0f588903fa395a99d197b8aec
+          supervised v1               d75f6443311e0032f401376bfab66d4ceee5bbf6b0b98758f39a92f043380f04
+          supervised v2               99cd1fb5db88c230b9a43e715881b96fc7d4bb1844ccff660e8f623a85f68683
+          reward-model helpfulness v1 9dc75e6a6895ad3bcd22d15da1841e25e2f5d4fbc853d6b64608318d3311ebba
+          reward-model helpfulness v2 c4f958230593d640562e9a0ec081bb4c6c51eaf21590be2b5e396094be17f924
+          reward-model helpfulness v3 cf4f3c842171e6b6862dfb22415add7e0fbe674efb3b99da5c721cd18f0f115f
+          reward-model helpfulness v4 ea502f51ca56ab5410b347c23a6c51ac284d7f8205fa959448f025cbd11b930d
+          reward-model safety v1      75c9cf5a3bcc4122bd9b3b3cdd59293d10830270647e66673820bd5ed9cd1d08
+          reward-model safety v2      1616d9fe694e3aca8e1d6a924380ccde743209ffa4fd0595556b92fa31c18a7b
+          ppo v3                      4fdddf4b7a0d15227926669aa492833adf1b8ff447c19ee3eb3705b5d8777f85
+          ppo v4                      be4f6926174717f5fda40b8ea2fdc45d668818b0f1769900590056b6c0227634
+          ppo v5                      cfc9741bceb7f6d55f23b052ebf3c2dc8e4ac5cb07ac9b71a6cbaee7dbffde95
+          ppo v6                      246d070893b16efe40bb9af3be836bb3dec18acd25f0bc321ec161de52b86ab6
+          ppo v7                      9fae52d28d541b6d6983290722d84502f9f10519021fd88458e9ba2a5ba2de93
+          rejection-sampling v3       79bd0ffffc61663af4cbc7afcff91c3115dcd00b0b2543e0fffbfafddfd17c09
+          rejection-sampling v4       362d93c3a23b8b2eb8116eb6e0766d2a0f8bdcbc186159ae12d81162a6464d97
+          rejection-sampling v5       a0faf82deac0da179e0ca516faa4ebcba5a6a18a9391f66de9907811cc5e9966
+          rejection-sampling v6       565a240b26fc8dff0dc1198627181addee695439d13cadaaf0c33e45d52de5f4
           """,
           16,
           """
           initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           initial model.safetensors   2c80daa5ba035977e9d209431365aed255620bc9d05bb438aad76be7bdfa2f31
-          supervised v1               3b9356cc945a3a569408761e24d6de271a2c8df51e03ec6fdbe7740f7ff2ac5d
-          supervised v2               30d49b7b5a05a4ee86e4a40ce8ebf524003f288bf7c26dadc8c04780131b82fc
-          reward-model helpfulness v1 697a1e6cb7c7fe4c7d05f2977325557e987e57b2e17b08412d2ac8b25cf561ba
-          reward-model helpfulness v2 dbe60887b323c5ced283eb4b3e733560c20136ad0f474ca542b7d15c7443c509
-          reward-model helpfulness v3 cfc19dfe19b9f613832230bb56202eb3c105e496ad60b9ec384833262b025b5d
-          reward-model helpfulness v4 666f630e2ff9851c4777b8497ac38cdc04b2029d6c9dbd3770056f4ed07f582c
-          reward-model safety v1      a0f3302fd269babb4543918d7cfef68290f50807bfc187d595eed927d4958d54
-          reward-model safety v2      437958fbbeb4e6c912ac75dea4bb9091a61b6330b2bb2712963dc35e9d370b27
-          ppo v3                      505929f3950f8b45c9bc03b9558b9faabc284fe67af0e67741991d86f7dc0d60
-          ppo v4                      da7e82c39428623aeec386533d8895f21f9eecd5f935ae8d7f7c4b422657f635
-          ppo v5                      325b2d9b98ba342cd9e49fba475cad56255e2c8bd077c2ca53ca8848549644c1
-          ppo v6                      cc57cbb00581797bfeae31eda8fccea3895a7efba6dd7303fa829521e000fcd1
-          ppo v7                      c9a65d0cd6612f1eca4e40b6e7e8224a9c7cedc51c32ba60d0aca5b725f87f6e
-          rejection-sampling v3       2270a5888e7121f3524d8e77c36949c2a942c965df11526f19922f0175055c79
-          rejection-sampling v4       69fdb67dbd7d1c7f949a61974815215ef8d8a40724ff726dc8ce0e135d48c1fa
-          rejection-sampling v5       ab4e4ea39395b0279a2c607f47f21bfb11f2447d5397243853144b95309b7675
-          rejection-sampling v6       a793fb1a2fcfa860f1d5e9247fadaa5e04a4c66274dc423cc4da796fab4c8c42
+          supervised v1               3761baaa2f5bf7322eb5520c424a4b5c0546ccf8afe84b0f2355c5f3b8858e79
+          supervised v2               929d4eb9a3b3c9899f23140e48bc554e971bd6cf09b8d76c4e3b8b38d92c60ea
+          reward-model helpfulness v1 becc59ccf1369b5201e879608e7f97d86cf0305cead384bd17197440c6e47b5f
+          reward-model helpfulness v2 2c766b02310f903e36621301e894f6ae34e0e8799019bfaec10aafd45bc60b50
+          reward-model helpfulness v3 85b2053ae720fc82c618f5e88fabf63c5d6dfc954f9f3fbcfed72a4a9fb717fc
+          reward-model helpfulness v4 c81ac2364d8aa808a96ac1dd44900ce5b98d972a836952e88ef13ed04cc1a477
+          reward-model safety v1      9257288e35f4f048ae0263bc2ebf80b7297d1ac4668aae83b628c2c98ce5a1ee
+          reward-model safety v2      e1105cdd40b9a55ed6b7f014b24eac97656a054bbdd0d17a085406e5289fa07d
+          ppo v3                      ebbb6c68736c16bee0ecdd7171070f778ad01d69547adb1be5dcd5e92462cc10
+          ppo v4                      262546ac012703460b93f79b824f84402f03126c03f04f7fd89e73e651adb3c7
+          ppo v5                      4589599e19f3c3152a85d8e91da2b2db979804bcdaabe130d0e6d518428f82a6
+          ppo v6                      b2cf7c4c389698e1b6c86a6688dd9d54d0d9ed16fef8d811ca1d14979fc77b4c
+          ppo v7                      efdd5e64d23a7e916f7887238752c24dc3e4f8ed18ad355a38d63fdf637cce50
+          rejection-sampling v3       07a1dfb244b308f677c282fe3d5d6cd02387725a2a4ac16ba05cbdc2a49b5426
+          rejection-sampling v4       4a1eac3caf0efe063b1be4ad71014a9ad5c949e1ffba798ed2d974943a9d4abd
+          rejection-sampling v5       4d3c25c4b223edc5c844c6852f173964cac23fef8c3e93f310451ead7feb6d00
+          rejection-sampling v6       2be8f553258ae98003f6cda887f4c041ff4b87434a912bfecc9a3165e10f3b88
           """);
 
   /** Batches are small and limits are narrow: clips, weights and mixes take effect. */

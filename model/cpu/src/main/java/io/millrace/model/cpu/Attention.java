@@ -170,17 +170,17 @@ final class Attention {
      * {@code c = a · b}, or {@code c += a · b}, with b {@code [k, columns]} and c {@code [m,
      * columns]} row-major.
      */
-    private void multiply(int m, int k, Matrix a, Matrix b, boolean add, Matrix c) {
+    private void multiply(int m, int k, Matrix a, Matrix b, Tiles.Sums sums, Matrix c) {
       for (int j = 0; j < columns; j += block) {
         int vectors = Math.min(Tiles.VECTORS, (columns - j) / WIDTH);
-        tiles.multiplyRows(m, vectors, add, a, b.from(0, j), c.from(0, j), k);
+        tiles.multiplyRows(m, vectors, sums, a, b.from(0, j), c.from(0, j), k);
       }
     }
 
     /** The rows of a head = a · b, through scratch memory if heads are copied. */
     private void result(int m, int k, Matrix a, Matrix b, Matrix head) {
       Matrix result = copies() ? rows(resultRows) : head;
-      multiply(m, k, a, b, false, result);
+      multiply(m, k, a, b, Tiles.Sums.NEW, result);
       if (copies()) {
         result.copyTo(head, m, headDim);
       }
@@ -194,7 +194,7 @@ final class Attention {
       Matrix right = new Matrix(transposed, row, ELEMENT);
       tiles.transposeMatrix(count, headDim, rows, right);
       Matrix result = new Matrix(to, row, ELEMENT);
-      tiles.multiplyRows(seen, Tiles.VECTORS, false, head, right, result, headDim);
+      tiles.multiplyRows(seen, Tiles.VECTORS, Tiles.Sums.NEW, head, right, result, headDim);
     }
   }
 
@@ -283,7 +283,7 @@ final class Attention {
               Matrix ds = new Matrix(scratch.dscores, row, ELEMENT);
               // dv += Pᵀ · dout
               Matrix right = scratch.right(gradient, rows, scratch.doutRows);
-              scratch.multiply(seen, rows, p, right, true, scratch.dvalues);
+              scratch.multiply(seen, rows, p, right, Tiles.Sums.CONTINUED, scratch.dvalues);
               // dPᵀ = v · doutᵀ
               scratch.scores(seen, values, gradient, rows, scratch.dscores);
               for (long lane = 0; lane < row; lane += VECTOR) {
@@ -291,7 +291,7 @@ final class Attention {
               }
               // dk += dSᵀ · q
               right = scratch.right(query, rows, scratch.queryRows);
-              scratch.multiply(seen, rows, ds, right, true, scratch.dkeys);
+              scratch.multiply(seen, rows, ds, right, Tiles.Sums.CONTINUED, scratch.dkeys);
               // dq = dS · k
               scratch.result(rows, seen, ds.transposed(), rightKeys, head(dq, first, head));
             }

@@ -138,7 +138,7 @@ final class CachedAttention {
         Matrix c = p.from(0, page * pageTokens + slot);
         products(
             pageTokens - slot,
-            false,
+            Tiles.Sums.NEW,
             q,
             b.from(0, slot),
             c,
@@ -174,7 +174,7 @@ final class CachedAttention {
     for (int j = 0; j < headDim; j += tiles.columns()) {
       products(
           headDim - j,
-          true,
+          Tiles.Sums.CONTINUED,
           a,
           b.from(0, j),
           mixed.from(0, j),
@@ -203,7 +203,7 @@ final class CachedAttention {
   /** Tiles over the next columns, at most as many as a tile has, for all query heads. */
   private void products(
       int columns,
-      boolean add,
+      Tiles.Sums sums,
       Matrix a,
       Matrix b,
       Matrix c,
@@ -216,7 +216,7 @@ final class CachedAttention {
     for (int row = 0; row < group; row += tiles.rows()) {
       int rows = Math.min(tiles.rows(), group - row);
       tiles.multiply(
-          rows, vectors, add, a.from(row, 0), b, c.from(row, 0), k, count, aStep, bStep, cStep);
+          rows, vectors, sums, a.from(row, 0), b, c.from(row, 0), k, count, aStep, bStep, cStep);
     }
   }
 

@@ -2,6 +2,7 @@ package io.millrace.model.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.model.cpu.tiles.Matrix;
 import io.millrace.model.cpu.tiles.Tiles;
@@ -130,6 +131,83 @@ class GemmTest {
       }
       assertArrayEquals(values(whole), values(parts));
     }
+  }
+
+  /**
+   * Rounding errors at the k of a large vocabulary, 32,003: at most twice those of float32 sums
+   * over blocks of 512. One sum over all of k is far beyond that bound.
+   */
+  @ParameterizedTest
+  @MethodSource("kinds")
+  void longSumsLoseNoMoreThanSumsOverBlocks(Gemm gemm) {
+    int m = 15;
+    int n = 40;
+    int k = 32_003;
+    float[] a = numbers(6, m * k);
+    float[] b = numbers(7, k * n);
+    double bound = 2 * error(a, b, m, n, k, null, 512);
+    assertTrue(error(a, b, m, n, k, null, k) > bound, "the bound must exclude sums in one go");
+    for (boolean transposeA : new boolean[] {false, true}) {
+      for (boolean transposeB : new boolean[] {false, true}) {
+        try (CpuTensor ofA = tensor(transposeA ? transposed(a, m, k) : a, m, k);
+            CpuTensor ofB = tensor(transposeB ? transposed(b, k, n) : b, k, n);
+            CpuTensor ofC = tensor(new float[m * n], m, n)) {
+          Matrix left = transposeA ? rows(ofA, m).transposed() : rows(ofA, k);
+          Matrix right = transposeB ? rows(ofB, k).transposed() : rows(ofB, n);
+          gemm.multiply(0, m, n, k, left, right, true, ofC.matrix());
+          double error = error(a, b, m, n, k, values(ofC), 0);
+          assertTrue(
+              error <= bound,
+              "%s, transposed %s %s: root mean square error %g, above %g"
+                  .formatted(gemm.getClass().getSimpleName(), transposeA, transposeB, error, bound));
+        }
+      }
+    }
+  }
+
+  /**
+   * Root mean square error of a product against sums in float64.
+   *
+   * @param product null for float32 sums over blocks of k, added one after the other
+   */
+  private static double error(
+      float[] a, float[] b, int m, int n, int k, float[] product, int block) {
+    double squares = 0;
+    for (int i = 0; i < m; i++) {
+      for (int j = 0; j < n; j++) {
+        double exact = 0;
+        float sum = 0;
+        float part = 0;
+        for (int p = 0; p < k; p++) {
+          exact += (double) a[i * k + p] * b[p * n + j];
+          if (product == null) {
+            part = Math.fma(a[i * k + p], b[p * n + j], part);
+            if ((p + 1) % block == 0 || p + 1 == k) {
+              sum += part;
+              part = 0;
+            }
+          }
+        }
+        double error = (product == null ? sum : product[i * n + j]) - exact;
+        squares += error * error;
+      }
+    }
+    return Math.sqrt(squares / (m * n));
+  }
+
+  private static float[] transposed(float[] values, int rows, int columns) {
+    float[] transposed = new float[values.length];
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < columns; j++) {
+        transposed[j * rows + i] = values[i * columns + j];
+      }
+    }
+    return transposed;
+  }
+
+  /** The tensor's memory as a matrix with rows of this length. */
+  private static Matrix rows(CpuTensor tensor, int length) {
+    return new Matrix(tensor.address(0), Matrix.ELEMENT * length, Matrix.ELEMENT);
   }
 
   private static float[] numbers(long seed, int count) {

@@ -34,6 +34,7 @@ final class Assembler {
     UNPACK_LOW(0x14, 1, 0),
     UNPACK_HIGH(0x15, 1, 0),
     XOR(0x57, 1, 0),
+    ADD(0x58, 1, 0),
     XOR_512(0xEF, 1, 1),
     SHUFFLE(0xC6, 1, 0),
     BROADCAST(0x18, 2, 1),
@@ -171,6 +172,11 @@ final class Assembler {
     vector(Opcode.STORE, source, target);
   }
 
+  /** {@code sum += x}, element by element. */
+  void addFloats(int sum, Memory x) {
+    vector(Opcode.ADD, sum, sum, x);
+  }
+
   void clear(int target) {
     vector(wide ? Opcode.XOR_512 : Opcode.XOR, target, target, target);
   }
@@ -221,11 +227,15 @@ final class Assembler {
   }
 
   private void vector(Opcode opcode, int reg, Memory m) {
+    vector(opcode, reg, 0, m);
+  }
+
+  private void vector(Opcode opcode, int reg, int first, Memory m) {
     if (wide) {
-      evex(opcode, reg, 0, m.index >> 3, m.base >> 3, false);
+      evex(opcode, reg, first, m.index >> 3, m.base >> 3, false);
       operand(reg, m, 64);
     } else {
-      vex(opcode, reg, 0, m.index >> 3, m.base >> 3);
+      vex(opcode, reg, first, m.index >> 3, m.base >> 3);
       operand(reg, m, 1);
     }
   }

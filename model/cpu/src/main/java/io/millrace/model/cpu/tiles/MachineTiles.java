@@ -47,7 +47,9 @@ public final class MachineTiles implements Tiles {
 
   private final TileCode code;
 
-  /** Functions by rows, vectors and whether they add. */
+  private static final int KINDS = Sums.values().length;
+
+  /** Functions by rows, vectors and what becomes of c. */
   private final MemorySegment[] multiply;
 
   private final MemorySegment transpose;
@@ -63,8 +65,9 @@ public final class MachineTiles implements Tiles {
     List<byte[]> functions = new ArrayList<>();
     for (int rows = 1; rows <= code.rows(); rows++) {
       for (int vectors = 1; vectors <= VECTORS; vectors++) {
-        functions.add(code.multiply(rows, vectors, false));
-        functions.add(code.multiply(rows, vectors, true));
+        for (Sums sums : Sums.values()) {
+          functions.add(code.multiply(rows, vectors, sums));
+        }
       }
     }
     functions.add(new TileCode(false).transpose());
@@ -168,7 +171,7 @@ public final class MachineTiles implements Tiles {
   public void multiply(
       int rows,
       int vectors,
-      boolean add,
+      Sums sums,
       Matrix a,
       Matrix b,
       Matrix c,
@@ -177,10 +180,10 @@ public final class MachineTiles implements Tiles {
       long aStep,
       long bStep,
       long cStep) {
-    MemorySegment function = multiply[((rows - 1) * VECTORS + vectors - 1) * 2 + (add ? 1 : 0)];
+    int function = ((rows - 1) * VECTORS + vectors - 1) * KINDS + sums.ordinal();
     try {
       MULTIPLY.invokeExact(
-          function,
+          multiply[function],
           a.address(),
           a.rowStride(),
           a.columnStride(),

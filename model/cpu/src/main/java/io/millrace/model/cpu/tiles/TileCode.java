@@ -61,9 +61,9 @@ final class TileCode {
   /**
    * The code of a function {@code void (a, rowStride, kStride, b, bStride, c, cStride, k, count,
    * aStep, bStep, cStep)}. It computes {@code count} tiles c {@code [rows, vectors · lanes]} = Σ_k
-   * a · b, or adds to them. Strides and steps are in bytes; k and count are at least 1.
+   * a · b, or c + Σ_k a · b. Strides and steps are in bytes; k and count are at least 1.
    */
-  byte[] multiply(int rows, int vectors, boolean accumulate) {
+  byte[] multiply(int rows, int vectors, Tiles.Sums sums) {
     // Registers: rdi a, rsi rowStride, r13 3 · rowStride, rdx kStride; rcx b, r8 bStride; r9 c, r14
     // cStride, r15 3 · cStride; rbp tiles left; r10 row of b, r11 rows of b left.
     Assembler code = begun(wide);
@@ -73,12 +73,13 @@ final class TileCode {
     code.move(RBP, argument(2));
 
     int nextTile = code.here();
-    if (accumulate) {
+    boolean continued = sums == Tiles.Sums.CONTINUED;
+    if (continued) {
       pointers(code, rows, R9, R14);
     }
     for (int row = 0; row < rows; row++) {
       for (int v = 0; v < vectors; v++) {
-        if (accumulate) {
+        if (continued) {
           code.load(row * vectors + v, element(row, R14, R15, v));
         } else {
           code.clear(row * vectors + v);
@@ -127,6 +128,9 @@ final class TileCode {
     pointers(code, rows, R9, R14);
     for (int row = 0; row < rows; row++) {
       for (int v = 0; v < vectors; v++) {
+        if (sums == Tiles.Sums.ADDED) {
+          code.addFloats(row * vectors + v, element(row, R14, R15, v));
+        }
         code.store(row * vectors + v, element(row, R14, R15, v));
       }
     }

@@ -12,6 +12,16 @@ public interface Tiles {
   /** Maximum vectors in a row of a tile. */
   int VECTORS = 2;
 
+  /** What becomes of c. */
+  enum Sums {
+    /** {@code c = a · b}. */
+    NEW,
+    /** {@code c += a · b}; the sum starts at c, as if it were one sum with the one in c. */
+    CONTINUED,
+    /** {@code c += a · b}; the sum starts at 0, and is added to c at the end. */
+    ADDED
+  }
+
   /** Side of the squares of {@link #transpose}. */
   int SQUARE = 8;
 
@@ -54,7 +64,7 @@ public interface Tiles {
    *
    * @param rows 1 to {@link #rows}
    * @param vectors 1 to {@link #VECTORS}
-   * @param add whether to add to c instead of overwriting it
+   * @param sums whether to overwrite c or to add to it
    * @param a {@code [rows, k]}, with any strides
    * @param b {@code [k, vectors · lanes]}, row-major
    * @param c {@code [rows, vectors · lanes]}, row-major
@@ -67,7 +77,7 @@ public interface Tiles {
   void multiply(
       int rows,
       int vectors,
-      boolean add,
+      Sums sums,
       Matrix a,
       Matrix b,
       Matrix c,
@@ -78,17 +88,17 @@ public interface Tiles {
       long cStep);
 
   /** As {@link #multiply}, for any number of rows: whole tiles, then the remaining rows. */
-  default void multiplyRows(int m, int vectors, boolean add, Matrix a, Matrix b, Matrix c, int k) {
+  default void multiplyRows(int m, int vectors, Sums sums, Matrix a, Matrix b, Matrix c, int k) {
     int whole = m / rows();
     int rest = m % rows();
     if (whole > 0) {
       long aStep = rows() * a.rowStride();
       long cStep = rows() * c.rowStride();
-      multiply(rows(), vectors, add, a, b, c, k, whole, aStep, 0, cStep);
+      multiply(rows(), vectors, sums, a, b, c, k, whole, aStep, 0, cStep);
     }
     if (rest > 0) {
       int done = whole * rows();
-      multiply(rest, vectors, add, a.from(done, 0), b, c.from(done, 0), k, 1, 0, 0, 0);
+      multiply(rest, vectors, sums, a.from(done, 0), b, c.from(done, 0), k, 1, 0, 0, 0);
     }
   }
 

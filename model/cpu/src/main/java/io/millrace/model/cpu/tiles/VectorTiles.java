@@ -30,7 +30,7 @@ public final class VectorTiles implements Tiles {
   public void multiply(
       int rows,
       int vectors,
-      boolean add,
+      Sums sums,
       Matrix a,
       Matrix b,
       Matrix c,
@@ -45,11 +45,11 @@ public final class VectorTiles implements Tiles {
         long ofB = b.address() + tile * bStep + v * VECTOR;
         long ofC = c.address() + tile * cStep + v * VECTOR;
         if (rows == ROWS) {
-          four(add, a, ofA, ofB, b.rowStride(), ofC, c.rowStride(), k);
+          four(sums, a, ofA, ofB, b.rowStride(), ofC, c.rowStride(), k);
         } else {
           for (int row = 0; row < rows; row++) {
             long rowOfA = ofA + row * a.rowStride();
-            one(add, a, rowOfA, ofB, b.rowStride(), ofC + row * c.rowStride(), k);
+            one(sums, a, rowOfA, ofB, b.rowStride(), ofC + row * c.rowStride(), k);
           }
         }
       }
@@ -57,12 +57,12 @@ public final class VectorTiles implements Tiles {
   }
 
   private static void four(
-      boolean add, Matrix strides, long a, long b, long bStride, long c, long cStride, int k) {
+      Sums sums, Matrix strides, long a, long b, long bStride, long c, long cStride, int k) {
     long rowStride = strides.rowStride();
-    FloatVector c0 = add ? load(c) : zero();
-    FloatVector c1 = add ? load(c + cStride) : zero();
-    FloatVector c2 = add ? load(c + 2 * cStride) : zero();
-    FloatVector c3 = add ? load(c + 3 * cStride) : zero();
+    FloatVector c0 = start(sums, c);
+    FloatVector c1 = start(sums, c + cStride);
+    FloatVector c2 = start(sums, c + 2 * cStride);
+    FloatVector c3 = start(sums, c + 3 * cStride);
     for (int p = 0; p < k; p++) {
       FloatVector x = load(b + p * bStride);
       long at = a + p * strides.columnStride();
@@ -71,20 +71,28 @@ public final class VectorTiles implements Tiles {
       c2 = all(get(at + 2 * rowStride)).fma(x, c2);
       c3 = all(get(at + 3 * rowStride)).fma(x, c3);
     }
-    store(c0, c);
-    store(c1, c + cStride);
-    store(c2, c + 2 * cStride);
-    store(c3, c + 3 * cStride);
+    finish(sums, c0, c);
+    finish(sums, c1, c + cStride);
+    finish(sums, c2, c + 2 * cStride);
+    finish(sums, c3, c + 3 * cStride);
+  }
+
+  private static FloatVector start(Sums sums, long c) {
+    return sums == Sums.CONTINUED ? load(c) : zero();
+  }
+
+  private static void finish(Sums sums, FloatVector sum, long c) {
+    store(sums == Sums.ADDED ? sum.add(load(c)) : sum, c);
   }
 
   private static void one(
-      boolean add, Matrix strides, long a, long b, long bStride, long c, int k) {
-    FloatVector sum = add ? load(c) : zero();
+      Sums sums, Matrix strides, long a, long b, long bStride, long c, int k) {
+    FloatVector sum = start(sums, c);
     for (int p = 0; p < k; p++) {
       float number = get(a + p * strides.columnStride());
       sum = all(number).fma(load(b + p * bStride), sum);
     }
-    store(sum, c);
+    finish(sums, sum, c);
   }
 
   @Override

@@ -36,10 +36,10 @@ class TilesTest {
   void everyHeightAndWidth(Tiles tiles) {
     for (int rows = 1; rows <= tiles.rows(); rows++) {
       for (int vectors = 1; vectors <= Tiles.VECTORS; vectors++) {
-        for (boolean add : new boolean[] {false, true}) {
+        for (Tiles.Sums sums : Tiles.Sums.values()) {
           for (boolean byRows : new boolean[] {false, true}) {
             for (int k : new int[] {1, 2, 9}) {
-              assertTiles(tiles, rows, vectors, add, byRows, k);
+              assertTiles(tiles, rows, vectors, sums, byRows, k);
             }
           }
         }
@@ -48,7 +48,7 @@ class TilesTest {
   }
 
   private static void assertTiles(
-      Tiles tiles, int rows, int vectors, boolean add, boolean byRows, int k) {
+      Tiles tiles, int rows, int vectors, Tiles.Sums sums, boolean byRows, int k) {
     int count = 3;
     int width = vectors * tiles.lanes();
     int aRow = byRows ? k + 3 : 1;
@@ -66,7 +66,7 @@ class TilesTest {
     for (int tile = 0; tile < count; tile++) {
       for (int i = 0; i < rows; i++) {
         for (int j = 0; j < width; j++) {
-          float sum = add ? UNTOUCHED : 0;
+          float sum = sums == Tiles.Sums.NEW ? 0 : UNTOUCHED;
           for (int p = 0; p < k; p++) {
             sum += a[tile * aStep + i * aRow + p * aColumn] * b[tile * bStep + p * bRow + j];
           }
@@ -80,7 +80,7 @@ class TilesTest {
       tiles.multiply(
           rows,
           vectors,
-          add,
+          sums,
           new Matrix(ofA.address(), ELEMENT * aRow, ELEMENT * aColumn),
           new Matrix(ofB.address(), ELEMENT * bRow, ELEMENT),
           new Matrix(ofC.address(), ELEMENT * cRow, ELEMENT),
@@ -90,8 +90,8 @@ class TilesTest {
           ELEMENT * bStep,
           ELEMENT * cStep);
       assertSame(
-          "%s: %d rows, %d vectors, add %s, by rows %s, k %d"
-              .formatted(tiles, rows, vectors, add, byRows, k),
+          "%s: %d rows, %d vectors, sums %s, by rows %s, k %d"
+              .formatted(tiles, rows, vectors, sums, byRows, k),
           expected,
           ofC);
     }
@@ -120,7 +120,7 @@ class TilesTest {
         tiles.multiplyRows(
             m,
             Tiles.VECTORS,
-            false,
+            Tiles.Sums.NEW,
             new Matrix(ofA.address(), ELEMENT * k, ELEMENT),
             new Matrix(ofB.address(), row, ELEMENT),
             new Matrix(c.address(), row, ELEMENT),
