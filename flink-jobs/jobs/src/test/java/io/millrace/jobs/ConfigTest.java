@@ -36,6 +36,7 @@ import io.millrace.jobs.training.TrainingSections;
 import io.millrace.model.chat.MarksInText;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.ppo.KlEstimator;
+import io.millrace.model.ppo.KlPlacement;
 import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
@@ -205,6 +206,7 @@ class ConfigTest {
             0.01,
             0,
             10_000,
+            KlPlacement.REWARD,
             KlEstimator.K1,
             1.0,
             0.95,
@@ -218,6 +220,9 @@ class ConfigTest {
             4,
             true,
             10.0,
+            0.0,
+            0.0,
+            0,
             8,
             0.0,
             0,

@@ -78,7 +78,7 @@ final class QuickstartSource {
     metrics.put("objective/scores", iteration.score());
     metrics.put("objective/kl", iteration.kl());
     metrics.put("stream/policy_lag_versions", iteration.lag());
-    put(metrics, "objective/entropy", iteration.entropy());
+    put(metrics, "policy/entropy_avg", iteration.entropy());
     put(metrics, "policy/clipfrac_avg", iteration.clipFraction());
     put(metrics, "val/response_tokens", iteration.responseTokens());
     return TrainingMetrics.newBuilder()

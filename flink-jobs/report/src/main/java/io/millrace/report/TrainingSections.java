@@ -24,7 +24,7 @@ final class TrainingSections {
           .charts(
               curves.chart("Reward", "reward (logit)", "objective/scores"),
               curves.chart("KL to the reference policy", "nats per response", "objective/kl"),
-              curves.chart("Entropy", "nats per token", "objective/entropy"),
+              curves.chart("Entropy", "nats per token", "policy/entropy_avg"),
               curves.shareChart("Clipped ratios", "share of tokens", "policy/clipfrac_avg"),
               curves.chart("Length of responses", "tokens", "val/response_tokens"),
               curves.chart("Staleness of rollouts", "versions", "stream/policy_lag_versions"));

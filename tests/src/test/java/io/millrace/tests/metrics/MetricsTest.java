@@ -159,7 +159,12 @@ class MetricsTest {
             Job.PPO,
             Job.REJECTION_SAMPLING,
             Job.EVALUATION)) {
-      var _ = run.run(job.graph(run.config(evaluation), true));
+      List<String> settings = new ArrayList<>(List.of(evaluation));
+      if (job == Job.PPO) {
+        // PPO starts from the weights that sampled the rollouts, so it compares log-probs.
+        settings.add("model.initial=" + run.read(Topic.POLICY_CHECKPOINTS).getLast().getUri());
+      }
+      var _ = run.run(job.graph(run.config(settings.toArray(new String[0])), true));
     }
     samples =
         RecordingReporterFactory.REPORTERS.stream()

@@ -61,21 +61,21 @@ class PublishedWeightsTest {
           initial model.safetensors   2c80daa5ba035977e9d209431365aed255620bc9d05bb438aad76be7bdfa2f31
           supervised v1               d75f6443311e0032f401376bfab66d4ceee5bbf6b0b98758f39a92f043380f04
           supervised v2               99cd1fb5db88c230b9a43e715881b96fc7d4bb1844ccff660e8f623a85f68683
-          reward-model helpfulness v1 9dc75e6a6895ad3bcd22d15da1841e25e2f5d4fbc853d6b64608318d3311ebba
-          reward-model helpfulness v2 c4f958230593d640562e9a0ec081bb4c6c51eaf21590be2b5e396094be17f924
-          reward-model helpfulness v3 cf4f3c842171e6b6862dfb22415add7e0fbe674efb3b99da5c721cd18f0f115f
-          reward-model helpfulness v4 ea502f51ca56ab5410b347c23a6c51ac284d7f8205fa959448f025cbd11b930d
-          reward-model safety v1      75c9cf5a3bcc4122bd9b3b3cdd59293d10830270647e66673820bd5ed9cd1d08
-          reward-model safety v2      1616d9fe694e3aca8e1d6a924380ccde743209ffa4fd0595556b92fa31c18a7b
-          ppo v3                      4fdddf4b7a0d15227926669aa492833adf1b8ff447c19ee3eb3705b5d8777f85
-          ppo v4                      be4f6926174717f5fda40b8ea2fdc45d668818b0f1769900590056b6c0227634
-          ppo v5                      cfc9741bceb7f6d55f23b052ebf3c2dc8e4ac5cb07ac9b71a6cbaee7dbffde95
-          ppo v6                      246d070893b16efe40bb9af3be836bb3dec18acd25f0bc321ec161de52b86ab6
-          ppo v7                      9fae52d28d541b6d6983290722d84502f9f10519021fd88458e9ba2a5ba2de93
-          rejection-sampling v3       79bd0ffffc61663af4cbc7afcff91c3115dcd00b0b2543e0fffbfafddfd17c09
-          rejection-sampling v4       362d93c3a23b8b2eb8116eb6e0766d2a0f8bdcbc186159ae12d81162a6464d97
-          rejection-sampling v5       a0faf82deac0da179e0ca516faa4ebcba5a6a18a9391f66de9907811cc5e9966
-          rejection-sampling v6       565a240b26fc8dff0dc1198627181addee695439d13cadaaf0c33e45d52de5f4
+          reward-model helpfulness v1 1e2a8d4b5e92a9a4dfc78073ab9f1c9374585435abccbe55b5dac0d97d10d94a
+          reward-model helpfulness v2 0aed4d8de5906763cf0623ab15f894dc1ecb16ae4a4805871cca0ec448033557
+          reward-model helpfulness v3 401546e18ff9a1597ffc89e6d1dbc484712580b78ab31fc85444df43115e0765
+          reward-model helpfulness v4 042c272a8e83a2735eb926be5e3deef215079ce224d9ac61a7bd86b7efcf08cb
+          reward-model safety v1      ea75eeeb4555ebe0e7a71c0142b0ebd7518e46b961fbce8c34aa2a4a446df3e6
+          reward-model safety v2      7bf8dbb1e06d532248b83e4917af5a14a72a09805448953babec99f7ed46326a
+          ppo v3                      621fd73d90ad02ea8200a8dd83c1247162a1487f73903dfb76c8b32039342935
+          ppo v4                      16b18cf7d3421c42ffe2aff41ca16e83fe776edac1982389812a1e84d2536f12
+          ppo v5                      090d8c9358118c6835a061fdfd3737905a9b1cbcd39123cd7fcd1ca5c8307a20
+          ppo v6                      7a11f4ee04c9b190d58f145b31b880c92253bff5169056277b85b4c6713efd9b
+          ppo v7                      6e48deb62c51310e4a3195bb511459c18b00d8744c917bce6b129c0d3e5157e9
+          rejection-sampling v3       97cccc44f64cd90a19cf93f400becbd5767a3d7268e65796385b60d2c9df317c
+          rejection-sampling v4       9fd6e5ee81c1ece8d33c1b2ca73e13c5bbed12c1b1e32c795d6fe6b53d2a1f2c
+          rejection-sampling v5       8061ae5151e30edc45b5895bcc72f8c4fbed1e1478b56fd05a0a165f476c3643
+          rejection-sampling v6       ea11ad26b97284337f84247187393a2fa6e3d7672f930660c75da9bb25e9bbc8
           """,
           16,
           """
@@ -83,21 +83,21 @@ class PublishedWeightsTest {
           initial model.safetensors   2c80daa5ba035977e9d209431365aed255620bc9d05bb438aad76be7bdfa2f31
           supervised v1               3761baaa2f5bf7322eb5520c424a4b5c0546ccf8afe84b0f2355c5f3b8858e79
           supervised v2               929d4eb9a3b3c9899f23140e48bc554e971bd6cf09b8d76c4e3b8b38d92c60ea
-          reward-model helpfulness v1 becc59ccf1369b5201e879608e7f97d86cf0305cead384bd17197440c6e47b5f
-          reward-model helpfulness v2 2c766b02310f903e36621301e894f6ae34e0e8799019bfaec10aafd45bc60b50
-          reward-model helpfulness v3 85b2053ae720fc82c618f5e88fabf63c5d6dfc954f9f3fbcfed72a4a9fb717fc
-          reward-model helpfulness v4 c81ac2364d8aa808a96ac1dd44900ce5b98d972a836952e88ef13ed04cc1a477
-          reward-model safety v1      9257288e35f4f048ae0263bc2ebf80b7297d1ac4668aae83b628c2c98ce5a1ee
-          reward-model safety v2      e1105cdd40b9a55ed6b7f014b24eac97656a054bbdd0d17a085406e5289fa07d
-          ppo v3                      ebbb6c68736c16bee0ecdd7171070f778ad01d69547adb1be5dcd5e92462cc10
-          ppo v4                      262546ac012703460b93f79b824f84402f03126c03f04f7fd89e73e651adb3c7
-          ppo v5                      4589599e19f3c3152a85d8e91da2b2db979804bcdaabe130d0e6d518428f82a6
-          ppo v6                      b2cf7c4c389698e1b6c86a6688dd9d54d0d9ed16fef8d811ca1d14979fc77b4c
-          ppo v7                      efdd5e64d23a7e916f7887238752c24dc3e4f8ed18ad355a38d63fdf637cce50
-          rejection-sampling v3       07a1dfb244b308f677c282fe3d5d6cd02387725a2a4ac16ba05cbdc2a49b5426
-          rejection-sampling v4       4a1eac3caf0efe063b1be4ad71014a9ad5c949e1ffba798ed2d974943a9d4abd
-          rejection-sampling v5       4d3c25c4b223edc5c844c6852f173964cac23fef8c3e93f310451ead7feb6d00
-          rejection-sampling v6       2be8f553258ae98003f6cda887f4c041ff4b87434a912bfecc9a3165e10f3b88
+          reward-model helpfulness v1 40ba5b830b73c015f472f050dbf57c361e4982a61ebb04702568d1363a0ee985
+          reward-model helpfulness v2 2056bbab8e6f3efc6bb8cc04dd033f18175d7495c05981328cfd241a2075d627
+          reward-model helpfulness v3 99f4c3b7c434579b678a2f26f69bf7c4542660ddae1eccf8c64c132dbd19ee1a
+          reward-model helpfulness v4 1ad4df245445512cb100f7aee935bc9c90adb775e791b47b64962715721a0570
+          reward-model safety v1      7c4c6c0bd7197c725538950e5edba15eddf3a5cc3e40e3422ed32b11169884f1
+          reward-model safety v2      06a21668b1fd575c1ad11339be00b72e0680ada4e173a6038e2a6e67b66ee799
+          ppo v3                      c8bd8f80c605cbd9ae54e2a915a61333d98a1ee6e6c766ad9268c305fb59f0e9
+          ppo v4                      9515972a30c21da2cad412223c4f3c280a015e3db40a456307889e1bfe412660
+          ppo v5                      79c4727d7c577b6fb42eee93a583270e0f6b6e9f5c94fa6db3ab285525593a89
+          ppo v6                      c12d657845a2eb5189893c0a6d4ea115741a03b87e46a11712b44bbcba9fd73d
+          ppo v7                      d306c8228dea2ad2383c45cda4af398710319aaeeb17cf7b930f19843e50fc7d
+          rejection-sampling v3       965000a4e39c6dcca461cdc02580f2c3376a1b2784aba64f5945d1800f7753ad
+          rejection-sampling v4       62e1789c56d903664882815cb839fc04f8f56b08ac91419de59ccf3f97c9c645
+          rejection-sampling v5       88fef48246e0ab8733096490c4f2eaddca283b3052c4820d939d244f010fb3f4
+          rejection-sampling v6       a5cf13a9e1c53d57416a016d67f507e8e92634851a6d86219ac16d07f40519f4
           """);
 
   /** Batches are small and limits are narrow: clips, weights and mixes take effect. */

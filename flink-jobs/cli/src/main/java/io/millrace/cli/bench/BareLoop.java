@@ -96,7 +96,7 @@ final class BareLoop implements AutoCloseable {
       while (done.isEmpty()) {
         done = scorer.nextPass();
       }
-      done.get().forEach(rollout -> scored.add(rollout.forPolicy(rollout.policyVersion())));
+      done.get().forEach(rollout -> scored.add(rollout.forPolicy(false)));
     }
     return trainer.iterate(scored);
   }

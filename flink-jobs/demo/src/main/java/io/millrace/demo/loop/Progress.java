@@ -154,7 +154,7 @@ public final class Progress {
               values.get("rollouts"),
               hundredths(values.get("objective/scores")),
               hundredths(values.get("objective/kl")),
-              values.getOrDefault("objective/entropy", Double.NaN),
+              values.getOrDefault("policy/entropy_avg", Double.NaN),
               values.get("stream/policy_lag_versions"),
               accuracies.isEmpty() ? "" : "  accuracy" + text(accuracies)));
     }

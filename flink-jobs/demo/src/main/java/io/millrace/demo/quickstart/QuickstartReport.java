@@ -69,7 +69,7 @@ public record QuickstartReport(
           values.get("objective/scores"),
           values.get("objective/kl"),
           values.get("stream/policy_lag_versions"),
-          values.get("objective/entropy"),
+          values.get("policy/entropy_avg"),
           values.get("policy/clipfrac_avg"),
           values.get("val/response_tokens"));
     }

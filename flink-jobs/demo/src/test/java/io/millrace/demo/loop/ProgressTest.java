@@ -140,7 +140,7 @@ class ProgressTest {
                 "rollouts", 576.0,
                 "objective/scores", 0.125,
                 "objective/kl", -0.001,
-                "objective/entropy", 1.0,
+                "policy/entropy_avg", 1.0,
                 "stream/policy_lag_versions", 1.0)),
         accuracies);
     assertEquals(

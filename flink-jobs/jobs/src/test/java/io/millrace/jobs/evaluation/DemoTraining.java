@@ -12,6 +12,7 @@ import io.millrace.model.ppo.Advantages;
 import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.ppo.KlPenalty;
+import io.millrace.model.ppo.KlPlacement;
 import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoSettings;
@@ -192,7 +193,7 @@ final class DemoTraining {
             critic,
             PpoSettings.builder()
                 .miniBatchSize(32)
-                .klPenalty(new KlPenalty(KlEstimator.K1, 0))
+                .klPenalty(new KlPenalty(KlEstimator.K1, KlPlacement.REWARD, 0))
                 .advantages(new Advantages(1, 0.95))
                 .objective(new PpoObjective(0.2, 0.2))
                 .maxSkippedUpdates(8)

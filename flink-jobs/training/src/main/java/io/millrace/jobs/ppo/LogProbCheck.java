@@ -21,6 +21,14 @@ final class LogProbCheck {
   /** Rollouts of a batch that are compared. */
   private static final int COMPARED = 4;
 
+  /**
+   * Mean difference in nats per token up to which log-probs are the policy's own. Two float32
+   * computations of a model differ by some 1e-6, a sampler in bfloat16 by some 1e-2.
+   */
+  private static final double ROUNDING = 1e-4;
+
+  private static final String DIFFERENCE = "val/log_prob_difference";
+
   private final double bound;
   private final float temperature;
 
@@ -31,6 +39,16 @@ final class LogProbCheck {
   LogProbCheck(double bound, float temperature) {
     this.bound = bound;
     this.temperature = temperature;
+  }
+
+  /**
+   * Whether the compared log-probs were those of the policy, up to rounding in float32; true where
+   * none was compared.
+   *
+   * @param metrics of {@link #compare}
+   */
+  static boolean areExact(Map<String, Double> metrics) {
+    return metrics.getOrDefault(DIFFERENCE, 0.0) <= ROUNDING;
   }
 
   /**
@@ -86,7 +104,7 @@ final class LogProbCheck {
           bound);
     }
     return Map.of(
-        "val/log_prob_difference", mean,
+        DIFFERENCE, mean,
         "val/log_prob_difference_max", largest,
         "monitor/log_prob_alarm", alarm ? 1.0 : 0.0);
   }

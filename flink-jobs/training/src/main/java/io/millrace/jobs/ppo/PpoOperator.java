@@ -35,6 +35,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.LongCounter;
@@ -72,6 +73,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient long droppedStale;
   private transient long heldOutRollouts;
   private transient long afterStop;
+  private transient long stoppedUpdates;
   private transient volatile long version;
   private transient long publishedIteration;
   private transient Map<String, Double> lastMetrics;
@@ -169,13 +171,33 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     if (trainer == null) {
       trainer = newTrainer(firstCritic());
     }
-    // Between two publications the weights are of no version.
+    OptionalLong exact = exactVersion();
     logProbMetrics =
-        trainer.iteration() == publishedIteration
-            ? logProbs.compare(policy, batch, version)
-            : Map.of();
-    trainer.begin(batch.stream().map(rollout -> rollout.forPolicy(version)).toList());
+        exact.isPresent() ? logProbs.compare(policy, batch, exact.getAsLong()) : Map.of();
+    boolean own = exact.isPresent() && LogProbCheck.areExact(logProbMetrics);
+    trainer.begin(
+        batch.stream()
+            .map(rollout -> rollout.forPolicy(!own || !isOnPolicy(rollout, exact.getAsLong())))
+            .toList());
     return true;
+  }
+
+  /**
+   * The version whose weights the policy has. Between two publications that is none. Before the
+   * first it is that of {@code model.initial}, although the store may have later ones of another
+   * lineage.
+   */
+  private OptionalLong exactVersion() {
+    if (trainer.iteration() != publishedIteration) {
+      return OptionalLong.empty();
+    }
+    return OptionalLong.of(publishedIteration == 0 ? policy.version() : version);
+  }
+
+  /** Whether this deployment's own sampler made a rollout, with the given weights. */
+  private boolean isOnPolicy(ScoredRollout rollout, long weights) {
+    return rollout.policyVersion() == weights
+        && ScoredRollout.isOwn(rollout.rollout(), settings.config().model().seed());
   }
 
   private void take(ScoredRollout rollout) {
@@ -242,6 +264,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     lastMetrics.put("stream/policy_lag_versions", staleness / batch.size());
     lastMetrics.put("stream/retokenized_share", Retokenized.share(policy.template(), batch));
     lastMetrics.put("episode", (double) learned);
+    countStopped(iteration);
     lastMetrics.putAll(watch(iteration.metrics()));
     lastMetrics.putAll(logProbMetrics);
     earlyStop.evaluate();
@@ -260,13 +283,26 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         Outputs.metrics(JOB, trainer.iteration(), Map.copyOf(lastMetrics), Instant.now()));
   }
 
+  private void countStopped(PpoIteration iteration) {
+    long stopped = iteration.metrics().get("updates/stopped").longValue();
+    stoppedUpdates += stopped;
+    if (stopped > 0) {
+      LOG.info(
+          "Iteration {} left out its last {} updates: its KL to the proximal policy is above {}"
+              + " nats per token (ppo.max-update-kl)",
+          iteration.iteration(),
+          stopped,
+          section().maxUpdateKl());
+    }
+  }
+
   private Map<String, Double> watch(Map<String, Double> metrics) {
     RewardHackingMonitor.Finding finding =
         monitor.observe(
             new RewardHackingMonitor.Batch(
                 metrics.get("objective/scores"),
                 metrics.get("objective/kl"),
-                metrics.getOrDefault("objective/entropy", Double.NaN),
+                metrics.getOrDefault("policy/entropy_avg", Double.NaN),
                 metrics.get("val/response_tokens"),
                 metrics.get("val/truncated_share")));
     finding.alarms().forEach(alarm -> LOG.warn("Iteration {}: {}", trainer.iteration(), alarm));
@@ -280,6 +316,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     counts.put("dropped/stale", (double) droppedStale);
     counts.put("held-out", (double) heldOutRollouts);
     counts.put("after-stop", (double) afterStop);
+    counts.put("updates/stopped_total", (double) stoppedUpdates);
     counts.put("version", (double) version);
     return counts;
   }
@@ -392,7 +429,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       boolean training,
       @Nullable @AvroDefault("null") String critic,
       @AvroDefault("{}") Map<String, Double> logProbMetrics,
-      @Nullable @AvroDefault("null") AdapterConfig criticAdapter) {}
+      @Nullable @AvroDefault("null") AdapterConfig criticAdapter,
+      @AvroDefault("0") long stoppedUpdates) {}
 
   @Override
   protected CopyBudget copies() {
@@ -418,7 +456,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             trainer != null,
             trainer == null ? null : trainer.critic().config().toJson(),
             logProbMetrics,
-            trainer == null ? null : trainer.critic().adapter().orElse(null)));
+            trainer == null ? null : trainer.critic().adapter().orElse(null),
+            stoppedUpdates));
     if (trainer != null) {
       trainer.write(out);
     }
@@ -435,6 +474,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     heldOutRollouts = state.heldOutRollouts();
     afterStop = state.afterStop();
     afterEarlyStop.restore(afterStop);
+    stoppedUpdates = state.stoppedUpdates();
     version = state.version();
     publishedIteration = state.publishedIteration();
     lastMetrics = new HashMap<>(state.lastMetrics());

@@ -17,11 +17,13 @@ import io.millrace.model.ppo.ImportanceWeight;
 import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.ppo.KlPenalty;
+import io.millrace.model.ppo.KlPlacement;
 import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.training.LearningRate;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -69,10 +71,16 @@ public record PpoSection(
             max = "1_000_000_000")
         long klHorizon,
     @Option(
+            value = "reward",
+            help =
+                "Where the KL penalty is charged: `reward`, with every token's reward, or `loss`,"
+                    + " as a term of the policy's loss.")
+        KlPlacement klIn,
+    @Option(
             value = "k1",
             help =
-                "Estimator of the KL penalty: `k1` is unbiased, `k2` biased with low variance, `k3`"
-                    + " unbiased and never negative.")
+                "Estimator of the KL penalty. `k1` is for the reward. `k2` and `k3` are for the"
+                    + " loss: `k2` has the gradient of KL(π_θ‖π_0), `k3` of KL(π_0‖π_θ).")
         KlEstimator klEstimator,
     @Option(value = "1.0", help = "γ: discount.", min = "0", max = "1") double gamma,
     @Option(value = "0.95", help = "λ of generalised advantage estimation.", min = "0", max = "1")
@@ -135,15 +143,35 @@ public record PpoSection(
     @Option(
             value = "true",
             help =
-                "Decoupled PPO: clips stale rollouts around the policy of this iteration and"
-                    + " weights them by their importance.")
+                "Decoupled PPO: clips rollouts of other weights or engines around the policy of this"
+                    + " iteration and weights them by their importance.")
         boolean decoupled,
     @Option(
             value = "10.0",
-            help = "Upper limit of a stale token's importance weight.",
+            help = "Upper limit of a token's importance weight.",
             min = "1",
             max = "1e6")
         double maxImportanceWeight,
+    @Option(
+            value = "0.0",
+            help = "Weight of the policy's mean entropy, which the loss then rewards; 0: none.",
+            min = "0",
+            max = "1000")
+        double entropyBonus,
+    @Option(
+            value = "0.0",
+            help =
+                "KL to the proximal policy, in nats per token, above which an iteration leaves out"
+                    + " its remaining updates; 0 never does.",
+            min = "0",
+            max = "1000")
+        double maxUpdateKl,
+    @Option(
+            value = "0",
+            help = "First iterations that update only the critic.",
+            min = "0",
+            max = "1_000_000")
+        long criticWarmup,
     @Option(
             value = "8",
             help =
@@ -225,7 +253,9 @@ public record PpoSection(
           "safety-classifier-options need a safety-classifier; name the class or remove them");
     }
     Require.accepted("safety-threshold", () -> new PiecewiseReward(safetyThreshold));
-    Require.accepted("truncation-penalty", () -> new KlPenalty(klEstimator, truncationPenalty));
+    requirePlacement(klEstimator, klIn);
+    Require.accepted(
+        "truncation-penalty", () -> new KlPenalty(klEstimator, klIn, truncationPenalty));
     Require.accepted("gamma and lambda", () -> new Advantages(gamma, lambda));
     Require.accepted("clip and value-clip", () -> new PpoObjective(clip, valueClip));
     Require.accepted("max-importance-weight", () -> new ImportanceWeight(maxImportanceWeight));
@@ -247,6 +277,19 @@ public record PpoSection(
           "score-batch-size must be at most batch-size %d, not %d"
               .formatted(batchSize, scoreBatchSize));
     }
+  }
+
+  private static void requirePlacement(KlEstimator estimator, KlPlacement placement) {
+    if (estimator.isFor(placement)) {
+      return;
+    }
+    throw new IllegalArgumentException(
+        placement == KlPlacement.REWARD
+            ? ("kl-estimator must be k1 with kl-in reward, not %s: in the reward its gradient is not"
+                    + " that of the KL. Set kl-in to loss to keep it, or kl-estimator to k1")
+                .formatted(estimator.name().toLowerCase(Locale.ROOT))
+            : "kl-estimator must be k2 or k3 with kl-in loss, not k1: in the loss its mean gradient"
+                + " is 0. Set kl-estimator to k2, or kl-in to reward");
   }
 
   @Override
@@ -289,7 +332,7 @@ public record PpoSection(
   }
 
   KlPenalty klPenalty() {
-    return new KlPenalty(klEstimator, truncationPenalty);
+    return new KlPenalty(klEstimator, klIn, truncationPenalty);
   }
 
   Advantages advantages() {

@@ -53,6 +53,10 @@ public final class PpoTrainers {
             .advantages(section.advantages())
             .objective(section.objective())
             .importanceWeight(section.importanceWeight().orElse(null))
+            .entropyBonus(section.entropyBonus())
+            .maxUpdateKl(
+                section.maxUpdateKl() > 0 ? section.maxUpdateKl() : Double.POSITIVE_INFINITY)
+            .criticWarmup(section.criticWarmup())
             .maxSkippedUpdates(section.maxSkippedUpdates())
             .temperature((float) config.section(RolloutSection.class).temperature())
             .seed(config.model().seed())

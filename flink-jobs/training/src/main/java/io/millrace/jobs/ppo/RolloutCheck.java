@@ -10,7 +10,6 @@ import io.millrace.jobs.runtime.Closing;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.CheckpointOutline;
-import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tokenizer.TextTooLongException;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.FinishReason;
@@ -147,8 +146,7 @@ public final class RolloutCheck implements RecordCheck<Rollout> {
    * known by their seed.
    */
   private void checkSpecialTokens(Rollout rollout) {
-    if (rollout.getSeed()
-        == SamplingRequest.seed(settings.config().model().seed(), rollout.getRolloutId())) {
+    if (ScoredRollout.isOwn(rollout, settings.config().model().seed())) {
       return;
     }
     List<Integer> response = rollout.getResponseTokens();

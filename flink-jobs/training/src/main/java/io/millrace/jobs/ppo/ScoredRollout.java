@@ -2,6 +2,7 @@ package io.millrace.jobs.ppo;
 
 import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.model.ppo.PpoRollout;
+import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Rollout;
 import java.util.List;
@@ -33,8 +34,21 @@ public record ScoredRollout(
     return rollout.getPolicyVersion();
   }
 
-  /** The rollout for a policy that learns from it at the given version. */
-  public PpoRollout forPolicy(long version) {
+  /**
+   * Whether this deployment's own job {@code rollout} sampled a rollout: only it knows the seed.
+   *
+   * @param runSeed {@code model.seed}
+   */
+  static boolean isOwn(Rollout rollout, long runSeed) {
+    return rollout.getSeed() == SamplingRequest.seed(runSeed, rollout.getRolloutId());
+  }
+
+  /**
+   * The rollout for a policy that learns from it.
+   *
+   * @param offPolicy whether its log-probs are not exactly those of that policy
+   */
+  public PpoRollout forPolicy(boolean offPolicy) {
     return new PpoRollout(
         rollout.getRolloutId(),
         ints(rollout.getPromptTokens()),
@@ -45,7 +59,7 @@ public record ScoredRollout(
         safetyScore,
         isSafety,
         rollout.getFinishReason() == FinishReason.LENGTH,
-        policyVersion() < version);
+        offPolicy);
   }
 
   static int[] ints(List<Integer> values) {

@@ -3,7 +3,7 @@ package io.millrace.model.ppo;
 import io.millrace.model.training.Checks;
 
 /**
- * The weight of a token that an older policy sampled, {@code min(π_prox / π_behaviour, limit)}:
+ * The weight of a token that another policy sampled, {@code min(π_prox / π_behaviour, limit)}:
  * what decoupled PPO multiplies a token's loss with (Hilton et al., arXiv 2110.00641, equation 5;
  * AReaL, arXiv 2505.24298, equation 5), truncated from above (Espeholt et al., arXiv 1802.01561,
  * section 4.1), which bounds the variance that old samples bring.
@@ -33,8 +33,13 @@ public record ImportanceWeight(double limit) {
    * @throws IllegalArgumentException if one is not finite
    */
   public double of(double proximalLogProb, double behaviourLogProb) {
+    return Math.min(limit, ratio(proximalLogProb, behaviourLogProb));
+  }
+
+  /** π_prox / π_behaviour of one token, before it is truncated. */
+  static double ratio(double proximalLogProb, double behaviourLogProb) {
     Checks.finite("proximal log-prob", proximalLogProb);
     Checks.finite("behaviour log-prob", behaviourLogProb);
-    return Math.min(limit, Math.exp(Math.min(proximalLogProb - behaviourLogProb, 700)));
+    return Math.exp(Math.min(proximalLogProb - behaviourLogProb, 700));
   }
 }

@@ -1,6 +1,8 @@
 package io.millrace.model.ppo;
 
+import io.millrace.model.llama.Targets;
 import io.millrace.model.training.Checks;
+import io.millrace.model.training.MicroBatches;
 import java.util.Arrays;
 import java.util.List;
 
@@ -102,6 +104,34 @@ final class PpoBatch {
   /** Response tokens of some of the rollouts. */
   int tokens(int[] members) {
     return Arrays.stream(members).map(i -> offsets[i + 1] - offsets[i]).sum();
+  }
+
+  /** Log-probs under π_0 of some rollouts' tokens, one rollout after another. */
+  float[] referenceLogProbs(int[] members) {
+    float[] some = new float[tokens(members)];
+    int at = 0;
+    for (int i : members) {
+      float[] logProbs = rollouts.get(i).referenceLogProbs();
+      System.arraycopy(logProbs, 0, some, at, logProbs.length);
+      at += logProbs.length;
+    }
+    return some;
+  }
+
+  List<int[]> sequences(int[] members) {
+    return Arrays.stream(members).mapToObj(sequences::get).toList();
+  }
+
+  /** The response tokens of some of the rollouts. */
+  Targets targets(int[] members) {
+    return Targets.from(
+        sequences(members),
+        Arrays.stream(members).map(i -> rollouts.get(i).prompt().length).toArray());
+  }
+
+  /** Parts of some of the rollouts that go through a model at once. */
+  List<MicroBatches.Part> microBatches(int[] members, int tokens) {
+    return MicroBatches.of(sequences(members), 1, tokens);
   }
 
   /** The batch and how far it got. */

@@ -12,7 +12,8 @@ import org.apache.avro.reflect.AvroDefault;
  *
  * @param combined LOGIT(R_c) of every rollout
  * @param whitened WHITEN(LOGIT(R_c)) of every rollout
- * @param kl log π_prox − log π_0 of every rollout, summed over its response, in nats
+ * @param kl log π_prox − log π_0 of every rollout, weighted by importance and summed over its
+ *     response, in nats
  * @param metrics under the names that TRL uses
  */
 public record PpoIteration(
@@ -32,7 +33,14 @@ public record PpoIteration(
     private double weightSum;
     private double betweenKinds;
     private int alone;
+    private double weightSquares;
+    private double klReward;
+    private double surprisal;
+    private int recomputed;
+    private long weightsTruncated;
+    private double largestWeight = 1;
     private double policyLoss;
+    private double klLoss;
     private double ratio;
     private double ratioSquares;
     private double approximateKl;
@@ -45,28 +53,39 @@ public record PpoIteration(
     private double criticNorm;
     private double learningRate;
     private int updates;
+    private int criticUpdates;
     private int skipped;
+    private int stopped;
+
+    /**
+     * Adds an off-policy token.
+     *
+     * @param ratio its importance weight before it is truncated
+     * @param weight its importance weight
+     */
+    void offPolicy(double ratio, double weight) {
+      largestWeight = Math.max(largestWeight, ratio);
+      weightsTruncated += weight < ratio ? 1 : 0;
+    }
+
+    /** Counts rollouts whose proximal log-probs were computed. */
+    void recomputed(int rollouts) {
+      recomputed += rollouts;
+    }
 
     /**
      * Adds the rewards of the batch.
      *
      * @param rewardSum over all tokens of the batch
-     * @param beta weight of the KL penalty in it
-     * @param weightSum the importance weights of all tokens
+     * @param beta weight of the KL penalty
      */
     void rewards(
-        double[] combined,
-        double[] whitened,
-        double[] kl,
-        double rewardSum,
-        double beta,
-        double weightSum) {
+        double[] combined, double[] whitened, double[] kl, double rewardSum, double beta) {
       this.combined = combined;
       this.whitened = whitened;
       this.kl = kl;
       this.rewardSum = rewardSum;
       this.beta = beta;
-      this.weightSum = weightSum;
     }
 
     /**
@@ -80,14 +99,29 @@ public record PpoIteration(
       this.alone = alone;
     }
 
-    /** Adds an update. */
-    void update(
-        PolicyLoss policy,
-        ValueLoss value,
-        double meanEntropy,
-        Optimizer.Update policyUpdate,
-        Optimizer.Update criticUpdate) {
+    /**
+     * Adds what the tokens of the batch have before the first update.
+     *
+     * @param klReward what all tokens pay for their KL in the reward, at most 0 in the mean
+     */
+    void tokens(float[] weights, float[] proximalLogProbs, double klReward) {
+      this.klReward = klReward;
+      for (int t = 0; t < weights.length; t++) {
+        weightSum += weights[t];
+        weightSquares += (double) weights[t] * weights[t];
+        surprisal -= proximalLogProbs[t];
+      }
+    }
+
+    /**
+     * Adds an update of the policy.
+     *
+     * @param meanKlLoss the KL term of the loss
+     */
+    void policy(
+        PolicyLoss policy, double meanKlLoss, double meanEntropy, Optimizer.Update policyUpdate) {
       updates++;
+      klLoss += meanKlLoss;
       policyLoss += policy.loss();
       ratio += policy.ratio();
       ratioSquares += policy.ratio() * policy.ratio();
@@ -95,11 +129,21 @@ public record PpoIteration(
       clipFraction += policy.clipFraction();
       logRatiosClamped += policy.logRatiosClamped();
       entropy += meanEntropy;
+      policyNorm += policyUpdate.gradientNorm();
+      learningRate = policyUpdate.learningRate();
+    }
+
+    /** Adds an update of the critic. */
+    void critic(ValueLoss value, Optimizer.Update criticUpdate) {
+      criticUpdates++;
       valueLoss += value.loss();
       valueClipFraction += value.clipFraction();
-      policyNorm += policyUpdate.gradientNorm();
       criticNorm += criticUpdate.gradientNorm();
-      learningRate = policyUpdate.learningRate();
+    }
+
+    /** Counts updates that were left out because the KL of the iteration was above its bound. */
+    void stopped(int updates) {
+      stopped += updates;
     }
 
     /** Counts an update that was skipped. */
@@ -108,46 +152,65 @@ public record PpoIteration(
     }
 
     /**
-     * The iteration. Metrics of updates are means over the updates made; they are absent if every
-     * update was skipped.
+     * The iteration. Metrics of updates are means over the updates made; they are absent where none
+     * was made.
      */
     PpoIteration build(long iteration, List<PpoRollout> batch) {
       Map<String, Double> metrics = new LinkedHashMap<>();
       double size = batch.size();
       int tokens = batch.stream().mapToInt(rollout -> rollout.response().length).sum();
-      long stopped = batch.stream().filter(rollout -> !rollout.truncated()).count();
+      long ended = batch.stream().filter(rollout -> !rollout.truncated()).count();
       metrics.put("objective/kl", mean(kl));
-      metrics.put("objective/non_score_reward", rewardSum / size - mean(whitened));
+      metrics.put("objective/entropy", surprisal / size);
+      metrics.put("objective/non_score_reward", klReward / size);
+      metrics.put("objective/truncation_penalty", mean(whitened) + (klReward - rewardSum) / size);
       metrics.put("objective/rlhf_reward", rewardSum / size);
       metrics.put("objective/scores", mean(combined));
       metrics.put("whitening/between_kinds", betweenKinds);
       metrics.put("whitening/alone", (double) alone);
-      metrics.put("val/num_eos_tokens", (double) stopped);
+      metrics.put("val/num_eos_tokens", (double) ended);
       metrics.put("val/response_tokens", tokens / size);
-      metrics.put("val/truncated_share", 1 - stopped / size);
+      metrics.put("val/truncated_share", 1 - ended / size);
+      metrics.put("stream/recomputed_share", recomputed / size);
       metrics.put("stream/importance_weight_avg", weightSum / tokens);
+      metrics.put("stream/importance_weight_max", largestWeight);
+      metrics.put("stream/importance_weight_truncated", (double) weightsTruncated / tokens);
+      metrics.put(
+          "stream/effective_sample_share",
+          weightSquares > 0 ? weightSum * weightSum / (tokens * weightSquares) : 0);
       metrics.put("updates/skipped", (double) skipped);
+      metrics.put("updates/stopped", (double) stopped);
       metrics.put("beta", beta);
-      if (updates > 0) {
-        putMeansOfUpdates(metrics);
-      }
+      putMeansOfUpdates(metrics);
       return new PpoIteration(iteration, combined, whitened, kl, metrics);
     }
 
     private void putMeansOfUpdates(Map<String, Double> metrics) {
+      if (criticUpdates > 0) {
+        double made = criticUpdates;
+        metrics.put("loss/value_avg", valueLoss / made);
+        metrics.put("val/clipfrac_avg", valueClipFraction / made);
+        metrics.put("val/gradient_norm", criticNorm / made);
+      }
+      if (updates == 0) {
+        return;
+      }
       double made = updates;
-      metrics.put("objective/entropy", entropy / made);
+      metrics.put("policy/entropy_avg", entropy / made);
       metrics.put("policy/approxkl_avg", approximateKl / made);
       metrics.put("policy/clipfrac_avg", clipFraction / made);
       metrics.put("policy/log_ratios_clamped", (double) logRatiosClamped);
       metrics.put("policy/gradient_norm", policyNorm / made);
       metrics.put("loss/policy_avg", policyLoss / made);
-      metrics.put("loss/value_avg", valueLoss / made);
-      metrics.put("val/clipfrac_avg", valueClipFraction / made);
+      metrics.put("loss/kl_avg", klLoss / made);
       metrics.put("val/ratio", ratio / made);
       double meanRatio = ratio / made;
-      metrics.put("val/ratio_var", Math.max(0, ratioSquares / made - meanRatio * meanRatio));
-      metrics.put("val/gradient_norm", criticNorm / made);
+      // As torch.var: unbiased. One update has none.
+      metrics.put(
+          "val/ratio_var",
+          updates == 1
+              ? 0
+              : Math.max(0, (ratioSquares - made * meanRatio * meanRatio) / (made - 1)));
       metrics.put("lr", learningRate);
     }
 
@@ -178,7 +241,16 @@ public record PpoIteration(
         int skipped,
         @AvroDefault("0") long logRatiosClamped,
         @AvroDefault("0") double betweenKinds,
-        @AvroDefault("0") int alone) {}
+        @AvroDefault("0") int alone,
+        @AvroDefault("0.0") double weightSquares,
+        @AvroDefault("0.0") double klReward,
+        @AvroDefault("0.0") double surprisal,
+        @AvroDefault("0") int recomputed,
+        @AvroDefault("0") long weightsTruncated,
+        @AvroDefault("1.0") double largestWeight,
+        @AvroDefault("0.0") double klLoss,
+        @AvroDefault("-1") int criticUpdates,
+        @AvroDefault("0") int stopped) {}
 
     State state() {
       return new State(
@@ -203,7 +275,16 @@ public record PpoIteration(
           skipped,
           logRatiosClamped,
           betweenKinds,
-          alone);
+          alone,
+          weightSquares,
+          klReward,
+          surprisal,
+          recomputed,
+          weightsTruncated,
+          largestWeight,
+          klLoss,
+          criticUpdates,
+          stopped);
     }
 
     static Builder of(State state) {
@@ -230,6 +311,17 @@ public record PpoIteration(
       builder.logRatiosClamped = state.logRatiosClamped();
       builder.betweenKinds = state.betweenKinds();
       builder.alone = state.alone();
+      builder.weightSquares = state.weightSquares();
+      builder.klReward = state.klReward();
+      builder.surprisal = state.surprisal();
+      builder.recomputed = state.recomputed();
+      builder.weightsTruncated = state.weightsTruncated();
+      builder.largestWeight = state.largestWeight();
+      builder.klLoss = state.klLoss();
+      // Earlier builds updated both models together.
+      builder.criticUpdates =
+          state.criticUpdates() < 0 ? state.updates() : state.criticUpdates();
+      builder.stopped = state.stopped();
       return builder;
     }
   }

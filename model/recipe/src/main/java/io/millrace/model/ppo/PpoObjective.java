@@ -129,7 +129,7 @@ public record PpoObjective(double clip, double valueClip) {
     Checks.finite("advantages", advantages);
     double loss = 0;
     double ratios = 0;
-    double kl = 0;
+    double kl = 0; // Of the proximal policy, so old samples count by their weights.
     long clipped = 0;
     long clamped = 0;
     for (int t = 0; t < tokens; t++) {
@@ -137,7 +137,7 @@ public record PpoObjective(double clip, double valueClip) {
       dLogProbs[t] = (float) (weights[t] * token.dLogProb() / responseTokens);
       loss += weights[t] * token.loss();
       ratios += token.ratio();
-      kl += token.approximateKl();
+      kl += weights[t] * token.approximateKl();
       clipped += token.clipped() ? 1 : 0;
       clamped += token.logRatioClamped() ? 1 : 0;
     }

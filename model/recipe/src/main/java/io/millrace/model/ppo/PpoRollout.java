@@ -1,6 +1,7 @@
 package io.millrace.model.ppo;
 
 import io.millrace.model.llama.TokenArrays;
+import org.apache.avro.reflect.AvroAlias;
 
 /**
  * A rollout with everything that PPO learns from it.
@@ -13,7 +14,8 @@ import io.millrace.model.llama.TokenArrays;
  * @param safetyScore of the safety reward model, a logit
  * @param isSafety IS_SAFETY(p)
  * @param truncated the response was cut at the length limit
- * @param stale the policy that sampled it is older than the one that learns from it
+ * @param offPolicy whether logProbs are not exactly those of the policy that begins to learn from
+ *     it: of other weights, or of another engine
  */
 public record PpoRollout(
     String id,
@@ -25,7 +27,7 @@ public record PpoRollout(
     float safetyScore,
     boolean isSafety,
     boolean truncated,
-    boolean stale) {
+    @AvroAlias(alias = "stale") boolean offPolicy) {
 
   public PpoRollout {
     if (prompt.length == 0 || response.length == 0) {

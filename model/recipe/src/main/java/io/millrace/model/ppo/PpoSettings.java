@@ -2,6 +2,7 @@ package io.millrace.model.ppo;
 
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.AdamW;
+import io.millrace.model.training.Checks;
 import io.millrace.model.training.LearningRate;
 import java.util.Objects;
 
@@ -15,8 +16,12 @@ import java.util.Objects;
  * @param klPenalty and what a truncated response loses
  * @param advantages γ and λ
  * @param objective the clips
- * @param importanceWeight of tokens that an older policy sampled; null: decoupled PPO is off, and
- *     the clip is around whatever policy sampled a token
+ * @param importanceWeight of off-policy tokens; null: decoupled PPO is off, and the clip is around
+ *     whatever policy sampled a token
+ * @param entropyBonus weight of the mean entropy in the policy's loss, at least 0
+ * @param maxUpdateKl KL to the proximal policy, in nats per token, above which the iteration's
+ *     remaining updates are left out; infinite: never
+ * @param criticWarmup number of first iterations that update only the critic
  * @param maxSkippedUpdates after this many updates in a row that were not finite learning stops
  * @param temperature that rollouts are sampled at, and log-probs taken at
  * @param seed of the shuffling
@@ -30,6 +35,9 @@ public record PpoSettings(
     Advantages advantages,
     PpoObjective objective,
     ImportanceWeight importanceWeight,
+    double entropyBonus,
+    double maxUpdateKl,
+    long criticWarmup,
     int maxSkippedUpdates,
     float temperature,
     long seed,
@@ -44,6 +52,13 @@ public record PpoSettings(
               .formatted(miniBatchSize, epochs, maxSkippedUpdates));
     }
     Objects.requireNonNull(whitening, "whitening");
+    Checks.that(
+        entropyBonus >= 0 && Double.isFinite(entropyBonus),
+        "entropyBonus",
+        entropyBonus,
+        "finite and at least 0");
+    Checks.that(maxUpdateKl > 0, "maxUpdateKl", maxUpdateKl, "above 0");
+    Checks.that(criticWarmup >= 0, "criticWarmup", criticWarmup, "at least 0");
     Objects.requireNonNull(learningRate, "learningRate");
     Objects.requireNonNull(criticLearningRate, "criticLearningRate");
   }
@@ -63,6 +78,9 @@ public record PpoSettings(
     private Advantages advantages = Advantages.defaults();
     private PpoObjective objective = PpoObjective.defaults();
     private ImportanceWeight importanceWeight;
+    private double entropyBonus;
+    private double maxUpdateKl = Double.POSITIVE_INFINITY;
+    private long criticWarmup;
     private int maxSkippedUpdates;
     private float temperature = 1;
     private long seed;
@@ -114,9 +132,27 @@ public record PpoSettings(
       return this;
     }
 
-    /** Weight of tokens that an older policy sampled; null, and not set, for no decoupled PPO. */
+    /** Weight of off-policy tokens; null, and not set, for no decoupled PPO. */
     public Builder importanceWeight(ImportanceWeight value) {
       this.importanceWeight = value;
+      return this;
+    }
+
+    /** Weight of the mean entropy in the policy's loss; 0 if it is not set. */
+    public Builder entropyBonus(double value) {
+      this.entropyBonus = value;
+      return this;
+    }
+
+    /** KL per token above which an iteration's remaining updates are left out. */
+    public Builder maxUpdateKl(double value) {
+      this.maxUpdateKl = value;
+      return this;
+    }
+
+    /** First iterations that update only the critic; 0 if it is not set. */
+    public Builder criticWarmup(long value) {
+      this.criticWarmup = value;
       return this;
     }
 
@@ -172,6 +208,9 @@ public record PpoSettings(
           advantages,
           objective,
           importanceWeight,
+          entropyBonus,
+          maxUpdateKl,
+          criticWarmup,
           maxSkippedUpdates,
           temperature,
           seed,

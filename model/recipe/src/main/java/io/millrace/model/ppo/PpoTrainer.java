@@ -105,7 +105,7 @@ public final class PpoTrainer implements AutoCloseable {
       return Optional.empty();
     }
     update();
-    if (batch.updates < settings.epochs() * updatesPerEpoch()) {
+    if (batch.updates < updatesOfBatch()) {
       return Optional.empty();
     }
     iteration++;
@@ -115,6 +115,10 @@ public final class PpoTrainer implements AutoCloseable {
     return Optional.of(done);
   }
 
+  private int updatesOfBatch() {
+    return settings.epochs() * updatesPerEpoch();
+  }
+
   private int updatesPerEpoch() {
     return Math.ceilDiv(batch.size(), settings.miniBatchSize());
   }
@@ -122,10 +126,11 @@ public final class PpoTrainer implements AutoCloseable {
   /** Values and proximal log-probs of the next mini-batch of rollouts, before any update. */
   private void value() {
     int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
-    for (MicroBatches.Part part : microBatches(range(batch.valued, to), critic.partTokens())) {
+    for (MicroBatches.Part part :
+        batch.microBatches(range(batch.valued, to), critic.partTokens())) {
       int from = batch.valued + part.from();
       int[] members = range(from, batch.valued + part.to());
-      float[] values = critic.infer(sequences(members), targets(members).rows());
+      float[] values = critic.infer(batch.sequences(members), batch.targets(members).rows());
       System.arraycopy(values, 0, batch.oldValues, batch.offsets[from], values.length);
       proximal(members);
     }
@@ -133,32 +138,36 @@ public final class PpoTrainer implements AutoCloseable {
   }
 
   /**
-   * Decoupled PPO (Hilton et al., arXiv 2110.00641): where an older policy sampled a rollout, the
+   * Decoupled PPO (Hilton et al., arXiv 2110.00641): where another policy sampled a rollout, the
    * clip is around today's policy, and importance weights make up for the difference.
    */
   private void proximal(int[] members) {
-    int[] stale =
+    int[] offPolicy =
         settings.importanceWeight() == null
             ? new int[0]
-            : Arrays.stream(members).filter(i -> batch.rollouts.get(i).stale()).toArray();
+            : Arrays.stream(members).filter(i -> batch.rollouts.get(i).offPolicy()).toArray();
     for (int i : members) {
       float[] logProbs = batch.rollouts.get(i).logProbs();
       System.arraycopy(logProbs, 0, batch.proximalLogProbs, batch.offsets[i], logProbs.length);
       Arrays.fill(batch.weights, batch.offsets[i], batch.offsets[i + 1], 1);
     }
-    if (stale.length == 0) {
+    if (offPolicy.length == 0) {
       return;
     }
+    batch.metrics.recomputed(offPolicy.length);
     float[] today =
-        policy.infer(sequences(stale), targets(stale), settings.temperature()).logProbs();
+        policy
+            .infer(batch.sequences(offPolicy), batch.targets(offPolicy), settings.temperature())
+            .logProbs();
     int at = 0;
-    for (int i : stale) {
+    for (int i : offPolicy) {
       float[] behaviour = batch.rollouts.get(i).logProbs();
       int offset = batch.offsets[i];
       System.arraycopy(today, at, batch.proximalLogProbs, offset, behaviour.length);
       for (int t = 0; t < behaviour.length; t++) {
-        batch.weights[offset + t] =
-            (float) settings.importanceWeight().of(today[at + t], behaviour[t]);
+        double weight = settings.importanceWeight().of(today[at + t], behaviour[t]);
+        batch.weights[offset + t] = (float) weight;
+        batch.metrics.offPolicy(ImportanceWeight.ratio(today[at + t], behaviour[t]), weight);
       }
       at += behaviour.length;
     }
@@ -180,7 +189,7 @@ public final class PpoTrainer implements AutoCloseable {
     double beta = klController.beta();
     double[] kl = new double[batch.size()];
     double rewardSum = 0;
-    double weightSum = 0;
+    double klReward = 0;
     for (int i = 0; i < batch.size(); i++) {
       PpoRollout rollout = batch.rollouts.get(i);
       float[] logProbs = batch.of(i, batch.proximalLogProbs);
@@ -189,19 +198,21 @@ public final class PpoTrainer implements AutoCloseable {
               .klPenalty()
               .rewards(
                   logProbs, rollout.referenceLogProbs(), whitened[i], rollout.truncated(), beta);
-      rewardSum += Arrays.stream(rewards).sum();
-      kl[i] = KlEstimator.K1.sum(logProbs, rollout.referenceLogProbs());
+      double reward = Arrays.stream(rewards).sum();
+      rewardSum += reward;
+      klReward += reward - settings.klPenalty().last(whitened[i], rollout.truncated());
+      kl[i] =
+          KlEstimator.K1.sum(
+              logProbs, rollout.referenceLogProbs(), batch.of(i, batch.weights));
       Advantages.Estimate estimate =
           settings.advantages().estimate(rewards, batch.of(i, batch.oldValues));
       int at = batch.offsets[i];
       System.arraycopy(estimate.advantages(), 0, batch.advantages, at, rewards.length);
       System.arraycopy(estimate.returns(), 0, batch.returns, at, rewards.length);
     }
-    for (float weight : batch.weights) {
-      weightSum += weight;
-    }
     batch.advantages = Whitening.defaults().whiten(batch.advantages);
-    batch.metrics.rewards(combined, whitened, kl, rewardSum, beta, weightSum);
+    batch.metrics.rewards(combined, whitened, kl, rewardSum, beta);
+    batch.metrics.tokens(batch.weights, batch.proximalLogProbs, klReward);
     batch.metrics.whitening(
         RewardWhitening.shareBetweenKinds(batch.rollouts, whitened),
         settings.whitening().alone(batch.rollouts));
@@ -213,124 +224,49 @@ public final class PpoTrainer implements AutoCloseable {
     int from = batch.updates % updatesPerEpoch() * settings.miniBatchSize();
     int to = Math.min(batch.size(), from + settings.miniBatchSize());
     int[] members = Arrays.copyOfRange(shuffled(batch.size(), epoch), from, to);
-    batch.updates++;
-
-    // Losses are means over all response tokens of the mini-batch, whatever part they come in.
-    int tokens = batch.tokens(members);
-    PolicyPass policyPass = new PolicyPass(members, tokens);
-    CriticPass criticPass = new CriticPass(members, tokens);
+    CriticPass criticPass = new CriticPass(critic, criticOptimizer, settings, batch, members);
+    if (iteration < settings.criticWarmup()) {
+      criticPass.run();
+      batch.updates++;
+      finishCritic(criticPass);
+      return;
+    }
+    PolicyPass policyPass =
+        new PolicyPass(policy, policyOptimizer, settings, batch, members, klController.beta());
     backend.sideBySide(policyPass, criticPass);
-    if (policyPass.finite && criticPass.finite) {
+    if (!policyPass.finite || !criticPass.finite) {
+      batch.updates++;
+      policyOptimizer.skip(policyPass.norm);
+      skip(criticPass);
+    } else if (policyPass.loss.approximateKl() > settings.maxUpdateKl()) {
+      policyOptimizer.skip(policyPass.norm);
+      criticOptimizer.skip(criticPass.norm);
+      batch.metrics.stopped(updatesOfBatch() - batch.updates);
+      batch.updates = updatesOfBatch();
+    } else {
+      batch.updates++;
       backend.sideBySide(
           () -> policyPass.update = policyOptimizer.apply(policyPass.norm),
           () -> criticPass.update = criticOptimizer.apply(criticPass.norm));
-      batch.metrics.update(
-          policyPass.loss,
-          criticPass.loss,
-          policyPass.entropy,
-          policyPass.update,
-          criticPass.update);
+      batch.metrics.policy(
+          policyPass.loss, policyPass.klLoss, policyPass.entropy, policyPass.update);
+      batch.metrics.critic(criticPass.loss, criticPass.update);
       skippedInARow = 0;
-    } else {
-      skip(policyPass.norm, criticPass.norm);
     }
   }
 
-  /** Forward and backward pass of the policy over a mini-batch, up to the gradient's norm. */
-  private final class PolicyPass implements Runnable {
-    final int[] members;
-    final int tokens;
-    PolicyLoss loss = PolicyLoss.ZERO;
-    double entropy;
-    double norm;
-    boolean finite = true;
-    Optimizer.Update update;
-
-    PolicyPass(int[] members, int tokens) {
-      this.members = members;
-      this.tokens = tokens;
+  /** An update of the critic alone. */
+  private void finishCritic(CriticPass pass) {
+    if (!pass.finite) {
+      skip(pass);
+      return;
     }
-
-    @Override
-    public void run() {
-      for (MicroBatches.Part part : microBatches(members, policy.partTokens())) {
-        int[] some = Arrays.copyOfRange(members, part.from(), part.to());
-        LanguageModel.TokenLogProbs now =
-            policy.forward(sequences(some), targets(some), settings.temperature());
-        finite = areFinite(now.logProbs());
-        if (!finite) {
-          break;
-        }
-        float[] dLogProbs = new float[now.logProbs().length];
-        loss =
-            loss.plus(
-                settings
-                    .objective()
-                    .policyLoss(
-                        dLogProbs,
-                        now.logProbs(),
-                        batch.of(some, batch.proximalLogProbs),
-                        batch.of(some, batch.weights),
-                        batch.of(some, batch.advantages),
-                        tokens));
-        policy.backward(policyOptimizer.gradients(), dLogProbs, new float[dLogProbs.length]);
-        for (float e : now.entropies()) {
-          entropy += e / tokens;
-        }
-      }
-      norm = policyOptimizer.gradientNorm();
-      finite &= Double.isFinite(norm);
-    }
+    batch.metrics.critic(pass.loss, criticOptimizer.apply(pass.norm));
+    skippedInARow = 0;
   }
 
-  /** Forward and backward pass of the critic over a mini-batch, up to the gradient's norm. */
-  private final class CriticPass implements Runnable {
-    final int[] members;
-    final int tokens;
-    ValueLoss loss = ValueLoss.ZERO;
-    double norm;
-    boolean finite = true;
-    Optimizer.Update update;
-
-    CriticPass(int[] members, int tokens) {
-      this.members = members;
-      this.tokens = tokens;
-    }
-
-    @Override
-    public void run() {
-      for (MicroBatches.Part part : microBatches(members, critic.partTokens())) {
-        int[] some = Arrays.copyOfRange(members, part.from(), part.to());
-        float[] values = critic.forward(sequences(some), targets(some).rows());
-        finite = areFinite(values);
-        if (!finite) {
-          break;
-        }
-        float[] dValues = new float[values.length];
-        loss =
-            loss.plus(
-                settings
-                    .objective()
-                    .valueLoss(
-                        dValues,
-                        values,
-                        batch.of(some, batch.oldValues),
-                        batch.of(some, batch.returns),
-                        tokens));
-        critic.backward(criticOptimizer.gradients(), dValues);
-      }
-      norm = criticOptimizer.gradientNorm();
-      finite &= Double.isFinite(norm);
-    }
-  }
-
-  private List<MicroBatches.Part> microBatches(int[] members, int tokens) {
-    return MicroBatches.of(sequences(members), 1, tokens);
-  }
-
-  private void skip(double policyNorm, double criticNorm) {
-    policyOptimizer.skip(policyNorm);
-    criticOptimizer.skip(criticNorm);
+  private void skip(CriticPass pass) {
+    criticOptimizer.skip(pass.norm);
     batch.metrics.skipped();
     if (++skippedInARow >= settings.maxSkippedUpdates()) {
       throw new DivergedException(
@@ -338,24 +274,13 @@ public final class PpoTrainer implements AutoCloseable {
     }
   }
 
-  private static boolean areFinite(float[] values) {
+  static boolean areFinite(float[] values) {
     for (float value : values) {
       if (!Float.isFinite(value)) {
         return false;
       }
     }
     return true;
-  }
-
-  private List<int[]> sequences(int[] members) {
-    return Arrays.stream(members).mapToObj(batch.sequences::get).toList();
-  }
-
-  /** The response tokens of some of the rollouts. */
-  private Targets targets(int[] members) {
-    return Targets.from(
-        sequences(members),
-        Arrays.stream(members).map(i -> batch.rollouts.get(i).prompt().length).toArray());
   }
 
   private static int[] range(int from, int to) {

@@ -18,7 +18,7 @@ class PpoSettingsTest {
     Advantages advantages = new Advantages(0.5, 0.25);
     PpoObjective objective = new PpoObjective(0.1, 0.3);
     ImportanceWeight weight = new ImportanceWeight(4);
-    KlPenalty penalty = new KlPenalty(KlEstimator.K1, 2);
+    KlPenalty penalty = new KlPenalty(KlEstimator.K1, KlPlacement.REWARD, 2);
     PiecewiseReward piecewise = PiecewiseReward.defaults();
     AdamW adamW = AdamW.llama2();
     assertEquals(
@@ -31,6 +31,9 @@ class PpoSettingsTest {
             advantages,
             objective,
             weight,
+            0.02,
+            0.5,
+            6,
             5,
             0.5f,
             11,
@@ -44,6 +47,9 @@ class PpoSettingsTest {
             .seed(11)
             .temperature(0.5f)
             .maxSkippedUpdates(5)
+            .criticWarmup(6)
+            .maxUpdateKl(0.5)
+            .entropyBonus(0.02)
             .importanceWeight(weight)
             .objective(objective)
             .advantages(advantages)

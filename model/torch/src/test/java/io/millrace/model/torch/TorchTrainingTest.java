@@ -31,7 +31,7 @@ class TorchTrainingTest {
 
   /** Value loss, entropy and policy loss of each of 200 updates. */
   private static double[][] curve(Backend backend) {
-    String[] names = {"loss/value_avg", "objective/entropy", "loss/policy_avg"};
+    String[] names = {"loss/value_avg", "policy/entropy_avg", "loss/policy_avg"};
     double[][] curve = new double[names.length][200];
     try (PpoTrainer trainer = PpoRun.trainer(backend, 3e-3)) {
       for (int i = 0; i < 200; i++) {

@@ -1,0 +1,92 @@
+package io.millrace.model.ppo;
+
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.training.MicroBatches;
+import io.millrace.model.training.Optimizer;
+import java.util.Arrays;
+
+/** Forward and backward pass of the policy over a mini-batch, up to the gradient's norm. */
+final class PolicyPass implements Runnable {
+
+  private final LanguageModel policy;
+  private final Optimizer optimizer;
+  private final PpoSettings settings;
+  private final PpoBatch batch;
+  private final int[] members;
+  private final double beta;
+
+  /** Losses are means over all response tokens of the mini-batch, whatever part they come in. */
+  private final int tokens;
+
+  PolicyLoss loss = PolicyLoss.ZERO;
+  double klLoss;
+  double entropy;
+  double norm;
+  boolean finite = true;
+  Optimizer.Update update;
+
+  /**
+   * @param members the mini-batch
+   * @param beta weight of the KL where it is a term of the loss
+   */
+  PolicyPass(
+      LanguageModel policy,
+      Optimizer optimizer,
+      PpoSettings settings,
+      PpoBatch batch,
+      int[] members,
+      double beta) {
+    this.policy = policy;
+    this.optimizer = optimizer;
+    this.settings = settings;
+    this.batch = batch;
+    this.members = members;
+    this.beta = beta;
+    this.tokens = batch.tokens(members);
+  }
+
+  @Override
+  public void run() {
+    for (MicroBatches.Part part : batch.microBatches(members, policy.partTokens())) {
+      int[] some = Arrays.copyOfRange(members, part.from(), part.to());
+      LanguageModel.TokenLogProbs now =
+          policy.forward(batch.sequences(some), batch.targets(some), settings.temperature());
+      finite = PpoTrainer.areFinite(now.logProbs());
+      if (!finite) {
+        break;
+      }
+      float[] weights = batch.of(some, batch.weights);
+      float[] dLogProbs = new float[now.logProbs().length];
+      loss =
+          loss.plus(
+              settings
+                  .objective()
+                  .policyLoss(
+                      dLogProbs,
+                      now.logProbs(),
+                      batch.of(some, batch.proximalLogProbs),
+                      weights,
+                      batch.of(some, batch.advantages),
+                      tokens));
+      klLoss +=
+          settings
+              .klPenalty()
+              .loss(
+                  dLogProbs,
+                  now.logProbs(),
+                  batch.referenceLogProbs(some),
+                  weights,
+                  beta,
+                  tokens);
+      // The loss has the term −c·H, with H the mean entropy over the response tokens.
+      float[] dEntropies = new float[dLogProbs.length];
+      Arrays.fill(dEntropies, (float) (-settings.entropyBonus() / tokens));
+      policy.backward(optimizer.gradients(), dLogProbs, dEntropies);
+      for (float e : now.entropies()) {
+        entropy += e / tokens;
+      }
+    }
+    norm = optimizer.gradientNorm();
+    finite &= Double.isFinite(norm);
+  }
+}
