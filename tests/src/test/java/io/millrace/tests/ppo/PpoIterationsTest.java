@@ -21,6 +21,7 @@ import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoSettings;
 import io.millrace.model.ppo.PpoTrainer;
+import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
@@ -39,7 +40,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Whole PPO iterations on each backend, with every KL option, against float64 results that {@code
+ * Whole PPO iterations on each backend, with every whitening and KL option, against float64 results that {@code
  * tests/fixtures/ppo_iterations.py} computed from formulas of its own: rewards, KL, every metric,
  * and every weight of both models after the last update.
  */
@@ -198,6 +199,7 @@ class PpoIterationsTest {
                     KlEstimator.valueOf(o.get("estimator").asText()),
                     KlPlacement.valueOf(o.get("kl_in").asText()),
                     o.get("truncation_penalty").asDouble()))
+            .whitening(RewardWhitening.valueOf(o.get("whitening").asText()))
             .advantages(new Advantages(o.get("gamma").asDouble(), o.get("lam").asDouble()))
             .objective(new PpoObjective(o.get("clip").asDouble(), o.get("value_clip").asDouble()))
             .importanceWeight(
