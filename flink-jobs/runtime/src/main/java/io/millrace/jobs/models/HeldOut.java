@@ -2,6 +2,7 @@ package io.millrace.jobs.models;
 
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
+import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.zip.CRC32;
@@ -13,7 +14,7 @@ import java.util.zip.CRC32;
  *
  * @param share of the dialogues, 0 to 1
  */
-public record HeldOut(double share) {
+public record HeldOut(double share) implements Serializable {
 
   /** Whether prompts, judgments, demonstrations and rollouts with this dialogue are held out. */
   public boolean contains(List<Turn> dialogue) {
