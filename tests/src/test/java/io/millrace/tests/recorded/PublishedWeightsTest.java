@@ -59,45 +59,45 @@ class PublishedWeightsTest {
           """
           initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           initial model.safetensors   2c80daa5ba035977e9d209431365aed255620bc9d05bb438aad76be7bdfa2f31
-          supervised v1               d75f6443311e0032f401376bfab66d4ceee5bbf6b0b98758f39a92f043380f04
-          supervised v2               99cd1fb5db88c230b9a43e715881b96fc7d4bb1844ccff660e8f623a85f68683
-          reward-model helpfulness v1 1e2a8d4b5e92a9a4dfc78073ab9f1c9374585435abccbe55b5dac0d97d10d94a
-          reward-model helpfulness v2 0aed4d8de5906763cf0623ab15f894dc1ecb16ae4a4805871cca0ec448033557
-          reward-model helpfulness v3 401546e18ff9a1597ffc89e6d1dbc484712580b78ab31fc85444df43115e0765
-          reward-model helpfulness v4 042c272a8e83a2735eb926be5e3deef215079ce224d9ac61a7bd86b7efcf08cb
-          reward-model safety v1      ea75eeeb4555ebe0e7a71c0142b0ebd7518e46b961fbce8c34aa2a4a446df3e6
-          reward-model safety v2      7bf8dbb1e06d532248b83e4917af5a14a72a09805448953babec99f7ed46326a
-          ppo v3                      621fd73d90ad02ea8200a8dd83c1247162a1487f73903dfb76c8b32039342935
-          ppo v4                      16b18cf7d3421c42ffe2aff41ca16e83fe776edac1982389812a1e84d2536f12
-          ppo v5                      090d8c9358118c6835a061fdfd3737905a9b1cbcd39123cd7fcd1ca5c8307a20
-          ppo v6                      7a11f4ee04c9b190d58f145b31b880c92253bff5169056277b85b4c6713efd9b
-          ppo v7                      6e48deb62c51310e4a3195bb511459c18b00d8744c917bce6b129c0d3e5157e9
-          rejection-sampling v3       97cccc44f64cd90a19cf93f400becbd5767a3d7268e65796385b60d2c9df317c
-          rejection-sampling v4       9fd6e5ee81c1ece8d33c1b2ca73e13c5bbed12c1b1e32c795d6fe6b53d2a1f2c
-          rejection-sampling v5       8061ae5151e30edc45b5895bcc72f8c4fbed1e1478b56fd05a0a165f476c3643
-          rejection-sampling v6       ea11ad26b97284337f84247187393a2fa6e3d7672f930660c75da9bb25e9bbc8
+          supervised v1               950020cf680974dc822f5c72e2014be329a964cbca36bd4d3104ad97939a6d1b
+          supervised v2               324e1df1ab7fd776d2217223d44b68af5c9e964c659ac0bff8b135ce70cc017a
+          reward-model helpfulness v1 b18d485a1a516dacb08580d6fd2d0f11ce3b0b1563760e9751077fbad955e212
+          reward-model helpfulness v2 863da716d80f23a69b4ec441bcfb859588ac8393b02ee67b3dca1ca9c1f962d5
+          reward-model helpfulness v3 99e5c0bd9d9be31ce296415c334d10b45ee073281f210500367c2d81bcc9bbb7
+          reward-model safety v1      30e4403f44212e68fe837884f4a2b55223b4d6d78c79eb5d1b8b3ad893bc38aa
+          reward-model safety v2      d599f3e9be6b1953532552a58a8e2a12160f00655e22ee1659ab6c239b1b218a
+          ppo v3                      74ab677d317995ef7b1b82aface895869e0e312e75c75bf8444f18c28edf2673
+          ppo v4                      2c7dbe858197e40a1f58a27338e3e939641c9134e2310566c96a6e05e9505696
+          ppo v5                      dc62d91d9c960d43d5b9b184b8d2f7d30d3f77d51a0e00eb4a0ad3b61ec46b9c
+          ppo v6                      93c8ea73809da2c1fe65c6c1113695902c1439ac71d298fc3b08a638af5a2ed9
+          ppo v7                      112bc4623b0e03971830b9fa133b25eafcfe6eea926fa04f066be0383599708a
+          rejection-sampling v3       d96e2f7411702e50d4d2ad8f9466e6ba288fa5489c3db9e485e0db87ef6d07cb
+          rejection-sampling v4       a6a981c9c9bb8c4a9b887441209e3b4db97632eaceb4f1c225c059099ce19fbf
+          rejection-sampling v5       40e8387bb1639fea9dc8572c3c4be71c18d5c3f414a35e854e03c6bd3547e603
+          rejection-sampling v6       252639a6af048068ed152e594e6fa989d03d053a023031106177f02352309084
+          initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           """,
           16,
           """
           initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           initial model.safetensors   2c80daa5ba035977e9d209431365aed255620bc9d05bb438aad76be7bdfa2f31
-          supervised v1               3761baaa2f5bf7322eb5520c424a4b5c0546ccf8afe84b0f2355c5f3b8858e79
-          supervised v2               929d4eb9a3b3c9899f23140e48bc554e971bd6cf09b8d76c4e3b8b38d92c60ea
-          reward-model helpfulness v1 40ba5b830b73c015f472f050dbf57c361e4982a61ebb04702568d1363a0ee985
-          reward-model helpfulness v2 2056bbab8e6f3efc6bb8cc04dd033f18175d7495c05981328cfd241a2075d627
-          reward-model helpfulness v3 99f4c3b7c434579b678a2f26f69bf7c4542660ddae1eccf8c64c132dbd19ee1a
-          reward-model helpfulness v4 1ad4df245445512cb100f7aee935bc9c90adb775e791b47b64962715721a0570
-          reward-model safety v1      7c4c6c0bd7197c725538950e5edba15eddf3a5cc3e40e3422ed32b11169884f1
-          reward-model safety v2      06a21668b1fd575c1ad11339be00b72e0680ada4e173a6038e2a6e67b66ee799
-          ppo v3                      c8bd8f80c605cbd9ae54e2a915a61333d98a1ee6e6c766ad9268c305fb59f0e9
-          ppo v4                      9515972a30c21da2cad412223c4f3c280a015e3db40a456307889e1bfe412660
-          ppo v5                      79c4727d7c577b6fb42eee93a583270e0f6b6e9f5c94fa6db3ab285525593a89
-          ppo v6                      c12d657845a2eb5189893c0a6d4ea115741a03b87e46a11712b44bbcba9fd73d
-          ppo v7                      d306c8228dea2ad2383c45cda4af398710319aaeeb17cf7b930f19843e50fc7d
-          rejection-sampling v3       965000a4e39c6dcca461cdc02580f2c3376a1b2784aba64f5945d1800f7753ad
-          rejection-sampling v4       62e1789c56d903664882815cb839fc04f8f56b08ac91419de59ccf3f97c9c645
-          rejection-sampling v5       88fef48246e0ab8733096490c4f2eaddca283b3052c4820d939d244f010fb3f4
-          rejection-sampling v6       a5cf13a9e1c53d57416a016d67f507e8e92634851a6d86219ac16d07f40519f4
+          supervised v1               554a1b1d2f14b4517d432f802eafc90a4596fb28b805d883c618b8662549a010
+          supervised v2               1cff0ae0bce421af5c1ea4b6a7b14358db4373642008da68632cf464852a5943
+          reward-model helpfulness v1 2e79127fff7bfe530a1521c9c10c72ef96611f8e4c22b40dcadb61a05f2fbef3
+          reward-model helpfulness v2 4f16cbf2bea32f0f9c978566540193f0a0b858fabac1b1a81b900b9ea29ea741
+          reward-model helpfulness v3 1f500723215de2a24b132c667dc089bb75392457b1033ae3bb7e16e6d6315434
+          reward-model safety v1      984de9d964f3325270d501fbe240c81ceb54b0bfbf279fd0660d5b3d665d9985
+          reward-model safety v2      8daae53d8036ac06895cddc0bd483b3681374311afe50611053c35f8e3fd6126
+          ppo v3                      75cfe33c8b9a575573c7f75fac70104947686816671a597a821048e25d74cc4b
+          ppo v4                      ffe16f7957031cb8c6191cc66ab695984a30b095a7cd4005d7cea06ecb5a6ab5
+          ppo v5                      a0641b380c3021d41350f6cc67a6e2a0c6c1b999715cc687aca3381886ebaa42
+          ppo v6                      48954858652b47da2f93018315edf8b89de1f1c7e1e1e77facf0fc962f0766ca
+          ppo v7                      1bad8028bd72c460cd37ebf3bd5af07ba568123339eb9399be3eced43cb3f6ce
+          rejection-sampling v3       615815b04eacae3396ef9fea5462559949c7c8d3b3591afbbede711efee6127d
+          rejection-sampling v4       670fff483c6d745a3257463b74ad1f78e143a36f12a612e1c5d75be71176d7a6
+          rejection-sampling v5       8397da52b98980ad5ac0a784dcf06ed82ff536c4a88c540f0bc7d3a62414d7c9
+          rejection-sampling v6       5d1534e86b3e29ec4e3d8de047a43933d41007a8a08aa6553fdeb065b4ed8d44
+          initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           """);
 
   /** Batches are small and limits are narrow: clips, weights and mixes take effect. */
