@@ -40,9 +40,9 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Whole PPO iterations on each backend, with every whitening and KL option, against float64 results that {@code
- * tests/fixtures/ppo_iterations.py} computed from formulas of its own: rewards, KL, every metric,
- * and every weight of both models after the last update.
+ * Whole PPO iterations on each backend, with every whitening and KL option, against float64 results
+ * that {@code tests/fixtures/ppo_iterations.py} computed from formulas of its own: rewards, KL,
+ * every metric, and every weight of both models after the last update.
  */
 class PpoIterationsTest {
 
@@ -122,8 +122,7 @@ class PpoIterationsTest {
       for (int i = 0; i < other.size(); i++) {
         largest =
             Math.max(
-                largest,
-                Math.abs(tensor.getValue().get(i).asDouble() - other.get(i).asDouble()));
+                largest, Math.abs(tensor.getValue().get(i).asDouble() - other.get(i).asDouble()));
       }
     }
     return largest;
@@ -202,8 +201,7 @@ class PpoIterationsTest {
             .whitening(RewardWhitening.valueOf(o.get("whitening").asText()))
             .advantages(new Advantages(o.get("gamma").asDouble(), o.get("lam").asDouble()))
             .objective(new PpoObjective(o.get("clip").asDouble(), o.get("value_clip").asDouble()))
-            .importanceWeight(
-                o.get("decoupled").asBoolean() ? new ImportanceWeight(weight) : null)
+            .importanceWeight(o.get("decoupled").asBoolean() ? new ImportanceWeight(weight) : null)
             .entropyBonus(o.get("entropy_bonus").asDouble())
             .maxUpdateKl(maxUpdateKl > 0 ? maxUpdateKl : Double.POSITIVE_INFINITY)
             .criticWarmup(o.get("critic_warmup").asLong())
@@ -227,8 +225,7 @@ class PpoIterationsTest {
     double beta = o.get("beta").asDouble();
     double target = o.get("kl_target").asDouble();
     return target > 0
-        ? KlController.adaptive(
-            new AdaptiveKl.Settings(beta, target, o.get("kl_horizon").asLong()))
+        ? KlController.adaptive(new AdaptiveKl.Settings(beta, target, o.get("kl_horizon").asLong()))
         : KlController.fixed(beta);
   }
 

@@ -104,8 +104,11 @@ final class LogProbCheck {
           bound);
     }
     return Map.of(
-        DIFFERENCE, mean,
-        "val/log_prob_difference_max", largest,
-        "monitor/log_prob_alarm", alarm ? 1.0 : 0.0);
+        DIFFERENCE,
+        mean,
+        "val/log_prob_difference_max",
+        largest,
+        "monitor/log_prob_alarm",
+        alarm ? 1.0 : 0.0);
   }
 }

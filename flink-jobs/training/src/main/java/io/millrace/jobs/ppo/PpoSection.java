@@ -143,8 +143,8 @@ public record PpoSection(
     @Option(
             value = "true",
             help =
-                "Decoupled PPO: clips rollouts of other weights or engines around the policy of this"
-                    + " iteration and weights them by their importance.")
+                "Decoupled PPO: clips rollouts of other weights or engines around the policy of"
+                    + " this iteration and weights them by their importance.")
         boolean decoupled,
     @Option(
             value = "10.0",
@@ -285,8 +285,8 @@ public record PpoSection(
     }
     throw new IllegalArgumentException(
         placement == KlPlacement.REWARD
-            ? ("kl-estimator must be k1 with kl-in reward, not %s: in the reward its gradient is not"
-                    + " that of the KL. Set kl-in to loss to keep it, or kl-estimator to k1")
+            ? ("kl-estimator must be k1 with kl-in reward, not %s: in the reward its gradient is"
+                   + " not that of the KL. Set kl-in to loss to keep it, or kl-estimator to k1")
                 .formatted(estimator.name().toLowerCase(Locale.ROOT))
             : "kl-estimator must be k2 or k3 with kl-in loss, not k1: in the loss its mean gradient"
                 + " is 0. Set kl-estimator to k2, or kl-in to reward");

@@ -120,8 +120,7 @@ class OffPolicyTest {
     for (int i = 0; i < count; i++) {
       prompts.add(random.ints(1 + random.nextInt(5), 0, 256).toArray());
       sequences.add(
-          TokenArrays.join(
-              prompts.get(i), random.ints(1 + random.nextInt(8), 0, 256).toArray()));
+          TokenArrays.join(prompts.get(i), random.ints(1 + random.nextInt(8), 0, 256).toArray()));
     }
     float[] logProbs;
     try (Backend backend = Backends.openDefault();
@@ -246,8 +245,7 @@ class OffPolicyTest {
     try (Run run = new Run(config)) {
       List<ScoredRollout> mixed = new ArrayList<>(rollouts(config, BATCH / 2, OWN));
       // Far from the initial policy, as another lineage's samples are.
-      mixed.addAll(
-          rollouts(config, BATCH, new Sampler(SEED, 1, 2)).subList(BATCH / 2, BATCH));
+      mixed.addAll(rollouts(config, BATCH, new Sampler(SEED, 1, 2)).subList(BATCH / 2, BATCH));
       run.feed(mixed).end();
       assertEquals(0.5, run.metric(1, SHARE));
       assertTrue(run.metric(1, "val/log_prob_difference") < 1e-4);
@@ -301,16 +299,14 @@ class OffPolicyTest {
   @Test
   void placesWhereAnEstimatorIsWrongAreRefusedWithWhatToWrite() {
     String reward =
-        assertThrows(
-                ConfigException.class, () -> config("refused", "ppo.kl-estimator=k3"))
+        assertThrows(ConfigException.class, () -> config("refused", "ppo.kl-estimator=k3"))
             .getMessage();
     assertTrue(
         reward.contains("kl-estimator must be k1 with kl-in reward, not k3")
             && reward.contains("Set kl-in to loss to keep it, or kl-estimator to k1"),
         reward);
     String loss =
-        assertThrows(ConfigException.class, () -> config("refused", "ppo.kl-in=loss"))
-            .getMessage();
+        assertThrows(ConfigException.class, () -> config("refused", "ppo.kl-in=loss")).getMessage();
     assertTrue(loss.contains("Set kl-estimator to k2, or kl-in to reward"), loss);
   }
 }

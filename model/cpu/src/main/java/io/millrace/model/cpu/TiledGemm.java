@@ -17,10 +17,11 @@ import io.millrace.model.cpu.tiles.Tiles;
  * there, an operand is read in place if a copy would not pay. This applies to the rows of a, and to
  * b if a is transposed.
  *
- * <p>The sum of an element runs over blocks of k. Each block is a sum of its own, which starts at 0;
- * the blocks are added in their order. One sum over all of k would round a growing sum k times: at
- * k = 32,003, a large vocabulary, its error was nine times that of blocks. The bits of an element
- * do not depend on other rows and columns, on the split over threads, or on the vector width.
+ * <p>The sum of an element runs over blocks of k. Each block is a sum of its own, which starts at
+ * 0; the blocks are added in their order. One sum over all of k would round a growing sum k times:
+ * at k = 32,003, a large vocabulary, its error was nine times that of blocks. The bits of an
+ * element do not depend on other rows and columns, on the split over threads, or on the vector
+ * width.
  */
 final class TiledGemm implements Gemm {
 
@@ -194,7 +195,8 @@ final class TiledGemm implements Gemm {
         }
         Matrix to = c.from(i, from);
         if (whole > 0) {
-          tiles.multiply(count, Tiles.VECTORS, sums, part, panels, to, ks, whole, 0, step, panelRow);
+          tiles.multiply(
+              count, Tiles.VECTORS, sums, part, panels, to, ks, whole, 0, step, panelRow);
         }
         if (rest > 0) {
           edge(count, rest, sums, part, last, to.from(0, whole * panel), ks);

@@ -159,7 +159,8 @@ class GemmTest {
           assertTrue(
               error <= bound,
               "%s, transposed %s %s: root mean square error %g, above %g"
-                  .formatted(gemm.getClass().getSimpleName(), transposeA, transposeB, error, bound));
+                  .formatted(
+                      gemm.getClass().getSimpleName(), transposeA, transposeB, error, bound));
         }
       }
     }

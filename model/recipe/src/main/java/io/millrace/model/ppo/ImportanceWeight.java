@@ -3,10 +3,10 @@ package io.millrace.model.ppo;
 import io.millrace.model.training.Checks;
 
 /**
- * The weight of a token that another policy sampled, {@code min(π_prox / π_behaviour, limit)}:
- * what decoupled PPO multiplies a token's loss with (Hilton et al., arXiv 2110.00641, equation 5;
- * AReaL, arXiv 2505.24298, equation 5), truncated from above (Espeholt et al., arXiv 1802.01561,
- * section 4.1), which bounds the variance that old samples bring.
+ * The weight of a token that another policy sampled, {@code min(π_prox / π_behaviour, limit)}: what
+ * decoupled PPO multiplies a token's loss with (Hilton et al., arXiv 2110.00641, equation 5; AReaL,
+ * arXiv 2505.24298, equation 5), truncated from above (Espeholt et al., arXiv 1802.01561, section
+ * 4.1), which bounds the variance that old samples bring.
  *
  * <p>π_prox is the policy as it stands when the PPO batch begins: the clip is around it, so that
  * staleness costs no learning step. Where it sampled the token itself, the weight is 1.

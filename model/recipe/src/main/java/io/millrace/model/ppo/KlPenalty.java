@@ -17,8 +17,7 @@ import io.millrace.model.training.Checks;
  * @param truncationPenalty taken from the scalar reward of a response that was cut at the length
  *     limit, at least 0; in whitened rewards 1 is one standard deviation
  */
-public record KlPenalty(
-    KlEstimator estimator, KlPlacement placement, double truncationPenalty) {
+public record KlPenalty(KlEstimator estimator, KlPlacement placement, double truncationPenalty) {
 
   public static final KlEstimator DEFAULT_ESTIMATOR = KlEstimator.K1;
 
@@ -33,7 +32,8 @@ public record KlPenalty(
     if (!estimator.isFor(placement)) {
       throw new IllegalArgumentException(
           placement == KlPlacement.REWARD
-              ? estimator + " in the reward has a gradient that is not the KL's; use K1, or the loss"
+              ? estimator
+                  + " in the reward has a gradient that is not the KL's; use K1, or the loss"
               : "K1 in the loss has a mean gradient of 0; use K2 or K3, or the reward");
     }
     Checks.that(

@@ -72,12 +72,7 @@ final class PolicyPass implements Runnable {
           settings
               .klPenalty()
               .loss(
-                  dLogProbs,
-                  now.logProbs(),
-                  batch.referenceLogProbs(some),
-                  weights,
-                  beta,
-                  tokens);
+                  dLogProbs, now.logProbs(), batch.referenceLogProbs(some), weights, beta, tokens);
       // The loss has the term −c·H, with H the mean entropy over the response tokens.
       float[] dEntropies = new float[dLogProbs.length];
       Arrays.fill(dEntropies, (float) (-settings.entropyBonus() / tokens));

@@ -79,8 +79,7 @@ public record PpoIteration(
      * @param rewardSum over all tokens of the batch
      * @param beta weight of the KL penalty
      */
-    void rewards(
-        double[] combined, double[] whitened, double[] kl, double rewardSum, double beta) {
+    void rewards(double[] combined, double[] whitened, double[] kl, double rewardSum, double beta) {
       this.combined = combined;
       this.whitened = whitened;
       this.kl = kl;
@@ -319,8 +318,7 @@ public record PpoIteration(
       builder.largestWeight = state.largestWeight();
       builder.klLoss = state.klLoss();
       // Earlier builds updated both models together.
-      builder.criticUpdates =
-          state.criticUpdates() < 0 ? state.updates() : state.criticUpdates();
+      builder.criticUpdates = state.criticUpdates() < 0 ? state.updates() : state.criticUpdates();
       builder.stopped = state.stopped();
       return builder;
     }

@@ -2,7 +2,6 @@ package io.millrace.model.ppo;
 
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
-import io.millrace.model.llama.Targets;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergedException;
 import io.millrace.model.training.MicroBatches;
@@ -201,9 +200,7 @@ public final class PpoTrainer implements AutoCloseable {
       double reward = Arrays.stream(rewards).sum();
       rewardSum += reward;
       klReward += reward - settings.klPenalty().last(whitened[i], rollout.truncated());
-      kl[i] =
-          KlEstimator.K1.sum(
-              logProbs, rollout.referenceLogProbs(), batch.of(i, batch.weights));
+      kl[i] = KlEstimator.K1.sum(logProbs, rollout.referenceLogProbs(), batch.of(i, batch.weights));
       Advantages.Estimate estimate =
           settings.advantages().estimate(rewards, batch.of(i, batch.oldValues));
       int at = batch.offsets[i];

@@ -78,7 +78,8 @@ class KlTest {
     assertEquals(-0.5, KlEstimator.K1.sum(logProbs, reference, ones));
     assertEquals(0.625, KlEstimator.K2.sum(logProbs, reference, ones));
     // k1 = 0.5, −1, 0.
-    assertEquals(2 * 0.5 - 0.25, KlEstimator.K1.sum(logProbs, reference, new float[] {2, 0.25f, 9}));
+    assertEquals(
+        2 * 0.5 - 0.25, KlEstimator.K1.sum(logProbs, reference, new float[] {2, 0.25f, 9}));
     assertThrows(
         IllegalArgumentException.class, () -> KlEstimator.K1.sum(logProbs, new float[2], ones));
     assertThrows(
@@ -106,8 +107,7 @@ class KlTest {
   void aResponseOfOneTokenGetsBoth() {
     assertArrayEquals(
         new double[] {-3 - 0.1 * 0.5},
-        KlPenalty.defaults()
-            .rewards(new float[] {-1}, new float[] {-1.5f}, -3, false, 0.1),
+        KlPenalty.defaults().rewards(new float[] {-1}, new float[] {-1.5f}, -3, false, 0.1),
         1e-15);
   }
 
@@ -131,10 +131,10 @@ class KlTest {
     for (double logProb : new double[] {-0.1, -1, -2.5, -30}) {
       for (double reference : new double[] {-0.2, -1.5, -4}) {
         double numeric =
-            (estimator.estimate(logProb + h, reference) - estimator.estimate(logProb - h, reference))
+            (estimator.estimate(logProb + h, reference)
+                    - estimator.estimate(logProb - h, reference))
                 / (2 * h);
-        assertEquals(
-            numeric, estimator.slope(reference - logProb), 1e-6 * (1 + Math.abs(numeric)));
+        assertEquals(numeric, estimator.slope(reference - logProb), 1e-6 * (1 + Math.abs(numeric)));
       }
     }
   }
@@ -267,9 +267,12 @@ class KlTest {
     assertThrows(
         IllegalArgumentException.class, () -> penalty.rewards(one, one, Double.NaN, false, 0.01));
     assertThrows(IllegalArgumentException.class, () -> penalty.rewards(one, one, 1, false, -0.01));
-    assertThrows(IllegalArgumentException.class, () -> new KlPenalty(KlEstimator.K1, KlPlacement.REWARD, -1));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new KlPenalty(KlEstimator.K1, KlPlacement.REWARD, -1));
     IllegalArgumentException refused =
-        assertThrows(IllegalArgumentException.class, () -> new KlPenalty(null, KlPlacement.LOSS, 1));
+        assertThrows(
+            IllegalArgumentException.class, () -> new KlPenalty(null, KlPlacement.LOSS, 1));
     assertTrue(refused.getMessage().contains("K1, K2 or K3"));
   }
 }

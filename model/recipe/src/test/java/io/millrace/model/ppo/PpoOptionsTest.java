@@ -159,8 +159,7 @@ class PpoOptionsTest {
             .build();
     try (LanguageModel policy = LanguageModel.random(backend, CONFIG, SEED);
         Optimizer optimizer =
-            new Optimizer(
-                backend, policy.weights(), settings.adamW(), settings.learningRate())) {
+            new Optimizer(backend, policy.weights(), settings.adamW(), settings.learningRate())) {
       // Larger weights than a new model's: the entropy of uniform probabilities has no slope.
       float[] weights = floats(policy.weights());
       for (int i = 0; i < weights.length; i++) {
@@ -170,8 +169,7 @@ class PpoOptionsTest {
       PpoBatch state = new PpoBatch(batch);
       // Advantages of 0: the entropy is the whole loss.
       Arrays.fill(state.weights, 1);
-      PolicyPass pass =
-          new PolicyPass(policy, optimizer, settings, state, new int[] {0, 1, 2}, 0);
+      PolicyPass pass = new PolicyPass(policy, optimizer, settings, state, new int[] {0, 1, 2}, 0);
       pass.run();
       float[] gradient = floats(optimizer.gradients());
       assertEquals(meanEntropy(policy, batch), pass.entropy, 1e-5);

@@ -85,8 +85,7 @@ public final class VectorTiles implements Tiles {
     store(sums == Sums.ADDED ? sum.add(load(c)) : sum, c);
   }
 
-  private static void one(
-      Sums sums, Matrix strides, long a, long b, long bStride, long c, int k) {
+  private static void one(Sums sums, Matrix strides, long a, long b, long bStride, long c, int k) {
     FloatVector sum = start(sums, c);
     for (int p = 0; p < k; p++) {
       float number = get(a + p * strides.columnStride());
