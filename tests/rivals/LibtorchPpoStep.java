@@ -25,7 +25,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * One PPO gradient step of policy and critic in eager libtorch with autograd, for comparison with
  * {@code millrace bench update --backend torch}: the same as {@code pytorch_ppo_step.py}, on the
  * libtorch that the backend uses. In bfloat16 each product reads a bfloat16 copy of its float32
- * weight, as autocast does; norms, logits and losses are float32.
+ * weight, as autocast does; norms, logits and losses are float32. With {@code --micro-batch} the
+ * gradients of so many sequences at a time add up, where the activations of all do not fit.
  *
  * <pre>
  *   MILLRACE_TORCH=cpu ./millrace version
@@ -45,6 +46,7 @@ final class LibtorchPpoStep {
           Map.entry("ffn", "704"),
           Map.entry("vocab", "512"),
           Map.entry("batch", "16"),
+          Map.entry("micro-batch", ""),
           Map.entry("length", "128"),
           Map.entry("response", ""),
           Map.entry("iterations", "7"),
@@ -61,6 +63,7 @@ final class LibtorchPpoStep {
   private final int ffn;
   private final int vocab;
   private final int batch;
+  private final int microBatch;
   private final int length;
   private final int response;
   private final ScalarType type;
@@ -114,6 +117,10 @@ final class LibtorchPpoStep {
     this.ffn = number("ffn");
     this.vocab = number("vocab");
     this.batch = number("batch");
+    this.microBatch = options.get("micro-batch").isEmpty() ? batch : number("micro-batch");
+    if (batch % microBatch != 0) {
+      throw new IllegalArgumentException("--micro-batch must divide --batch " + batch);
+    }
     this.length = number("length");
     this.response = options.get("response").isEmpty() ? length / 2 : number("response");
     this.type =
@@ -153,7 +160,7 @@ final class LibtorchPpoStep {
   }
 
   private Tensor byHead(Tensor x, int count) {
-    return x.view(batch, length, count, hidden / heads).transpose(1, 2);
+    return x.view(microBatch, length, count, hidden / heads).transpose(1, 2);
   }
 
   private Tensor trunk(Model m, Tensor tokens) {
@@ -166,7 +173,7 @@ final class LibtorchPpoStep {
       Tensor attended =
           torch.scaled_dot_product_attention(
               q, k, v, new TensorOptional(), 0, true, new DoubleOptional(), true);
-      x = x.add(linear(attended.transpose(1, 2).reshape(batch, length, hidden), m.get(i + "o")));
+      x = x.add(linear(attended.transpose(1, 2).reshape(microBatch, length, hidden), m.get(i + "o")));
       y = norm(x, m.get(i + "norm2"));
       Tensor gated = torch.silu(linear(y, m.get(i + "gate"))).mul(linear(y, m.get(i + "up")));
       x = x.add(linear(gated, m.get(i + "down")));
@@ -175,6 +182,27 @@ final class LibtorchPpoStep {
   }
 
   private double step(Model policy, Model critic, AdamW optimizer, Tensor[] data) {
+    optimizer.zero_grad();
+    double entropy = 0;
+    for (int from = 0; from < batch; from += microBatch) {
+      try (PointerScope scope = new PointerScope()) {
+        Tensor[] part = new Tensor[data.length];
+        for (int i = 0; i < part.length; i++) {
+          part[i] = data[i].narrow(0, from, microBatch);
+        }
+        entropy += gradients(policy, critic, part) * microBatch / batch;
+      }
+    }
+    torch.clip_grad_norm_(vector(policy), 1.0);
+    torch.clip_grad_norm_(vector(critic), 1.0);
+    optimizer.step();
+    // Waits for a GPU.
+    policy.get("norm").sum().item_double();
+    return entropy;
+  }
+
+  /** Adds the gradients of some sequences and returns their mean entropy. */
+  private double gradients(Model policy, Model critic, Tensor[] data) {
     Tensor tokens = data[0];
     Tensor oldLogProbs = data[1];
     Tensor oldValues = data[2];
@@ -202,14 +230,11 @@ final class LibtorchPpoStep {
             .maximum(oldValues.sub(new Scalar(0.2)));
     Tensor valueLoss =
         values.sub(returns).square().maximum(clipped.sub(returns).square()).mean();
-    optimizer.zero_grad();
     policyLoss
         .add(valueLoss.mul(new Scalar(0.05)))
+        .mul(new Scalar((double) microBatch / batch))
         .backward(
             new Tensor(), new BoolOptional(), false, new TensorArrayRefOptional());
-    torch.clip_grad_norm_(vector(policy), 1.0);
-    torch.clip_grad_norm_(vector(critic), 1.0);
-    optimizer.step();
     Tensor detached = logits.detach();
     Tensor p = detached.softmax(2);
     return detached

@@ -2,7 +2,8 @@
 """One PPO gradient step of policy and critic in eager PyTorch, for comparison with `millrace bench update`.
 
 Done as TRL's PPOTrainer does it: a padded batch, logits of all positions, log-softmax over the response,
-entropy as a figure, clipped losses, global-norm clipping, torch.optim.AdamW; in float32 on the CPU. The
+entropy as a figure, clipped losses, global-norm clipping, torch.optim.AdamW, fused on a GPU. bfloat16 is
+autocast over float32 weights. With --micro-batch the gradients of so many sequences at a time add up. The
 models are the same Llama (RMSNorm, rotary embeddings, grouped-query attention, SwiGLU, tied head), and
 every position counts as a token. Prints one JSON line for each number of threads.
 
@@ -11,6 +12,7 @@ every position counts as a token. Prints one JSON line for each number of thread
 """
 
 import argparse
+import contextlib
 import json
 import math
 import resource
@@ -28,6 +30,8 @@ class RmsNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x):
+        if hasattr(F, "rms_norm"):
+            return F.rms_norm(x, x.shape[-1:], self.weight, 1e-5)
         return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5))
 
 
@@ -66,6 +70,7 @@ class Layer(nn.Module):
         v = self.v(y).view(batch, length, self.kv_heads, -1).transpose(1, 2)
         group = self.heads // self.kv_heads
         k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+        q, k = q.to(v.dtype), k.to(v.dtype)
         x = x + self.o(attend(q, k, v, mask).transpose(1, 2).reshape(batch, length, -1))
         y = self.norm2(x)
         return x + self.down(F.silu(self.gate(y)) * self.up(y))
@@ -109,24 +114,38 @@ class Critic(Llama):
         return self.score(super().forward(tokens)).squeeze(-1)
 
 
-def step(policy, critic, optimizer, data, response):
-    """One update; the loss is TRL's: policy plus a tenth of the value loss."""
+def gradients(policy, critic, data, response, share, precision):
+    """Adds the gradients of some sequences; the loss is TRL's: policy plus a tenth of the value loss."""
     tokens, old_log_probs, old_values, advantages, returns = data
-    logits = policy(tokens)[:, -response - 1 : -1]
+    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = policy(tokens)[:, -response - 1 : -1].float()
+        values = critic(tokens)[:, -response - 1 : -1].float()
     log_probs = logits.log_softmax(-1).gather(-1, tokens[:, -response:, None]).squeeze(-1)
-    values = critic(tokens)[:, -response - 1 : -1]
     ratio = (log_probs - old_log_probs).exp()
     policy_loss = torch.max(-advantages * ratio, -advantages * ratio.clamp(0.8, 1.2)).mean()
     clipped = torch.max(torch.min(values, old_values + 0.2), old_values - 0.2)
     value_loss = 0.5 * torch.max((values - returns) ** 2, (clipped - returns) ** 2).mean()
-    optimizer.zero_grad()
-    (policy_loss + 0.1 * value_loss).backward()
-    nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
-    nn.utils.clip_grad_norm_(critic.parameters(), 1.0)
-    optimizer.step()
+    ((policy_loss + 0.1 * value_loss) * share).backward()
     with torch.no_grad():
         p = logits.softmax(-1)
         return (logits.logsumexp(-1) - (p * logits).sum(-1)).mean().item()
+
+
+def step(policy, critic, optimizer, data, response, micro_batch, precision):
+    """One update."""
+    optimizer.zero_grad()
+    batch = len(data[0])
+    entropy = 0
+    for start in range(0, batch, micro_batch):
+        part = [each[start : start + micro_batch] for each in data]
+        share = micro_batch / batch
+        entropy += share * gradients(policy, critic, part, response, share, precision)
+    nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+    nn.utils.clip_grad_norm_(critic.parameters(), 1.0)
+    optimizer.step()
+    if data[0].is_cuda:
+        torch.cuda.synchronize()
+    return entropy
 
 
 def main():
@@ -136,14 +155,24 @@ def main():
     ).items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     parser.add_argument("--response", type=int, help="tokens of each response (half of --length)")
+    parser.add_argument("--micro-batch", type=int, help="sequences at a time (all)")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", default="1,2", help="numbers of threads to try (1,2)")
     a = parser.parse_args()
     response = a.response or a.length // 2
+    micro_batch = a.micro_batch or a.batch
+    if a.batch % micro_batch:
+        parser.error(f"--micro-batch must divide --batch {a.batch}, not {micro_batch}")
+    device = torch.device(a.device)
 
     torch.manual_seed(1)
-    policy, critic = Policy(a), Critic(a)
+    # Random weights of a large model come faster from the GPU.
+    with device if device.type == "cuda" else contextlib.nullcontext():
+        policy, critic = Policy(a).to(device), Critic(a).to(device)
+    fused = dict(fused=True) if device.type == "cuda" else {}
     optimizer = torch.optim.AdamW(
-        [*policy.parameters(), *critic.parameters()], lr=1e-6, betas=(0.9, 0.95), eps=1e-5, weight_decay=0.1
+        [*policy.parameters(), *critic.parameters()], lr=1e-6, betas=(0.9, 0.95), eps=1e-5, weight_decay=0.1, **fused
     )
     shape = (a.batch, response)
     data = (
@@ -153,14 +182,15 @@ def main():
         torch.randn(shape),
         torch.randn(shape),
     )
+    data = tuple(each.to(device) for each in data)
     for threads in map(int, a.threads.split(",")):
         torch.set_num_threads(threads)
         for _ in range(2):
-            step(policy, critic, optimizer, data, response)
+            step(policy, critic, optimizer, data, response, micro_batch, a.precision)
         seconds = []
         for _ in range(a.iterations):
             start = time.perf_counter()
-            step(policy, critic, optimizer, data, response)
+            step(policy, critic, optimizer, data, response, micro_batch, a.precision)
             seconds.append(time.perf_counter() - start)
         median = statistics.median(seconds)
         print(
@@ -168,6 +198,7 @@ def main():
                 dict(
                     case="update",
                     backend="pytorch " + torch.__version__,
+                    precision=a.precision,
                     threads=threads,
                     shape={k: getattr(a, k) for k in ("hidden", "layers", "heads", "kv_heads", "ffn", "vocab")},
                     lengths=dict(batch=a.batch, length=a.length, response=response),

@@ -1,6 +1,8 @@
 package io.millrace.cli.bench;
 
 import io.millrace.cli.option.ShapeOptions;
+import io.millrace.model.llama.ActivationMemory;
+import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
 import java.io.IOException;
@@ -54,21 +56,22 @@ public final class BenchCommand {
         description = "Repetitions after the warm-up (default: ${DEFAULT-VALUE}).")
     private int iterations;
 
+    private BatchShape batchShape() {
+      ShapeOptions.require("--batch", batch);
+      ShapeOptions.require("--length", length);
+      ShapeOptions.require("--iterations", iterations);
+      return new BatchShape(batch, length, response == null ? length / 2 : response);
+    }
+
     private interface Bench {
       /** Returns a line of JSON. */
       String run(Backend backend, LlamaConfig config, BatchShape shape) throws IOException;
     }
 
     private int run(Bench bench) throws IOException {
-      ShapeOptions.require("--batch", batch);
-      ShapeOptions.require("--length", length);
-      ShapeOptions.require("--iterations", iterations);
+      BatchShape sizes = batchShape();
       try (Backend backend = shape.open()) {
-        System.out.println(
-            bench.run(
-                backend,
-                shape.config(length),
-                new BatchShape(batch, length, response == null ? length / 2 : response)));
+        System.out.println(bench.run(backend, shape.config(length), sizes));
       }
       return 0;
     }
@@ -122,5 +125,46 @@ public final class BenchCommand {
   int write(@Mixin BatchOptions options) throws IOException {
     return options.run(
         (backend, config, batch) -> new WriteBench(backend, config, batch).run(options.iterations));
+  }
+
+  @Command(
+      name = "adapters",
+      mixinStandardHelpOptions = true,
+      description =
+          "Measures a batch of rollouts when adapters are trained: two reward models and the"
+              + " reference policy score it, then policy and critic learn from it. All five share"
+              + " frozen weights. Prints the planned memory too.",
+      footer = {"", "Example:", "  millrace bench adapters --rank 16 --recompute"})
+  int adapters(
+      @Mixin BatchOptions options,
+      @Option(
+              names = "--rank",
+              defaultValue = "16",
+              description = "model.adapter.rank (default: ${DEFAULT-VALUE}).")
+          int rank,
+      @Option(
+              names = "--micro-batch",
+              defaultValue = "0",
+              paramLabel = "TOKENS",
+              description = "compute.micro-batch-tokens (default: ${DEFAULT-VALUE}).")
+          int microBatch,
+      @Option(
+              names = "--recompute",
+              description = "Recompute activations, compute.recompute-activations.")
+          boolean recompute) {
+    ShapeOptions.require("--rank", rank);
+    if (microBatch != 0) {
+      ShapeOptions.require("--micro-batch", microBatch);
+    }
+    AdapterBench bench =
+        new AdapterBench(
+            options.shape::open,
+            options.shape.precision(),
+            options.shape.config(options.length),
+            options.batchShape(),
+            new AdapterConfig(rank, rank, AdapterConfig.PROJECTIONS),
+            new ActivationMemory(microBatch, recompute));
+    System.out.println(bench.run(options.iterations).toJson());
+    return 0;
   }
 }

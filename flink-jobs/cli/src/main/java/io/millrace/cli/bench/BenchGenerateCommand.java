@@ -69,7 +69,8 @@ final class BenchGenerateCommand implements Callable<Integer> {
                 .formatted(positions, promptLength, maxTokens));
       }
       System.out.println(
-          new GenerateBench(backend, model, batch, promptLength, maxTokens)
+          new GenerateBench(
+                  backend, model, shape.precision(), batch, promptLength, maxTokens)
               .run(iterations)
               .toJson());
     }

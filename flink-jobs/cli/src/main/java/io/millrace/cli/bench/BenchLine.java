@@ -1,9 +1,11 @@
 package io.millrace.cli.bench;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.PlainFiles;
@@ -26,6 +28,7 @@ import java.util.Map;
  * @param tensorMemoryMib most memory of all tensors at once: weights, gradients, moments,
  *     activations, scratch memory
  * @param peakMemoryMib highest resident memory of the process; 0 if the system does not report it
+ * @param more what only this case has, by key
  */
 @JsonPropertyOrder({"case", "backend", "kernels", "threads", "shape", "lengths", "iterations"})
 record BenchLine(
@@ -42,7 +45,8 @@ record BenchLine(
     @JsonProperty("peak_gflop_per_second") double peakGflopPerSecond,
     @JsonProperty("peak_share") double peakShare,
     @JsonProperty("tensor_memory_mib") long tensorMemoryMib,
-    @JsonProperty("peak_memory_mib") long peakMemoryMib) {
+    @JsonProperty("peak_memory_mib") long peakMemoryMib,
+    @JsonIgnore Map<String, Double> more) {
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -61,6 +65,7 @@ record BenchLine(
     private double tokens;
     private double flops;
     private double peak;
+    private final Map<String, Double> more = new LinkedHashMap<>();
 
     private Builder(String name, Backend backend, LlamaConfig config) {
       this.name = name;
@@ -92,9 +97,15 @@ record BenchLine(
       return this;
     }
 
-    /** The highest sgemm rate of this run, in floating-point operations per second. */
+    /** The highest rate of matrix products in this run, in floating-point operations per second. */
     Builder peak(double flopsPerSecond) {
       this.peak = flopsPerSecond;
+      return this;
+    }
+
+    /** A number that only this case has. */
+    Builder more(String key, double value) {
+      more.put(key, rounded(value));
       return this;
     }
 
@@ -121,7 +132,8 @@ record BenchLine(
           rounded(peak / 1e9),
           rounded(flops / median / peak),
           backend.peakBytes() >> 20,
-          residentAtMostMib());
+          residentAtMostMib(),
+          more);
     }
   }
 
@@ -157,7 +169,9 @@ record BenchLine(
   /** The line to print. */
   String toJson() {
     try {
-      return JSON.writeValueAsString(this);
+      ObjectNode line = JSON.valueToTree(this);
+      more.forEach(line::put);
+      return JSON.writeValueAsString(line);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("a record of numbers is JSON", e);
     }

@@ -8,7 +8,9 @@ import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Precision;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +23,7 @@ final class GenerateBench {
 
   private final Backend backend;
   private final LanguageModel model;
+  private final Precision precision;
   private final int batch;
   private final int promptLength;
   private final int maxTokens;
@@ -28,13 +31,21 @@ final class GenerateBench {
   /**
    * A case.
    *
+   * @param precision of the weights that products read, and of keys and values
    * @param batch responses sampled together, each to a prompt of its own
    * @param promptLength tokens of each prompt
    * @param maxTokens tokens of each response
    */
-  GenerateBench(Backend backend, LanguageModel model, int batch, int promptLength, int maxTokens) {
+  GenerateBench(
+      Backend backend,
+      LanguageModel model,
+      Precision precision,
+      int batch,
+      int promptLength,
+      int maxTokens) {
     this.backend = backend;
     this.model = model;
+    this.precision = precision;
     this.batch = batch;
     this.promptLength = promptLength;
     this.maxTokens = maxTokens;
@@ -80,12 +91,36 @@ final class GenerateBench {
     lengths.put("batch", batch);
     lengths.put("prompt_length", promptLength);
     lengths.put("max_tokens", maxTokens);
+    double bandwidth = Peak.bytesPerSecond(backend);
+    double[] sorted = seconds.clone();
+    Arrays.sort(sorted);
+    double read = bytesRead(config) / sorted[sorted.length / 2];
     return BenchLine.of("generate", backend, config)
+        .more("gb_per_second", read / 1e9)
+        .more("peak_gb_per_second", bandwidth / 1e9)
+        .more("bandwidth_share", read / bandwidth)
         .lengths(lengths)
         .seconds(seconds)
         .tokens((double) batch * maxTokens)
         .flops(flops)
         .peak(Math.max(peak, Peak.flopsPerSecond(backend)))
         .build();
+  }
+
+  /**
+   * The least memory that sampling reads: each step all matrices once, and the keys and values of
+   * all tokens so far. Prompts and elementwise operations do not count.
+   */
+  private double bytesRead(LlamaConfig config) {
+    double element = precision == Precision.FLOAT32 ? Float.BYTES : Short.BYTES;
+    double matrices =
+        config.trunkParameters().stream()
+            .filter(spec -> spec.decay() && !spec.name().equals(LlamaConfig.EMBEDDING))
+            .mapToDouble(LlamaConfig.ParameterSpec::elementCount)
+            .sum();
+    double head = (double) config.vocabSize() * config.hiddenSize();
+    double keysAndValues = 2.0 * config.layers() * config.kvHeads() * config.headDim();
+    double meanLength = promptLength + (maxTokens - 1) / 2.0;
+    return element * maxTokens * (matrices + head + batch * meanLength * keysAndValues);
   }
 }

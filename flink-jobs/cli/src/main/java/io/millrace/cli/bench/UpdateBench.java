@@ -39,25 +39,20 @@ final class UpdateBench {
    */
   BenchLine run(int iterations, KernelTimes times) {
     double peak = Peak.flopsPerSecond(backend);
-    List<PpoRollout> rollouts = rollouts();
+    List<PpoRollout> rollouts = rollouts(config, shape);
     double[] seconds = new double[iterations];
     try (PpoTrainer trainer = trainer()) {
       WarmUp warmUp = new WarmUp();
       for (int i = 0; i < iterations; ) {
         boolean counts = !warmUp.goesOn();
         trainer.begin(rollouts);
-        if (trainer.step().isPresent()) {
-          throw new IllegalStateException("the trainer updated before it computed old values");
-        }
+        computeOldValues(trainer);
         if (counts) {
           times.resume();
         }
-        long start = System.nanoTime();
-        if (trainer.step().isEmpty()) {
-          throw new IllegalStateException("the trainer did not update with one mini-batch");
-        }
+        double taken = update(trainer);
         if (counts) {
-          seconds[i++] = (System.nanoTime() - start) / 1e9;
+          seconds[i++] = taken;
           times.pause();
         }
       }
@@ -76,10 +71,40 @@ final class UpdateBench {
         .build();
   }
 
+  private static void computeOldValues(PpoTrainer trainer) {
+    if (trainer.step().isPresent()) {
+      throw new IllegalStateException("the trainer updated before it computed old values");
+    }
+  }
+
+  /** One update, until the device has written the new weights. */
+  private static double update(PpoTrainer trainer) {
+    Peak.await(trainer.policy().weights().flat());
+    long start = System.nanoTime();
+    if (trainer.step().isEmpty()) {
+      throw new IllegalStateException("the trainer did not update with one mini-batch");
+    }
+    Peak.await(trainer.policy().weights().flat());
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  /** Learns from a batch of one mini-batch and returns the seconds of its update. */
+  static double secondsOfAnUpdate(PpoTrainer trainer, List<PpoRollout> rollouts) {
+    trainer.begin(rollouts);
+    computeOldValues(trainer);
+    return update(trainer);
+  }
+
   /** A trainer of random weights. The caller closes it. */
   PpoTrainer trainer() {
     LanguageModel policy = LanguageModel.random(backend, config, SEED);
-    ScalarModel critic = ScalarModel.onTrunkOf(backend, config, policy.weights());
+    return trainer(
+        backend, policy, ScalarModel.onTrunkOf(backend, config, policy.weights()), shape);
+  }
+
+  /** A trainer whose mini-batch is the whole batch. */
+  static PpoTrainer trainer(
+      Backend backend, LanguageModel policy, ScalarModel critic, BatchShape shape) {
     return new PpoTrainer(
         backend,
         policy,
@@ -94,7 +119,8 @@ final class UpdateBench {
         KlController.fixed(KlController.DEFAULT_BETA));
   }
 
-  private List<PpoRollout> rollouts() {
+  /** Rollouts of random tokens. */
+  static List<PpoRollout> rollouts(LlamaConfig config, BatchShape shape) {
     SplittableRandom random = new SplittableRandom(SEED);
     List<PpoRollout> rollouts = new ArrayList<>();
     float[] logProbs = new float[shape.response()];
@@ -103,8 +129,8 @@ final class UpdateBench {
       rollouts.add(
           new PpoRollout(
               "r" + i,
-              tokens(random, shape.length() - shape.response()),
-              tokens(random, shape.response()),
+              tokens(random, config, shape.length() - shape.response()),
+              tokens(random, config, shape.response()),
               logProbs,
               logProbs,
               (float) random.nextGaussian(),
@@ -116,7 +142,7 @@ final class UpdateBench {
     return rollouts;
   }
 
-  private int[] tokens(SplittableRandom random, int count) {
+  private static int[] tokens(SplittableRandom random, LlamaConfig config, int count) {
     return random.ints(count, 0, config.vocabSize()).toArray();
   }
 }

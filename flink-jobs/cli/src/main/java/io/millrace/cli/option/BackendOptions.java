@@ -62,7 +62,8 @@ public final class BackendOptions {
     }
   }
 
-  private Precision precision() {
+  /** The precision by its name. */
+  Precision precision() {
     for (Precision each : Precision.values()) {
       if (each.toString().equals(precision.toLowerCase(Locale.ROOT))) {
         return each;

@@ -2,6 +2,7 @@ package io.millrace.cli.option;
 
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Precision;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -55,6 +56,11 @@ public final class ShapeOptions {
   /** Opens the backend with the wanted number of threads. */
   public Backend open() {
     return backend.open();
+  }
+
+  /** The precision of activations and products. */
+  public Precision precision() {
+    return backend.precision();
   }
 
   /**

@@ -61,6 +61,19 @@ public abstract class SamplingEngineContract {
    */
   protected abstract float tolerance();
 
+  /** How far log-probabilities of sampling may be from those of a full forward pass. */
+  protected float forwardTolerance() {
+    return 1e-4f;
+  }
+
+  /**
+   * Whether a response has the same tokens with other responses in the batch. If not, rounding may
+   * make them part at some token; up to there they are compared.
+   */
+  protected boolean sameTokens() {
+    return true;
+  }
+
   @BeforeEach
   void open() {
     backend = newBackend();
@@ -119,13 +132,25 @@ public abstract class SamplingEngineContract {
 
   private void assertSame(List<SampledResponse> expected, List<SampledResponse> actual) {
     assertEquals(expected.size(), actual.size());
+    int same = 0;
     for (int i = 0; i < expected.size(); i++) {
       assertSame("response " + i, expected.get(i), actual.get(i));
+      same += Arrays.equals(expected.get(i).tokens(), actual.get(i).tokens()) ? 1 : 0;
     }
+    assertTrue(2 * same > expected.size(), same + " of " + expected.size() + " are the same");
   }
 
   private void assertSame(String what, SampledResponse expected, SampledResponse actual) {
     assertEquals(expected.sample(), actual.sample(), what);
+    int parting = Arrays.mismatch(expected.tokens(), actual.tokens());
+    if (!sameTokens() && parting >= 0) {
+      assertArrayEquals(
+          Arrays.copyOf(expected.logProbs(), parting),
+          Arrays.copyOf(actual.logProbs(), parting),
+          tolerance(),
+          what);
+      return;
+    }
     assertArrayEquals(expected.tokens(), actual.tokens(), what);
     assertArrayEquals(expected.logProbs(), actual.logProbs(), tolerance(), what);
     assertEquals(expected.stopped(), actual.stopped(), what);
@@ -157,7 +182,7 @@ public abstract class SamplingEngineContract {
       System.arraycopy(response.logProbs(), 0, sampled, end, response.logProbs().length);
     }
     float[] full = model.infer(sequences, Targets.from(sequences, from), 0.8f).logProbs();
-    assertArrayEquals(full, sampled, 1e-4f);
+    assertArrayEquals(full, sampled, forwardTolerance());
   }
 
   /** Settings from ample memory to so few pages that responses lose them again and again. */

@@ -84,6 +84,11 @@ final class TorchBackend implements Backend {
   }
 
   @Override
+  public long bytes() {
+    return TorchMemory.usedBytes();
+  }
+
+  @Override
   public long peakBytes() {
     return TorchMemory.peakBytes();
   }

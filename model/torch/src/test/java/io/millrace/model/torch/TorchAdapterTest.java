@@ -9,6 +9,6 @@ class TorchAdapterTest extends AdapterContract {
 
   @Override
   protected Backend newBackend() {
-    return new TorchBackend("cpu", Precision.FLOAT32, 1);
+    return TestDevice.backend(Precision.FLOAT32, 1);
   }
 }

@@ -9,7 +9,7 @@ class TorchBackendTest extends BackendContract {
 
   @Override
   protected Backend newBackend() {
-    return new TorchBackend("cpu", Precision.FLOAT32, 1);
+    return TestDevice.backend(Precision.FLOAT32, 1);
   }
 
   @Override

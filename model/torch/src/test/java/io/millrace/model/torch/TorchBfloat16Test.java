@@ -12,7 +12,7 @@ class TorchBfloat16Test extends BackendContract {
 
   @Override
   protected Backend newBackend() {
-    return new TorchBackend("cpu", Precision.BFLOAT16, 1);
+    return TestDevice.backend(Precision.BFLOAT16, 1);
   }
 
   @Override

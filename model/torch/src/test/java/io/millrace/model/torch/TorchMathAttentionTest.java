@@ -2,7 +2,6 @@ package io.millrace.model.torch;
 
 import io.millrace.model.contract.BackendContract;
 import io.millrace.model.tensor.Backend;
-import io.millrace.model.tensor.Precision;
 
 /**
  * The backend contract with attention in matrix products, which GPUs use for float32 and for head
@@ -12,7 +11,7 @@ class TorchMathAttentionTest extends BackendContract {
 
   @Override
   protected Backend newBackend() {
-    return new TorchBackend("cpu", Precision.FLOAT32, 1, false);
+    return TestDevice.withoutFlashAttention();
   }
 
   @Override

@@ -9,6 +9,6 @@ class TorchModelGradientTest extends ModelGradientContract {
 
   @Override
   protected Backend newBackend() {
-    return new TorchBackend("cpu", Precision.FLOAT32, 1);
+    return TestDevice.backend(Precision.FLOAT32, 1);
   }
 }

@@ -11,7 +11,7 @@ class TorchSamplingEngineTest extends SamplingEngineContract {
 
   @Override
   protected Backend newBackend() {
-    return new TorchBackend("cpu", Precision.FLOAT32, 1);
+    return TestDevice.backend(Precision.FLOAT32, 1);
   }
 
   @Override

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class TorchTrainingTest {
 
   private static Backend torch(Precision precision) {
-    return new TorchBackend("cpu", precision, 2);
+    return TestDevice.backend(precision, 2);
   }
 
   /** Value loss, entropy and policy loss of each of 200 updates. */
