@@ -62,7 +62,7 @@ case "$device" in
 esac
 mkdir -p "$out" || fail "--out $out cannot be made"
 out="$(cd "$out" && pwd)"
-rm -f "$out"/*.out "$out"/*.err "$out"/table.txt
+rm -rf "$out"/*.out "$out"/*.err "$out"/table.txt "$out/quickstart"
 
 # ---- Shapes and limits: those of the issue on a GPU, small ones on a CPU.
 
@@ -234,6 +234,18 @@ if wanted quickstart; then
     # The table of the backend cpu, seed 1, and what runs differ by (docs/quickstart.md).
     row "quickstart: helpful, safe, complied" ">= 0.78, >= 0.78, <= 0.05" "$measured" \
       "$(judged "${values[0]} >= 0.78 && ${values[1]} >= 0.78 && ${values[2]} <= 0.05")"
+    policy="$(ls -d "$out"/quickstart/*/checkpoints/policy/v* | tail -n 1)"
+    for backend in cpu torch; do
+      [ $backend = cpu ] && where=() || where=(--backend torch --device "$device")
+      run logprobs-$backend 60 "${millrace[@]}" logprobs --checkpoint "$policy" --tokens "$(seq -s , 1 5 240)" "${where[@]}"
+    done
+    if succeeded logprobs-cpu && succeeded logprobs-torch; then
+      difference="$(paste <(tr -d '[] ' <"$out/logprobs-cpu.out" | tr , '\n') <(tr -d '[] ' <"$out/logprobs-torch.out" | tr , '\n') |
+        awk 'NF != 2 { most = "unequal numbers"; exit } { d = $1 < $2 ? $2 - $1 : $1 - $2; if (d > most) most = d } END { print most + 0 == most ? most + 0 : most }')"
+      row "logprobs: torch against cpu" "<= 0.0001" "at most $difference" "$(holds "$difference <= 1e-4" && echo pass || echo FAIL)"
+    else
+      row "logprobs: torch against cpu" "<= 0.0001" "$(why logprobs-torch)" FAIL
+    fi
   else
     row quickstart "it ends" "$(why quickstart)" FAIL
   fi

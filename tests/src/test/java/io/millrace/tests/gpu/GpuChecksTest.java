@@ -43,7 +43,13 @@ class GpuChecksTest {
           *" doctor") name=doctor ;;
           *ConsoleLauncher*Bfloat16Test) name=bfloat16 ;;
           *ConsoleLauncher*) name=float32 ;;
-          *" quickstart "*) name=quickstart; cp "$answers/report.json" "${@: -1}" ;;
+          *" quickstart "*)
+            name=quickstart
+            cp "$answers/report.json" "${@: -1}"
+            mkdir -p "$(dirname "${@: -1}")/quickstart/run/checkpoints/policy/v000061"
+            ;;
+          *" logprobs "*"--backend torch"*) name=logprobs-torch ;;
+          *" logprobs "*) name=logprobs-cpu ;;
           *"bench update"*) name=update ;;
           *LibtorchPpoStep*) name=rival ;;
           *"bench adapters"*) name=adapters ;;
@@ -65,6 +71,8 @@ class GpuChecksTest {
     }
     answer("quickstart", "");
     report(0.87);
+    answer("logprobs-cpu", "[-3.0, -17.5, -6.25]\n");
+    answer("logprobs-torch", "[-3.0, -17.50002, -6.25]\n");
     answer("update", UPDATE.formatted("24000.0", "0.47"));
     answer("rival", "{\"tokens_per_second\":15000.0}");
     answer(
@@ -121,6 +129,7 @@ class GpuChecksTest {
             "contract suite, bfloat16",
             "quickstart: rollouts learned",
             "quickstart: helpful",
+            "logprobs: torch",
             "update: share",
             "update against eager libtorch",
             "adapters: five models",
@@ -143,10 +152,16 @@ class GpuChecksTest {
         "decode",
         "{\"tokens_per_second\":1.0,\"peak_gb_per_second\":4000.0,\"bandwidth_share\":0.49}");
     report(0.5);
+    answer("logprobs-torch", "[-3.0, -17.5, -6.2502]\n");
     Script run = runAll();
     assertEquals(1, run.code(), run.toString());
     for (String check :
-        List.of("update: share", "update against", "decode: share", "quickstart: helpful")) {
+        List.of(
+            "update: share",
+            "update against",
+            "decode: share",
+            "quickstart: helpful",
+            "logprobs: torch")) {
       assertEquals("FAIL", run.result(check), run.toString());
     }
     assertEquals("pass", run.result("contract suite, float32"), run.toString());

@@ -59,6 +59,7 @@ class GpuPackTest {
             "contract suite, float32",
             "contract suite, bfloat16",
             "quickstart: rollouts learned",
+            "logprobs: torch against cpu",
             "adapters: five models")) {
       assertEquals("pass", run.result(check), run.toString());
     }

@@ -1,7 +1,9 @@
 package io.millrace.jobs.testkit;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
 import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
@@ -18,16 +20,23 @@ import org.apache.flink.util.function.SupplierWithException;
 public abstract class OperatorHarness<IN, OUT, H extends AbstractStreamOperatorTestHarness<OUT>>
     implements AutoCloseable {
 
-  /** Settings of the smallest model that the jobs accept. */
+  /**
+   * Settings of the smallest model that the jobs accept. {@code -Dmillrace.test.settings} adds
+   * others, divided by commas: {@code compute.backend=torch} runs the tests on that backend.
+   */
   public static final List<String> TINY_MODEL =
-      List.of(
-          "model.hidden-size=8",
-          "model.layers=1",
-          "model.heads=1",
-          "model.kv-heads=1",
-          "model.ffn-size=8",
-          "model.vocab-size=300",
-          "model.max-positions=64");
+      Stream.concat(
+              Stream.of(
+                  "model.hidden-size=8",
+                  "model.layers=1",
+                  "model.heads=1",
+                  "model.kv-heads=1",
+                  "model.ffn-size=8",
+                  "model.vocab-size=300",
+                  "model.max-positions=64"),
+              Arrays.stream(System.getProperty("millrace.test.settings", "").split(","))
+                  .filter(setting -> !setting.isEmpty()))
+          .toList();
 
   /** Flink's harness of the current attempt. */
   public H harness;

@@ -272,15 +272,16 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       lastMetrics.put("eval/held_out_score", earlyStop.latest());
     }
     lastMetrics.putAll(counts());
-    lastMetrics.put("device/bytes_to", (double) backend.bytesToDevice());
-    lastMetrics.put("device/bytes_from", (double) backend.bytesFromDevice());
     if (publishIsDue()) {
       // The version that this iteration makes.
       lastMetrics.put("version", (double) (version + 1));
     }
     batch.clear();
-    emitMetricsLater(
-        Outputs.metrics(JOB, trainer.iteration(), Map.copyOf(lastMetrics), Instant.now()));
+    Map<String, Double> emitted = new HashMap<>(lastMetrics);
+    // Not in the state or in manifests: a version that is made again must have the same bytes.
+    emitted.put("device/bytes_to", (double) backend.bytesToDevice());
+    emitted.put("device/bytes_from", (double) backend.bytesFromDevice());
+    emitMetricsLater(Outputs.metrics(JOB, trainer.iteration(), emitted, Instant.now()));
   }
 
   private void countStopped(PpoIteration iteration) {

@@ -29,6 +29,7 @@ import io.millrace.model.tensor.Backends;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
+import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.Turn;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -177,10 +178,16 @@ class PpoOperatorTest {
       super(() -> new PpoOperator(config), state);
     }
 
-    /** The figures of each step, by the last life that came to it. */
+    /** What learning gave at each step, by the last life that came to it. */
     TreeMap<Long, Map<String, Double>> figures() {
       TreeMap<Long, Map<String, Double>> figures = new TreeMap<>();
-      metrics.forEach(metric -> figures.put(metric.getStep(), metric.getMetrics()));
+      for (TrainingMetrics metric : metrics) {
+        Map<String, Double> values = new TreeMap<>(metric.getMetrics());
+        // These count from the start of the process.
+        assertTrue(values.remove("device/bytes_to") != null, "step " + metric.getStep());
+        assertTrue(values.remove("device/bytes_from") != null, "step " + metric.getStep());
+        figures.put(metric.getStep(), values);
+      }
       return figures;
     }
 

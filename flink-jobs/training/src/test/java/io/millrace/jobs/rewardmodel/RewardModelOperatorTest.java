@@ -146,8 +146,11 @@ class RewardModelOperatorTest {
     try (Run run = new Run(diverging, Objective.HELPFULNESS)) {
       Exception e = assertThrows(Exception.class, () -> run.feed(judgments).end());
       assertTrue(e instanceof SuppressRestartsException, e.toString());
+      // Whether the loss or the gradient overflows first depends on the backend.
       assertTrue(
-          e.getCause().getMessage().matches("(?s)The loss is .*The judgments .* are j\\d+.*"),
+          e.getCause()
+              .getMessage()
+              .matches("(?s)(The loss is|8 updates in a row) .*The judgments .* are j\\d+.*"),
           e.getCause().getMessage());
     }
   }
