@@ -195,9 +195,9 @@ row device "$device" "$(head -n 1 <<<"$found" | cut -c 1-60)" pass
 # ---- Checks whose time does not matter run side by side.
 
 tests() {
-  run "contract-$1" "$2" "${java[@]}" "-Dmillrace.torch.device=$device" -ea -cp "$here/tests/*:$here/lib/*" \
+  run "contract-$1" "$2" "${java[@]}" "-Dmillrace.torch.device=$device" -ea -cp "$here/tests/classes:$here/tests/*:$here/lib/*" \
     org.junit.platform.console.ConsoleLauncher execute --disable-banner --details=summary --fail-if-no-tests \
-    --scan-class-path "$here/tests/classes" --class-path "$here/tests/classes" --include-classname "$3"
+    --scan-class-path "$here/tests/classes" --include-classname "$3"
 }
 wanted contract-float32 && tests float32 240 '.*\.Torch(?!.*Bfloat16).*Test' &
 wanted contract-bfloat16 && tests bfloat16 240 '.*\.Torch.*Bfloat16Test' &

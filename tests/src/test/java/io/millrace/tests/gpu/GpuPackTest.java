@@ -63,7 +63,8 @@ class GpuPackTest {
             "adapters: five models")) {
       assertEquals("pass", run.result(check), run.toString());
     }
-    for (String check : List.of("update: share", "update against eager libtorch", "decode: share")) {
+    for (String check :
+        List.of("update: share", "update against eager libtorch", "decode: share")) {
       assertEquals("not judged", run.result(check), run.toString());
     }
     assertTrue(run.row("contract suite, float32").matches(".* [1-9][0-9]+ of .*"), run.toString());

@@ -66,7 +66,9 @@ final class AdapterBench {
           ScalarModel safety = scalar(score, scoring.share());
           LanguageModel reference =
               new LanguageModel(score, config, Weights.frozen(scoring.share()));
-          PpoTrainer trainer = UpdateBench.trainer(update, policy(update, base.share()), scalar(update, base), shape)) {
+          PpoTrainer trainer =
+              UpdateBench.trainer(
+                  update, policy(update, base.share()), scalar(update, base), shape)) {
         List<PpoRollout> rollouts = UpdateBench.rollouts(config, shape);
         WarmUp warmUp = new WarmUp();
         for (int i = 0; i < iterations; ) {
@@ -140,7 +142,10 @@ final class AdapterBench {
     for (int from = 0; from < rollouts.size(); from += part) {
       List<int[]> sequences =
           rollouts.subList(from, Math.min(rollouts.size(), from + part)).stream()
-              .map(one -> IntStream.concat(IntStream.of(one.prompt()), IntStream.of(one.response())).toArray())
+              .map(
+                  one ->
+                      IntStream.concat(IntStream.of(one.prompt()), IntStream.of(one.response()))
+                          .toArray())
               .toList();
       int[] first = new int[sequences.size()];
       Arrays.fill(first, shape.length() - shape.response());

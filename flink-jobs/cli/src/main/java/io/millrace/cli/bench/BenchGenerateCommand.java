@@ -69,8 +69,7 @@ final class BenchGenerateCommand implements Callable<Integer> {
                 .formatted(positions, promptLength, maxTokens));
       }
       System.out.println(
-          new GenerateBench(
-                  backend, model, shape.precision(), batch, promptLength, maxTokens)
+          new GenerateBench(backend, model, shape.precision(), batch, promptLength, maxTokens)
               .run(iterations)
               .toJson());
     }

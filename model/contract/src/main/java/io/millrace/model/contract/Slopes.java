@@ -142,8 +142,7 @@ final class Slopes {
   }
 
   /** As for a language model, by a weighted sum of the scores. */
-  static void assertSlope(
-      Backend backend, ScalarModel model, ScalarModel exact, double tolerance) {
+  static void assertSlope(Backend backend, ScalarModel model, ScalarModel exact, double tolerance) {
     List<int[]> sequences = batch(4, 7, 1);
     int[] rows = {0, 3, 5, 10, 11};
     float[] a = floats(new SplittableRandom(SEED), rows.length);

@@ -5,8 +5,8 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Precision;
 
 /**
- * The sampling engine in bfloat16. Rounding depends on the batch, and a response can part from
- * that of another batch where two tokens are almost equally probable.
+ * The sampling engine in bfloat16. Rounding depends on the batch, and a response can part from that
+ * of another batch where two tokens are almost equally probable.
  */
 class TorchSamplingEngineBfloat16Test extends SamplingEngineContract {
 
