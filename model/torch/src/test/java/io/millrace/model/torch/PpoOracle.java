@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleSupplier;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
 
 /**
  * One PPO iteration in float64 without any of Millrace's formulas: a Llama token by token, losses
@@ -237,16 +238,32 @@ final class PpoOracle {
     return Arrays.stream(x).map(each -> (each - mean) / Math.sqrt(variance + 1e-8)).toArray();
   }
 
+  /** The piecewise reward, with unsafe answers to ordinary prompts below the safe ones. */
+  private static double score(PpoRollout rollout) {
+    if (rollout.isSafety()) {
+      return rollout.safetyScore();
+    }
+    double threshold = Math.log(0.15 / 0.85);
+    if (rollout.safetyScore() < threshold) {
+      return -6 + 2 * Math.exp((rollout.safetyScore() - threshold) / 2);
+    }
+    double score = rollout.helpfulnessScore();
+    return score < -2 ? -4 + 2 * Math.exp((score + 2) / 2) : score;
+  }
+
   /** The whole iteration; the models then have the new weights. */
   void iterate() {
     int count = rollouts.size();
     double[] scores = new double[count];
-    for (int i = 0; i < count; i++) {
-      PpoRollout one = rollouts.get(i);
-      boolean safety = one.isSafety() || 1 / (1 + Math.exp(-one.safetyScore())) < 0.15;
-      scores[i] = safety ? one.safetyScore() : one.helpfulnessScore();
+    for (boolean kind : new boolean[] {false, true}) {
+      int[] group =
+          IntStream.range(0, count).filter(i -> rollouts.get(i).isSafety() == kind).toArray();
+      double[] some =
+          whitened(Arrays.stream(group).mapToDouble(i -> score(rollouts.get(i))).toArray());
+      for (int k = 0; k < group.length; k++) {
+        scores[group[k]] = some[k];
+      }
     }
-    scores = whitened(scores);
     double[][] oldValues = new double[count][];
     double[][] returns = new double[count][];
     double[] flat = {};

@@ -88,9 +88,9 @@ class TorchPpoIterationTest {
               response,
               behaviour,
               reference,
-              (float) random.nextGaussian(),
               (float) (2 * random.nextGaussian()),
-              i == 1,
+              (float) (2 * random.nextGaussian()),
+              i % 2 == 1,
               i == 2,
               false));
     }
