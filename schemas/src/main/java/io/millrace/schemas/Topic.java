@@ -35,7 +35,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
       new Topic<>(
           "reward-checkpoints",
           RewardCheckpoint.class,
-          checkpoint -> checkpoint.getObjective().name(),
+          checkpoint -> key(checkpoint.getObjective(), checkpoint.getJudge()),
           true);
   public static final Topic<PolicyCheckpoint> POLICY_CHECKPOINTS =
       new Topic<>("policy-checkpoints", PolicyCheckpoint.class, PolicyCheckpoint::getModel, true);
@@ -117,6 +117,11 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
 
   public Schema schema() {
     return SpecificData.get().getSchema(type);
+  }
+
+  /** The key of announcements of reward models. */
+  public static String key(Objective objective, boolean judge) {
+    return objective.name() + (judge ? "/judge" : "");
   }
 
   /** Whether Kafka keeps only the latest record of each key. */

@@ -106,6 +106,7 @@ public final class Examples {
         .setManifestSha256(SHA256)
         .setJudgments(99)
         .setMetrics(Map.of("all", 0.5))
+        .setJudge(true)
         .setTime(TIME)
         .build();
   }
@@ -134,6 +135,8 @@ public final class Examples {
         .setUri("file:///c/policy/v000006")
         .setManifestSha256(SHA256)
         .setBefore(4)
+        .setBest(5)
+        .setJudge("reward-model")
         .setReasons(List.of("KL 31.0 nats"))
         .setMetrics(Map.of("kl", 31.0))
         .setDecisionId("d1")

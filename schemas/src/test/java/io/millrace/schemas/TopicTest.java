@@ -32,7 +32,7 @@ class TopicTest {
             "judgments j1",
             "rollouts p1/0",
             "rewards p1/0",
-            "reward-checkpoints SAFETY compacted",
+            "reward-checkpoints SAFETY/judge compacted",
             "policy-checkpoints policy compacted",
             "promotions policy compacted",
             "training-metrics ppo",

@@ -54,7 +54,7 @@ final class BagComparisonStage extends JobStage {
     StageRecord sampling = record.stage(id(version(), RejectionStage.NAME)).orElseThrow();
     CheckpointRef all = sampling.checkpoint(CheckpointRef.POLICY).orElseThrow();
     List<String> settings =
-        settings(RejectionStage.start(context, record, sampler(record, sampling)), all);
+        settings(RejectionStage.start(context, record, record.base(version())), all);
     MillraceConfig config = context.config(settings);
     prepare(JobSettings.kafka(config));
     StageJob job = context.job(this, Job.REJECTION_SAMPLING, settings);
@@ -78,18 +78,6 @@ final class BagComparisonStage extends JobStage {
 
   private Map<String, Double> gold(CheckpointRef policy, CampaignRecord record) throws IOException {
     return GoldStage.metrics(GoldStage.measure(context, people, policy, record.chat()));
-  }
-
-  /** The policy that sampled for the version's rejection sampling. */
-  private static CheckpointRef sampler(CampaignRecord record, StageRecord sampling) {
-    CheckpointRef sampler = null;
-    for (StageRecord stage : record.stages()) {
-      if (stage.id().equals(sampling.id())) {
-        break;
-      }
-      sampler = stage.checkpoint(CheckpointRef.POLICY).orElse(sampler);
-    }
-    return sampler;
   }
 
   private List<String> settings(CheckpointRef start, CheckpointRef all) throws IOException {

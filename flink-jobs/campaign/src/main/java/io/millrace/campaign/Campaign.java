@@ -6,6 +6,7 @@ import io.millrace.campaign.record.StageRecord;
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.demo.loop.Progress;
+import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.ConfigTree;
 import io.millrace.jobs.config.ConfigValues;
 import io.millrace.jobs.config.MillraceConfig;
@@ -25,6 +26,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
@@ -128,11 +130,16 @@ public final class Campaign {
     CampaignRecord known =
         file.read().orElseGet(() -> CampaignRecord.empty(config.model().seed(), settings));
     List<String> others = new ArrayList<>();
-    Map<String, String> all = new TreeMap<>(known.settings());
+    // A campaign from before an option existed ran with its default.
+    Map<String, String> knownSettings =
+        new TreeMap<>(ConfigValues.of(ConfigLoader.tree(Optional.empty()).config(List.of())));
+    knownSettings.keySet().retainAll(settings.keySet());
+    knownSettings.putAll(known.settings());
+    Map<String, String> all = new TreeMap<>(knownSettings);
     settings.forEach(all::putIfAbsent);
     all.forEach(
         (key, value) -> {
-          String was = known.settings().getOrDefault(key, "not set");
+          String was = knownSettings.getOrDefault(key, "not set");
           String is = settings.getOrDefault(key, "not set");
           if (!was.equals(is)) {
             others.add("%s was %s, not %s".formatted(key, was, is));

@@ -175,17 +175,30 @@ final class CampaignContext {
     return announcedPolicy().map(PolicyCheckpoint::getVersion).orElse(0L);
   }
 
-  /** The newest announcement of an objective's reward model. */
+  /** The newest announcement of an objective's reward model that PPO optimises. */
   Optional<RewardCheckpoint> announcedReward(Objective objective) throws IOException {
+    return announcedReward(objective, false);
+  }
+
+  /**
+   * The newest announcement of an objective's reward model.
+   *
+   * @param judge of the one that judges versions, or of the one that PPO optimises
+   */
+  Optional<RewardCheckpoint> announcedReward(Objective objective, boolean judge)
+      throws IOException {
     return latest(
         kafka(),
         Topic.REWARD_CHECKPOINTS,
-        checkpoint -> checkpoint.getObjective() == objective ? checkpoint.getVersion() : -1);
+        checkpoint ->
+            checkpoint.getObjective() == objective && checkpoint.getJudge() == judge
+                ? checkpoint.getVersion()
+                : -1);
   }
 
   /** The newest announced version of an objective's reward model; 0 where there is none. */
-  long rewardVersion(Objective objective) throws IOException {
-    return announcedReward(objective).map(RewardCheckpoint::getVersion).orElse(0L);
+  long rewardVersion(Objective objective, boolean judge) throws IOException {
+    return announcedReward(objective, judge).map(RewardCheckpoint::getVersion).orElse(0L);
   }
 
   /** Moves a job's consumer group: the next fresh run of the job starts at these offsets. */

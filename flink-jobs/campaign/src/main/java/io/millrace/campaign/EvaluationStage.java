@@ -26,8 +26,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Compares a version with the first and the previous one by the job evaluation, and records the
- * gate's verdict. The campaign announces its versions and reward models in separate topics: PPO
+ * Compares a version with the served, the best and the first one by the job evaluation, and records
+ * the gate's verdict. The next version begins with the policy that the gate serves then. The campaign announces its versions and reward models in separate topics: PPO
  * publishes many policies between two versions, which are no versions.
  */
 final class EvaluationStage extends JobStage {
@@ -101,9 +101,13 @@ final class EvaluationStage extends JobStage {
     }
     try (RecordWriter writer = new RecordWriter(topics)) {
       for (Objective objective : Objective.values()) {
-        RewardCheckpoint latest = context.announcedReward(objective).orElseThrow();
-        if (!announced.contains(latest.getUri())) {
-          writer.send(Topic.REWARD_CHECKPOINTS, latest);
+        List<RewardCheckpoint> latest = new ArrayList<>();
+        latest.add(context.announcedReward(objective).orElseThrow());
+        context.announcedReward(objective, true).ifPresent(latest::add);
+        for (RewardCheckpoint model : latest) {
+          if (!announced.contains(model.getUri())) {
+            writer.send(Topic.REWARD_CHECKPOINTS, model);
+          }
         }
       }
       writer.flush();
@@ -168,6 +172,7 @@ final class EvaluationStage extends JobStage {
     StageResult.Builder result =
         StageResult.builder()
             .metrics(NAME + "/", verdict.getMetrics())
+            .metric(CampaignRecord.SERVED, verdict.getVersion())
             .note(
                 "policy version %d: %s, serve %s"
                     .formatted(
@@ -175,6 +180,9 @@ final class EvaluationStage extends JobStage {
                         verdict.getVerdict(),
                         verdict.getVersion() == 0 ? "none" : "version " + verdict.getVersion()));
     verdict.getReasons().forEach(result::note);
+    if (!verdict.getJudge().isEmpty()) {
+      result.note("judged by " + verdict.getJudge());
+    }
     return result.build();
   }
 }

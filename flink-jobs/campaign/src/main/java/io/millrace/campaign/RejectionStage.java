@@ -17,7 +17,7 @@ import java.util.Map;
 
 /**
  * Fine-tuning on the best of K samples of each prompt (Llama 2, section 3.2.3). The samples are
- * those of the latest policy, for the prompts that have come since the version began, and the bag
+ * those of the policy that the version begins with, for the prompts that have come since the version began, and the bag
  * of all earlier versions.
  */
 final class RejectionStage extends JobStage {
@@ -45,7 +45,7 @@ final class RejectionStage extends JobStage {
         context.job(
             this,
             Job.REJECTION_SAMPLING,
-            settings(context, record, version(), record.latest(CheckpointRef.POLICY)));
+            settings(context, record, version(), record.base(version())));
     if (job.isInterrupted() || context.policyVersion() <= start.get("policy")) {
       if (!job.isInterrupted()) {
         context.startAt(
@@ -86,6 +86,7 @@ final class RejectionStage extends JobStage {
       throws IOException {
     List<String> settings = new ArrayList<>();
     settings.add("model.initial=" + CampaignContext.location(start(context, record, policy)));
+    settings.add("rollout.newest-version=" + policy.version());
     settings.add("rejection-sampling.prompts=new");
     settings.add("rejection-sampling.prompts-per-version" + NEVER);
     for (int before = version - 1; before > 0; before--) {

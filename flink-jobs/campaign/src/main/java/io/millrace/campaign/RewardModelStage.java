@@ -6,6 +6,7 @@ import io.millrace.campaign.record.StageResult;
 import io.millrace.demo.loop.MetricsFollower;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.rewardmodel.RewardModelOperator;
+import io.millrace.jobs.rewardmodel.RewardModelSection;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
@@ -19,7 +20,8 @@ import java.util.TreeMap;
 
 /**
  * Trains two new reward models from the chat checkpoint, in one pass over all judgments so far
- * (Llama 2, section 3.2.2).
+ * (Llama 2, section 3.2.2). With {@code reward-model.judge-share} it trains two more, which judge
+ * the version.
  */
 final class RewardModelStage extends JobStage {
 
@@ -35,7 +37,18 @@ final class RewardModelStage extends JobStage {
   }
 
   private static String role(Objective objective) {
-    return objective.name().toLowerCase(Locale.ROOT);
+    return role(objective, false);
+  }
+
+  private static String role(Objective objective, boolean judge) {
+    return objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : "");
+  }
+
+  /** The kinds of reward models that the job trains: those that judge versions are an option. */
+  private List<Boolean> kinds() {
+    return context.config().section(RewardModelSection.class).judgeShare() > 0
+        ? List.of(false, true)
+        : List.of(false);
   }
 
   @Override
@@ -43,7 +56,9 @@ final class RewardModelStage extends JobStage {
     Map<String, Long> start = new TreeMap<>();
     try (JudgmentCount count = new JudgmentCount(context.kafka(), 0)) {
       for (Objective objective : Objective.values()) {
-        start.put(role(objective), context.rewardVersion(objective));
+        for (boolean judge : kinds()) {
+          start.put(role(objective, judge), context.rewardVersion(objective, judge));
+        }
         start.put("judgments/" + role(objective), count.all(objective));
       }
     }
@@ -80,8 +95,10 @@ final class RewardModelStage extends JobStage {
 
   private boolean areNew(Map<String, Long> start) throws IOException {
     for (Objective objective : Objective.values()) {
-      if (context.rewardVersion(objective) <= start.get(role(objective))) {
-        return false;
+      for (boolean judge : kinds()) {
+        if (context.rewardVersion(objective, judge) <= start.get(role(objective, judge))) {
+          return false;
+        }
       }
     }
     return true;
@@ -101,13 +118,17 @@ final class RewardModelStage extends JobStage {
   private StageResult result(Map<String, Long> start) throws IOException {
     StageResult.Builder result = StageResult.builder();
     for (Objective objective : Objective.values()) {
-      RewardCheckpoint published = context.announcedReward(objective).orElseThrow();
-      String role = role(objective);
-      result
-          .consumed("judgments/" + role, published.getJudgments())
-          .produced("reward-models/" + role, published.getVersion() - start.get(role))
-          .checkpoint(CheckpointRef.of(published, RewardModelOperator.job(objective)))
-          .metrics("reward-model/" + role + "/", published.getMetrics());
+      for (boolean judge : kinds()) {
+        RewardCheckpoint published = context.announcedReward(objective, judge).orElseThrow();
+        String role = role(objective, judge);
+        result
+            .consumed("judgments/" + role, published.getJudgments())
+            .produced("reward-models/" + role, published.getVersion() - start.get(role))
+            .checkpoint(
+                CheckpointRef.of(published, RewardModelOperator.job(objective, judge))
+                    .withRole(role))
+            .metrics("reward-model/" + role + "/", published.getMetrics());
+      }
     }
     return result.build();
   }

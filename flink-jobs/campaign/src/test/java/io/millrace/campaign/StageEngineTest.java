@@ -20,6 +20,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -192,6 +193,42 @@ class StageEngineTest {
     assertEquals(Map.of("x", 1.5), second.metrics());
     assertEquals(2L, second.counts().get("produced/reward/out"));
     assertEquals(1, record.chat().version());
+  }
+
+  private static StageRecord stage(String id, int version, long policy, Long served) {
+    StageResult.Builder result = StageResult.builder();
+    if (policy > 0) {
+      result.checkpoint(
+          new CheckpointRef(CheckpointRef.POLICY, "policy", policy, "u" + policy, ""));
+    }
+    if (served != null) {
+      result.metric(CampaignRecord.SERVED, served);
+    }
+    return StageRecord.begun(id, version, "t", "now", Map.of()).done("later", 1, result.build());
+  }
+
+  @Test
+  void aVersionBeginsWithThePromotedPolicyAndNotWithOneThatWasHeld() {
+    CampaignRecord record =
+        CampaignRecord.empty(1, Map.of())
+            .with(stage("v0-supervised", 0, 1, null))
+            .with(stage("v1-rejection-sampling", 1, 2, null))
+            .with(stage("v1-evaluation", 1, 0, 2L))
+            .with(stage("v2-rejection-sampling", 2, 3, null))
+            .with(stage("v2-ppo", 2, 8, null))
+            .with(stage("v2-evaluation", 2, 0, 2L))
+            .with(stage("v3-rejection-sampling", 3, 9, null));
+    assertEquals(
+        List.of(1L, 2L, 2L, 9L),
+        List.of(1, 2, 3, 4).stream().map(record::base).map(CheckpointRef::version).toList(),
+        "version 2 was held; version 3 was not evaluated");
+    assertEquals(9, record.latest(CheckpointRef.POLICY).version());
+    assertEquals(
+        List.of("V0 (chat)", "RLHF-V1", "RLHF-V1"),
+        record.versions().stream().skip(1).map(CampaignRecord.Version::parent).toList());
+    // The gate serves none: back to the chat checkpoint.
+    assertEquals(1, record.with(stage("v3-evaluation", 3, 0, 0L)).base(4).version());
+    assertThrows(NoSuchElementException.class, () -> record.base(0));
   }
 
   @Test

@@ -70,6 +70,7 @@ class OperatorConfigTest {
                     "model.layers=1",
                     "model.ffn-size=24",
                     "evaluation.prompts=" + prompts,
+                    "evaluation.gate.max-perplexity-ratio=1e9",
                     "campaign.directory=/campaign-directory",
                     "kafka.properties.sasl.jaas.config=Login password=${file:" + secret + "}",
                     "evaluation.judge=openai",

@@ -193,10 +193,11 @@ class ConfigTest {
             "",
             128,
             1.0,
+            0,
             ADAMW,
             new ObjectiveSection(Map.of(), 0),
             new ObjectiveSection(Map.of(), 0)),
-        new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0, true),
+        new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0, true, 0),
         new PpoSection(
             512,
             64,
@@ -260,6 +261,7 @@ class ConfigTest {
             0,
             1.0,
             1.0,
+            400,
             32,
             "reward-model",
             Map.of(),
@@ -277,7 +279,7 @@ class ConfigTest {
                 "I must refuse"),
             0.95,
             new GateSection(
-                PromoteWhen.BETTER, 0.05, 0.02, 0.05, 1.0, 1.0, 30.0, 2.0, 0.5, 2.0, 0.5, 0.2)));
+                PromoteWhen.BETTER, 0.05, 3, 0.05, 0.1, 1.0, 1.0, 30.0, 2.0, 0.5, 2.0, 0.5, 0.2)));
   }
 
   private static void assertDefaults(ConfigSection... expected) {
@@ -418,11 +420,11 @@ class ConfigTest {
         section.of(Objective.HELPFULNESS).ratios().quotas(section.batchSize()));
     assertEquals(
         Map.of("*", 20), section.of(Objective.SAFETY).ratios().quotas(section.batchSize()));
-    assertEquals(1e-4, section.schedule(Objective.HELPFULNESS).at(1_000_000));
+    assertEquals(1e-4, section.schedule(Objective.HELPFULNESS, false).at(1_000_000));
     // 3 % would be 30 judgments: five batches are more.
-    assertEquals(1e-4, section.schedule(Objective.SAFETY).at(100));
-    assertEquals(1e-4 / 5, section.schedule(Objective.SAFETY).at(20), 1e-20);
-    assertEquals(1e-5, section.schedule(Objective.SAFETY).at(1000), 1e-20);
+    assertEquals(1e-4, section.schedule(Objective.SAFETY, false).at(100));
+    assertEquals(1e-4 / 5, section.schedule(Objective.SAFETY, false).at(20), 1e-20);
+    assertEquals(1e-5, section.schedule(Objective.SAFETY, false).at(1000), 1e-20);
   }
 
   @ParameterizedTest

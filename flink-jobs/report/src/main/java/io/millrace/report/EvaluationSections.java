@@ -31,19 +31,25 @@ final class EvaluationSections {
     }
     List<String> names = versions.stream().map(LabelledMetrics::label).toList();
     page.section("Evaluation")
-        .text("On held-out prompts. A tie counts as half a win. Whiskers are 95 % intervals.")
+        .text("On held-out prompts. A tie counts as half a win. Whiskers of win rates are the limits of the"
+                + " gate's test, which hold for all looks at all versions; other whiskers are 95 %"
+                + " intervals.")
         .charts(
             new BarChart("Win rate", "share of prompts", names)
                 .format(Format.PERCENT)
                 .yTo(1)
                 .rule(0.5)
                 .add("against the first version", rates(versions, "win_rate/first/"))
-                .add("against the previous version", rates(versions, "win_rate/previous/")),
+                .add("against the promoted version", rates(versions, "win_rate/promoted/"))
+                .add("against the best version", rates(versions, "win_rate/best/")),
             new BarChart("Unsafe responses and false refusals", "share of responses", names)
                 .format(Format.PERCENT)
                 .add(
                     "unsafe, to safety prompts",
                     VersionSections.bars(versions, "safety_violations"))
+                .add(
+                    "unsafe, to other prompts",
+                    VersionSections.bars(versions, "ordinary_violations"))
                 .add(
                     "refusals, to harmless prompts",
                     VersionSections.bars(versions, "false_refusals")),
@@ -62,7 +68,13 @@ final class EvaluationSections {
             Table.of(versions)
                 .text("version", LabelledMetrics::label)
                 .number("against the first", version -> rate(version, "win_rate/first/"))
-                .number("against the previous", version -> rate(version, "win_rate/previous/"))
+                .number("against the promoted", version -> rate(version, "win_rate/promoted/"))
+                .number("against the best", version -> rate(version, "win_rate/best/"))
+                .number("looks", Format.NUMBER, version -> version.get("looks/taken"))
+                .number(
+                    "unsafe, ordinary",
+                    Format.PERCENT,
+                    version -> version.get("ordinary_violations"))
                 .number("unsafe", Format.PERCENT, version -> version.get("safety_violations"))
                 .number("false refusals", Format.PERCENT, version -> version.get("false_refusals"))
                 .number("tokens", Format.NUMBER, version -> version.get("response_tokens"))
@@ -119,6 +131,7 @@ final class EvaluationSections {
                     "by",
                     promotion ->
                         promotion.getDecidedBy().isEmpty() ? "gate" : promotion.getDecidedBy())
+                .text("judge", Promotion::getJudge)
                 .text("reasons", promotion -> String.join("; ", promotion.getReasons()))
                 .text("time", promotion -> promotion.getTime().toString()));
   }

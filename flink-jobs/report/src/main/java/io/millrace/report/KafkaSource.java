@@ -101,12 +101,16 @@ final class KafkaSource {
                         0)));
   }
 
-  /** Takes the newest reward model of each objective, both under one label. */
+  /** Takes the newest reward model of each objective that PPO optimises, both under one label. */
   private void rewardModels() throws IOException {
     Map<String, RewardCheckpoint> latest = new TreeMap<>();
     each(
         Topic.REWARD_CHECKPOINTS,
-        model -> latest.put(RewardModelSections.name(model.getObjective()), model));
+        model -> {
+          if (!model.getJudge()) {
+            latest.put(RewardModelSections.name(model.getObjective()), model);
+          }
+        });
     Map<String, Double> metrics = new TreeMap<>();
     latest.forEach(
         (objective, model) ->

@@ -13,6 +13,7 @@ import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Reward;
+import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
@@ -96,6 +97,25 @@ class SingleObjectTest {
     assertEquals("j1", read.getJudgmentId());
     assertEquals("Paris.", read.getResponseA().getText());
     assertEquals(false, read.getResponseA().getTruncated());
+  }
+
+  @Test
+  void readsPromotionsFromBeforeTheBestVersion() throws IOException {
+    String hex = Files.readString(GOLDEN.resolve("promotions-7fb7563ab86d54bb.hex")).strip();
+    Promotion read = SingleObject.of(Promotion.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals(4, read.getBefore());
+    assertEquals(0, read.getBest());
+    assertEquals("", read.getJudge());
+  }
+
+  @Test
+  void readsRewardCheckpointsFromBeforeThoseThatJudge() throws IOException {
+    String hex =
+        Files.readString(GOLDEN.resolve("reward-checkpoints-5fdb4fed201e6d87.hex")).strip();
+    RewardCheckpoint read =
+        SingleObject.of(RewardCheckpoint.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals(99, read.getJudgments());
+    assertFalse(read.getJudge());
   }
 
   @Test

@@ -8,14 +8,16 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Reads from the topic promotions which versions must stay in the store. */
 public final class PromotedVersions {
   private PromotedVersions() {}
 
   /**
-   * The served version of a model and the version that a roll back would return to, both from the
-   * last verdict; empty when there is no verdict.
+   * The served version of a model, the version that a roll back would return to and the best one,
+   * all from the last verdict; empty when there is no verdict.
    */
   public static Set<Long> of(KafkaSettings settings, String model) throws IOException {
     List<Promotion> verdicts = new ArrayList<>();
@@ -29,6 +31,10 @@ public final class PromotedVersions {
     }
     return verdicts.isEmpty()
         ? Set.of()
-        : Set.copyOf(List.of(verdicts.getLast().getVersion(), verdicts.getLast().getBefore()));
+        : Stream.of(
+                verdicts.getLast().getVersion(),
+                verdicts.getLast().getBefore(),
+                verdicts.getLast().getBest())
+            .collect(Collectors.toUnmodifiableSet());
   }
 }

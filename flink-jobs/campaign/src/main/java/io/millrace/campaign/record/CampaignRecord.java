@@ -27,6 +27,9 @@ public record CampaignRecord(
     @JsonSetter(nulls = Nulls.SET) List<Version> versions,
     List<StageRecord> stages) {
 
+  /** The metric of a stage with the policy version that the gate serves; 0 for none. */
+  public static final String SERVED = "evaluation/promoted_version";
+
   /** The format that this class writes, and the only one that it reads. */
   public static final int FORMAT = 1;
 
@@ -41,7 +44,7 @@ public record CampaignRecord(
    * A version so far.
    *
    * @param name RLHF-V3, or the name of the chat checkpoint
-   * @param parent the version before; null for the chat checkpoint
+   * @param parent the version that it began with; null for the chat checkpoint
    * @param policy its last policy; null before the first one
    * @param rewardModels helpfulness and safety
    * @param counts counts of consumed and produced records, of all its stages
@@ -107,6 +110,42 @@ public record CampaignRecord(
         .orElseThrow(() -> new NoSuchElementException("no stage has published a policy"));
   }
 
+  /**
+   * The policy with which a version begins: the one that the gate serves after the version before,
+   * or the chat checkpoint if it serves none. Without a gate it is the policy of the version before.
+   *
+   * @param version after the chat checkpoint
+   * @throws NoSuchElementException where no earlier stage has published a policy
+   */
+  public CheckpointRef base(int version) {
+    return base(version, stages);
+  }
+
+  private static CheckpointRef base(int version, List<StageRecord> stages) {
+    CheckpointRef base = null;
+    CheckpointRef chat = null;
+    Map<Long, CheckpointRef> published = new TreeMap<>();
+    for (StageRecord stage : stages) {
+      if (stage.version() >= version) {
+        continue;
+      }
+      Optional<CheckpointRef> policy = stage.checkpoint(CheckpointRef.POLICY);
+      if (policy.isPresent()) {
+        base = policy.get();
+        chat = chat == null ? base : chat;
+        published.put(base.version(), base);
+      }
+      Double served = stage.metrics().get(SERVED);
+      if (served != null) {
+        base = published.getOrDefault(served.longValue(), chat);
+      }
+    }
+    if (base == null) {
+      throw new NoSuchElementException("no stage has published a policy");
+    }
+    return base;
+  }
+
   private static List<Version> versions(List<StageRecord> stages) {
     return stages.stream()
         .map(StageRecord::version)
@@ -116,13 +155,33 @@ public record CampaignRecord(
             number ->
                 version(
                     number,
+                    parent(number, stages),
                     stages.stream()
                         .filter(stage -> stage.version() == number && stage.isDone())
                         .toList()))
         .toList();
   }
 
-  private static Version version(int number, List<StageRecord> done) {
+  /** The name of the version whose policy a version began with; null for the chat checkpoint. */
+  private static String parent(int number, List<StageRecord> stages) {
+    if (number == 0) {
+      return null;
+    }
+    if (stages.stream()
+        .noneMatch(
+            stage ->
+                stage.version() < number && stage.checkpoint(CheckpointRef.POLICY).isPresent())) {
+      return name(number - 1);
+    }
+    CheckpointRef base = base(number, stages);
+    return stages.stream()
+        .filter(stage -> stage.checkpoint(CheckpointRef.POLICY).filter(base::equals).isPresent())
+        .findFirst()
+        .map(stage -> name(stage.version()))
+        .orElseThrow();
+  }
+
+  private static Version version(int number, String parent, List<StageRecord> done) {
     CheckpointRef policy = null;
     Map<String, CheckpointRef> rewardModels = new TreeMap<>();
     Map<String, Long> counts = new TreeMap<>();
@@ -141,7 +200,7 @@ public record CampaignRecord(
     }
     return new Version(
         name(number),
-        number == 0 ? null : name(number - 1),
+        parent,
         policy,
         List.copyOf(rewardModels.values()),
         counts,

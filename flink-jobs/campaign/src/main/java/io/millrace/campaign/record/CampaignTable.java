@@ -31,7 +31,7 @@ public final class CampaignTable {
 
   private void versions() {
     lines.add("");
-    lines.add(row("version", "policy", "judgments", "acc. help.", "acc. safety", "seconds"));
+    lines.add(row("version", "policy", "judgments", "acc. help.", "acc. safety", "gate", "seconds"));
     for (CampaignRecord.Version version : record.versions()) {
       Map<String, Double> metrics = version.metrics();
       Double judgments = metrics.get("reward-model/helpfulness/judgments");
@@ -44,8 +44,13 @@ public final class CampaignTable {
                   : number(judgments + metrics.get("reward-model/safety/judgments"), 0),
               number(metrics.get("reward-model/helpfulness/accuracy/all"), 3),
               number(metrics.get("reward-model/safety/accuracy/all"), 3),
+              verdict(metrics.get("evaluation/verdict")),
               number(version.wallSeconds(), 0)));
     }
+  }
+
+  private static String verdict(Double verdict) {
+    return verdict == null ? "-" : verdict > 0 ? "promoted" : verdict < 0 ? "withdrawn" : "held";
   }
 
   private void rejectionSampling() {

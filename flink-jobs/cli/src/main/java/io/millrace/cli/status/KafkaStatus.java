@@ -13,7 +13,9 @@ import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /** What Kafka knows of a job: versions and lag. */
 final class KafkaStatus {
@@ -52,24 +54,38 @@ final class KafkaStatus {
     }
     ObjectNode versions = job.putObject("versions");
     versions.put("policy", Announcements.latestVersion(kafka, Topic.POLICY_CHECKPOINTS, model));
-    versions.put("promoted", promoted());
-    for (Objective objective : Objective.values()) {
-      versions.put(
-          "reward_model_" + objective.name().toLowerCase(java.util.Locale.ROOT),
-          Announcements.latestVersion(kafka, Topic.REWARD_CHECKPOINTS, objective.name()));
+    Optional<Promotion> verdict = lastVerdict();
+    versions.put("promoted", verdict.map(Promotion::getVersion).orElse(0L));
+    versions.put("best", verdict.map(Promotion::getBest).orElse(0L));
+    for (boolean judge : new boolean[] {false, true}) {
+      for (Objective objective : Objective.values()) {
+        versions.put(
+            (judge ? "judge_" : "reward_model_") + objective.name().toLowerCase(Locale.ROOT),
+            Announcements.latestVersion(
+                kafka, Topic.REWARD_CHECKPOINTS, Topic.key(objective, judge)));
+      }
     }
+    verdict.ifPresent(
+        last -> {
+          ObjectNode node = job.putObject("verdict");
+          node.put("evaluated", last.getEvaluated());
+          node.put("verdict", last.getVerdict().name());
+          node.put(
+              "by", last.getDecidedBy().isEmpty() ? last.getJudge() : last.getDecidedBy());
+          last.getReasons().forEach(node.withArray("reasons")::add);
+        });
   }
 
-  private long promoted() throws IOException {
-    long[] last = new long[1];
+  private Optional<Promotion> lastVerdict() throws IOException {
+    Promotion[] last = new Promotion[1];
     try (RecordReader<Promotion> reader = RecordReader.fromEarliest(kafka, Topic.PROMOTIONS)) {
       reader.readToEnd(
           entry ->
               entry
                   .record()
                   .filter(promotion -> promotion.getModel().equals(model))
-                  .ifPresent(promotion -> last[0] = promotion.getVersion()));
+                  .ifPresent(promotion -> last[0] = promotion));
     }
-    return last[0];
+    return Optional.ofNullable(last[0]);
   }
 }

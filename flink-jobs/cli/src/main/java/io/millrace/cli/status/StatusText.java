@@ -97,6 +97,20 @@ public final class StatusText {
     if (job.has("versions")) {
       line(text, "versions", pairs(job.path("versions")));
     }
+    if (job.has("verdict")) {
+      JsonNode verdict = job.path("verdict");
+      StringJoiner reasons = new StringJoiner("; ");
+      verdict.path("reasons").forEach(reason -> reasons.add(reason.asText()));
+      line(
+          text,
+          "last verdict",
+          "version %d: %s by %s: %s"
+              .formatted(
+                  verdict.path("evaluated").asLong(),
+                  verdict.path("verdict").asText(),
+                  verdict.path("by").asText(),
+                  reasons));
+    }
     job.path("lag")
         .properties()
         .forEach(

@@ -1,6 +1,7 @@
 package io.millrace.jobs.evaluation;
 
 import io.millrace.jobs.evaluation.EvaluatedVersion.Scores;
+import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.evaluation.Judge;
 import io.millrace.model.evaluation.Judge.Answer;
@@ -15,13 +16,15 @@ import java.util.List;
 /**
  * Asks a judge about versions' responses, a batch of held-out prompts at a time.
  *
- * @param questions the held-out prompts
+ * @param name of the judge in the configuration
+ * @param sets the held-out prompts
  * @param piecewise joins the scores that the judge gets
  * @param batchSize prompts of one call of the judge
  */
 record BatchedJudge(
+    String name,
     Judge judge,
-    List<Question> questions,
+    PromptSets sets,
     ChatTemplate template,
     PiecewiseReward piecewise,
     int batchSize) {
@@ -31,13 +34,33 @@ record BatchedJudge(
     return judge.needsRewardModels();
   }
 
+  /** The judge in words, with the reward models that it asks. */
+  String description(RewardScorer rewards) {
+    if (!needsRewardModels() || rewards.pair().isEmpty()) {
+      return name;
+    }
+    RewardModelPair pair = rewards.pair().get();
+    return "%s: helpfulness %d and safety %d, %s"
+        .formatted(
+            name,
+            pair.helpfulness().version(),
+            pair.safety().version(),
+            rewards.isHeldOut() ? "which PPO does not optimise" : "which PPO optimises too");
+  }
+
+  /** The prompts that a version's responses answer. */
+  List<Question> questions(EvaluatedVersion version) {
+    return sets.of(version.round()).questions();
+  }
+
   /** Whether all responses of a version are labelled. */
   boolean isLabelled(EvaluatedVersion version) {
-    return version.labels().size() == questions.size();
+    return version.labels().size() == version.responses().size();
   }
 
   /** Asks for the labels of a version's next responses. */
   void labelNext(EvaluatedVersion version) throws IOException, InterruptedException {
+    List<Question> questions = questions(version);
     int from = version.labels().size();
     List<Answer> answers = answers(version);
     List<Response> batch = new ArrayList<>();
@@ -47,15 +70,16 @@ record BatchedJudge(
     version.addLabels(checked(judge.label(batch), batch.size()));
   }
 
-  /** Whether a comparison has a choice for every prompt. */
-  boolean isComplete(VersionComparison comparison) {
-    return comparison.choices().size() == questions.size();
+  /** Whether a comparison has a choice for every response. */
+  boolean isComplete(VersionComparison comparison, EvaluatedVersion version) {
+    return comparison.choices().size() == version.responses().size();
   }
 
   /** Asks for the next choices of a comparison. */
   VersionComparison compareNext(
       VersionComparison comparison, EvaluatedVersion version, EvaluatedVersion other)
       throws IOException, InterruptedException {
+    List<Question> questions = questions(version);
     int from = comparison.choices().size();
     List<Answer> own = answers(version);
     List<Answer> others = answers(other);
@@ -89,6 +113,7 @@ record BatchedJudge(
 
   /** The piecewise scores of a version's responses; NaN without reward models. */
   float[] combined(EvaluatedVersion version) {
+    List<Question> questions = questions(version);
     float[] combined = new float[version.responses().size()];
     for (int i = 0; i < combined.length; i++) {
       combined[i] = Float.NaN;

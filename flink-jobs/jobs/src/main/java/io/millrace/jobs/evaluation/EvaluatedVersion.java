@@ -5,14 +5,18 @@ import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.evaluation.Diversity;
+import io.millrace.model.evaluation.Judge.Choice;
 import io.millrace.model.evaluation.Judge.Labels;
 import io.millrace.model.evaluation.Judge.Question;
+import io.millrace.model.evaluation.LabelCounts;
 import io.millrace.model.evaluation.VersionMetrics;
+import io.millrace.model.evaluation.WinRate;
 import io.millrace.model.reward.PiecewiseReward;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 
 /** A policy version with its responses to the held-out prompts and what was measured of them. */
@@ -52,6 +56,7 @@ final class EvaluatedVersion {
   record Scores(RewardModelPair models, float[] helpfulness, float[] safety) {}
 
   private final ModelRef model;
+  private long round = -1;
   private final List<MeasuredResponse> responses = new ArrayList<>();
   private final List<Labels> labels = new ArrayList<>();
   private LogProbs demonstrations = new LogProbs(0, 0, 0);
@@ -70,6 +75,22 @@ final class EvaluatedVersion {
 
   long version() {
     return model.version();
+  }
+
+  /** The round whose prompts the responses answer; below 0 before the first one. */
+  long round() {
+    return round;
+  }
+
+  /** Answers the prompts of a round from now on, unless it does already. */
+  void answer(long newRound) {
+    if (round != newRound) {
+      round = newRound;
+      responses.clear();
+      labels.clear();
+      scores = null;
+      texts = List.of();
+    }
   }
 
   /** One response for each prompt, in order; fewer while they are being sampled. */
@@ -161,6 +182,96 @@ final class EvaluatedVersion {
         .build();
   }
 
+  /** The labels of one response; {@code unsafe} is NaN if nobody says. */
+  private record Marks(double unsafe, boolean refuses) {}
+
+  private List<Marks> marks(ChatTemplate template, Refusals refusals, PiecewiseReward unsafe) {
+    List<String> texts = texts(template);
+    List<Marks> marks = new ArrayList<>();
+    for (int i = 0; i < responses.size(); i++) {
+      Labels label = labels.isEmpty() ? Labels.NONE : labels.get(i);
+      String text = texts.get(i);
+      marks.add(
+          new Marks(
+              violation(label, i, unsafe),
+              label.refusal().orElseGet(() -> refusals.isRefusal(text))));
+    }
+    return marks;
+  }
+
+  /** Counts of the labels of this round. Labels that nobody knows for each response are absent. */
+  LabelCounts labelCounts(
+      List<Question> questions, ChatTemplate template, Refusals refusals, PiecewiseReward unsafe) {
+    Counts counts = new Counts(questions);
+    List<Marks> marks = marks(template, refusals, unsafe);
+    for (int i = 0; i < marks.size(); i++) {
+      double violation = marks.get(i).unsafe();
+      counts.violation(i, violation, violation == 0 ? Choice.B : Choice.A);
+      counts.refusal(i, marks.get(i).refuses() ? Choice.A : Choice.B);
+    }
+    return counts.all();
+  }
+
+  /** Counts of this version's labels beside another version's of the same round. */
+  LabelCounts labelCountsBeside(
+      EvaluatedVersion other,
+      List<Question> questions,
+      ChatTemplate template,
+      Refusals refusals,
+      PiecewiseReward unsafe) {
+    Counts counts = new Counts(questions);
+    List<Marks> own = marks(template, refusals, unsafe);
+    List<Marks> others = other.marks(template, refusals, unsafe);
+    for (int i = 0; i < own.size(); i++) {
+      double difference = others.get(i).unsafe() - own.get(i).unsafe();
+      counts.violation(i, difference, Choice.of(difference, 0));
+      boolean refuses = own.get(i).refuses();
+      counts.refusal(
+          i,
+          refuses == others.get(i).refuses()
+              ? Choice.TIE
+              : refuses ? Choice.B : Choice.A);
+    }
+    return counts.all();
+  }
+
+  /** Adds up labels by the kind of their prompt. */
+  private static final class Counts {
+    private final List<Question> questions;
+    private final List<Choice> safety = new ArrayList<>();
+    private final List<Choice> ordinary = new ArrayList<>();
+    private final List<Choice> refusals = new ArrayList<>();
+    private boolean safetyUnknown;
+    private boolean ordinaryUnknown;
+
+    Counts(List<Question> questions) {
+      this.questions = questions;
+    }
+
+    void violation(int prompt, double value, Choice choice) {
+      if (questions.get(prompt).isSafety()) {
+        safetyUnknown |= Double.isNaN(value);
+        safety.add(choice);
+      } else {
+        ordinaryUnknown |= Double.isNaN(value);
+        ordinary.add(choice);
+      }
+    }
+
+    void refusal(int prompt, Choice choice) {
+      if (!questions.get(prompt).isSafety()) {
+        refusals.add(choice);
+      }
+    }
+
+    LabelCounts all() {
+      return new LabelCounts(
+          safetyUnknown ? WinRate.NONE : VersionComparison.count(safety),
+          ordinaryUnknown ? WinRate.NONE : VersionComparison.count(ordinary),
+          VersionComparison.count(refusals));
+    }
+  }
+
   /** 1 for an unsafe response, else 0; NaN if neither the judge nor a reward model says. */
   private double violation(Labels label, int response, PiecewiseReward unsafe) {
     if (label.violation().isPresent()) {
@@ -177,7 +288,8 @@ final class EvaluatedVersion {
       List<MeasuredResponse> responses,
       List<LabelsState> labels,
       LogProbs demonstrations,
-      @Nullable Scores scores) {}
+      @Nullable Scores scores,
+      @AvroDefault("-1") long round) {}
 
   /** {@link Labels}, with null for no label. */
   record LabelsState(@Nullable Boolean violation, @Nullable Boolean refusal) {}
@@ -190,7 +302,8 @@ final class EvaluatedVersion {
             .map(one -> new LabelsState(one.violation().orElse(null), one.refusal().orElse(null)))
             .toList(),
         demonstrations,
-        scores);
+        scores,
+        round);
   }
 
   static EvaluatedVersion of(State state) {
@@ -202,6 +315,7 @@ final class EvaluatedVersion {
     }
     version.demonstrations = state.demonstrations();
     version.scores = state.scores();
+    version.round = state.round();
     return version;
   }
 }

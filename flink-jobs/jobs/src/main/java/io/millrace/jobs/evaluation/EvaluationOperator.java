@@ -79,6 +79,7 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
    * @throws IllegalArgumentException if options or held-out data cannot be used
    */
   static void check(MillraceConfig config) throws IOException {
+    config.section(EvaluationSection.class).requireMeasurable();
     try (Judge _ = config.section(EvaluationSection.class).openJudge();
         LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
         Tokenizer tokenizer = Tokenizer.load(initial.directory())) {
@@ -146,8 +147,9 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
             section().batchSize());
     BatchedJudge batched =
         new BatchedJudge(
+            section().judge(),
             judge,
-            heldOut.questions(),
+            heldOut.sets(),
             reference.template(),
             config.section(PpoSection.class).piecewiseReward(),
             section().batchSize());

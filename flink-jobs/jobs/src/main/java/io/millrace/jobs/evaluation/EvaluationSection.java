@@ -50,6 +50,14 @@ public record EvaluationSection(
     @Option(value = "1.0", help = "Probability mass of nucleus sampling.", min = "0.001", max = "1")
         double topP,
     @Option(
+            value = "400",
+            help =
+                "Least prompts of a look. The held-out prompts are divided into sets of at least so"
+                    + " many, and each look takes the next set; 0 takes all prompts in each look.",
+            min = "0",
+            max = "1_000_000")
+        int promptsPerLook,
+    @Option(
             value = "32",
             help = "Responses sampled, scored and judged together.",
             min = "1",
@@ -79,7 +87,10 @@ public record EvaluationSection(
         List<String> refusals,
     @Option(
             value = "0.95",
-            help = "Confidence of the intervals of win rates.",
+            help =
+                "Confidence that no version is ever promoted or withdrawn by chance, over all"
+                    + " versions and looks; and of each limit on shares of unsafe responses and"
+                    + " refusals.",
             above = "0",
             below = "1")
         double confidence,
@@ -110,6 +121,22 @@ public record EvaluationSection(
     Require.accepted(
         "temperature and top-p",
         () -> new SamplingOptions(Math.max(1, maxTokens), (float) temperature, (float) topP));
+  }
+
+  /**
+   * Checks that the metric of every limit can be measured: a version with a missing metric is held,
+   * so no version would ever be promoted.
+   *
+   * @throws IllegalArgumentException naming both options
+   */
+  void requireMeasurable() {
+    if (demonstrations.isBlank() && gate.limitsPerplexity()) {
+      throw new IllegalArgumentException(
+          ("evaluation.demonstrations is empty, so the perplexity cannot be measured, which"
+                  + " evaluation.gate.max-perplexity-ratio %s limits: name a file, or set the limit"
+                  + " to 1e9 for none")
+              .formatted(gate.maxPerplexityRatio()));
+    }
   }
 
   /**

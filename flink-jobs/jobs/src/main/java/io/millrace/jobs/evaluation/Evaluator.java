@@ -1,7 +1,10 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.jobs.models.LatestRewardModels;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.runtime.Outputs;
+import io.millrace.model.evaluation.LabelCounts;
+import io.millrace.model.evaluation.WinRate;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.RewardCheckpoint;
@@ -15,7 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.TreeSet;
+import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -25,13 +28,16 @@ import org.slf4j.LoggerFactory;
  * the {@link EvaluationQueue}; everything else belongs to the thread that calls {@link
  * #evaluateNext}.
  *
+ * <p>An evaluation takes one look or several. Each look answers the next held-out prompts with
+ * every version that it compares, so no version is chosen for its luck on the same prompts.
+ *
  * <p>Reward models change only between two evaluations. After a change the served version is
  * compared once more with the version served before it.
  */
 final class Evaluator {
 
   private static final Logger LOG = LoggerFactory.getLogger(Evaluator.class);
-  private static final String JOB = "evaluation";
+  static final String JOB = "evaluation";
 
   /** Takes the records to emit. */
   interface Outlet {
@@ -49,10 +55,14 @@ final class Evaluator {
   private final Outlet outlet;
 
   // State.
-  private final TreeMap<Long, EvaluatedVersion> versions = new TreeMap<>();
-  private final TreeMap<Long, VersionVerdict> verdicts = new TreeMap<>();
+  private final KnownVersions versions = new KnownVersions();
+  private final PublishedVerdicts verdicts;
   private PromotionChain chain = PromotionChain.empty();
   private long retired;
+  private long rechecks;
+
+  /** The test of the served version, or null. */
+  private ServedCheck served;
 
   /** Whether the served version was compared with the one before by the latest reward models. */
   private boolean rechecked = true;
@@ -74,6 +84,7 @@ final class Evaluator {
     this.judge = judge;
     this.gate = gate;
     this.outlet = outlet;
+    this.verdicts = new PublishedVerdicts(model, gate, outlet);
   }
 
   /** The queue for announcements. */
@@ -88,6 +99,7 @@ final class Evaluator {
   void continueFrom(PromotionChain promotions) {
     chain = promotions;
     promotions.versions().forEach(queue::add);
+    promotions.best().ifPresent(queue::add);
   }
 
   /**
@@ -145,12 +157,14 @@ final class Evaluator {
     }
     current = null;
     rechecked = true;
-    if (!versions.containsKey(decision.getVersion())) {
+    if (!versions.contains(decision.getVersion())) {
       chain.current().ifPresent(queue::addFirst);
     }
     outlet.emit(
         Promotion.newBuilder(decision)
             .setBefore(chain.before().map(ModelRef::version).orElse(0L))
+            .setBest(chain.best().map(ModelRef::version).orElse(0L))
+            .setMetrics(chain.counters().byName())
             .setTime(Instant.now())
             .build());
   }
@@ -161,7 +175,10 @@ final class Evaluator {
     }
     rechecked = false;
     Objective objective = announced.getObjective();
-    String prefix = "reward_model/" + VersionVerdicts.name(objective) + "/";
+    String prefix =
+        "reward_model/"
+            + VersionVerdicts.name(objective)
+            + (announced.getJudge() ? "-judge/" : "/");
     Map<String, Double> metrics = new TreeMap<>();
     rewards
         .metricsOnJudgments(objective, ModelRef.of(announced), judge.piecewise())
@@ -178,18 +195,32 @@ final class Evaluator {
     while (chain.before().filter(ModelRef::isRetired).isPresent()) {
       chain.remove(chain.before().orElseThrow().version());
     }
-    Optional<EvaluatedVersion> served = chain.current().map(one -> versions.get(one.version()));
-    Optional<EvaluatedVersion> before = chain.before().map(one -> versions.get(one.version()));
-    if (served.isPresent() && before.isPresent()) {
-      current = Evaluation.recheck(served.get());
-      if (judge.needsRewardModels()) {
-        current.compareWith(before.get().version());
-      }
+    Optional<Long> now = chain.current().map(ModelRef::version).filter(versions::isUsable);
+    Optional<Long> before = chain.before().map(ModelRef::version).filter(versions::isUsable);
+    if (now.isEmpty() || before.isEmpty()) {
+      return;
     }
+    if (served == null
+        || !served.isOf(now.get(), before.get())
+        || served.looks() >= gate.maxLooks()) {
+      chain.count(chain.counters().withWithdrawal());
+      served = ServedCheck.begin(now.get(), before.get(), chain.counters().withdrawals());
+    }
+    rechecks++;
+    current = Evaluation.recheck(versions.get(now.get()));
+    current.look(
+        nextRound(), judge.needsRewardModels() ? List.of(before.get()) : List.<Long>of());
+  }
+
+  private long nextRound() {
+    long round = chain.counters().rounds();
+    chain.count(chain.counters().withRound());
+    return round;
   }
 
   private void begin(ModelRef version) {
-    if (isJudged(version.version()) && !isReferred(version.version())) {
+    boolean judged = isJudged(version.version());
+    if (judged && !isReferred(version.version())) {
       return;
     }
     if (version.isRetired()) {
@@ -198,35 +229,43 @@ final class Evaluator {
       chain.remove(version.version());
       return;
     }
-    current = Evaluation.ofNew(new EvaluatedVersion(version));
+    if (judged) {
+      versions.add(version);
+      return;
+    }
+    while (chain.best().filter(ModelRef::isRetired).isPresent()
+        && chain.best().filter(best -> chain.isServed(best.version())).isEmpty()) {
+      chain.remove(chain.best().orElseThrow().version());
+    }
+    EvaluatedVersion subject = new EvaluatedVersion(version);
+    boolean compared = rivals(subject).promoted().isPresent();
+    if (compared) {
+      chain.count(chain.counters().withPromotion());
+    }
+    current = Evaluation.ofNew(subject, compared ? chain.counters().promotions() : 0);
+    current.look(nextRound(), versions.usable(rivals(subject)));
   }
 
   /** Whether this run or an earlier one published its verdict. */
   private boolean isJudged(long version) {
-    return version <= chain.judged() || verdicts.containsKey(version);
+    return version <= chain.judged() || verdicts.contains(version);
   }
 
   /** Whether later versions are compared with it. */
   private boolean isReferred(long version) {
-    return version == queue.first() || version == chain.judged() || chain.contains(version);
+    return version == queue.first() || chain.needs(version);
   }
 
   private void continueEvaluation() throws IOException, InterruptedException {
-    EvaluatedVersion subject = current.subject();
-    if (!current.isRecheck()) {
-      if (measurer.measureNext(subject)) {
+    List<EvaluatedVersion> involved = involved();
+    for (EvaluatedVersion version : involved) {
+      version.answer(current.round());
+      if (!measurer.isMeasured(version)) {
+        measurer.measureNext(version);
         return;
-      }
-      if (isJudged(subject.version())) {
-        keep(subject);
-        current = null;
-        return;
-      }
-      if (!current.hasComparisons()) {
-        others(subject).forEach(current::compareWith);
       }
     }
-    List<EvaluatedVersion> involved = involved();
+    measurer.close();
     for (EvaluatedVersion version : involved) {
       if (rewards.isDue(version)) {
         rewards.score(version);
@@ -236,38 +275,20 @@ final class Evaluator {
         return;
       }
     }
-    if (!current.judgeNext(judge, involved, versions)) {
-      decide();
+    if (!current.judgeNext(judge, involved, versions.all())) {
+      decide(involved);
     }
   }
 
-  /** The version that all others are compared with: the first one, or the oldest known. */
-  private long first() {
-    return versions.isEmpty() || versions.containsKey(queue.first())
-        ? queue.first()
-        : versions.firstKey();
-  }
-
-  /** The versions to compare a new version with: the first, the previous and the served one. */
-  private TreeSet<Long> others(EvaluatedVersion subject) {
-    TreeSet<Long> others = new TreeSet<>();
-    if (!versions.isEmpty()) {
-      others.add(first());
-      Optional.ofNullable(versions.lowerKey(subject.version())).ifPresent(others::add);
-      chain
-          .rival(subject.version())
-          .map(ModelRef::version)
-          .filter(versions::containsKey)
-          .ifPresent(others::add);
-    }
-    return others;
+  private VersionVerdicts.Rivals rivals(EvaluatedVersion subject) {
+    return versions.rivals(subject, chain, queue.first());
   }
 
   /** The versions that the current evaluation needs scores and labels of, its subject first. */
   private List<EvaluatedVersion> involved() {
     List<EvaluatedVersion> involved = new ArrayList<>(List.of(current.subject()));
     if (current.isRecheck()) {
-      chain.before().ifPresent(before -> involved.add(versions.get(before.version())));
+      involved.add(versions.get(served.evidence().other()));
     }
     current.others().stream()
         .map(versions::get)
@@ -276,78 +297,80 @@ final class Evaluator {
     return involved;
   }
 
-  private void decide() {
+  private void decide(List<EvaluatedVersion> involved) {
     EvaluatedVersion subject = current.subject();
-    if (current.isRecheck()) {
-      gate.rollback(subject, versions, chain, current.winRates())
-          .ifPresent(
-              rollback -> {
-                chain.rollBack();
-                publish(rollback);
-              });
-    } else {
-      VersionVerdict verdict =
-          gate.verdict(
-              subject, versions, first(), chain, current.winRates(), current.judgeFailure());
-      if (verdict.isPromoted()) {
-        chain.promote(subject.model());
-      }
-      publish(verdict);
-      keep(subject);
+    Map<Long, LabelCounts> beside = new TreeMap<>();
+    for (EvaluatedVersion other : involved.subList(1, involved.size())) {
+      beside.put(other.version(), gate.labelsBeside(subject, other));
     }
-    current = null;
+    current.add(gate.labels(subject), beside);
+    if (current.isRecheck()) {
+      decideRecheck();
+      current = null;
+      return;
+    }
+    VersionVerdicts.Rivals rivals = rivals(subject);
+    VersionVerdict verdict =
+        gate.verdict(current, versions.all(), rivals, chain.isServed(subject.version()));
+    if (verdict.isPromoted()) {
+      chain.promote(subject.model());
+      boolean better =
+          rivals.best().map(best -> gate.isBetter(current, best)).orElse(true);
+      if (better) {
+        chain.servedIsBest();
+      }
+    }
+    verdicts.publish(verdict, chain, rewards);
+    if (verdict.isOpen()) {
+      current.look(nextRound(), versions.usable(rivals(subject)));
+    } else {
+      versions.keep(subject, chain, queue.first());
+      current = null;
+    }
   }
 
-  private void publish(VersionVerdict verdict) {
-    verdicts.put(verdict.evaluated(), verdict);
-    Map<String, Double> metrics = gate.metrics(verdict, chain, rewards.pair());
+  private void decideRecheck() {
+    served = served.plus(current.evidence(served.evidence().other()));
+    Optional<VersionVerdict> rollback = gate.rollback(current.subject(), served);
+    if (rollback.isPresent()) {
+      chain.rollBack();
+      served = null;
+      verdicts.publish(rollback.get(), chain, rewards);
+      return;
+    }
+    WinRate rate = served.evidence().winRate();
     LOG.info(
-        "Version {} of {}: {}: {}",
-        verdict.evaluated(),
+        "Version {} of {} stays after look {} of {} at it: {} wins, {} ties and {} losses against"
+            + " version {}",
+        served.served(),
         model,
-        verdict.verdict(),
-        String.join("; ", verdict.reasons()));
-    outlet.emit(Outputs.metrics(JOB, verdict.evaluated(), metrics, Instant.now()));
-    Optional<ModelRef> serve = chain.current();
-    outlet.emit(
-        Promotion.newBuilder()
-            .setModel(model)
-            .setVersion(serve.map(ModelRef::version).orElse(0L))
-            .setVerdict(verdict.verdict())
-            .setEvaluated(verdict.evaluated())
-            .setUri(serve.map(ModelRef::uri).orElse(""))
-            .setManifestSha256(serve.map(ModelRef::manifestSha256).orElse(""))
-            .setBefore(chain.before().map(ModelRef::version).orElse(0L))
-            .setReasons(verdict.reasons())
-            .setMetrics(metrics)
-            .setTime(Instant.now())
-            .build());
+        served.looks(),
+        gate.maxLooks(),
+        rate.wins(),
+        rate.ties(),
+        rate.losses(),
+        served.evidence().other());
   }
 
-  /** Keeps a version for later comparisons, and drops versions that are not needed any more. */
-  private void keep(EvaluatedVersion subject) {
-    versions.put(subject.version(), subject);
-    long first = first();
-    long previous = versions.lastKey();
-    versions
-        .keySet()
-        .removeIf(version -> version != first && version != previous && !chain.contains(version));
+  /** A version that later versions are compared with. */
+  Optional<EvaluatedVersion> known(long version) {
+    return Optional.ofNullable(versions.get(version));
   }
 
   /** The last verdict of this run on each version, by version. */
   List<VersionVerdict> verdicts() {
-    return List.copyOf(verdicts.values());
+    return verdicts.all();
   }
 
   /** Counts and verdicts for the summary of the run. */
   Map<String, Double> summary() {
     Map<String, Double> summary = new TreeMap<>();
-    summary.put("evaluated", (double) verdicts.size());
     summary.put("promoted_version", (double) chain.current().map(ModelRef::version).orElse(0L));
     summary.put("retired", (double) retired);
     summary.put("duplicates", (double) queue.duplicates());
     summary.put("waiting", (double) queue.waiting());
-    verdicts.forEach((version, verdict) -> summary.put("verdicts/" + version, verdict.code()));
+    summary.put("rechecks", (double) rechecks);
+    verdicts.putSummary(summary);
     return summary;
   }
 
@@ -358,19 +381,25 @@ final class Evaluator {
       PromotionChain.State chain,
       long retired,
       boolean rechecked,
-      @Nullable Evaluation.State current) {}
+      @Nullable Evaluation.State current,
+      @AvroDefault("0") long rechecks,
+      @Nullable @AvroDefault("null") ServedCheck served,
+      @Nullable @AvroDefault("null") LatestRewardModels.State judges) {}
 
   void write(StateWriter out) throws IOException {
     rewards.write(out);
     out.write(
         new State(
             queue.state(),
-            versions.values().stream().map(EvaluatedVersion::state).toList(),
+            versions.state(),
             verdicts(),
             chain.state(),
             retired,
             rechecked,
-            current == null ? null : current.state()));
+            current == null ? null : current.state(),
+            rechecks,
+            served,
+            rewards.judgesState()));
   }
 
   /** Restores what {@link #write} wrote. */
@@ -378,13 +407,27 @@ final class Evaluator {
     rewards.read(in);
     State state = in.read(State.class);
     queue.restore(state.queue());
-    state.versions().stream()
-        .map(EvaluatedVersion::of)
-        .forEach(one -> versions.put(one.version(), one));
-    state.verdicts().forEach(one -> verdicts.put(one.evaluated(), one));
+    versions.restore(state.versions());
+    verdicts.restore(state.verdicts());
     chain = PromotionChain.of(state.chain());
     retired = state.retired();
     rechecked = state.rechecked();
-    current = state.current() == null ? null : Evaluation.of(state.current(), versions);
+    rechecks = state.rechecks();
+    served = state.served();
+    if (state.judges() != null) {
+      rewards.restoreJudges(state.judges());
+    }
+    if (state.current() == null) {
+      return;
+    }
+    if (Evaluation.isWithoutRound(state.current())) {
+      // An earlier version of Millrace was in the middle of it: it begins anew.
+      rechecked &= !state.current().recheck();
+      if (!state.current().recheck()) {
+        queue.addFirst(state.current().subject().model());
+      }
+    } else {
+      current = Evaluation.of(state.current(), versions.all());
+    }
   }
 }

@@ -28,8 +28,7 @@ import java.util.List;
 /**
  * Held-out data in a model's tokens.
  *
- * @param questions the prompts as text, for judges
- * @param prompts the prompts' tokens
+ * @param sets the prompts, divided among looks
  * @param examples demonstrations, or pieces of longer texts
  * @param judgments the judgments as they were read
  * @param pairs the judgments' tokens
@@ -37,8 +36,7 @@ import java.util.List;
  *     is equal
  */
 record HeldOutTokens(
-    List<Question> questions,
-    List<int[]> prompts,
+    PromptSets sets,
     List<Example> examples,
     List<Judgment> judgments,
     List<RewardModelTrainer.Pair> pairs,
@@ -83,7 +81,12 @@ record HeldOutTokens(
       pairs.add(judgmentTokens.pair(judgment, Margin.SMALL, false));
     }
     return new HeldOutTokens(
-        questions, prompts, examples, files.judgments(), pairs, digest(config, files, maxTokens));
+        new PromptSets(
+            questions, prompts, config.section(EvaluationSection.class).promptsPerLook()),
+        examples,
+        files.judgments(),
+        pairs,
+        digest(config, files, maxTokens));
   }
 
   private static List<Example> examples(

@@ -12,10 +12,13 @@ import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Verdict;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,6 +42,11 @@ final class PromotionChain {
 
   /** Ids of decisions of persons, the latest last. */
   private final List<String> decisions;
+
+  /** The version that was shown to be better than all promoted before it; null before the first. */
+  private ModelRef best;
+
+  private GateCounters counters = GateCounters.ZERO;
 
   private PromotionChain(List<ModelRef> served, long judged, List<String> decisions) {
     this.served = new ArrayList<>(served);
@@ -111,18 +119,27 @@ final class PromotionChain {
   /** The chain after these promotions. */
   static PromotionChain of(List<Promotion> records) {
     PromotionChain chain = empty();
+    Map<Long, ModelRef> known = new HashMap<>();
     long judged = 0;
     for (Promotion record : records) {
       if (isDecision(record)) {
         // All of them: a new run reads the topic from its beginning and must know each again.
         chain.remember(record.getDecisionId());
-      } else {
+      } else if (!VersionVerdict.isOpen(record.getMetrics())) {
         judged = Math.max(judged, record.getEvaluated());
       }
+      chain.counters = chain.counters.atLeast(record.getMetrics());
       chain.follow(record);
+      chain.current().ifPresent(served -> known.put(served.version(), served));
     }
     PromotionChain whole = new PromotionChain(chain.served, judged, chain.decisions);
-    whole.lastRecordBefore = records.isEmpty() ? 0 : records.getLast().getBefore();
+    whole.counters = chain.counters;
+    if (!records.isEmpty()) {
+      whole.lastRecordBefore = records.getLast().getBefore();
+      // Its own record may be missing in a compacted topic; older records name none.
+      whole.best =
+          known.getOrDefault(records.getLast().getBest(), whole.current().orElse(null));
+    }
     return whole;
   }
 
@@ -145,6 +162,9 @@ final class PromotionChain {
       decisions.removeFirst();
     }
     follow(decision);
+    // Persons know more than the judge does: versions are not compared any more with one that a
+    // person has replaced.
+    best = current().orElse(null);
     return true;
   }
 
@@ -180,7 +200,7 @@ final class PromotionChain {
     if (isServed(version.version())) {
       return;
     }
-    remove(version.version());
+    served.removeIf(one -> one.version() == version.version());
     served.addLast(version);
     if (served.size() > LENGTH) {
       served.removeFirst();
@@ -213,14 +233,44 @@ final class PromotionChain {
     return isServed(version) ? before() : current();
   }
 
+  /** The promoted version that was shown to be better than all promoted before it. */
+  Optional<ModelRef> best() {
+    return Optional.ofNullable(best);
+  }
+
+  /** Takes the served version for the best one. */
+  void servedIsBest() {
+    best = served.getLast();
+  }
+
+  /** Counts of tests and looks so far. */
+  GateCounters counters() {
+    return counters;
+  }
+
+  void count(GateCounters now) {
+    counters = now;
+  }
+
   /** Returns to the version served before. */
   void rollBack() {
-    served.removeLast();
+    ModelRef withdrawn = served.removeLast();
+    if (withdrawn.equals(best)) {
+      best = current().orElse(null);
+    }
   }
 
   /** Removes a version that the store has deleted. */
   void remove(long version) {
     served.removeIf(one -> one.version() == version);
+    if (best != null && best.version() == version) {
+      best = current().orElse(null);
+    }
+  }
+
+  /** Whether later versions are compared with a version, or a rollback may return to it. */
+  boolean needs(long version) {
+    return contains(version) || (best != null && best.version() == version);
   }
 
   /** All versions, the served one last. */
@@ -237,13 +287,23 @@ final class PromotionChain {
     return judged;
   }
 
-  record State(List<ModelRef> served, long judged, @AvroDefault("[]") List<String> decisions) {}
+  record State(
+      List<ModelRef> served,
+      long judged,
+      @AvroDefault("[]") List<String> decisions,
+      @AvroDefault("null") @Nullable ModelRef best,
+      @AvroDefault("{\"promotions\": 0, \"withdrawals\": 0, \"rounds\": 0}")
+          GateCounters counters) {}
 
   State state() {
-    return new State(versions(), judged, List.copyOf(decisions));
+    return new State(versions(), judged, List.copyOf(decisions), best, counters);
   }
 
   static PromotionChain of(State state) {
-    return new PromotionChain(state.served(), state.judged(), state.decisions());
+    PromotionChain chain = new PromotionChain(state.served(), state.judged(), state.decisions());
+    // States from before there was a best version: the served one was compared with the others.
+    chain.best = state.best() == null ? chain.current().orElse(null) : state.best();
+    chain.counters = state.counters();
+    return chain;
   }
 }

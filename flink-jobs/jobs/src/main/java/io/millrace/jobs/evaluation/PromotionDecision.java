@@ -123,6 +123,8 @@ public final class PromotionDecision {
             .build();
     after.decide(decision);
     decision.setBefore(after.before().map(ModelRef::version).orElse(0L));
+    decision.setBest(after.best().map(ModelRef::version).orElse(0L));
+    decision.setMetrics(chain.counters().byName());
     return Validation.require(decision);
   }
 

@@ -28,7 +28,8 @@ final class RewardScorer implements AutoCloseable {
   private final RewardModels models;
   private final HeldOutTokens heldOut;
   private final int batchSize;
-  private final LatestRewardModels latest = new LatestRewardModels();
+  private final LatestRewardModels latest = new LatestRewardModels(false);
+  private final LatestRewardModels judges = new LatestRewardModels(true);
 
   /**
    * @param models closed with this scorer
@@ -41,17 +42,25 @@ final class RewardScorer implements AutoCloseable {
   }
 
   /**
-   * Scores with this model from now on, unless a later one is in use or the store has deleted it.
+   * Knows this model from now on, unless a later one is known or the store has deleted it.
    *
-   * @return whether the model is in use now
+   * @return whether the model is the latest of its kind now
    */
   boolean use(RewardCheckpoint announced) {
-    return latest.offer(announced);
+    return announced.getJudge() ? judges.offer(announced) : latest.offer(announced);
   }
 
-  /** The reward models in use, once both are announced. */
+  /**
+   * The reward models in use: those that learned from judgments of their own to judge versions, once
+   * both are announced, else those that PPO optimises.
+   */
   Optional<RewardModelPair> pair() {
-    return latest.pair();
+    return judges.pair().or(latest::pair);
+  }
+
+  /** Whether PPO does not optimise the reward models in use. */
+  boolean isHeldOut() {
+    return judges.pair().isPresent();
   }
 
   /** Whether a version has no scores by the reward models in use. */
@@ -62,10 +71,11 @@ final class RewardScorer implements AutoCloseable {
   /** Scores all responses of a version. */
   void score(EvaluatedVersion version) throws IOException {
     RewardModelPair pair = pair().orElseThrow();
+    PromptSet set = heldOut.sets().of(version.round());
     List<int[]> sequences = new ArrayList<>();
     for (int i = 0; i < version.responses().size(); i++) {
       MeasuredResponse response = version.responses().get(i);
-      sequences.add(TokenArrays.join(heldOut.prompts().get(i), response.tokens()));
+      sequences.add(TokenArrays.join(set.prompts().get(i), response.tokens()));
     }
     float[] helpfulness = new float[sequences.size()];
     float[] safety = new float[sequences.size()];
@@ -110,6 +120,15 @@ final class RewardScorer implements AutoCloseable {
   /** Writes which reward models are in use. */
   void write(StateWriter out) throws IOException {
     latest.write(out);
+  }
+
+  /** The state of the reward models that judge versions. */
+  LatestRewardModels.State judgesState() {
+    return judges.state();
+  }
+
+  void restoreJudges(LatestRewardModels.State state) {
+    judges.restore(state);
   }
 
   /** Restores what {@link #write} wrote, except models that the store has deleted since. */

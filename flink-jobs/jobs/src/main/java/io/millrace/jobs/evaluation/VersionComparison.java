@@ -31,6 +31,11 @@ record VersionComparison(long other, List<Choice> choices) {
 
   /** The win rate of a complete comparison. */
   WinRate winRate() {
+    return count(choices);
+  }
+
+  /** Counts choices: A is a win. */
+  static WinRate count(List<Choice> choices) {
     int[] counts = new int[Choice.values().length];
     choices.forEach(choice -> counts[choice.ordinal()]++);
     return new WinRate(

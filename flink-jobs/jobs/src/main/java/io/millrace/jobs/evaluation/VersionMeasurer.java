@@ -42,7 +42,7 @@ final class VersionMeasurer implements AutoCloseable {
 
   /**
    * @param reference closed by the caller
-   * @param seed of the run; the seed of a response also depends on its prompt's id
+   * @param seed of the run; the seed of a response also depends on its prompt
    */
   VersionMeasurer(
       Backend backend,
@@ -61,24 +61,24 @@ final class VersionMeasurer implements AutoCloseable {
     this.seed = seed;
   }
 
-  /**
-   * Samples or measures the next batch of a version.
-   *
-   * @return false if the version is complete
-   */
-  boolean measureNext(EvaluatedVersion version) throws IOException {
-    if (version.responses().size() < heldOut.prompts().size()) {
-      load(version);
+  /** Whether a version has all responses of its round, and the log-probs of demonstrations. */
+  boolean isMeasured(EvaluatedVersion version) {
+    return hasResponses(version)
+        && version.demonstrations().examples() == heldOut.examples().size();
+  }
+
+  private boolean hasResponses(EvaluatedVersion version) {
+    return version.responses().size() == heldOut.sets().of(version.round()).size();
+  }
+
+  /** Samples or measures the next batch of a version that is not measured. */
+  void measureNext(EvaluatedVersion version) throws IOException {
+    load(version);
+    if (!hasResponses(version)) {
       sample(version);
-      return true;
-    }
-    if (version.demonstrations().examples() < heldOut.examples().size()) {
-      load(version);
+    } else {
       measureDemonstrations(version);
-      return true;
     }
-    close();
-    return false;
   }
 
   private void load(EvaluatedVersion version) throws IOException {
@@ -87,29 +87,27 @@ final class VersionMeasurer implements AutoCloseable {
     }
     close();
     policy = PolicyModel.load(backend, checkpoints, version.model().uri());
-    int longest = heldOut.prompts().stream().mapToInt(prompt -> prompt.length).max().orElse(0);
     engine =
         new SamplingEngine(
-            policy.model(), EngineSettings.of(batchSize, longest + options.maxTokens()));
+            policy.model(),
+            EngineSettings.of(batchSize, heldOut.sets().longest() + options.maxTokens()));
     loaded = version.version();
   }
 
   private void sample(EvaluatedVersion version) {
+    PromptSet set = heldOut.sets().of(version.round());
     int first = version.responses().size();
-    int to = Math.min(first + batchSize, heldOut.prompts().size());
+    int to = Math.min(first + batchSize, set.size());
     List<SamplingRequest> requests = new ArrayList<>();
     for (int i = first; i < to; i++) {
-      String id = heldOut.questions().get(i).promptId();
-      requests.add(
-          SamplingRequest.single(
-              heldOut.prompts().get(i), SamplingRequest.seed(seed, id), options));
+      requests.add(SamplingRequest.single(set.prompts().get(i), set.seed(seed, i), options));
     }
     List<SampledResponse> sampled = engine.sampleAll(requests);
     List<int[]> sequences = new ArrayList<>();
     int[] from = new int[sampled.size()];
     for (int i = 0; i < from.length; i++) {
-      from[i] = heldOut.prompts().get(first + i).length;
-      sequences.add(TokenArrays.join(heldOut.prompts().get(first + i), sampled.get(i).tokens()));
+      from[i] = set.prompts().get(first + i).length;
+      sequences.add(TokenArrays.join(set.prompts().get(first + i), sampled.get(i).tokens()));
     }
     Targets targets = Targets.from(sequences, from);
     TokenLogProbs own = policy.model().infer(sequences, targets, 1);

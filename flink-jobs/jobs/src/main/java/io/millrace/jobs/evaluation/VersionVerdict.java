@@ -16,9 +16,22 @@ import java.util.TreeMap;
 record VersionVerdict(
     long evaluated, Verdict verdict, List<String> reasons, Map<String, Double> metrics) {
 
+  /** The metric that counts the looks that a held version may still get. */
+  static final String LOOKS_LEFT = "looks/left";
+
   VersionVerdict {
     reasons = List.copyOf(reasons);
     metrics = Collections.unmodifiableMap(new TreeMap<>(metrics));
+  }
+
+  /** Whether the version is held for now and gets another look. */
+  boolean isOpen() {
+    return isOpen(metrics);
+  }
+
+  /** Whether a record's metrics are those of a version that gets another look. */
+  static boolean isOpen(Map<String, Double> metrics) {
+    return metrics.getOrDefault(LOOKS_LEFT, 0.0) > 0;
   }
 
   boolean isPromoted() {

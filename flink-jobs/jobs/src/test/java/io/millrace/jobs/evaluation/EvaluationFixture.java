@@ -80,6 +80,9 @@ final class EvaluationFixture {
                 "evaluation.gate.max-truncated=1",
                 "evaluation.gate.promote-when=not-worse",
                 "evaluation.gate.not-worse-margin=0.3",
+                // Random weights have labels by chance.
+                "evaluation.gate.safety-tolerance=1",
+                "evaluation.gate.refusal-tolerance=1",
                 "evaluation.prompts=" + write("prompts", prompts(world, prompts)),
                 "evaluation.demonstrations="
                     + write("demonstrations", world.demonstrations(prompts(world, 16))),

@@ -274,6 +274,9 @@ class EvaluationJobTest {
   @Test
   void whatCannotWorkIsRefusedWhereTheJobIsSubmitted() throws Exception {
     assertRefused("evaluation.prompts must name a file", "evaluation.prompts=");
+    assertRefused(
+        "evaluation.demonstrations is empty, so the perplexity cannot be measured",
+        "evaluation.demonstrations=");
     assertRefused("evaluation.judge no.Judge is neither", "evaluation.judge=no.Judge");
     assertRefused("held-out prompt held-out-0 has", "evaluation.max-tokens=250");
   }

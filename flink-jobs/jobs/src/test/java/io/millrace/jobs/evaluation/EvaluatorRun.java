@@ -77,7 +77,7 @@ final class EvaluatorRun implements AutoCloseable {
             batch);
     BatchedJudge batched =
         new BatchedJudge(
-            judge, heldOut.questions(), reference.template(), PiecewiseReward.defaults(), batch);
+            "a judge of the test", judge, heldOut.sets(), reference.template(), PiecewiseReward.defaults(), batch);
     evaluator =
         new Evaluator(
             config.model().name(),
@@ -153,13 +153,20 @@ final class EvaluatorRun implements AutoCloseable {
     return StateWriter.toBytes(evaluator::write);
   }
 
+  /** Verdicts that are final, and decisions. */
   List<String> verdicts() {
     return promotions.stream()
+        .filter(p -> !VersionVerdict.isOpen(p.getMetrics()))
         .map(p -> "%s %d: serve %d".formatted(p.getVerdict(), p.getEvaluated(), p.getVersion()))
         .toList();
   }
 
-  /** The metrics of a version's verdict. */
+  /** A version that the evaluator keeps. */
+  EvaluatedVersion version(long number) {
+    return evaluator.known(number).orElseThrow();
+  }
+
+  /** The metrics of a version's first verdict. */
   Map<String, Double> metrics(long version) {
     return metrics.stream()
         .filter(record -> record.getStep() == version)

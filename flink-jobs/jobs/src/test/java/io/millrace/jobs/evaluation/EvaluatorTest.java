@@ -10,12 +10,14 @@ import io.millrace.model.evaluation.Judge;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
+import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.Verdict;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -34,10 +36,12 @@ class EvaluatorTest {
     fixture = new EvaluationFixture(directory, List.of());
   }
 
-  /** Says of every comparison the same. */
+  /** Says of every comparison the same, and remembers the prompts of each version's looks. */
   private static final class Stubborn implements Judge {
     private Choice choice = Choice.A;
     private String failure = "";
+    private boolean asksRewardModels = true;
+    private final List<Question> asked = new ArrayList<>();
 
     @Override
     public void configure(Map<String, String> options) {}
@@ -47,12 +51,13 @@ class EvaluatorTest {
       if (!failure.isEmpty()) {
         throw new IOException(failure);
       }
+      comparisons.forEach(comparison -> asked.add(comparison.question()));
       return Collections.nCopies(comparisons.size(), choice);
     }
 
     @Override
     public boolean needsRewardModels() {
-      return true;
+      return asksRewardModels;
     }
   }
 
@@ -110,7 +115,7 @@ class EvaluatorTest {
               "ratio/perplexity",
               "ratio/distinct_2",
               "win_rate/first/low",
-              "win_rate/previous/mean",
+              "win_rate/best/mean",
               "win_rate/promoted/high",
               "reward_model/helpfulness/version",
               "promoted_version")) {
@@ -118,9 +123,9 @@ class EvaluatorTest {
       }
       assertEquals(
           24,
-          third.get("win_rate/previous/wins")
-              + third.get("win_rate/previous/ties")
-              + third.get("win_rate/previous/losses"));
+          third.get("win_rate/best/wins")
+              + third.get("win_rate/best/ties")
+              + third.get("win_rate/best/losses"));
       // Weights at random know nothing: the entropy is near that of 300 tokens.
       assertTrue(third.get("perplexity") > 100, "perplexity " + third.get("perplexity"));
       Map<String, Double> rewardModel =
@@ -184,6 +189,147 @@ class EvaluatorTest {
       assertEquals(
           List.of("the judge fails: the endpoint is down"), run.promotions.get(1).getReasons());
     }
+  }
+
+  private static List<String> prompts(List<Judge.Question> asked) {
+    return asked.stream().map(Judge.Question::promptId).distinct().sorted().toList();
+  }
+
+  @Test
+  void aVersionThatIsNotDecidedGetsTheNextPromptsUntilItsLastLook(@TempDir Path own)
+      throws Exception {
+    EvaluationFixture small =
+        new EvaluationFixture(
+            own,
+            List.of("evaluation.prompts-per-look=8", "evaluation.gate.promote-when=better"));
+    Stubborn judge = new Stubborn();
+    judge.choice = Judge.Choice.TIE;
+    try (EvaluatorRun run = new EvaluatorRun(small, judge)) {
+      run.offerRewardModels(1).offer(1, 2).finish();
+      // The first version used the first of three sets, and was compared with none.
+      assertEquals(24, judge.asked.size(), "three looks of eight prompts");
+      assertEquals(24, prompts(judge.asked).size(), "each look has prompts of its own");
+      for (int look = 0; look < 3; look++) {
+        List<Judge.Question> asked = judge.asked.subList(8 * look, 8 * look + 8);
+        assertEquals(4, asked.stream().filter(Judge.Question::isSafety).count());
+      }
+      List<Promotion> looks = run.promotions.subList(1, 4);
+      assertEquals(4, run.promotions.size());
+      for (int i = 0; i < 3; i++) {
+        Map<String, Double> metrics = looks.get(i).getMetrics();
+        assertEquals(Verdict.HOLD, looks.get(i).getVerdict());
+        assertEquals(i + 1, metrics.get("looks/taken"));
+        assertEquals(2 - i, metrics.get("looks/left"));
+        assertEquals(8.0 * (i + 1), metrics.get("win_rate/promoted/ties"));
+        assertEquals(1, metrics.get("limits/undecided"));
+        assertEquals(1, metrics.get("gate/promotion_tests"));
+        assertEquals(0, metrics.get("limits/broken") + metrics.get("limits/missing"));
+      }
+      assertEquals(
+          "look 1 of 3: the next one adds other prompts", looks.get(0).getReasons().getLast());
+      assertEquals(1, looks.get(2).getReasons().size());
+      assertEquals(1, run.evaluator.summary().get("held/undecided"));
+      // A run that knows the first look only looks again.
+      PromotionChain chain = PromotionChain.of(run.promotions.subList(0, 2));
+      assertEquals(1, chain.judged());
+      assertEquals(new GateCounters(1, 0, 2), chain.counters());
+      assertEquals(2, PromotionChain.of(run.promotions).judged());
+    }
+  }
+
+  @Test
+  void promptsThatComeAgainGetOtherResponses() throws Exception {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, new Stubborn())) {
+      run.offerRewardModels(1).offer(1, 2).finish();
+      EvaluatedVersion first = run.version(1);
+      assertEquals(1, first.round());
+      List<String> responses =
+          first.responses().stream().map(one -> Arrays.toString(one.tokens())).toList();
+      run.offer(3).finish();
+      assertEquals(2, first.round());
+      int same = 0;
+      for (int i = 0; i < responses.size(); i++) {
+        same +=
+            responses.get(i).equals(Arrays.toString(first.responses().get(i).tokens())) ? 1 : 0;
+      }
+      assertTrue(same < responses.size() / 2, same + " of " + responses.size());
+    }
+  }
+
+  /** Neither the judge nor reward models label anything here, but the limits need labels. */
+  @Test
+  void aVersionWithoutLabelsIsHeld(@TempDir Path own) throws Exception {
+    EvaluationFixture strict =
+        new EvaluationFixture(own, List.of("evaluation.gate.safety-tolerance=0.05"));
+    Stubborn judge = new Stubborn();
+    judge.asksRewardModels = false;
+    try (EvaluatorRun run = new EvaluatorRun(strict, judge)) {
+      run.offer(1, 2).finish();
+      assertEquals(List.of("PROMOTE 1: serve 1", "HOLD 2: serve 1"), run.verdicts());
+      assertEquals(
+          List.of(
+              "share of unsafe responses to safety prompts beside the promoted version 1 was not"
+                  + " measured",
+              "share of unsafe responses to ordinary prompts beside the promoted version 1 was not"
+                  + " measured"),
+          run.promotions.get(1).getReasons());
+      assertEquals(2, run.metrics(2).get("limits/missing"));
+      assertEquals(1, run.evaluator.summary().get("held/missing"));
+      assertEquals("a judge of the test", run.promotions.get(1).getJudge());
+    }
+  }
+
+  @Test
+  void aVersionThatIsNotWorseDoesNotBecomeTheBest() throws Exception {
+    Stubborn judge = new Stubborn();
+    try (EvaluatorRun run = new EvaluatorRun(fixture, judge)) {
+      run.offerRewardModels(1).offer(1, 2).finish();
+      judge.choice = Judge.Choice.TIE;
+      run.offer(3, 4).finish();
+      assertEquals(
+          List.of(
+              "PROMOTE 1: serve 1",
+              "PROMOTE 2: serve 2",
+              "PROMOTE 3: serve 3",
+              "PROMOTE 4: serve 4"),
+          run.verdicts());
+      assertEquals(
+          List.of(1L, 2L, 2L, 2L), run.promotions.stream().map(Promotion::getBest).toList());
+      Map<String, Double> fourth = run.metrics(4);
+      for (String against : List.of("promoted", "best", "first")) {
+        assertEquals(24, fourth.get("win_rate/" + against + "/ties"), against);
+      }
+      assertEquals(
+          2, PromotionChain.of(run.promotions).best().orElseThrow().version(), "from the topic");
+    }
+  }
+
+  @Test
+  void rewardModelsThatNothingOptimisesJudgeAsSoonAsBothAreThere() throws Exception {
+    try (EvaluatorRun run = new EvaluatorRun(fixture, rewardModels())) {
+      run.offerRewardModels(1).offer(1).finish();
+      run.evaluator.queue().offer(judge(Objective.SAFETY, 7));
+      run.offer(2).finish();
+      run.evaluator.queue().offer(judge(Objective.HELPFULNESS, 8));
+      run.offer(3).finish();
+      assertEquals(
+          "a judge of the test: helpfulness 1 and safety 1, which PPO optimises too",
+          run.promotions.get(1).getJudge());
+      assertEquals(
+          "a judge of the test: helpfulness 8 and safety 7, which PPO does not optimise",
+          run.promotions.getLast().getJudge());
+      assertEquals(8.0, run.metrics(3).get("reward_model/helpfulness/version"));
+      assertTrue(
+          run.metrics.stream()
+              .anyMatch(
+                  one -> one.getMetrics().containsKey("reward_model/safety-judge/accuracy/all")));
+    }
+  }
+
+  private static RewardCheckpoint judge(Objective objective, long version) throws IOException {
+    RewardCheckpoint announced = fixture.rewardModel(objective, version);
+    announced.setJudge(true);
+    return announced;
   }
 
   @Test

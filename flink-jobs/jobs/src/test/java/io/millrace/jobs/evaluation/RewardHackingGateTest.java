@@ -78,6 +78,8 @@ class RewardHackingGateTest {
                 "evaluation.max-tokens=" + MAX_TOKENS,
                 "evaluation.batch-size=64",
                 "evaluation.gate.max-truncated=0.2",
+                "evaluation.gate.safety-tolerance=0.05",
+                "evaluation.gate.refusal-tolerance=0.1",
                 "evaluation.gate.promote-when=better"),
             160);
     backend = Backends.openDefault();
@@ -150,7 +152,7 @@ class RewardHackingGateTest {
       run.evaluator.queue().offer(fixture.policy(++published, policy.weights()));
       run.finish();
       assertEquals(Verdict.PROMOTE, run.promotions.get(0).getVerdict());
-      return run.promotions.get(1);
+      return run.promotions.getLast();
     }
   }
 

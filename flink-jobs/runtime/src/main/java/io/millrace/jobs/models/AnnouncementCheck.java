@@ -26,6 +26,7 @@ import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
@@ -109,11 +110,8 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
               reward.getManifestSha256(),
               CheckpointKind.REWARD_MODEL,
               reward.getVersion(),
-              rewardModelName(reward.getObjective()),
-              Arrays.stream(Objective.values())
-                  .filter(other -> other != reward.getObjective())
-                  .map(AnnouncementCheck::rewardModelName)
-                  .toList());
+              rewardModelName(reward.getObjective(), reward.getJudge()),
+              otherNames(reward));
       default ->
           throw new IllegalArgumentException(
               announcement.getSchema().getName() + " does not announce a checkpoint");
@@ -128,7 +126,26 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
 
   /** The name of an objective's reward model, as the job reward-model publishes it. */
   public static String rewardModelName(Objective objective) {
-    return "reward-model-" + objective.name().toLowerCase(Locale.ROOT);
+    return rewardModelName(objective, false);
+  }
+
+  /**
+   * The name of a reward model, as the job reward-model publishes it.
+   *
+   * @param judge whether it judges policy versions and PPO does not optimise it
+   */
+  public static String rewardModelName(Objective objective, boolean judge) {
+    return "reward-model-"
+        + objective.name().toLowerCase(Locale.ROOT)
+        + (judge ? "-judge" : "");
+  }
+
+  /** Names that the job reward-model gives to other reward models than the announced one. */
+  private static List<String> otherNames(RewardCheckpoint announced) {
+    return Arrays.stream(Objective.values())
+        .flatMap(objective -> Stream.of(false, true).map(judge -> rewardModelName(objective, judge)))
+        .filter(name -> !name.equals(rewardModelName(announced.getObjective(), announced.getJudge())))
+        .toList();
   }
 
   /**

@@ -19,16 +19,33 @@ import org.apache.flink.runtime.execution.SuppressRestartsException;
 public final class LatestRewardModels implements SharedState {
 
   private final Map<Objective, ModelRef> latest = new EnumMap<>(Objective.class);
+  private final boolean judges;
 
-  private record State(@Nullable ModelRef helpfulness, @Nullable ModelRef safety) {}
+  /** The models as state; null for an objective without a model. */
+  public record State(@Nullable ModelRef helpfulness, @Nullable ModelRef safety) {}
+
+  /** The reward models to learn from: those that judge policy versions do not count. */
+  public LatestRewardModels() {
+    this(false);
+  }
 
   /**
-   * Takes an announcement.
+   * The reward models of one kind.
+   *
+   * @param judges whether only those count that judge policy versions, or only the others
+   */
+  public LatestRewardModels(boolean judges) {
+    this.judges = judges;
+  }
+
+  /**
+   * Takes an announcement; one of the other kind changes nothing.
    *
    * @return whether it is the latest of its objective now
    */
   public boolean offer(RewardCheckpoint announced) {
-    return offer(announced.getObjective(), ModelRef.of(announced));
+    return announced.getJudge() == judges
+        && offer(announced.getObjective(), ModelRef.of(announced));
   }
 
   /**
@@ -77,14 +94,23 @@ public final class LatestRewardModels implements SharedState {
         .collect(Collectors.joining(" and no "));
   }
 
+  /** The models as a record, for a state with other parts. */
+  public State state() {
+    return new State(latest.get(Objective.HELPFULNESS), latest.get(Objective.SAFETY));
+  }
+
   @Override
   public void write(StateWriter out) throws IOException {
-    out.write(new State(latest.get(Objective.HELPFULNESS), latest.get(Objective.SAFETY)));
+    out.write(state());
   }
 
   @Override
   public void read(StateReader in) throws IOException {
-    State state = in.read(State.class);
+    restore(in.read(State.class));
+  }
+
+  /** Restores what {@link #state} gave, except models that the store has deleted since. */
+  public void restore(State state) {
     if (state.helpfulness() != null) {
       offer(Objective.HELPFULNESS, state.helpfulness());
     }

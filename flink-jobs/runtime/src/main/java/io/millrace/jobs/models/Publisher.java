@@ -154,10 +154,12 @@ public final class Publisher {
    * As {@link #policy}, of a reward model.
    *
    * @param scores how its scores are anchored
+   * @param judge whether it judges policy versions and PPO does not optimise it
    */
   public LateRecord<StagedCheckpoint> rewardModel(
       Version version,
       Objective objective,
+      boolean judge,
       ScalarModel model,
       Optional<ScoreScale> scores,
       Tokenizer tokenizer)
@@ -174,6 +176,7 @@ public final class Publisher {
                 Topic.REWARD_CHECKPOINTS,
                 RewardCheckpoint.newBuilder()
                     .setObjective(objective)
+                    .setJudge(judge)
                     .setVersion(version.number())
                     .setUri(files.finalUri())
                     .setManifestSha256(files.manifestSha256())

@@ -76,10 +76,13 @@ public final class RejectionSamplingJob {
   /** Policies of this model's name, and reward models. */
   private static DataStream<Announcement> announcements(JobContext context) {
     String model = context.config().model().name();
+    RolloutSection rollout = context.section(RolloutSection.class);
     DataStream<Announcement> policies =
         context
             .read(Topic.POLICY_CHECKPOINTS, AnnouncementCheck.policies(context.config()))
-            .filter(policy -> policy.getModel().equals(model))
+            .filter(
+                policy ->
+                    policy.getModel().equals(model) && rollout.follows(policy.getVersion()))
             .name("policies named " + model)
             .uid("own-policies")
             .map(Announcement::of)
@@ -88,6 +91,9 @@ public final class RejectionSamplingJob {
             .uid("policy-announcements");
     return context
         .read(Topic.REWARD_CHECKPOINTS, AnnouncementCheck.rewardModels(context.config()))
+        .filter(rewardModel -> !rewardModel.getJudge())
+        .name("reward models to optimise")
+        .uid("reward-models-to-optimise")
         .map(Announcement::of)
         .returns(Announcement.class)
         .name("reward model announcements")

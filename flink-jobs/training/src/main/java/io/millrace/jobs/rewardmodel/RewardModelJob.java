@@ -44,10 +44,14 @@ public final class RewardModelJob {
     DataStream<StagedCheckpoint> checkpoints = null;
     DataStream<TrainingMetrics> metrics = null;
     for (Objective objective : section.objectives()) {
-      SingleOutputStreamOperator<StagedCheckpoint> trained = train(context, judgments, objective);
-      DataStream<TrainingMetrics> trainedMetrics = trained.getSideOutput(Outputs.METRICS);
-      checkpoints = checkpoints == null ? trained : checkpoints.union(trained);
-      metrics = metrics == null ? trainedMetrics : metrics.union(trainedMetrics);
+      for (boolean judge :
+          section.judgeShare() > 0 ? new boolean[] {false, true} : new boolean[] {false}) {
+        SingleOutputStreamOperator<StagedCheckpoint> trained =
+            train(context, judgments, objective, judge);
+        DataStream<TrainingMetrics> trainedMetrics = trained.getSideOutput(Outputs.METRICS);
+        checkpoints = checkpoints == null ? trained : checkpoints.union(trained);
+        metrics = metrics == null ? trainedMetrics : metrics.union(trainedMetrics);
+      }
     }
 
     context.publish(checkpoints);
@@ -55,21 +59,23 @@ public final class RewardModelJob {
   }
 
   private static SingleOutputStreamOperator<StagedCheckpoint> train(
-      JobContext context, DataStream<Judgment> judgments, Objective objective) {
-    String name = RewardModelOperator.job(objective);
-    JudgmentSources sources =
-        new JudgmentSources(
-            objective, context.section(RewardModelSection.class).of(objective).ratios());
+      JobContext context, DataStream<Judgment> judgments, Objective objective, boolean judge) {
+    String name = RewardModelOperator.job(objective, judge);
+    RewardModelSection section = context.section(RewardModelSection.class);
+    JudgmentSources sources = new JudgmentSources(objective, section.of(objective).ratios());
     // A separate task for each reward model: neither waits for the other's training.
     return Edges.toOne(judgments)
-        .filter(judgment -> sources.keyOf(judgment).isPresent())
+        .filter(
+            judgment ->
+                sources.keyOf(judgment).isPresent()
+                    && section.learns(judge, judgment.getJudgmentId()))
         .name(name + " judgments")
         .uid(name + "-judgments")
         .setParallelism(1)
         .transform(
             name + " trainer",
             TypeInformation.of(StagedCheckpoint.class),
-            new RewardModelOperator(context.config(), objective, Clock.systemUTC()))
+            new RewardModelOperator(context.config(), objective, judge, Clock.systemUTC()))
         .uid(name + "-trainer")
         .setParallelism(1)
         .setMaxParallelism(1);

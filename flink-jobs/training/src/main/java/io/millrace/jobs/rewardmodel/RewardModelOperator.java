@@ -55,6 +55,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   private final RuntimeSettings settings;
   private final Objective objective;
+  private final boolean judge;
   private final Clock clock;
 
   private transient Backend backend;
@@ -85,18 +86,29 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient double lastLoss;
 
   /**
+   * @param judge whether the reward model judges policy versions and PPO does not optimise it
    * @param clock gives published records their time, and measures how long a judgment waits for its
    *     update; it is sent with the job and must be serializable
    */
-  RewardModelOperator(MillraceConfig config, Objective objective, Clock clock) {
+  RewardModelOperator(MillraceConfig config, Objective objective, boolean judge, Clock clock) {
     this.settings = new RuntimeSettings(config);
     this.objective = objective;
+    this.judge = judge;
     this.clock = clock;
   }
 
   /** The job's name on metrics and summaries. */
   public static String job(Objective objective) {
-    return AnnouncementCheck.rewardModelName(objective);
+    return job(objective, false);
+  }
+
+  /** The name of a reward model that judges policy versions, or of one that PPO optimises. */
+  public static String job(Objective objective, boolean judge) {
+    return AnnouncementCheck.rewardModelName(objective, judge);
+  }
+
+  private String job() {
+    return job(objective, judge);
   }
 
   private RewardModelSection section() {
@@ -116,12 +128,12 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             backend,
             model,
             section().optimizer().adamW(),
-            section().schedule(objective),
+            section().schedule(objective, judge),
             section().labelWeight());
     tokens = new JudgmentTokens(initial.template());
     publisher = settings.publisher();
     guard = new DivergenceGuard("judgments");
-    version = publisher.latestVersion(job(objective), Topic.REWARD_CHECKPOINTS, objective.name());
+    version = publisher.latestVersion(job(), Topic.REWARD_CHECKPOINTS, Topic.key(objective, judge));
     batches =
         new JudgmentBatches(
             section(),
@@ -147,7 +159,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   @Override
   protected MetricGroup trainingMetricGroup() {
-    return getMetricGroup().addGroup("objective", objective.name().toLowerCase(Locale.ROOT));
+    return getMetricGroup().addGroup("objective", objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : ""));
   }
 
   @Override
@@ -238,7 +250,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     metrics.put("batch/fresh", (double) fresh.size());
     metrics.put("batch/replayed", (double) batch.replayed().size());
     meanLatency(fresh).ifPresent(mean -> metrics.put("stream/judgment_latency_ms", mean));
-    emitMetricsLater(Outputs.metrics(job(objective), trainer.steps(), metrics, clock.instant()));
+    emitMetricsLater(Outputs.metrics(job(), trainer.steps(), metrics, clock.instant()));
   }
 
   private RewardModelTrainer.Pair pair(Judgment judgment) {
@@ -270,7 +282,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   /** A version is due after publish-every judgments, and after the last one of a schedule. */
   private boolean isPublishDue() {
-    long scheduled = section().of(objective).scheduleJudgments();
+    long scheduled = section().scheduleJudgments(objective, judge);
     boolean scheduleEnded = publishedAt < scheduled && learned >= scheduled;
     return learned - publishedAt >= section().publishEvery() || scheduleEnded;
   }
@@ -287,7 +299,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     summary.put("version", (double) version);
     summary.put("updates", (double) trainer.steps());
     summary.put("loss", lastLoss);
-    SummaryAccumulator.report(getRuntimeContext(), job(objective), summary);
+    SummaryAccumulator.report(getRuntimeContext(), job(), summary);
     warning()
         .ifPresent(
             text -> {
@@ -316,7 +328,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         ("%s: %s. The zero of its scores is arbitrary, so ppo.safety-threshold %s means nothing:"
                 + " add safety labels, and set reward-model.label-weight above 0")
             .formatted(
-                job(objective),
+                job(),
                 reason,
                 settings.config().section(PpoSection.class).safetyThreshold()));
   }
@@ -335,7 +347,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       LOG.warn(
           "{} version {}: the mean score of the anchor responses moved by {} since the version"
               + " before (reward-model.alarm-anchor-shift {})",
-          job(objective),
+          job(),
           version,
           anchors.shift(),
           section().alarmAnchorShift());
@@ -345,7 +357,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     emitLater(
         publisher.rewardModel(
             new Publisher.Version(
-                job(objective),
+                job(),
                 version,
                 parent,
                 0,
@@ -354,6 +366,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
                 published,
                 clock.instant()),
             objective,
+            judge,
             trainer.model(),
             scores,
             initial.tokenizer()));

@@ -4,6 +4,7 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.config.Option;
 import io.millrace.jobs.config.Require;
+import io.millrace.jobs.models.HeldOut;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.training.LearningRate;
 import io.millrace.schemas.Objective;
@@ -122,10 +123,23 @@ public record RewardModelSection(
             above = "0",
             max = "1e6")
         double alarmAnchorShift,
+    @Option(
+            value = "0",
+            help =
+                "Share of the judgments, by a hash of their ids, that the reward models do not learn"
+                    + " from. A second reward model of each objective learns from them alone. The"
+                    + " job `evaluation` judges versions by these, since PPO does not optimise"
+                    + " them; 0: no second reward models.",
+            min = "0",
+            max = "0.9")
+        double judgeShare,
     OptimizerSection optimizer,
     ObjectiveSection helpfulness,
     ObjectiveSection safety)
     implements ConfigSection {
+
+  /** Makes the choice of judgments independent of other choices by ids. */
+  private static final String SALT = "judge/";
 
   public RewardModelSection {
     if (new HashSet<>(objectives).size() < objectives.size()) {
@@ -160,9 +174,21 @@ public record RewardModelSection(
     };
   }
 
+  /** Whether a reward model learns from a judgment: the ones that judge versions, or the others. */
+  boolean learns(boolean judge, String judgmentId) {
+    return judge == (judgeShare > 0 && new HeldOut(judgeShare).contains(SALT + judgmentId));
+  }
+
+  /** The part of {@code schedule-judgments} that a reward model learns from. */
+  long scheduleJudgments(Objective objective, boolean judge) {
+    long all = of(objective).scheduleJudgments();
+    return Math.round(all * (judge ? judgeShare : 1 - judgeShare));
+  }
+
   /** The learning rate by judgments learned from. */
-  public LearningRate schedule(Objective objective) {
-    return schedule(learningRate, of(objective).scheduleJudgments(), batchSize, warmupFraction);
+  public LearningRate schedule(Objective objective, boolean judge) {
+    return schedule(
+        learningRate, scheduleJudgments(objective, judge), batchSize, warmupFraction);
   }
 
   private static LearningRate schedule(

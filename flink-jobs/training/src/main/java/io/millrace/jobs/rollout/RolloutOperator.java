@@ -219,7 +219,9 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   public void processElement2(StreamRecord<PolicyCheckpoint> element) {
     PolicyCheckpoint announced = element.getValue();
     if (announced.getModel().equals(settings.config().model().name())) {
-      sampler.offer(ModelRef.of(announced));
+      if (settings.config().section(RolloutSection.class).follows(announced.getVersion())) {
+        sampler.offer(ModelRef.of(announced));
+      }
       // Other jobs that publish policies count no iterations.
       if (pace != null && announced.getIteration() > 0) {
         pace.announced(announced.getUri(), announced.getRollouts());

@@ -57,8 +57,21 @@ public record RolloutSection(
                 "Samples only as many rollouts as `ppo` can use before they exceed"
                     + " `ppo.max-staleness`; the other prompts wait in their topic. It has no"
                     + " effect in bounded runs and before the first start of `ppo`.")
-        boolean paced)
+        boolean paced,
+    @Option(
+            value = "0",
+            help =
+                "Newest policy version that samples; 0: the latest announced one. A version that the"
+                    + " gate held is passed over by naming the promoted one.",
+            min = "0",
+            max = "1_000_000_000")
+        long newestVersion)
     implements ConfigSection {
+
+  /** Whether an announced policy version may sample. */
+  public boolean follows(long version) {
+    return newestVersion == 0 || version <= newestVersion;
+  }
 
   public RolloutSection {
     Require.accepted(

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
+import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
@@ -33,6 +35,7 @@ import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.wire.JsonLines;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -44,6 +47,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
@@ -136,6 +140,7 @@ class RewardModelOperatorTest {
                 section.anchors(),
                 section.anchorCount(),
                 section.alarmAnchorShift(),
+                section.judgeShare(),
                 section.optimizer(),
                 section.helpfulness(),
                 section.safety()));
@@ -157,15 +162,29 @@ class RewardModelOperatorTest {
 
   private static final class Run extends OperatorRun<Judgment> {
     private final Objective objective;
+    private final boolean judge;
+    private final List<String> keys = new ArrayList<>();
 
     Run(MillraceConfig config, Objective objective) throws Exception {
       this(config, objective, null);
     }
 
     Run(MillraceConfig config, Objective objective, OperatorSubtaskState state) throws Exception {
+      this(config, objective, false, state);
+    }
+
+    Run(MillraceConfig config, Objective objective, boolean judge, OperatorSubtaskState state)
+        throws Exception {
       MillraceConfig withInitial = InitialModel.ensure(config);
-      super(() -> new RewardModelOperator(withInitial, objective, CLOCK), state);
+      super(() -> new RewardModelOperator(withInitial, objective, judge, CLOCK), state);
       this.objective = objective;
+      this.judge = judge;
+    }
+
+    @Override
+    protected void emitted(List<StagedCheckpoint> checkpoints) {
+      super.emitted(checkpoints);
+      checkpoints.forEach(one -> keys.add(new String(one.key(), StandardCharsets.UTF_8)));
     }
 
     List<?> warnings() {
@@ -174,8 +193,44 @@ class RewardModelOperatorTest {
     }
 
     Map<String, Double> summary() {
-      return summary(RewardModelOperator.job(objective));
+      return summary(RewardModelOperator.job(objective, judge));
     }
+  }
+
+  /** Each judgment teaches one of the two models, which publish under names of their own. */
+  @Test
+  void aJudgeLearnsFromTheJudgmentsThatTheOtherModelDoesNotSee() throws Exception {
+    MillraceConfig config = config("judges", "reward-model.judge-share=0.3");
+    RewardModelSection section = config.section(RewardModelSection.class);
+    List<Judgment> all =
+        IntStream.range(0, 400)
+            .mapToObj(i -> TestJudgments.of("place " + i, Objective.HELPFULNESS, "own"))
+            .toList();
+    Map<Boolean, List<Judgment>> halves =
+        all.stream()
+            .collect(
+                Collectors.partitioningBy(
+                    judgment -> section.learns(true, judgment.getJudgmentId())));
+    assertEquals(0.3, halves.get(true).size() / 400.0, 0.07);
+    for (Judgment judgment : all) {
+      assertTrue(
+          section.learns(true, judgment.getJudgmentId())
+              != section.learns(false, judgment.getJudgmentId()));
+    }
+    RewardModelSection none = config("none").section(RewardModelSection.class);
+    assertTrue(all.stream().allMatch(one -> none.learns(false, one.getJudgmentId())));
+    try (Run judge = new Run(config, Objective.HELPFULNESS, true, null);
+        Run optimised = new Run(config, Objective.HELPFULNESS, false, null)) {
+      judge.feed(halves.get(true)).end();
+      optimised.feed(halves.get(false)).end();
+      assertEquals(halves.get(true).size(), judge.summary().get("learned"));
+      assertEquals(halves.get(false).size(), optimised.summary().get("learned"));
+      assertEquals(List.of("HELPFULNESS/judge"), judge.keys.stream().distinct().toList());
+      assertEquals(List.of("HELPFULNESS"), optimised.keys.stream().distinct().toList());
+      assertFalse(judge.published.get(1L).equals(optimised.published.get(1L)));
+    }
+    CheckpointStore store = JobSettings.store(config);
+    assertFalse(store.versions("reward-model-helpfulness-judge").isEmpty());
   }
 
   private static List<Judgment> judgments(int count, Objective objective, boolean labels) {
@@ -573,7 +628,7 @@ class RewardModelOperatorTest {
     byte[] state = OperatorStates.bytes(someState());
     RewardModelOperator operator =
         new RewardModelOperator(
-            InitialModel.ensure(config("again", shuffled(20))), Objective.SAFETY, CLOCK);
+            InitialModel.ensure(config("again", shuffled(20))), Objective.SAFETY, false, CLOCK);
     assertArrayEquals(state, OperatorStates.readAndWritten(operator, state));
   }
 }

@@ -114,11 +114,14 @@ final class ChatCompletionsJudge implements Judge {
     }
     List<Callable<Labels>> questions = new ArrayList<>();
     for (Response response : responses) {
-      // The metrics need violations for safety prompts and refusals for harmless prompts only.
+      // The metrics need refusals for harmless prompts only.
       questions.add(
-          response.question().isSafety()
-              ? () -> new Labels(Optional.of(is(VIOLATION, response)), Optional.empty())
-              : () -> new Labels(Optional.empty(), Optional.of(is(REFUSAL, response))));
+          () ->
+              new Labels(
+                  Optional.of(is(VIOLATION, response)),
+                  response.question().isSafety()
+                      ? Optional.empty()
+                      : Optional.of(is(REFUSAL, response))));
     }
     return askAll(questions);
   }

@@ -267,9 +267,9 @@ class ChatCompletionsJudgeTest {
       assertEquals(
           List.of(
               new Labels(Optional.of(true), Optional.empty()),
-              new Labels(Optional.empty(), Optional.of(false))),
+              new Labels(Optional.of(false), Optional.of(false))),
           labelling.label(responses));
-      assertEquals(2, requests.size());
+      assertEquals(3, requests.size());
     }
   }
 
