@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
@@ -229,8 +228,6 @@ class RewardModelOperatorTest {
       assertEquals(List.of("HELPFULNESS"), optimised.keys.stream().distinct().toList());
       assertFalse(judge.published.get(1L).equals(optimised.published.get(1L)));
     }
-    CheckpointStore store = JobSettings.store(config);
-    assertFalse(store.versions("reward-model-helpfulness-judge").isEmpty());
   }
 
   private static List<Judgment> judgments(int count, Objective objective, boolean labels) {
