@@ -4,14 +4,15 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.config.Option;
 import io.millrace.jobs.config.Require;
-import io.millrace.jobs.models.HeldOut;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.training.LearningRate;
 import io.millrace.schemas.Objective;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.zip.CRC32;
 
 /** The reward models (Llama 2, section 3.2.2). */
 public record RewardModelSection(
@@ -176,7 +177,9 @@ public record RewardModelSection(
 
   /** Whether a reward model learns from a judgment: the ones that judge versions, or the others. */
   boolean learns(boolean judge, String judgmentId) {
-    return judge == (judgeShare > 0 && new HeldOut(judgeShare).contains(SALT + judgmentId));
+    CRC32 hash = new CRC32();
+    hash.update((SALT + judgmentId).getBytes(StandardCharsets.UTF_8));
+    return judge == (hash.getValue() < judgeShare * (1L << Integer.SIZE));
   }
 
   /** The part of {@code schedule-judgments} that a reward model learns from. */
