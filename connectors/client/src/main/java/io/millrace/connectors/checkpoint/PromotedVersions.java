@@ -35,6 +35,7 @@ public final class PromotedVersions {
                 verdicts.getLast().getVersion(),
                 verdicts.getLast().getBefore(),
                 verdicts.getLast().getBest())
+            .filter(version -> version != 0)
             .collect(Collectors.toUnmodifiableSet());
   }
 }
