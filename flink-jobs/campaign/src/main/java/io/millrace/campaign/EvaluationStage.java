@@ -27,8 +27,9 @@ import java.util.Set;
 
 /**
  * Compares a version with the served, the best and the first one by the job evaluation, and records
- * the gate's verdict. The next version begins with the policy that the gate serves then. The campaign announces its versions and reward models in separate topics: PPO
- * publishes many policies between two versions, which are no versions.
+ * the gate's verdict. The next version begins with the policy that the gate serves then. The
+ * campaign announces its versions and reward models in separate topics: PPO publishes many policies
+ * between two versions, which are no versions.
  */
 final class EvaluationStage extends JobStage {
 

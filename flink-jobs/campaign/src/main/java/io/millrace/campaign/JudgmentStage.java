@@ -18,8 +18,8 @@ import java.util.Map;
 import org.apache.flink.api.common.JobID;
 
 /**
- * Collects new judgments of the samples of the policy that the version begins with. The job rollout answers prompts, and
- * annotators choose; they are real people or the demo world's.
+ * Collects new judgments of the samples of the policy that the version begins with. The job rollout
+ * answers prompts, and annotators choose; they are real people or the demo world's.
  */
 final class JudgmentStage extends JobStage {
 

@@ -17,8 +17,8 @@ import java.util.Map;
 
 /**
  * Fine-tuning on the best of K samples of each prompt (Llama 2, section 3.2.3). The samples are
- * those of the policy that the version begins with, for the prompts that have come since the version began, and the bag
- * of all earlier versions.
+ * those of the policy that the version begins with, for the prompts that have come since the
+ * version began, and the bag of all earlier versions.
  */
 final class RejectionStage extends JobStage {
 

@@ -31,9 +31,10 @@ final class EvaluationSections {
     }
     List<String> names = versions.stream().map(LabelledMetrics::label).toList();
     page.section("Evaluation")
-        .text("On held-out prompts. A tie counts as half a win. Whiskers of win rates are the limits of the"
-                + " gate's test, which hold for all looks at all versions; other whiskers are 95 %"
-                + " intervals.")
+        .text(
+            "On held-out prompts. A tie counts as half a win. Whiskers of win rates are the limits"
+                + " of the gate's test, which hold for all looks at all versions; other whiskers"
+                + " are 95 % intervals.")
         .charts(
             new BarChart("Win rate", "share of prompts", names)
                 .format(Format.PERCENT)

@@ -112,7 +112,8 @@ public record CampaignRecord(
 
   /**
    * The policy with which a version begins: the one that the gate serves after the version before,
-   * or the chat checkpoint if it serves none. Without a gate it is the policy of the version before.
+   * or the chat checkpoint if it serves none. Without a gate it is the policy of the version
+   * before.
    *
    * @param version after the chat checkpoint
    * @throws NoSuchElementException where no earlier stage has published a policy
@@ -199,12 +200,6 @@ public record CampaignRecord(
       seconds += stage.run().wallSeconds();
     }
     return new Version(
-        name(number),
-        parent,
-        policy,
-        List.copyOf(rewardModels.values()),
-        counts,
-        metrics,
-        seconds);
+        name(number), parent, policy, List.copyOf(rewardModels.values()), counts, metrics, seconds);
   }
 }

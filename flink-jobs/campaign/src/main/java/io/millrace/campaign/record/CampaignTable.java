@@ -31,7 +31,8 @@ public final class CampaignTable {
 
   private void versions() {
     lines.add("");
-    lines.add(row("version", "policy", "judgments", "acc. help.", "acc. safety", "gate", "seconds"));
+    lines.add(
+        row("version", "policy", "judgments", "acc. help.", "acc. safety", "gate", "seconds"));
     for (CampaignRecord.Version version : record.versions()) {
       Map<String, Double> metrics = version.metrics();
       Double judgments = metrics.get("reward-model/helpfulness/judgments");

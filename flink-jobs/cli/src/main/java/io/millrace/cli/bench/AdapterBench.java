@@ -60,7 +60,7 @@ final class AdapterBench {
       long before = update.bytes();
       long taken;
       FrozenWeights base = base(update);
-      FrozenWeights scoring = update.sharesFrozenTensors() ? base.share() : base(score);
+      FrozenWeights scoring = base.share();
       double[] seconds = new double[iterations];
       try (ScalarModel helpfulness = scalar(score, scoring);
           ScalarModel safety = scalar(score, scoring.share());
@@ -91,7 +91,7 @@ final class AdapterBench {
           .peak(Math.max(peak, Peak.flopsPerSecond(update)))
           .more("rank", adapter.rank())
           .more("memory_mib", taken / MIB)
-          .more("planned_memory_mib", planned(update.sharesFrozenTensors()) / MIB)
+          .more("planned_memory_mib", planned() / MIB)
           .build();
     }
   }
@@ -161,7 +161,7 @@ final class AdapterBench {
     return Math.clamp(memory.partTokens(config) / shape.length(), 1, shape.batch());
   }
 
-  private long planned(boolean oneBase) {
+  private long planned() {
     int sequences = sequencesOfAPart();
     return MemoryPlan.of(
             config,
@@ -172,7 +172,7 @@ final class AdapterBench {
                 sequences * shape.response(),
                 memory.recompute(),
                 0,
-                oneBase))
+                0))
         .total();
   }
 

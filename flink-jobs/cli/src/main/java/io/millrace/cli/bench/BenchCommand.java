@@ -17,8 +17,8 @@ import picocli.CommandLine.Option;
     synopsisSubcommandLabel = "CASE",
     subcommands = {BenchGenerateCommand.class, BenchStreamCommand.class},
     description =
-        "Measures the training step, scoring, sampling, writing or the whole stream on this"
-            + " machine and prints one line of JSON. --threads sets the number of threads of one benchmark,"
+        "Measures the training step, scoring, sampling, writing or the whole stream on this machine"
+            + " and prints one line of JSON. --threads sets the number of threads of one benchmark,"
             + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N that of every command.",
     footer = {
       "",

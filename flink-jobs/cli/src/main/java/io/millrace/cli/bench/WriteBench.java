@@ -62,8 +62,7 @@ final class WriteBench {
     double still;
     try (DataOutputStream out =
             new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(file), 1 << 16));
-        StateSnapshot snapshot =
-            StateSnapshot.take(out, trainer::write, budget)) {
+        StateSnapshot snapshot = StateSnapshot.take(out, trainer::write, budget)) {
       still = (System.nanoTime() - start) / 1e9;
       snapshot.finish();
     }

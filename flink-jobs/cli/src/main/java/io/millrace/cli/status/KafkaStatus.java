@@ -70,8 +70,7 @@ final class KafkaStatus {
           ObjectNode node = job.putObject("verdict");
           node.put("evaluated", last.getEvaluated());
           node.put("verdict", last.getVerdict().name());
-          node.put(
-              "by", last.getDecidedBy().isEmpty() ? last.getJudge() : last.getDecidedBy());
+          node.put("by", last.getDecidedBy().isEmpty() ? last.getJudge() : last.getDecidedBy());
           last.getReasons().forEach(node.withArray("reasons")::add);
         });
   }

@@ -227,10 +227,7 @@ final class EvaluatedVersion {
       counts.violation(i, difference, Choice.of(difference, 0));
       boolean refuses = own.get(i).refuses();
       counts.refusal(
-          i,
-          refuses == others.get(i).refuses()
-              ? Choice.TIE
-              : refuses ? Choice.B : Choice.A);
+          i, refuses == others.get(i).refuses() ? Choice.TIE : refuses ? Choice.B : Choice.A);
     }
     return counts.all();
   }

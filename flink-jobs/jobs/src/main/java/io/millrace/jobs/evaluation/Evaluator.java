@@ -208,8 +208,7 @@ final class Evaluator {
     }
     rechecks++;
     current = Evaluation.recheck(versions.get(now.get()));
-    current.look(
-        nextRound(), judge.needsRewardModels() ? List.of(before.get()) : List.<Long>of());
+    current.look(nextRound(), judge.needsRewardModels() ? List.of(before.get()) : List.<Long>of());
   }
 
   private long nextRound() {
@@ -314,8 +313,7 @@ final class Evaluator {
         gate.verdict(current, versions.all(), rivals, chain.isServed(subject.version()));
     if (verdict.isPromoted()) {
       chain.promote(subject.model());
-      boolean better =
-          rivals.best().map(best -> gate.isBetter(current, best)).orElse(true);
+      boolean better = rivals.best().map(best -> gate.isBetter(current, best)).orElse(true);
       if (better) {
         chain.servedIsBest();
       }

@@ -43,8 +43,8 @@ final class KnownVersions {
   /**
    * The versions to compare a version with: the served, the first and the best one.
    *
-   * @param announcedFirst the version that was announced first; the oldest known one takes its place
-   *     if it was deleted
+   * @param announcedFirst the version that was announced first; the oldest known one takes its
+   *     place if it was deleted
    */
   Rivals rivals(EvaluatedVersion subject, PromotionChain chain, long announcedFirst) {
     Optional<Long> first =

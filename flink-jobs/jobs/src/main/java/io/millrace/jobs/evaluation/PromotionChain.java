@@ -137,8 +137,7 @@ final class PromotionChain {
     if (!records.isEmpty()) {
       whole.lastRecordBefore = records.getLast().getBefore();
       // Its own record may be missing in a compacted topic; older records name none.
-      whole.best =
-          known.getOrDefault(records.getLast().getBest(), whole.current().orElse(null));
+      whole.best = known.getOrDefault(records.getLast().getBest(), whole.current().orElse(null));
     }
     return whole;
   }

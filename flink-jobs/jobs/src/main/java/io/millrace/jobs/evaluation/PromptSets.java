@@ -68,10 +68,6 @@ final class PromptSets {
 
   /** Tokens of the longest prompt. */
   int longest() {
-    return prompts.stream()
-        .flatMap(List::stream)
-        .mapToInt(prompt -> prompt.length)
-        .max()
-        .orElse(0);
+    return prompts.stream().flatMap(List::stream).mapToInt(prompt -> prompt.length).max().orElse(0);
   }
 }

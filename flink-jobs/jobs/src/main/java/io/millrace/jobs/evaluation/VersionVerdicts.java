@@ -87,10 +87,7 @@ final class VersionVerdicts {
    * @param decided whether a person serves the version already
    */
   VersionVerdict verdict(
-      Evaluation evaluation,
-      Map<Long, EvaluatedVersion> versions,
-      Rivals rivals,
-      boolean decided) {
+      Evaluation evaluation, Map<Long, EvaluatedVersion> versions, Rivals rivals, boolean decided) {
     EvaluatedVersion version = evaluation.subject();
     VersionMetrics metrics = metrics(version);
     Map<String, Double> named = named(version, metrics, evaluation.labels());
@@ -167,7 +164,8 @@ final class VersionVerdicts {
             first -> {
               VersionEvidence evidence = evaluation.evidence(first);
               putRate(named, "first", evidence.winRate(), alpha);
-              // Without a promoted version nothing has kept to the limits that the first one breaks.
+              // Without a promoted version nothing has kept to the limits that the first one
+              // breaks.
               if (rivals.promoted().isPresent()
                   && !rivals.promoted().equals(rivals.first())
                   && !rivals.best().equals(rivals.first())) {
@@ -258,8 +256,7 @@ final class VersionVerdicts {
   }
 
   private VersionMetrics metrics(EvaluatedVersion version) {
-    return version.metrics(
-        judge.questions(version), judge.template(), refusals, judge.piecewise());
+    return version.metrics(judge.questions(version), judge.template(), refusals, judge.piecewise());
   }
 
   private Map<String, Double> named(

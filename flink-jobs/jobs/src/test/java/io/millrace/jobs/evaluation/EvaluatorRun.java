@@ -77,7 +77,12 @@ final class EvaluatorRun implements AutoCloseable {
             batch);
     BatchedJudge batched =
         new BatchedJudge(
-            "a judge of the test", judge, heldOut.sets(), reference.template(), PiecewiseReward.defaults(), batch);
+            "a judge of the test",
+            judge,
+            heldOut.sets(),
+            reference.template(),
+            PiecewiseReward.defaults(),
+            batch);
     evaluator =
         new Evaluator(
             config.model().name(),

@@ -200,8 +200,7 @@ class EvaluatorTest {
       throws Exception {
     EvaluationFixture small =
         new EvaluationFixture(
-            own,
-            List.of("evaluation.prompts-per-look=8", "evaluation.gate.promote-when=better"));
+            own, List.of("evaluation.prompts-per-look=8", "evaluation.gate.promote-when=better"));
     Stubborn judge = new Stubborn();
     judge.choice = Judge.Choice.TIE;
     try (EvaluatorRun run = new EvaluatorRun(small, judge)) {
@@ -249,8 +248,7 @@ class EvaluatorTest {
       assertEquals(2, first.round());
       int same = 0;
       for (int i = 0; i < responses.size(); i++) {
-        same +=
-            responses.get(i).equals(Arrays.toString(first.responses().get(i).tokens())) ? 1 : 0;
+        same += responses.get(i).equals(Arrays.toString(first.responses().get(i).tokens())) ? 1 : 0;
       }
       assertTrue(same < responses.size() / 2, same + " of " + responses.size());
     }

@@ -135,16 +135,16 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
    * @param judge whether it judges policy versions and PPO does not optimise it
    */
   public static String rewardModelName(Objective objective, boolean judge) {
-    return "reward-model-"
-        + objective.name().toLowerCase(Locale.ROOT)
-        + (judge ? "-judge" : "");
+    return "reward-model-" + objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : "");
   }
 
   /** Names that the job reward-model gives to other reward models than the announced one. */
   private static List<String> otherNames(RewardCheckpoint announced) {
     return Arrays.stream(Objective.values())
-        .flatMap(objective -> Stream.of(false, true).map(judge -> rewardModelName(objective, judge)))
-        .filter(name -> !name.equals(rewardModelName(announced.getObjective(), announced.getJudge())))
+        .flatMap(
+            objective -> Stream.of(false, true).map(judge -> rewardModelName(objective, judge)))
+        .filter(
+            name -> !name.equals(rewardModelName(announced.getObjective(), announced.getJudge())))
         .toList();
   }
 

@@ -100,8 +100,8 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   protected void closeResults() {}
 
   /**
-   * Memory for copies of large values, which let the thread go on while a snapshot is written. Every
-   * call returns the same.
+   * Memory for copies of large values, which let the thread go on while a snapshot is written.
+   * Every call returns the same.
    */
   protected CopyBudget copies() {
     return new CopyBudget(0);

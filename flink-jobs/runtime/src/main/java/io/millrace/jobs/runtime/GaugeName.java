@@ -31,7 +31,8 @@ record GaugeName(String name, List<Map.Entry<String, String>> labels) {
 
   private static final List<Value> VALUES =
       List.of(
-          new Value("^reward_model/((?:helpfulness|safety)(?:-judge)?)/", "objective", "reward_model/"),
+          new Value(
+              "^reward_model/((?:helpfulness|safety)(?:-judge)?)/", "objective", "reward_model/"),
           new Value("^score/(helpfulness|safety|combined)/", "objective", "score/"),
           new Value("^win_rate/([^/]+)/", "against", "win_rate/"),
           new Value("^dropped/([^/]+)$", "reason", "dropped"),

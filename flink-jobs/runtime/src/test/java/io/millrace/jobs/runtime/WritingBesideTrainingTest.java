@@ -256,8 +256,7 @@ class WritingBesideTrainingTest {
     try (OneInputStreamOperatorTestHarness<Long, Long> harness = opened(operator, 1)) {
       operator.learnOne();
       IllegalStateException failure =
-          assertThrows(
-              IllegalStateException.class, () -> harness.prepareSnapshotPreBarrier(1));
+          assertThrows(IllegalStateException.class, () -> harness.prepareSnapshotPreBarrier(1));
       assertEquals(world.failure, failure.getCause());
       assertTrue(failure.getMessage().contains("no space left on device"), failure.getMessage());
       assertEquals(List.of("freed 1"), world.events);

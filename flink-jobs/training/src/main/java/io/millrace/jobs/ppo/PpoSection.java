@@ -286,7 +286,7 @@ public record PpoSection(
     throw new IllegalArgumentException(
         placement == KlPlacement.REWARD
             ? ("kl-estimator must be k1 with kl-in reward, not %s: in the reward its gradient is"
-                   + " not that of the KL. Set kl-in to loss to keep it, or kl-estimator to k1")
+                    + " not that of the KL. Set kl-in to loss to keep it, or kl-estimator to k1")
                 .formatted(estimator.name().toLowerCase(Locale.ROOT))
             : "kl-estimator must be k2 or k3 with kl-in loss, not k1: in the loss its mean gradient"
                 + " is 0. Set kl-estimator to k2, or kl-in to reward");

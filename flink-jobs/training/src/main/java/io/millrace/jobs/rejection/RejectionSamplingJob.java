@@ -81,8 +81,7 @@ public final class RejectionSamplingJob {
         context
             .read(Topic.POLICY_CHECKPOINTS, AnnouncementCheck.policies(context.config()))
             .filter(
-                policy ->
-                    policy.getModel().equals(model) && rollout.follows(policy.getVersion()))
+                policy -> policy.getModel().equals(model) && rollout.follows(policy.getVersion()))
             .name("policies named " + model)
             .uid("own-policies")
             .map(Announcement::of)

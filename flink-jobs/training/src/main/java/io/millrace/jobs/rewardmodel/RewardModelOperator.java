@@ -159,7 +159,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   @Override
   protected MetricGroup trainingMetricGroup() {
-    return getMetricGroup().addGroup("objective", objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : ""));
+    return getMetricGroup()
+        .addGroup("objective", objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : ""));
   }
 
   @Override
@@ -328,9 +329,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         ("%s: %s. The zero of its scores is arbitrary, so ppo.safety-threshold %s means nothing:"
                 + " add safety labels, and set reward-model.label-weight above 0")
             .formatted(
-                job(),
-                reason,
-                settings.config().section(PpoSection.class).safetyThreshold()));
+                job(), reason, settings.config().section(PpoSection.class).safetyThreshold()));
   }
 
   private void publish() throws IOException {

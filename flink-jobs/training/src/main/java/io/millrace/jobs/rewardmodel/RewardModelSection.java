@@ -127,9 +127,9 @@ public record RewardModelSection(
     @Option(
             value = "0",
             help =
-                "Share of the judgments, by a hash of their ids, that the reward models do not learn"
-                    + " from. A second reward model of each objective learns from them alone. The"
-                    + " job `evaluation` judges versions by these, since PPO does not optimise"
+                "Share of the judgments, by a hash of their ids, that the reward models do not"
+                    + " learn from. A second reward model of each objective learns from them alone."
+                    + " The job `evaluation` judges versions by these, since PPO does not optimise"
                     + " them; 0: no second reward models.",
             min = "0",
             max = "0.9")
@@ -190,8 +190,7 @@ public record RewardModelSection(
 
   /** The learning rate by judgments learned from. */
   public LearningRate schedule(Objective objective, boolean judge) {
-    return schedule(
-        learningRate, scheduleJudgments(objective, judge), batchSize, warmupFraction);
+    return schedule(learningRate, scheduleJudgments(objective, judge), batchSize, warmupFraction);
   }
 
   private static LearningRate schedule(

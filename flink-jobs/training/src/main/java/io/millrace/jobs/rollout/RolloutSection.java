@@ -61,8 +61,8 @@ public record RolloutSection(
     @Option(
             value = "0",
             help =
-                "Newest policy version that samples; 0: the latest announced one. A version that the"
-                    + " gate held is passed over by naming the promoted one.",
+                "Newest policy version that samples; 0: the latest announced one. A version that"
+                    + " the gate held is passed over by naming the promoted one.",
             min = "0",
             max = "1_000_000_000")
         long newestVersion)

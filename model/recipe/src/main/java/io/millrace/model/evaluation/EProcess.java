@@ -2,8 +2,8 @@ package io.millrace.model.evaluation;
 
 /**
  * A test by betting (Waudby-Smith and Ramdas, Estimating means of bounded random variables by
- * betting, JRSS B 86, 2024, arXiv 2010.09686, sections 3 and 4). H_0: each comparison's result X
- * in [0, 1] has a mean of at most m, given all earlier ones. A player who stakes the share θ of the
+ * betting, JRSS B 86, 2024, arXiv 2010.09686, sections 3 and 4). H_0: each comparison's result X in
+ * [0, 1] has a mean of at most m, given all earlier ones. A player who stakes the share θ of the
  * wealth on every comparison owns
  *
  * <p>K_n(θ) = ∏ (1 − θ + θ·X_i/m)

@@ -3,10 +3,10 @@ package io.millrace.model.evaluation;
 /**
  * Shares the chance of a wrong promotion or withdrawal out among all versions that ever come, as
  * alpha-spending does (Foster and Stine, α-investing, JRSS B 70, 2008, without the income): the
- * i-th test gets (α/2) / (ζ(1.3)·i^1.3). The sum over all tests is α/2, one half for promotions
- * and one for withdrawals. By the union bound the chance of any error is at most α, whatever the
- * tests have in common. The exponent is small, so that the level falls slowly: the 60th test has
- * 1/205 of the first test's level, which costs 5.3 nats of evidence.
+ * i-th test gets (α/2) / (ζ(1.3)·i^1.3). The sum over all tests is α/2, one half for promotions and
+ * one for withdrawals. By the union bound the chance of any error is at most α, whatever the tests
+ * have in common. The exponent is small, so that the level falls slowly: the 60th test has 1/205 of
+ * the first test's level, which costs 5.3 nats of evidence.
  *
  * @param alpha chance of any wrong promotion or withdrawal, in (0, 1)
  */

@@ -57,8 +57,7 @@ public record Gate(GateLimits limits) {
   public List<Finding> absolute(VersionMetrics version) {
     List<Finding> findings = new ArrayList<>();
     if (limits.kl() < UNBOUNDED) {
-      atMost(
-          findings, "kl", "KL to the reference in nats per response", version.kl(), limits.kl());
+      atMost(findings, "kl", "KL to the reference in nats per response", version.kl(), limits.kl());
     }
     if (limits.truncated() < 1) {
       atMost(
@@ -157,10 +156,11 @@ public record Gate(GateLimits limits) {
           new Finding(
               Status.UNDECIDED,
               metric,
-              () -> text(
-                  what + " may be as high as %.3f, which is above %.3f",
-                  own.interval(alpha).high(),
-                  most)));
+              () ->
+                  text(
+                      what + " may be as high as %.3f, which is above %.3f",
+                      own.interval(alpha).high(),
+                      most)));
     }
   }
 
@@ -211,23 +211,29 @@ public record Gate(GateLimits limits) {
           new Finding(
               Status.BROKEN,
               metric,
-              () -> text(
-                  "share of " + what + " exceeds that of " + whom + " by at least %.3f, above %.3f",
-                  1 - 2 * beside.interval(alpha).high(),
-                  most)));
+              () ->
+                  text(
+                      "share of "
+                          + what
+                          + " exceeds that of "
+                          + whom
+                          + " by at least %.3f, above %.3f",
+                      1 - 2 * beside.interval(alpha).high(),
+                      most)));
     } else if (!beside.isAbove(limit, alpha)) {
       findings.add(
           new Finding(
               Status.UNDECIDED,
               metric,
-              () -> text(
-                  "share of "
-                      + what
-                      + " may exceed that of "
-                      + whom
-                      + " by %.3f, which is above %.3f",
-                  1 - 2 * beside.interval(alpha).low(),
-                  most)));
+              () ->
+                  text(
+                      "share of "
+                          + what
+                          + " may exceed that of "
+                          + whom
+                          + " by %.3f, which is above %.3f",
+                      1 - 2 * beside.interval(alpha).low(),
+                      most)));
     }
   }
 
@@ -259,19 +265,21 @@ public record Gate(GateLimits limits) {
             ? new Finding(
                 Status.BROKEN,
                 metric,
-                () -> text(
-                    "win rate against " + whom + " is at most %.3f, which is below %.3f",
-                    rate.interval(alpha).high(),
-                    least))
+                () ->
+                    text(
+                        "win rate against " + whom + " is at most %.3f, which is below %.3f",
+                        rate.interval(alpha).high(),
+                        least))
             : new Finding(
                 Status.UNDECIDED,
                 metric,
-                () -> text(
-                    "win rate against "
-                        + whom
-                        + " may be as low as %.3f, which is not above %.3f",
-                    rate.interval(alpha).low(),
-                    least)));
+                () ->
+                    text(
+                        "win rate against "
+                            + whom
+                            + " may be as low as %.3f, which is not above %.3f",
+                        rate.interval(alpha).low(),
+                        least)));
   }
 
   /**

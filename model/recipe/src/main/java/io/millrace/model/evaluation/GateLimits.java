@@ -4,8 +4,8 @@ package io.millrace.model.evaluation;
  * Limits for a version. Ratios are the version's metric divided by the baseline's.
  *
  * @param winRate the win rate against the promoted version must be shown to be above this
- * @param notWorse the win rates against the first and the best promoted version must be shown to
- *     be above this
+ * @param notWorse the win rates against the first and the best promoted version must be shown to be
+ *     above this
  * @param safetyTolerance the violation share must be shown to exceed another version's by less
  * @param refusalTolerance the false refusal share likewise
  * @param safetyViolations maximum violation share

@@ -13,8 +13,7 @@ package io.millrace.model.evaluation;
 public record LabelCounts(WinRate safety, WinRate ordinary, WinRate refusals) {
 
   /** Nothing was labelled. */
-  public static final LabelCounts NONE =
-      new LabelCounts(WinRate.NONE, WinRate.NONE, WinRate.NONE);
+  public static final LabelCounts NONE = new LabelCounts(WinRate.NONE, WinRate.NONE, WinRate.NONE);
 
   /** These counts and further ones. */
   public LabelCounts plus(LabelCounts more) {

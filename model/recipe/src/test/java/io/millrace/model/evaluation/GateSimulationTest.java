@@ -139,8 +139,7 @@ class GateSimulationTest {
     }
   }
 
-  private static boolean isWithdrawn(
-      SplittableRandom random, double wins, double ties, int test) {
+  private static boolean isWithdrawn(SplittableRandom random, double wins, double ties, int test) {
     WinRate rate = WinRate.NONE;
     LabelCounts labels = LabelCounts.NONE;
     for (int i = 0; i < LOOKS; i++) {

@@ -116,7 +116,9 @@ class WinRateTest {
     return new WinRate(counts[0], counts[1], counts[2]);
   }
 
-  /** The sum of all levels is alpha, half of it for promotions: here by the integral of the rest. */
+  /**
+   * The sum of all levels is alpha, half of it for promotions: here by the integral of the rest.
+   */
   @Test
   void theLevelsOfAllTestsAddUpToTheBudget() {
     ErrorBudget budget = new ErrorBudget(0.05);

@@ -87,8 +87,10 @@ class MemoryPlanTest {
     try (Backend backend = Backends.openDefault();
         PpoTrainer trainer = trainer(backend, Optional.empty(), false)) {
       long state =
-          3L * Float.BYTES * (trainer.policy().weights().flat().size()
-              + trainer.critic().weights().flat().size());
+          3L
+              * Float.BYTES
+              * (trainer.policy().weights().flat().size()
+                  + trainer.critic().weights().flat().size());
       long budget = (long) (share * state);
       long planned =
           MemoryPlan.of(
@@ -100,9 +102,7 @@ class MemoryPlanTest {
       try (CopyBudget copies = new CopyBudget(budget);
           StateSnapshot _ =
               StateSnapshot.take(
-                  new DataOutputStream(OutputStream.nullOutputStream()),
-                  trainer::write,
-                  copies)) {
+                  new DataOutputStream(OutputStream.nullOutputStream()), trainer::write, copies)) {
         assertEquals(planned, backend.bytes() - before);
       }
       assertEquals(before, backend.bytes());

@@ -94,11 +94,6 @@ final class TorchBackend implements Backend {
   }
 
   @Override
-  public long bytes() {
-    return TorchMemory.usedBytes();
-  }
-
-  @Override
   public long bytesToDevice() {
     return TorchDevice.bytesTo();
   }
@@ -171,7 +166,9 @@ final class TorchBackend implements Backend {
     run("scale", _ -> of(x).writtenVector().mul_(new Scalar(factor)));
   }
 
-  /** Matrices have the type of activations, so that each precision has frozen tensors of its own. */
+  /**
+   * Matrices have the type of activations, so that each precision has frozen tensors of its own.
+   */
   @Override
   public String frozenGroup() {
     return "torch on %s in %s".formatted(device.name(), precision);

@@ -2,8 +2,8 @@ package io.millrace.model.torch;
 
 import io.millrace.model.tensor.Arguments;
 import io.millrace.model.tensor.KvCache;
-import io.millrace.model.torch.library.Block;
 import io.millrace.model.tensor.OutOfDeviceMemoryException;
+import io.millrace.model.torch.library.Block;
 import io.millrace.model.torch.library.TorchMemory;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;

@@ -134,7 +134,8 @@ class SharedBaseTest {
                     assertArrayEquals(expectedOne, logProbs(one), 0);
                   }));
       Future<?> right =
-          threads.submit(together(start, _ -> assertArrayEquals(expectedOther, logProbs(other), 0)));
+          threads.submit(
+              together(start, _ -> assertArrayEquals(expectedOther, logProbs(other), 0)));
       left.get(120, TimeUnit.SECONDS);
       right.get(120, TimeUnit.SECONDS);
     }
