@@ -7,7 +7,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleSupplier;
-import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
 /**
@@ -318,9 +317,9 @@ final class PpoOracle {
       for (int t = 0; t < now.length; t++) {
         double target = returns[i][t];
         double old = oldValues[i][t];
-        ToDoubleFunction<Double> error = value -> (value - target) * (value - target);
-        double clipped = Math.clamp(now[t], old - CLIP, old + CLIP);
-        loss += Math.max(error.applyAsDouble(now[t]), error.applyAsDouble(clipped)) / 2;
+        double free = now[t] - target;
+        double bounded = Math.clamp(now[t], old - CLIP, old + CLIP) - target;
+        loss += Math.max(free * free, bounded * bounded) / 2;
       }
     }
     return loss / tokens;
