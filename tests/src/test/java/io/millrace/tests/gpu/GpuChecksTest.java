@@ -63,9 +63,11 @@ class GpuChecksTest {
     executable(java);
     answer(
         "doctor",
-        "GPU            NVIDIA H200\n"
-            + "Backend torch  libtorch 2.10.0, natives for CUDA\n"
-            + "               devices: cpu, cuda:0; auto is cuda:0\n");
+        """
+        GPU            NVIDIA H200
+        Backend torch  libtorch 2.10.0, natives for CUDA
+                       devices: cpu, cuda:0; auto is cuda:0
+        """);
     for (String suite : List.of("float32", "bfloat16")) {
       answer(suite, "[       120 tests started         ]\n[       120 tests successful      ]\n");
     }

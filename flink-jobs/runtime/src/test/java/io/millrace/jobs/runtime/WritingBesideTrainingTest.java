@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.Test;
@@ -49,7 +50,7 @@ class WritingBesideTrainingTest {
     private static final long serialVersionUID = 1;
 
     private final transient World world;
-    private transient volatile long sum;
+    private final transient AtomicLong sum = new AtomicLong();
 
     SummingOperator(World world) {
       this.world = world;
@@ -80,7 +81,7 @@ class WritingBesideTrainingTest {
         world.permits.release();
         return false;
       }
-      sum += next;
+      sum.addAndGet(next);
       if (next % 2 == 0) {
         emitLater(next);
       } else {
@@ -111,10 +112,10 @@ class WritingBesideTrainingTest {
 
     /** Lets training go on for one record, and waits for it. */
     private void learnOne() {
-      long before = sum;
+      long before = sum.get();
       world.permits.release();
       wake();
-      while (sum == before) {
+      while (sum.get() == before) {
         Thread.onSpinWait();
       }
     }
@@ -134,7 +135,7 @@ class WritingBesideTrainingTest {
     private final class Sum implements LargeValue {
       @Override
       public void write(DataOutputStream out) throws IOException {
-        out.writeLong(sum);
+        out.writeLong(sum.get());
       }
 
       @Override
@@ -142,7 +143,7 @@ class WritingBesideTrainingTest {
         if (!budget.take(Long.BYTES)) {
           return Optional.empty();
         }
-        long copied = sum;
+        long copied = sum.get();
         return Optional.of(
             new Copy() {
               @Override
@@ -162,7 +163,7 @@ class WritingBesideTrainingTest {
     @Override
     public void readState(StateReader in) throws IOException {
       State state = in.read(State.class);
-      sum = in.raw().readLong();
+      sum.set(in.raw().readLong());
       assertEquals(List.of(), in.read(State.class).inbox());
       restoreInbox(state.inbox(), 0);
     }
@@ -200,7 +201,7 @@ class WritingBesideTrainingTest {
       operator.learnOne();
       harness.prepareSnapshotPreBarrier(1);
       state = harness.snapshot(1, 1);
-      assertEquals(6, operator.sum, "learned while the snapshot was written");
+      assertEquals(6, operator.sum.get(), "learned while the snapshot was written");
       assertEquals(0, world.budget.inUse());
       assertEquals(List.of(2L), harness.extractOutputValues(), "what is before the barrier");
     }
@@ -209,12 +210,12 @@ class WritingBesideTrainingTest {
     try (OneInputStreamOperatorTestHarness<Long, Long> harness = harness(restored)) {
       harness.initializeState(state);
       harness.open();
-      assertEquals(2, restored.sum, "of the barrier's moment");
+      assertEquals(2, restored.sum.get(), "of the barrier's moment");
       other.permits.release(2);
       restored.wake();
       harness.endInput();
       assertEquals(List.of(4L, 6L), harness.extractOutputValues());
-      assertEquals(12, restored.sum);
+      assertEquals(12, restored.sum.get());
     }
   }
 

@@ -63,8 +63,9 @@ final class AnchorResponses {
             .toList();
     if (judgments.isEmpty()) {
       throw new IOException(
-          "reward-model.anchors %s has no judgment of objective %s; add some, or leave the"
-              + " objective out of reward-model.objectives".formatted(file, objective));
+          ("reward-model.anchors %s has no judgment of objective %s; add some, or leave the"
+                  + " objective out of reward-model.objectives")
+              .formatted(file, objective));
     }
     return judgments;
   }

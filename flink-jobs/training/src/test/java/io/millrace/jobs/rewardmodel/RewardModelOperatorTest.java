@@ -344,7 +344,7 @@ class RewardModelOperatorTest {
       for (String name : summary.keySet()) {
         assertTrue(
             run.metrics.getLast().getMetrics().containsKey(name)
-                || name.startsWith("anchors/") && manifest.contains(name)
+                || (name.startsWith("anchors/") && manifest.contains(name))
                 || List.of("version", "updates").contains(name),
             name);
       }

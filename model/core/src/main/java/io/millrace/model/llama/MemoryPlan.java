@@ -49,7 +49,11 @@ public record MemoryPlan(List<Part> parts) {
 
     /** Checks the counts. */
     public Settings {
-      if (partTokens < 1 || readTokens < 1 || readTokens > partTokens || kvTokens < 0 || copyBytes < 0) {
+      if (partTokens < 1
+          || readTokens < 1
+          || readTokens > partTokens
+          || kvTokens < 0
+          || copyBytes < 0) {
         throw new IllegalArgumentException(
             "a micro-batch of %d tokens of which %d are read, %d tokens in the KV cache, and %d bytes of copies"
                 .formatted(partTokens, readTokens, kvTokens, copyBytes));

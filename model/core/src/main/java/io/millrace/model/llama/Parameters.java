@@ -25,7 +25,6 @@ public final class Parameters implements AutoCloseable {
   private final Tensor undecayed;
   private final Map<String, Tensor> byName = new LinkedHashMap<>();
 
-
   /** What owns the memory of a copy; null for parameters that are no copy. */
   private final TensorCopy copy;
 
