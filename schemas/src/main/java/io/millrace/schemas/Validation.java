@@ -205,6 +205,9 @@ public final class Validation {
   private static void promotion(List<String> problems, Promotion promotion) {
     id(problems, "model", promotion.getModel());
     notNegative(problems, "evaluated", promotion.getEvaluated());
+    notNegative(problems, "best", promotion.getBest());
+    // A class name, and two versions.
+    length(problems, "judge", promotion.getJudge(), MAX_ID_CHARACTERS);
     // A HOLD with version 0 means that no version was promoted yet.
     if (promotion.getVersion() != 0 || promotion.getVerdict() != Verdict.HOLD) {
       checkpoint(
