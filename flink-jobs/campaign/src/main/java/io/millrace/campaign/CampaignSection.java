@@ -125,6 +125,15 @@ public record CampaignSection(
           "campaign.ppo-iterations must be at most %d with ppo.batch-size %d and rollout.samples-per-prompt %d, not %d"
               .formatted(MAX_PPO_PROMPTS / (batch / samples), batch, samples, ppoIterations));
     }
+    int scored = config.section(PpoSection.class).scoreBatchSize();
+    long judged = 2L * pairs * prompts;
+    if (judged % scored != 0 || ppoIterations * (long) batch % scored != 0) {
+      throw new IllegalArgumentException(
+          ("ppo.score-batch-size must divide the %d rollouts that are judged of a version (2 times"
+                  + " campaign.pairs %d times campaign.prompts %d) and the %d that PPO learns from,"
+                  + " not be %d: the last rollouts would wait for a full batch")
+              .formatted(judged, pairs, prompts, ppoIterations * (long) batch, scored));
+    }
     double heldOutShare = config.section(PpoSection.class).heldOutShare();
     if (heldOutShare > 0) {
       throw new IllegalArgumentException(

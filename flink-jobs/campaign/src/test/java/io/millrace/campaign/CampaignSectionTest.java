@@ -101,6 +101,13 @@ class CampaignSectionTest {
         "campaign.ppo-iterations=15626");
     assertEquals(directory, campaign("campaign.ppo-iterations=15625").directory());
     assertRefused(
+        "ppo.score-batch-size must divide the 600 rollouts that are judged of a version (2 times"
+            + " campaign.pairs 1 times campaign.prompts 300) and the 1920 that PPO learns from, not"
+            + " be 64: the last rollouts would wait for a full batch",
+        "campaign.pairs=1",
+        "campaign.prompts=300");
+    assertEquals(directory, campaign("campaign.pairs=1", "campaign.prompts=320").directory());
+    assertRefused(
         "ppo.held-out-share must be 0 in a campaign on the demo world, not 0.1",
         "ppo.held-out-share=0.1");
   }
