@@ -16,9 +16,10 @@ import java.util.regex.Pattern;
 /** The reward of the best of k samples, and the best temperature (Llama 2, figures 7 and 8). */
 final class RejectionSections {
 
-  private static final String REWARD = "reward (logit)";
+  private static final String REWARD = "reward";
+  private static final List<String> KINDS = List.of("helpfulness", "safety");
   private static final Pattern TEMPERATURE =
-      Pattern.compile("rejection/temperature/([0-9.]+)/max/k=(\\d+)");
+      Pattern.compile("rejection/(helpfulness|safety)/temperature/([0-9.]+)/max/k=(\\d+)");
 
   private RejectionSections() {}
 
@@ -63,7 +64,7 @@ final class RejectionSections {
                 "k, samples of a prompt",
                 REWARD)
             .logarithmicX();
-    for (String kind : List.of("helpfulness", "safety")) {
+    for (String kind : KINDS) {
       chart.add(Series.of(kind + ", max", points(version, kind, "max")));
       chart.add(Series.dashed(kind + ", median", points(version, kind, "median")));
     }
@@ -115,17 +116,22 @@ final class RejectionSections {
             .ordered()
             .note("The best of the same number of samples at each temperature.");
     for (LabelledMetrics version : run.rejection) {
-      chart.add(Series.of(version.label(), temperatures(version)));
+      for (String kind : KINDS) {
+        List<Point> points = temperatures(version, kind);
+        if (!points.isEmpty()) {
+          chart.add(Series.of(version.label() + ", " + kind, points));
+        }
+      }
     }
     return chart;
   }
 
-  private static List<Point> temperatures(LabelledMetrics version) {
+  private static List<Point> temperatures(LabelledMetrics version, String kind) {
     int most =
         version.values().keySet().stream()
             .map(TEMPERATURE::matcher)
-            .filter(Matcher::matches)
-            .mapToInt(matcher -> Integer.parseInt(matcher.group(2)))
+            .filter(matcher -> matcher.matches() && matcher.group(1).equals(kind))
+            .mapToInt(matcher -> Integer.parseInt(matcher.group(3)))
             .max()
             .orElse(0);
     List<Point> points = new ArrayList<>();
@@ -134,8 +140,10 @@ final class RejectionSections {
         .forEach(
             (name, value) -> {
               Matcher matcher = TEMPERATURE.matcher(name);
-              if (matcher.matches() && Integer.parseInt(matcher.group(2)) == most) {
-                points.add(Point.of(Double.parseDouble(matcher.group(1)), value));
+              if (matcher.matches()
+                  && matcher.group(1).equals(kind)
+                  && Integer.parseInt(matcher.group(3)) == most) {
+                points.add(Point.of(Double.parseDouble(matcher.group(2)), value));
               }
             });
     points.sort((a, b) -> Double.compare(a.x(), b.x()));
@@ -152,9 +160,13 @@ final class RejectionSections {
             .number("median of K", Format.NUMBER, version -> ofAll(version, "median"))
             .number("best of K", Format.NUMBER, version -> ofAll(version, "max"))
             .number(
-                "best temperature",
+                "best temperature, helpfulness",
                 Format.NUMBER,
-                version -> version.get("rejection/best-temperature"))
+                version -> version.get("rejection/helpfulness/best-temperature"))
+            .number(
+                "best temperature, safety",
+                Format.NUMBER,
+                version -> version.get("rejection/safety/best-temperature"))
             .number("bag", Format.NUMBER, version -> version.get("bag/entries"))
             .number("learned from", Format.NUMBER, version -> version.get("bag/selected"))
             .number("loss", Format.NUMBER, version -> version.get("loss")));

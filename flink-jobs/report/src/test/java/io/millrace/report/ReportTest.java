@@ -85,7 +85,11 @@ class ReportTest {
             .filter(title -> title.startsWith("RLHF-V2"))
             .toList();
     assertEquals(
-        List.of("RLHF-V2: 0.7 at 0.8", "RLHF-V2: 0.9 at 1", "RLHF-V2: 0.6 at 1.2"), temperatures);
+        List.of(
+            "RLHF-V2, helpfulness: 0.7 at 0.8",
+            "RLHF-V2, helpfulness: 0.9 at 1",
+            "RLHF-V2, helpfulness: 0.6 at 1.2"),
+        temperatures);
 
     // Gold reward with its interval.
     assertTrue(
@@ -381,11 +385,11 @@ class ReportTest {
       metrics.put("rejection/all/max/k=" + k, max[k - 1]);
       metrics.put("rejection/all/median/k=" + k, 0.5);
     }
-    metrics.put("rejection/best-temperature", 1.0);
-    metrics.put("rejection/temperature/0.8/max/k=1", 0.1);
-    metrics.put("rejection/temperature/0.8/max/k=2", 0.7);
-    metrics.put("rejection/temperature/1.0/max/k=2", 0.9);
-    metrics.put("rejection/temperature/1.2/max/k=2", 0.6);
+    metrics.put("rejection/helpfulness/best-temperature", 1.0);
+    metrics.put("rejection/helpfulness/temperature/0.8/max/k=1", 0.1);
+    metrics.put("rejection/helpfulness/temperature/0.8/max/k=2", 0.7);
+    metrics.put("rejection/helpfulness/temperature/1.0/max/k=2", 0.9);
+    metrics.put("rejection/helpfulness/temperature/1.2/max/k=2", 0.6);
     return metrics;
   }
 

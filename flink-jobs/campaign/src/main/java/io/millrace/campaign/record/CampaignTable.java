@@ -66,12 +66,13 @@ public final class CampaignTable {
     List<Integer> ks = IntStream.of(1, 2, 4, 8, 16, 32).filter(k -> k < most).boxed().toList();
     lines.add("");
     lines.add(
-        "Rejection sampling: reward (logit) of the best of K samples, above the median of %d"
-            .formatted(most));
+        "Rejection sampling: reward of the best of K samples, above the median of %d;"
+            + " best temperature on helpfulness and safety prompts".formatted(most));
     List<String> header = new ArrayList<>(List.of("version"));
     ks.forEach(k -> header.add("K=" + k));
     header.add("K=" + most);
-    header.add("best temp.");
+    header.add("best temp. h");
+    header.add("best temp. s");
     lines.add(row(header.toArray(String[]::new)));
     for (CampaignRecord.Version version : sampled) {
       List<String> cells = new ArrayList<>(List.of(version.name()));
@@ -83,7 +84,8 @@ public final class CampaignTable {
         Double max = version.metrics().get("rejection/all/max/k=" + k);
         cells.add(max == null || median == null ? "-" : number(max - median, 2));
       }
-      cells.add(number(version.metrics().get("rejection/best-temperature"), 2));
+      cells.add(number(version.metrics().get("rejection/helpfulness/best-temperature"), 2));
+      cells.add(number(version.metrics().get("rejection/safety/best-temperature"), 2));
       lines.add(row(cells.toArray(String[]::new)));
     }
   }

@@ -174,9 +174,10 @@ class RejectionSamplingJobTest {
       assertEquals(announced.get(i).getMetrics(), values);
       for (int k = 2; k <= SAMPLES; k++) {
         double less = values.get("rejection/all/max/k=" + (k - 1));
-        assertTrue(values.get("rejection/all/max/k=" + k) > less, values.toString());
+        // A prompt with one response that can win has a flat curve.
+        assertTrue(values.get("rejection/all/max/k=" + k) >= less, values.toString());
       }
-      double best = values.get("rejection/best-temperature");
+      double best = values.get("rejection/helpfulness/best-temperature");
       assertTrue(best == 0.5 || best == 1.5, values.toString());
       try (CheckpointDirectory checkpoint =
           CheckpointDirectory.open(JobSettings.store(run.config()).directory("policy", i + 1L))) {

@@ -76,11 +76,14 @@ class MetricGaugesTest {
             Map.entry("reward_model/safety/version", "reward_model_version objective=safety"),
             Map.entry("rejection/all/max/k=12", "rejection_max objective=all k=12"),
             Map.entry("rejection/safety/mean", "rejection_mean objective=safety"),
-            Map.entry("rejection/temperature/0.5/max/k=2", "rejection_max temperature=0.5 k=2"),
+            Map.entry(
+                "rejection/safety/temperature/0.5/max/k=2",
+                "rejection_max objective=safety temperature=0.5 k=2"),
             Map.entry(
                 "rejection/helpfulness-version",
                 "rejection_reward_model_version objective=helpfulness"),
-            Map.entry("rejection/best-temperature", "rejection_best_temperature"),
+            Map.entry(
+                "rejection/safety/best-temperature", "rejection_best_temperature objective=safety"),
             Map.entry("score/combined/stderr", "score_stderr objective=combined"),
             Map.entry("win_rate/promoted/low", "win_rate_low against=promoted"),
             Map.entry("dropped/stale", "dropped reason=stale"),

@@ -197,6 +197,7 @@ final class CandidateSampler implements AutoCloseable {
         question.promptId,
         question.isSafety,
         best.rewards(),
+        best.usable(),
         (int) responses.stream().filter(response -> !response.stopped()).count(),
         (int) responses.stream().filter(response -> response.text().isBlank()).count(),
         best.winner().isEmpty()

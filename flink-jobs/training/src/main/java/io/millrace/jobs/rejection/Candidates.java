@@ -1,6 +1,7 @@
 package io.millrace.jobs.rejection;
 
 import io.millrace.model.rejection.RejectionBag;
+import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 
 /**
@@ -8,6 +9,7 @@ import org.apache.avro.reflect.Nullable;
  *
  * @param isSafety IS_SAFETY(p): the prompt's flag, or the classifier's verdict
  * @param rewards of all responses, in the order in which they were sampled, {@code [K]}
+ * @param usable whether each can win, {@code [K]}; null, as in states of earlier builds: all can
  * @param truncated responses that were cut at the length limit
  * @param empty responses without text
  * @param winner the best response; null if none can win
@@ -16,6 +18,7 @@ public record Candidates(
     String promptId,
     boolean isSafety,
     double[] rewards,
+    @Nullable @AvroDefault("null") boolean[] usable,
     int truncated,
     int empty,
     @Nullable RejectionBag.Entry winner,

@@ -1,6 +1,7 @@
 package io.millrace.jobs.rejection;
 
 import io.millrace.model.rejection.RejectionMetrics;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -22,7 +23,12 @@ final class Collected {
     prompts++;
     truncated += candidates.truncated();
     empty += candidates.empty();
-    rewards.add(candidates.rewards(), candidates.isSafety());
+    boolean[] usable = candidates.usable();
+    if (usable == null) {
+      usable = new boolean[candidates.rewards().length];
+      Arrays.fill(usable, true);
+    }
+    rewards.add(candidates.rewards(), usable, candidates.isSafety());
   }
 
   long prompts() {

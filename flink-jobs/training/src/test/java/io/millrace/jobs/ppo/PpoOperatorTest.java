@@ -145,7 +145,7 @@ class PpoOperatorTest {
           Rollout.newBuilder()
               .setRolloutId("r" + i)
               .setPromptId("p" + i / 2)
-              .setDialogue(List.of(new Turn(Role.USER, "Hi")))
+              .setDialogue(List.of(new Turn(Role.USER, "Hi " + i / 2)))
               .setPromptTokens(Arrays.stream(prompt).boxed().toList())
               .setResponseTokens(Arrays.stream(response).boxed().toList())
               .setLogProbs(Collections.nCopies(logProbs.length, logProbs[0]))

@@ -187,6 +187,7 @@ class CandidatesOperatorTest {
           boolean mayWin =
               responses.get(k).stopped()
                   && !first.template().responseText(responses.get(k).tokens()).isBlank();
+          assertEquals(mayWin, candidates.usable()[k]);
           if (mayWin && (winner < 0 || rewards[k] > rewards[winner])) {
             winner = k;
           }

@@ -133,6 +133,7 @@ class RejectionSamplingOperatorTest {
               "p" + i,
               isSafety,
               rewards,
+              null,
               i % 2,
               0,
               winner,

@@ -10,9 +10,10 @@ import java.util.OptionalInt;
  * is blank, can never win.
  *
  * @param rewards LOGIT(R_c) of all responses, in the order in which they were sampled, {@code [K]}
+ * @param usable whether each can win, {@code [K]}
  * @param winner position of the best response; empty if none can win. The first of equal ones wins.
  */
-public record BestResponse(double[] rewards, OptionalInt winner) {
+public record BestResponse(double[] rewards, boolean[] usable, OptionalInt winner) {
 
   /**
    * A response after scoring.
@@ -45,14 +46,16 @@ public record BestResponse(double[] rewards, OptionalInt winner) {
   public static BestResponse among(
       List<Response> responses, PiecewiseReward reward, boolean isSafety) {
     double[] rewards = new double[responses.size()];
+    boolean[] usable = new boolean[rewards.length];
     int best = -1;
     for (int k = 0; k < rewards.length; k++) {
       Response response = responses.get(k);
       rewards[k] = reward.combine(response.helpfulnessScore(), response.safetyScore(), isSafety);
-      if (response.canWin() && (best < 0 || rewards[k] > rewards[best])) {
+      usable[k] = response.canWin();
+      if (usable[k] && (best < 0 || rewards[k] > rewards[best])) {
         best = k;
       }
     }
-    return new BestResponse(rewards, best < 0 ? OptionalInt.empty() : OptionalInt.of(best));
+    return new BestResponse(rewards, usable, best < 0 ? OptionalInt.empty() : OptionalInt.of(best));
   }
 }

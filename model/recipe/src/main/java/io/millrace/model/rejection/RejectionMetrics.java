@@ -7,11 +7,18 @@ import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 
 /**
  * Metrics of the rewards of one version's samples: by the number of samples, as in figure 7 of
  * Llama 2 (arXiv 2307.09288), and by temperature, as in figure 8. Sample k has the temperature with
  * number k mod n of the n temperatures.
+ *
+ * <p>A sample that can never win is worth as much as the worst one of its prompt that can. The
+ * rewards of helpfulness and of safety prompts have different scales, so temperatures are compared
+ * for each kind.
  */
 public final class RejectionMetrics {
 
@@ -33,11 +40,24 @@ public final class RejectionMetrics {
   private final List<Double> temperatures;
   private final Map<Kind, Curves> byKind = new EnumMap<>(Kind.class);
 
-  /** Sums over prompts of the best of m samples at each temperature, {@code [temperatures][m]}. */
-  private final double[][] bestAt;
-
-  private final double[] sumAt;
+  private final Map<Kind, Grid> grids = new EnumMap<>(Kind.class);
   private long prompts;
+  private long withoutUsable;
+
+  /** Sums over prompts by temperature. */
+  private static final class Grid {
+
+    /** Of the best of m samples, {@code [temperatures][m]}. */
+    private final double[][] best;
+
+    private final double[] sum;
+    private long prompts;
+
+    Grid(int temperatures, int compared) {
+      best = new double[temperatures][compared];
+      sum = new double[temperatures];
+    }
+  }
 
   /** Sums over prompts. */
   private static final class Curves {
@@ -68,39 +88,59 @@ public final class RejectionMetrics {
     // Every temperature has at least so many; those with one more leave it out of the comparison.
     this.ofTemperature = new BestOfK(samples / temperatures.size());
     this.temperatures = List.copyOf(temperatures);
-    this.bestAt = new double[temperatures.size()][ofTemperature.samples()];
-    this.sumAt = new double[temperatures.size()];
     for (Kind kind : Kind.values()) {
       byKind.put(kind, new Curves(samples));
+    }
+    for (Kind kind : List.of(Kind.HELPFULNESS, Kind.SAFETY)) {
+      grids.put(kind, new Grid(temperatures.size(), ofTemperature.samples()));
     }
   }
 
   /**
-   * Counts a prompt.
+   * Counts a prompt; one without a usable sample only as such.
    *
    * @param rewards of its samples, in the order in which they were sampled, {@code [K]}
-   * @throws IllegalArgumentException if one is not finite
+   * @param usable whether each can win, {@code [K]}
+   * @throws IllegalArgumentException if a reward is not finite
    */
-  public void add(double[] rewards, boolean isSafety) {
-    double[] best = ofAll.best(rewards);
-    double[] median = ofAll.median(rewards);
-    double mean = mean(rewards);
-    for (Kind kind : List.of(Kind.ALL, isSafety ? Kind.SAFETY : Kind.HELPFULNESS)) {
-      Curves curves = byKind.get(kind);
+  public void add(double[] rewards, boolean[] usable, boolean isSafety) {
+    Checks.sameLength("usable samples", usable.length, rewards.length);
+    Checks.finite("rewards", rewards);
+    double[] winnable =
+        IntStream.range(0, rewards.length)
+            .filter(k -> usable[k])
+            .mapToDouble(k -> rewards[k])
+            .toArray();
+    if (winnable.length == 0) {
+      withoutUsable++;
+      return;
+    }
+    double lowest = Arrays.stream(winnable).min().orElseThrow();
+    double[] worth = rewards.clone();
+    for (int k = 0; k < worth.length; k++) {
+      worth[k] = usable[k] ? worth[k] : lowest;
+    }
+    Kind kind = isSafety ? Kind.SAFETY : Kind.HELPFULNESS;
+    double[] best = ofAll.best(worth);
+    double[] median = ofAll.median(worth);
+    for (Kind counted : List.of(Kind.ALL, kind)) {
+      Curves curves = byKind.get(counted);
       addTo(curves.best, best);
       addTo(curves.median, median);
-      curves.mean += mean;
+      curves.mean += mean(winnable);
       curves.prompts++;
     }
+    Grid grid = grids.get(kind);
     int compared = ofTemperature.samples();
     for (int t = 0; t < temperatures.size(); t++) {
       double[] own = new double[compared];
       for (int i = 0; i < compared; i++) {
-        own[i] = rewards[i * temperatures.size() + t];
+        own[i] = worth[i * temperatures.size() + t];
       }
-      addTo(bestAt[t], ofTemperature.best(own));
-      sumAt[t] += mean(own);
+      addTo(grid.best[t], ofTemperature.best(own));
+      grid.sum[t] += mean(own);
     }
+    grid.prompts++;
     prompts++;
   }
 
@@ -114,19 +154,24 @@ public final class RejectionMetrics {
     }
   }
 
+  /** Prompts with a usable sample. */
   public long prompts() {
     return prompts;
   }
 
   /**
    * The temperature at which the best of all compared samples is worth most; the lower one of two
-   * that are equal. NaN without prompts.
+   * that are equal. NaN without prompts of the kind.
    */
-  public double bestTemperature() {
+  public double bestTemperature(boolean isSafety) {
+    return bestTemperature(grids.get(isSafety ? Kind.SAFETY : Kind.HELPFULNESS));
+  }
+
+  private double bestTemperature(Grid grid) {
     int best = -1;
-    for (int t = 0; t < temperatures.size() && prompts > 0; t++) {
-      double worth = bestAt[t][ofTemperature.samples() - 1];
-      double before = best < 0 ? 0 : bestAt[best][ofTemperature.samples() - 1];
+    for (int t = 0; t < temperatures.size() && grid.prompts > 0; t++) {
+      double worth = grid.best[t][ofTemperature.samples() - 1];
+      double before = best < 0 ? 0 : grid.best[best][ofTemperature.samples() - 1];
       if (best < 0
           || worth > before
           || (worth == before && temperatures.get(t) < temperatures.get(best))) {
@@ -149,13 +194,19 @@ public final class RejectionMetrics {
             metrics.put(prefix + "prompts", (double) curves.prompts);
           }
         });
-    for (int t = 0; t < temperatures.size() && prompts > 0; t++) {
-      String prefix = "rejection/temperature/" + temperatures.get(t) + "/";
-      metrics.put(prefix + "mean", sumAt[t] / prompts);
-      put(metrics, prefix + "max", bestAt[t], prompts);
-    }
-    if (prompts > 0) {
-      metrics.put("rejection/best-temperature", bestTemperature());
+    grids.forEach(
+        (kind, grid) -> {
+          for (int t = 0; t < temperatures.size() && grid.prompts > 0; t++) {
+            String prefix = "rejection/%s/temperature/%s/".formatted(kind.key, temperatures.get(t));
+            metrics.put(prefix + "mean", grid.sum[t] / grid.prompts);
+            put(metrics, prefix + "max", grid.best[t], grid.prompts);
+          }
+          if (grid.prompts > 0) {
+            metrics.put("rejection/" + kind.key + "/best-temperature", bestTemperature(grid));
+          }
+        });
+    if (prompts + withoutUsable > 0) {
+      metrics.put("rejection/prompts-without-usable", (double) withoutUsable);
     }
     return metrics;
   }
@@ -181,25 +232,44 @@ public final class RejectionMetrics {
    */
   private record TemperatureState(double temperature, double sum, double[] best) {}
 
-  /** The state: sums over the prompts so far. */
+  /** Sums of one kind of prompt by temperature. */
+  private record GridState(long prompts, List<TemperatureState> temperatures) {}
+
+  /**
+   * The state: sums over the prompts so far.
+   *
+   * @param temperatures of all prompts together, as earlier builds compared them; only the grid is
+   *     read
+   * @param helpfulnessGrid null in states of earlier builds, as the next
+   */
   public record State(
       long prompts,
       CurvesState all,
       CurvesState helpfulness,
       CurvesState safety,
-      List<TemperatureState> temperatures) {}
+      List<TemperatureState> temperatures,
+      @AvroDefault("0") long withoutUsable,
+      @Nullable @AvroDefault("null") GridState helpfulnessGrid,
+      @Nullable @AvroDefault("null") GridState safetyGrid) {}
 
   public State state() {
-    List<TemperatureState> grid = new ArrayList<>();
-    for (int t = 0; t < sumAt.length; t++) {
-      grid.add(new TemperatureState(temperatures.get(t), sumAt[t], bestAt[t]));
-    }
     return new State(
         prompts,
         CurvesState.of(byKind.get(Kind.ALL)),
         CurvesState.of(byKind.get(Kind.HELPFULNESS)),
         CurvesState.of(byKind.get(Kind.SAFETY)),
-        grid);
+        temperatures.stream().map(t -> new TemperatureState(t, 0, new double[0])).toList(),
+        withoutUsable,
+        state(grids.get(Kind.HELPFULNESS)),
+        state(grids.get(Kind.SAFETY)));
+  }
+
+  private GridState state(Grid grid) {
+    List<TemperatureState> sums = new ArrayList<>();
+    for (int t = 0; t < grid.sum.length; t++) {
+      sums.add(new TemperatureState(temperatures.get(t), grid.sum[t], grid.best[t]));
+    }
+    return new GridState(grid.prompts, sums);
   }
 
   /**
@@ -215,12 +285,23 @@ public final class RejectionMetrics {
               .formatted(grid, temperatures));
     }
     prompts = state.prompts();
+    withoutUsable = state.withoutUsable();
     restore(Kind.ALL, state.all());
     restore(Kind.HELPFULNESS, state.helpfulness());
     restore(Kind.SAFETY, state.safety());
-    for (int t = 0; t < sumAt.length; t++) {
-      sumAt[t] = state.temperatures().get(t).sum();
-      copy(state.temperatures().get(t).best(), bestAt[t]);
+    restore(Kind.HELPFULNESS, state.helpfulnessGrid());
+    restore(Kind.SAFETY, state.safetyGrid());
+  }
+
+  private void restore(Kind kind, GridState state) {
+    if (state == null) {
+      return;
+    }
+    Grid grid = grids.get(kind);
+    grid.prompts = state.prompts();
+    for (int t = 0; t < grid.sum.length; t++) {
+      grid.sum[t] = state.temperatures().get(t).sum();
+      copy(state.temperatures().get(t).best(), grid.best[t]);
     }
   }
 

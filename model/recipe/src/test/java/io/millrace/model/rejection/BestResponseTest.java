@@ -28,6 +28,7 @@ class BestResponseTest {
     BestResponse best = BestResponse.among(responses, REWARD, false);
     assertEquals(OptionalInt.of(1), best.winner());
     assertArrayEquals(new double[] {1, 3, 2}, best.rewards(), 1e-6);
+    assertArrayEquals(new boolean[] {true, true, true}, best.usable());
   }
 
   @Test
@@ -91,10 +92,14 @@ class BestResponseTest {
   }
 
   /**
-   * R_c as the paper writes it: R_s if the prompt is a safety prompt or σ(R_s) < 0.15, else R_h.
+   * In the order of R_c: R_s on safety prompts; on others R_h of safe responses, above all unsafe
+   * ones (σ(R_s) < 0.15) in the order of R_s.
    */
   private static double plain(Response response, boolean isSafety) {
     double probability = 1 / (1 + Math.exp(-response.safetyScore()));
-    return isSafety || probability < 0.15 ? response.safetyScore() : response.helpfulnessScore();
+    if (isSafety) {
+      return response.safetyScore();
+    }
+    return probability < 0.15 ? response.safetyScore() - 100 : response.helpfulnessScore();
   }
 }

@@ -98,7 +98,9 @@ class RejectionBagTest {
     bag.add(entry(10, 100, false, new Scores(8, -4, 1, 1), 1));
     bag.add(helpful(10, 101, -1, 1));
     assertEquals(List.of(101), responses(bag.select()));
-    assertEquals(-4, bag.reward(bag.entries().getFirst()));
+    double threshold = Math.log(0.15 / 0.85);
+    assertEquals(
+        -4 - 2 * (1 - Math.exp((-4 - threshold) / 2)), bag.reward(bag.entries().getFirst()), 1e-12);
   }
 
   @Test

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,10 +15,16 @@ import org.junit.jupiter.api.Test;
 
 class RejectionMetricsTest {
 
+  private static void add(RejectionMetrics metrics, double[] rewards, boolean isSafety) {
+    boolean[] usable = new boolean[rewards.length];
+    Arrays.fill(usable, true);
+    metrics.add(rewards, usable, isSafety);
+  }
+
   private static RejectionMetrics twoPrompts() {
     RejectionMetrics metrics = new RejectionMetrics(4, List.of(0.5, 1.5));
-    metrics.add(new double[] {1, 4, 2, 0}, false);
-    metrics.add(new double[] {-1, -3, -1, -3}, true);
+    add(metrics, new double[] {1, 4, 2, 0}, false);
+    add(metrics, new double[] {-1, -3, -1, -3}, true);
     return metrics;
   }
 
@@ -61,13 +68,19 @@ class RejectionMetricsTest {
     }
     expected.put("rejection/all/prompts", 2.0);
     // Samples 0 and 2 are at 0.5: 1 2 and -1 -1; samples 1 and 3 at 1.5: 4 0 and -3 -3.
-    expected.put("rejection/temperature/0.5/mean", (1.5 - 1) / 2);
-    expected.put("rejection/temperature/0.5/max/k=1", (1.5 - 1) / 2);
-    expected.put("rejection/temperature/0.5/max/k=2", (2 - 1) / 2.0);
-    expected.put("rejection/temperature/1.5/mean", (2 - 3) / 2.0);
-    expected.put("rejection/temperature/1.5/max/k=1", (2 - 3) / 2.0);
-    expected.put("rejection/temperature/1.5/max/k=2", (4 - 3) / 2.0);
-    expected.put("rejection/best-temperature", 0.5);
+    expected.put("rejection/helpfulness/temperature/0.5/mean", 1.5);
+    expected.put("rejection/helpfulness/temperature/0.5/max/k=1", 1.5);
+    expected.put("rejection/helpfulness/temperature/0.5/max/k=2", 2.0);
+    expected.put("rejection/helpfulness/temperature/1.5/mean", 2.0);
+    expected.put("rejection/helpfulness/temperature/1.5/max/k=1", 2.0);
+    expected.put("rejection/helpfulness/temperature/1.5/max/k=2", 4.0);
+    expected.put("rejection/helpfulness/best-temperature", 1.5);
+    for (String statistic : List.of("mean", "max/k=1", "max/k=2")) {
+      expected.put("rejection/safety/temperature/0.5/" + statistic, -1.0);
+      expected.put("rejection/safety/temperature/1.5/" + statistic, -3.0);
+    }
+    expected.put("rejection/safety/best-temperature", 0.5);
+    expected.put("rejection/prompts-without-usable", 0.0);
 
     Map<String, Double> metrics = twoPrompts().metrics();
     assertEquals(expected.keySet(), metrics.keySet());
@@ -75,27 +88,42 @@ class RejectionMetricsTest {
   }
 
   @Test
+  void aSampleThatCanNeverWinIsWorthAsMuchAsTheWorstThatCan() {
+    RejectionMetrics metrics = new RejectionMetrics(3, List.of(1.0));
+    metrics.add(new double[] {9, 1, 3}, new boolean[] {false, true, true}, false);
+    // Worth 1 1 3.
+    assertEquals(3, metrics.metrics().get("rejection/all/max/k=3"));
+    assertEquals(5 / 3.0, metrics.metrics().get("rejection/all/max/k=1"), 1e-14);
+    assertEquals(1, metrics.metrics().get("rejection/all/median/k=3"));
+    assertEquals(2, metrics.metrics().get("rejection/all/mean"), "of those that can win");
+    metrics.add(new double[] {9, 9, 9}, new boolean[3], false);
+    assertEquals(1, metrics.prompts());
+    assertEquals(1, metrics.metrics().get("rejection/prompts-without-usable"));
+    assertEquals(3, metrics.metrics().get("rejection/all/max/k=3"));
+  }
+
+  @Test
   void temperaturesAreComparedByAsManySamplesEach() {
     // Three of 0.5, two of 1.5: the third of 0.5, the best of all, is left out.
     RejectionMetrics metrics = new RejectionMetrics(5, List.of(0.5, 1.5));
-    metrics.add(new double[] {1, 2, 1, 2, 9}, false);
-    assertEquals(1.5, metrics.bestTemperature());
-    assertFalse(metrics.metrics().containsKey("rejection/temperature/0.5/max/k=3"));
+    add(metrics, new double[] {1, 2, 1, 2, 9}, false);
+    assertEquals(1.5, metrics.bestTemperature(false));
+    assertFalse(metrics.metrics().containsKey("rejection/helpfulness/temperature/0.5/max/k=3"));
     assertEquals(9, metrics.metrics().get("rejection/all/max/k=5"));
   }
 
   @Test
   void theLowerOfTwoEqualTemperaturesIsTheBest() {
     RejectionMetrics metrics = new RejectionMetrics(4, List.of(1.5, 0.5));
-    metrics.add(new double[] {1, 2, 2, 1}, false);
-    assertEquals(0.5, metrics.bestTemperature());
+    add(metrics, new double[] {1, 2, 2, 1}, false);
+    assertEquals(0.5, metrics.bestTemperature(false));
   }
 
   @Test
   void withoutPromptsThereIsNothingToSay() {
     RejectionMetrics none = new RejectionMetrics(2, List.of(1.0));
     assertEquals(Map.of(), none.metrics());
-    assertTrue(Double.isNaN(none.bestTemperature()));
+    assertTrue(Double.isNaN(none.bestTemperature(true)));
   }
 
   @Test
@@ -104,8 +132,8 @@ class RejectionMetricsTest {
     byte[] state = StateWriter.toBytes(out -> out.write(twoPrompts().state()));
     RejectionMetrics resumed = new RejectionMetrics(4, List.of(0.5, 1.5));
     resumed.restore(StateReader.of(state).read(RejectionMetrics.State.class));
-    straight.add(new double[] {0, 1, 0, 3}, true);
-    resumed.add(new double[] {0, 1, 0, 3}, true);
+    add(straight, new double[] {0, 1, 0, 3}, true);
+    add(resumed, new double[] {0, 1, 0, 3}, true);
     assertEquals(straight.metrics(), resumed.metrics());
   }
 
@@ -122,7 +150,7 @@ class RejectionMetricsTest {
   void whatIsNotFiniteIsRefusedBeforeItCounts() {
     RejectionMetrics metrics = new RejectionMetrics(2, List.of(1.0));
     assertThrows(
-        IllegalArgumentException.class, () -> metrics.add(new double[] {1, Double.NaN}, false));
+        IllegalArgumentException.class, () -> add(metrics, new double[] {1, Double.NaN}, false));
     assertEquals(0, metrics.prompts());
     assertEquals(Map.of(), metrics.metrics());
     assertThrows(IllegalArgumentException.class, () -> new RejectionMetrics(1, List.of(0.5, 1.0)));
