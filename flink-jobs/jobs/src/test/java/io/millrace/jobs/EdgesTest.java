@@ -63,6 +63,7 @@ class EdgesTest {
             "model.layers=1",
             "model.ffn-size=24",
             "evaluation.prompts=" + directory.resolve("held-out.jsonl"),
+            "evaluation.gate.max-perplexity-ratio=1e9",
             "dedup.window=" + window,
             "flink.parallelism=" + parallelism));
   }

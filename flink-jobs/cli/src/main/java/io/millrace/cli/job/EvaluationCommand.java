@@ -20,7 +20,8 @@ import picocli.CommandLine.Option;
       "",
       "Examples:",
       "  millrace evaluation demo --out held-out",
-      "  millrace run evaluation --set evaluation.prompts=held-out/prompts.jsonl",
+      "  millrace run evaluation --set evaluation.prompts=held-out/prompts.jsonl \\",
+      "    --set evaluation.demonstrations=held-out/demonstrations.jsonl",
       "",
       "docs/evaluation.md describes the files and the job.",
     })
