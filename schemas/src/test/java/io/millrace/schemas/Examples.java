@@ -48,7 +48,7 @@ public final class Examples {
         .setObjective(Objective.HELPFULNESS)
         .setDialogue(question())
         .setResponseA(new JudgedResponse("Paris.", "p1/0", 3L, false, true))
-        .setResponseB(new JudgedResponse("No.", null, null, null, false))
+        .setResponseB(new JudgedResponse("No.", null, null, null, null))
         .setPreferred(Preferred.A)
         .setRating(Rating.BETTER)
         .setAnnotator("ann")

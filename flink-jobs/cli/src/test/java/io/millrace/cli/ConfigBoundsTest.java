@@ -49,6 +49,10 @@ class ConfigBoundsTest {
           Map.entry("ppo.batch-size=2", List.of("ppo.mini-batch-size=1", "ppo.score-batch-size=2")),
           Map.entry("ppo.mini-batch-size=65536", List.of("ppo.batch-size=65536")),
           Map.entry("ppo.score-batch-size=65536", List.of("ppo.batch-size=65536")),
+          Map.entry("ppo.kl-in=loss", List.of("ppo.kl-estimator=k2")),
+          Map.entry("ppo.kl-estimator=k2", List.of("ppo.kl-in=loss")),
+          Map.entry("ppo.kl-estimator=k3", List.of("ppo.kl-in=loss")),
+          Map.entry("ppo.whitening=prompt", List.of("rollout.samples-per-prompt=2")),
           Map.entry("ppo.early-stop-patience=1_000_000", List.of("ppo.held-out-share=0.1")),
           Map.entry(
               "supervised.warmup-steps=999_999_999",

@@ -71,6 +71,7 @@ class OperatorConfigTest {
                     "model.ffn-size=24",
                     "evaluation.prompts=" + prompts,
                     "evaluation.gate.max-perplexity-ratio=1e9",
+                    "evaluation.gate.safety-tolerance=1",
                     "campaign.directory=/campaign-directory",
                     "kafka.properties.sasl.jaas.config=Login password=${file:" + secret + "}",
                     "evaluation.judge=openai",

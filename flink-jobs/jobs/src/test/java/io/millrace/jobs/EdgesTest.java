@@ -64,6 +64,7 @@ class EdgesTest {
             "model.ffn-size=24",
             "evaluation.prompts=" + directory.resolve("held-out.jsonl"),
             "evaluation.gate.max-perplexity-ratio=1e9",
+            "evaluation.gate.safety-tolerance=1",
             "dedup.window=" + window,
             "flink.parallelism=" + parallelism));
   }

@@ -37,7 +37,7 @@ class JsonLinesTest {
     String judgment = JsonLines.write(Examples.judgment());
     assertTrue(
         judgment.contains(
-            "\"responseB\":{\"text\":\"No.\",\"rolloutId\":null,\"policyVersion\":null,\"unsafe\":null,\"truncated\":false}"),
+            "\"responseB\":{\"text\":\"No.\",\"rolloutId\":null,\"policyVersion\":null,\"unsafe\":null,\"truncated\":null}"),
         judgment);
     assertTrue(judgment.contains("\"rating\":\"BETTER\""), judgment);
     String letter = JsonLines.write(Examples.all().getLast());

@@ -96,7 +96,7 @@ class SingleObjectTest {
     Judgment read = SingleObject.of(Judgment.class).decode(HexFormat.of().parseHex(hex));
     assertEquals("j1", read.getJudgmentId());
     assertEquals("Paris.", read.getResponseA().getText());
-    assertEquals(false, read.getResponseA().getTruncated());
+    assertNull(read.getResponseA().getTruncated());
   }
 
   @Test

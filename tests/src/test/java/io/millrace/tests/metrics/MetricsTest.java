@@ -11,6 +11,7 @@ import io.millrace.cluster.FlinkSettings;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.JobHarness;
+import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -89,7 +90,7 @@ class MetricsTest {
               "model.max-positions=256",
               "supervised.publish-every=20",
               "reward-model.batch-size=8",
-              "reward-model.publish-every=32",
+              "reward-model.publish-every=16",
               "rollout.samples-per-prompt=2",
               "rollout.batch-size=16",
               "rollout.max-tokens=8",
@@ -135,9 +136,14 @@ class MetricsTest {
     InstantSource clock = InstantSource.system();
     DemoWorld world = new DemoWorld(SEED, clock);
     Annotators annotators = new Annotators(world, SEED, clock);
-    List<Judgment> judgments = new ArrayList<>(annotators.archive(Objective.HELPFULNESS, 48));
-    judgments.addAll(annotators.archive(Objective.SAFETY, 48));
-    run.send(Topic.DEMONSTRATIONS, world.demonstrations(40));
+    List<Judgment> judgments = new ArrayList<>();
+    // Held-out dialogues are not learned from; the others fill three versions of each objective.
+    for (Objective objective : Objective.values()) {
+      for (Judgment judgment : annotators.archive(objective, 128)) {
+        judgments.add(ofPolicy(judgment));
+      }
+    }
+    run.send(Topic.DEMONSTRATIONS, world.demonstrations(60));
     run.send(Topic.JUDGMENTS, judgments);
     run.send(Topic.PROMPTS, world.prompts(0, 40));
     run.send(Topic.PROMPTS, List.of(tooLong(world.prompts(40, 1).getFirst())));
@@ -164,6 +170,10 @@ class MetricsTest {
         // PPO starts from the weights that sampled the rollouts, so it compares log-probs.
         settings.add("model.initial=" + run.read(Topic.POLICY_CHECKPOINTS).getLast().getUri());
       }
+      if (job == Job.REJECTION_SAMPLING) {
+        // Room for the end of a response, without which it cannot win.
+        settings.add("rollout.max-tokens=40");
+      }
       var _ = run.run(job.graph(run.config(settings.toArray(new String[0])), true));
     }
     samples =
@@ -171,6 +181,14 @@ class MetricsTest {
             .flatMap(reporter -> reporter.samples().stream())
             .collect(
                 Collectors.groupingBy(sample -> sample.name, TreeMap::new, Collectors.toList()));
+  }
+
+  /** The judgment as if a policy version had sampled its first response. */
+  private static Judgment ofPolicy(Judgment judgment) {
+    return Judgment.newBuilder(judgment)
+        .setResponseA(
+            JudgedResponse.newBuilder(judgment.getResponseA()).setPolicyVersion(1L).build())
+        .build();
   }
 
   private static Prompt tooLong(Prompt prompt) {

@@ -75,7 +75,6 @@ class PublishedWeightsTest {
           rejection-sampling v4       a6a981c9c9bb8c4a9b887441209e3b4db97632eaceb4f1c225c059099ce19fbf
           rejection-sampling v5       40e8387bb1639fea9dc8572c3c4be71c18d5c3f414a35e854e03c6bd3547e603
           rejection-sampling v6       252639a6af048068ed152e594e6fa989d03d053a023031106177f02352309084
-          initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           """,
           16,
           """
@@ -97,7 +96,6 @@ class PublishedWeightsTest {
           rejection-sampling v4       670fff483c6d745a3257463b74ad1f78e143a36f12a612e1c5d75be71176d7a6
           rejection-sampling v5       8397da52b98980ad5ac0a784dcf06ed82ff536c4a88c540f0bc7d3a62414d7c9
           rejection-sampling v6       5d1534e86b3e29ec4e3d8de047a43933d41007a8a08aa6553fdeb065b4ed8d44
-          initial tokenizer.json      5223f88c32ae9aed4b332ae45f2de53f53cec4ef12cd6f7c7d6da023a4edceb2
           """);
 
   /** Batches are small and limits are narrow: clips, weights and mixes take effect. */

@@ -2,6 +2,7 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -10,6 +11,7 @@ import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.SummaryAccumulator;
+import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.evaluation.Judge;
@@ -27,6 +29,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.stream.Collectors;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
@@ -86,6 +89,18 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
       int positions = CheckpointOutline.read(initial.directory()).config().maxPositions();
       HeldOutTokens _ = heldOut(config, tokenizer, ChatTemplate.of(tokenizer), positions);
     }
+    SafetyClassifier classifier = config.section(PpoSection.class).classifier();
+    Map<Boolean, Long> kinds =
+        HeldOutFiles.read(config.section(EvaluationSection.class)).prompts().stream()
+            .collect(
+                Collectors.partitioningBy(
+                    prompt ->
+                        prompt.getIsSafety()
+                            || classifier.isSafety(Dialogues.messages(prompt.getDialogue())),
+                    Collectors.counting()));
+    config
+        .section(EvaluationSection.class)
+        .requirePrompts(kinds.get(true) > 0, kinds.get(false) > 0);
   }
 
   private static HeldOutTokens heldOut(

@@ -55,7 +55,8 @@ public record EvaluationSection(
                 "Least prompts of a look. The held-out prompts are divided into sets of at least so"
                     + " many, and each look takes the next set; 0 takes all prompts in each look.",
             min = "0",
-            max = "1_000_000")
+            max = "1_000_000",
+            fixed = true)
         int promptsPerLook,
     @Option(
             value = "32",
@@ -137,6 +138,24 @@ public record EvaluationSection(
                   + " to 1e9 for none")
               .formatted(gate.maxPerplexityRatio()));
     }
+  }
+
+  /**
+   * Checks that there are held-out prompts for every limit.
+   *
+   * @param safety whether there are safety prompts
+   * @param ordinary whether there are others
+   * @throws IllegalArgumentException naming the limit and what is missing
+   */
+  void requirePrompts(boolean safety, boolean ordinary) {
+    gate.limitOnPrompts(!safety, !ordinary)
+        .ifPresent(
+            limit -> {
+              throw new IllegalArgumentException(
+                  ("evaluation.prompts %s has no %s prompts, which evaluation.gate.%s limits: no"
+                          + " version could be promoted. Add some, or set the limit to 1 for none")
+                      .formatted(prompts, safety ? "ordinary" : "safety", limit));
+            });
   }
 
   /**

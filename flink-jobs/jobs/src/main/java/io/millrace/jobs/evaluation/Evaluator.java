@@ -156,6 +156,7 @@ final class Evaluator {
       queue.addFirst(current.subject().model());
     }
     current = null;
+    served = null;
     rechecked = true;
     if (!versions.contains(decision.getVersion())) {
       chain.current().ifPresent(queue::addFirst);

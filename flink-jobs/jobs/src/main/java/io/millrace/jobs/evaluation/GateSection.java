@@ -2,6 +2,7 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.jobs.config.Option;
 import java.io.Serializable;
+import java.util.Optional;
 
 /** Conditions that a policy version must meet before it is served. */
 public record GateSection(
@@ -49,7 +50,7 @@ public record GateSection(
             help =
                 "Share of unsafe responses that must be ruled out, on safety prompts and on all"
                     + " others, whatever version is promoted; 1: no limit.",
-            min = "0",
+            above = "0",
             max = "1")
         double maxSafetyViolations,
     @Option(
@@ -57,7 +58,7 @@ public record GateSection(
             help =
                 "Share of false refusals that must be ruled out, whatever version is promoted; 1:"
                     + " no limit.",
-            min = "0",
+            above = "0",
             max = "1")
         double maxFalseRefusals,
     @Option(
@@ -104,6 +105,30 @@ public record GateSection(
     implements Serializable {
 
   private static final double NO_RATIO = 1e9;
+
+  /**
+   * A limit on a kind of prompts that are missing.
+   *
+   * @param noSafety whether there are no safety prompts
+   * @param noOrdinary whether there are no others
+   */
+  Optional<String> limitOnPrompts(boolean noSafety, boolean noOrdinary) {
+    if (!noSafety && !noOrdinary) {
+      return Optional.empty();
+    }
+    if (safetyTolerance < 1) {
+      return Optional.of("safety-tolerance " + safetyTolerance);
+    }
+    if (maxSafetyViolations < 1) {
+      return Optional.of("max-safety-violations " + maxSafetyViolations);
+    }
+    if (noOrdinary && refusalTolerance < 1) {
+      return Optional.of("refusal-tolerance " + refusalTolerance);
+    }
+    return noOrdinary && maxFalseRefusals < 1
+        ? Optional.of("max-false-refusals " + maxFalseRefusals)
+        : Optional.empty();
+  }
 
   /** Whether there is a limit on the perplexity. */
   boolean limitsPerplexity() {

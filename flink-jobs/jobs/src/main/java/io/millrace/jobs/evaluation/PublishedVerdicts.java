@@ -61,8 +61,9 @@ final class PublishedVerdicts {
             .build());
   }
 
+  /** Whether a version has a verdict that no further look may change. */
   boolean contains(long version) {
-    return verdicts.containsKey(version);
+    return verdicts.containsKey(version) && !verdicts.get(version).isOpen();
   }
 
   /** The last verdict of this run on each version, by version. */

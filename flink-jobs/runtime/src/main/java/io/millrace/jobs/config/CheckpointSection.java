@@ -20,8 +20,8 @@ public record CheckpointSection(
             value = "20",
             help =
                 "Number of newest versions that are kept of each model; 0 keeps all. The first"
-                    + " version, `model.initial`, the promoted version and its predecessor are"
-                    + " always kept.",
+                    + " version, `model.initial`, the promoted version, its predecessor and the"
+                    + " best version are always kept.",
             min = "0",
             max = "1_000_000")
         int keep,

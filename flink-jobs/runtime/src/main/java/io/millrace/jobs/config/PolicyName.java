@@ -21,7 +21,8 @@ public record PolicyName(String text) {
       Stream.concat(
               Stream.of("initial", "bags"),
               Arrays.stream(Objective.values())
-                  .map(objective -> "reward-model-" + objective.name().toLowerCase(Locale.ROOT)))
+                  .map(objective -> "reward-model-" + objective.name().toLowerCase(Locale.ROOT))
+                  .flatMap(name -> Stream.of(name, name + "-judge")))
           .toList();
 
   public PolicyName {

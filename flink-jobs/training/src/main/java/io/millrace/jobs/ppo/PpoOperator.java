@@ -267,7 +267,10 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     countStopped(iteration);
     lastMetrics.putAll(watch(iteration.metrics()));
     lastMetrics.putAll(logProbMetrics);
-    earlyStop.evaluate();
+    // The policy has learned nothing yet while only the critic learns.
+    if (trainer.iteration() > section().criticWarmup()) {
+      earlyStop.evaluate();
+    }
     if (Double.isFinite(earlyStop.latest())) {
       lastMetrics.put("eval/held_out_score", earlyStop.latest());
     }

@@ -297,6 +297,12 @@ public record PpoSection(
     if (!config.sections().containsKey(RolloutSection.class)) {
       return;
     }
+    int samples = config.section(RolloutSection.class).samplesPerPrompt();
+    if (whitening == RewardWhitening.PROMPT && samples == 1) {
+      throw new IllegalArgumentException(
+          "rollout.samples-per-prompt must be at least 2 with ppo.whitening prompt, not 1: a"
+              + " response alone earns 0. Sample more, or set ppo.whitening to deciding-model");
+    }
     double topP = config.section(RolloutSection.class).topP();
     if (topP < 1 && requireFullSampling) {
       throw new IllegalArgumentException(

@@ -1,6 +1,7 @@
 package io.millrace.jobs.ppo;
 
 import io.millrace.model.chat.ChatTemplate;
+import io.millrace.model.tokenizer.TextTooLongException;
 import io.millrace.schemas.FinishReason;
 import java.util.Arrays;
 import java.util.List;
@@ -23,7 +24,12 @@ final class Retokenized {
 
   private static boolean differs(ChatTemplate template, ScoredRollout scored) {
     int[] sampled = ScoredRollout.ints(scored.rollout().getResponseTokens());
-    int[] again = template.responseTokens(scored.rollout().getResponseText());
+    int[] again;
+    try {
+      again = template.responseTokens(scored.rollout().getResponseText());
+    } catch (TextTooLongException _) {
+      return true;
+    }
     // The end token may be one of several; a truncated response has none.
     boolean ended = scored.rollout().getFinishReason() != FinishReason.LENGTH;
     return !Arrays.equals(sampled, 0, sampled.length - (ended ? 1 : 0), again, 0, again.length - 1);

@@ -1,5 +1,6 @@
 package io.millrace.jobs.rewardmodel;
 
+import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.RecordFile;
 import io.millrace.model.checkpoint.ScoreScale;
 import io.millrace.model.llama.ScalarModel;
@@ -8,6 +9,7 @@ import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer.Pair;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.RefusedRecordException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,9 +23,6 @@ import java.util.TreeMap;
  * version is published.
  */
 final class AnchorResponses {
-
-  /** Responses scored together. */
-  private static final int SCORED_TOGETHER = 32;
 
   private static final String MEAN = "anchors/mean";
 
@@ -50,17 +49,39 @@ final class AnchorResponses {
 
   /**
    * The judgments of {@code reward-model.anchors} with this objective; none if no file is named.
+   * Dialogues that are too long lose their oldest turns, as in the topic.
    *
    * @throws IOException if the file cannot be used
    */
-  static List<Judgment> read(String file, Objective objective) throws IOException {
+  static List<Judgment> read(MillraceConfig config, Objective objective) throws IOException {
+    String file = config.section(RewardModelSection.class).anchors();
     if (file.isBlank()) {
       return List.of();
     }
-    List<Judgment> judgments =
-        RecordFile.lines("reward-model.anchors", file, RecordFile::judgment).stream()
-            .filter(judgment -> judgment.getObjective() == objective)
-            .toList();
+    List<Judgment> judgments = new ArrayList<>();
+    JudgmentCheck check = new JudgmentCheck(config);
+    try {
+      check.open();
+      for (Judgment judgment :
+          RecordFile.lines("reward-model.anchors", file, RecordFile::judgment)) {
+        if (judgment.getObjective() == objective) {
+          Judgment shortened = check.shorten(judgment);
+          check.check(shortened);
+          judgments.add(shortened);
+        }
+      }
+    } catch (RefusedRecordException e) {
+      throw new IOException(
+          "reward-model.anchors %s has a judgment that cannot be learned from: %s"
+              .formatted(file, e.getMessage()),
+          e);
+    } catch (IOException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IOException("reward-model.anchors %s: %s".formatted(file, e.getMessage()), e);
+    } finally {
+      check.close();
+    }
     if (judgments.isEmpty()) {
       throw new IOException(
           ("reward-model.anchors %s has no judgment of objective %s; add some, or leave the"
@@ -99,12 +120,7 @@ final class AnchorResponses {
     if (sequences.isEmpty()) {
       return Optional.empty();
     }
-    float[] scores = new float[sequences.size()];
-    for (int from = 0; from < scores.length; from += SCORED_TOGETHER) {
-      int to = Math.min(from + SCORED_TOGETHER, scores.length);
-      float[] some = model.score(sequences.subList(from, to));
-      System.arraycopy(some, 0, scores, from, to - from);
-    }
+    float[] scores = Scoring.score(model, sequences);
     Double before = latest.get(MEAN);
     double mean = AnchoredScores.mean(scores);
     latest = new TreeMap<>();

@@ -22,9 +22,6 @@ final class HeldOutJudgments {
   /** Judgments that are kept; the oldest is dropped first. */
   private static final int KEPT = 256;
 
-  /** Judgments scored together. */
-  private static final int SCORED_TOGETHER = 16;
-
   private final HeldOut heldOut;
   private final Deque<Judgment> kept = new ArrayDeque<>();
   private long withheld;
@@ -57,17 +54,15 @@ final class HeldOutJudgments {
       return;
     }
     List<Pair> pairs = kept.stream().map(tokens).toList();
+    List<int[]> sequences = new ArrayList<>();
+    for (Pair pair : pairs) {
+      sequences.add(pair.preferred());
+      sequences.add(pair.rejected());
+    }
+    float[] scores = Scoring.score(model, sequences);
     RecentJudgments differences = new RecentJudgments(pairs.size());
-    for (int from = 0; from < pairs.size(); from += SCORED_TOGETHER) {
-      List<int[]> sequences = new ArrayList<>();
-      for (Pair pair : pairs.subList(from, Math.min(from + SCORED_TOGETHER, pairs.size()))) {
-        sequences.add(pair.preferred());
-        sequences.add(pair.rejected());
-      }
-      float[] scores = model.score(sequences);
-      for (int i = 0; i < scores.length; i += 2) {
-        differences.add(scores[i] - (double) scores[i + 1]);
-      }
+    for (int i = 0; i < scores.length; i += 2) {
+      differences.add(scores[i] - (double) scores[i + 1]);
     }
     latest = new TreeMap<>();
     latest.put("held_out/judgments", (double) pairs.size());

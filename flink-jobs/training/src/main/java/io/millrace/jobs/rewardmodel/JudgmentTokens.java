@@ -59,7 +59,7 @@ public final class JudgmentTokens {
   /** As {@code ppo} shows it to the reward model: a truncated response has no end token. */
   private int[] tokens(JudgedResponse response) {
     int[] tokens = template.responseTokens(response.getText());
-    return response.getTruncated() && tokens.length > 1
+    return Boolean.TRUE.equals(response.getTruncated()) && tokens.length > 1
         ? Arrays.copyOf(tokens, tokens.length - 1)
         : tokens;
   }

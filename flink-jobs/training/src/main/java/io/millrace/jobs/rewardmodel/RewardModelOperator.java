@@ -146,8 +146,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     anchors =
         new AnchorResponses(objective, rule, section().anchorCount(), section().alarmAnchorShift());
     if (!section().anchors().isBlank()) {
-      anchors.fix(
-          AnchorResponses.read(section().anchors(), objective).stream().map(this::pair).toList());
+      anchors.fix(AnchorResponses.read(config, objective).stream().map(this::pair).toList());
     }
   }
 

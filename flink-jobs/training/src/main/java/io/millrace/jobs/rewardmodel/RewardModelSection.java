@@ -132,14 +132,15 @@ public record RewardModelSection(
                     + " The job `evaluation` judges versions by these, since PPO does not optimise"
                     + " them; 0: no second reward models.",
             min = "0",
-            max = "0.9")
+            max = "0.9",
+            fixed = true)
         double judgeShare,
     OptimizerSection optimizer,
     ObjectiveSection helpfulness,
     ObjectiveSection safety)
     implements ConfigSection {
 
-  /** Makes the choice of judgments independent of other choices by ids. */
+  /** Begins the text whose hash chooses judgments. */
   private static final String SALT = "judge/";
 
   public RewardModelSection {

@@ -42,6 +42,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   private final boolean onePolicyEach;
 
   private final Queue<Question> questions = new ConcurrentLinkedQueue<>();
+  private final RolloutSection section;
   private volatile ModelRef latest;
 
   // The sampling thread's own.
@@ -69,6 +70,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
       String uri) {
     this.backend = backend;
     this.checkpoints = checkpoints;
+    this.section = section;
     this.engineSettings = settings(section, waiting);
     this.onePolicyEach = onePolicyEach;
     this.latest = new ModelRef(0, uri, "");
@@ -241,7 +243,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   @Override
   public void read(StateReader in) throws IOException {
     ModelRef policy = in.read(State.class).policy();
-    if (!policy.isEarlierThan(latest)) {
+    if (section.follows(policy.version()) && !policy.isEarlierThan(latest)) {
       latest = policy;
     }
   }

@@ -61,8 +61,9 @@ public record RolloutSection(
     @Option(
             value = "0",
             help =
-                "Newest policy version that samples; 0: the latest announced one. A version that"
-                    + " the gate held is passed over by naming the promoted one.",
+                "Newest policy version that samples; 0: the latest announced one. Set it, and"
+                    + " `model.initial`, to the promoted version to skip versions that the gate"
+                    + " held.",
             min = "0",
             max = "1_000_000_000")
         long newestVersion)

@@ -439,7 +439,10 @@ class RewardModelOperatorTest {
     Files.writeString(file, JsonLines.write(anchors.getFirst()) + "\nno judgment\n");
     IOException e =
         assertThrows(
-            IOException.class, () -> AnchorResponses.read(file.toString(), Objective.SAFETY));
+            IOException.class,
+            () ->
+                AnchorResponses.read(
+                    InitialModel.ensure(config("given", settings)), Objective.SAFETY));
     assertTrue(e.getMessage().contains("reward-model.anchors " + file), e.getMessage());
     assertTrue(e.getMessage().contains("line 2"), e.getMessage());
   }

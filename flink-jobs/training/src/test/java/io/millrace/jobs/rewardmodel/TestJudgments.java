@@ -25,8 +25,8 @@ final class TestJudgments {
   /** "Yes" is preferred to "No": it is A for even hashes of the id, B for odd ones. */
   static Judgment of(
       String id, Objective objective, String source, Boolean yesUnsafe, Boolean noUnsafe) {
-    JudgedResponse yes = new JudgedResponse("Yes, do.", null, null, yesUnsafe, false);
-    JudgedResponse no = new JudgedResponse("No.", null, null, noUnsafe, false);
+    JudgedResponse yes = new JudgedResponse("Yes, do.", null, null, yesUnsafe, null);
+    JudgedResponse no = new JudgedResponse("No.", null, null, noUnsafe, null);
     boolean a = id.hashCode() % 2 == 0;
     return Judgment.newBuilder()
         .setJudgmentId(id)

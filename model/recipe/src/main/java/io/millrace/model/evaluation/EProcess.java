@@ -36,14 +36,18 @@ final class EProcess {
   /**
    * The logarithm of the mean wealth of all players.
    *
-   * @param mean m; at most 0: infinite, since no result has a negative mean
+   * @param mean m; below 0 infinite, since no result has a negative mean; at 0 infinite after a
+   *     result above 0
    */
   static double logWealth(WinRate counts, double mean) {
     if (counts.isEmpty()) {
       return 0;
     }
-    if (mean <= 0) {
+    if (mean < 0 || (mean == 0 && counts.wins() + counts.ties() > 0)) {
       return Double.POSITIVE_INFINITY;
+    }
+    if (mean == 0) {
+      return 0;
     }
     double[] wealth = new double[PLAYERS];
     double most = Double.NEGATIVE_INFINITY;

@@ -109,7 +109,10 @@ public final class PpoTrainer implements AutoCloseable {
     }
     iteration++;
     PpoIteration done = batch.metrics.build(iteration, batch.rollouts);
-    klController.update(Arrays.stream(done.kl()).average().orElseThrow(), batch.size());
+    // While only the critic learns, the policy's KL says nothing about β.
+    if (iteration > settings.criticWarmup()) {
+      klController.update(Arrays.stream(done.kl()).average().orElseThrow(), batch.size());
+    }
     batch = null;
     return Optional.of(done);
   }

@@ -34,6 +34,9 @@ public record PiecewiseReward(double threshold) {
    */
   private static final double FLOOR = 4;
 
+  /** By how much the logarithms of two processors may differ. */
+  private static final double ROUNDING = 1e-9;
+
   public PiecewiseReward {
     Checks.that(threshold > 0 && threshold < 1, "threshold", threshold, "in (0, 1)");
   }
@@ -79,7 +82,8 @@ public record PiecewiseReward(double threshold) {
 
   /** Whether scores that a scale maps stay on their side of the threshold. */
   public boolean isAnchoredBy(ScoreScale scale) {
-    return scale.pivot() == scoreThreshold() && scale.value() == scoreThreshold();
+    return Math.abs(scale.pivot() - scoreThreshold()) < ROUNDING
+        && Math.abs(scale.value() - scoreThreshold()) < ROUNDING;
   }
 
   /** Whether σ(safetyScore) is below the threshold. */
