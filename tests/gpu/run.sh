@@ -2,6 +2,14 @@
 # All checks of the backend torch on a GPU, in one table. It needs what pack.sh made, and no network, JDK or Maven.
 set -uo pipefail
 
+# Neither folders nor numbers depend on what the caller set: a cd that prints, or decimal commas.
+unset CDPATH
+if [ -n "${LC_ALL:-}" ]; then
+  export LC_CTYPE="$LC_ALL"
+  unset LC_ALL
+fi
+export LC_NUMERIC=C
+
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 usage() {
@@ -12,7 +20,8 @@ usage: run.sh [--device auto|cuda|cuda:N|cpu] [--only CHECK,...] [--budget SECON
              shapes, and thresholds that only make sense on a GPU are not judged
   --only     some of: contract-float32 contract-bfloat16 quickstart update rival pytorch adapters decode
   --budget   seconds for all checks together (default: 530); a check that no time is left for fails
-  --out      folder for the output of each check and table.txt (default: results/ beside run.sh)
+  --out      folder for the output of each check and table.txt (default: results/ beside run.sh); a new or an empty
+             one, or one of an earlier run, which is replaced
 
 Exit status: 0 if nothing failed, 1 if a check failed, 2 if the checks cannot start.
 TEXT
@@ -43,26 +52,44 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    *) fail "unknown argument '$1'; see --help" ;;
+    *) fail "unknown argument ${1@Q}; see --help" ;;
   esac
 done
 
 all="contract-float32 contract-bfloat16 quickstart update rival pytorch adapters decode"
-for name in ${only//,/ }; do
-  [[ " $all " == *" $name "* ]] || fail "--only names no check '$name'; there are: $all"
-done
-[[ "$budget" =~ ^[1-9][0-9]*$ ]] || fail "--budget must be a number of seconds, not '$budget'"
-[ -f "$here/torch" ] && [ -x "$here/runtime/bin/java" ] || fail "$here was not made by pack.sh: run tests/gpu/pack.sh first"
-natives="$(cat "$here/torch")"
+if [ -n "$only" ]; then
+  IFS=, read -r -d '' -a names <<<"$only," || true
+  for name in "${names[@]:0:${#names[@]}-1}"; do
+    [[ "$name" =~ ^[a-z0-9-]+$ && " $all " == *" $name "* ]] ||
+      fail "--only must be names of checks with commas between them, not ${only@Q}; the checks are: $all"
+  done
+fi
+[[ "$budget" =~ ^[1-9][0-9]{0,5}$ ]] || fail "--budget must be a number of seconds from 1 to 999999, not ${budget@Q}"
+# Java's class path has no quotes for a colon.
+[[ "$here" != *[:[:cntrl:]]* ]] || fail "the folder ${here@Q} has a colon or a control character in its name; rename it"
+[ -f "$here/torch" ] && [ -x "$here/runtime/bin/java" ] || fail "${here@Q} was not made by pack.sh: run tests/gpu/pack.sh first"
+natives="$(tr -d '\0' <"$here/torch")"
+[ "$natives" = cuda ] || [ "$natives" = cpu ] || fail "${here@Q} has a damaged file torch: pack again"
 case "$device" in
   auto) [ "$natives" = cuda ] && device=cuda:0 || device=cpu ;;
   cuda) device=cuda:0 ;;
-  cpu | cuda:[0-9]*) ;;
-  *) fail "--device must be auto, cpu, cuda or cuda:N, not '$device'" ;;
 esac
-mkdir -p "$out" || fail "--out $out cannot be made"
-out="$(cd "$out" && pwd)"
-rm -rf "$out"/*.out "$out"/*.err "$out"/table.txt "$out/quickstart"
+[[ "$device" =~ ^(cpu|cuda:[0-9]{1,3})$ ]] || fail "--device must be auto, cpu, cuda or cuda:N, not ${device@Q}"
+
+# What an earlier run left is removed, and nothing else: only a folder of an earlier run has a status of the doctor.
+[ -n "$out" ] && [[ "$out" != *[[:cntrl:]]* ]] || fail "--out must be a folder, not ${out@Q}"
+[[ "$out" == /* ]] || out="$PWD/$out"
+if [ -e "$out" ] && [ ! -f "$out/doctor.code" ]; then
+  [ -d "$out" ] || fail "--out ${out@Q} is a file; name a folder"
+  [ -z "$(ls -A "$out" 2>&1)" ] || fail "--out ${out@Q} has other files in it; name a new or an empty folder"
+fi
+mkdir -p "$out" 2>/dev/null || fail "--out ${out@Q} cannot be made; name a folder that you may write"
+[ -w "$out" ] && [ -x "$out" ] || fail "--out ${out@Q} cannot be written; name a folder that you may write"
+rm -rf "$out"/*.out "$out"/*.err "$out"/table.txt "$out/quickstart" "$out/quickstart.json"
+for name in doctor $all logprobs-cpu logprobs-torch; do
+  rm -f "$out/$name.code"
+done
+: >"$out/doctor.code"
 
 # ---- Shapes and limits: those of the issue on a GPU, small ones on a CPU.
 
@@ -163,7 +190,7 @@ run() {
 succeeded() { [ "$(cat "$out/$1.code" 2>/dev/null)" = 0 ]; }
 
 # The last line of a check's errors, for the table.
-why() { grep -v -e '^\s*$' -e '^WARNING: Using incubator' "$out/$1.err" 2>/dev/null | tail -n 1 | cut -c 1-100; }
+why() { grep -v -e '^\s*$' -e '^WARNING: Using incubator' "$out/$1.err" 2>/dev/null | tail -n 1 | tr -d '[:cntrl:]' | cut -c 1-100; }
 
 # number KEY NAME: a number of the JSON that a check printed, or nothing.
 number() { grep -o "\"$1\" *: *[-0-9.eE+]*" "$out/$2.${3:-out}" 2>/dev/null | head -n 1 | sed 's/.*: *//'; }
@@ -187,7 +214,7 @@ judged() {
 
 run doctor 120 "${millrace[@]}" doctor
 found="$(sed -n '/^Backend torch/,/^[A-Z]/p' "$out/doctor.out" | sed 's/^Backend torch//; s/^ *//')"
-if ! succeeded doctor || [[ "$found" != *"devices: "*"${device}"* ]]; then
+if ! succeeded doctor || ! grep -Eq "devices:(.*[ ,])?$device([,;[:space:]]|\$)" <<<"$found"; then
   echo "$found" >&2
   why doctor >&2
   fail "backend torch does not find the device $device; the lines above say what is missing"
@@ -244,8 +271,17 @@ if wanted quickstart; then
     done
     if succeeded logprobs-cpu && succeeded logprobs-torch; then
       difference="$(paste <(tr -d '[] ' <"$out/logprobs-cpu.out" | tr , '\n') <(tr -d '[] ' <"$out/logprobs-torch.out" | tr , '\n') |
-        awk 'NF != 2 { most = 1e9; exit } { d = $1 < $2 ? $2 - $1 : $1 - $2; if (d > most) most = d } END { print most + 0 == most ? most + 0 : most }')"
-      row "logprobs: torch against cpu" "<= 0.0001" "at most $difference" "$(holds "$difference <= 1e-4" && echo pass || echo FAIL)"
+        awk 'BEGIN { number = "^-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?$" }
+          NF == 2 && $1 == "null" && $2 == "null" { next }
+          NF != 2 { wrong = "unequal numbers"; exit }
+          $1 !~ number || $2 !~ number { wrong = "not a number"; exit }
+          { n++; d = $1 < $2 ? $2 - $1 : $1 - $2; if (d > most) most = d }
+          END { print wrong != "" ? wrong : n == 0 ? "no numbers" : most + 0 }')"
+      if [[ "$difference" == [0-9]* ]]; then
+        row "logprobs: torch against cpu" "<= 0.0001" "at most $difference" "$(holds "$difference <= 1e-4" && echo pass || echo FAIL)"
+      else
+        row "logprobs: torch against cpu" "<= 0.0001" "$difference" FAIL
+      fi
     else
       row "logprobs: torch against cpu" "<= 0.0001" "$(why logprobs-torch)" FAIL
     fi

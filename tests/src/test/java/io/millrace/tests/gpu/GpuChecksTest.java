@@ -214,4 +214,77 @@ class GpuChecksTest {
     assertEquals(2, run("--only", "decoding").code());
     assertEquals(2, run("--budget", "long").code());
   }
+
+  @Test
+  void logProbsThatAreNoNumbersFail() throws Exception {
+    for (String torch : List.of("[NaN, NaN, NaN]", "[-3.0, -17.5]", "[]", "", "[null, null, null]")) {
+      answer("logprobs-torch", torch + "\n");
+      Script run = run("--only", "quickstart");
+      assertEquals("FAIL", run.result("logprobs: torch"), torch + run);
+      assertEquals(1, run.code(), run.toString());
+    }
+    answer("logprobs-cpu", "[null, -17.5, -6.25]\n");
+    answer("logprobs-torch", "[null, -17.5, -6.25]\n");
+    assertEquals("pass", run("--only", "quickstart").result("logprobs: torch"));
+    answer("logprobs-cpu", "[NaN]\n");
+    answer("logprobs-torch", "[NaN]\n");
+    assertEquals("FAIL", run("--only", "quickstart").result("logprobs: torch"));
+  }
+
+  @Test
+  void argumentsThatNameNoCheckAreRefused() throws Exception {
+    for (String only : List.of(",", "decode,", "decode update", "*", "decode,\u001b[31m", "Decode")) {
+      refused("--only", "--only", only);
+    }
+    refused("--budget", "--budget", "99999999999999999999");
+    refused("--device", "--device", "cuda:0;true");
+    refused("unknown argument", "\u001b[31m");
+    assertEquals(2, run("--device", "cuda:").code());
+  }
+
+  @Test
+  void onlyAFolderOfAnEarlierRunIsCleared() throws Exception {
+    Path mine = Files.createDirectories(pack.resolve("mine/quickstart")).getParent();
+    Files.writeString(mine.resolve("quickstart/work"), "mine");
+    Files.writeString(mine.resolve("note.out"), "mine");
+    refused("other files", "--out", mine.toString());
+    assertEquals("mine", Files.readString(mine.resolve("quickstart/work")));
+    assertEquals("mine", Files.readString(mine.resolve("note.out")));
+    refused("is a file", "--out", mine.resolve("note.out").toString());
+    refused("must be a folder", "--out", "");
+    refused("must be a folder", "--out", "a\nb");
+    refused("cannot be made", "--out", "/proc/results");
+
+    for (String folder : List.of("-x", "two words", "it's \"new\"")) {
+      for (int i = 0; i < 2; i++) {
+        Script run = run("--only", "decode", "--out", folder);
+        assertEquals(0, run.code(), run.toString());
+        assertEquals(run.out(), Files.readString(pack.resolve(folder).resolve("table.txt")));
+      }
+    }
+  }
+
+  @Test
+  void aPackThatCannotBeAClassPathIsRefused() throws Exception {
+    for (String name : List.of("a:b", "a\nb")) {
+      Path odd = Files.createDirectories(pack.resolve(name));
+      Files.copy(pack.resolve("run.sh"), odd.resolve("run.sh"));
+      executable(odd.resolve("run.sh"));
+      Script run = Script.run(pack, Duration.ofSeconds(90), List.of(odd.resolve("run.sh") + ""));
+      assertEquals(2, run.code(), run.toString());
+      assertTrue(run.err().contains("rename it"), run.toString());
+    }
+    Files.writeString(pack.resolve("torch"), "rocm");
+    refused("pack again", "--only", "decode");
+  }
+
+  /** Refused in one line that names the argument and prints no control characters. */
+  private void refused(String reason, String... arguments) throws Exception {
+    Script run = run(arguments);
+    assertEquals(2, run.code(), run.toString());
+    assertEquals(1, run.err().lines().count(), run.toString());
+    assertTrue(run.err().contains(reason), run.toString());
+    assertTrue(run.err().strip().chars().noneMatch(Character::isISOControl), run.toString());
+    assertEquals("", run.out());
+  }
 }
