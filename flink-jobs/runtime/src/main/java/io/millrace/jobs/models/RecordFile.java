@@ -2,6 +2,7 @@ package io.millrace.jobs.models;
 
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.schemas.Judgment;
+import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.wire.JsonLines;
@@ -63,15 +64,17 @@ public final class RecordFile {
         }
       }
     } catch (IOException e) {
-      throw new IOException("%s %s cannot be read: %s".formatted(option, file, e), e);
+      throw new IOException(
+          "%s %s cannot be read: %s".formatted(option, file, PlainFiles.reason(e)), e);
     }
     if (!problems.isEmpty()) {
       throw new IOException(
-          "%s %s has %d lines that cannot be used: %s%s"
+          "%s %s has %d %s that cannot be used: %s%s"
               .formatted(
                   option,
                   file,
                   problems.size(),
+                  problems.size() == 1 ? "line" : "lines",
                   String.join("; ", problems.subList(0, Math.min(LISTED, problems.size()))),
                   problems.size() > LISTED ? "; …" : ""));
     }

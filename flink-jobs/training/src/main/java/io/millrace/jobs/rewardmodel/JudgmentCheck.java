@@ -21,16 +21,21 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
 
   JudgmentCheck(MillraceConfig config) {
     RewardModelSection section = config.section(RewardModelSection.class);
-    this.length =
-        new LengthCheck<>(
-            config,
-            "reward-model.max-tokens",
-            section.maxTokens(),
-            0,
-            (template, judgment) -> new JudgmentTokens(template).length(judgment),
-            section.truncate() ? new OldestOfJudgment() : null);
+    this.length = length(config);
     this.requireDifferent = section.requireDifferent();
     this.trained = new ArrayList<>(sources(section));
+  }
+
+  /** What every judgment must fit, those of the stream and those of anchors. */
+  static LengthCheck<Judgment> length(MillraceConfig config) {
+    RewardModelSection section = config.section(RewardModelSection.class);
+    return new LengthCheck<>(
+        config,
+        "reward-model.max-tokens",
+        section.maxTokens(),
+        0,
+        (template, judgment) -> new JudgmentTokens(template).length(judgment),
+        section.truncate() ? new OldestOfJudgment() : null);
   }
 
   /** The sources of every reward model that this job trains. */

@@ -32,7 +32,7 @@ public final class RewardModelJob {
     RewardModelSection section = context.section(RewardModelSection.class);
     for (Objective objective : section.objectives()) {
       try {
-        AnchorResponses.read(context.config(), objective);
+        var _ = AnchorResponses.read(context.config(), objective);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }

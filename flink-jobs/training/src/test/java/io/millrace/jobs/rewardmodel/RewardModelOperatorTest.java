@@ -30,7 +30,9 @@ import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Role;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.Turn;
 import io.millrace.schemas.wire.JsonLines;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -440,11 +442,38 @@ class RewardModelOperatorTest {
     IOException e =
         assertThrows(
             IOException.class,
-            () ->
-                AnchorResponses.read(
-                    InitialModel.ensure(config("given", settings)), Objective.SAFETY));
+            () -> AnchorResponses.read(config("given", settings), Objective.SAFETY));
     assertTrue(e.getMessage().contains("reward-model.anchors " + file), e.getMessage());
     assertTrue(e.getMessage().contains("line 2"), e.getMessage());
+  }
+
+  /** As the stream's judgments do; otherwise the first version would fail, again and again. */
+  @Test
+  void anchorsFitTheModelBeforeTheJobStarts() throws Exception {
+    Path file = directory.resolve("long.jsonl");
+    String[] settings = {"reward-model.anchors=" + file};
+    MillraceConfig config = InitialModel.ensure(config("long", settings));
+    Judgment judgment = judgments(1, Objective.SAFETY, true).getFirst();
+    List<Turn> turns = new ArrayList<>();
+    for (int i = 0; i < 400; i++) {
+      turns.add(new Turn(Role.USER, "How is the weather today? " + i));
+      turns.add(new Turn(Role.ASSISTANT, "It is fine."));
+    }
+    turns.addAll(judgment.getDialogue());
+    Files.writeString(
+        file,
+        JsonLines.write(Judgment.newBuilder(judgment).setDialogue(turns).build())
+            + System.lineSeparator());
+    List<Judgment> shortened = AnchorResponses.read(config, Objective.SAFETY);
+    assertTrue(shortened.getFirst().getDialogue().size() < turns.size());
+
+    judgment.getResponseA().setText("word ".repeat(10_000));
+    Files.writeString(file, JsonLines.write(judgment));
+    IOException e =
+        assertThrows(IOException.class, () -> AnchorResponses.read(config, Objective.SAFETY));
+    assertTrue(e.getMessage().contains("reward-model.anchors " + file), e.getMessage());
+    assertTrue(e.getMessage().contains(judgment.getJudgmentId()), e.getMessage());
+    assertTrue(e.getMessage().contains("too-long"), e.getMessage());
   }
 
   @Test
