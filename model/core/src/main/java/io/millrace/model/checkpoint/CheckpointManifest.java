@@ -105,6 +105,10 @@ public record CheckpointManifest(
     records.forEach((what, count) -> notNegative("records." + what, count));
     metrics = sorted(metrics);
     metrics.forEach(CheckpointManifest::checkMetric);
+    if (scores.isPresent() && kind != CheckpointKind.REWARD_MODEL) {
+      throw new IllegalArgumentException(
+          "scores must be absent, because a " + kind + " gives no scores");
+    }
     files = sorted(files);
     files.keySet().forEach(CheckpointManifest::checkFileName);
   }
@@ -254,7 +258,7 @@ public record CheckpointManifest(
     ObjectNode root = Json.read(file);
     try {
       return new CheckpointManifest(
-          Math.toIntExact(whole(root, "format")),
+          small("format", root.path("format")),
           kind(root),
           text(root, "name"),
           whole(root, "version"),
@@ -266,7 +270,7 @@ public record CheckpointManifest(
           base(root),
           scores(root),
           map(root, "files", CheckpointManifest::file));
-    } catch (IllegalArgumentException | ArithmeticException e) {
+    } catch (IllegalArgumentException e) {
       throw CheckpointException.of(file, e.getMessage(), e);
     }
   }
@@ -300,6 +304,13 @@ public record CheckpointManifest(
     return node.longValue();
   }
 
+  private static int small(String key, JsonNode node) {
+    if (!node.isIntegralNumber() || !node.canConvertToInt()) {
+      throw wrong(key, node, "a whole number of at most " + Integer.MAX_VALUE);
+    }
+    return node.intValue();
+  }
+
   private static double number(String key, JsonNode node) {
     if (!node.isNumber()) {
       throw wrong(key, node, "a number");
@@ -316,11 +327,14 @@ public record CheckpointManifest(
 
   private static Optional<ScoreScale> scores(ObjectNode root) {
     JsonNode scores = root.path("scores");
+    if (!scores.isMissingNode() && !scores.isObject()) {
+      throw wrong("scores", scores, "an object");
+    }
     return scores.isMissingNode()
         ? Optional.empty()
         : Optional.of(
             new ScoreScale(
-                Math.toIntExact(whole("scores.anchors", scores.path("anchors"))),
+                small("scores.anchors", scores.path("anchors")),
                 number("scores.pivot", scores.path("pivot")),
                 number("scores.value", scores.path("value")),
                 number("scores.below", scores.path("below")),

@@ -39,7 +39,10 @@ final class CheckpointVerifier {
     try {
       step.run();
     } catch (CheckpointException e) {
-      problems.add(e.getMessage());
+      // Several steps read the manifest and the shape, and each reports what is wrong there.
+      if (!problems.contains(e.getMessage())) {
+        problems.add(e.getMessage());
+      }
     }
   }
 

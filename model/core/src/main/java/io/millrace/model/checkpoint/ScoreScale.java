@@ -16,6 +16,8 @@ package io.millrace.model.checkpoint;
  */
 public record ScoreScale(int anchors, double pivot, double value, double below, double above) {
 
+  private static final double STEEPEST = 1e6;
+
   /**
    * Checks every field.
    *
@@ -25,33 +27,34 @@ public record ScoreScale(int anchors, double pivot, double value, double below, 
     if (anchors < 1) {
       throw new IllegalArgumentException("scores.anchors is " + anchors + " but must be above 0");
     }
-    finite("pivot", pivot);
-    finite("value", value);
+    score("pivot", pivot);
+    score("value", value);
     slope("below", below);
     slope("above", above);
   }
 
-  private static void finite(String name, double number) {
-    if (!Double.isFinite(number)) {
-      throw new IllegalArgumentException("scores." + name + " is " + number + ", not finite");
+  private static void score(String name, double number) {
+    if (!(Math.abs(number) <= Float.MAX_VALUE)) {
+      throw new IllegalArgumentException(
+          "scores." + name + " is " + number + " but must be a score: finite in float32");
     }
   }
 
   private static void slope(String name, double slope) {
-    finite(name, slope);
-    if (slope <= 0) {
-      throw new IllegalArgumentException("scores." + name + " is " + slope + ", not above 0");
+    if (!(slope >= Float.MIN_VALUE && slope <= STEEPEST)) {
+      throw new IllegalArgumentException(
+          "scores." + name + " is " + slope + " but must be above 0 and at most " + STEEPEST);
     }
   }
 
   /**
    * The anchored score. A score below the pivot stays below {@code value}, and no other does,
-   * whatever is rounded.
+   * whatever is rounded. It is finite.
    */
   public float anchored(float score) {
     boolean isBelow = score < pivot;
     double exact = value + (score - pivot) * (isBelow ? below : above);
-    float rounded = (float) exact;
+    float rounded = (float) Math.clamp(exact, -Float.MAX_VALUE, Float.MAX_VALUE);
     if (rounded < value == isBelow) {
       return rounded;
     }

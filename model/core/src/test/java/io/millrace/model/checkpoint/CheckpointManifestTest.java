@@ -78,6 +78,16 @@ class CheckpointManifestTest {
         "\"anchors\" : 256 | \"anchors\" : 0 | scores.anchors is 0",
         "\"below\" : 0.25 | \"below\" : 0 | scores.below is 0.0",
         "\"below\" : 0.25 | \"below\" : 1e999 | scores.below is Infinity",
+        "\"below\" : 0.25 | \"below\" : -1 | scores.below is -1.0",
+        "\"below\" : 0.25 | \"below\" : 1e300 | scores.below is 1.0E300",
+        "\"below\" : 0.25 | \"below\" : 1e-320 | scores.below is 1.0E-320",
+        "\"pivot\" : -1.5 | \"pivot\" : -1e300 | scores.pivot is -1.0E300",
+        "\"value\" : 0.0 | \"value\" : \"0\" | scores.value is \"0\"",
+        "\"value\" : 0.0 | \"value\" : NaN | not well-formed",
+        "\"anchors\" : 256 | \"anchors\" : 99999999999 | scores.anchors is 99999999999",
+        "\"format\" : 1 | \"format\" : 99999999999 | format is 99999999999",
+        "\"REWARD_MODEL\" | \"POLICY\" | scores must be absent",
+        "\"scores\" : { | \"scores\" : null, \"x\" : { | scores is null",
         "\"pivot\" : -1.5, | ` ` | scores.pivot is absent",
         "\"step\" | \"version\" | not well-formed",
       })
@@ -101,6 +111,14 @@ class CheckpointManifestTest {
                     .metrics(Map.of("kl", Double.NaN))
                     .build());
     assertTrue(e.getMessage().contains("metrics.kl is NaN"), e.getMessage());
+  }
+
+  @Test
+  void anchoredScoresAreFinite() {
+    ScoreScale steep = new ScoreScale(2, -Float.MAX_VALUE, Float.MAX_VALUE, 1e6, 1e6);
+    for (float score : new float[] {-Float.MAX_VALUE, -1, 0, 1, Float.MAX_VALUE}) {
+      assertTrue(Float.isFinite(steep.anchored(score)), score + ": " + steep.anchored(score));
+    }
   }
 
   @Test
