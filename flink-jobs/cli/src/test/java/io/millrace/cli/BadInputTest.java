@@ -292,6 +292,9 @@ class BadInputTest {
         "16",
         "--layers",
         "1");
+    assertRefused("--rank must be from 1 to 1024", "bench", "adapters", "--rank", "1025");
+    assertRefused(
+        "--base is for --merge", "checkpoint", "export", "x", "--out", "y", "--base", "z");
     assertRefused("--out must not exist", "init", "--texts", emptyFile(), "--out", here);
   }
 

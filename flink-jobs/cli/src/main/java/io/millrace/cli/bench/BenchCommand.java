@@ -28,6 +28,9 @@ import picocli.CommandLine.Option;
     })
 public final class BenchCommand {
 
+  /** As {@code model.adapter.rank}. */
+  private static final int MOST_RANKS = 1024;
+
   /** Options of the cases update and score. */
   static final class BatchOptions {
     @Mixin private ShapeOptions shape;
@@ -152,7 +155,7 @@ public final class BenchCommand {
               names = "--recompute",
               description = "Recompute activations, compute.recompute-activations.")
           boolean recompute) {
-    ShapeOptions.require("--rank", rank);
+    ShapeOptions.require("--rank", rank, MOST_RANKS);
     if (microBatch != 0) {
       ShapeOptions.require("--micro-batch", microBatch);
     }

@@ -104,7 +104,9 @@ public final class CheckpointCommand {
               "%s has no %s, so no digest can be checked; --without-manifest checks the rest"
                   .formatted(checkpoint, CheckpointManifest.FILE_NAME));
         }
-        tokenizerProblem(files.directory()).ifPresent(problems::add);
+        tokenizerProblem(files.directory())
+            .filter(problem -> !problems.contains(problem))
+            .ifPresent(problems::add);
       }
       if (!problems.isEmpty()) {
         problems.forEach(problem -> System.err.println("millrace: " + Printable.line(problem)));
@@ -201,6 +203,9 @@ public final class CheckpointCommand {
                     "--dtype must be bfloat16 or float32, not '%s'".formatted(dtype));
           };
       long maxBytes = bytes(maxShardSize);
+      if (base.isPresent() && !merge) {
+        throw new UserException("--base is for --merge; add --merge, or leave out --base");
+      }
       try (LocalCheckpoint files = options.open(checkpoint);
           CheckpointDirectory directory = CheckpointDirectory.open(files.directory());
           Tokenizer tokenizer = Tokenizer.load(files.directory())) {
@@ -220,17 +225,15 @@ public final class CheckpointCommand {
 
     private void merge(CheckpointDirectory adapter, Tokenizer tokenizer, DType type, long maxBytes)
         throws IOException {
-      String below =
-          base.orElseGet(
-              () ->
-                  adapter
-                      .adapter()
-                      .map(CheckpointAdapter::base)
-                      .orElseThrow(
-                          () ->
-                              new UserException(
-                                  "--merge needs an adapter, but %s holds all weights"
-                                      .formatted(checkpoint))));
+      CheckpointAdapter merged =
+          adapter
+              .adapter()
+              .orElseThrow(
+                  () ->
+                      new UserException(
+                          "--merge needs an adapter, but %s holds all weights"
+                              .formatted(checkpoint)));
+      String below = base.orElseGet(merged::base);
       try (LocalCheckpoint files = options.open(below);
           CheckpointDirectory whole = CheckpointDirectory.open(files.directory())) {
         adapter.exportMerged(out, whole, tokenizer::save, type, maxBytes);

@@ -120,8 +120,17 @@ public final class ShapeOptions {
    * @throws UserException if it is below 1
    */
   public static int require(String option, int value) {
-    if (value < 1 || value > MOST) {
-      throw new UserException("%s must be from 1 to %d, not %d".formatted(option, MOST, value));
+    return require(option, value, MOST);
+  }
+
+  /**
+   * Checks an option from 1 to a bound of its own.
+   *
+   * @throws UserException naming the option and its value
+   */
+  public static int require(String option, int value, int most) {
+    if (value < 1 || value > most) {
+      throw new UserException("%s must be from 1 to %d, not %d".formatted(option, most, value));
     }
     return value;
   }
