@@ -2,6 +2,7 @@
 # Makes one folder with all that run.sh needs: a Java runtime, our jars with libtorch's natives, the contract suite,
 # the rivals. Run it where Maven works; README.md beside it says how to go on.
 set -euo pipefail
+unset CDPATH
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 home="$(cd "$here/../.." && pwd)"
@@ -45,17 +46,26 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    *) fail "unknown argument '$1'; see --help" ;;
+    *) fail "unknown argument ${1@Q}; see --help" ;;
   esac
 done
 case "$torch" in
   cpu) profile=torch ;;
   cuda) profile=torch-cuda ;;
-  *) fail "--torch must be cuda or cpu, not '$torch'" ;;
+  *) fail "--torch must be cuda or cpu, not ${torch@Q}" ;;
 esac
-[[ -z "$pieces" || "$pieces" =~ ^[1-9][0-9]*[KMG]?$ ]] || fail "--pieces must be a size such as 60M, not '$pieces'"
-if [ -e "$out" ] && [ ! -f "$out/torch" ] && [ -n "$(ls -A "$out" 2>/dev/null)" ]; then
-  fail "$out exists and was not made by pack.sh; name another folder"
+[[ -z "$pieces" || "$pieces" =~ ^[1-9][0-9]{0,5}[MG]$ ]] || fail "--pieces must be a size such as 60M or 2G, not ${pieces@Q}"
+# Java's class path has no quotes for a colon.
+[ -n "$out" ] && [[ "$out" != *[:[:cntrl:]]* ]] || fail "--out must be a folder without colons in its name, not ${out@Q}"
+[[ "$home" != *[:[:cntrl:]]* ]] || fail "the folder ${home@Q} has a colon or a control character in its name; rename it"
+[[ "$out" == /* ]] || out="$PWD/$out"
+out="$(realpath -m "$out")"
+if [ -e "$out" ]; then
+  [ -d "$out" ] || fail "--out ${out@Q} is a file; name a folder"
+  # It is replaced: a folder of pack.sh has all of these.
+  if [ ! -f "$out/torch" ] || [ ! -f "$out/run.sh" ] || [ ! -d "$out/lib" ]; then
+    [ -z "$(ls -A "$out" 2>&1)" ] || fail "--out ${out@Q} exists and was not made by pack.sh; name another folder"
+  fi
 fi
 
 jdk="${JAVA_HOME:-}"
@@ -106,10 +116,15 @@ rm -rf "$out/runtime"
 
 if [ -n "$pieces" ]; then
   name="$(basename "$out")"
-  folder="$(cd "$(dirname "$out")" && pwd)"
+  folder="$(dirname "$out")"
+  # The archive is a little larger than its files.
+  megabytes=$(($(du -sm --apparent-size "$out" | cut -f1) * 21 / 20 + 1))
+  size="${pieces%[MG]}"
+  [[ "$pieces" != *G ]] || size=$((size * 1024))
+  [ $((megabytes / size)) -lt 999 ] || fail "--pieces $pieces makes more than 999 pieces of $megabytes MB; name a larger size"
   rm -f "$folder/$name".tar.[0-9][0-9][0-9]
-  tar -C "$folder" -cf - "$name" | split -b "$pieces" -d -a 3 - "$folder/$name.tar."
-  (cd "$folder" && sha256sum "$name".tar.[0-9][0-9][0-9] >"$name.tar.sha256")
+  tar -C "$folder" -cf - -- "$name" | split -b "$pieces" -d -a 3 - "$folder/$name.tar."
+  (cd "$folder" && sha256sum -- "$name".tar.[0-9][0-9][0-9] >"$name.tar.sha256")
   echo "$folder/$name.tar.000 and so on: $(ls "$folder/$name".tar.[0-9][0-9][0-9] | wc -l) pieces, digests in $name.tar.sha256"
 fi
 echo "$out: $(du -sm "$out" | cut -f1) MB; run $out/run.sh"
