@@ -568,6 +568,15 @@ class ConfigTest {
         "ppo.kl must be above 0 with kl-target 1.0, not 0", "ppo.kl=0", "ppo.kl-target=1");
     assertEquals(0, load("ppo.kl=0").section(PpoSection.class).kl());
     assertRefused(
+        "ppo.max-update-kl must be 0 with a single update of an iteration, not 0.1",
+        "ppo.mini-batch-size=512",
+        "ppo.max-update-kl=0.1");
+    assertEquals(
+        2,
+        load("ppo.mini-batch-size=512", "ppo.max-update-kl=0.1", "ppo.epochs=2")
+            .section(PpoSection.class)
+            .epochs());
+    assertRefused(
         "rollout.batch-size 65536 × (max-prompt-tokens + max-tokens = 2097152) is too large",
         "rollout.batch-size=65536",
         "rollout.max-prompt-tokens=1048576",

@@ -2,6 +2,7 @@ package io.millrace.cli.model;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -27,6 +28,9 @@ final class LineFiles {
   private static final ObjectMapper JSON =
       new ObjectMapper().enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES);
 
+  private static final String INSTRUCTION =
+      ": an instruction must have the texts group, text, shortened and expected, and nothing else";
+
   private LineFiles() {}
 
   private interface Line<T> {
@@ -46,11 +50,14 @@ final class LineFiles {
         file,
         (line, origin) -> {
           try {
-            return JSON.treeToValue(StrictJson.read(line), Instruction.class);
+            JsonNode instruction = StrictJson.read(line);
+            // Numbers would become texts.
+            if (instruction.valueStream().allMatch(JsonNode::isTextual)) {
+              return JSON.treeToValue(instruction, Instruction.class);
+            }
+            throw new IOException(origin + INSTRUCTION);
           } catch (JsonProcessingException e) {
-            throw new IOException(
-                origin + ": an instruction must have the texts group, text, shortened and expected",
-                e);
+            throw new IOException(origin + INSTRUCTION, e);
           }
         });
   }

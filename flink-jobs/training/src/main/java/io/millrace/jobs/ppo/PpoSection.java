@@ -267,6 +267,12 @@ public record PpoSection(
           "kl must be above 0 with kl-target %s, not 0: β adapts by factors".formatted(klTarget));
     }
     Require.accepted("kl, kl-target and kl-horizon", () -> klController(kl, klTarget, klHorizon));
+    if (maxUpdateKl > 0 && epochs == 1 && miniBatchSize == batchSize) {
+      throw new IllegalArgumentException(
+          ("max-update-kl must be 0 with a single update of an iteration, not %s: no updates remain"
+                  + " to leave out. Lower mini-batch-size %d below batch-size, or raise epochs")
+              .formatted(maxUpdateKl, miniBatchSize));
+    }
     if (earlyStopPatience > 0 && heldOutShare == 0) {
       throw new IllegalArgumentException(
           "early-stop-patience %d needs a held-out-share above 0, not 0"
