@@ -85,7 +85,7 @@ if [ -e "$out" ] && [ ! -f "$out/doctor.code" ]; then
 fi
 mkdir -p "$out" 2>/dev/null || fail "--out ${out@Q} cannot be made; name a folder that you may write"
 [ -w "$out" ] && [ -x "$out" ] || fail "--out ${out@Q} cannot be written; name a folder that you may write"
-rm -rf "$out"/*.out "$out"/*.err "$out"/table.txt "$out/quickstart" "$out/quickstart.json"
+rm -rf "$out"/*.out "$out"/*.err "$out"/*.pid "$out"/table.txt "$out/quickstart" "$out/quickstart.json"
 for name in doctor $all logprobs-cpu logprobs-torch; do
   rm -f "$out/$name.code"
 done
@@ -168,6 +168,18 @@ row() {
   [ "$4" != FAIL ] || failed=1
 }
 
+# Whoever stops this script stops its checks: each is in a process group of its own.
+stop() {
+  local pid
+  for pid in "$out"/*.pid; do
+    [ ! -f "$pid" ] || kill "$(cat "$pid")" 2>/dev/null
+  done
+  [ -z "${watcher:-}" ] || kill "$watcher" 2>/dev/null
+  echo "run.sh: stopped" >&2
+  exit 2
+}
+trap stop INT TERM HUP
+
 # run NAME LIMIT PROGRAM ...: leaves NAME.out, NAME.err, and the exit status in NAME.code.
 run() {
   local name="$1" limit="$2" start=$SECONDS code=0
@@ -179,7 +191,10 @@ run() {
     code=124
   else
     say "$name starts, at most $limit s"
-    timeout -k 5 "$limit" "$@" >"$out/$name.out" 2>"$out/$name.err" || code=$?
+    timeout -k 5 "$limit" "$@" >"$out/$name.out" 2>"$out/$name.err" &
+    echo $! >"$out/$name.pid"
+    wait $! || code=$?
+    rm -f "$out/$name.pid"
     # 124 by SIGTERM, 137 if that was not enough.
     [ "$code" != 124 ] && [ "$code" != 137 ] || echo "stopped after its limit of $limit s" >>"$out/$name.err"
   fi

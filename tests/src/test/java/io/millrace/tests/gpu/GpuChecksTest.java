@@ -1,6 +1,7 @@
 package io.millrace.tests.gpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -276,6 +278,40 @@ class GpuChecksTest {
     }
     Files.writeString(pack.resolve("torch"), "rocm");
     refused("pack again", "--only", "decode");
+  }
+
+  @Test
+  void whoStopsTheScriptStopsItsChecks() throws Exception {
+    for (String check : List.of("update", "float32")) {
+      answer(check + ".sleep", "");
+      Path arguments = pack.resolve("answers").resolve(check + ".arguments");
+      Files.deleteIfExists(arguments);
+      Process script =
+          new ProcessBuilder(
+                  pack.resolve("run.sh").toString(), "--only", "update,contract-float32")
+              .directory(pack.toFile())
+              .redirectErrorStream(true)
+              .redirectOutput(pack.resolve(check + ".log").toFile())
+              .start();
+      List<ProcessHandle> all = new ArrayList<>();
+      try {
+        for (int i = 0; i < 300 && !Files.exists(arguments); i++) {
+          Thread.sleep(100);
+        }
+        all.addAll(script.descendants().toList());
+        assertFalse(all.isEmpty());
+        script.destroy();
+        assertTrue(script.waitFor(10, TimeUnit.SECONDS));
+        assertEquals(2, script.exitValue());
+        for (ProcessHandle process : all) {
+          process.onExit().get(10, TimeUnit.SECONDS);
+        }
+      } finally {
+        all.forEach(ProcessHandle::destroy);
+        script.destroyForcibly();
+      }
+      Files.delete(pack.resolve("answers").resolve(check + ".sleep"));
+    }
   }
 
   /** Refused in one line that names the argument and prints no control characters. */
