@@ -298,6 +298,47 @@ class BadInputTest {
     assertRefused("--out must not exist", "init", "--texts", emptyFile(), "--out", here);
   }
 
+  /** Sampling takes minutes: what cannot be written is refused before it, and input is kept. */
+  @Test
+  void ghostAttentionWritesOverNoInput() throws IOException {
+    Path dialogues = Files.writeString(directory.resolve("dialogues"), "{}");
+    String other = emptyFile();
+    String[] build = {
+      "ghost-attention",
+      "build",
+      "--checkpoint",
+      "c",
+      "--dialogues",
+      dialogues.toString(),
+      "--instructions",
+      other,
+      "--out"
+    };
+    assertRefused("which is read", with(build, dialogues.toString()));
+    assertRefused("which is read", with(build, other));
+    assertRefused("--out must be a file in a directory", with(build, directory.toString()));
+    assertRefused(
+        "--out must be a file in a directory", with(build, directory.resolve("no/x").toString()));
+    String page = directory.resolve("page").toString();
+    assertRefused(
+        "must be two files",
+        "ghost-attention",
+        "measure",
+        "--with",
+        "a",
+        "--without",
+        "b",
+        "--dialogues",
+        dialogues.toString(),
+        "--instructions",
+        other,
+        "--json",
+        page,
+        "--page",
+        page);
+    assertEquals("{}", Files.readString(dialogues));
+  }
+
   private String emptyFile() {
     try {
       return Files.writeString(directory.resolve("empty"), "").toString();

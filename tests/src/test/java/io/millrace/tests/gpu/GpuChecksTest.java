@@ -219,7 +219,8 @@ class GpuChecksTest {
 
   @Test
   void logProbsThatAreNoNumbersFail() throws Exception {
-    for (String torch : List.of("[NaN, NaN, NaN]", "[-3.0, -17.5]", "[]", "", "[null, null, null]")) {
+    for (String torch :
+        List.of("[NaN, NaN, NaN]", "[-3.0, -17.5]", "[]", "", "[null, null, null]")) {
       answer("logprobs-torch", torch + "\n");
       Script run = run("--only", "quickstart");
       assertEquals("FAIL", run.result("logprobs: torch"), torch + run);
@@ -235,7 +236,8 @@ class GpuChecksTest {
 
   @Test
   void argumentsThatNameNoCheckAreRefused() throws Exception {
-    for (String only : List.of(",", "decode,", "decode update", "*", "decode,\u001b[31m", "Decode")) {
+    for (String only :
+        List.of(",", "decode,", "decode update", "*", "decode,\u001b[31m", "Decode")) {
       refused("--only", "--only", only);
     }
     refused("--budget", "--budget", "99999999999999999999");
@@ -287,8 +289,7 @@ class GpuChecksTest {
       Path arguments = pack.resolve("answers").resolve(check + ".arguments");
       Files.deleteIfExists(arguments);
       Process script =
-          new ProcessBuilder(
-                  pack.resolve("run.sh").toString(), "--only", "update,contract-float32")
+          new ProcessBuilder(pack.resolve("run.sh").toString(), "--only", "update,contract-float32")
               .directory(pack.toFile())
               .redirectErrorStream(true)
               .redirectOutput(pack.resolve(check + ".log").toFile())

@@ -24,6 +24,7 @@ import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -91,6 +92,29 @@ public final class GhostAttentionCommand {
     }
   }
 
+  /**
+   * Checks, before the sampling, that a file can be written that is none of the input.
+   *
+   * @throws UserException naming the option and the file
+   */
+  private static void requireWritable(String option, Path file, Sampling sampling)
+      throws IOException {
+    for (Path input : List.of(sampling.dialogues, sampling.instructions)) {
+      if (Files.exists(file) && Files.exists(input) && Files.isSameFile(file, input)) {
+        throw new UserException(
+            "%s must not be %s, which is read; name another file".formatted(option, file));
+      }
+    }
+    Path parent = file.toAbsolutePath().getParent();
+    if (Files.exists(file)
+        ? !Files.isRegularFile(file) || !Files.isWritable(file)
+        : parent == null || !Files.isDirectory(parent) || !Files.isWritable(parent)) {
+      throw new UserException(
+          "%s must be a file in a directory that exists and can be written, not %s"
+              .formatted(option, file));
+    }
+  }
+
   private interface Use<T> {
     T of(LanguageModel model, ChatTemplate template);
   }
@@ -150,6 +174,7 @@ public final class GhostAttentionCommand {
         throw new UserException("--combine must be at least 1, not " + combine);
       }
       SamplingOptions options = sampling.options();
+      requireWritable("--out", out, sampling);
       GhostAttentionBuilder builder =
           new GhostAttentionBuilder(
               LineFiles.instructions(sampling.instructions),
@@ -214,11 +239,21 @@ public final class GhostAttentionCommand {
 
     @Override
     public Integer call() throws IOException {
+      SamplingOptions options = sampling.options();
+      if (json != null) {
+        requireWritable("--json", json, sampling);
+      }
+      if (page != null) {
+        requireWritable("--page", page, sampling);
+        if (json != null && page.toAbsolutePath().equals(json.toAbsolutePath())) {
+          throw new UserException("--page and --json must be two files, not both " + page);
+        }
+      }
       GhostAttentionMeasure measure =
           new GhostAttentionMeasure(
               LineFiles.instructions(sampling.instructions),
               LineFiles.dialogues(sampling.dialogues),
-              sampling.options(),
+              options,
               sampling.seed);
       Measured after = GhostAttentionCommand.with(with, measure::measure);
       Measured before = GhostAttentionCommand.with(without, measure::measure);

@@ -57,6 +57,12 @@ record HeldOutTokens(
       int maxTokens,
       int positions) {
     SafetyClassifier classifier = config.section(PpoSection.class).classifier();
+    if (maxTokens >= positions) {
+      throw new IllegalArgumentException(
+          ("evaluation.max-tokens (or rollout.max-tokens) must be below %d, the positions of the"
+                  + " model, not %d: no prompt would have room")
+              .formatted(positions, maxTokens));
+    }
     List<Question> questions = new ArrayList<>();
     List<int[]> prompts = new ArrayList<>();
     for (Prompt prompt : files.prompts()) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.judge.Refusals;
 import io.millrace.jobs.evaluation.judge.RewardModelJudge;
 import io.millrace.model.chat.Message;
@@ -147,6 +148,18 @@ class JudgesTest {
         "evaluation.prompts=" + prompts,
         "evaluation.judgments=" + empty);
     assertEquals(1, HeldOutFiles.read(section("evaluation.prompts=" + prompts)).prompts().size());
+  }
+
+  @Test
+  void aModelWithoutRoomForAPromptIsNamedByTheOption() {
+    HeldOutFiles none = new HeldOutFiles(List.of(), List.of(), List.of());
+    MillraceConfig config = ConfigLoader.load(Optional.empty(), List.of());
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> HeldOutTokens.of(config, none, null, null, 256, 128));
+    assertTrue(e.getMessage().contains("evaluation.max-tokens"), e.getMessage());
+    assertTrue(e.getMessage().contains("below 128"), e.getMessage());
   }
 
   private static String assertUnreadable(String message, String... settings) {
