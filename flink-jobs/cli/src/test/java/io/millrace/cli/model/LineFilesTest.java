@@ -37,7 +37,8 @@ class LineFilesTest {
             "\"x\"",
             "{\"group\":1,\"text\":\"x\",\"shortened\":\"y\",\"expected\":\"z\"}",
             "{\"group\":\"a\",\"text\":\"x\",\"shortened\":\"y\"}",
-            "{\"group\":\"a\",\"text\":\"x\",\"shortened\":\"y\",\"expected\":\"z\",\"more\":\"w\"}")) {
+            "{\"group\":\"a\",\"text\":\"x\",\"shortened\":\"y\",\"expected\":\"z\","
+                + "\"more\":\"w\"}")) {
       Files.writeString(file, line);
       IOException e = assertThrows(IOException.class, () -> LineFiles.instructions(file), line);
       assertTrue(e.getMessage().startsWith(file + ":1: an instruction must have"), e.getMessage());

@@ -98,7 +98,8 @@ final class AnchorResponses {
       length.check(shorter);
     } catch (RefusedRecordException e) {
       throw new IOException(
-          "reward-model.anchors %s: judgment %s cannot be an anchor (%s): %s; remove it from the file"
+          ("reward-model.anchors %s: judgment %s cannot be an anchor (%s): %s; remove it from the"
+                  + " file")
               .formatted(file, judgment.getJudgmentId(), e.reason(), e.getMessage()),
           e);
     }
