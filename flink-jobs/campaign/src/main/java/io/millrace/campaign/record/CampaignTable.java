@@ -66,8 +66,9 @@ public final class CampaignTable {
     List<Integer> ks = IntStream.of(1, 2, 4, 8, 16, 32).filter(k -> k < most).boxed().toList();
     lines.add("");
     lines.add(
-        "Rejection sampling: reward of the best of K samples, above the median of %d;"
-            + " best temperature on helpfulness and safety prompts".formatted(most));
+        ("Rejection sampling: reward of the best of K samples, above the median of %d;"
+                + " best temperature on helpfulness and safety prompts")
+            .formatted(most));
     List<String> header = new ArrayList<>(List.of("version"));
     ks.forEach(k -> header.add("K=" + k));
     header.add("K=" + most);
