@@ -104,7 +104,10 @@ final class RejectionStage extends JobStage {
   private static StageResult result(PolicyCheckpoint policy, long before) {
     Map<String, Double> metrics = policy.getMetrics();
     return StageResult.builder()
-        .consumed("prompts", metrics.getOrDefault("rejection/all/prompts", 0.0).longValue())
+        .consumed(
+            "prompts",
+            metrics.getOrDefault("rejection/all/prompts", 0.0).longValue()
+                + metrics.getOrDefault("rejection/prompts-without-usable", 0.0).longValue())
         .produced("policies", policy.getVersion() - before)
         .checkpoint(CheckpointRef.of(policy))
         .metrics("", metrics)
