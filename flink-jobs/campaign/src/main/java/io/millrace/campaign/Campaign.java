@@ -6,7 +6,6 @@ import io.millrace.campaign.record.StageRecord;
 import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.demo.loop.Progress;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.ConfigTree;
 import io.millrace.jobs.config.ConfigValues;
 import io.millrace.jobs.config.MillraceConfig;
@@ -26,7 +25,6 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
 
 /**
@@ -130,11 +128,7 @@ public final class Campaign {
     CampaignRecord known =
         file.read().orElseGet(() -> CampaignRecord.empty(config.model().seed(), settings));
     List<String> others = new ArrayList<>();
-    // A campaign from before an option existed ran with its default.
-    Map<String, String> knownSettings =
-        new TreeMap<>(ConfigValues.of(ConfigLoader.tree(Optional.empty()).config(List.of())));
-    knownSettings.keySet().retainAll(settings.keySet());
-    knownSettings.putAll(known.settings());
+    Map<String, String> knownSettings = ConfigValues.completed(known.settings(), settings);
     Map<String, String> all = new TreeMap<>(knownSettings);
     settings.forEach(all::putIfAbsent);
     all.forEach(

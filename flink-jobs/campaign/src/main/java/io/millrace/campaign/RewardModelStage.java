@@ -5,6 +5,7 @@ import io.millrace.campaign.record.CheckpointRef;
 import io.millrace.campaign.record.StageResult;
 import io.millrace.demo.loop.MetricsFollower;
 import io.millrace.jobs.Job;
+import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.rewardmodel.RewardModelOperator;
 import io.millrace.jobs.rewardmodel.RewardModelSection;
 import io.millrace.schemas.Objective;
@@ -14,7 +15,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -37,18 +37,11 @@ final class RewardModelStage extends JobStage {
   }
 
   private static String role(Objective objective) {
-    return role(objective, false);
+    return AnnouncementCheck.rewardModelRole(objective, false);
   }
 
-  private static String role(Objective objective, boolean judge) {
-    return objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : "");
-  }
-
-  /** The kinds of reward models that the job trains: those that judge versions are an option. */
   private List<Boolean> kinds() {
-    return context.config().section(RewardModelSection.class).judgeShare() > 0
-        ? List.of(false, true)
-        : List.of(false);
+    return context.config().section(RewardModelSection.class).kinds();
   }
 
   @Override
@@ -57,7 +50,9 @@ final class RewardModelStage extends JobStage {
     try (JudgmentCount count = new JudgmentCount(context.kafka(), 0)) {
       for (Objective objective : Objective.values()) {
         for (boolean judge : kinds()) {
-          start.put(role(objective, judge), context.rewardVersion(objective, judge));
+          start.put(
+              AnnouncementCheck.rewardModelRole(objective, judge),
+              context.rewardVersion(objective, judge));
         }
         start.put("judgments/" + role(objective), count.all(objective));
       }
@@ -96,7 +91,8 @@ final class RewardModelStage extends JobStage {
   private boolean areNew(Map<String, Long> start) throws IOException {
     for (Objective objective : Objective.values()) {
       for (boolean judge : kinds()) {
-        if (context.rewardVersion(objective, judge) <= start.get(role(objective, judge))) {
+        if (context.rewardVersion(objective, judge)
+            <= start.get(AnnouncementCheck.rewardModelRole(objective, judge))) {
           return false;
         }
       }
@@ -120,7 +116,7 @@ final class RewardModelStage extends JobStage {
     for (Objective objective : Objective.values()) {
       for (boolean judge : kinds()) {
         RewardCheckpoint published = context.announcedReward(objective, judge).orElseThrow();
-        String role = role(objective, judge);
+        String role = AnnouncementCheck.rewardModelRole(objective, judge);
         result
             .consumed("judgments/" + role, published.getJudgments())
             .produced("reward-models/" + role, published.getVersion() - start.get(role))

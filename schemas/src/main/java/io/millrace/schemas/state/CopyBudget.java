@@ -34,7 +34,7 @@ public final class CopyBudget implements AutoCloseable {
   /**
    * Takes memory that a closed copy left.
    *
-   * @param kind what tells memory for one copy from memory for another
+   * @param kind memory of one kind fits every copy of that kind
    * @return empty if there is none
    */
   public synchronized <T> Optional<T> reuse(Object kind, Class<T> type) {

@@ -2,7 +2,6 @@ package io.millrace.jobs.evaluation;
 
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -11,10 +10,10 @@ import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.SummaryAccumulator;
-import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.evaluation.Judge;
+import io.millrace.model.evaluation.Judge.Question;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
@@ -26,10 +25,10 @@ import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.stream.Collectors;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
@@ -87,20 +86,18 @@ final class EvaluationOperator extends BackgroundOperator<Promotion>
         LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
         Tokenizer tokenizer = Tokenizer.load(initial.directory())) {
       int positions = CheckpointOutline.read(initial.directory()).config().maxPositions();
-      HeldOutTokens _ = heldOut(config, tokenizer, ChatTemplate.of(tokenizer), positions);
+      // Every set has prompts of each kind that there is.
+      List<Question> questions =
+          heldOut(config, tokenizer, ChatTemplate.of(tokenizer), positions)
+              .sets()
+              .of(0)
+              .questions();
+      config
+          .section(EvaluationSection.class)
+          .requirePrompts(
+              questions.stream().anyMatch(Question::isSafety),
+              !questions.stream().allMatch(Question::isSafety));
     }
-    SafetyClassifier classifier = config.section(PpoSection.class).classifier();
-    Map<Boolean, Long> kinds =
-        HeldOutFiles.read(config.section(EvaluationSection.class)).prompts().stream()
-            .collect(
-                Collectors.partitioningBy(
-                    prompt ->
-                        prompt.getIsSafety()
-                            || classifier.isSafety(Dialogues.messages(prompt.getDialogue())),
-                    Collectors.counting()));
-    config
-        .section(EvaluationSection.class)
-        .requirePrompts(kinds.get(true) > 0, kinds.get(false) > 0);
   }
 
   private static HeldOutTokens heldOut(

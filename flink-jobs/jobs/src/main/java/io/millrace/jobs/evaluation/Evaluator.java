@@ -1,5 +1,6 @@
 package io.millrace.jobs.evaluation;
 
+import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.LatestRewardModels;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.runtime.Outputs;
@@ -177,9 +178,8 @@ final class Evaluator {
     rechecked = false;
     Objective objective = announced.getObjective();
     String prefix =
-        "reward_model/"
-            + VersionVerdicts.name(objective)
-            + (announced.getJudge() ? "-judge/" : "/");
+        "reward_model/%s/"
+            .formatted(AnnouncementCheck.rewardModelRole(objective, announced.getJudge()));
     Map<String, Double> metrics = new TreeMap<>();
     rewards
         .metricsOnJudgments(objective, ModelRef.of(announced), judge.piecewise())

@@ -51,8 +51,8 @@ final class RewardScorer implements AutoCloseable {
   }
 
   /**
-   * The reward models in use: those that learned from judgments of their own to judge versions,
-   * once both are announced, else those that PPO optimises.
+   * The reward models in use: the two of {@code reward-model.judge-share}, once both are announced,
+   * else the two that PPO optimises.
    */
   Optional<RewardModelPair> pair() {
     return judges.pair().or(latest::pair);

@@ -2,7 +2,9 @@ package io.millrace.jobs.config;
 
 import io.millrace.schemas.Sha256;
 import java.lang.reflect.RecordComponent;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
@@ -24,6 +26,21 @@ public final class ConfigValues {
               }
             });
     return values;
+  }
+
+  /**
+   * The values of an earlier start, with those of the options that did not exist then: they had
+   * their defaults.
+   *
+   * @param earlier values of the earlier start
+   * @param now values of today
+   */
+  public static SortedMap<String, String> completed(
+      Map<String, String> earlier, Map<String, String> now) {
+    SortedMap<String, String> all = of(ConfigLoader.tree(Optional.empty()).config(List.of()));
+    all.keySet().retainAll(now.keySet());
+    all.putAll(earlier);
+    return all;
   }
 
   /** Keys of the options whose value a job keeps for as long as it keeps its state. */

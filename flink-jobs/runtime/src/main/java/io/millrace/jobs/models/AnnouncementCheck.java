@@ -135,7 +135,12 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
    * @param judge whether it judges policy versions and PPO does not optimise it
    */
   public static String rewardModelName(Objective objective, boolean judge) {
-    return "reward-model-" + objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : "");
+    return "reward-model-" + rewardModelRole(objective, judge);
+  }
+
+  /** As in {@link #rewardModelName(Objective, boolean)}, without its beginning. */
+  public static String rewardModelRole(Objective objective, boolean judge) {
+    return objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : "");
   }
 
   /** Names that the job reward-model gives to other reward models than the announced one. */

@@ -117,8 +117,8 @@ public final class BaseModels {
   }
 
   /**
-   * What tells the weights of two checkpoints apart without reading them: the digests of a
-   * manifest, or without one the places, sizes and times of the files.
+   * A text that differs where the weights of two checkpoints differ, without reading them: the
+   * digests of a manifest. Without a manifest it has the places, sizes and times of the files.
    */
   private static String content(CheckpointDirectory checkpoint) throws IOException {
     if (checkpoint.manifest().isPresent()) {

@@ -18,9 +18,14 @@ public record HeldOut(double share) implements Serializable {
 
   /** Whether prompts, judgments, demonstrations and rollouts with this dialogue are held out. */
   public boolean contains(List<Turn> dialogue) {
+    return isChosen(opening(dialogue), share);
+  }
+
+  /** Whether a text belongs to a share of all texts, by its CRC-32 alone. */
+  public static boolean isChosen(String text, double share) {
     CRC32 hash = new CRC32();
-    hash.update(opening(dialogue).getBytes(StandardCharsets.UTF_8));
-    return hash.getValue() < share * (1L << 32);
+    hash.update(text.getBytes(StandardCharsets.UTF_8));
+    return hash.getValue() < share * (1L << Integer.SIZE);
   }
 
   private static String opening(List<Turn> dialogue) {

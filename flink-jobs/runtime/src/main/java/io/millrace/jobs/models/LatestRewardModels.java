@@ -24,7 +24,7 @@ public final class LatestRewardModels implements SharedState {
   /** The models as state; null for an objective without a model. */
   public record State(@Nullable ModelRef helpfulness, @Nullable ModelRef safety) {}
 
-  /** The reward models to learn from: those that judge policy versions do not count. */
+  /** The reward models to learn from. A reward model that judges policy versions is not one. */
   public LatestRewardModels() {
     this(false);
   }

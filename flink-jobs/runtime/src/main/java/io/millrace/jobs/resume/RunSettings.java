@@ -1,7 +1,6 @@
 package io.millrace.jobs.resume;
 
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.ConfigValues;
 import io.millrace.jobs.config.MillraceConfig;
 import java.io.IOException;
@@ -9,8 +8,6 @@ import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -61,10 +58,7 @@ public record RunSettings(SortedMap<String, String> values) {
    * @throws IllegalArgumentException if the state does not fit these settings, with every reason
    */
   public List<String> changesSince(JobRuns.LastRun last) {
-    // A run from before an option existed had its default.
-    SortedMap<String, String> before = new TreeMap<>(defaults());
-    before.keySet().retainAll(values.keySet());
-    before.putAll(last.settings());
+    SortedMap<String, String> before = ConfigValues.completed(last.settings(), values);
     TreeSet<String> keys = new TreeSet<>(values.keySet());
     keys.addAll(before.keySet());
     boolean sameModel = values.containsKey(MODEL) && values.get(MODEL).equals(before.get(MODEL));
@@ -102,10 +96,6 @@ public record RunSettings(SortedMap<String, String> values) {
                       : ""));
     }
     return changes;
-  }
-
-  private static Map<String, String> defaults() {
-    return ConfigValues.of(ConfigLoader.tree(Optional.empty()).config(List.of()));
   }
 
   private static String shown(String value) {

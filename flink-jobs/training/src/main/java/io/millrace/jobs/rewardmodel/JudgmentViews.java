@@ -37,7 +37,7 @@ final class JudgmentViews {
     static final Tally NONE = new Tally(0, 0);
 
     Tally plus(double difference) {
-      return new Tally(judgments + 1, agreed + (difference > 0 ? 1 : difference == 0 ? 0.5 : 0));
+      return new Tally(judgments + 1, agreed + Reliability.correct(difference));
     }
 
     private void put(Map<String, Double> metrics, String part) {

@@ -44,8 +44,7 @@ public final class RewardModelJob {
     DataStream<StagedCheckpoint> checkpoints = null;
     DataStream<TrainingMetrics> metrics = null;
     for (Objective objective : section.objectives()) {
-      for (boolean judge :
-          section.judgeShare() > 0 ? new boolean[] {false, true} : new boolean[] {false}) {
+      for (boolean judge : section.kinds()) {
         SingleOutputStreamOperator<StagedCheckpoint> trained =
             train(context, judgments, objective, judge);
         DataStream<TrainingMetrics> trainedMetrics = trained.getSideOutput(Outputs.METRICS);

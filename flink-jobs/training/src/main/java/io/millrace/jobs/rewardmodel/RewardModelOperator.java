@@ -29,7 +29,6 @@ import java.io.IOException;
 import java.time.Clock;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -159,7 +158,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   @Override
   protected MetricGroup trainingMetricGroup() {
     return getMetricGroup()
-        .addGroup("objective", objective.name().toLowerCase(Locale.ROOT) + (judge ? "-judge" : ""));
+        .addGroup("objective", AnnouncementCheck.rewardModelRole(objective, judge));
   }
 
   @Override

@@ -4,15 +4,14 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.config.Option;
 import io.millrace.jobs.config.Require;
+import io.millrace.jobs.models.HeldOut;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.training.LearningRate;
 import io.millrace.schemas.Objective;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.zip.CRC32;
 
 /** The reward models (Llama 2, section 3.2.2). */
 public record RewardModelSection(
@@ -178,9 +177,12 @@ public record RewardModelSection(
 
   /** Whether a reward model learns from a judgment: the ones that judge versions, or the others. */
   boolean learns(boolean judge, String judgmentId) {
-    CRC32 hash = new CRC32();
-    hash.update((SALT + judgmentId).getBytes(StandardCharsets.UTF_8));
-    return judge == (hash.getValue() < judgeShare * (1L << Integer.SIZE));
+    return judge == HeldOut.isChosen(SALT + judgmentId, judgeShare);
+  }
+
+  /** For each kind of reward model that the job trains, whether it judges policy versions. */
+  public List<Boolean> kinds() {
+    return judgeShare > 0 ? List.of(false, true) : List.of(false);
   }
 
   /** The part of {@code schedule-judgments} that a reward model learns from. */

@@ -24,7 +24,7 @@ final class Slopes {
    * Checks every parameter: the slope of the loss along the gradient, divided by its norm, must be
    * that norm.
    *
-   * @param weights those that the loss is computed from
+   * @param weights the loss is computed from them
    */
   private static void assertSlope(
       Parameters weights, Parameters gradients, double tolerance, DoubleSupplier loss) {

@@ -2,10 +2,11 @@ package io.millrace.model.ppo;
 
 import io.millrace.model.training.Checks;
 import java.util.Arrays;
-import java.util.HashMap;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * Which rollouts of a PPO batch are {@linkplain Whitening whitened} together.
@@ -32,13 +33,12 @@ public enum RewardWhitening {
    */
   double[] whiten(List<PpoRollout> rollouts, double[] combined) {
     Checks.sameLength("combined rewards", combined.length, rollouts.size());
-    Map<Object, int[]> groups = groups(rollouts);
     double[] whitened = new double[combined.length];
-    for (int[] group : groups.values()) {
+    for (List<Integer> group : groups(rollouts)) {
       double[] some =
-          Whitening.defaults().whiten(Arrays.stream(group).mapToDouble(i -> combined[i]).toArray());
-      for (int k = 0; k < group.length; k++) {
-        whitened[group[k]] = some[k];
+          Whitening.defaults().whiten(group.stream().mapToDouble(i -> combined[i]).toArray());
+      for (int k = 0; k < some.length; k++) {
+        whitened[group.get(k)] = some[k];
       }
     }
     return whitened;
@@ -46,24 +46,17 @@ public enum RewardWhitening {
 
   /** Rollouts that are alone in their group: they earn 0, whatever their scores are. */
   int alone(List<PpoRollout> rollouts) {
-    return (int) groups(rollouts).values().stream().filter(group -> group.length == 1).count();
+    return (int) groups(rollouts).stream().filter(group -> group.size() == 1).count();
   }
 
   /** Indices of the rollouts of each group, in order. */
-  private Map<Object, int[]> groups(List<PpoRollout> rollouts) {
-    Map<Object, int[]> groups = new LinkedHashMap<>();
-    for (int i = 0; i < rollouts.size(); i++) {
-      int member = i;
-      groups.merge(
-          key(rollouts.get(i)),
-          new int[] {i},
-          (group, _) -> {
-            int[] longer = Arrays.copyOf(group, group.length + 1);
-            longer[group.length] = member;
-            return longer;
-          });
-    }
-    return groups;
+  private Collection<List<Integer>> groups(List<PpoRollout> rollouts) {
+    return IntStream.range(0, rollouts.size())
+        .boxed()
+        .collect(
+            Collectors.groupingBy(
+                i -> key(rollouts.get(i)), LinkedHashMap::new, Collectors.toList()))
+        .values();
   }
 
   private Object key(PpoRollout rollout) {
@@ -81,15 +74,12 @@ public enum RewardWhitening {
    */
   static double shareBetweenKinds(List<PpoRollout> rollouts, double[] whitened) {
     double mean = Arrays.stream(whitened).average().orElse(0);
-    Map<Boolean, double[]> sums = new HashMap<>();
-    double total = 0;
-    for (int i = 0; i < whitened.length; i++) {
-      double[] sum = sums.computeIfAbsent(rollouts.get(i).isSafety(), _ -> new double[2]);
-      sum[0] += whitened[i] - mean;
-      sum[1]++;
-      total += (whitened[i] - mean) * (whitened[i] - mean);
+    double between = 0;
+    for (List<Integer> kind : DECIDING_MODEL.groups(rollouts)) {
+      double sum = kind.stream().mapToDouble(i -> whitened[i] - mean).sum();
+      between += sum * sum / kind.size();
     }
-    double between = sums.values().stream().mapToDouble(sum -> sum[0] * sum[0] / sum[1]).sum();
+    double total = Arrays.stream(whitened).map(reward -> (reward - mean) * (reward - mean)).sum();
     return total > 0 ? between / total : 0;
   }
 }

@@ -39,7 +39,7 @@ public final class RecentJudgments {
   /** Share of them that the model agrees with; equal scores count half. NaN if there are none. */
   public double accuracy() {
     return Arrays.stream(differences, 0, size())
-        .map(difference -> difference > 0 ? 1 : difference == 0 ? 0.5 : 0)
+        .map(Reliability::correct)
         .average()
         .orElse(Double.NaN);
   }

@@ -52,9 +52,18 @@ public final class Reliability {
     int bin = Math.min(BINS - 1, (int) ((sure - LOWEST) / (1 - LOWEST) * BINS));
     predictions[bin]++;
     confidence[bin] += sure;
-    correct[bin] += difference > 0 ? 1 : difference < 0 ? 0 : 0.5;
+    correct[bin] += correct(difference);
     double missed = Logistic.sigmoid(-difference);
     squares += missed * missed;
+  }
+
+  /**
+   * How far a prediction is correct: 1, 0, or a half for equal scores.
+   *
+   * @param difference score of the preferred response minus that of the other
+   */
+  public static double correct(double difference) {
+    return difference > 0 ? 1 : difference < 0 ? 0 : 0.5;
   }
 
   /** Predictions in all bins. */

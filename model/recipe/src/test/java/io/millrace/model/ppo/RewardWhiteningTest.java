@@ -31,7 +31,7 @@ class RewardWhiteningTest {
 
   @Test
   void batchWhitensAllTogether() {
-    // Mean 4.5, variance 14.75: almost all of it tells safety prompts from others.
+    // Mean 4.5, variance 14.75. Almost all of it lies between safety prompts and others.
     double deviation = Math.sqrt(14.75);
     double[] whitened = RewardWhitening.BATCH.whiten(rollouts, combined);
     assertArrayEquals(
