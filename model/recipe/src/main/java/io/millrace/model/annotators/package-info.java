@@ -1,0 +1,2 @@
+/** How reliable annotators are, and how far they agree. */
+package io.millrace.model.annotators;
