@@ -1,5 +1,6 @@
 package io.millrace.demo.loop;
 
+import io.millrace.jobs.rewardmodel.RewardModelOperator;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.PrintStream;
@@ -66,9 +67,12 @@ public final class Progress {
     out.flush();
   }
 
-  /** Prints all metrics of any job, sorted by name, without the points of diagrams. */
+  /**
+   * Prints all metrics of any job, sorted by name, without the points of diagrams. {@code millrace
+   * annotators} prints those of each annotator.
+   */
   public synchronized void metrics(TrainingMetrics metrics) {
-    if (isDue(metrics.getJob())) {
+    if (!RewardModelOperator.isOfAnnotators(metrics) && isDue(metrics.getJob())) {
       String values =
           metrics.getMetrics().entrySet().stream()
               .filter(metric -> !isOfDiagram(metric.getKey()))

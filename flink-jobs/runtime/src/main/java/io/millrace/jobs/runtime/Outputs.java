@@ -13,6 +13,10 @@ public final class Outputs {
   public static final OutputTag<TrainingMetrics> METRICS =
       new OutputTag<>("training-metrics", new AvroTypeInfo<>(TrainingMetrics.class));
 
+  /** Metrics by annotator and source. Their names are people's, so they are no Flink metrics. */
+  public static final OutputTag<TrainingMetrics> ANNOTATORS =
+      new OutputTag<>("annotators", new AvroTypeInfo<>(TrainingMetrics.class));
+
   public static final OutputTag<Reward> REWARDS =
       new OutputTag<>("rewards", new AvroTypeInfo<>(Reward.class));
 

@@ -1,17 +1,11 @@
 package io.millrace.jobs.rewardmodel;
 
-import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.LengthCheck;
-import io.millrace.jobs.models.RecordFile;
 import io.millrace.model.checkpoint.ScoreScale;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.reward.AnchoredScores;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer.Pair;
-import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.RefusedRecordException;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -24,9 +18,6 @@ import java.util.TreeMap;
  * version is published.
  */
 final class AnchorResponses {
-
-  /** Most judgments of a file; the most that {@code reward-model.anchor-count} allows. */
-  private static final int MOST = 65_536;
 
   private static final String MEAN = "anchors/mean";
 
@@ -49,61 +40,6 @@ final class AnchorResponses {
     this.rule = rule;
     this.alarmShift = alarmShift;
     this.limit = 2 * judgments;
-  }
-
-  /**
-   * The judgments of {@code reward-model.anchors} with this objective; none if no file is named. As
-   * in the stream, long dialogues lose their oldest turns.
-   *
-   * @throws IOException if the file cannot be used
-   */
-  static List<Judgment> read(MillraceConfig config, Objective objective) throws IOException {
-    String file = config.section(RewardModelSection.class).anchors();
-    if (file.isBlank()) {
-      return List.of();
-    }
-    List<Judgment> judgments =
-        RecordFile.lines("reward-model.anchors", file, RecordFile::judgment).stream()
-            .filter(judgment -> judgment.getObjective() == objective)
-            .toList();
-    if (judgments.isEmpty()) {
-      throw new IOException(
-          ("reward-model.anchors %s has no judgment of objective %s; add some, or leave the"
-                  + " objective out of reward-model.objectives")
-              .formatted(file, objective));
-    }
-    if (judgments.size() > MOST) {
-      throw new IOException(
-          ("reward-model.anchors %s has %d judgments of objective %s, but every version is measured"
-                  + " on them: keep at most %d")
-              .formatted(file, judgments.size(), objective, MOST));
-    }
-    LengthCheck<Judgment> length = JudgmentCheck.length(config);
-    try {
-      length.open();
-      List<Judgment> fitting = new ArrayList<>(judgments.size());
-      for (Judgment judgment : judgments) {
-        fitting.add(fitting(file, judgment, length));
-      }
-      return fitting;
-    } finally {
-      length.close();
-    }
-  }
-
-  private static Judgment fitting(String file, Judgment judgment, LengthCheck<Judgment> length)
-      throws IOException {
-    Judgment shorter = length.shorten(judgment);
-    try {
-      length.check(shorter);
-    } catch (RefusedRecordException e) {
-      throw new IOException(
-          ("reward-model.anchors %s: judgment %s cannot be an anchor (%s): %s; remove it from the"
-                  + " file")
-              .formatted(file, judgment.getJudgmentId(), e.reason(), e.getMessage()),
-          e);
-    }
-    return shorter;
   }
 
   /** Takes all responses of a file: no others are drawn. */

@@ -3,6 +3,7 @@ package io.millrace.jobs.rewardmodel;
 import io.millrace.model.reward.MixedBatches;
 import io.millrace.model.reward.ShuffleBuffer;
 import io.millrace.schemas.Judgment;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -28,6 +29,14 @@ final class JudgmentBatches {
 
   void add(Judgment judgment) {
     shuffle.add(judgment);
+  }
+
+  /** Takes out the judgments of a source that no step has learned from. */
+  List<Judgment> takeSource(String source) {
+    List<Judgment> taken =
+        new ArrayList<>(batches.takeNew(judgment -> judgment.getSource().equals(source)));
+    taken.addAll(shuffle.takeIf(judgment -> judgment.getSource().equals(source)));
+    return taken;
   }
 
   /**

@@ -24,7 +24,7 @@ public final class RewardModelJob {
 
   /** Configuration sections of the job, beside the shared sections. */
   public static final List<Class<? extends ConfigSection>> SECTIONS =
-      List.of(RewardModelSection.class, PpoSection.class);
+      List.of(RewardModelSection.class, AnnotatorSection.class, PpoSection.class);
 
   private RewardModelJob() {}
 
@@ -32,7 +32,8 @@ public final class RewardModelJob {
     RewardModelSection section = context.section(RewardModelSection.class);
     for (Objective objective : section.objectives()) {
       try {
-        var _ = AnchorResponses.read(context.config(), objective);
+        var _ = JudgmentFile.anchors(context.config(), objective);
+        var _ = GoldTasks.read(context.config(), objective);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }
@@ -47,7 +48,8 @@ public final class RewardModelJob {
       for (boolean judge : section.kinds()) {
         SingleOutputStreamOperator<StagedCheckpoint> trained =
             train(context, judgments, objective, judge);
-        DataStream<TrainingMetrics> trainedMetrics = trained.getSideOutput(Outputs.METRICS);
+        DataStream<TrainingMetrics> trainedMetrics =
+            trained.getSideOutput(Outputs.METRICS).union(trained.getSideOutput(Outputs.ANNOTATORS));
         checkpoints = checkpoints == null ? trained : checkpoints.union(trained);
         metrics = metrics == null ? trainedMetrics : metrics.union(trainedMetrics);
       }

@@ -21,7 +21,9 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
@@ -29,6 +31,7 @@ import java.io.IOException;
 import java.time.Clock;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -51,6 +54,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   /** Accumulator: warnings for the summary of a run, one text each. */
   static final String WARNINGS = "warnings";
+
+  private static final String ANNOTATORS = "-annotators";
 
   private final RuntimeSettings settings;
   private final Objective objective;
@@ -77,6 +82,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient JudgmentViews views;
   private transient HeldOutJudgments withheld;
   private transient AnchorResponses anchors;
+  private transient Annotators annotators;
   private transient long consumed;
   private transient long learned;
   private transient long skippedUpdates;
@@ -108,6 +114,16 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   private String job() {
     return job(objective, judge);
+  }
+
+  /** The job's name on the metrics of each annotator and source. */
+  static String annotatorsOf(String job) {
+    return job + ANNOTATORS;
+  }
+
+  /** Whether metrics are those of annotators and sources, in whose names there is no end. */
+  public static boolean isOfAnnotators(TrainingMetrics metrics) {
+    return metrics.getJob().endsWith(ANNOTATORS);
   }
 
   private RewardModelSection section() {
@@ -145,8 +161,11 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     anchors =
         new AnchorResponses(objective, rule, section().anchorCount(), section().alarmAnchorShift());
     if (!section().anchors().isBlank()) {
-      anchors.fix(AnchorResponses.read(config, objective).stream().map(this::pair).toList());
+      anchors.fix(JudgmentFile.anchors(config, objective).stream().map(this::pair).toList());
     }
+    annotators =
+        new Annotators(
+            objective, config.section(AnnotatorSection.class), GoldTasks.read(config, objective));
   }
 
   /** Two batches, beside the judgments in the shuffle buffer and the queues by source. */
@@ -178,7 +197,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       boolean ended = inputEnded;
       Judgment judgment = batches.hasRoom() ? poll() : null;
       if (judgment != null) {
-        if (!withheld.take(judgment)) {
+        if (!withheld.take(judgment) && !annotators.take(judgment)) {
           batches.add(judgment);
         }
         consumed++;
@@ -223,7 +242,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     MixedBatches.Batch<Judgment> batch = batches.take();
     List<Judgment> fresh = batch.fresh();
     learned += fresh.size();
-    List<RewardModelTrainer.Pair> pairs = batch.all().stream().map(this::pair).toList();
+    List<RewardModelTrainer.Pair> pairs =
+        batch.all().stream()
+            .map(judgment -> pair(judgment).withWeight(annotators.weight(judgment)))
+            .toList();
     double share = Math.min(1, (double) pairs.size() / section().batchSize());
     RewardModelTrainer.Step step = trainer.step(pairs, learned, share);
     guard.check(
@@ -237,6 +259,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         anchors.offer(pairs.get(i));
       }
     }
+    annotators.add(fresh, step);
+    holdSources();
     if (!step.update().applied()) {
       skippedUpdates++;
     }
@@ -248,8 +272,28 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     metrics.put("gradient_norm", step.update().gradientNorm());
     metrics.put("batch/fresh", (double) fresh.size());
     metrics.put("batch/replayed", (double) batch.replayed().size());
+    metrics.put(
+        "batch/weight",
+        pairs.stream().mapToDouble(RewardModelTrainer.Pair::weight).average().orElseThrow());
     meanLatency(fresh).ifPresent(mean -> metrics.put("stream/judgment_latency_ms", mean));
     emitMetricsLater(Outputs.metrics(job(), trainer.steps(), metrics, clock.instant()));
+  }
+
+  /** Holds back sources whose judgments are far below the rest, with those that wait. */
+  private void holdSources() {
+    for (Annotators.Held held : annotators.review()) {
+      List<Judgment> waiting = batches.takeSource(held.source());
+      waiting.forEach(annotators::take);
+      LOG.warn(
+          "{}: source '{}' is held back: its judgments have weight {}, those of the other sources"
+              + " {}. {} of its judgments wait. To learn from them, name it in"
+              + " annotators.released-sources and start the job again",
+          job(),
+          Printable.line(held.source()),
+          String.format(Locale.ROOT, "%.2f", held.weight()),
+          String.format(Locale.ROOT, "%.2f", held.others()),
+          waiting.size());
+    }
   }
 
   private RewardModelTrainer.Pair pair(Judgment judgment) {
@@ -273,6 +317,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     all.putAll(views.byName());
     all.putAll(withheld.byName());
     all.putAll(anchors.metrics());
+    all.putAll(annotators.byName());
     all.put("judgments", (double) consumed);
     all.put("learned", (double) learned);
     all.put("skipped_updates", (double) skippedUpdates);
@@ -349,6 +394,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
           anchors.shift(),
           section().alarmAnchorShift());
     }
+    emitLater(
+        Outputs.ANNOTATORS,
+        Outputs.metrics(annotatorsOf(job()), version, annotators.byAnnotator(), clock.instant()));
     Map<String, Double> published = metrics();
     published.put("loss", lastLoss);
     emitLater(
@@ -381,7 +429,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       JudgmentBatches.State batches,
       @Nullable @AvroDefault("null") AnchorResponses.State anchors,
       @Nullable @AvroDefault("null") JudgmentViews.State views,
-      @Nullable @AvroDefault("null") HeldOutJudgments.State withheld) {}
+      @Nullable @AvroDefault("null") HeldOutJudgments.State withheld,
+      @Nullable @AvroDefault("null") Annotators.State annotators) {}
 
   @Override
   protected CopyBudget copies() {
@@ -403,7 +452,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             batches.state(),
             anchors.state(),
             views.state(),
-            withheld.state()));
+            withheld.state(),
+            annotators.state()));
     trainer.write(out);
   }
 
@@ -427,6 +477,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     }
     if (state.withheld() != null) {
       withheld.restore(state.withheld());
+    }
+    if (state.annotators() != null) {
+      annotators.restore(state.annotators());
+      annotators.takeReleased().forEach(batches::add);
     }
     trainer.read(in);
   }

@@ -1,12 +1,6 @@
 package io.millrace.jobs.rewardmodel;
 
 import io.millrace.schemas.Judgment;
-import io.millrace.schemas.Sha256;
-import io.millrace.schemas.Turn;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -35,26 +29,10 @@ final class SeenTexts {
   }
 
   private static List<Long> hashes(Judgment judgment) {
-    List<String> prompt = new ArrayList<>();
-    for (Turn turn : judgment.getDialogue()) {
-      prompt.add(turn.getRole().name());
-      prompt.add(turn.getContent());
-    }
     return List.of(
-        hash(prompt),
-        hash(List.of(judgment.getResponseA().getText())),
-        hash(List.of(judgment.getResponseB().getText())));
-  }
-
-  /** Lengths stand before the texts, so that no two lists give the same bytes. */
-  private static long hash(List<String> texts) {
-    MessageDigest digest = Sha256.newDigest();
-    for (String text : texts) {
-      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-      digest.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).flip());
-      digest.update(bytes);
-    }
-    return ByteBuffer.wrap(digest.digest()).getLong();
+        TextHash.ofPrompt(judgment),
+        TextHash.of(List.of(judgment.getResponseA().getText())),
+        TextHash.of(List.of(judgment.getResponseB().getText())));
   }
 
   /** The hashes, the oldest first. */

@@ -6,6 +6,7 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.ConfigSections;
 import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection;
+import io.millrace.jobs.rewardmodel.AnnotatorSection;
 import io.millrace.jobs.rewardmodel.RewardModelSection;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.supervised.SupervisedSection;
@@ -19,6 +20,7 @@ public final class TrainingSections implements ConfigSections {
     return ConfigSections.inOrder(
         entry("supervised", SupervisedSection.class),
         entry("reward-model", RewardModelSection.class),
+        entry("annotators", AnnotatorSection.class),
         entry("rollout", RolloutSection.class),
         entry("ppo", PpoSection.class),
         entry("rejection-sampling", RejectionSamplingSection.class));

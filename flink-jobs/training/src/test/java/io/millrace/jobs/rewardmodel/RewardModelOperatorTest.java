@@ -442,7 +442,7 @@ class RewardModelOperatorTest {
     IOException e =
         assertThrows(
             IOException.class,
-            () -> AnchorResponses.read(config("given", settings), Objective.SAFETY));
+            () -> JudgmentFile.anchors(config("given", settings), Objective.SAFETY));
     assertTrue(e.getMessage().contains("reward-model.anchors " + file), e.getMessage());
     assertTrue(e.getMessage().contains("line 2"), e.getMessage());
   }
@@ -464,13 +464,13 @@ class RewardModelOperatorTest {
         file,
         JsonLines.write(Judgment.newBuilder(judgment).setDialogue(turns).build())
             + System.lineSeparator());
-    List<Judgment> shortened = AnchorResponses.read(config, Objective.SAFETY);
+    List<Judgment> shortened = JudgmentFile.anchors(config, Objective.SAFETY);
     assertTrue(shortened.getFirst().getDialogue().size() < turns.size());
 
     judgment.getResponseA().setText("word ".repeat(10_000));
     Files.writeString(file, JsonLines.write(judgment));
     IOException e =
-        assertThrows(IOException.class, () -> AnchorResponses.read(config, Objective.SAFETY));
+        assertThrows(IOException.class, () -> JudgmentFile.anchors(config, Objective.SAFETY));
     assertTrue(e.getMessage().contains("reward-model.anchors " + file), e.getMessage());
     assertTrue(e.getMessage().contains(judgment.getJudgmentId()), e.getMessage());
     assertTrue(e.getMessage().contains("too-long"), e.getMessage());

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.SortedMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /**
  * Makes batches with a fixed ratio of sources from a stream with any ratio (Llama 2, arXiv
@@ -98,6 +99,15 @@ public final class MixedBatches<T> {
   /** New records that are in no batch yet. */
   public int waiting() {
     return queues.values().stream().mapToInt(Deque::size).sum();
+  }
+
+  /** Takes out the new records that match, by source, then in order of arrival. */
+  public List<T> takeNew(Predicate<T> condition) {
+    List<T> taken = new ArrayList<>();
+    for (Deque<T> queue : queues.values()) {
+      queue.removeIf(item -> condition.test(item) && taken.add(item));
+    }
+    return taken;
   }
 
   private int waiting(String source) {

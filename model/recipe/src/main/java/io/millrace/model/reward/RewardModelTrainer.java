@@ -3,6 +3,7 @@ package io.millrace.model.reward;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
+import io.millrace.model.training.Checks;
 import io.millrace.model.training.LearningRate;
 import io.millrace.model.training.MicroBatches;
 import io.millrace.model.training.MicroBatches.Part;
@@ -48,21 +49,44 @@ public final class RewardModelTrainer implements AutoCloseable {
    * @param margin m(rating)
    * @param preferredUnsafe safety label of the preferred response, or null
    * @param rejectedUnsafe safety label of the rejected response, or null
+   * @param weight of the judgment in the loss, relative to others, at least 0
    */
   public record Pair(
       int[] preferred,
       int[] rejected,
       double margin,
       Boolean preferredUnsafe,
-      Boolean rejectedUnsafe) {}
+      Boolean rejectedUnsafe,
+      double weight) {
+
+    public Pair {
+      Checks.that(weight >= 0 && Double.isFinite(weight), "weight", weight, "at least 0");
+    }
+
+    /** A judgment of weight 1. */
+    public Pair(
+        int[] preferred,
+        int[] rejected,
+        double margin,
+        Boolean preferredUnsafe,
+        Boolean rejectedUnsafe) {
+      this(preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, 1);
+    }
+
+    /** The same judgment with another weight. */
+    public Pair withWeight(double other) {
+      return new Pair(preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, other);
+    }
+  }
 
   /**
    * The result of a step, as before its update.
    *
    * @param preferredScores scores of the preferred responses, {@code [pairs]}
    * @param rejectedScores scores of the rejected responses, {@code [pairs]}
-   * @param loss mean ranking loss of the pairs
-   * @param labelLoss loss of the labels, divided by the number of responses; 0 without labels
+   * @param loss weighted mean of the pairs' ranking loss; 0 if all weights are 0
+   * @param labelLoss weighted loss of the labels, divided by the weights of all responses; 0
+   *     without labels
    */
   public record Step(
       float[] preferredScores,
@@ -72,8 +96,8 @@ public final class RewardModelTrainer implements AutoCloseable {
       Optimizer.Update update) {}
 
   /**
-   * Scores the pairs and makes one update on the mean loss. With a score that is not finite the
-   * loss is NaN, and nothing is updated.
+   * Scores the pairs and makes one update on the weighted mean loss. With a score that is not
+   * finite the loss is NaN, and nothing is updated. Nor is anything if all weights are 0.
    *
    * @param learned number of judgments learned from so far, with this batch: the step of the
    *     learning rate's schedule
@@ -88,6 +112,9 @@ public final class RewardModelTrainer implements AutoCloseable {
     }
     float[] preferredScores = new float[batch.size()];
     float[] rejectedScores = new float[batch.size()];
+    double weights = batch.stream().mapToDouble(Pair::weight).sum();
+    // Without any weight all derivatives are 0, not 0 / 0.
+    double total = weights == 0 ? 1 : weights;
     double loss = 0;
     double labelLoss = 0;
     for (Part part : MicroBatches.of(sequences, 2, model.partTokens())) {
@@ -105,26 +132,32 @@ public final class RewardModelTrainer implements AutoCloseable {
         preferredScores[part.from() + i] = preferred;
         rejectedScores[part.from() + i] = rejected;
         RankingLoss ranking = RankingLoss.of(preferred, rejected, pair.margin());
-        loss += ranking.loss() / batch.size();
-        dScores[2 * i] += (float) (ranking.dChosen() / batch.size());
-        dScores[2 * i + 1] += (float) (ranking.dRejected() / batch.size());
-        labelLoss += label(pair.preferredUnsafe(), preferred, dScores, 2 * i, sequences.size());
-        labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, 2 * i + 1, sequences.size());
+        loss += pair.weight() * ranking.loss() / total;
+        dScores[2 * i] += (float) (pair.weight() * ranking.dChosen() / total);
+        dScores[2 * i + 1] += (float) (pair.weight() * ranking.dRejected() / total);
+        labelLoss += label(pair.preferredUnsafe(), preferred, dScores, 2 * i, pair, total);
+        labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, 2 * i + 1, pair, total);
       }
       model.backward(optimizer.gradients(), dScores);
     }
     return new Step(
-        preferredScores, rejectedScores, loss, labelLoss, optimizer.update(learned, share));
+        preferredScores,
+        rejectedScores,
+        loss,
+        labelLoss,
+        weights == 0 ? optimizer.skip(0) : optimizer.update(learned, share));
   }
 
   /** A label counts the same however many others there are: losses are divided by the responses. */
-  private double label(Boolean unsafe, float score, float[] dScores, int at, int responses) {
+  private double label(
+      Boolean unsafe, float score, float[] dScores, int at, Pair pair, double weights) {
     if (unsafe == null) {
       return 0;
     }
     SafetyLabelLoss label = SafetyLabelLoss.of(score, !unsafe);
-    dScores[at] += (float) (labelWeight * label.dScore() / responses);
-    return label.loss() / responses;
+    double responses = 2 * weights;
+    dScores[at] += (float) (labelWeight * pair.weight() * label.dScore() / responses);
+    return pair.weight() * label.loss() / responses;
   }
 
   private static int[] lastRows(List<int[]> sequences) {

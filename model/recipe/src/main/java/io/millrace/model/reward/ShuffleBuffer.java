@@ -4,6 +4,7 @@ import io.millrace.model.training.RandomStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.function.Predicate;
 
 /**
  * Puts records in random order in bounded memory. Once the buffer is full, every new record makes
@@ -62,6 +63,13 @@ public final class ShuffleBuffer<T> {
     draws++;
     T last = records.removeLast();
     return place == records.size() ? last : records.set(place, last);
+  }
+
+  /** Takes out the records that match, without a draw. */
+  public List<T> takeIf(Predicate<T> condition) {
+    List<T> taken = new ArrayList<>();
+    records.removeIf(record -> condition.test(record) && taken.add(record));
+    return taken;
   }
 
   /** Records taken out so far. */

@@ -37,7 +37,8 @@ public final class DivergenceGuard {
           records,
           ids.get());
     }
-    skippedInARow = update.applied() ? 0 : skippedInARow + 1;
+    boolean diverged = !update.applied() && !Double.isFinite(update.gradientNorm());
+    skippedInARow = diverged ? skippedInARow + 1 : 0;
     if (skippedInARow >= MAX_SKIPPED) {
       throw new DivergedException(skippedInARow, records, ids.get());
     }

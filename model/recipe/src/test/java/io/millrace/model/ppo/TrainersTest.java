@@ -3,6 +3,7 @@ package io.millrace.model.ppo;
 import static java.lang.Float.NaN;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -199,6 +200,44 @@ class TrainersTest {
     try (RewardModelTrainer trainer = rewardModel()) {
       assertEquals(1e-2 / 4, trainer.step(pairs(2), 2, 0.25).update().learningRate(), 1e-15);
       assertThrows(IllegalArgumentException.class, () -> trainer.step(pairs(2), 4, 0));
+    }
+  }
+
+  @Test
+  void aJudgmentCountsByItsWeight() {
+    try (RewardModelTrainer weighted = rewardModel();
+        RewardModelTrainer alone = rewardModel()) {
+      List<RewardModelTrainer.Pair> pairs = pairs(8);
+      List<RewardModelTrainer.Pair> half = new ArrayList<>();
+      for (int i = 0; i < 8; i++) {
+        half.add(pairs.get(i).withWeight(i % 2 == 0 ? 0.25 : 0));
+      }
+      for (int i = 0; i < 3; i++) {
+        RewardModelTrainer.Step step = weighted.step(half, 8, 1);
+        RewardModelTrainer.Step other =
+            alone.step(List.of(pairs.get(0), pairs.get(2), pairs.get(4), pairs.get(6)), 8, 1);
+        assertEquals(other.loss(), step.loss(), 1e-6);
+        assertEquals(other.labelLoss(), step.labelLoss(), 1e-6);
+      }
+      assertArrayEquals(
+          alone.model().weights().flat().toFloats(),
+          weighted.model().weights().flat().toFloats(),
+          1e-5f);
+    }
+  }
+
+  @Test
+  void aBatchWithoutWeightChangesNothing() {
+    try (RewardModelTrainer trainer = rewardModel()) {
+      float[] before = trainer.model().weights().flat().toFloats();
+      RewardModelTrainer.Step step =
+          trainer.step(pairs(4).stream().map(pair -> pair.withWeight(0)).toList(), 4, 1);
+      assertEquals(0, step.loss());
+      assertEquals(0, step.labelLoss());
+      assertFalse(step.update().applied());
+      assertArrayEquals(before, trainer.model().weights().flat().toFloats(), 0);
+      assertThrows(IllegalArgumentException.class, () -> pairs(1).get(0).withWeight(-1));
+      assertThrows(IllegalArgumentException.class, () -> pairs(1).get(0).withWeight(Double.NaN));
     }
   }
 

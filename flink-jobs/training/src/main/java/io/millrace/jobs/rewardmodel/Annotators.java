@@ -1,0 +1,154 @@
+package io.millrace.jobs.rewardmodel;
+
+import io.millrace.model.annotators.AnnotatorReliability;
+import io.millrace.model.reward.RewardModelTrainer.Step;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/**
+ * Decides how much a judgment counts by who made it: gold tasks test their annotators, judgments of
+ * unreliable sources wait, all others have a weight.
+ */
+final class Annotators {
+
+  /** Judgments, older ones in part, before a source can be held back or compared with. */
+  private static final double ENOUGH = 50;
+
+  /** Probability with which a held source is as unreliable as it seems. */
+  private static final double CERTAINTY = 0.999;
+
+  private final Objective objective;
+  private final AnnotatorSection section;
+  private final GoldTasks goldTasks;
+  private final AnnotatorStatistics statistics;
+  private final HeldSources heldSources;
+
+  Annotators(Objective objective, AnnotatorSection section, GoldTasks goldTasks) {
+    this.objective = objective;
+    this.section = section;
+    this.goldTasks = goldTasks;
+    this.statistics = new AnnotatorStatistics(section.window());
+    this.heldSources = new HeldSources(section.releasedSources(), section.heldJudgments());
+  }
+
+  /**
+   * Takes a judgment that nothing is learned from: one of a gold task, or of a source that is held
+   * back.
+   *
+   * @return whether it is one
+   */
+  boolean take(Judgment judgment) {
+    if (judgment.getObjective() == objective) {
+      Optional<Boolean> right = goldTasks.isRight(judgment);
+      if (right.isPresent()) {
+        statistics.addGoldTask(judgment, right.get());
+        return true;
+      }
+    }
+    if (heldSources.contains(judgment.getSource())) {
+      heldSources.add(judgment);
+      return true;
+    }
+    return false;
+  }
+
+  /** The weight of a judgment in the loss, 0 to 1. */
+  double weight(Judgment judgment) {
+    if (heldSources.contains(judgment.getSource())) {
+      return 0; // A replayed one, from before the source was held back.
+    }
+    return switch (section.weighting()) {
+      case NONE -> 1;
+      case RELIABILITY -> AnnotatorReliability.weight(statistics.reliability(judgment));
+    };
+  }
+
+  /**
+   * Counts judgments that were scored and then learned from.
+   *
+   * @param judgments the first of the step's pairs
+   */
+  void add(List<Judgment> judgments, Step step) {
+    for (int i = 0; i < judgments.size(); i++) {
+      if (judgments.get(i).getObjective() == objective) {
+        statistics.add(judgments.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
+      }
+    }
+  }
+
+  /**
+   * A source that is held back from now on.
+   *
+   * @param weight of its judgments
+   * @param others mean weight of the other sources' judgments
+   */
+  record Held(String source, double weight, double others) {}
+
+  /** Holds back the sources whose judgments are far below those of the other sources. */
+  List<Held> review() {
+    List<Held> found = new ArrayList<>();
+    Map<String, AnnotatorReliability> sources = statistics.sources();
+    sources.keySet().removeIf(heldSources::contains);
+    for (Map.Entry<String, AnnotatorReliability> entry : sources.entrySet()) {
+      AnnotatorReliability source = entry.getValue();
+      if (source.judgments() < ENOUGH || !heldSources.mayHold(entry.getKey())) {
+        continue;
+      }
+      double others = meanWeight(sources, entry.getKey());
+      double bound = source.quantile(CERTAINTY);
+      if (AnnotatorReliability.weight(bound) < section.holdSourcesBelow() * others) {
+        double weight = AnnotatorReliability.weight(source.mean());
+        found.add(new Held(entry.getKey(), weight, others));
+      }
+    }
+    found.forEach(held -> heldSources.hold(held.source()));
+    return found;
+  }
+
+  /** Mean weight of the judgments of all other sources; 0 if there are too few. */
+  private static double meanWeight(Map<String, AnnotatorReliability> sources, String except) {
+    double judgments = 0;
+    double sum = 0;
+    for (Map.Entry<String, AnnotatorReliability> entry : sources.entrySet()) {
+      if (!entry.getKey().equals(except)) {
+        double count = entry.getValue().judgments();
+        judgments += count;
+        sum += count * AnnotatorReliability.weight(entry.getValue().mean());
+      }
+    }
+    return judgments < ENOUGH ? 0 : sum / judgments;
+  }
+
+  /** Judgments of sources that were released by hand, in their order. */
+  List<Judgment> takeReleased() {
+    return heldSources.takeReleased();
+  }
+
+  /** Metrics without names of people. */
+  Map<String, Double> byName() {
+    Map<String, Double> metrics = new TreeMap<>(statistics.byName());
+    metrics.putAll(heldSources.byName());
+    return metrics;
+  }
+
+  /** Metrics by person and by source. */
+  Map<String, Double> byAnnotator() {
+    return statistics.byAnnotator();
+  }
+
+  record State(AnnotatorStatistics.State statistics, HeldSources.State heldSources) {}
+
+  State state() {
+    return new State(statistics.state(), heldSources.state());
+  }
+
+  void restore(State state) {
+    statistics.restore(state.statistics());
+    heldSources.restore(state.heldSources());
+  }
+}
