@@ -1,5 +1,6 @@
 package io.millrace.cli;
 
+import io.millrace.cli.annotators.AnnotatorsCommand;
 import io.millrace.cli.bench.BenchCommand;
 import io.millrace.cli.chat.ChatCommand;
 import io.millrace.cli.deadletters.DeadLettersCommand;
@@ -72,6 +73,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ConsumeCommand.class,
       ImportCommand.class,
       DeadLettersCommand.class,
+      AnnotatorsCommand.class,
       SchemasCommand.class,
       RunCommand.class,
       ClusterCommand.class,

@@ -129,6 +129,11 @@ final class Annotators {
     return heldSources.takeReleased();
   }
 
+  /** Judgments of held-back sources that were dropped, because too many waited. */
+  long dropped() {
+    return heldSources.dropped();
+  }
+
   /** Metrics without names of people. */
   Map<String, Double> byName() {
     Map<String, Double> metrics = new TreeMap<>(statistics.byName());
@@ -136,9 +141,11 @@ final class Annotators {
     return metrics;
   }
 
-  /** Metrics by person and by source. */
+  /** Metrics by person and by source; {@code source/NAME/held_back} is 1 for one held back. */
   Map<String, Double> byAnnotator() {
-    return statistics.byAnnotator();
+    Map<String, Double> metrics = statistics.byAnnotator();
+    heldSources.names().forEach(name -> metrics.put("source/" + name + "/held_back", 1.0));
+    return metrics;
   }
 
   record State(AnnotatorStatistics.State statistics, HeldSources.State heldSources) {}

@@ -34,6 +34,11 @@ final class HeldSources {
     return held.contains(source);
   }
 
+  /** The sources that are held back. */
+  Set<String> names() {
+    return held;
+  }
+
   /** Whether a source may be held back. */
   boolean mayHold(String source) {
     return !released.contains(source) && !held.contains(source);
@@ -51,6 +56,11 @@ final class HeldSources {
       waiting.removeFirst();
       dropped++;
     }
+  }
+
+  /** Judgments that no longer fitted. */
+  long dropped() {
+    return dropped;
   }
 
   /** Takes out the judgments of sources that were released, in their order. */

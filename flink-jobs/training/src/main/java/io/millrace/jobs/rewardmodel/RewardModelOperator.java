@@ -1,6 +1,7 @@
 package io.millrace.jobs.rewardmodel;
 
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
+import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.HeldOut;
@@ -38,6 +39,7 @@ import java.util.OptionalDouble;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
+import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.metrics.MetricGroup;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -69,6 +71,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient Publisher publisher;
   private transient DivergenceGuard guard;
   private transient boolean warned;
+
+  /** Judgments that were dropped from those held back, for the job's status. */
+  private transient LongCounter dropped;
 
   /** Whether the incomplete batch has waited for {@code reward-model.max-wait}. */
   private transient volatile boolean overdue;
@@ -163,6 +168,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     if (!section().anchors().isBlank()) {
       anchors.fix(JudgmentFile.anchors(config, objective).stream().map(this::pair).toList());
     }
+    dropped = new LongCounter();
+    getRuntimeContext()
+        .addAccumulator(Totals.prefix(Topic.JUDGMENTS) + Totals.DROPPED + "held-back", dropped);
     annotators =
         new Annotators(
             objective, config.section(AnnotatorSection.class), GoldTasks.read(config, objective));
@@ -200,6 +208,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         if (!withheld.take(judgment) && !annotators.take(judgment)) {
           batches.add(judgment);
         }
+        countDropped();
         consumed++;
         release(1);
         took = true;
@@ -209,6 +218,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     }
     step();
     return true;
+  }
+
+  private void countDropped() {
+    dropped.add(annotators.dropped() - dropped.getLocalValuePrimitive());
   }
 
   @Override
@@ -481,6 +494,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     if (state.annotators() != null) {
       annotators.restore(state.annotators());
       annotators.takeReleased().forEach(batches::add);
+      countDropped();
     }
     trainer.read(in);
   }

@@ -159,6 +159,18 @@ class AnnotatorWeightsTest {
   }
 
   @Test
+  void whatNoLongerFitsIsCounted() throws Exception {
+    List<Judgment> all = judgments(900, 0.3, "raid");
+    try (Run run = new Run(config("full", "annotators.held-judgments=10"))) {
+      run.feed(all.subList(0, 600)).dieAfter(all.subList(600, 700));
+      run.feed(all.subList(600, 900)).end();
+      double dropped = run.summary().get("held_back/dropped");
+      assertEquals(900, run.summary().get("learned") + 10 + dropped);
+      assertEquals((long) dropped, run.accumulator("topics/judgments/dropped/held-back"));
+    }
+  }
+
+  @Test
   void aReleasedSourceIsLearnedFrom() throws Exception {
     List<Judgment> all = judgments(900, 0.3, "raid");
     OperatorSubtaskState state;

@@ -1,0 +1,2 @@
+/** {@code millrace annotators}: how reliable people and sources are. */
+package io.millrace.cli.annotators;
