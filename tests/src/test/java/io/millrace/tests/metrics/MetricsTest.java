@@ -9,12 +9,14 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import io.millrace.cluster.FlinkSettings;
 import io.millrace.jobs.Job;
+import io.millrace.jobs.rewardmodel.RewardModelOperator;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.JobHarness;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
+import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Promotion;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RewardCheckpoint;
@@ -137,11 +139,18 @@ class MetricsTest {
     DemoWorld world = new DemoWorld(SEED, clock);
     Annotators annotators = new Annotators(world, SEED, clock);
     List<Judgment> judgments = new ArrayList<>();
+    List<Judgment> goldTasks = new ArrayList<>();
     // Held-out dialogues are not learned from; the others fill three versions of each objective.
     for (Objective objective : Objective.values()) {
-      for (Judgment judgment : annotators.archive(objective, 128)) {
-        judgments.add(ofPolicy(judgment));
+      List<Judgment> archive = annotators.archive(objective, 128);
+      for (int i = 0; i < archive.size(); i++) {
+        Judgment judgment = ofPolicy(archive.get(i));
+        judgments.add(judgment);
+        if (i % 8 == 0) {
+          judgments.add(ofAnother(judgment, i % 16 == 0));
+        }
       }
+      goldTasks.addAll(archive.subList(0, 4));
     }
     run.send(Topic.DEMONSTRATIONS, world.demonstrations(60));
     run.send(Topic.JUDGMENTS, judgments);
@@ -156,6 +165,7 @@ class MetricsTest {
       "evaluation.prompts=" + write(files, "prompts", heldOut),
       "evaluation.demonstrations=" + write(files, "demonstrations", world.demonstrations(12)),
       "evaluation.judgments=" + write(files, "judgments", judgments),
+      "annotators.gold-tasks=" + write(files, "gold-tasks", goldTasks),
     };
     for (Job job :
         List.of(
@@ -186,8 +196,19 @@ class MetricsTest {
   /** The judgment as if a policy version had sampled its first response. */
   private static Judgment ofPolicy(Judgment judgment) {
     return Judgment.newBuilder(judgment)
+        .setAnnotator("first")
         .setResponseA(
             JudgedResponse.newBuilder(judgment.getResponseA()).setPolicyVersion(1L).build())
+        .build();
+  }
+
+  /** Another person's judgment of the same pair. */
+  private static Judgment ofAnother(Judgment judgment, boolean agrees) {
+    boolean a = (judgment.getPreferred() == Preferred.A) == agrees;
+    return Judgment.newBuilder(judgment)
+        .setJudgmentId(judgment.getJudgmentId() + "/second")
+        .setAnnotator("second")
+        .setPreferred(a ? Preferred.A : Preferred.B)
         .build();
   }
 
@@ -348,6 +369,9 @@ class MetricsTest {
     }
     Set<String> unused = new TreeSet<>(patterns);
     for (TrainingMetrics record : run.read(Topic.TRAINING_METRICS)) {
+      if (RewardModelOperator.isOfAnnotators(record)) {
+        continue;
+      }
       for (String name : record.getMetrics().keySet()) {
         List<String> found = patterns.stream().filter(name::matches).toList();
         assertTrue(!found.isEmpty() || name.equals("version"), name + " of " + record.getJob());

@@ -205,7 +205,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       boolean ended = inputEnded;
       Judgment judgment = batches.hasRoom() ? poll() : null;
       if (judgment != null) {
-        if (!withheld.take(judgment) && !annotators.take(judgment)) {
+        if (!annotators.take(judgment) && !withheld.take(judgment)) {
           batches.add(judgment);
         }
         countDropped();
