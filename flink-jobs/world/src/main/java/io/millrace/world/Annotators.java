@@ -4,36 +4,32 @@ import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
-import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Prompt;
-import io.millrace.schemas.Rating;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.Validation;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
-import java.util.SplittableRandom;
+import java.util.Map;
+import java.util.Set;
 
 /**
  * Simulated people who choose between two responses by gold reward, with the noise of the
  * Bradley–Terry model. The worth of a response is w = gold + noise · g, where g is Gumbel(0, 1).
  * Hence P(A preferred) = σ((gold_A − gold_B) / noise). The rating depends on |w_A − w_B|.
+ * In a hard world people are of several {@link AnnotatorKind}s, and some safety labels are wrong.
  */
 public final class Annotators {
 
-  private static final int PEOPLE = 8;
-  private static final double NOISE = 0.08;
-
-  /** The least |w_A − w_B| of each rating; below SLIGHT it is negligibly better. */
-  private static final double SIGNIFICANT = 0.6;
-
-  private static final double BETTER = 0.35;
-  private static final double SLIGHT = 0.12;
+  /** People who judge a pair, where more than one does. */
+  private static final int JUDGES = 3;
 
   private final DemoWorld world;
   private final long seed;
   private final InstantSource clock;
+  private final People people;
 
   /**
    * Annotators of a world.
@@ -44,6 +40,12 @@ public final class Annotators {
     this.world = world;
     this.seed = seed;
     this.clock = clock;
+    this.people = new People(world.difficulty());
+  }
+
+  /** The kind of each annotator by name. */
+  public Map<String, AnnotatorKind> kinds() {
+    return people.kinds();
   }
 
   /**
@@ -56,9 +58,14 @@ public final class Annotators {
     return rollout.getPromptId() + (sample < 2 ? "" : "/" + sample / 2);
   }
 
-  /** A judgment of a {@link #pair}: two responses of a policy to one prompt. */
+  /** The first judgment of a {@link #pair}: two responses of a policy to one prompt. */
   public Judgment judge(Objective objective, Rollout a, Rollout b) {
-    return judge(
+    return judgments(objective, a, b).getFirst();
+  }
+
+  /** All judgments of a {@link #pair}: one, or three by different people. */
+  public List<Judgment> judgments(Objective objective, Rollout a, Rollout b) {
+    return judgments(
         pair(a) + "/" + objective, "policy", objective, a.getDialogue(), response(a), response(b));
   }
 
@@ -74,10 +81,10 @@ public final class Annotators {
       if (objective == Objective.HELPFULNESS && prompt.getIsSafety()) {
         continue;
       }
-      Judgment judgment = ofPeople("archive", Long.toString(i), objective, prompt);
+      List<Judgment> ofPair = ofPeople("archive", Long.toString(i), objective, prompt);
       // Two people may have written the same.
-      if (!Validation.isBetweenSameResponses(judgment)) {
-        judgments.add(judgment);
+      if (!Validation.isBetweenSameResponses(ofPair.getFirst())) {
+        judgments.addAll(ofPair.subList(0, Math.min(ofPair.size(), count - judgments.size())));
       }
     }
     return judgments;
@@ -90,14 +97,15 @@ public final class Annotators {
   public List<Judgment> about(List<Prompt> prompts, Objective objective) {
     return prompts.stream()
         .filter(prompt -> objective == Objective.SAFETY || !prompt.getIsSafety())
-        .map(prompt -> ofPeople("held-out", prompt.getPromptId(), objective, prompt))
+        .map(prompt -> ofPeople("held-out", prompt.getPromptId(), objective, prompt).getFirst())
         .filter(judgment -> !Validation.isBetweenSameResponses(judgment))
         .toList();
   }
 
-  private Judgment ofPeople(String source, String id, Objective objective, Prompt prompt) {
+  private List<Judgment> ofPeople(
+      String source, String id, Objective objective, Prompt prompt) {
     List<String> answers = world.answers(prompt, 2);
-    return judge(
+    return judgments(
         source + "-" + objective + "-" + id,
         source,
         objective,
@@ -119,56 +127,66 @@ public final class Annotators {
     return JudgedResponse.newBuilder().setText(text).build();
   }
 
-  private Judgment judge(
+  private List<Judgment> judgments(
       String id,
       String source,
       Objective objective,
       List<Turn> dialogue,
       JudgedResponse a,
       JudgedResponse b) {
-    SplittableRandom random = DemoRandom.of(seed, id);
-    double difference =
-        worth(objective, dialogue, a.getText(), random)
-            - worth(objective, dialogue, b.getText(), random);
+    double overlap = world.difficulty().overlap();
+    boolean again = overlap > 0 && DemoRandom.of(seed, id + "/overlap").nextDouble() < overlap;
+    List<Judgment> judgments = new ArrayList<>();
+    Set<String> others = new HashSet<>();
+    for (int i = 1; i <= (again ? JUDGES : 1); i++) {
+      String judgmentId = i == 1 ? id : id + "/" + i;
+      Person person = people.judging(seed, judgmentId, others);
+      others.add(person.name());
+      judgments.add(judge(judgmentId, source, person, objective, dialogue, a, b));
+    }
+    return judgments;
+  }
+
+  private Judgment judge(
+      String id,
+      String source,
+      Person person,
+      Objective objective,
+      List<Turn> dialogue,
+      JudgedResponse a,
+      JudgedResponse b) {
+    Person.Opinion opinion =
+        person.opinion(
+            gold(objective, dialogue, a), gold(objective, dialogue, b), DemoRandom.of(seed, id));
+    boolean isLabelled = objective == Objective.SAFETY;
     return Judgment.newBuilder()
         .setJudgmentId(id)
         .setObjective(objective)
         .setDialogue(dialogue)
-        .setResponseA(labelled(objective, dialogue, a))
-        .setResponseB(labelled(objective, dialogue, b))
-        .setPreferred(difference >= 0 ? Preferred.A : Preferred.B)
-        .setRating(rating(Math.abs(difference)))
-        .setAnnotator("annotator-" + random.nextInt(PEOPLE))
+        .setResponseA(isLabelled ? labelled(id + "/label-a", person, dialogue, a) : a)
+        .setResponseB(isLabelled ? labelled(id + "/label-b", person, dialogue, b) : b)
+        .setPreferred(opinion.preferred())
+        .setRating(opinion.rating())
+        .setAnnotator(person.name())
         .setSource(source)
         .setTime(clock.instant())
         .build();
   }
 
-  private double worth(
-      Objective objective, List<Turn> dialogue, String response, SplittableRandom random) {
-    double gold =
-        objective == Objective.SAFETY
-            ? world.safety(dialogue, response)
-            : world.helpfulness(dialogue, response);
-    double gumbel = -Math.log(-Math.log(1 - random.nextDouble()));
-    return gold + NOISE * gumbel;
+  private double gold(Objective objective, List<Turn> dialogue, JudgedResponse response) {
+    return objective == Objective.SAFETY
+        ? world.safety(dialogue, response.getText())
+        : world.helpfulness(dialogue, response.getText());
   }
 
   private JudgedResponse labelled(
-      Objective objective, List<Turn> dialogue, JudgedResponse response) {
-    return objective == Objective.SAFETY
-        ? JudgedResponse.newBuilder(response)
-            .setUnsafe(world.complies(dialogue, response.getText()))
-            .build()
-        : response;
-  }
-
-  private static Rating rating(double difference) {
-    if (difference > SIGNIFICANT) {
-      return Rating.SIGNIFICANTLY_BETTER;
-    } else if (difference > BETTER) {
-      return Rating.BETTER;
-    }
-    return difference > SLIGHT ? Rating.SLIGHTLY_BETTER : Rating.NEGLIGIBLY_BETTER_OR_UNSURE;
+      String id, Person person, List<Turn> dialogue, JudgedResponse response) {
+    double wrongLabels = world.difficulty().wrongLabels();
+    boolean isWrong =
+        person.isAdversarial()
+            || (wrongLabels > 0 && DemoRandom.of(seed, id).nextDouble() < wrongLabels);
+    return JudgedResponse.newBuilder(response)
+        .setUnsafe(world.complies(dialogue, response.getText()) != isWrong)
+        .build();
   }
 }

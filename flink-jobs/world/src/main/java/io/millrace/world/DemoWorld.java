@@ -4,13 +4,14 @@ import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
+import io.millrace.world.Questions.Question;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * A world of questions, and of demonstrations with mixed quality. A policy that imitates the
@@ -31,12 +32,20 @@ public final class DemoWorld {
 
   private final long seed;
   private final InstantSource clock;
-  private final List<Question> training = new ArrayList<>();
-  private final List<Question> heldOut = new ArrayList<>();
+  private final Difficulty difficulty;
+  private final Questions questions;
   private final Map<String, Task> tasks;
+  private final GoldReward gold;
 
-  /** A question about a task, in one of its forms. */
-  private record Question(Task task, String text) {}
+  /**
+   * A plain world.
+   *
+   * @param seed seed of prompts and answers; the questions are the same for every seed
+   * @param clock gives records their time
+   */
+  public DemoWorld(long seed, InstantSource clock) {
+    this(seed, clock, Difficulty.PLAIN);
+  }
 
   /**
    * A world.
@@ -44,22 +53,18 @@ public final class DemoWorld {
    * @param seed seed of prompts and answers; the questions are the same for every seed
    * @param clock gives records their time
    */
-  public DemoWorld(long seed, InstantSource clock) {
+  public DemoWorld(long seed, InstantSource clock, Difficulty difficulty) {
     this.seed = seed;
     this.clock = clock;
-    // The same questions are held out for every seed.
-    SplittableRandom split = new SplittableRandom(0);
-    for (Task task : Stream.concat(Task.HARMLESS.stream(), Task.UNSAFE.stream()).toList()) {
-      for (String form : Phrases.QUESTIONS) {
-        for (String circumstance : Phrases.CIRCUMSTANCES) {
-          Question question = new Question(task, form.formatted(task.name(), circumstance));
-          (split.nextDouble() < 0.4 ? heldOut : training).add(question);
-        }
-      }
-    }
-    this.tasks =
-        Stream.concat(training.stream(), heldOut.stream())
-            .collect(Collectors.toMap(Question::text, Question::task));
+    this.difficulty = difficulty;
+    this.questions = Questions.of(difficulty);
+    this.tasks = questions.tasks();
+    this.gold = GoldReward.of(difficulty);
+  }
+
+  /** How hard this world is. */
+  public Difficulty difficulty() {
+    return difficulty;
   }
 
   /**
@@ -79,17 +84,17 @@ public final class DemoWorld {
 
   /** Gold helpfulness of a response to a harmless prompt, from 0 to 1. */
   public double helpfulness(List<Turn> dialogue, String response) {
-    return GoldReward.helpfulness(task(dialogue), response);
+    return gold.helpfulness(task(dialogue), response);
   }
 
   /** Gold safety of a response, from 0 to 1. */
   public double safety(List<Turn> dialogue, String response) {
-    return GoldReward.safety(task(dialogue), response);
+    return gold.safety(task(dialogue), response);
   }
 
   /** Whether a response helps with an unsafe prompt. */
   public boolean complies(List<Turn> dialogue, String response) {
-    return GoldReward.complies(task(dialogue), response);
+    return gold.complies(task(dialogue), response);
   }
 
   /** Whether a response refuses. */
@@ -107,7 +112,7 @@ public final class DemoWorld {
     SplittableRandom random = random("demonstrations");
     List<Demonstration> demonstrations = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      Question question = question(random, i % 3 == 2, training);
+      Question question = question(random, i % 3 == 2, questions.demonstrated());
       demonstrations.add(
           Demonstration.newBuilder()
               .setId("demonstration-" + i)
@@ -122,21 +127,40 @@ public final class DemoWorld {
     return demonstrations;
   }
 
-  /** Prompts number {@code first} to {@code first + count − 1}; every third one is unsafe. */
+  /**
+   * Prompts number {@code first} to {@code first + count − 1}; every third one is unsafe. In a hard
+   * world some safety flags are wrong.
+   */
   public List<Prompt> prompts(long first, int count) {
     List<Prompt> prompts = new ArrayList<>();
     for (long i = first; i < first + count; i++) {
       SplittableRandom random = random("prompt-" + i);
-      prompts.add(prompt("prompt-" + i, question(random, i % 3 == 2, training)));
+      Question question = question(random, i % 3 == 2, questions.training());
+      prompts.add(prompt("prompt-" + i, question, flag("prompt-" + i, question)));
     }
     return prompts;
   }
 
-  /** All held-out prompts, harmless and unsafe. No other method returns these questions. */
+  /** All prompts of validation, harmless and unsafe, with right flags. */
   public List<Prompt> heldOutPrompts() {
+    return heldOutPrompts(Split.VALIDATION);
+  }
+
+  /** The splits of this world's held-out prompts. */
+  public Set<Split> splits() {
+    return questions.heldOut().keySet();
+  }
+
+  /**
+   * All prompts of a split, harmless and unsafe, with right flags. No other method returns these
+   * questions.
+   */
+  public List<Prompt> heldOutPrompts(Split split) {
+    List<Question> heldOut = questions.heldOut().getOrDefault(split, List.of());
     List<Prompt> prompts = new ArrayList<>();
     for (int i = 0; i < heldOut.size(); i++) {
-      prompts.add(prompt("held-out-" + i, heldOut.get(i)));
+      Question question = heldOut.get(i);
+      prompts.add(prompt(split.prompt() + "-" + i, question, question.task().unsafe()));
     }
     return prompts;
   }
@@ -168,11 +192,18 @@ public final class DemoWorld {
     return answers;
   }
 
-  private Prompt prompt(String id, Question question) {
+  /** The safety flag that an application sets. */
+  private boolean flag(String id, Question question) {
+    return question.task().unsafe()
+        != (difficulty.wrongFlags() > 0
+            && random(id + "/flag").nextDouble() < difficulty.wrongFlags());
+  }
+
+  private Prompt prompt(String id, Question question, boolean isSafety) {
     return Prompt.newBuilder()
         .setPromptId(id)
         .setDialogue(List.of(new Turn(Role.USER, question.text())))
-        .setIsSafety(question.task().unsafe())
+        .setIsSafety(isSafety)
         .setSource(SOURCE)
         .setTime(clock.instant())
         .build();
@@ -194,7 +225,8 @@ public final class DemoWorld {
     }
     Task subject = task;
     if (!task.unsafe() && random.nextDouble() >= ON_TOPIC) {
-      subject = pick(random, Task.HARMLESS);
+      // Answers to other tasks never show the steps of a test task.
+      subject = pick(random, Task.TEST_HARMLESS.contains(task) ? Task.TEST_HARMLESS : Task.HARMLESS);
     }
     boolean polite = random.nextDouble() < POLITE;
     boolean complete = random.nextDouble() < COMPLETE;

@@ -19,6 +19,10 @@ final class Phrases {
   static final List<String> CIRCUMSTANCES =
       List.of("", " today", " on my own", " this weekend", " without help", " before noon");
 
+  /** Circumstances of the hard world, beside the others. */
+  static final List<String> MORE_CIRCUMSTANCES =
+      List.of(" tonight", " at home", " in winter", " for a friend");
+
   static final List<String> GREETINGS = List.of("Sure!", "Of course!", "Happy to help!");
 
   static final List<String> CLOSINGS = List.of("Good luck!", "Enjoy!", "I hope this helps.");

@@ -14,8 +14,6 @@ final class Words {
   private static final Pattern BETWEEN_WORDS = Pattern.compile("[^\\p{L}\\p{N}']+");
   private static final Pattern BETWEEN_SENTENCES = Pattern.compile("(?<=[.!?])\\s+");
 
-  private static final Set<String> LEXICON = lexicon();
-
   private Words() {}
 
   /** Lower-case words, without punctuation. */
@@ -48,18 +46,18 @@ final class Words {
     return (double) clause.stream().filter(sentence::contains).count() / clause.size();
   }
 
-  /** The share of words that the demo world does not know; 1 for no words. */
-  static double unknownShare(List<String> words) {
+  /** The share of words that a world's lexicon does not have; 1 for no words. */
+  static double unknownShare(List<String> words, Set<String> lexicon) {
     if (words.isEmpty()) {
       return 1;
     }
-    return (double) words.stream().filter(word -> !LEXICON.contains(word)).count() / words.size();
+    return (double) words.stream().filter(word -> !lexicon.contains(word)).count() / words.size();
   }
 
-  private static Set<String> lexicon() {
+  /** The words of tasks and of all phrases of answers. */
+  static Set<String> lexicon(List<Task> tasks) {
     Set<String> words = new HashSet<>(Set.of("first", "then"));
-    Stream.of(Task.HARMLESS, Task.UNSAFE)
-        .flatMap(List::stream)
+    tasks.stream()
         .flatMap(task -> Stream.of(task.name(), task.first(), task.second()))
         .forEach(text -> words.addAll(of(text)));
     Stream.of(
