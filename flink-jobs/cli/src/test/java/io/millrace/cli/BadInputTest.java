@@ -245,6 +245,15 @@ class BadInputTest {
     assertRefused("--limit must be at least 1, not 0", "consume", "prompts", "--limit", "0");
     assertRefused("--iterations must be at least 1, not 0", "quickstart", "--iterations", "0");
     assertRefused("--seed", "quickstart", "--seed", "x");
+    assertRefused("--world", "quickstart", "--world", "soft");
+    assertRefused("--adversarial 0.1 needs --world hard", "quickstart", "--adversarial", "0.1");
+    assertRefused(
+        "--adversarial must be from 0 to 0.5, not 0.6",
+        "quickstart",
+        "--world",
+        "hard",
+        "--adversarial",
+        "0.6");
     assertRefused("--partitions must be at least 1, not 0", "topics", "--partitions", "0");
     assertRefused("--replication must be from 1 to 32767", "topics", "--replication", "40000");
     String here = directory.toString();

@@ -3,6 +3,9 @@ package io.millrace.report;
 import io.millrace.demo.loop.GoldScores;
 import io.millrace.demo.quickstart.QuickstartReport;
 import io.millrace.demo.quickstart.QuickstartReport.Iteration;
+import io.millrace.demo.quickstart.SplitScores;
+import io.millrace.demo.quickstart.SplitScores.Measured;
+import io.millrace.demo.quickstart.SplitScores.PolicyScores;
 import io.millrace.report.RunData.Curve;
 import io.millrace.report.RunData.LabelledMetrics;
 import io.millrace.report.RunData.Samples;
@@ -12,6 +15,7 @@ import io.millrace.schemas.wire.MillraceJson;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
@@ -32,6 +36,9 @@ final class QuickstartSource {
     GoldScores first = report.policy().first();
     add(run, first, "", Objects.requireNonNullElse(report.firstCheckpoint(), ""));
     add(run, report.policy().last(), name(first), report.lastCheckpoint());
+    if (report.splits() != null && report.splits().size() > 1) {
+      report.splits().forEach((split, scores) -> add(run, split, scores));
+    }
     Map<String, Double> metrics = new TreeMap<>();
     report
         .rewardModels()
@@ -71,6 +78,24 @@ final class QuickstartSource {
     metrics.put("gold/prompts", (double) policy.prompts());
     run.gold.add(new LabelledMetrics(name(policy), metrics));
     run.samples.add(new Samples(name(policy), policy.examples()));
+  }
+
+  private static void add(RunData run, String split, SplitScores scores) {
+    for (PolicyScores policy : List.of(scores.first(), scores.last())) {
+      Map<String, Double> metrics = new TreeMap<>();
+      put(metrics, "gold/helpfulness", policy.helpfulness());
+      put(metrics, "gold/safety", policy.safety());
+      put(metrics, "gold/unsafe-compliance", policy.safetyViolationRate());
+      run.splits.add(
+          new LabelledMetrics(
+              "%s, version %d".formatted(split.replace('_', ' '), policy.version()), metrics));
+    }
+  }
+
+  private static void put(Map<String, Double> metrics, String name, Measured measured) {
+    metrics.put(name, measured.mean());
+    metrics.put(name + "-low", measured.low());
+    metrics.put(name + "-high", measured.high());
   }
 
   private static TrainingMetrics metrics(Iteration iteration) {

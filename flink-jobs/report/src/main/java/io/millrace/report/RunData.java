@@ -59,6 +59,7 @@ final class RunData {
   private final String subtitle;
   final List<Version> versions = new ArrayList<>();
   final List<LabelledMetrics> gold = new ArrayList<>();
+  final List<LabelledMetrics> splits = new ArrayList<>();
   final List<LabelledMetrics> rewardModels = new ArrayList<>();
   final List<LabelledMetrics> rejection = new ArrayList<>();
   final List<LabelledMetrics> bags = new ArrayList<>();

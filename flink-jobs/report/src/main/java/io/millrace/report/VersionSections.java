@@ -97,6 +97,12 @@ final class VersionSections {
                 .number(
                     "prompts of each kind", Format.NUMBER, version -> version.get("gold/prompts")))
         .table(
+            Table.of(run.splits)
+                .text("held-out prompts, 95 % intervals", LabelledMetrics::label)
+                .number("helpfulness", split -> withLimits(split, "gold/helpfulness"))
+                .number("safety", split -> withLimits(split, "gold/safety"))
+                .number("complied with", split -> withLimits(split, "gold/unsafe-compliance")))
+        .table(
             Table.of(run.bags)
                 .text("rejection sampling alone, learned from", LabelledMetrics::label)
                 .number("helpfulness", bag -> withError(bag, "gold/helpfulness"))
@@ -107,6 +113,14 @@ final class VersionSections {
     String value = Format.THOUSANDTHS.of(version.get(metric));
     double error = version.get(metric + "-error");
     return Double.isNaN(error) ? value : value + " ± " + Format.THOUSANDTHS.of(Z * error);
+  }
+
+  private static String withLimits(LabelledMetrics split, String metric) {
+    return "%s (%s to %s)"
+        .formatted(
+            Format.THOUSANDTHS.of(split.get(metric)),
+            Format.THOUSANDTHS.of(split.get(metric + "-low")),
+            Format.THOUSANDTHS.of(split.get(metric + "-high")));
   }
 
   private static Series series(String name, List<LabelledMetrics> versions, String metric) {

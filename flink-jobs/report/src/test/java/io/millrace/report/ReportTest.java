@@ -19,6 +19,8 @@ import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.demo.loop.GoldScores;
 import io.millrace.demo.loop.GoldScores.Example;
 import io.millrace.demo.quickstart.QuickstartReport;
+import io.millrace.demo.quickstart.SplitScores;
+import io.millrace.demo.quickstart.SplitScores.Measured;
 import io.millrace.report.chart.Drawing;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Objective;
@@ -142,6 +144,9 @@ class ReportTest {
             .anyMatch("with: 75 % at 2"::equals));
     assertTrue(page.all("td").stream().map(Element::getTextContent).anyMatch(HOSTILE::equals));
     assertTrue(page.all("script").isEmpty());
+    List<String> cells = page.all("td").stream().map(Element::getTextContent).toList();
+    assertTrue(cells.contains("test tasks, version 51"), cells.toString());
+    assertTrue(cells.contains("0.625 (0.575 to 0.675)"), cells.toString());
   }
 
   @Test
@@ -150,6 +155,7 @@ class ReportTest {
     String json =
         new ObjectMapper()
             .writeValueAsString(quickstart())
+            .replaceAll(",\"(world|splits)\":.*", "}")
             .replaceAll(",\"(entropy|clip_fraction|response_tokens)\":null", "")
             .replaceAll(",\"gold_(helpfulness|safety)_error\":[0-9.]+", "");
     assertFalse(json.contains("_error") || json.contains("entropy"), json);
@@ -467,6 +473,15 @@ class ReportTest {
             new QuickstartReport.Iteration(1, -1.5, 0, 1, null, null, null),
             new QuickstartReport.Iteration(2, 0.5, 1, 1, null, null, null)),
         "checkpoints/policy/v000001",
-        "checkpoints/policy/v000051");
+        "checkpoints/policy/v000051",
+        new QuickstartReport.World("hard", 0.1, Map.of("annotator-00", "careful")),
+        Map.of(
+            "validation", new SplitScores(100, scores(1, 0.5), scores(51, 0.9)),
+            "test_tasks", new SplitScores(100, scores(1, 0.25), scores(51, 0.625))));
+  }
+
+  private static SplitScores.PolicyScores scores(long version, double mean) {
+    Measured measured = new Measured(mean, mean - 0.05, mean + 0.05);
+    return new SplitScores.PolicyScores(version, measured, measured, measured, 1, 20);
   }
 }

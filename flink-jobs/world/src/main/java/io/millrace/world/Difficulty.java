@@ -19,7 +19,8 @@ public record Difficulty(
   /** The world that the documented results come from. */
   public static final Difficulty PLAIN = new Difficulty(false, 0, 0, 0, 0);
 
-  private static final double MOST_ADVERSARIAL = 0.5;
+  /** The largest share of adversarial judgments. */
+  public static final double MOST_ADVERSARIAL = 0.5;
 
   public Difficulty {
     if (!(adversarial >= 0 && adversarial <= MOST_ADVERSARIAL)) {

@@ -21,7 +21,7 @@ final class Phrases {
 
   /** Circumstances of the hard world, beside the others. */
   static final List<String> MORE_CIRCUMSTANCES =
-      List.of(" tonight", " at home", " in winter", " for a friend");
+      List.of(" at night", " for a friend", " in an hour", " every week");
 
   static final List<String> GREETINGS = List.of("Sure!", "Of course!", "Happy to help!");
 

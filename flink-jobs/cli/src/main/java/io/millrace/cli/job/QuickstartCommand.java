@@ -5,6 +5,7 @@ import io.millrace.demo.loop.Progress;
 import io.millrace.demo.quickstart.Quickstart;
 import io.millrace.demo.quickstart.QuickstartSettings;
 import io.millrace.demo.quickstart.Reports;
+import io.millrace.world.Difficulty;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -12,6 +13,7 @@ import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
@@ -30,6 +32,7 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  millrace quickstart",
       "  millrace quickstart --seed 2 --fail-at-rollout 2000",
+      "  millrace quickstart --world hard --adversarial 0.2",
     })
 public final class QuickstartCommand implements Callable<Integer> {
 
@@ -77,6 +80,34 @@ public final class QuickstartCommand implements Callable<Integer> {
               + " for each version (default: ${DEFAULT-VALUE}).")
   private int versionsBehind;
 
+  /** The demo worlds. */
+  enum World {
+    PLAIN,
+    HARD;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  @Option(
+      names = "--world",
+      defaultValue = "plain",
+      paramLabel = "WORLD",
+      description =
+          "${COMPLETION-CANDIDATES}; hard has wrong flags and labels, hasty and adversarial"
+              + " annotators, and tests on unseen tasks (default: ${DEFAULT-VALUE}).")
+  private World world;
+
+  @Option(
+      names = "--adversarial",
+      paramLabel = "SHARE",
+      description =
+          "Share of the hard world's judgments by adversarial annotators, from 0 to 0.5 (default:"
+              + " 0.1).")
+  private Double adversarial;
+
   @Option(
       names = "--set",
       paramLabel = "KEY=VALUE",
@@ -99,6 +130,7 @@ public final class QuickstartCommand implements Callable<Integer> {
     if (versionsBehind < 0) {
       throw new UserException("--versions-behind must be at least 0, not " + versionsBehind);
     }
+    Difficulty difficulty = difficulty();
     if (report != null) {
       requireWritable(report);
     }
@@ -114,6 +146,7 @@ public final class QuickstartCommand implements Callable<Integer> {
             .iterations(iterations)
             .failAtRollout(failAtRollout)
             .versionsBehind(versionsBehind)
+            .world(difficulty)
             .options(options)
             .build();
     new Quickstart(settings, new Progress(System.out))
@@ -131,6 +164,24 @@ public final class QuickstartCommand implements Callable<Integer> {
               }
             });
     return 0;
+  }
+
+  private Difficulty difficulty() {
+    if (world == World.PLAIN) {
+      if (adversarial != null) {
+        throw new UserException(
+            "--adversarial %s needs --world hard; the plain world has no adversarial annotators"
+                .formatted(adversarial));
+      }
+      return Difficulty.PLAIN;
+    }
+    double share = adversarial == null ? Difficulty.ADVERSARIAL : adversarial;
+    if (!(share >= 0 && share <= Difficulty.MOST_ADVERSARIAL)) {
+      throw new UserException(
+          "--adversarial must be from 0 to %s, not %s"
+              .formatted(Difficulty.MOST_ADVERSARIAL, share));
+    }
+    return Difficulty.hard(share);
   }
 
   /** Checks the report file before the work starts. */

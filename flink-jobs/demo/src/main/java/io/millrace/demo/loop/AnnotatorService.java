@@ -114,10 +114,11 @@ public final class AnnotatorService implements AutoCloseable {
   }
 
   private void send(Objective objective, Rollout a, Rollout b) throws IOException {
-    Judgment judgment = annotators.judge(objective, a, b);
-    if (!judged.contains(judgment.getJudgmentId())) {
-      judgments.send(Topic.JUDGMENTS, judgment);
-      judgmentsMade.incrementAndGet();
+    for (Judgment judgment : annotators.judgments(objective, a, b)) {
+      if (!judged.contains(judgment.getJudgmentId())) {
+        judgments.send(Topic.JUDGMENTS, judgment);
+        judgmentsMade.incrementAndGet();
+      }
     }
   }
 

@@ -20,6 +20,7 @@ import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Prompt;
 import io.millrace.world.DemoWorld;
+import io.millrace.world.Split;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -38,26 +39,33 @@ public final class GoldEvaluator {
   private final int maxTokens;
   private final long seed;
 
+  /** An evaluator on validation's prompts; see the other constructor. */
+  public GoldEvaluator(DemoWorld world, int perKind, int maxTokens, long seed) {
+    this(world, Split.VALIDATION, perKind, maxTokens, seed);
+  }
+
   /**
    * An evaluator.
    *
+   * @param split the prompts to measure on
    * @param perKind held-out prompts of each kind
    * @param maxTokens length limit of a response
    * @param seed seed of the sampled responses
    * @throws IllegalArgumentException where the world has too few held-out prompts
    */
-  public GoldEvaluator(DemoWorld world, int perKind, int maxTokens, long seed) {
+  public GoldEvaluator(DemoWorld world, Split split, int perKind, int maxTokens, long seed) {
     this.world = world;
     this.perKind = perKind;
     this.maxTokens = maxTokens;
     this.seed = seed;
-    Map<Boolean, List<Prompt>> byKind = DemoWorld.byKind(world.heldOutPrompts());
+    Map<Boolean, List<Prompt>> byKind = DemoWorld.byKind(world.heldOutPrompts(split));
     for (boolean unsafe : new boolean[] {false, true}) {
       List<Prompt> kind = byKind.get(unsafe);
       if (kind.size() < perKind) {
         throw new IllegalArgumentException(
-            "%d held-out prompts of each kind are wanted, but the world has %d %s ones"
-                .formatted(perKind, kind.size(), unsafe ? "unsafe" : "harmless"));
+            "%d held-out prompts of each kind are wanted, but the world has %d %s ones for %s"
+                .formatted(
+                    perKind, kind.size(), unsafe ? "unsafe" : "harmless", split.title()));
       }
       prompts.addAll(kind.subList(0, perKind));
     }

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -63,8 +64,8 @@ public final class Quickstart {
         admin.createAll(1, 1);
       }
       progress.stage(
-          "Kafka and Flink run; seed %d, data in %s"
-              .formatted(settings.seed(), settings.directory()));
+          "Kafka and Flink run; seed %d%s, data in %s"
+              .formatted(settings.seed(), world(), settings.directory()));
       QuickstartReport report;
       try (MetricsFollower metrics = new MetricsFollower(kafka);
           RecordWriter writer = new RecordWriter(kafka)) {
@@ -74,6 +75,15 @@ public final class Quickstart {
       }
       aftermath.accept(report, broker.bootstrapServers());
     }
+  }
+
+  private String world() {
+    return settings.world().isPlain()
+        ? ""
+        : String.format(
+            Locale.ROOT,
+            ", hard world with %.0f %% adversarial judgments",
+            100 * settings.world().adversarial());
   }
 
   private MillraceConfig config(String bootstrapServers) {

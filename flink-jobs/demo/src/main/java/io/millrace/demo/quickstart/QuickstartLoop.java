@@ -30,6 +30,7 @@ import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.world.Annotators;
 import io.millrace.world.DemoWorld;
+import io.millrace.world.Split;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -37,6 +38,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -80,7 +82,7 @@ final class QuickstartLoop {
     this.metrics = metrics;
     this.writer = writer;
     InstantSource clock = InstantSource.system();
-    this.world = new DemoWorld(settings.seed(), clock);
+    this.world = new DemoWorld(settings.seed(), clock, settings.world());
     this.annotators = new Annotators(world, settings.seed(), clock);
   }
 
@@ -108,13 +110,15 @@ final class QuickstartLoop {
     Map<String, QuickstartReport.RewardModel> models =
         rewardModels(cluster.drain(rewardModels, savepoints));
     Path last = directory(config, count(trained, "version"));
-    GoldEvaluator evaluator =
-        new GoldEvaluator(world, settings.heldOut(), Quickstart.MAX_TOKENS, settings.seed());
-    CheckpointCache checkpoints = JobSettings.cache(config);
-    Policies policies =
-        new Policies(
-            evaluator.measure(checkpoints, first, first),
-            evaluator.measure(checkpoints, last, first));
+    Map<String, SplitScores> splits = new LinkedHashMap<>();
+    Policies policies = measure(config, Split.VALIDATION, first, last);
+    splits.put(Split.VALIDATION.key(), SplitScores.of(policies.first(), policies.last()));
+    for (Split split : world.splits()) {
+      if (split != Split.VALIDATION) {
+        Policies tested = measure(config, split, first, last);
+        splits.put(split.key(), SplitScores.of(tested.first(), tested.last()));
+      }
+    }
     return new QuickstartReport(
         settings.seed(),
         (System.nanoTime() - start) / 1e9,
@@ -133,7 +137,21 @@ final class QuickstartLoop {
             count(trained, "restarts")),
         metrics.history("ppo").stream().map(Iteration::of).toList(),
         first.toString(),
-        last.toString());
+        last.toString(),
+        QuickstartReport.World.of(settings.world(), annotators),
+        splits);
+  }
+
+  /** The gold reward of the first and the last policy on the prompts of a split. */
+  private Policies measure(MillraceConfig config, Split split, Path first, Path last)
+      throws IOException {
+    GoldEvaluator evaluator =
+        new GoldEvaluator(
+            world, split, settings.heldOut(), Quickstart.MAX_TOKENS, settings.seed());
+    CheckpointCache checkpoints = JobSettings.cache(config);
+    return new Policies(
+        evaluator.measure(checkpoints, first, first),
+        evaluator.measure(checkpoints, last, first));
   }
 
   private static long count(Map<String, Double> summary, String metric) {

@@ -5,8 +5,11 @@ import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.Nulls;
 import io.millrace.demo.loop.GoldScores;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.world.Annotators;
+import io.millrace.world.Difficulty;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * The results of a quickstart, which the command writes as JSON.
@@ -15,6 +18,9 @@ import java.util.Map;
  * @param curve the iterations of PPO, in order
  * @param firstCheckpoint directory of the first policy; null in old reports
  * @param lastCheckpoint directory of the last policy
+ * @param world the demo world; null in old reports
+ * @param splits scores by split of the held-out prompts; null in old reports. {@code policy} has
+ *     those of validation too
  */
 public record QuickstartReport(
     long seed,
@@ -26,7 +32,26 @@ public record QuickstartReport(
     Ppo ppo,
     List<Iteration> curve,
     @JsonSetter(nulls = Nulls.SET) @JsonProperty("first_checkpoint") String firstCheckpoint,
-    @JsonProperty("last_checkpoint") String lastCheckpoint) {
+    @JsonProperty("last_checkpoint") String lastCheckpoint,
+    @JsonSetter(nulls = Nulls.SET) World world,
+    @JsonSetter(nulls = Nulls.SET) Map<String, SplitScores> splits) {
+
+  /**
+   * The demo world.
+   *
+   * @param name {@code plain} or {@code hard}
+   * @param adversarial share of judgments by adversarial annotators
+   * @param annotators the kind of each annotator by name, such as {@code careful}; no job sees it
+   */
+  public record World(String name, double adversarial, Map<String, String> annotators) {
+
+    static World of(Difficulty difficulty, Annotators annotators) {
+      Map<String, String> kinds = new TreeMap<>();
+      annotators.kinds().forEach((name, kind) -> kinds.put(name, kind.key()));
+      return new World(
+          difficulty.isPlain() ? "plain" : "hard", difficulty.adversarial(), kinds);
+    }
+  }
 
   /** The first policy, which only imitates demonstrations, and the last one. */
   public record Policies(GoldScores first, GoldScores last) {}

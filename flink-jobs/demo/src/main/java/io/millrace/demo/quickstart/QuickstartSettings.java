@@ -1,5 +1,6 @@
 package io.millrace.demo.quickstart;
 
+import io.millrace.world.Difficulty;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -15,6 +16,7 @@ import java.util.List;
  * @param failAtRollout the rollout at which the PPO job fails once; 0 for no failure
  * @param versionsBehind how many versions a rollout is sampled ahead of the update that learns from
  *     it
+ * @param world how hard the demo world is
  * @param options further options, {@code key=value}, that replace the quickstart's own
  */
 public record QuickstartSettings(
@@ -26,6 +28,7 @@ public record QuickstartSettings(
     int heldOut,
     long failAtRollout,
     int versionsBehind,
+    Difficulty world,
     List<String> options) {
 
   /** Checks every size; an error names the setting and its value. */
@@ -64,6 +67,7 @@ public record QuickstartSettings(
     /** One batch is sampled while another is learned from. */
     private int versionsBehind = 1;
 
+    private Difficulty world = Difficulty.PLAIN;
     private List<String> options = List.of();
 
     private Builder(long seed, Path directory) {
@@ -107,6 +111,12 @@ public record QuickstartSettings(
       return this;
     }
 
+    /** How hard the demo world is. */
+    public Builder world(Difficulty difficulty) {
+      this.world = difficulty;
+      return this;
+    }
+
     /** Further options, {@code key=value}. */
     public Builder options(List<String> settings) {
       this.options = settings;
@@ -128,6 +138,7 @@ public record QuickstartSettings(
           heldOut,
           failAtRollout,
           versionsBehind,
+          world,
           options);
     }
   }

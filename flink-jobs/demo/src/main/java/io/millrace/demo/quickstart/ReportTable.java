@@ -4,6 +4,8 @@ import io.millrace.demo.loop.GoldScores;
 import io.millrace.demo.loop.GoldScores.Example;
 import io.millrace.demo.loop.RatingNames;
 import io.millrace.demo.quickstart.QuickstartReport.RewardModel;
+import io.millrace.demo.quickstart.SplitScores.Measured;
+import io.millrace.demo.quickstart.SplitScores.PolicyScores;
 import io.millrace.schemas.Rating;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,16 +28,8 @@ final class ReportTable {
     GoldScores last = report.policy().last();
     List<String> lines = new ArrayList<>();
     lines.add("");
-    lines.add(
-        "Gold reward, which no model ever saw, on %d held-out prompts of each kind:"
-            .formatted(last.prompts()));
-    lines.add(row("", "version " + first.version(), "version " + last.version()));
-    lines.add(row("gold helpfulness (0 to 1)", first.helpfulness(), last.helpfulness()));
-    lines.add(
-        row("unsafe prompts complied with", first.unsafeCompliance(), last.unsafeCompliance()));
-    lines.add(row("gold safety (0 to 1)", first.safety(), last.safety()));
-    lines.add(row("KL to the reference (nats)", first.kl(), last.kl()));
-    lines.add(row("tokens of a response", first.responseTokens(), last.responseTokens()));
+    lines.addAll(
+        report.splits() == null || report.splits().size() < 2 ? gold(first, last) : splits(report));
     lines.add("");
     lines.add("Reward models: share of judgments scored right, before the model learned from them");
     List<String> header = new ArrayList<>(List.of("judgments"));
@@ -83,6 +77,76 @@ final class ReportTable {
     lines.add(
         String.format(Locale.ROOT, "%.0f s in all, seed %d", report.wallSeconds(), report.seed()));
     return lines;
+  }
+
+  private static List<String> gold(GoldScores first, GoldScores last) {
+    return List.of(
+        "Gold reward, which no model ever saw, on %d held-out prompts of each kind:"
+            .formatted(last.prompts()),
+        row("", "version " + first.version(), "version " + last.version()),
+        row("gold helpfulness (0 to 1)", first.helpfulness(), last.helpfulness()),
+        row("unsafe prompts complied with", first.unsafeCompliance(), last.unsafeCompliance()),
+        row("gold safety (0 to 1)", first.safety(), last.safety()),
+        row("KL to the reference (nats)", first.kl(), last.kl()),
+        row("tokens of a response", first.responseTokens(), last.responseTokens()));
+  }
+
+  /** The gold reward on each split of the held-out prompts. */
+  private static List<String> splits(QuickstartReport report) {
+    List<String> lines = new ArrayList<>();
+    lines.add("Gold reward, which no model ever saw, with 95 % intervals over the held-out prompts");
+    lines.add("(normal intervals for gold, Wilson's score intervals for shares):");
+    report
+        .splits()
+        .forEach(
+            (split, scores) -> {
+              PolicyScores first = scores.first();
+              PolicyScores last = scores.last();
+              lines.add(
+                  wide(
+                      "%s, %d prompts of each kind"
+                          .formatted(split.replace('_', ' '), scores.prompts()),
+                      "version " + first.version(),
+                      "version " + last.version()));
+              lines.add(
+                  wide(
+                      "  gold helpfulness (0 to 1)",
+                      measured(first.helpfulness()),
+                      measured(last.helpfulness())));
+              lines.add(
+                  wide(
+                      "  unsafe prompts complied with",
+                      measured(first.safetyViolationRate()),
+                      measured(last.safetyViolationRate())));
+              lines.add(
+                  wide(
+                      "  gold safety (0 to 1)",
+                      measured(first.safety()),
+                      measured(last.safety())));
+              lines.add(
+                  wide(
+                      "  KL to the reference (nats)",
+                      thousandths(first.kl()),
+                      thousandths(last.kl())));
+              lines.add(
+                  wide(
+                      "  tokens of a response",
+                      thousandths(first.responseTokens()),
+                      thousandths(last.responseTokens())));
+            });
+    return lines;
+  }
+
+  private static String measured(Measured measured) {
+    return "%s (%s to %s)"
+        .formatted(
+            thousandths(measured.mean()),
+            thousandths(measured.low()),
+            thousandths(measured.high()));
+  }
+
+  private static String wide(String name, String first, String last) {
+    return "  %-42s %24s %24s".formatted(name, first, last);
   }
 
   /** Commands that a shell takes as they stand. */

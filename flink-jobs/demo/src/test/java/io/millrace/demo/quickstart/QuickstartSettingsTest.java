@@ -3,6 +3,7 @@ package io.millrace.demo.quickstart;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.millrace.world.Difficulty;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -14,8 +15,9 @@ class QuickstartSettingsTest {
   @Test
   void everySetterSetsItsOwnField() {
     assertEquals(
-        new QuickstartSettings(1, DIRECTORY, 2, 3, 4, 5, 6, 7, List.of("a=b")),
+        new QuickstartSettings(1, DIRECTORY, 2, 3, 4, 5, 6, 7, Difficulty.hard(0.2), List.of("a=b")),
         QuickstartSettings.builder(1, DIRECTORY)
+            .world(Difficulty.hard(0.2))
             .versionsBehind(7)
             .options(List.of("a=b"))
             .failAtRollout(6)
@@ -29,7 +31,7 @@ class QuickstartSettingsTest {
   @Test
   void withoutSettersItIsTheCommandsRun() {
     assertEquals(
-        new QuickstartSettings(1, DIRECTORY, 3200, 16_384, 60, 200, 0, 1, List.of()),
+        new QuickstartSettings(1, DIRECTORY, 3200, 16_384, 60, 200, 0, 1, Difficulty.PLAIN, List.of()),
         QuickstartSettings.builder(1, DIRECTORY).build());
   }
 
