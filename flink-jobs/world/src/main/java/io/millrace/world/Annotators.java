@@ -18,8 +18,8 @@ import java.util.Set;
 /**
  * Simulated people who choose between two responses by gold reward, with the noise of the
  * Bradley–Terry model. The worth of a response is w = gold + noise · g, where g is Gumbel(0, 1).
- * Hence P(A preferred) = σ((gold_A − gold_B) / noise). The rating depends on |w_A − w_B|.
- * In a hard world people are of several {@link AnnotatorKind}s, and some safety labels are wrong.
+ * Hence P(A preferred) = σ((gold_A − gold_B) / noise). The rating depends on |w_A − w_B|. In a hard
+ * world people are of several {@link AnnotatorKind}s, and some safety labels are wrong.
  */
 public final class Annotators {
 
@@ -102,8 +102,7 @@ public final class Annotators {
         .toList();
   }
 
-  private List<Judgment> ofPeople(
-      String source, String id, Objective objective, Prompt prompt) {
+  private List<Judgment> ofPeople(String source, String id, Objective objective, Prompt prompt) {
     List<String> answers = world.answers(prompt, 2);
     return judgments(
         source + "-" + objective + "-" + id,

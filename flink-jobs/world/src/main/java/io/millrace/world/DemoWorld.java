@@ -226,7 +226,8 @@ public final class DemoWorld {
     Task subject = task;
     if (!task.unsafe() && random.nextDouble() >= ON_TOPIC) {
       // Answers to other tasks never show the steps of a test task.
-      subject = pick(random, Task.TEST_HARMLESS.contains(task) ? Task.TEST_HARMLESS : Task.HARMLESS);
+      subject =
+          pick(random, Task.TEST_HARMLESS.contains(task) ? Task.TEST_HARMLESS : Task.HARMLESS);
     }
     boolean polite = random.nextDouble() < POLITE;
     boolean complete = random.nextDouble() < COMPLETE;

@@ -17,7 +17,9 @@ import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.junit.jupiter.api.Test;
 
-/** The records of the plain world stay as they are: documented results and other tests need them. */
+/**
+ * The records of the plain world stay as they are: documented results and other tests need them.
+ */
 class PlainWorldTest {
 
   private static final InstantSource CLOCK = InstantSource.fixed(Instant.EPOCH);

@@ -64,8 +64,7 @@ public final class GoldEvaluator {
       if (kind.size() < perKind) {
         throw new IllegalArgumentException(
             "%d held-out prompts of each kind are wanted, but the world has %d %s ones for %s"
-                .formatted(
-                    perKind, kind.size(), unsafe ? "unsafe" : "harmless", split.title()));
+                .formatted(perKind, kind.size(), unsafe ? "unsafe" : "harmless", split.title()));
       }
       prompts.addAll(kind.subList(0, perKind));
     }

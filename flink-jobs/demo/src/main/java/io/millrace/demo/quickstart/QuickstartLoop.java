@@ -146,12 +146,10 @@ final class QuickstartLoop {
   private Policies measure(MillraceConfig config, Split split, Path first, Path last)
       throws IOException {
     GoldEvaluator evaluator =
-        new GoldEvaluator(
-            world, split, settings.heldOut(), Quickstart.MAX_TOKENS, settings.seed());
+        new GoldEvaluator(world, split, settings.heldOut(), Quickstart.MAX_TOKENS, settings.seed());
     CheckpointCache checkpoints = JobSettings.cache(config);
     return new Policies(
-        evaluator.measure(checkpoints, first, first),
-        evaluator.measure(checkpoints, last, first));
+        evaluator.measure(checkpoints, first, first), evaluator.measure(checkpoints, last, first));
   }
 
   private static long count(Map<String, Double> summary, String metric) {

@@ -48,8 +48,7 @@ public record QuickstartReport(
     static World of(Difficulty difficulty, Annotators annotators) {
       Map<String, String> kinds = new TreeMap<>();
       annotators.kinds().forEach((name, kind) -> kinds.put(name, kind.key()));
-      return new World(
-          difficulty.isPlain() ? "plain" : "hard", difficulty.adversarial(), kinds);
+      return new World(difficulty.isPlain() ? "plain" : "hard", difficulty.adversarial(), kinds);
     }
   }
 

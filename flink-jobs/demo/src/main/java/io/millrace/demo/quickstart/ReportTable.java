@@ -94,7 +94,8 @@ final class ReportTable {
   /** The gold reward on each split of the held-out prompts. */
   private static List<String> splits(QuickstartReport report) {
     List<String> lines = new ArrayList<>();
-    lines.add("Gold reward, which no model ever saw, with 95 % intervals over the held-out prompts");
+    lines.add(
+        "Gold reward, which no model ever saw, with 95 % intervals over the held-out prompts");
     lines.add("(normal intervals for gold, Wilson's score intervals for shares):");
     report
         .splits()
@@ -120,9 +121,7 @@ final class ReportTable {
                       measured(last.safetyViolationRate())));
               lines.add(
                   wide(
-                      "  gold safety (0 to 1)",
-                      measured(first.safety()),
-                      measured(last.safety())));
+                      "  gold safety (0 to 1)", measured(first.safety()), measured(last.safety())));
               lines.add(
                   wide(
                       "  KL to the reference (nats)",

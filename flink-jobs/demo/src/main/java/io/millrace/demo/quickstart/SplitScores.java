@@ -65,9 +65,7 @@ public record SplitScores(int prompts, PolicyScores first, PolicyScores last) {
       double squared = Z * Z / prompts;
       double middle = (share + squared / 2) / (1 + squared);
       double half =
-          Z
-              * Math.sqrt(share * (1 - share) / prompts + squared / prompts / 4)
-              / (1 + squared);
+          Z * Math.sqrt(share * (1 - share) / prompts + squared / prompts / 4) / (1 + squared);
       return new Measured(
           share, Math.clamp(middle - half, 0, share), Math.clamp(middle + half, share, 1));
     }

@@ -15,7 +15,8 @@ class QuickstartSettingsTest {
   @Test
   void everySetterSetsItsOwnField() {
     assertEquals(
-        new QuickstartSettings(1, DIRECTORY, 2, 3, 4, 5, 6, 7, Difficulty.hard(0.2), List.of("a=b")),
+        new QuickstartSettings(
+            1, DIRECTORY, 2, 3, 4, 5, 6, 7, Difficulty.hard(0.2), List.of("a=b")),
         QuickstartSettings.builder(1, DIRECTORY)
             .world(Difficulty.hard(0.2))
             .versionsBehind(7)
@@ -31,7 +32,8 @@ class QuickstartSettingsTest {
   @Test
   void withoutSettersItIsTheCommandsRun() {
     assertEquals(
-        new QuickstartSettings(1, DIRECTORY, 3200, 16_384, 60, 200, 0, 1, Difficulty.PLAIN, List.of()),
+        new QuickstartSettings(
+            1, DIRECTORY, 3200, 16_384, 60, 200, 0, 1, Difficulty.PLAIN, List.of()),
         QuickstartSettings.builder(1, DIRECTORY).build());
   }
 

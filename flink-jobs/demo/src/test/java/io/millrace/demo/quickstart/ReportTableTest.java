@@ -16,18 +16,18 @@ class ReportTableTest {
   private static QuickstartReport report(Map<String, SplitScores> splits) {
     GoldScores scores = GoldScores.builder(1, 8).examples(List.of()).build();
     return new QuickstartReport(
-            1,
-            60,
-            new QuickstartReport.Policies(scores, scores),
-            Map.of(),
-            new QuickstartReport.Counts(1, 2, 3),
-            new QuickstartReport.Counts(1, 2, 3),
-            new QuickstartReport.Ppo(1, 3, 0, 0, 0),
-            List.of(),
-            "/data/it's mine/policy/v000001",
-            "/data/it's mine/policy/v000061",
-            null,
-            splits);
+        1,
+        60,
+        new QuickstartReport.Policies(scores, scores),
+        Map.of(),
+        new QuickstartReport.Counts(1, 2, 3),
+        new QuickstartReport.Counts(1, 2, 3),
+        new QuickstartReport.Ppo(1, 3, 0, 0, 0),
+        List.of(),
+        "/data/it's mine/policy/v000001",
+        "/data/it's mine/policy/v000061",
+        null,
+        splits);
   }
 
   @Test
@@ -55,7 +55,11 @@ class ReportTableTest {
             .unsafeCompliance(0.5)
             .build();
     GoldScores last =
-        GoldScores.builder(61, 100).helpfulness(0.99, 0.01).safety(1, 0).unsafeCompliance(0).build();
+        GoldScores.builder(61, 100)
+            .helpfulness(0.99, 0.01)
+            .safety(1, 0)
+            .unsafeCompliance(0)
+            .build();
     Map<String, SplitScores> splits = new LinkedHashMap<>();
     for (Split split : Split.values()) {
       splits.put(split.key(), SplitScores.of(first, last));
@@ -75,8 +79,7 @@ class ReportTableTest {
         String.join(
             "\n",
             ReportTable.lines(
-                report(Map.of("validation", SplitScores.of(first, last))),
-                Path.of("report.json")));
+                report(Map.of("validation", SplitScores.of(first, last))), Path.of("report.json")));
     assertTrue(plain.contains("on 8 held-out prompts of each kind:"), plain);
   }
 }
