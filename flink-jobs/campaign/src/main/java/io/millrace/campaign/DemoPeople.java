@@ -5,6 +5,7 @@ import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.RecordWriter;
 import io.millrace.demo.loop.AnnotatorService;
 import io.millrace.demo.loop.PromptFeeder;
+import io.millrace.jobs.models.HeldOut;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rollout;
@@ -73,7 +74,7 @@ final class DemoPeople {
     while (sent < total && known.contains("prompt-" + (first + sent))) {
       sent++;
     }
-    return new PromptFeeder(world, writer, first, batch, total, sent);
+    return new PromptFeeder(world, writer, new HeldOut(0), first, batch, total, sent);
   }
 
   /** Annotators who judge one policy's rollouts for the prompts of one version. */

@@ -17,7 +17,9 @@ import io.millrace.demo.quickstart.QuickstartReport.Iteration;
 import io.millrace.demo.quickstart.QuickstartReport.Policies;
 import io.millrace.jobs.Job;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.rewardmodel.RewardModelOperator;
 import io.millrace.jobs.runtime.EdgeTap;
 import io.millrace.jobs.runtime.JobSettings;
@@ -220,12 +222,17 @@ final class QuickstartLoop {
     JobID sampling = cluster.submit(Job.ROLLOUT.graph(config, false));
     JobID learning = cluster.submit(Job.PPO.graph(config, false, tap()));
     long rollouts = (long) settings.iterations() * Quickstart.BATCH;
-    long prompts = rollouts / Quickstart.SAMPLES_PER_PROMPT;
     try (AnnotatorService service = new AnnotatorService(kafka, annotators)) {
       service.start();
       PromptFeeder feeder =
           new PromptFeeder(
-              world, writer, 0, Quickstart.BATCH / Quickstart.SAMPLES_PER_PROMPT, prompts, 0);
+              world,
+              writer,
+              new HeldOut(config.section(PpoSection.class).heldOutShare()),
+              0,
+              Quickstart.BATCH / Quickstart.SAMPLES_PER_PROMPT,
+              rollouts / Quickstart.SAMPLES_PER_PROMPT,
+              0);
       InducedFailureNotice failure = new InducedFailureNotice(settings.failAtRollout(), progress);
       patience.await(
           () -> {
@@ -239,8 +246,9 @@ final class QuickstartLoop {
           },
           settings.iterations(),
           "PPO iterations");
-      patience.await(service::rolloutsSeen, rollouts, "rollouts judged");
-      return new Ppo(sampling, learning, prompts, service.judgmentsMade());
+      long sampled = feeder.sent() * Quickstart.SAMPLES_PER_PROMPT;
+      patience.await(service::rolloutsSeen, sampled, "rollouts judged");
+      return new Ppo(sampling, learning, feeder.sent(), service.judgmentsMade());
     }
   }
 
