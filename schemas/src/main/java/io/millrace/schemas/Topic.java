@@ -27,6 +27,8 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
       new Topic<>("demonstrations", Demonstration.class, Demonstration::getId, false);
   public static final Topic<Judgment> JUDGMENTS =
       new Topic<>("judgments", Judgment.class, Judgment::getJudgmentId, false);
+  public static final Topic<Withdrawal> WITHDRAWALS =
+      new Topic<>("withdrawals", Withdrawal.class, Withdrawal::getWithdrawalId, true);
   public static final Topic<Rollout> ROLLOUTS =
       new Topic<>("rollouts", Rollout.class, Rollout::getRolloutId, false);
   public static final Topic<Reward> REWARDS =
@@ -55,6 +57,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
           PROMPTS,
           DEMONSTRATIONS,
           JUDGMENTS,
+          WITHDRAWALS,
           ROLLOUTS,
           REWARDS,
           REWARD_CHECKPOINTS,

@@ -20,6 +20,9 @@ public final class Validation {
   /** A rollout's id is its prompt's id, a slash and the number of the sample. */
   private static final int MAX_ROLLOUT_ID_CHARACTERS = MAX_ID_CHARACTERS + 16;
 
+  /** Most characters of the reason of a withdrawal. */
+  private static final int MAX_REASON_CHARACTERS = 4096;
+
   /** Most characters of a path or URI: Linux' own limit for paths. */
   private static final int MAX_LOCATION_CHARACTERS = 4096;
 
@@ -71,6 +74,13 @@ public final class Validation {
         judgedResponse(problems, "responseA", judgment.getResponseA());
         judgedResponse(problems, "responseB", judgment.getResponseB());
         responses(problems, judgment);
+      }
+      case Withdrawal withdrawal -> {
+        id(problems, "withdrawalId", withdrawal.getWithdrawalId());
+        // The id of a rollout is the longest name.
+        required(problems, "name", withdrawal.getName(), MAX_ROLLOUT_ID_CHARACTERS);
+        length(problems, "requestedBy", withdrawal.getRequestedBy(), MAX_ID_CHARACTERS);
+        length(problems, "reason", withdrawal.getReason(), MAX_REASON_CHARACTERS);
       }
       case Rollout rollout -> rollout(problems, rollout);
       case Reward reward -> reward(problems, reward);

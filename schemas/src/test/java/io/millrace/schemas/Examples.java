@@ -20,6 +20,7 @@ public final class Examples {
         prompt(),
         demonstration(),
         judgment(),
+        withdrawal(),
         rollout(),
         reward(),
         rewardCheckpoint(),
@@ -55,6 +56,10 @@ public final class Examples {
         .setSource("test")
         .setTime(TIME)
         .build();
+  }
+
+  public static Withdrawal withdrawal() {
+    return new Withdrawal("w1", WithdrawnBy.ANNOTATOR, "ann", "ops", "asked to be forgotten", TIME);
   }
 
   public static Rollout rollout() {

@@ -142,6 +142,11 @@ class ValidationTest {
     rollout.setPromptId(longest);
     rollout.setRolloutId(longest + "/255");
     assertEquals(List.of(), Validation.problems(rollout));
+    Withdrawal withdrawal = Examples.withdrawal();
+    withdrawal.setName(longest + "/255");
+    assertEquals(List.of(), Validation.problems(withdrawal));
+    withdrawal.setName(" ");
+    assertEquals(List.of("name is empty"), Validation.problems(withdrawal));
   }
 
   @Test
