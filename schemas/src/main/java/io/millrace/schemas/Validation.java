@@ -64,12 +64,14 @@ public final class Validation {
       case Demonstration demonstration -> {
         id(problems, "id", demonstration.getId());
         length(problems, "source", demonstration.getSource(), MAX_ID_CHARACTERS);
+        revision(problems, demonstration.getRevision());
         demonstration(problems, demonstration);
       }
       case Judgment judgment -> {
         id(problems, "judgmentId", judgment.getJudgmentId());
         length(problems, "annotator", judgment.getAnnotator(), MAX_ID_CHARACTERS);
         length(problems, "source", judgment.getSource(), MAX_ID_CHARACTERS);
+        revision(problems, judgment.getRevision());
         dialogue(problems, judgment.getDialogue(), Role.USER);
         judgedResponse(problems, "responseA", judgment.getResponseA());
         judgedResponse(problems, "responseB", judgment.getResponseB());
@@ -310,6 +312,12 @@ public final class Validation {
   private static void finite(List<String> problems, String field, float value) {
     if (!Float.isFinite(value)) {
       problems.add("%s is %s; it must be finite".formatted(field, value));
+    }
+  }
+
+  private static void revision(List<String> problems, Integer value) {
+    if (value != null) {
+      notNegative(problems, "revision", value);
     }
   }
 

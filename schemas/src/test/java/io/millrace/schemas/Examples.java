@@ -40,7 +40,8 @@ public final class Examples {
         List.of(new Turn(Role.USER, "Hi"), new Turn(Role.ASSISTANT, "Hello. Grüße 🙂")),
         "test",
         TIME,
-        1);
+        1,
+        2);
   }
 
   public static Judgment judgment() {
@@ -55,6 +56,7 @@ public final class Examples {
         .setAnnotator("ann")
         .setSource("test")
         .setTime(TIME)
+        .setRevision(3)
         .build();
   }
 

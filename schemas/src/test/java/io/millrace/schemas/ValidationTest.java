@@ -44,19 +44,19 @@ class ValidationTest {
 
   @Test
   void demonstrationsEndWithTheAssistant() {
-    Demonstration open = new Demonstration("d", List.of(USER), "", Instant.EPOCH, 0);
+    Demonstration open = new Demonstration("d", List.of(USER), "", Instant.EPOCH, 0, null);
     assertTrue(Validation.problems(open).getFirst().contains("the last turn must be of ASSISTANT"));
-    Demonstration empty = new Demonstration("d", List.of(), "", Instant.EPOCH, 0);
+    Demonstration empty = new Demonstration("d", List.of(), "", Instant.EPOCH, 0, null);
     assertTrue(Validation.problems(empty).getFirst().contains("dialogue is empty"));
   }
 
   @Test
   void aSingleAssistantTurnIsAText() {
-    Demonstration text = new Demonstration("d", List.of(ASSISTANT), "", Instant.EPOCH, 0);
+    Demonstration text = new Demonstration("d", List.of(ASSISTANT), "", Instant.EPOCH, 0, null);
     assertEquals(List.of(), Validation.problems(text));
     assertTrue(Validation.isText(text));
     Demonstration blank =
-        new Demonstration("d", List.of(new Turn(Role.ASSISTANT, " ")), "", Instant.EPOCH, 0);
+        new Demonstration("d", List.of(new Turn(Role.ASSISTANT, " ")), "", Instant.EPOCH, 0, null);
     assertEquals(
         List.of("the text is empty; a demonstration needs content"), Validation.problems(blank));
   }
@@ -66,12 +66,12 @@ class ValidationTest {
     assertEquals(
         List.of(),
         Validation.problems(
-            new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, 1)));
+            new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, 1, null)));
     for (int turn : new int[] {-1, 2}) {
       assertEquals(
           List.of("firstLearnedTurn is " + turn + "; it must be a turn from 0 to 1"),
           Validation.problems(
-              new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, turn)));
+              new Demonstration("d", List.of(USER, ASSISTANT), "", Instant.EPOCH, turn, null)));
     }
   }
 
@@ -147,6 +147,14 @@ class ValidationTest {
     assertEquals(List.of(), Validation.problems(withdrawal));
     withdrawal.setName(" ");
     assertEquals(List.of("name is empty"), Validation.problems(withdrawal));
+  }
+
+  @Test
+  void revisionsAreNotNegative() {
+    Judgment judgment = Examples.judgment();
+    judgment.setRevision(-1);
+    assertEquals(
+        List.of("revision is -1; it must not be negative"), Validation.problems(judgment));
   }
 
   @Test

@@ -100,6 +100,21 @@ class SingleObjectTest {
   }
 
   @Test
+  void readsRecordsFromBeforeTheirRevisions() throws IOException {
+    String judgments = Files.readString(GOLDEN.resolve("judgments-6068fcb0c587ac93.hex")).strip();
+    Judgment judgment =
+        SingleObject.of(Judgment.class).decode(HexFormat.of().parseHex(judgments));
+    assertTrue(judgment.getResponseA().getTruncated());
+    assertNull(judgment.getRevision());
+    String demonstrations =
+        Files.readString(GOLDEN.resolve("demonstrations-c44cff8b387b3ee6.hex")).strip();
+    Demonstration demonstration =
+        SingleObject.of(Demonstration.class).decode(HexFormat.of().parseHex(demonstrations));
+    assertEquals(1, demonstration.getFirstLearnedTurn());
+    assertNull(demonstration.getRevision());
+  }
+
+  @Test
   void readsPromotionsFromBeforeTheBestVersion() throws IOException {
     String hex = Files.readString(GOLDEN.resolve("promotions-7fb7563ab86d54bb.hex")).strip();
     Promotion read = SingleObject.of(Promotion.class).decode(HexFormat.of().parseHex(hex));
