@@ -18,7 +18,7 @@ import org.apache.avro.specific.SpecificRecordBase;
 public record Provenance(
     List<String> ids, String annotator, String source, long time, int revision) {
 
-  /** Of something whose records are unknown: no withdrawal matches it. */
+  /** Of something of which nobody knows whose it is: every withdrawal matches it. */
   public static final Provenance UNKNOWN = new Provenance(List.of(), "", "", 0, 0);
 
   public Provenance {

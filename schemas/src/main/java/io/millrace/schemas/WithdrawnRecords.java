@@ -50,6 +50,10 @@ public final class WithdrawnRecords {
 
   /** Whether a record is withdrawn. */
   public boolean contains(Provenance record) {
+    if (record.ids().isEmpty()) {
+      // Nobody knows whose it is: it may be of the withdrawn records.
+      return !withdrawals.isEmpty();
+    }
     return (!ids.isEmpty() && record.ids().stream().anyMatch(ids::contains))
         || isUntil(annotators.get(record.annotator()), record)
         || isUntil(sources.get(record.source()), record);

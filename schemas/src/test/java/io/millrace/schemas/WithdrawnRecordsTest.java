@@ -85,7 +85,14 @@ class WithdrawnRecordsTest {
   void aWithdrawalWithoutTimeMatchesEveryTime() {
     add(WithdrawnBy.SOURCE, "test", Instant.EPOCH);
     assertTrue(matches(Examples.prompt()));
+  }
+
+  @Test
+  void everyWithdrawalMatchesWhatIsOfUnknownRecords() {
     assertFalse(withdrawn.contains(Provenance.UNKNOWN));
+    add(WithdrawnBy.ID, "j9", AT);
+    assertTrue(withdrawn.contains(Provenance.UNKNOWN));
+    assertFalse(withdrawn.contains(Provenance.ofId("j8")));
   }
 
   @Test

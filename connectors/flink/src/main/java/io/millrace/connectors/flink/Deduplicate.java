@@ -1,6 +1,8 @@
 package io.millrace.connectors.flink;
 
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
@@ -31,6 +33,8 @@ import org.apache.flink.util.Preconditions;
  * topic a second time drops the same records. An id's state is deleted when the watermark, the time
  * of the partition that is furthest behind, has passed the window.
  *
+ * <p>A record with a higher revision than those of its id before is no duplicate: it replaces them.
+ *
  * <p>With parallelism 1 the records keep their order. With a higher parallelism only the records of
  * one id do.
  *
@@ -44,6 +48,10 @@ public final class Deduplicate<T extends SpecificRecordBase>
   private final long windowMillis;
 
   private transient ValueState<Long> first;
+
+  /** The highest revision of the id; null for 0. */
+  private transient ValueState<Integer> revision;
+
   private transient Counter dropped;
   private transient LongCounter total;
   private transient ListState<Long> savedTotal;
@@ -91,6 +99,8 @@ public final class Deduplicate<T extends SpecificRecordBase>
     }
     getRuntimeContext().addAccumulator("topics/" + topic.name() + "/duplicates", total);
     first = context.getKeyedStateStore().getState(new ValueStateDescriptor<>("first", Types.LONG));
+    revision =
+        context.getKeyedStateStore().getState(new ValueStateDescriptor<>("revision", Types.INT));
   }
 
   @Override
@@ -108,14 +118,23 @@ public final class Deduplicate<T extends SpecificRecordBase>
   public void processElement(T record, Context context, Collector<T> out) throws Exception {
     long time = context.timestamp();
     Long seen = first.value();
-    if (seen != null && time - seen <= windowMillis) {
+    int next = Provenance.revision(record);
+    if (seen != null && time - seen <= windowMillis && next <= seenRevision()) {
       dropped.inc();
       total.add(1L);
       return;
     }
     first.update(time);
+    if (next > 0) {
+      revision.update(next);
+    }
     context.timerService().registerEventTimeTimer(end(time));
     out.collect(record);
+  }
+
+  private int seenRevision() throws IOException {
+    Integer seen = revision.value();
+    return seen == null ? 0 : seen;
   }
 
   /** The first millisecond at which a record of the id is not a duplicate. */
@@ -128,6 +147,7 @@ public final class Deduplicate<T extends SpecificRecordBase>
     Long seen = first.value();
     if (seen != null && end(seen) <= timestamp) {
       first.clear();
+      revision.clear();
     }
   }
 }

@@ -65,6 +65,17 @@ public final class Streams {
         .sinkTo(Sinks.atLeastOnce(Topic.DEAD_LETTERS, letters.kafka()))
         .name("dead letters of " + topic.name())
         .uid("dead-letters-" + topic.name());
+    if (decode.withdraws()) {
+      Decode.withdrawals(records)
+          .process(new Encode<>(Topic.WITHDRAWALS, letters))
+          .returns(Encode.TYPE)
+          .name("encode withdrawals of " + topic.name())
+          .uid("encode-withdrawals-" + topic.name())
+          // Written twice, it is the same withdrawal.
+          .sinkTo(Sinks.atLeastOnce(Topic.WITHDRAWALS, letters.kafka()))
+          .name("withdrawals of " + topic.name())
+          .uid("withdrawals-" + topic.name());
+    }
     return records;
   }
 

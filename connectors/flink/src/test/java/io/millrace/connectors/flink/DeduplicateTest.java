@@ -5,9 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.millrace.connectors.TestRecords;
+import io.millrace.schemas.JudgedResponse;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Rating;
+import io.millrace.schemas.Role;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.Turn;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
@@ -114,6 +122,59 @@ class DeduplicateTest {
       assertEquals(2, dropped(harness), "counted since the job began, not since its last start");
       harness.processWatermark(101);
       assertEquals(1, harness.numKeyedStateEntries());
+    }
+  }
+
+  private static Judgment judgment(String id, Integer revision) {
+    return Judgment.newBuilder()
+        .setJudgmentId(id)
+        .setObjective(Objective.HELPFULNESS)
+        .setDialogue(List.of(new Turn(Role.USER, "Hi")))
+        .setResponseA(JudgedResponse.newBuilder().setText("a").build())
+        .setResponseB(JudgedResponse.newBuilder().setText("b").build())
+        .setPreferred(Preferred.A)
+        .setRating(Rating.BETTER)
+        .setRevision(revision)
+        .build();
+  }
+
+  private static KeyedOneInputStreamOperatorTestHarness<String, Judgment, Judgment> judgments()
+      throws Exception {
+    return new KeyedOneInputStreamOperatorTestHarness<>(
+        new KeyedProcessOperator<>(new Deduplicate<>(Topic.JUDGMENTS, WINDOW)),
+        Judgment::getJudgmentId,
+        Types.STRING);
+  }
+
+  private static List<Integer> revisions(
+      KeyedOneInputStreamOperatorTestHarness<String, Judgment, Judgment> harness) {
+    return harness.extractOutputValues().stream().map(Judgment::getRevision).toList();
+  }
+
+  @Test
+  void aHigherRevisionIsNoDuplicateAndTheOthersAre() throws Exception {
+    OperatorSubtaskState state;
+    try (var harness = judgments()) {
+      harness.open();
+      harness.processElement(judgment("j", null), 0);
+      harness.processElement(judgment("j", 0), 1);
+      harness.processElement(judgment("j", 2), 2);
+      harness.processElement(judgment("j", 1), 3);
+      harness.processElement(judgment("j", 2), 4);
+      List<Integer> expected = new ArrayList<>();
+      expected.add(null);
+      expected.add(2);
+      assertEquals(expected, revisions(harness));
+      state = harness.snapshot(1, 1);
+    }
+    try (var harness = judgments()) {
+      harness.initializeState(state);
+      harness.open();
+      harness.processElement(judgment("j", 2), 5);
+      harness.processElement(judgment("j", 3), 6);
+      assertEquals(List.of(3), revisions(harness));
+      harness.processWatermark(1000);
+      assertEquals(0, harness.numKeyedStateEntries());
     }
   }
 

@@ -22,6 +22,8 @@ import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.Withdrawal;
+import io.millrace.schemas.WithdrawnBy;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -99,6 +101,8 @@ class StreamsTest {
     try (RecordWriter writer = new RecordWriter(in)) {
       writer.sendRaw(Topic.PROMPTS, GARBAGE, GARBAGE);
       writer.sendRaw(Topic.PROMPTS, null, null);
+      writer.sendRaw(Topic.PROMPTS, "p3".getBytes(StandardCharsets.UTF_8), null);
+      writer.sendRaw(Topic.PROMPTS, new byte[] {(byte) 0xFF}, null);
       writer.send(Topic.PROMPTS, invalid);
       writer.sendRaw(
           Topic.PROMPTS,
@@ -134,8 +138,9 @@ class StreamsTest {
             "topics/prompts/transactions-lost", 0L,
             "topics/prompts/dead-letters/invalid", 1L,
             "topics/prompts/dead-letters/too-long", 1L,
-            "topics/prompts/dead-letters/undecodable", 2L,
-            "topics/prompts/dead-letters/wrong-key", 1L),
+            "topics/prompts/dead-letters/undecodable", 3L,
+            "topics/prompts/dead-letters/wrong-key", 1L,
+            "topics/prompts/tombstones", 1L),
         result.getAllAccumulatorResults());
 
     List<String> ids = new ArrayList<>();
@@ -158,7 +163,7 @@ class StreamsTest {
     assertEquals(
         new TreeSet<>(List.of("undecodable", "invalid", "too-long", "wrong-key")),
         new TreeSet<>(letters.keySet()));
-    assertEquals(2, letters.get("undecodable").size());
+    assertEquals(3, letters.get("undecodable").size());
     DeadLetter garbage =
         letters.get("undecodable").stream()
             .filter(letter -> letter.getValue() != null)
@@ -175,6 +180,15 @@ class StreamsTest {
         "the key is \"other\"; it must be the record's id, \"keyed\", or absent",
         letters.get("wrong-key").getFirst().getMessage());
     assertEquals("77 tokens; the limit is 76", letters.get("too-long").getFirst().getMessage());
+
+    List<Withdrawal> withdrawals = new ArrayList<>();
+    try (RecordReader<Withdrawal> reader = RecordReader.fromEarliest(in, Topic.WITHDRAWALS)) {
+      reader.readToEnd(entry -> withdrawals.add(entry.record().orElseThrow()));
+    }
+    assertEquals(1, withdrawals.size(), "a tombstone withdraws the record of its key");
+    assertEquals("tombstone/prompts/p3", withdrawals.getFirst().getWithdrawalId());
+    assertEquals(WithdrawnBy.ID, withdrawals.getFirst().getBy());
+    assertEquals("p3", withdrawals.getFirst().getName());
   }
 
   @Test

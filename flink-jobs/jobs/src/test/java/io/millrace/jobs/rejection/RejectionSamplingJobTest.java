@@ -344,7 +344,9 @@ class RejectionSamplingJobTest {
                 "Hello",
                 1,
                 1,
-                new RejectionBag.Scores(0, 0, 1, 1))));
+                new RejectionBag.Scores(0, 0, 1, 1),
+                "",
+                0)));
     MillraceConfig config = HARNESS.deploy("strange-bag").config("rejection-sampling.bag=" + file);
     String message =
         assertThrows(

@@ -1,8 +1,11 @@
 package io.millrace.jobs.runtime;
 
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.model.training.DivergedException;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.Withdrawal;
 import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateSnapshot;
@@ -14,11 +17,13 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledFuture;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
+import java.util.function.Predicate;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
@@ -54,6 +59,10 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   private static final int BUFFER_BYTES = 1 << 16;
   private static final Logger LOG = LoggerFactory.getLogger(BackgroundOperator.class);
 
+  /** Where withdrawals are read; null for none. */
+  private KafkaSettings withdrawalTopic;
+
+  private transient Withdrawals withdrawals;
   private transient MailboxExecutor mailbox;
   private transient BackgroundThread thread;
   private transient boolean timerSet;
@@ -78,6 +87,38 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   /** State that every subtask gets whole; by default there is none. */
   protected SharedState sharedState() {
     return SharedState.NONE;
+  }
+
+  /**
+   * The topic of the records that the operator keeps, from which withdrawn ones are removed. Empty
+   * for an operator that keeps no records of people.
+   */
+  protected Optional<Topic<?>> records() {
+    return Optional.empty();
+  }
+
+  /**
+   * Removes what is withdrawn from everything that waits or is kept, on the task thread, while the
+   * background thread stands still.
+   *
+   * @return how many records were removed
+   */
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    return 0;
+  }
+
+  /**
+   * Forgets what is known of a person beside the records. Called once for a withdrawal, also across
+   * restarts, so that a person who came back is not forgotten again.
+   */
+  protected void forget(Withdrawal withdrawal) {}
+
+  /**
+   * Whether a piece of work that cannot be undone still uses what is withdrawn. The withdrawal
+   * counts as applied when it has ended.
+   */
+  protected boolean usesWithdrawn(Predicate<Provenance> withdrawn) {
+    return false;
   }
 
   /** What the thread does, for its name: "training". */
@@ -148,6 +189,47 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     for (byte[] entry : sharedEntries.get()) {
       sharedState.read(StateReader.of(entry));
     }
+    if (records().isPresent()) {
+      withdrawals =
+          new Withdrawals(
+              this,
+              records().get(),
+              withdrawalTopic,
+              getRuntimeContext(),
+              context.getOperatorStateStore());
+      withdrawals.begin();
+    }
+  }
+
+  /** Reads the topic {@code withdrawals}: all of it at each start, and then what comes. */
+  public final void readWithdrawals(KafkaSettings kafka) {
+    withdrawalTopic = kafka;
+  }
+
+  /** Takes withdrawals, on the task thread. It does not matter whether they are known. */
+  public final void withdraw(List<Withdrawal> arrived) throws Exception {
+    withdrawals.apply(arrived);
+  }
+
+  private void afterPiece() throws Exception {
+    flush();
+    if (withdrawals != null) {
+      withdrawals.settle();
+    }
+  }
+
+  /** Whether a record is withdrawn; on the task thread. */
+  protected final boolean isWithdrawn(Provenance record) {
+    return withdrawals != null && withdrawals.contains(record);
+  }
+
+  /** Whether a record is withdrawn and to be dropped; it is counted then. On the task thread. */
+  protected final boolean dropsWithdrawn(Provenance record) {
+    boolean withdrawn = isWithdrawn(record);
+    if (withdrawn) {
+      withdrawals.count(1);
+    }
+    return withdrawn;
   }
 
   @Override
@@ -162,7 +244,10 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
             activity() + " of " + getRuntimeContext().getTaskInfo().getTaskNameWithSubtasks(),
             () -> forGood(this::work),
             mailbox,
-            this::flush);
+            this::afterPiece);
+    if (withdrawals != null) {
+      withdrawals.follow(thread, mailbox);
+    }
   }
 
   @Override
@@ -188,6 +273,9 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
   private void writeSnapshot(StateSnapshotContext context) throws Exception {
     byte[] entry = StateWriter.toBytes(sharedState::write);
     sharedEntries.update(entry.length == 0 ? List.of() : List.of(entry));
+    if (withdrawals != null) {
+      withdrawals.snapshot();
+    }
 
     OperatorStateCheckpointOutputStream stream = context.getRawOperatorStateOutput();
     stream.startNewPartition();
@@ -211,6 +299,9 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
 
   @Override
   public final void close() throws Exception {
+    if (withdrawals != null) {
+      withdrawals.close();
+    }
     if (thread != null) {
       thread.close();
     }

@@ -116,6 +116,11 @@ final class BackgroundThread implements AutoCloseable {
     }
   }
 
+  /** Whether the mailbox holds back the work. Only the mailbox calls this. */
+  boolean isPaused() {
+    return working.isHeldByCurrentThread();
+  }
+
   /** Ends a pause, if there is one. */
   void resume() {
     if (working.isHeldByCurrentThread()) {

@@ -83,6 +83,12 @@ public record JobContext(
     return Streams.readLines(env, kafka(), file, job, check);
   }
 
+  /** An operator that keeps records of people, and gets the withdrawals of such records. */
+  public <O extends BackgroundOperator<?>> O withdrawing(O operator) {
+    operator.readWithdrawals(kafka());
+    return operator;
+  }
+
   /** The records on the edge into a trainer, see {@link EdgeTap}. */
   public <T> DataStream<T> tapped(String operator, DataStream<T> records) {
     return tap.at(operator, records);

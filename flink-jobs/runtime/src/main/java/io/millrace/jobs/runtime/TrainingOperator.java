@@ -1,5 +1,6 @@
 package io.millrace.jobs.runtime;
 
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.TrainingMetrics;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -7,6 +8,7 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -49,6 +51,11 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
   /** Called when the inbox holds all remaining input: incomplete batches are due now. */
   protected void inputEnds() {}
 
+  /** Whose a record is. */
+  protected Provenance provenance(IN record) {
+    return Provenance.UNKNOWN;
+  }
+
   /** Finishes the run after all input was learned from; the training thread stands still. */
   protected abstract void finishInput() throws Exception;
 
@@ -74,6 +81,9 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
 
   @Override
   public final void processElement(StreamRecord<IN> element) throws Exception {
+    if (dropsWithdrawn(provenance(element.getValue()))) {
+      return;
+    }
     inlet.await(() -> held.get() < capacity());
     held.incrementAndGet();
     inbox.add(element.getValue());
@@ -88,6 +98,16 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
   /** Frees the room of records that were learned from or dropped. */
   protected final void release(int records) {
     held.addAndGet(-records);
+  }
+
+  /** Removes records from the inbox. A subclass removes what it keeps as well. */
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    int before = inbox.size();
+    inbox.removeIf(record -> withdrawn.test(provenance(record)));
+    int removed = before - inbox.size();
+    release(removed);
+    return removed;
   }
 
   /** The records in the inbox, for the state. */

@@ -46,7 +46,7 @@ public final class PpoJob {
             .transform(
                 "score",
                 TypeInformation.of(ScoredRollout.class),
-                new ScoreOperator(context.config(), context.bounded()))
+                context.withdrawing(new ScoreOperator(context.config(), context.bounded())))
             .uid("score");
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
@@ -54,7 +54,7 @@ public final class PpoJob {
             .transform(
                 "ppo updater",
                 TypeInformation.of(StagedCheckpoint.class),
-                new PpoOperator(context.config()))
+                context.withdrawing(new PpoOperator(context.config())))
             .uid("ppo-updater")
             .setParallelism(1)
             .setMaxParallelism(1);

@@ -23,6 +23,7 @@ import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.CopyBudget;
@@ -36,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Predicate;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.LongCounter;
@@ -136,6 +138,34 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     void restore(long count) {
       total.add(count);
     }
+  }
+
+  @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.ROLLOUTS);
+  }
+
+  @Override
+  protected Provenance provenance(ScoredRollout scored) {
+    return Provenance.of(scored.rollout());
+  }
+
+  /** An iteration that has begun keeps its rollouts to its end. */
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    int removed = super.removeWithdrawn(withdrawn);
+    if (trainer == null || !trainer.busy()) {
+      int before = batch.size();
+      batch.removeIf(rollout -> withdrawn.test(provenance(rollout)));
+      release(before - batch.size());
+      removed += before - batch.size();
+    }
+    return removed;
+  }
+
+  @Override
+  protected boolean usesWithdrawn(Predicate<Provenance> withdrawn) {
+    return batch.stream().anyMatch(rollout -> withdrawn.test(provenance(rollout)));
   }
 
   /** The batch that is being learned from, and the next one. */

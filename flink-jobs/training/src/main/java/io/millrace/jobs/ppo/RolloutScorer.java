@@ -79,6 +79,12 @@ public final class RolloutScorer implements AutoCloseable {
     }
   }
 
+  /** Ends the current batch, if there is one, without a result. */
+  public void abandon() {
+    batch = null;
+    scores.clear();
+  }
+
   /**
    * Runs the next pass over the batch.
    *

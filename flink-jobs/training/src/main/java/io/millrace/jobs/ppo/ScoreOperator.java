@@ -14,6 +14,7 @@ import io.millrace.jobs.runtime.Outlet;
 import io.millrace.jobs.runtime.SharedState;
 import io.millrace.jobs.runtime.SourceHold;
 import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
@@ -21,10 +22,12 @@ import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Predicate;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
@@ -116,7 +119,43 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
   }
 
   @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.ROLLOUTS);
+  }
+
+  /** A batch that loses rollouts is scored from its beginning, without them. */
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) {
+    Predicate<Rollout> rollouts = rollout -> withdrawn.test(Provenance.of(rollout));
+    int before = held;
+    held -= removeFrom(waiting, rollouts);
+    held -= removeFrom(outbox, scored -> rollouts.test(scored.rollout()));
+    List<RolloutScorer.Batch> all = new ArrayList<>(batches);
+    if (all.stream().anyMatch(batch -> batch.rollouts().stream().anyMatch(rollouts))) {
+      scorer.abandon();
+      batches.clear();
+      for (RolloutScorer.Batch batch : all) {
+        List<Rollout> left = new ArrayList<>(batch.rollouts());
+        held -= removeFrom(left, rollouts);
+        if (!left.isEmpty()) {
+          batches.add(new RolloutScorer.Batch(left, batch.models()));
+        }
+      }
+    }
+    return before - held;
+  }
+
+  private static <T> int removeFrom(Collection<T> records, Predicate<T> removed) {
+    int before = records.size();
+    records.removeIf(removed);
+    return before - records.size();
+  }
+
+  @Override
   public void processElement1(StreamRecord<Rollout> element) throws Exception {
+    if (dropsWithdrawn(Provenance.of(element.getValue()))) {
+      return;
+    }
     inlet.await(() -> models().isEmpty() || held < capacity());
     waiting.add(element.getValue());
     held++;

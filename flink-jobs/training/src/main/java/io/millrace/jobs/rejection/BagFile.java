@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.cfg.EnumFeature;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
@@ -126,7 +127,7 @@ public final class BagFile {
     Exception cause = null;
     try {
       String json = read.text();
-      Line line = JSON.readValue(json, Line.class);
+      Line line = JSON.readValue(withOrigin(json), Line.class);
       var _ = StrictJson.read(json);
       if (line != null) {
         return line;
@@ -140,6 +141,20 @@ public final class BagFile {
     }
     throw new IOException(
         "%s:%d is no line of a bag: %s".formatted(file, read.number(), problem), cause);
+  }
+
+  /** Files of earlier releases do not say where a prompt came from. */
+  private static String withOrigin(String json) {
+    try {
+      if (JSON.readTree(json) instanceof ObjectNode line && !line.has("source")) {
+        line.put("source", "");
+        line.put("time", 0);
+        return line.toString();
+      }
+    } catch (JsonProcessingException e) {
+      // The line is refused when it is read, with its field.
+    }
+    return json;
   }
 
   /**
@@ -170,6 +185,8 @@ public final class BagFile {
    * @param messages the dialogue, and the response as its last message
    * @param safety whether the response was judged by safety
    * @param policyVersion the version that sampled the response
+   * @param source of the prompt; empty if unknown
+   * @param time of the prompt in milliseconds since 1970; 0 if unknown
    */
   private record Line(
       String promptId,
@@ -182,7 +199,9 @@ public final class BagFile {
       long helpfulnessVersion,
       long safetyVersion,
       int[] promptTokens,
-      int[] responseTokens) {
+      int[] responseTokens,
+      String source,
+      long time) {
 
     private Line {
       if (messages.size() < 2 || messages.getLast().role() != Role.ASSISTANT) {
@@ -210,7 +229,9 @@ public final class BagFile {
           scores.helpfulnessVersion(),
           scores.safetyVersion(),
           entry.prompt(),
-          entry.response());
+          entry.response(),
+          entry.source() == null ? "" : entry.source(),
+          entry.time());
     }
 
     private Entry entry() {
@@ -223,7 +244,9 @@ public final class BagFile {
           messages.getLast().content(),
           policyVersion,
           temperature,
-          new Scores(helpfulnessScore, safetyScore, helpfulnessVersion, safetyVersion));
+          new Scores(helpfulnessScore, safetyScore, helpfulnessVersion, safetyVersion),
+          source,
+          time);
     }
 
     private static void requireFinite(String field, float value) {

@@ -101,7 +101,7 @@ final class CandidateSampler implements AutoCloseable {
     sampler.ask(
         new Question(
             key,
-            prompt.getPromptId(),
+            prompt,
             dialogue,
             prompt.getIsSafety() || classifier.isSafety(dialogue)));
   }
@@ -129,6 +129,7 @@ final class CandidateSampler implements AutoCloseable {
   /** A prompt on the sampling thread. */
   private final class Question implements PolicySampler.Question {
     private final long key;
+    private final Prompt prompt;
     private final String promptId;
     private final List<Message> dialogue;
     private final boolean isSafety;
@@ -138,9 +139,10 @@ final class CandidateSampler implements AutoCloseable {
     private SamplingRequest request;
     private ModelRef policy;
 
-    Question(long key, String promptId, List<Message> dialogue, boolean isSafety) {
+    Question(long key, Prompt prompt, List<Message> dialogue, boolean isSafety) {
       this.key = key;
-      this.promptId = promptId;
+      this.prompt = prompt;
+      this.promptId = prompt.getPromptId();
       this.dialogue = dialogue;
       this.isSafety = isSafety;
       this.tokens = template.promptTokens(dialogue);
@@ -221,7 +223,9 @@ final class CandidateSampler implements AutoCloseable {
             winner.helpfulnessScore(),
             winner.safetyScore(),
             models.helpfulness().version(),
-            models.safety().version()));
+            models.safety().version()),
+        question.prompt.getSource(),
+        question.prompt.getTime().toEpochMilli());
   }
 
   @Override

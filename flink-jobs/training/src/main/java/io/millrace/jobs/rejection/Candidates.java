@@ -1,6 +1,7 @@
 package io.millrace.jobs.rejection;
 
 import io.millrace.model.rejection.RejectionBag;
+import io.millrace.schemas.Provenance;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 
@@ -23,6 +24,11 @@ public record Candidates(
     int empty,
     @Nullable RejectionBag.Entry winner,
     SamplingModels models) {
+
+  /** Whose prompt it is. Without a winner there is no text, and its id is enough. */
+  Provenance provenance() {
+    return hasWinner() ? winner.provenance() : Provenance.ofId(promptId);
+  }
 
   public boolean hasWinner() {
     return winner != null;

@@ -14,6 +14,7 @@ import io.millrace.jobs.runtime.SharedState;
 import io.millrace.jobs.runtime.SourceHold;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
@@ -22,9 +23,11 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Predicate;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
@@ -116,6 +119,23 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
     return false;
   }
 
+  @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.PROMPTS);
+  }
+
+  /** Responses to withdrawn prompts that are being sampled are dropped once they have ended. */
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) {
+    int before = inFlight.size();
+    inFlight.values().removeIf(prompt -> withdrawn.test(Provenance.of(prompt)));
+    finished.keySet().retainAll(inFlight.keySet());
+    if (hold != null) {
+      updateHold();
+    }
+    return before - inFlight.size();
+  }
+
   /** Responses in flight that keep the engine full while the oldest prompt is finished. */
   private int capacity() {
     return 3 * settings.config().section(RolloutSection.class).batchSize()
@@ -140,6 +160,9 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
 
   @Override
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
+    if (dropsWithdrawn(Provenance.of(element.getValue()))) {
+      return;
+    }
     // If a prompt waited for room before the models are announced, the task would not read their
     // announcements.
     inlet.await(() -> models == null || !isFull());
@@ -193,7 +216,9 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   @Override
   protected void flush() {
     for (CandidateSampler.Finished next = outbox.poll(); next != null; next = outbox.poll()) {
-      finished.put(next.key(), next.candidates());
+      if (inFlight.containsKey(next.key())) {
+        finished.put(next.key(), next.candidates());
+      }
     }
     while (!inFlight.isEmpty() && finished.containsKey(inFlight.firstKey())) {
       emit(finished.remove(inFlight.pollFirstEntry().getKey()));

@@ -56,7 +56,8 @@ public final class RejectionSamplingJob {
             .transform(
                 "candidates",
                 TypeInformation.of(Candidates.class),
-                new CandidatesOperator(context.config(), context.bounded()))
+                context.withdrawing(
+                    new CandidatesOperator(context.config(), context.bounded())))
             .uid("candidates");
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =
@@ -64,7 +65,7 @@ public final class RejectionSamplingJob {
             .transform(
                 "rejection sampling trainer",
                 TypeInformation.of(StagedCheckpoint.class),
-                new RejectionSamplingOperator(context.config()))
+                context.withdrawing(new RejectionSamplingOperator(context.config())))
             .uid("rejection-sampling-trainer")
             .setParallelism(1)
             .setMaxParallelism(1);

@@ -19,6 +19,8 @@ import io.millrace.model.checkpoint.CheckpointOutline;
 import io.millrace.model.rejection.RejectionBag;
 import io.millrace.model.rejection.RejectionBag.Entry;
 import io.millrace.model.tensor.Backend;
+import io.millrace.schemas.Provenance;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
@@ -28,6 +30,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import org.apache.avro.reflect.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -142,9 +145,34 @@ public final class RejectionSamplingOperator
   @Override
   public void open() throws Exception {
     if (!restored && !section().bag().isBlank()) {
-      BagFile.read(section().bag()).forEach(bag::add);
+      BagFile.read(section().bag()).stream()
+          .filter(entry -> !dropsWithdrawn(entry.provenance()))
+          .forEach(bag::add);
     }
     super.open();
+  }
+
+  @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.PROMPTS);
+  }
+
+  @Override
+  protected Provenance provenance(Candidates candidates) {
+    return candidates.provenance();
+  }
+
+  /** A version that is being fine-tuned on a bag with withdrawn entries begins anew. */
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    int removed = bag.removeIf(entry -> withdrawn.test(entry.provenance()));
+    if (removed > 0 && phase == Phase.LEARNING) {
+      LOG.info("Version {} is fine-tuned anew, without withdrawn responses", nextVersion());
+      fineTuning.close();
+      fineTuning = null;
+      phase = Phase.SCORING;
+    }
+    return removed + super.removeWithdrawn(withdrawn);
   }
 
   @Override

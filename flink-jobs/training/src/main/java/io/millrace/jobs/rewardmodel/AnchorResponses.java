@@ -5,12 +5,18 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.reward.AnchoredScores;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer.Pair;
+import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Provenance;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 
 /**
  * The responses that every version of a reward model is measured on. They come from a file, or are
@@ -28,37 +34,78 @@ final class AnchorResponses {
 
   // State.
   private final List<int[]> sequences = new ArrayList<>();
+
+  /** Of each judgment, which has two sequences. */
+  private final List<Provenance> judgments = new ArrayList<>();
+
   private boolean fixed;
   private Map<String, Double> latest = new TreeMap<>();
 
   /**
-   * @param judgments whose two responses are drawn, at most
+   * @param count judgments whose two responses are drawn, at most
    * @param alarmShift {@link RewardModelSection#alarmAnchorShift}
    */
-  AnchorResponses(Objective objective, PiecewiseReward rule, int judgments, double alarmShift) {
+  AnchorResponses(Objective objective, PiecewiseReward rule, int count, double alarmShift) {
     this.objective = objective;
     this.rule = rule;
     this.alarmShift = alarmShift;
-    this.limit = 2 * judgments;
+    this.limit = 2 * count;
   }
 
   /** Takes all responses of a file: no others are drawn. */
-  void fix(List<Pair> pairs) {
-    pairs.forEach(this::add);
+  void fix(List<Judgment> all, Function<Judgment, Pair> tokens) {
+    all.forEach(judgment -> add(judgment, tokens.apply(judgment)));
     fixed = true;
   }
 
   /** Draws both responses of a judgment, while there are too few. */
-  void offer(Pair pair) {
+  void offer(Judgment judgment, Pair pair) {
     if (!fixed) {
-      add(pair);
+      add(judgment, pair);
       fixed = sequences.size() >= limit;
     }
   }
 
-  private void add(Pair pair) {
+  private void add(Judgment judgment, Pair pair) {
     sequences.add(pair.preferred());
     sequences.add(pair.rejected());
+    judgments.add(Provenance.of(judgment));
+  }
+
+  /** Puts the responses of a judgment in the place of those of its earlier revisions. */
+  void revise(Judgment judgment, Function<Judgment, Pair> tokens) {
+    Provenance next = Provenance.of(judgment);
+    for (int i = 0; i < judgments.size(); i++) {
+      if (judgments.get(i).isRevisedBy(next)) {
+        Pair pair = tokens.apply(judgment);
+        judgments.set(i, next);
+        sequences.set(2 * i, pair.preferred());
+        sequences.set(2 * i + 1, pair.rejected());
+        latest.remove(MEAN);
+      }
+    }
+  }
+
+  /**
+   * Removes the responses of judgments. No others are drawn in their place, unless all are gone.
+   * The next version reports no shift, since its anchors are not those of the version before.
+   *
+   * @return how many judgments were removed
+   */
+  int removeIf(Predicate<Provenance> removed) {
+    int count = 0;
+    for (int i = judgments.size() - 1; i >= 0; i--) {
+      if (removed.test(judgments.get(i))) {
+        judgments.remove(i);
+        sequences.subList(2 * i, 2 * i + 2).clear();
+        count++;
+      }
+    }
+    if (count > 0) {
+      latest.remove(MEAN);
+      fixed &= !sequences.isEmpty();
+    }
+    return count;
   }
 
   /**
@@ -116,11 +163,16 @@ final class AnchorResponses {
    * @param sequences prompt and response of each, in tokens
    * @param fixed whether no more are drawn
    * @param latest {@link #metrics}
+   * @param judgments that each two sequences are of; null in states of earlier builds
    */
-  record State(List<int[]> sequences, boolean fixed, Map<String, Double> latest) {}
+  record State(
+      List<int[]> sequences,
+      boolean fixed,
+      Map<String, Double> latest,
+      @Nullable @AvroDefault("null") List<Provenance> judgments) {}
 
   State state() {
-    return new State(List.copyOf(sequences), fixed, latest);
+    return new State(List.copyOf(sequences), fixed, latest, List.copyOf(judgments));
   }
 
   void restore(State state) {
@@ -128,5 +180,12 @@ final class AnchorResponses {
     sequences.addAll(state.sequences());
     fixed = state.fixed();
     latest = new TreeMap<>(state.latest());
+    judgments.clear();
+    if (state.judgments() != null) {
+      judgments.addAll(state.judgments());
+    }
+    while (2 * judgments.size() < sequences.size()) {
+      judgments.add(Provenance.UNKNOWN);
+    }
   }
 }

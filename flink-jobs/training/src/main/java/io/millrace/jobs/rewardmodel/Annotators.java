@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /**
  * Decides how much a judgment counts by who made it: gold tasks test their annotators, judgments of
@@ -122,6 +123,20 @@ final class Annotators {
       }
     }
     return judgments < ENOUGH ? 0 : sum / judgments;
+  }
+
+  /**
+   * Removes judgments that wait.
+   *
+   * @return how many were removed
+   */
+  int removeIf(Predicate<Judgment> removed) {
+    return heldSources.removeIf(removed);
+  }
+
+  /** Forgets a person. */
+  void remove(String annotator) {
+    statistics.remove(annotator);
   }
 
   /** Judgments of sources that were released by hand, in their order. */

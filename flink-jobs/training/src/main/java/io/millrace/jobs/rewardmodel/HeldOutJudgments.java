@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.function.Predicate;
 
 /**
  * The latest judgments of held-out dialogues. The reward model never learns from them; every
@@ -46,6 +47,17 @@ final class HeldOutJudgments {
       kept.removeFirst();
     }
     return true;
+  }
+
+  /**
+   * Removes judgments.
+   *
+   * @return how many were removed
+   */
+  int removeIf(Predicate<Judgment> removed) {
+    int before = kept.size();
+    kept.removeIf(removed);
+    return before - kept.size();
   }
 
   /** Measures a version that is published. */

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 
 /** Sources that are held back, and their judgments, which wait until the source is released. */
 final class HeldSources {
@@ -56,6 +57,17 @@ final class HeldSources {
       waiting.removeFirst();
       dropped++;
     }
+  }
+
+  /**
+   * Removes judgments that wait.
+   *
+   * @return how many were removed
+   */
+  int removeIf(Predicate<Judgment> removed) {
+    int before = waiting.size();
+    waiting.removeIf(removed);
+    return before - waiting.size();
   }
 
   /** Judgments that no longer fitted. */

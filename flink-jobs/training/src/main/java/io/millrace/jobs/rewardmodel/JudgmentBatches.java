@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /** Judgments between the input and the trainer: a shuffle buffer, then batches by source. */
 final class JudgmentBatches {
@@ -52,6 +53,15 @@ final class JudgmentBatches {
       return true;
     }
     return false;
+  }
+
+  /**
+   * Removes judgments that wait or are kept for replays.
+   *
+   * @return how many were removed
+   */
+  int removeIf(Predicate<Judgment> removed) {
+    return shuffle.removeIf(removed) + batches.removeIf(removed);
   }
 
   /** Whether a batch is due. */

@@ -76,7 +76,9 @@ public final class RewardModelJob {
         .transform(
             name + " trainer",
             TypeInformation.of(StagedCheckpoint.class),
-            new RewardModelOperator(context.config(), objective, judge, Clock.systemUTC()))
+            context.withdrawing(
+                new RewardModelOperator(
+                    context.config(), objective, judge, Clock.systemUTC())))
         .uid(name + "-trainer")
         .setParallelism(1)
         .setMaxParallelism(1);

@@ -23,8 +23,11 @@ import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Printable;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.Withdrawal;
+import io.millrace.schemas.WithdrawnBy;
 import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
@@ -36,6 +39,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.function.Predicate;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
@@ -91,6 +95,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient long consumed;
   private transient long learned;
   private transient long skippedUpdates;
+  private transient long replaced;
   private transient long publishedAt;
   private transient volatile long version;
   private transient double lastLoss;
@@ -166,7 +171,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     anchors =
         new AnchorResponses(objective, rule, section().anchorCount(), section().alarmAnchorShift());
     if (!section().anchors().isBlank()) {
-      anchors.fix(JudgmentFile.anchors(config, objective).stream().map(this::pair).toList());
+      anchors.fix(JudgmentFile.anchors(config, objective), this::pair);
     }
     dropped = new LongCounter();
     getRuntimeContext()
@@ -174,6 +179,36 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     annotators =
         new Annotators(
             objective, config.section(AnnotatorSection.class), GoldTasks.read(config, objective));
+  }
+
+  @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.JUDGMENTS);
+  }
+
+  @Override
+  protected Provenance provenance(Judgment judgment) {
+    return Provenance.of(judgment);
+  }
+
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    return super.removeWithdrawn(withdrawn) + removeJudgments(withdrawn) + anchors.removeIf(withdrawn);
+  }
+
+  /** Removes judgments from all that the trainer keeps beside its inbox and the anchors. */
+  private int removeJudgments(Predicate<Provenance> removed) {
+    Predicate<Judgment> judgments = judgment -> removed.test(Provenance.of(judgment));
+    return batches.removeIf(judgments)
+        + withheld.removeIf(judgments)
+        + annotators.removeIf(judgments);
+  }
+
+  @Override
+  protected void forget(Withdrawal withdrawal) {
+    if (withdrawal.getBy() == WithdrawnBy.ANNOTATOR) {
+      annotators.remove(withdrawal.getName());
+    }
   }
 
   /** Two batches, beside the judgments in the shuffle buffer and the queues by source. */
@@ -205,6 +240,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       boolean ended = inputEnded;
       Judgment judgment = batches.hasRoom() ? poll() : null;
       if (judgment != null) {
+        replaceFormer(judgment);
         if (!annotators.take(judgment) && !withheld.take(judgment)) {
           batches.add(judgment);
         }
@@ -222,6 +258,15 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   private void countDropped() {
     dropped.add(annotators.dropped() - dropped.getLocalValuePrimitive());
+  }
+
+  /** Removes the earlier revisions of a judgment; the weights keep what they learned from them. */
+  private void replaceFormer(Judgment judgment) {
+    Provenance next = Provenance.of(judgment);
+    if (next.revision() > 0) {
+      replaced += removeJudgments(former -> former.isRevisedBy(next));
+      anchors.revise(judgment, this::pair);
+    }
   }
 
   @Override
@@ -269,7 +314,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       heldOut.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
       views.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
       if (fresh.get(i).getObjective() == objective) {
-        anchors.offer(pairs.get(i));
+        anchors.offer(fresh.get(i), pairs.get(i));
       }
     }
     annotators.add(fresh, step);
@@ -334,6 +379,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     all.put("judgments", (double) consumed);
     all.put("learned", (double) learned);
     all.put("skipped_updates", (double) skippedUpdates);
+    all.put("replaced", (double) replaced);
     return all;
   }
 
@@ -443,7 +489,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       @Nullable @AvroDefault("null") AnchorResponses.State anchors,
       @Nullable @AvroDefault("null") JudgmentViews.State views,
       @Nullable @AvroDefault("null") HeldOutJudgments.State withheld,
-      @Nullable @AvroDefault("null") Annotators.State annotators) {}
+      @Nullable @AvroDefault("null") Annotators.State annotators,
+      @AvroDefault("0") long replaced) {}
 
   @Override
   protected CopyBudget copies() {
@@ -466,7 +513,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             anchors.state(),
             views.state(),
             withheld.state(),
-            annotators.state()));
+            annotators.state(),
+            replaced));
     trainer.write(out);
   }
 
@@ -482,6 +530,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     lastLoss = state.lastLoss();
     heldOut.restore(state.heldOut());
     batches.restore(state.batches());
+    replaced = state.replaced();
     if (state.anchors() != null) {
       anchors.restore(state.anchors());
     }

@@ -38,7 +38,8 @@ public final class RolloutJob {
             .transform(
                 "rollout",
                 new AvroTypeInfo<>(Rollout.class),
-                new RolloutOperator(context.config(), context.bounded()))
+                context.withdrawing(
+                    new RolloutOperator(context.config(), context.bounded())))
             .uid("rollout");
 
     context.write(rollouts, Topic.ROLLOUTS);

@@ -20,6 +20,7 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Prompt;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.StateReader;
@@ -37,6 +38,7 @@ import java.util.Queue;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Predicate;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
@@ -174,7 +176,33 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   }
 
   @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.PROMPTS);
+  }
+
+  /** Responses to withdrawn prompts that are being sampled are dropped once they have ended. */
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) {
+    List<Long> removed =
+        inFlight.entrySet().stream()
+            .filter(entry -> withdrawn.test(Provenance.of(entry.getValue().prompt())))
+            .map(Map.Entry::getKey)
+            .toList();
+    for (long key : removed) {
+      InFlight taken = inFlight.remove(key);
+      if (keys.values().remove(key)) {
+        responsesInFlight -= section().samplesPerPrompt() - taken.emitted().cardinality();
+      }
+      queued.remove(key);
+    }
+    return removed.size();
+  }
+
+  @Override
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
+    if (dropsWithdrawn(Provenance.of(element.getValue()))) {
+      return;
+    }
     // A bounded run samples with the last policy there is, so prompts wait for the announcements'
     // end; waiting for room before it would keep them from being read.
     inlet.await(() -> responsesInFlight < capacity() || (bounded && !announcementsEnded));
@@ -271,7 +299,11 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   @Override
   protected void flush() {
     for (SampledResponse next = outbox.poll(); next != null; next = outbox.poll()) {
-      long key = keys.get(next.request());
+      Long key = keys.get(next.request());
+      if (key == null) {
+        // The prompt was withdrawn meanwhile.
+        continue;
+      }
       InFlight taken = inFlight.get(key);
       if (taken.emitted().get(next.sample())) {
         // Emitted before a failure; sampled again only because its siblings were.

@@ -40,7 +40,8 @@ public final class SupervisedJob {
             .transform(
                 "supervised trainer",
                 TypeInformation.of(StagedCheckpoint.class),
-                new SupervisedOperator(context.config(), context.bounded()))
+                context.withdrawing(
+                    new SupervisedOperator(context.config(), context.bounded())))
             .uid("supervised-trainer")
             .setParallelism(1)
             .setMaxParallelism(1);

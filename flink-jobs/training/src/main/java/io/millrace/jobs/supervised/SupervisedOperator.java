@@ -15,6 +15,8 @@ import io.millrace.model.supervised.SupervisedTrainer.Example;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Provenance;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
@@ -23,11 +25,16 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 
 /**
  * Supervised fine-tuning on demonstrations in order of arrival. A bounded run over the topic keeps
@@ -54,9 +61,10 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   private transient List<Example> kept;
 
   /** Of the packer's examples, and of those kept. */
-  private transient List<String> packedIds;
+  private transient List<Provenance> packedFrom;
 
-  private transient List<String> keptIds;
+  private transient List<Provenance> keptFrom;
+  private transient long replaced;
   private transient long skippedUpdates;
   private transient long consumed;
   private transient long learned;
@@ -93,9 +101,68 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     publisher = settings.publisher();
     version = Math.max(policy.version(), publisher.latestPolicy(config.model().name()));
     kept = new ArrayList<>();
-    packedIds = new ArrayList<>();
-    keptIds = new ArrayList<>();
+    packedFrom = new ArrayList<>();
+    keptFrom = new ArrayList<>();
     guard = new DivergenceGuard("demonstrations");
+  }
+
+  @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.DEMONSTRATIONS);
+  }
+
+  @Override
+  protected Provenance provenance(Demonstration demonstration) {
+    return Provenance.of(demonstration);
+  }
+
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    return super.removeWithdrawn(withdrawn) + forget(withdrawn);
+  }
+
+  /**
+   * Removes the examples of demonstrations from the incomplete batch and from those kept.
+   *
+   * @return how many demonstrations were removed
+   */
+  private int forget(Predicate<Provenance> removed) {
+    Set<Provenance> found = new HashSet<>();
+    List<Example> packed =
+        without(packer.examples(), packedFrom, removed, found);
+    if (packed.size() < packer.examples().size()) {
+      packer.restore(packed);
+    }
+    kept = without(kept, keptFrom, removed, found);
+    return found.size();
+  }
+
+  /** The examples that stay, and their provenances in {@code from}. */
+  private static List<Example> without(
+      List<Example> examples,
+      List<Provenance> from,
+      Predicate<Provenance> removed,
+      Set<Provenance> found) {
+    List<Example> stay = new ArrayList<>();
+    List<Provenance> stayFrom = new ArrayList<>();
+    for (int i = 0; i < examples.size(); i++) {
+      if (removed.test(from.get(i))) {
+        found.add(from.get(i));
+      } else {
+        stay.add(examples.get(i));
+        stayFrom.add(from.get(i));
+      }
+    }
+    from.clear();
+    from.addAll(stayFrom);
+    return stay;
+  }
+
+  /** Removes the earlier revisions of a demonstration; the weights keep what they learned. */
+  private void replaceFormer(Provenance next) {
+    if (next.revision() > 0) {
+      replaced += forget(former -> former.isRevisedBy(next));
+    }
   }
 
   /** The batch that is being learned from, and the next one. */
@@ -120,12 +187,14 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
       return false;
     }
     List<Example> parts = examples.of(demonstration);
+    Provenance from = Provenance.of(demonstration);
+    replaceFormer(from);
     consumed++;
     if (passes > 1) {
       kept.addAll(parts);
-      parts.forEach(_ -> keptIds.add(demonstration.getId()));
+      parts.forEach(_ -> keptFrom.add(from));
     }
-    parts.forEach(part -> learn(part, demonstration.getId()));
+    parts.forEach(part -> learn(part, from));
     release(1);
     return true;
   }
@@ -134,16 +203,20 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     return settings.config().section(SupervisedSection.class);
   }
 
-  private void learn(Example example, String id) {
+  private void learn(Example example, Provenance from) {
     // The batch that is now complete does not have this example.
     packer.add(example).ifPresent(this::step);
-    packedIds.add(id);
+    packedFrom.add(from);
+  }
+
+  private static List<String> ids(List<Provenance> from) {
+    return from.stream().map(one -> one.ids().isEmpty() ? "unknown" : one.ids().getFirst()).toList();
   }
 
   private void step(SequencePacker.Batch batch) {
     SupervisedTrainer.Step step = trainer.step(batch.sequences());
-    guard.check(step.loss(), step.update(), () -> packedIds);
-    packedIds.clear();
+    guard.check(step.loss(), step.update(), () -> ids(packedFrom));
+    packedFrom.clear();
     if (!step.update().applied()) {
       skippedUpdates++;
     }
@@ -171,7 +244,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     for (int epoch = 1; epoch < passes; epoch++) {
       List<Integer> order = new ArrayList<>(IntStream.range(0, kept.size()).boxed().toList());
       Collections.shuffle(order, new Random(settings.config().model().seed() + epoch));
-      order.forEach(i -> learn(kept.get(i), i < keptIds.size() ? keptIds.get(i) : "unknown"));
+      order.forEach(i -> learn(kept.get(i), keptFrom.get(i)));
     }
     packer.drain().ifPresent(this::step);
     if (consumed > publishedAt) {
@@ -185,6 +258,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     summary.put("restarts", restarts());
     summary.put("updates", (double) trainer.steps());
     summary.put("skipped_updates", (double) skippedUpdates);
+    summary.put("replaced", (double) replaced);
     summary.put("loss", lastLoss);
     summary.put("version", (double) version);
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
@@ -215,6 +289,8 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
    *
    * @param packed examples of the incomplete batch
    * @param kept examples for further passes
+   * @param packedIds of the demonstrations; earlier builds have no more, and the first none
+   * @param packedFrom null in states of earlier builds
    */
   private record State(
       List<Demonstration> inbox,
@@ -229,7 +305,10 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
       List<Example> kept,
       @AvroDefault("[]") List<String> packedIds,
       @AvroDefault("[]") List<String> keptIds,
-      @AvroDefault("0") long skippedUpdates) {}
+      @AvroDefault("0") long skippedUpdates,
+      @Nullable @AvroDefault("null") List<Provenance> packedFrom,
+      @Nullable @AvroDefault("null") List<Provenance> keptFrom,
+      @AvroDefault("0") long replaced) {}
 
   @Override
   protected CopyBudget copies() {
@@ -250,9 +329,12 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
             lastLoss,
             packer.examples(),
             kept,
-            packedIds,
-            keptIds,
-            skippedUpdates));
+            ids(packedFrom),
+            ids(keptFrom),
+            skippedUpdates,
+            packedFrom,
+            keptFrom,
+            replaced));
     trainer.write(out);
   }
 
@@ -269,10 +351,21 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     lastLoss = state.lastLoss();
     packer.restore(state.packed());
     kept = new ArrayList<>(state.kept());
-    packedIds = new ArrayList<>(state.packedIds());
-    keptIds = new ArrayList<>(state.keptIds());
+    packedFrom = from(state.packedFrom(), state.packedIds(), state.packed().size());
+    keptFrom = from(state.keptFrom(), state.keptIds(), kept.size());
     skippedUpdates = state.skippedUpdates();
+    replaced = state.replaced();
     trainer.read(in);
+  }
+
+  private static List<Provenance> from(
+      List<Provenance> known, List<String> ids, int examples) {
+    List<Provenance> from =
+        new ArrayList<>(known == null ? ids.stream().map(Provenance::ofId).toList() : known);
+    while (from.size() < examples) {
+      from.add(Provenance.UNKNOWN);
+    }
+    return from;
   }
 
   @Override

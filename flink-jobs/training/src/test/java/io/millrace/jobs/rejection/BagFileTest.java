@@ -26,7 +26,7 @@ class BagFileTest {
           + "{\"role\":\"assistant\",\"content\":\"hi\\n\"}],\"isSafety\":true,"
           + "\"policyVersion\":12,\"temperature\":0.8,\"helpfulnessScore\":-1.5,"
           + "\"safetyScore\":0.1,\"helpfulnessVersion\":3,\"safetyVersion\":4,"
-          + "\"promptTokens\":[1,7],\"responseTokens\":[9,2]}";
+          + "\"promptTokens\":[1,7],\"responseTokens\":[9,2],\"source\":\"web\",\"time\":1500}";
 
   @TempDir private Path directory;
 
@@ -46,7 +46,9 @@ class BagFileTest {
             "hi\n",
             12,
             0.8f,
-            new Scores(-1.5f, 0.1f, 3, 4));
+            new Scores(-1.5f, 0.1f, 3, 4),
+            "web",
+            1500);
     Path file = directory.resolve("new/bag.jsonl");
     BagFile.write(file, List.of(entry, entry));
     assertEquals(List.of(LINE, LINE), Files.readAllLines(file));
@@ -67,9 +69,20 @@ class BagFileTest {
     assertEquals(12, entry.policyVersion());
     assertEquals(0.8f, entry.temperature());
     assertEquals(new Scores(-1.5f, 0.1f, 3, 4), entry.scores());
+    assertEquals("web", entry.source());
+    assertEquals(1500, entry.time());
     Path again = directory.resolve("again.jsonl");
     BagFile.write(again, entries);
     assertEquals(List.of(LINE, LINE), Files.readAllLines(again));
+  }
+
+  @Test
+  void linesOfEarlierReleasesHaveNoSourceAndNoTime() throws IOException {
+    String former = LINE.replace(",\"source\":\"web\",\"time\":1500", "");
+    Entry entry = BagFile.read(file(former)).getFirst();
+    assertEquals("", entry.source());
+    assertEquals(0, entry.time());
+    assertEquals(List.of("p-1"), entry.provenance().ids());
   }
 
   @Test
@@ -108,8 +121,8 @@ class BagFileTest {
         "\"content\":\"hi\\n\" | \"text\":\"hi\" | messages[2].content is missing",
         "\"assistant\" | \"user\" | messages do not end with a response",
         "[{\"role\":\"system\" | {\"role\":\"system\" | messages",
-        "]} | ]}} | ` `",
-        "]} | ] | ` `",
+        "1500} | 1500}} | ` `",
+        "1500} | 1500 | ` `",
       })
   void aLineThatIsNoneIsRefusedByFileLineAndField(String from, String to, String field)
       throws IOException {

@@ -127,7 +127,9 @@ class RejectionSamplingOperatorTest {
                       (float) random.nextDouble(-2, 2),
                       (float) random.nextDouble(-2, 2),
                       version,
-                      version));
+                      version),
+                  i % 2 == 0 ? "even" : "odd",
+                  i);
       all.add(
           new Candidates(
               "p" + i,

@@ -4,6 +4,7 @@ import io.millrace.model.chat.Message;
 import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.supervised.SupervisedTrainer;
+import io.millrace.schemas.Provenance;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -12,6 +13,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 
 /**
  * The best responses of all policy versions, from which the next one learns (Llama 2, arXiv
@@ -66,6 +70,8 @@ public final class RejectionBag {
    * @param response tokens, the stop token included
    * @param text the response as people read it
    * @param policyVersion that sampled it
+   * @param source of the prompt; null if unknown, as in states of earlier builds
+   * @param time of the prompt in milliseconds since 1970; 0 if unknown
    */
   public record Entry(
       String promptId,
@@ -76,9 +82,16 @@ public final class RejectionBag {
       String text,
       long policyVersion,
       float temperature,
-      Scores scores) {
+      Scores scores,
+      @Nullable @AvroDefault("null") String source,
+      @AvroDefault("0") long time) {
     public Entry {
       dialogue = List.copyOf(dialogue);
+    }
+
+    /** Whose prompt it answers. */
+    public Provenance provenance() {
+      return new Provenance(List.of(promptId), "", source == null ? "" : source, time, 0);
     }
 
     /** The entry with other scores. */
@@ -92,7 +105,9 @@ public final class RejectionBag {
           text,
           policyVersion,
           temperature,
-          newScores);
+          newScores,
+          source,
+          time);
     }
 
     /** Prompt and response, {@code [p + r]}. */
@@ -145,6 +160,17 @@ public final class RejectionBag {
     if (entries.put(Text.of(entry), entry) != null) {
       duplicates++;
     }
+  }
+
+  /**
+   * Removes entries.
+   *
+   * @return how many were removed
+   */
+  public int removeIf(Predicate<Entry> removed) {
+    int before = entries.size();
+    entries.values().removeIf(removed);
+    return before - entries.size();
   }
 
   public int size() {

@@ -145,6 +145,24 @@ public final class MixedBatches<T> {
     return new Batch<>(fresh, replayed);
   }
 
+  /**
+   * Removes records from the queues and from the replay buffers.
+   *
+   * @return how many were removed
+   */
+  public int removeIf(Predicate<? super T> removed) {
+    int count = 0;
+    for (Deque<T> queue : queues.values()) {
+      int before = queue.size();
+      queue.removeIf(removed);
+      count += before - queue.size();
+    }
+    for (Reservoir<T> reservoir : learned.values()) {
+      count += reservoir.removeIf(removed);
+    }
+    return count;
+  }
+
   private boolean hasQuota() {
     return quotas.entrySet().stream()
         .anyMatch(quota -> waiting(quota.getKey()) >= quota.getValue());

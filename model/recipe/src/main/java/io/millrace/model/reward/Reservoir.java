@@ -2,6 +2,7 @@ package io.millrace.model.reward;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 
 /**
@@ -20,17 +21,31 @@ final class Reservoir<T> {
     this.capacity = capacity;
   }
 
-  /** Adds a record: with probability capacity / seen it replaces a random record of the sample. */
+  /** Adds a record: with probability capacity / seen it takes a random place of the sample. */
   void add(T item, RandomGenerator random) {
     seen++;
-    if (kept.size() < capacity) {
+    if (seen <= capacity) {
       kept.add(item);
     } else if (capacity > 0) {
       long place = random.nextLong(seen);
-      if (place < capacity) {
+      if (place < kept.size()) {
         kept.set((int) place, item);
+      } else if (place < capacity) {
+        kept.add(item);
       }
     }
+  }
+
+  /**
+   * Removes records. Their places stay empty until a later record is drawn for one of them: what is
+   * kept is then still a uniform sample of the records that were not removed.
+   *
+   * @return how many were removed
+   */
+  int removeIf(Predicate<? super T> removed) {
+    int before = kept.size();
+    kept.removeIf(removed);
+    return before - kept.size();
   }
 
   /** Draws {@code count} different records at random, or all if the sample has fewer. */

@@ -72,6 +72,17 @@ public final class ShuffleBuffer<T> {
     return taken;
   }
 
+  /**
+   * Removes records. The others stay in their order.
+   *
+   * @return how many were removed
+   */
+  public int removeIf(Predicate<? super T> removed) {
+    int before = records.size();
+    records.removeIf(removed);
+    return before - records.size();
+  }
+
   /** Records taken out so far. */
   public long draws() {
     return draws;

@@ -43,7 +43,23 @@ class RejectionBagTest {
         "response " + response,
         policy,
         0.8f,
-        scores);
+        scores,
+        prompt % 2 == 0 ? "even" : "odd",
+        prompt);
+  }
+
+  @Test
+  void removedEntriesAreNotSelectedAndDoNotCountAsEvicted() {
+    RejectionBag bag = bag(100, 1, false);
+    bag.add(helpful(10, 100, 1.5, 1));
+    bag.add(helpful(11, 101, 0.5, 1));
+    bag.add(helpful(10, 102, 1.0, 2));
+    assertEquals(
+        2, bag.removeIf(entry -> entry.provenance().ids().equals(List.of("id-10"))));
+    assertEquals(List.of(101), responses(bag.select()));
+    assertEquals(0, bag.evicted());
+    assertEquals("odd", bag.entries().getFirst().provenance().source());
+    assertEquals(11, bag.entries().getFirst().provenance().time());
   }
 
   private static List<Integer> responses(List<Entry> entries) {

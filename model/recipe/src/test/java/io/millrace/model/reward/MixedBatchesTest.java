@@ -244,6 +244,53 @@ class MixedBatchesTest {
   }
 
   @Test
+  void removedRecordsAreNeitherFreshNorReplayed() {
+    MixedBatches<String> batches = batches(MIX, 8, 16);
+    List<Batch<String>> before = feed(batches, stream(60, 0.75));
+    batches.add("own", "own/1000");
+    batches.add("open", "open/1001");
+    int kept =
+        batches.state().replays().values().stream().mapToInt(replay -> replay.kept().size()).sum();
+    int removed = batches.removeIf(item -> source(item).equals("own"));
+    assertEquals(
+        kept + 1 - batches.state().replays().get("open").kept().size(),
+        removed,
+        "those kept, and the one that waits");
+    assertEquals(List.of(), batches.state().replays().get("own").kept());
+    Batch<String> next = batches.take();
+    assertEquals(List.of("open/1001"), next.fresh());
+    assertEquals(0, count(next.all(), "own"));
+    assertTrue(before.size() > 1);
+  }
+
+  /**
+   * Half of 40 records are removed from a sample of 10, then 40 more come. Each of the 60 that are
+   * left is then kept equally often: the places of removed records are filled at the rate of the
+   * others.
+   */
+  @Test
+  void aSampleStaysUniformAfterARemoval() {
+    int[] kept = new int[80];
+    int runs = 20_000;
+    for (int run = 0; run < runs; run++) {
+      SplittableRandom random = new SplittableRandom(run);
+      Reservoir<Integer> reservoir = new Reservoir<>(10);
+      for (int i = 0; i < 80; i++) {
+        if (i == 40) {
+          int _ = reservoir.removeIf(item -> item % 2 == 0);
+        }
+        reservoir.add(i, random);
+      }
+      reservoir.state().kept().forEach(item -> kept[item]++);
+    }
+    for (int i = 0; i < 80; i++) {
+      boolean removed = i < 40 && i % 2 == 0;
+      // Each has one of 10 places of 80; six standard deviations.
+      assertEquals(removed ? 0 : runs / 8, kept[i], removed ? 0 : 281, "record " + i);
+    }
+  }
+
+  @Test
   void refusesAReplayBufferWithMoreRecordsThanItSaw() {
     assertThrows(
         IllegalArgumentException.class, () -> new MixedBatches.Replay<>(1, List.of("a", "b")));

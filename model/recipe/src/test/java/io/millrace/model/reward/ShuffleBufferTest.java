@@ -105,6 +105,18 @@ class ShuffleBufferTest {
   }
 
   @Test
+  void removedRecordsDoNotLeaveAndTheOthersDo() {
+    ShuffleBuffer<Integer> buffer = new ShuffleBuffer<>(10, SEED);
+    numbers(11).forEach(buffer::add);
+    assertEquals(6, buffer.removeIf(number -> number % 2 == 0));
+    assertFalse(buffer.isDue());
+    assertEquals(List.of(1, 3, 5, 7, 9), buffer.records());
+    assertEquals(0, buffer.removeIf(number -> number > 100));
+    assertEquals(
+        List.of(1, 3, 5, 7, 9), shuffled(buffer, List.of()).stream().sorted().toList());
+  }
+
+  @Test
   void saysWhatItCannotDo() {
     assertThrows(NoSuchElementException.class, () -> new ShuffleBuffer<>(2, SEED).take());
     assertThrows(IllegalArgumentException.class, () -> new ShuffleBuffer<>(-1, SEED));

@@ -5,10 +5,12 @@ import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
 import io.millrace.schemas.Validation;
+import io.millrace.schemas.Withdrawal;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.metrics.Counter;
@@ -16,6 +18,8 @@ import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 import org.apache.flink.runtime.state.FunctionSnapshotContext;
 import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.functions.ProcessFunction;
 import org.apache.flink.util.Collector;
 
@@ -44,6 +48,7 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   private transient MetricGroup metrics;
   private transient Counter accepted;
   private transient Counter truncated;
+  private transient Counter tombstones;
   private transient Map<String, Counter> refused;
   private transient Totals totals;
 
@@ -78,6 +83,16 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
     this.format = format;
     this.check = check;
     this.deadLetters = deadLetters;
+  }
+
+  /** Whether {@link #withdrawals} may have records. */
+  public boolean withdraws() {
+    return deleted != null && Tombstones.withdrawIn(topic);
+  }
+
+  /** The withdrawals that tombstones of the topic are. */
+  public static DataStream<Withdrawal> withdrawals(SingleOutputStreamOperator<?> decoded) {
+    return decoded.getSideOutput(Tombstones.TAG);
   }
 
   /** Makes the dead letters of this operator. */
@@ -121,6 +136,9 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
     metrics = getRuntimeContext().getMetricGroup().addGroup("topic", topic.name());
     accepted = metrics.counter("records_accepted");
     truncated = metrics.counter("records_truncated");
+    if (withdraws()) {
+      tombstones = metrics.counter("tombstones");
+    }
     refused = new HashMap<>();
     check.open();
   }
@@ -138,6 +156,14 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
   public void processElement(Received received, Context context, Collector<T> out) {
     if (deleted != null) {
       deleted.received(received);
+    }
+    Optional<Withdrawal> withdrawal =
+        withdraws() ? Tombstones.withdrawal(topic, received) : Optional.empty();
+    if (withdrawal.isPresent()) {
+      tombstones.inc();
+      totals.add(Totals.TOMBSTONES, 1);
+      context.output(Tombstones.TAG, withdrawal.get());
+      return;
     }
     T found;
     T record;

@@ -22,6 +22,9 @@ public final class Totals {
   public static final String ACCEPTED = "accepted";
   public static final String TRUNCATED = "truncated";
 
+  /** Records without a value, which withdraw the record of their key. */
+  public static final String TOMBSTONES = "tombstones";
+
   /** Begins the name of a count of dead letters; the reason follows. */
   public static final String DEAD_LETTERS = "dead-letters/";
 

@@ -58,7 +58,8 @@ public final class Encode<T extends SpecificRecordBase>
   @Override
   public void initializeState(FunctionInitializationContext context) throws Exception {
     totals = Totals.restored(getRuntimeContext(), context.getOperatorStateStore(), topic);
-    if (!topic.equals(Topic.DEAD_LETTERS)) { // Those are cut to fit.
+    // Dead letters are cut to fit, and withdrawals have only short texts.
+    if (!topic.equals(Topic.DEAD_LETTERS) && !topic.equals(Topic.WITHDRAWALS)) {
       totals.add(Totals.TOO_LARGE, 0);
     }
   }
