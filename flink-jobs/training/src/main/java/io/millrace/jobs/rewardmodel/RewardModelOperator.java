@@ -174,11 +174,16 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       anchors.fix(JudgmentFile.anchors(config, objective), this::pair);
     }
     dropped = new LongCounter();
-    getRuntimeContext()
-        .addAccumulator(Totals.prefix(Topic.JUDGMENTS) + Totals.DROPPED + "held-back", dropped);
     annotators =
         new Annotators(
             objective, config.section(AnnotatorSection.class), GoldTasks.read(config, objective));
+  }
+
+  @Override
+  public void open() throws Exception {
+    getRuntimeContext()
+        .addAccumulator(Totals.prefix(Topic.JUDGMENTS) + Totals.DROPPED + "held-back", dropped);
+    super.open();
   }
 
   @Override

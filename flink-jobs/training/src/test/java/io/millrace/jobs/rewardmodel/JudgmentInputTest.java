@@ -22,6 +22,7 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.Withdrawal;
 import io.millrace.schemas.wire.SingleObject;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -36,6 +37,8 @@ import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.apache.flink.api.common.JobExecutionResult;
 import org.apache.flink.api.common.functions.MapFunction;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
@@ -57,7 +60,8 @@ class JudgmentInputTest {
 
   /** What can be wrong with a record, and the reason that its dead letter must give. */
   private enum Corruption {
-    NO_VALUE("undecodable"),
+    /** A tombstone: it withdraws the record of its key. */
+    NO_VALUE(""),
     GARBAGE("undecodable"),
     UNKNOWN_SCHEMA("undecodable"),
     CUT_OFF("undecodable"),
@@ -170,6 +174,13 @@ class JudgmentInputTest {
     assertEquals(good.size(), used.size(), "seed " + SEED);
     assertEquals(good, new HashSet<>(used));
     assertEquals(expectedReasons(), deadLetters(in));
+    Set<String> withdrawn = new HashSet<>();
+    try (RecordReader<Withdrawal> reader = RecordReader.fromEarliest(in, Topic.WITHDRAWALS)) {
+      reader.readToEnd(entry -> withdrawn.add(entry.record().orElseThrow().getName()));
+    }
+    assertEquals(
+        IntStream.range(0, EACH_KIND).mapToObj(i -> "NO_VALUE-" + i).collect(Collectors.toSet()),
+        withdrawn);
 
     Map<String, Object> counts = new TreeMap<>(result.getAllAccumulatorResults());
     counts.values().removeIf(Long.valueOf(0)::equals);
@@ -177,7 +188,8 @@ class JudgmentInputTest {
     Map<String, Object> expected = new TreeMap<>();
     expected.put("topics/judgments/accepted", (long) RECORDS - 10 * EACH_KIND);
     expected.put("topics/judgments/duplicates", (long) DUPLICATES);
-    expected.put("topics/judgments/dead-letters/undecodable", 6L * EACH_KIND);
+    expected.put("topics/judgments/tombstones", (long) EACH_KIND);
+    expected.put("topics/judgments/dead-letters/undecodable", 5L * EACH_KIND);
     expected.put("topics/judgments/dead-letters/invalid", 2L * EACH_KIND);
     expected.put("topics/judgments/dead-letters/too-long", (long) EACH_KIND);
     expected.put("topics/judgments/dead-letters/unknown-source", (long) EACH_KIND);
@@ -221,7 +233,9 @@ class JudgmentInputTest {
     Map<String, String> reasons = new HashMap<>();
     for (Corruption corruption : Corruption.values()) {
       for (int i = 0; i < EACH_KIND; i++) {
-        reasons.put(corruption + "-" + i, corruption.reason);
+        if (!corruption.reason.isEmpty()) {
+          reasons.put(corruption + "-" + i, corruption.reason);
+        }
       }
     }
     return reasons;
