@@ -1,9 +1,19 @@
 package io.millrace.jobs.testkit;
 
+import io.millrace.jobs.runtime.AppliedWithdrawals;
+import io.millrace.jobs.runtime.BackgroundOperator;
+import io.millrace.schemas.Withdrawal;
+import io.millrace.schemas.WithdrawnBy;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
+import org.apache.avro.generic.GenericRecord;
+import org.apache.flink.api.common.accumulators.Accumulator;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
 import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
@@ -37,6 +47,8 @@ public abstract class OperatorHarness<IN, OUT, H extends AbstractStreamOperatorT
               Arrays.stream(System.getProperty("millrace.test.settings", "").split(","))
                   .filter(setting -> !setting.isEmpty()))
           .toList();
+
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   /** Flink's harness of the current attempt. */
   public H harness;
@@ -112,6 +124,57 @@ public abstract class OperatorHarness<IN, OUT, H extends AbstractStreamOperatorT
     while (output().size() < records) {
       harness.getTaskMailbox().take(TaskMailbox.MIN_PRIORITY).run();
     }
+  }
+
+  /** Withdraws records, as a withdrawal that comes now. */
+  public final void withdraw(WithdrawnBy by, String name) throws Exception {
+    Withdrawal withdrawal =
+        Withdrawal.newBuilder()
+            .setWithdrawalId(by + " " + name)
+            .setBy(by)
+            .setName(name)
+            .setTime(Instant.EPOCH)
+            .build();
+    ((BackgroundOperator<OUT>) harness.getOperator()).withdraw(List.of(withdrawal));
+  }
+
+  /** The first record of the state of a Flink checkpoint that is taken now. */
+  public final GenericRecord state() throws Exception {
+    return OperatorStates.firstRecord(OperatorStates.bytes(snapshot()));
+  }
+
+  /** The raw state of a Flink checkpoint that is taken now, one character a byte. */
+  public final String stateText() throws Exception {
+    return new String(OperatorStates.bytes(snapshot()), StandardCharsets.ISO_8859_1);
+  }
+
+  /** Takes Flink checkpoints until one has a state. */
+  public final GenericRecord awaitState(Predicate<GenericRecord> condition) throws Exception {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    while (true) {
+      GenericRecord state = state();
+      if (condition.test(state)) {
+        return state;
+      }
+      if (System.nanoTime() > deadline) {
+        throw new AssertionError("no such state after %s: %s".formatted(PATIENCE, state));
+      }
+      Thread.onSpinWait();
+    }
+  }
+
+  /** Runs the task's mails until as many withdrawals are applied. */
+  public final void awaitWithdrawals(long applied) throws Exception {
+    while ((long) accumulator(AppliedWithdrawals.NAME) < applied) {
+      harness.getTaskMailbox().take(TaskMailbox.MIN_PRIORITY).run();
+    }
+  }
+
+  /** The value of an accumulator; null if the operator has none of that name. */
+  public final Object accumulator(String name) {
+    Accumulator<?, ?> accumulator =
+        harness.getEnvironment().getAccumulatorRegistry().getUserMap().get(name);
+    return accumulator == null ? null : accumulator.getLocalValue();
   }
 
   public OperatorHarness<IN, OUT, H> end() throws Exception {

@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Supplier;
-import org.apache.flink.api.common.accumulators.Accumulator;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -82,13 +81,6 @@ public class OperatorRun<IN>
   public OperatorRun<IN> end() throws Exception {
     super.end();
     return this;
-  }
-
-  /** The value of an accumulator; null if the operator has none of that name. */
-  public final Object accumulator(String name) {
-    Accumulator<?, ?> accumulator =
-        harness.getEnvironment().getAccumulatorRegistry().getUserMap().get(name);
-    return accumulator == null ? null : accumulator.getLocalValue();
   }
 
   /** The metrics that a job reports at its end. */

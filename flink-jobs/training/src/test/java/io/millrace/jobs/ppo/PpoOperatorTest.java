@@ -31,6 +31,7 @@ import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.WithdrawnBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -407,5 +408,35 @@ class PpoOperatorTest {
     PpoOperator operator = new PpoOperator(config("again"));
     new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0).setup();
     assertArrayEquals(state, OperatorStates.readAndWritten(operator, state));
+  }
+
+  @Test
+  void withdrawnRolloutsLeaveTheWaitingBatchAndOthersTakeTheirPlaces() throws Exception {
+    List<ScoredRollout> all = rollouts(BATCH + 2);
+    try (Run run = new Run(config("withdrawn"), null)) {
+      run.feed(all.subList(0, 5));
+      run.awaitState(state -> (long) state.get("consumed") == 5);
+      assertTrue(run.stateText().contains("Hi 1"));
+      run.withdraw(WithdrawnBy.ID, "p1"); // r2 and r3
+      assertFalse(run.stateText().contains("Hi 1"));
+      run.dieAfter(all.subList(5, 7));
+      run.feed(all.subList(2, 3)).feed(all.subList(5, all.size()));
+      run.end();
+      assertEquals(BATCH, run.figure("learned"));
+      assertEquals(2L, run.accumulator("topics/rollouts/dropped/withdrawn"));
+    }
+  }
+
+  @Test
+  void anIterationThatHasBegunEndsBeforeItsWithdrawalCountsAsApplied() throws Exception {
+    try (Run run = new Run(config("busy", "ppo.epochs=20"), null)) {
+      run.feed(rollouts(BATCH));
+      run.awaitState(state -> ((List<?>) state.get("batch")).size() == BATCH);
+      run.withdraw(WithdrawnBy.ID, "p1");
+      run.awaitWithdrawals(1);
+      assertFalse(run.stateText().contains("Hi 1"));
+      run.end();
+      assertEquals(BATCH, run.figure("learned"));
+    }
   }
 }

@@ -1,7 +1,9 @@
 package io.millrace.jobs.ppo;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
@@ -23,6 +25,7 @@ import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.WithdrawnBy;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -299,6 +302,47 @@ class ScoreOperatorTest {
       run.announce(SECOND).announce(FIRST).feed(rollouts(0, 9)).end();
       straight.announce(SECOND).feed(rollouts(0, 9)).end();
       assertEquals(output(straight), output(run));
+    }
+  }
+
+  private static final String DROPPED = "topics/rollouts/dropped/withdrawn";
+
+  @Test
+  void withdrawnRolloutsLeaveBeforeTheyAreScoredAndLaterOnesAreDropped() throws Exception {
+    try (var run = run(false)) {
+      run.feed(rollouts(0, 14));
+      assertTrue(run.stateText().contains("thing number 6"));
+      run.withdraw(WithdrawnBy.ID, "p3"); // r6 and r7
+      run.withdraw(WithdrawnBy.ID, "r9");
+      String state = run.stateText();
+      assertFalse(state.contains("thing number 6") || state.contains("thing number 7"));
+      assertTrue(state.contains("thing number 8"));
+      run.feed(rollouts(6, 7)).announce(FIRST).end();
+      List<String> expected = new ArrayList<>(idsTo(14));
+      expected.removeAll(List.of("r6", "r7", "r9"));
+      assertEquals(expected, ids(output(run)));
+      assertEquals(4L, run.accumulator(DROPPED));
+      assertEquals(2L, run.accumulator("withdrawals/applied"));
+    }
+  }
+
+  /** Whatever a batch has come to when its rollouts are withdrawn. */
+  @Test
+  void withdrawnRolloutsLeaveBatchesThatAreBeingScored() throws Exception {
+    Output output = new Output();
+    try (var run = runInto(output)) {
+      output.available = new CompletableFuture<>();
+      run.announce(FIRST).feed(rollouts(0, 8));
+      run.withdraw(WithdrawnBy.ID, "p1"); // r2 and r3
+      String state = run.stateText();
+      assertFalse(state.contains("thing number 2") || state.contains("thing number 3"));
+      output.available.complete(null);
+      output.available = CompletableFuture.completedFuture(null);
+      run.end();
+      List<String> expected = new ArrayList<>(idsTo(8));
+      expected.removeAll(List.of("r2", "r3"));
+      assertEquals(expected, ids(output(run)));
+      assertEquals(2L, run.accumulator(DROPPED));
     }
   }
 }

@@ -30,6 +30,7 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.WithdrawnBy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -293,6 +294,38 @@ class CandidatesOperatorTest {
           TwoInputRun.rescaled(() -> new CandidatesOperator(config, false), state, 2, subtask)) {
         assertOfTheLatestModels(3, run.feed(prompts(0, 3)).end().output());
       }
+    }
+  }
+
+  @Test
+  void withdrawnPromptsHaveNoCandidatesAndLaterOnesAreDropped() throws Exception {
+    try (var run = run(true)) {
+      run.feed(prompts(0, 6));
+      run.withdraw(WithdrawnBy.ID, "p0");
+      run.withdraw(WithdrawnBy.ID, "p3");
+      assertEquals(4, ((List<?>) run.state().get("inFlight")).size());
+      run.feed(prompts(3, 4)).announce(rewardModels()).end();
+      assertEquals(
+          List.of("p1", "p2", "p4", "p5"), run.output().stream().map(Candidates::promptId).toList());
+      assertEquals(3L, run.accumulator("topics/prompts/dropped/withdrawn"));
+    }
+  }
+
+  /** Candidates that were made before a withdrawal may be out; the others keep their order. */
+  @Test
+  void promptsThatAreBeingSampledCanBeWithdrawn() throws Exception {
+    try (var run = run(false)) {
+      run.announce(rewardModels()).feed(prompts(0, 8));
+      run.withdraw(WithdrawnBy.ID, "p5");
+      long before = run.output().stream().filter(one -> one.promptId().equals("p5")).count();
+      run.feed(prompts(8, 12)).end();
+      List<String> ids = new ArrayList<>(run.output().stream().map(Candidates::promptId).toList());
+      assertEquals(before, ids.stream().filter("p5"::equals).count());
+      ids.remove("p5");
+      List<String> expected =
+          new ArrayList<>(prompts(0, 12).stream().map(Prompt::getPromptId).toList());
+      expected.remove("p5");
+      assertEquals(expected, ids);
     }
   }
 }

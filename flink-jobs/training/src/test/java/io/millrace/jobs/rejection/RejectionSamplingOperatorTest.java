@@ -2,6 +2,7 @@ package io.millrace.jobs.rejection;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.broker.EmbeddedBroker;
@@ -18,6 +19,7 @@ import io.millrace.jobs.testkit.TestModels;
 import io.millrace.model.chat.Message;
 import io.millrace.model.rejection.RejectionBag;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.WithdrawnBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -340,5 +342,49 @@ class RejectionSamplingOperatorTest {
     RejectionSamplingOperator operator = new RejectionSamplingOperator(config("again"));
     new OneInputStreamOperatorTestHarness<>(operator, 1, 1, 0).setup();
     assertArrayEquals(state, OperatorStates.readAndWritten(operator, state));
+  }
+
+  @Test
+  void withdrawnResponsesLeaveTheBag() throws Exception {
+    List<Candidates> all = candidates(PER_VERSION);
+    try (Run run = new Run(config("withdrawn"), null)) {
+      run.feed(all.subList(0, 5));
+      run.awaitState(state -> (long) state.get("prompts") == 5);
+      assertTrue(run.stateText().contains("response 2"));
+      run.withdraw(WithdrawnBy.ID, "p2");
+      run.withdraw(WithdrawnBy.SOURCE, "odd");
+      String state = run.stateText();
+      for (int i = 0; i < 5; i++) {
+        assertEquals(i == 0 || i == 4, state.contains("response " + i), "response " + i);
+      }
+      run.feed(all.subList(5, all.size())).feed(candidates(PER_VERSION + 3)).end();
+      List<RejectionBag.Entry> bag = run.bag(run.published.lastKey());
+      assertTrue(bag.stream().allMatch(entry -> entry.source().equals("even")));
+      assertTrue(bag.stream().noneMatch(entry -> entry.promptId().equals("p2")));
+      assertTrue(bag.size() > 2);
+    }
+  }
+
+  @Test
+  void aVersionThatLearnsFromAWithdrawnResponseBeginsAnew() throws Exception {
+    List<Candidates> all = candidates(PER_VERSION);
+    try (Run run = new Run(config("anew", "rejection-sampling.epochs=400"), null)) {
+      run.feed(all);
+      var _ = run.whileLearning();
+      assertTrue(sources(run.state()).contains("odd"));
+      run.withdraw(WithdrawnBy.SOURCE, "odd");
+      List<String> left = sources(run.state());
+      assertFalse(left.contains("odd"));
+      run.end();
+      assertEquals(List.of(1L), List.copyOf(run.published.keySet()));
+      assertTrue(run.bag(1).stream().allMatch(entry -> entry.source().equals("even")));
+      assertEquals(left.size(), run.figures("rejection-sampling").get(1L).get("examples"));
+    }
+  }
+
+  /** Of the bag's entries. */
+  private static List<String> sources(GenericRecord state) {
+    return ((List<?>) ((GenericRecord) state.get("bag")).get("entries"))
+        .stream().map(entry -> ((GenericRecord) entry).get("source").toString()).toList();
   }
 }

@@ -2,6 +2,7 @@ package io.millrace.jobs.rollout;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.jobs.config.ConfigLoader;
@@ -26,6 +27,7 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.WithdrawnBy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -37,6 +39,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.apache.avro.generic.GenericRecord;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -306,5 +309,44 @@ class RolloutOperatorTest {
   private static void assertSampledByVersionSeven(int prompts, List<Rollout> rollouts) {
     assertOnceEach(prompts, rollouts);
     rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+  }
+
+  private static List<String> inFlight(GenericRecord state) {
+    return ((List<?>) state.get("inFlight"))
+        .stream()
+            .map(taken -> ((GenericRecord) ((GenericRecord) taken).get("prompt")))
+            .map(prompt -> prompt.get("promptId").toString())
+            .toList();
+  }
+
+  @Test
+  void withdrawnPromptsAreNotSampledAndLaterOnesAreDropped() throws Exception {
+    try (var run = run(true)) {
+      run.feed(prompts(0, 4));
+      run.withdraw(WithdrawnBy.ID, "p2");
+      assertEquals(List.of("p0", "p1", "p3"), inFlight(run.state()));
+      run.feed(prompts(2, 3)).feed(prompts(4, 6)).end();
+      Set<String> sampled = new HashSet<>();
+      run.output().forEach(rollout -> sampled.add(rollout.getPromptId()));
+      assertEquals(Set.of("p0", "p1", "p3", "p4", "p5"), sampled);
+      assertEquals(5 * SAMPLES, run.output().size());
+      assertEquals(2L, run.accumulator("topics/prompts/dropped/withdrawn"));
+    }
+  }
+
+  /** Some responses may have ended before; the others never come out. */
+  @Test
+  void responsesThatAreBeingSampledForAWithdrawnPromptAreDropped() throws Exception {
+    try (var run = run(false)) {
+      run.feed(prompts(0, 4));
+      run.withdraw(WithdrawnBy.ID, "p3");
+      long before = run.output().stream().filter(one -> one.getPromptId().equals("p3")).count();
+      assertFalse(inFlight(run.state()).contains("p3"));
+      run.feed(prompts(4, 12)).end();
+      List<Rollout> others = new ArrayList<>(run.output());
+      others.removeIf(one -> one.getPromptId().equals("p3"));
+      assertEquals(before, run.output().size() - others.size());
+      assertEquals(11 * SAMPLES, others.size());
+    }
   }
 }

@@ -16,6 +16,7 @@ import io.millrace.jobs.testkit.OperatorStates;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.WithdrawnBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.apache.avro.generic.GenericRecord;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.junit.jupiter.api.AfterAll;
@@ -197,5 +199,48 @@ class SupervisedOperatorTest {
     byte[] state = OperatorStates.bytes(someState());
     SupervisedOperator operator = new SupervisedOperator(config("again"), true);
     assertArrayEquals(state, OperatorStates.readAndWritten(operator, state));
+  }
+
+  private static List<String> ids(GenericRecord state, String field) {
+    return ((List<?>) state.get(field))
+        .stream()
+            .map(from -> (List<?>) ((GenericRecord) from).get("ids"))
+            .map(ids -> ids.getFirst().toString())
+            .toList();
+  }
+
+  @Test
+  void withdrawnDemonstrationsLeaveTheBatchAndLaterPasses() throws Exception {
+    try (Run run = new Run(config("withdrawn", "supervised.batch-size=100"), null)) {
+      run.feed(demonstrations(0, 6));
+      run.awaitState(state -> (long) state.get("consumed") == 6);
+      run.withdraw(WithdrawnBy.ID, "d2");
+      run.withdraw(WithdrawnBy.ID, "d3");
+      GenericRecord state = run.state();
+      for (String field : List.of("packed", "kept")) {
+        assertEquals(4, ((List<?>) state.get(field)).size());
+        assertEquals(List.of("d0", "d1", "d4", "d5"), ids(state, field + "From"));
+      }
+      run.dieAfter(List.of());
+      run.feed(demonstrations(3, 4)).feed(demonstrations(6, 8)).end();
+      // A harness has no topic to read withdrawals from, so a restart forgets d3.
+      assertEquals(14, run.summary().get("examples"), "two passes over seven");
+      assertEquals(2L, run.accumulator("topics/demonstrations/dropped/withdrawn"));
+    }
+  }
+
+  @Test
+  void aRevisionReplacesTheFormerDemonstration() throws Exception {
+    try (Run run = new Run(config("revised", "supervised.batch-size=100"), null)) {
+      Demonstration revised =
+          Demonstration.newBuilder(demonstrations(2, 3).getFirst()).setRevision(1).build();
+      run.feed(demonstrations(0, 4)).feed(List.of(revised));
+      GenericRecord state = run.awaitState(one -> (long) one.get("consumed") == 5);
+      assertEquals(List.of("d0", "d1", "d3", "d2"), ids(state, "packedFrom"));
+      assertEquals(List.of("d0", "d1", "d3", "d2"), ids(state, "keptFrom"));
+      run.end();
+      assertEquals(8, run.summary().get("examples"));
+      assertEquals(1, run.summary().get("replaced"));
+    }
   }
 }
