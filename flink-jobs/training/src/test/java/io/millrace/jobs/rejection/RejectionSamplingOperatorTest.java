@@ -368,7 +368,7 @@ class RejectionSamplingOperatorTest {
   @Test
   void aVersionThatLearnsFromAWithdrawnResponseBeginsAnew() throws Exception {
     List<Candidates> all = candidates(PER_VERSION);
-    try (Run run = new Run(config("anew", "rejection-sampling.epochs=400"), null)) {
+    try (Run run = new Run(config("anew", "rejection-sampling.epochs=100"), null)) {
       run.feed(all);
       var _ = run.whileLearning();
       assertTrue(sources(run.state()).contains("odd"));
@@ -378,7 +378,7 @@ class RejectionSamplingOperatorTest {
       run.end();
       assertEquals(List.of(1L), List.copyOf(run.published.keySet()));
       assertTrue(run.bag(1).stream().allMatch(entry -> entry.source().equals("even")));
-      assertEquals(left.size(), run.figures("rejection-sampling").get(1L).get("examples"));
+      assertEquals(left.size(), run.figures("rejection-sampling").get(1L).get("bag/entries"));
     }
   }
 
