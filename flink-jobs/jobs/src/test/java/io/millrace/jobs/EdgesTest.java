@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.runtime.BackgroundOperator;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -22,6 +23,7 @@ import org.apache.flink.runtime.jobgraph.OperatorID;
 import org.apache.flink.streaming.api.graph.StreamEdge;
 import org.apache.flink.streaming.api.graph.StreamGraph;
 import org.apache.flink.streaming.api.graph.StreamNode;
+import org.apache.flink.streaming.api.operators.SimpleOperatorFactory;
 import org.apache.flink.streaming.runtime.partitioner.ForwardPartitioner;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -101,6 +103,25 @@ class EdgesTest {
       }
       assertEquals(LEARNING, found);
     }
+  }
+
+  /** An operator that keeps records of people and does not read withdrawals would keep them all. */
+  @Test
+  void everyOperatorThatKeepsRecordsReadsWithdrawals() throws Exception {
+    Set<String> reading = new TreeSet<>();
+    for (Job job : Job.values()) {
+      for (StreamNode node : graph(job, 1, "1d").getStreamNodes()) {
+        if (node.getOperatorFactory() instanceof SimpleOperatorFactory<?> factory
+            && factory.getOperator() instanceof BackgroundOperator<?> operator
+            && operator.readsWithdrawals()) {
+          reading.add(node.getOperatorName());
+        }
+      }
+    }
+    Set<String> keeping = new TreeSet<>();
+    LEARNING.values().forEach(keeping::addAll);
+    keeping.remove("evaluator"); // It has its prompts from files.
+    assertEquals(keeping, reading);
   }
 
   /** A task that holds an operator of one subtask for ever takes all operators in it along. */

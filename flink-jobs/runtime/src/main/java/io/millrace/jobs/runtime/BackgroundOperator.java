@@ -206,6 +206,11 @@ public abstract class BackgroundOperator<OUT> extends AbstractStreamOperator<OUT
     withdrawalTopic = kafka;
   }
 
+  /** Whether the operator reads withdrawals, see {@link #readWithdrawals}. */
+  public final boolean readsWithdrawals() {
+    return withdrawalTopic != null;
+  }
+
   /** Takes withdrawals, on the task thread. It does not matter whether they are known. */
   public final void withdraw(List<Withdrawal> arrived) throws Exception {
     withdrawals.apply(arrived);

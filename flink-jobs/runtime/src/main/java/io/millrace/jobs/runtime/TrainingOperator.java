@@ -81,10 +81,11 @@ public abstract class TrainingOperator<IN, OUT> extends BackgroundOperator<OUT>
 
   @Override
   public final void processElement(StreamRecord<IN> element) throws Exception {
+    inlet.await(() -> held.get() < capacity());
+    // A withdrawal may have come while the record waited.
     if (dropsWithdrawn(provenance(element.getValue()))) {
       return;
     }
-    inlet.await(() -> held.get() < capacity());
     held.incrementAndGet();
     inbox.add(element.getValue());
     wake();

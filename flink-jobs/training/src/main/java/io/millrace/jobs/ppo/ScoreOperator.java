@@ -153,10 +153,11 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
 
   @Override
   public void processElement1(StreamRecord<Rollout> element) throws Exception {
+    inlet.await(() -> models().isEmpty() || held < capacity());
+    // A withdrawal may have come while the record waited.
     if (dropsWithdrawn(Provenance.of(element.getValue()))) {
       return;
     }
-    inlet.await(() -> models().isEmpty() || held < capacity());
     waiting.add(element.getValue());
     held++;
     formBatches();

@@ -160,12 +160,13 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
 
   @Override
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
-    if (dropsWithdrawn(Provenance.of(element.getValue()))) {
-      return;
-    }
     // If a prompt waited for room before the models are announced, the task would not read their
     // announcements.
     inlet.await(() -> models == null || !isFull());
+    // A withdrawal may have come while the record waited.
+    if (dropsWithdrawn(Provenance.of(element.getValue()))) {
+      return;
+    }
     if (!bounded && models == null) {
       checkWaiting();
     }

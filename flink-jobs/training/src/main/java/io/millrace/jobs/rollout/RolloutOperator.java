@@ -200,12 +200,13 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
 
   @Override
   public void processElement1(StreamRecord<Prompt> element) throws Exception {
-    if (dropsWithdrawn(Provenance.of(element.getValue()))) {
-      return;
-    }
     // A bounded run samples with the last policy there is, so prompts wait for the announcements'
     // end; waiting for room before it would keep them from being read.
     inlet.await(() -> responsesInFlight < capacity() || (bounded && !announcementsEnded));
+    // A withdrawal may have come while the record waited.
+    if (dropsWithdrawn(Provenance.of(element.getValue()))) {
+      return;
+    }
     long key = nextKey++;
     InFlight taken = new InFlight(element.getValue(), new BitSet());
     inFlight.put(key, taken);

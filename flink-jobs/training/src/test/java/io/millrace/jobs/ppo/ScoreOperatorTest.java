@@ -42,6 +42,8 @@ import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.runtime.io.network.partition.MockResultPartitionWriter;
 import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
+import org.apache.flink.streaming.runtime.tasks.mailbox.Mail;
+import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
 import org.apache.flink.streaming.util.TwoInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -343,6 +345,33 @@ class ScoreOperatorTest {
       expected.removeAll(List.of("r2", "r3"));
       assertEquals(expected, ids(output(run)));
       assertEquals(2L, run.accumulator(DROPPED));
+    }
+  }
+
+  /** The task takes no other record meanwhile, but it takes the withdrawal. */
+  @Test
+  void aRolloutThatWaitsForRoomCanBeWithdrawn() throws Exception {
+    Output output = new Output();
+    try (var run = runInto(output)) {
+      output.available = new CompletableFuture<>();
+      run.announce(FIRST).feed(rollouts(0, 2 * BATCH));
+      CompletableFuture<Void> full = output.available;
+      run.harness
+          .getTaskMailbox()
+          .put(
+              new Mail(
+                  () -> {
+                    run.withdraw(WithdrawnBy.ID, "r" + 2 * BATCH);
+                    output.available = CompletableFuture.completedFuture(null);
+                    full.complete(null);
+                  },
+                  TaskMailbox.MAX_PRIORITY,
+                  "a withdrawal comes"));
+      run.feed(rollouts(2 * BATCH, 2 * BATCH + 1));
+      assertFalse(run.stateText().contains("thing number " + 2 * BATCH));
+      run.end();
+      assertEquals(idsTo(2 * BATCH), ids(output(run)));
+      assertEquals(1L, run.accumulator(DROPPED));
     }
   }
 }
