@@ -91,8 +91,7 @@ public record Provenance(
   private static List<String> ids(Judgment judgment) {
     List<String> ids = new ArrayList<>();
     ids.add(judgment.getJudgmentId());
-    for (JudgedResponse response :
-        List.of(judgment.getResponseA(), judgment.getResponseB())) {
+    for (JudgedResponse response : List.of(judgment.getResponseA(), judgment.getResponseB())) {
       String rollout = response.getRolloutId();
       if (rollout != null) {
         ids.add(rollout);

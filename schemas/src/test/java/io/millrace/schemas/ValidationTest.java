@@ -153,8 +153,7 @@ class ValidationTest {
   void revisionsAreNotNegative() {
     Judgment judgment = Examples.judgment();
     judgment.setRevision(-1);
-    assertEquals(
-        List.of("revision is -1; it must not be negative"), Validation.problems(judgment));
+    assertEquals(List.of("revision is -1; it must not be negative"), Validation.problems(judgment));
   }
 
   @Test

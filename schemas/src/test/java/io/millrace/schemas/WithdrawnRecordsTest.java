@@ -110,7 +110,6 @@ class WithdrawnRecordsTest {
 
   @Test
   void recordsOfNoPersonHaveNone() {
-    assertThrows(
-        IllegalArgumentException.class, () -> Provenance.of(Examples.withdrawal()));
+    assertThrows(IllegalArgumentException.class, () -> Provenance.of(Examples.withdrawal()));
   }
 }

@@ -102,8 +102,7 @@ class SingleObjectTest {
   @Test
   void readsRecordsFromBeforeTheirRevisions() throws IOException {
     String judgments = Files.readString(GOLDEN.resolve("judgments-6068fcb0c587ac93.hex")).strip();
-    Judgment judgment =
-        SingleObject.of(Judgment.class).decode(HexFormat.of().parseHex(judgments));
+    Judgment judgment = SingleObject.of(Judgment.class).decode(HexFormat.of().parseHex(judgments));
     assertTrue(judgment.getResponseA().getTruncated());
     assertNull(judgment.getRevision());
     String demonstrations =

@@ -74,7 +74,8 @@ public final class WithdrawalFeed implements AutoCloseable {
           closeReader();
           if (!failing && closed.getCount() > 0) {
             LOG.warn(
-                "{} cannot be read; until it can, records that are withdrawn now are still used: {}",
+                "{} cannot be read; until it can, records that are withdrawn now are still used:"
+                    + " {}",
                 settings.nameOf(Topic.WITHDRAWALS),
                 e.getMessage());
           }
