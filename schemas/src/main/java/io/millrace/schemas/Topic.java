@@ -43,6 +43,12 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
       new Topic<>("policy-checkpoints", PolicyCheckpoint.class, PolicyCheckpoint::getModel, true);
   public static final Topic<Promotion> PROMOTIONS =
       new Topic<>("promotions", Promotion.class, Promotion::getModel, true);
+  public static final Topic<Lineage> LINEAGE =
+      new Topic<>(
+          "lineage",
+          Lineage.class,
+          lineage -> lineage.getModel() + "/" + lineage.getVersion() + "/" + lineage.getPart(),
+          true);
   public static final Topic<TrainingMetrics> TRAINING_METRICS =
       new Topic<>("training-metrics", TrainingMetrics.class, TrainingMetrics::getJob, false);
   public static final Topic<DeadLetter> DEAD_LETTERS =
@@ -63,6 +69,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
           REWARD_CHECKPOINTS,
           POLICY_CHECKPOINTS,
           PROMOTIONS,
+          LINEAGE,
           TRAINING_METRICS,
           DEAD_LETTERS);
 

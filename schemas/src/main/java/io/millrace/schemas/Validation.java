@@ -26,6 +26,10 @@ public final class Validation {
   /** Most characters of a path or URI: Linux' own limit for paths. */
   private static final int MAX_LOCATION_CHARACTERS = 4096;
 
+  /** The topics whose records trainers learn from. */
+  private static final List<String> LINEAGE_TOPICS =
+      List.of(Topic.JUDGMENTS.name(), Topic.DEMONSTRATIONS.name(), Topic.PROMPTS.name());
+
   /** Rounding may raise the logarithm of a probability of 1 above 0 by this much. */
   private static final float LOG_PROB_TOLERANCE = 1e-3f;
 
@@ -98,6 +102,7 @@ public final class Validation {
             problems, checkpoint.getVersion(), checkpoint.getUri(), checkpoint.getManifestSha256());
       }
       case Promotion promotion -> promotion(problems, promotion);
+      case Lineage lineage -> lineage(problems, lineage);
       case TrainingMetrics metrics -> id(problems, "job", metrics.getJob());
       case DeadLetter letter -> {
         location(problems, "topic", letter.getTopic());
@@ -231,6 +236,20 @@ public final class Validation {
       if (promotion.getVersion() == 0) {
         problems.add("version is 0; a person's decision must name the version to serve");
       }
+    }
+  }
+
+  private static void lineage(List<String> problems, Lineage lineage) {
+    id(problems, "model", lineage.getModel());
+    length(problems, "parentModel", lineage.getParentModel(), MAX_ID_CHARACTERS);
+    notNegative(problems, "version", lineage.getVersion());
+    notNegative(problems, "part", lineage.getPart());
+    notNegative(problems, "parent", lineage.getParent());
+    notNegative(problems, "omitted", lineage.getOmitted());
+    if (!LINEAGE_TOPICS.contains(lineage.getTopic())) {
+      problems.add(
+          "topic is \"%s\"; it must be one of %s"
+              .formatted(lineage.getTopic(), String.join(", ", LINEAGE_TOPICS)));
     }
   }
 

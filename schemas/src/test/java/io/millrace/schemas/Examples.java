@@ -26,6 +26,7 @@ public final class Examples {
         rewardCheckpoint(),
         policyCheckpoint(),
         promotion(),
+        lineage(),
         new TrainingMetrics("ppo", 8L, Map.of("loss", -1.5), TIME),
         deadLetter());
   }
@@ -57,6 +58,22 @@ public final class Examples {
         .setSource("test")
         .setTime(TIME)
         .setRevision(3)
+        .build();
+  }
+
+  public static Lineage lineage() {
+    return Lineage.newBuilder()
+        .setModel("policy")
+        .setVersion(4)
+        .setPart(0)
+        .setParentModel("policy")
+        .setParent(3)
+        .setTopic("prompts")
+        .setIds(List.of("p1", "p2"))
+        .setOmitted(1)
+        .setHelpfulnessVersions(List.of(2L, 3L))
+        .setSafetyVersions(List.of(2L))
+        .setTime(TIME)
         .build();
   }
 

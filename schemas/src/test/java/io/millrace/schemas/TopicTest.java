@@ -36,6 +36,7 @@ class TopicTest {
             "reward-checkpoints SAFETY/judge compacted",
             "policy-checkpoints policy compacted",
             "promotions policy compacted",
+            "lineage policy/4/0 compacted",
             "training-metrics ppo",
             "dead-letters millrace.prompts/1/42"),
         keys);

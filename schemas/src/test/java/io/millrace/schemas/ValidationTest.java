@@ -142,6 +142,12 @@ class ValidationTest {
     rollout.setPromptId(longest);
     rollout.setRolloutId(longest + "/255");
     assertEquals(List.of(), Validation.problems(rollout));
+    Lineage lineage = Examples.lineage();
+    assertEquals(List.of(), Validation.problems(lineage));
+    lineage.setTopic("rewards");
+    assertEquals(
+        List.of("topic is \"rewards\"; it must be one of judgments, demonstrations, prompts"),
+        Validation.problems(lineage));
     Withdrawal withdrawal = Examples.withdrawal();
     withdrawal.setName(longest + "/255");
     assertEquals(List.of(), Validation.problems(withdrawal));

@@ -21,10 +21,11 @@ import java.util.Optional;
 /**
  * A policy read from a checkpoint directory, with what turns dialogues into its tokens.
  *
+ * @param name of the published model, empty for a directory of other origin
  * @param version the published version, 0 for a directory of other origin
  */
 public record PolicyModel(
-    LanguageModel model, Tokenizer tokenizer, ChatTemplate template, long version)
+    LanguageModel model, Tokenizer tokenizer, ChatTemplate template, String name, long version)
     implements Policy {
 
   /** A policy of any place, to sample and score with it: its weights may be shared. */
@@ -78,6 +79,7 @@ public record PolicyModel(
           model,
           tokenizer,
           ChatTemplate.of(tokenizer),
+          checkpoint.manifest().map(CheckpointManifest::name).orElse(""),
           checkpoint.manifest().map(CheckpointManifest::version).orElse(0L));
     } catch (RuntimeException e) {
       model.close();

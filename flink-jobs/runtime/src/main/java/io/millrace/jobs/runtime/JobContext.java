@@ -104,6 +104,11 @@ public record JobContext(
     write(operator.getSideOutput(Outputs.METRICS), Topic.TRAINING_METRICS);
   }
 
+  /** Writes to its topic what the versions of trainers learned from. */
+  public void writeLineage(SingleOutputStreamOperator<?> operator) {
+    write(operator.getSideOutput(Outputs.LINEAGE), Topic.LINEAGE);
+  }
+
   /** Publishes staged checkpoints once the Flink checkpoint that covers them has completed. */
   public void publish(DataStream<StagedCheckpoint> staged) {
     CheckpointSink.attach(

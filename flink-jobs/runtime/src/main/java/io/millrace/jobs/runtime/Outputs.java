@@ -1,5 +1,6 @@
 package io.millrace.jobs.runtime;
 
+import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Reward;
 import io.millrace.schemas.TrainingMetrics;
 import java.time.Instant;
@@ -19,6 +20,9 @@ public final class Outputs {
 
   public static final OutputTag<Reward> REWARDS =
       new OutputTag<>("rewards", new AvroTypeInfo<>(Reward.class));
+
+  public static final OutputTag<Lineage> LINEAGE =
+      new OutputTag<>("lineage", new AvroTypeInfo<>(Lineage.class));
 
   private Outputs() {}
 

@@ -4,7 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.runtime.Outputs;
+import io.millrace.schemas.Lineage;
+import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +32,12 @@ public class OperatorRun<IN>
    * that the next attempt publishes again, with the same content.
    */
   public final TreeMap<Long, String> published = new TreeMap<>();
+
+  /**
+   * What the published versions learned from, by key and without the time. An attempt that fails
+   * may emit a record that the next attempt emits again.
+   */
+  public final TreeMap<String, Lineage> lineage = new TreeMap<>();
 
   /** Metrics of all attempts, in the order of emission. */
   public final List<TrainingMetrics> metrics = new ArrayList<>();
@@ -64,11 +73,32 @@ public class OperatorRun<IN>
               "version %d was published with two manifests: %s and %s"
                   .formatted(checkpoint.version(), before, digest));
     }
+    var learned = harness.getSideOutput(Outputs.LINEAGE);
+    if (learned != null) {
+      learned.forEach(record -> learned(record.getValue()));
+      learned.clear();
+    }
     var side = harness.getSideOutput(Outputs.METRICS);
     if (side != null) {
       side.forEach(record -> metrics.add(record.getValue()));
       side.clear();
     }
+  }
+
+  private void learned(Lineage emitted) {
+    Lineage record = Lineage.newBuilder(emitted).setTime(Instant.EPOCH).build();
+    Lineage before = lineage.put(Topic.LINEAGE.keyOf(record), record);
+    assertTrue(
+        before == null || before.equals(record),
+        () -> "a version was published with two lineages: %s and %s".formatted(before, record));
+  }
+
+  /** The ids that a version of the operator's model learned from, in the order of learning. */
+  public final List<String> learnedBy(long version) {
+    return lineage.values().stream()
+        .filter(record -> record.getVersion() == version)
+        .flatMap(record -> record.getIds().stream())
+        .toList();
   }
 
   @Override

@@ -62,5 +62,6 @@ public final class PpoJob {
     context.publish(checkpoints);
     context.write(checkpoints.getSideOutput(Outputs.REWARDS), Topic.REWARDS);
     context.writeMetrics(checkpoints);
+    context.writeLineage(checkpoints);
   }
 }

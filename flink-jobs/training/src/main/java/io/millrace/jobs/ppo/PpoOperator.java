@@ -6,6 +6,7 @@ import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.HeldOut;
+import io.millrace.jobs.models.LearnedRecords;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -68,6 +69,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   // State.
   private transient List<ScoredRollout> batch;
+  private transient LearnedRecords lineage;
   private transient EarlyStop earlyStop;
   private transient RewardHackingMonitor monitor;
   private transient long consumed;
@@ -104,6 +106,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     settings.consumerGroups().register(JOB, Topic.ROLLOUTS);
     heldOut = new HeldOut(section().heldOutShare());
     version = Math.max(policy.version(), publisher.latestPolicy(name()));
+    lineage = new LearnedRecords(name(), Topic.PROMPTS);
+    lineage.startFrom(policy.name(), policy.version());
     batch = new ArrayList<>();
     earlyStop = section().earlyStop();
     monitor = section().monitor();
@@ -285,6 +289,12 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private void finish(PpoIteration iteration) {
     learned += batch.size();
+    for (ScoredRollout rollout : batch) {
+      lineage.add(rollout.promptId());
+      lineage.scoredBy(
+          rollout.rewardModels().helpfulness().version(),
+          rollout.rewardModels().safety().version());
+    }
     double staleness = 0;
     for (int i = 0; i < batch.size(); i++) {
       staleness += version - batch.get(i).policyVersion();
@@ -430,6 +440,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
                 lastMetrics,
                 Instant.now()),
             policy));
+    lineage
+        .publish(version, Instant.now())
+        .forEach(record -> emitLater(Outputs.LINEAGE, record));
     if (earlyStop.stopped()) {
       LOG.warn(
           "The held-out score has not improved in {} evaluations (ppo.early-stop-patience):"
@@ -464,7 +477,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       @Nullable @AvroDefault("null") String critic,
       @AvroDefault("{}") Map<String, Double> logProbMetrics,
       @Nullable @AvroDefault("null") AdapterConfig criticAdapter,
-      @AvroDefault("0") long stoppedUpdates) {}
+      @AvroDefault("0") long stoppedUpdates,
+      @Nullable @AvroDefault("null") LearnedRecords.State lineage) {}
 
   @Override
   protected CopyBudget copies() {
@@ -491,7 +505,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             trainer == null ? null : trainer.critic().config().toJson(),
             logProbMetrics,
             trainer == null ? null : trainer.critic().adapter().orElse(null),
-            stoppedUpdates));
+            stoppedUpdates,
+            lineage.state()));
     if (trainer != null) {
       trainer.write(out);
     }
@@ -522,6 +537,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       trainer = newTrainer(zeros(shape, state.criticAdapter()));
       trainer.read(in);
     }
+    long unpublished = trainer == null ? 0 : trainer.iteration() - publishedIteration;
+    lineage.restore(
+        state.lineage(),
+        publishedIteration > 0 ? version : 0,
+        unpublished * section().batchSize());
     restoreInbox(
         state.inbox(), trainer != null && trainer.busy() ? trainer.pending() : batch.size());
   }

@@ -34,6 +34,7 @@ final class FineTuning implements AutoCloseable {
   /** By the example object: equal examples may be of different prompts. */
   private final IdentityHashMap<Example, String> promptIds = new IdentityHashMap<>();
 
+  private final List<String> learnedPrompts = new ArrayList<>();
   private final int examples;
   private final int tooLong;
   private long done;
@@ -62,6 +63,7 @@ final class FineTuning implements AutoCloseable {
       if (example.tokens().length <= sequenceLength) {
         fitting.add(example);
         promptIds.put(example, entry.promptId());
+        learnedPrompts.add(entry.promptId());
       }
     }
     examples = fitting.size();
@@ -92,6 +94,11 @@ final class FineTuning implements AutoCloseable {
   /** Responses that are learned from, once each pass. */
   int examples() {
     return examples;
+  }
+
+  /** The prompts whose responses are learned from, in the order of the selection. */
+  List<String> learnedPrompts() {
+    return learnedPrompts;
   }
 
   int tooLong() {

@@ -72,6 +72,7 @@ public final class RejectionSamplingJob {
 
     context.publish(checkpoints);
     context.writeMetrics(checkpoints);
+    context.writeLineage(checkpoints);
   }
 
   /** Policies of this model's name, and reward models. */

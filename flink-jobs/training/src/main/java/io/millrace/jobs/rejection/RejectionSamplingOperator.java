@@ -3,6 +3,7 @@ package io.millrace.jobs.rejection;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.checkpoint.store.LocalCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.LearnedRecords;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RewardModels;
@@ -31,6 +32,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
+import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -77,6 +79,7 @@ public final class RejectionSamplingOperator
   /** The models of the last candidates; null before the first. */
   private transient SamplingModels latest;
 
+  private transient LearnedRecords lineage;
   private transient FineTuning fineTuning; // In phase LEARNING.
   private transient long startVersion; // In phase LEARNING; 0 for a start from another model.
   private transient Map<String, Double> lastMetrics;
@@ -118,6 +121,7 @@ public final class RejectionSamplingOperator
     if (!section().hasStudent()) {
       version = Math.max(version, versionOf(initialUri(), name()));
     }
+    lineage = new LearnedRecords(name(), Topic.PROMPTS);
     phase = Phase.COLLECTING;
     collected = new Collected(section());
     lastMetrics = new HashMap<>();
@@ -133,12 +137,15 @@ public final class RejectionSamplingOperator
 
   /** The version of a published checkpoint; 0 for a checkpoint of another name. */
   private long versionOf(String uri, String name) throws IOException {
+    return manifest(uri)
+        .filter(manifest -> manifest.name().equals(name))
+        .map(CheckpointManifest::version)
+        .orElse(0L);
+  }
+
+  private Optional<CheckpointManifest> manifest(String uri) throws IOException {
     try (LocalCheckpoint checkpoint = settings.checkpoints().openDescription(uri)) {
-      return CheckpointOutline.read(checkpoint.directory())
-          .manifest()
-          .filter(manifest -> manifest.name().equals(name))
-          .map(CheckpointManifest::version)
-          .orElse(0L);
+      return CheckpointOutline.read(checkpoint.directory()).manifest();
     }
   }
 
@@ -240,12 +247,24 @@ public final class RejectionSamplingOperator
     lastMetrics.put("bag/too-long", (double) fineTuning.tooLong());
     lastMetrics.put("examples", (double) fineTuning.examples());
     if (fineTuning.examples() > 0) {
+      Optional<CheckpointManifest> parent = manifest(start);
+      lineage.startFrom(
+          parent.map(CheckpointManifest::name).orElse(""),
+          parent.map(CheckpointManifest::version).orElse(0L));
+      listLearned(selected);
       phase = Phase.LEARNING;
     } else {
       LOG.warn(
           "No response to {} prompts can be learned from: no version is published",
           collected.prompts());
       finishVersion();
+    }
+  }
+
+  private void listLearned(List<Entry> selected) {
+    fineTuning.learnedPrompts().forEach(lineage::add);
+    for (Entry entry : selected) {
+      lineage.scoredBy(entry.scores().helpfulnessVersion(), entry.scores().safetyVersion());
     }
   }
 
@@ -331,6 +350,9 @@ public final class RejectionSamplingOperator
                 lastMetrics,
                 Instant.now()),
             policy));
+    lineage
+        .publish(version, Instant.now())
+        .forEach(record -> emitLater(Outputs.LINEAGE, record));
     finishVersion();
   }
 
@@ -385,7 +407,8 @@ public final class RejectionSamplingOperator
       long withoutWinner,
       long updates,
       long versions,
-      long version) {}
+      long version,
+      @Nullable @AvroDefault("null") LearnedRecords.State lineage) {}
 
   @Override
   protected CopyBudget copies() {
@@ -407,7 +430,8 @@ public final class RejectionSamplingOperator
             withoutWinner,
             updates,
             versions,
-            version));
+            version,
+            lineage.state()));
     if (phase == Phase.LEARNING) {
       fineTuning.write(out);
     }
@@ -429,10 +453,16 @@ public final class RejectionSamplingOperator
     updates = state.updates();
     versions = state.versions();
     version = state.version();
+    lineage.restore(state.lineage(), 0, 0);
     if (phase == Phase.LEARNING) {
       // The weights are read next: any weights of the right shape will do.
-      fineTuning = new FineTuning(settings, backend, initialUri(), bag.select(), nextVersion());
+      List<Entry> selected = bag.select();
+      fineTuning = new FineTuning(settings, backend, initialUri(), selected, nextVersion());
       fineTuning.read(in);
+      if (state.lineage() == null) {
+        lineage.startFrom(name(), startVersion);
+        listLearned(selected);
+      }
     }
   }
 

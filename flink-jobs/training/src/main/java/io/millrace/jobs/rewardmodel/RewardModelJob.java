@@ -8,6 +8,7 @@ import io.millrace.jobs.runtime.Edges;
 import io.millrace.jobs.runtime.JobContext;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
@@ -44,6 +45,7 @@ public final class RewardModelJob {
 
     DataStream<StagedCheckpoint> checkpoints = null;
     DataStream<TrainingMetrics> metrics = null;
+    DataStream<Lineage> lineage = null;
     for (Objective objective : section.objectives()) {
       for (boolean judge : section.kinds()) {
         SingleOutputStreamOperator<StagedCheckpoint> trained =
@@ -52,11 +54,14 @@ public final class RewardModelJob {
             trained.getSideOutput(Outputs.METRICS).union(trained.getSideOutput(Outputs.ANNOTATORS));
         checkpoints = checkpoints == null ? trained : checkpoints.union(trained);
         metrics = metrics == null ? trainedMetrics : metrics.union(trainedMetrics);
+        DataStream<Lineage> learned = trained.getSideOutput(Outputs.LINEAGE);
+        lineage = lineage == null ? learned : lineage.union(learned);
       }
     }
 
     context.publish(checkpoints);
     context.write(metrics, Topic.TRAINING_METRICS);
+    context.write(lineage, Topic.LINEAGE);
   }
 
   private static SingleOutputStreamOperator<StagedCheckpoint> train(

@@ -5,6 +5,7 @@ import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.HeldOut;
+import io.millrace.jobs.models.LearnedRecords;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -92,6 +93,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient HeldOutJudgments withheld;
   private transient AnchorResponses anchors;
   private transient Annotators annotators;
+  private transient LearnedRecords lineage;
   private transient long consumed;
   private transient long learned;
   private transient long skippedUpdates;
@@ -159,6 +161,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     publisher = settings.publisher();
     guard = new DivergenceGuard("judgments");
     version = publisher.latestVersion(job(), Topic.REWARD_CHECKPOINTS, Topic.key(objective, judge));
+    lineage = new LearnedRecords(job(), Topic.JUDGMENTS);
+    lineage.startFrom(initial.name(), initial.version());
     batches =
         new JudgmentBatches(
             section(),
@@ -305,6 +309,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     MixedBatches.Batch<Judgment> batch = batches.take();
     List<Judgment> fresh = batch.fresh();
     learned += fresh.size();
+    batch.all().forEach(judgment -> lineage.add(judgment.getJudgmentId()));
     List<RewardModelTrainer.Pair> pairs =
         batch.all().stream()
             .map(judgment -> pair(judgment).withWeight(annotators.weight(judgment)))
@@ -479,6 +484,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             trainer.model(),
             scores,
             initial.tokenizer()));
+    lineage
+        .publish(version, clock.instant())
+        .forEach(record -> emitLater(Outputs.LINEAGE, record));
   }
 
   private record State(
@@ -495,7 +503,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       @Nullable @AvroDefault("null") JudgmentViews.State views,
       @Nullable @AvroDefault("null") HeldOutJudgments.State withheld,
       @Nullable @AvroDefault("null") Annotators.State annotators,
-      @AvroDefault("0") long replaced) {}
+      @AvroDefault("0") long replaced,
+      @Nullable @AvroDefault("null") LearnedRecords.State lineage) {}
 
   @Override
   protected CopyBudget copies() {
@@ -519,7 +528,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             views.state(),
             withheld.state(),
             annotators.state(),
-            replaced));
+            replaced,
+            lineage.state()));
     trainer.write(out);
   }
 
@@ -550,6 +560,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       annotators.takeReleased().forEach(batches::add);
       countDropped();
     }
+    lineage.restore(state.lineage(), publishedAt > 0 ? version : 0, learned - publishedAt);
     trainer.read(in);
   }
 

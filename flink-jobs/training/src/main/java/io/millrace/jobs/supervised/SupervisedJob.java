@@ -48,6 +48,7 @@ public final class SupervisedJob {
 
     context.publish(checkpoints);
     context.writeMetrics(checkpoints);
+    context.writeLineage(checkpoints);
   }
 
   private static DataStream<Demonstration> demonstrations(JobContext context) {

@@ -2,6 +2,7 @@ package io.millrace.jobs.supervised;
 
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.LearnedRecords;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -65,6 +66,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
 
   private transient List<Provenance> keptFrom;
   private transient long replaced;
+  private transient LearnedRecords lineage;
   private transient long skippedUpdates;
   private transient long consumed;
   private transient long learned;
@@ -100,6 +102,8 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
             policy.tokenizer().optionalSeparator());
     publisher = settings.publisher();
     version = Math.max(policy.version(), publisher.latestPolicy(config.model().name()));
+    lineage = new LearnedRecords(config.model().name(), Topic.DEMONSTRATIONS);
+    lineage.startFrom(policy.name(), policy.version());
     kept = new ArrayList<>();
     packedFrom = new ArrayList<>();
     keptFrom = new ArrayList<>();
@@ -216,6 +220,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   private void step(SequencePacker.Batch batch) {
     SupervisedTrainer.Step step = trainer.step(batch.sequences());
     guard.check(step.loss(), step.update(), () -> ids(packedFrom));
+    ids(packedFrom).forEach(lineage::add);
     packedFrom.clear();
     if (!step.update().applied()) {
       skippedUpdates++;
@@ -282,6 +287,9 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
                 metrics,
                 Instant.now()),
             policy));
+    lineage
+        .publish(version, Instant.now())
+        .forEach(record -> emitLater(Outputs.LINEAGE, record));
   }
 
   /**
@@ -308,7 +316,8 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
       @AvroDefault("0") long skippedUpdates,
       @Nullable @AvroDefault("null") List<Provenance> packedFrom,
       @Nullable @AvroDefault("null") List<Provenance> keptFrom,
-      @AvroDefault("0") long replaced) {}
+      @AvroDefault("0") long replaced,
+      @Nullable @AvroDefault("null") LearnedRecords.State lineage) {}
 
   @Override
   protected CopyBudget copies() {
@@ -334,7 +343,8 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
             skippedUpdates,
             packedFrom,
             keptFrom,
-            replaced));
+            replaced,
+            lineage.state()));
     trainer.write(out);
   }
 
@@ -355,6 +365,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     keptFrom = from(state.keptFrom(), state.keptIds(), kept.size());
     skippedUpdates = state.skippedUpdates();
     replaced = state.replaced();
+    lineage.restore(state.lineage(), publishedAt > 0 ? version : 0, consumed - publishedAt);
     trainer.read(in);
   }
 

@@ -283,6 +283,7 @@ class OffPolicyTest {
       killed.feed(all.subList(from, all.size())).end();
       assertEquals(List.of(1L, 2L, 3L), List.copyOf(straight.published.keySet()));
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.byIteration(), killed.byIteration());
       assertFalse(straight.byIteration().get(2L).containsKey("loss/policy_avg"), "warm-up");
       double stopped = straight.metric(6, "updates/stopped_total");

@@ -213,7 +213,14 @@ class PpoOperatorTest {
       assertEquals(
           List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L), List.copyOf(straight.published.keySet()));
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.figures(), killed.figures());
+      assertEquals(
+          all.subList(BATCH, 2 * BATCH).stream().map(ScoredRollout::promptId).distinct().toList(),
+          straight.learnedBy(2));
+      assertEquals(
+          List.of(all.getFirst().rewardModels().safety().version()),
+          straight.lineage.get("policy/2/0").getSafetyVersions());
       straight
           .figures()
           .forEach((step, values) -> assertEquals(step.doubleValue(), values.get("version")));
@@ -258,6 +265,7 @@ class PpoOperatorTest {
       killed.dieAfter(all.subList(BATCH + 3, 2 * BATCH + 5));
       killed.feed(all.subList(BATCH + 3, all.size())).end();
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.figures(), killed.figures());
     }
   }
@@ -305,6 +313,7 @@ class PpoOperatorTest {
       killed.feed(all.subList(BATCH + 3, all.size())).end();
       assertEquals(List.of(1L, 2L, 3L), List.copyOf(straight.published.keySet()));
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.figures(), killed.figures());
     }
     Path published;

@@ -207,6 +207,7 @@ class RejectionSamplingOperatorTest {
       killed.feed(all.subList(PER_VERSION, all.size())).end();
       assertEquals(List.of(1L, 2L), List.copyOf(straight.published.keySet()));
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
     }
   }
 
@@ -230,7 +231,17 @@ class RejectionSamplingOperatorTest {
       }
       killed.feed(all.subList(from, all.size())).end();
       assertEquals(List.of(1L, 2L, 3L, 4L), List.copyOf(straight.published.keySet()));
+      List<String> sampled =
+          all.subList(0, PER_VERSION).stream().map(Candidates::promptId).toList();
+      assertFalse(straight.learnedBy(1).isEmpty());
+      assertTrue(sampled.containsAll(straight.learnedBy(1)), straight.learnedBy(1).toString());
+      assertEquals(
+          List.of(
+              all.get(2 * PER_VERSION - 1).models().rewardModels().helpfulness().version()),
+          straight.lineage.get("policy/2/0").getHelpfulnessVersions(),
+          "the bag was scored anew");
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       for (String job : List.of("rejection-sampling", "rejection-sampling-update")) {
         assertEquals(straight.figures(job), killed.figures(job));
       }

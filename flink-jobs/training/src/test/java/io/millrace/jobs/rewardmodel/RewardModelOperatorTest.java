@@ -29,6 +29,7 @@ import io.millrace.model.reward.Margin;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.TrainingMetrics;
@@ -47,7 +48,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -261,9 +264,20 @@ class RewardModelOperatorTest {
       }
       killed.feed(all.subList(from, all.size())).end();
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
       assertEquals(List.of(1L, 2L, 3L, 4L, 5L, 6L, 7L), List.copyOf(straight.published.keySet()));
       assertEquals(330, straight.summary().get("learned"));
+      Set<String> learned = new TreeSet<>();
+      for (long version : straight.published.keySet()) {
+        learned.addAll(straight.learnedBy(version));
+      }
+      assertEquals(
+          all.stream().map(Judgment::getJudgmentId).collect(Collectors.toCollection(TreeSet::new)),
+          learned);
+      Lineage second = straight.lineage.get("reward-model-safety/2/0");
+      assertEquals("reward-model-safety 1", second.getParentModel() + " " + second.getParent());
+      assertEquals(0, straight.lineage.get("reward-model-safety/1/0").getParent());
     }
   }
 
@@ -278,6 +292,7 @@ class RewardModelOperatorTest {
       killed.feed(all.subList(0, 61)).dieAfter(all.subList(61, 90));
       killed.feed(all.subList(61, all.size())).end();
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
       assertEquals(120, straight.summary().get("learned"));
     }

@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
@@ -114,9 +115,12 @@ class SupervisedOperatorTest {
       killed.feed(demonstrations(3, 26)).dieAfter(demonstrations(26, 37));
       killed.feed(demonstrations(26, 41)).end();
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
       assertEquals(41, straight.summary().get("demonstrations"));
       assertEquals(82, straight.summary().get("examples"), "two passes");
+      assertEquals("[d0, d1, d2, d3, d4, d5, d6, d7]", straight.learnedBy(1).toString());
+      assertEquals(41, Set.copyOf(straight.learnedBy(5)).size(), "the second pass has all");
       assertEquals(List.of(1L, 2L, 3L, 4L, 5L), List.copyOf(straight.published.keySet()));
     }
   }
@@ -132,6 +136,7 @@ class SupervisedOperatorTest {
       killed.feed(demonstrations(0, 3)).dieAfter(demonstrations(3, 8));
       killed.feed(demonstrations(3, 21)).end();
       assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
       assertEquals(List.of(1L, 2L, 3L), List.copyOf(straight.published.keySet()));
     }
