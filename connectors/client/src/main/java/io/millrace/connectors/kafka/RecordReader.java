@@ -25,7 +25,7 @@ import org.apache.kafka.common.TopicPartition;
 /**
  * Reads the committed records of all partitions of one topic, without a consumer group. Partitions
  * that are added later are read too. A record that cannot be decoded becomes an entry with its
- * problem. For one thread.
+ * problem. A tombstone, which has no value, is passed over. For one thread.
  *
  * @param <T> the record type
  */
@@ -178,7 +178,9 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     try {
       Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
       while (!reached(ends)) {
-        count += consumer.poll(POLL).count();
+        for (ConsumerRecord<byte[], byte[]> found : consumer.poll(POLL)) {
+          count += found.value() == null ? 0 : 1;
+        }
       }
       return count;
     } catch (KafkaException e) {
@@ -243,7 +245,9 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
   private void poll(Duration timeout) throws IOException {
     try {
       for (ConsumerRecord<byte[], byte[]> found : consumer.poll(timeout)) {
-        ready.add(entry(found));
+        if (found.value() != null) {
+          ready.add(entry(found));
+        }
       }
     } catch (KafkaException e) {
       throw failure(e);

@@ -39,6 +39,9 @@ public final class EmbeddedBroker implements AutoCloseable {
   /** Kafka's default is ten seconds. Until then readers wait behind the transaction. */
   private static final String TIMEOUT_CHECK_MILLIS = "1000";
 
+  /** Kafka's default is 15 seconds. {@code millrace erase} waits for the cleaner. */
+  private static final String CLEANER_PAUSE_MILLIS = "1000";
+
   private static final int CLEANER_BUFFER_BYTES = 4 << 20;
 
   private final KafkaRaftServer server;
@@ -214,6 +217,7 @@ public final class EmbeddedBroker implements AutoCloseable {
     // Kafka's defaults are for a dedicated server.
     properties.setProperty(
         "log.cleaner.dedupe.buffer.size", Integer.toString(CLEANER_BUFFER_BYTES));
+    properties.setProperty("log.cleaner.backoff.ms", CLEANER_PAUSE_MILLIS);
     properties.setProperty("num.network.threads", "2");
     properties.setProperty("num.io.threads", "4");
     properties.setProperty("background.threads", "2");
