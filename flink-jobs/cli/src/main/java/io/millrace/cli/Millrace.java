@@ -4,6 +4,8 @@ import io.millrace.cli.annotators.AnnotatorsCommand;
 import io.millrace.cli.bench.BenchCommand;
 import io.millrace.cli.chat.ChatCommand;
 import io.millrace.cli.deadletters.DeadLettersCommand;
+import io.millrace.cli.erase.EraseCommand;
+import io.millrace.cli.erase.LineageCommand;
 import io.millrace.cli.job.CampaignCommand;
 import io.millrace.cli.job.CancelCommand;
 import io.millrace.cli.job.CheckCommand;
@@ -86,6 +88,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       CancelCommand.class,
       PromoteCommand.class,
       RollbackCommand.class,
+      LineageCommand.class,
+      EraseCommand.class,
       InitCommand.class,
       GhostAttentionCommand.class,
       EvaluationCommand.class,

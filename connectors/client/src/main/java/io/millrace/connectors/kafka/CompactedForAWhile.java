@@ -1,6 +1,7 @@
 package io.millrace.connectors.kafka;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -22,6 +23,8 @@ final class CompactedForAWhile implements AutoCloseable {
 
   /** The time after which a segment is closed; by it an interrupted erasure is recognised. */
   static final String SEGMENT_MILLIS = "617";
+
+  static final Duration SEGMENT_AGE = Duration.ofMillis(Long.parseLong(SEGMENT_MILLIS));
 
   private static final Map<String, String> COMPACTING =
       Map.of(

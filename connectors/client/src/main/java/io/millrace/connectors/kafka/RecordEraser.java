@@ -140,8 +140,9 @@ public final class RecordEraser implements AutoCloseable {
   private Map<String, Long> await(
       List<ErasureScan> work, RecordWriter writer, long end, Consumer<String> progress)
       throws IOException {
-    long rolled = System.nanoTime();
-    long noticed = rolled;
+    long noticed = System.nanoTime();
+    // The first segment is old enough soon.
+    long rolled = noticed - ROLL.toNanos() + CompactedForAWhile.SEGMENT_AGE.toNanos();
     while (true) {
       Map<String, Long> left = left(work);
       if (left.isEmpty() || System.nanoTime() > end) {

@@ -31,7 +31,7 @@ public final class TopicRecords implements AutoCloseable {
    * A record by its place.
    *
    * @param topic the topic's full name
-   * @return empty if Kafka has deleted the record, or never had it
+   * @return empty if Kafka has deleted the record, or never had it, or if it is a tombstone
    */
   public Optional<ConsumerRecord<byte[], byte[]>> at(String topic, int partition, long offset)
       throws IOException {
@@ -46,7 +46,9 @@ public final class TopicRecords implements AutoCloseable {
       consumer.seek(place, offset);
       while (consumer.position(place) <= offset) {
         for (ConsumerRecord<byte[], byte[]> found : consumer.poll(POLL).records(place)) {
-          return found.offset() == offset ? Optional.of(found) : Optional.empty();
+          return found.offset() == offset && found.value() != null
+              ? Optional.of(found)
+              : Optional.empty();
         }
       }
       return Optional.empty();

@@ -49,6 +49,15 @@ public final class ClusterOptions {
     return rest != null ? Optional.empty() : Optional.of(new ClusterDirectory(directory));
   }
 
+  /**
+   * The address of the Kafka of the cluster in a directory.
+   *
+   * @throws UserException if there is no cluster
+   */
+  public static String kafkaOf(Path directory) throws IOException {
+    return ports(directory).kafkaAddress();
+  }
+
   private Ports ports() throws IOException {
     return ports(directory);
   }

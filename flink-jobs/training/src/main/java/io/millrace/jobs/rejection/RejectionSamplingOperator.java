@@ -248,6 +248,8 @@ public final class RejectionSamplingOperator
     lastMetrics.put("examples", (double) fineTuning.examples());
     if (fineTuning.examples() > 0) {
       Optional<CheckpointManifest> parent = manifest(start);
+      // What a fine-tuning that was given up learned from is in no weights.
+      lineage = new LearnedRecords(name(), Topic.PROMPTS);
       lineage.startFrom(
           parent.map(CheckpointManifest::name).orElse(""),
           parent.map(CheckpointManifest::version).orElse(0L));

@@ -31,7 +31,8 @@ import org.apache.flink.util.Collector;
  * dead_letters} count since the task began. The accumulators {@code topics/prompts/accepted},
  * {@code topics/prompts/truncated} and {@code topics/prompts/dead-letters/invalid} are state and
  * count since the job began. So do {@code records_deleted_unread} and {@code
- * topics/prompts/deleted-unread} for records that Kafka deleted before the job read them.
+ * topics/prompts/deleted-unread} for records that Kafka deleted before the job read them, and {@code
+ * topics/prompts/tombstones} for records without a value.
  *
  * @param <T> the record type
  */
@@ -163,6 +164,11 @@ public final class Decode<T extends SpecificRecordBase> extends ProcessFunction<
       tombstones.inc();
       totals.add(Totals.TOMBSTONES, 1);
       context.output(Tombstones.TAG, withdrawal.get());
+      return;
+    }
+    if (deleted != null && !withdraws() && received.value() == null) {
+      // The record of this key was erased: nothing to use, and nothing to mend.
+      totals.add(Totals.TOMBSTONES, 1);
       return;
     }
     T found;
