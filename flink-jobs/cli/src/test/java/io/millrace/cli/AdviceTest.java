@@ -42,7 +42,7 @@ class AdviceTest {
 
   /** Programs of others, whose options the texts mention. */
   private static final Pattern OTHERS =
-      Pattern.compile("kafka-[a-z-]+\\.sh[^;,]*|iconv[^;,]*|--(?:add|enable)-[a-z-]+");
+      Pattern.compile("kafka-[a-z-]+\\.sh[^;,]*|iconv[^;,]*|--(?:add|delete|enable)-[a-z-]+");
 
   /** A text of the sources, which may be the message of an error. */
   private record Advice(String file, String text) {}

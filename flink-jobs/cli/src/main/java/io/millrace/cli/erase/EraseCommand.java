@@ -102,7 +102,7 @@ public final class EraseCommand implements Callable<Integer> {
       names = "--reason",
       paramLabel = "TEXT",
       defaultValue = "",
-      description = "Why; it stands in the topic withdrawals.")
+      description = "Why; it stands in the topic withdrawals (default: no reason).")
   private String reason;
 
   @Option(
