@@ -21,6 +21,7 @@ import io.millrace.schemas.Prompt;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.Withdrawal;
 import io.millrace.schemas.WithdrawnBy;
@@ -189,6 +190,42 @@ class StreamsTest {
     assertEquals("tombstone/prompts/p3", withdrawals.getFirst().getWithdrawalId());
     assertEquals(WithdrawnBy.ID, withdrawals.getFirst().getBy());
     assertEquals("p3", withdrawals.getFirst().getName());
+  }
+
+  /** {@code millrace erase} writes tombstones to topics whose tombstones withdraw nothing. */
+  @Test
+  void aTombstoneOfAnErasedRecordIsCountedAndNoDeadLetter() throws Exception {
+    KafkaSettings in = TestBroker.freshTopics();
+    KafkaSettings out = TestBroker.freshTopics();
+    try (RecordWriter writer = new RecordWriter(in)) {
+      writer.send(Topic.TRAINING_METRICS, metrics("ppo"));
+      writer.sendRaw(Topic.TRAINING_METRICS, "ppo".getBytes(StandardCharsets.UTF_8), null);
+      writer.send(Topic.TRAINING_METRICS, metrics("supervised"));
+    }
+    StreamExecutionEnvironment env = TestJobs.environment(flinkCheckpoints, 1);
+    Streams.write(
+        TopicInput.of(Topic.TRAINING_METRICS)
+            .kafka(in)
+            .job("erased")
+            .start(Start.EARLIEST)
+            .bound(Bound.CURRENT_END)
+            .read(env),
+        out,
+        Topic.TRAINING_METRICS,
+        "erased");
+    Map<String, Object> counts = env.execute("erased").getAllAccumulatorResults();
+    assertEquals(2L, counts.get("topics/training-metrics/accepted"));
+    assertEquals(1L, counts.get("topics/training-metrics/tombstones"));
+    try (RecordReader<DeadLetter> reader = RecordReader.fromEarliest(in, Topic.DEAD_LETTERS)) {
+      assertEquals(0, reader.countToEnd());
+    }
+    try (RecordReader<Withdrawal> reader = RecordReader.fromEarliest(in, Topic.WITHDRAWALS)) {
+      assertEquals(0, reader.countToEnd());
+    }
+  }
+
+  private static TrainingMetrics metrics(String job) {
+    return new TrainingMetrics(job, 1L, Map.of(), Instant.EPOCH);
   }
 
   @Test
