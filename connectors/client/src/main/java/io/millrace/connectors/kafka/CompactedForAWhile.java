@@ -62,9 +62,7 @@ final class CompactedForAWhile implements AutoCloseable {
       for (String topic : topics) {
         changes.put(
             topic,
-            COMPACTING.entrySet().stream()
-                .map(one -> set(one.getKey(), one.getValue()))
-                .toList());
+            COMPACTING.entrySet().stream().map(one -> set(one.getKey(), one.getValue())).toList());
       }
       alter(changes, "compact topics");
     } catch (IOException e) {
@@ -81,8 +79,7 @@ final class CompactedForAWhile implements AutoCloseable {
   private static List<AlterConfigOp> former(Config config) {
     boolean leftBehind =
         SEGMENT_MILLIS.equals(config.get(TopicConfig.SEGMENT_MS_CONFIG).value())
-            && SEGMENT_MILLIS.equals(
-                config.get(TopicConfig.MAX_COMPACTION_LAG_MS_CONFIG).value());
+            && SEGMENT_MILLIS.equals(config.get(TopicConfig.MAX_COMPACTION_LAG_MS_CONFIG).value());
     List<AlterConfigOp> changes = new ArrayList<>();
     for (String name : COMPACTING.keySet()) {
       ConfigEntry entry = config.get(name);

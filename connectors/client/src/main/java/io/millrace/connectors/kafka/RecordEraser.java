@@ -89,7 +89,8 @@ public final class RecordEraser implements AutoCloseable {
   }
 
   private boolean isBefore(Map<TopicPartition, Long> ends) {
-    return ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue());
+    return ends.entrySet().stream()
+        .anyMatch(end -> consumer.position(end.getKey()) < end.getValue());
   }
 
   /**
@@ -144,7 +145,7 @@ public final class RecordEraser implements AutoCloseable {
     // The first segment is old enough soon.
     long rolled = noticed - ROLL.toNanos() + CompactedForAWhile.SEGMENT_AGE.toNanos();
     while (true) {
-      Map<String, Long> left = left(work);
+      Map<String, Long> left = left(work, end);
       if (left.isEmpty() || System.nanoTime() > end) {
         return left;
       }
@@ -213,11 +214,11 @@ public final class RecordEraser implements AutoCloseable {
   }
 
   /** The records that are still there, by topic. */
-  private Map<String, Long> left(List<ErasureScan> work) throws IOException {
+  private Map<String, Long> left(List<ErasureScan> work, long end) throws IOException {
     Map<String, Long> left = new TreeMap<>();
     for (ErasureScan scan : work) {
       for (List<Match> found : scan.matches().values()) {
-        long count = left(scan.name(), found);
+        long count = left(scan.name(), found, end);
         if (count > 0) {
           left.merge(scan.name(), count, Long::sum);
         }
@@ -226,7 +227,7 @@ public final class RecordEraser implements AutoCloseable {
     return left;
   }
 
-  private long left(String topic, List<Match> found) {
+  private long left(String topic, List<Match> found, long end) {
     TopicPartition partition = new TopicPartition(topic, found.getFirst().partition());
     Set<Long> offsets = new HashSet<>();
     found.forEach(match -> offsets.add(match.offset()));
@@ -236,6 +237,10 @@ public final class RecordEraser implements AutoCloseable {
     consumer.seek(partition, Math.max(begin, found.getFirst().offset()));
     long count = 0;
     while (consumer.position(partition) <= last) {
+      if (System.nanoTime() > end) {
+        // A broker that does not answer: nobody knows.
+        return found.size();
+      }
       for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL).records(partition)) {
         if (offsets.contains(record.offset())) {
           count++;

@@ -188,8 +188,7 @@ class RecordEraserTest {
       ErasureScan scan = scan(eraser, "marker-three", new ArrayList<>());
       IllegalArgumentException e =
           assertThrows(
-              IllegalArgumentException.class,
-              () -> eraser.erase(List.of(scan), LONG, line -> {}));
+              IllegalArgumentException.class, () -> eraser.erase(List.of(scan), LONG, line -> {}));
       assertTrue(e.getMessage().contains("1 records without a key"), e.getMessage());
       List<String> left = new ArrayList<>();
       assertEquals(1, scan(eraser, "marker-three", left).matching());

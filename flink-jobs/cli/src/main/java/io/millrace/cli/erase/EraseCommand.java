@@ -17,6 +17,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import org.apache.flink.util.TimeUtils;
@@ -147,7 +148,7 @@ public final class EraseCommand implements Callable<Integer> {
       throw new UserException(
           "--%s, --by or --reason is wrong: %s"
               .formatted(
-                  wanted.by().name().toLowerCase(java.util.Locale.ROOT),
+                  wanted.by().name().toLowerCase(Locale.ROOT),
                   String.join("; ", problems)));
     }
     Duration wait = wait(deadline);

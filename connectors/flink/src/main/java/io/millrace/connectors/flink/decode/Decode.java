@@ -31,8 +31,8 @@ import org.apache.flink.util.Collector;
  * dead_letters} count since the task began. The accumulators {@code topics/prompts/accepted},
  * {@code topics/prompts/truncated} and {@code topics/prompts/dead-letters/invalid} are state and
  * count since the job began. So do {@code records_deleted_unread} and {@code
- * topics/prompts/deleted-unread} for records that Kafka deleted before the job read them, and {@code
- * topics/prompts/tombstones} for records without a value.
+ * topics/prompts/deleted-unread} for records that Kafka deleted before the job read them, and
+ * {@code topics/prompts/tombstones} for records without a value.
  *
  * @param <T> the record type
  */

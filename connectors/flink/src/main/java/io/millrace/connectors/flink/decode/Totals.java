@@ -22,9 +22,7 @@ public final class Totals {
   public static final String ACCEPTED = "accepted";
   public static final String TRUNCATED = "truncated";
 
-  /**
-   * Records without a value: they withdraw the record of their key, or say that it was erased.
-   */
+  /** Records without a value: they withdraw the record of their key, or say that it was erased. */
   public static final String TOMBSTONES = "tombstones";
 
   /** Begins the name of a count of dead letters; the reason follows. */
