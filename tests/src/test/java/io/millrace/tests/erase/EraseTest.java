@@ -49,7 +49,9 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** {@code millrace erase} and {@code millrace lineage} on a broker whose files the test searches. */
+/**
+ * {@code millrace erase} and {@code millrace lineage} on a broker whose files the test searches.
+ */
 @Tag("slow")
 class EraseTest {
 
@@ -150,8 +152,7 @@ class EraseTest {
   private static Demonstration demonstration(String id, String source, String text) {
     return Demonstration.newBuilder()
         .setId(id)
-        .setDialogue(
-            List.of(new Turn(Role.USER, "say it"), new Turn(Role.ASSISTANT, text)))
+        .setDialogue(List.of(new Turn(Role.USER, "say it"), new Turn(Role.ASSISTANT, text)))
         .setSource(source)
         .setTime(TIME)
         .build();
@@ -345,7 +346,9 @@ class EraseTest {
     assertEquals(
         List.of("ANNOTATOR ann", "ID p3", "SOURCE shop"),
         deployment.read(Topic.WITHDRAWALS).stream()
-            .sorted((a, b) -> a.getBy().compareTo(b.getBy()) == 0 ? 0 : a.getTime().compareTo(b.getTime()))
+            .sorted(
+                (a, b) ->
+                    a.getBy().compareTo(b.getBy()) == 0 ? 0 : a.getTime().compareTo(b.getTime()))
             .map((Withdrawal one) -> one.getBy() + " " + one.getName())
             .toList());
 
@@ -393,19 +396,24 @@ class EraseTest {
             .mapToObj(
                 i ->
                     judgment(
-                        "j" + i, i < 3 ? "ann" : "other", "own", i < 3 ? "marker-" + i : "" + i, null))
+                        "j" + i,
+                        i < 3 ? "ann" : "other",
+                        "own",
+                        i < 3 ? "marker-" + i : "" + i,
+                        null))
             .toList());
     var _ =
         deployment.run(
-            Job.REWARD_MODEL.graph(
-                deployment.config("model.initial=" + start.getUri()), true));
+            Job.REWARD_MODEL.graph(deployment.config("model.initial=" + start.getUri()), true));
 
     JsonNode demonstrated = run(deployment, "lineage", "d0", "--json").json().get("versions");
     assertEquals("policy learned", first(demonstrated));
     assertTrue(demonstrated.get(0).get("onDisk").asBoolean());
     assertEquals(
         "reward-model-helpfulness descends",
-        demonstrated.get(1).get("model").asText() + " " + demonstrated.get(1).get("relation").asText());
+        demonstrated.get(1).get("model").asText()
+            + " "
+            + demonstrated.get(1).get("relation").asText());
 
     Outcome judged = run(deployment, "lineage", "j0", "--json");
     assertEquals(0, judged.code(), judged.error());

@@ -125,8 +125,7 @@ final class AffectedVersions {
       node.put("relation", one.relation().name().toLowerCase(Locale.ROOT));
       one.via()
           .ifPresent(
-              via ->
-                  node.putObject("via").put("model", via.model()).put("version", via.number()));
+              via -> node.putObject("via").put("model", via.model()).put("version", via.number()));
       node.put("records", one.records());
       node.put("onDisk", onDisk.contains(one.version()));
       node.put("uri", store.uri(one.version().model(), one.version().number()));

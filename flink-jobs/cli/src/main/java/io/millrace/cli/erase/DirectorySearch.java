@@ -132,8 +132,8 @@ final class DirectorySearch {
   private static String advice(Path file) {
     String path = file.toString();
     if (isFlinkCheckpoint(file)) {
-      return "a Flink checkpoint: a later one replaces it while the job runs; if the job does not run,"
-          + " start it, stop it with millrace stop, and delete the directory";
+      return "a Flink checkpoint: a later one replaces it while the job runs; if the job does not"
+                 + " run, start it, stop it with millrace stop, and delete the directory";
     }
     if (path.contains("/savepoint")) {
       return "a savepoint: take a new one with millrace savepoint, then delete this directory";

@@ -33,12 +33,12 @@ import picocli.CommandLine.Option;
     description = {
       "Removes the records of a person, of a source, or one record: sends a withdrawal, which every"
           + " job follows; removes the records from the topics prompts, rollouts, demonstrations,"
-          + " judgments, rewards and dead-letters; and searches the directories of the jobs for their"
-          + " texts.",
-      "Prints what remains and how to get rid of it, and the published versions that learned from the"
-          + " records. It never prints a text of a record.",
-      "Exit code: 0 if all is gone except from published weights, 1 if something remains or could not"
-          + " be searched, 2 for a wrong option.",
+          + " judgments, rewards and dead-letters; and searches the directories of the jobs for"
+          + " their texts.",
+      "Prints what remains and how to get rid of it, and the published versions that learned from"
+          + " the records. It never prints a text of a record.",
+      "Exit code: 0 if all is gone except from published weights, 1 if something remains or could"
+          + " not be searched, 2 for a wrong option.",
     },
     footer = {
       "",
@@ -126,8 +126,8 @@ public final class EraseCommand implements Callable<Integer> {
       names = "--search",
       paramLabel = "DIR",
       description =
-          "Search this directory, too; may be repeated. Those of the configuration, of --cluster and"
-              + " the default ones below millrace-data are searched anyway.")
+          "Search this directory, too; may be repeated. Those of the configuration, of --cluster"
+              + " and the default ones below millrace-data are searched anyway.")
   private List<Path> search = new ArrayList<>();
 
   @Mixin private DeploymentOptions deployment;
@@ -147,9 +147,7 @@ public final class EraseCommand implements Callable<Integer> {
     if (!problems.isEmpty()) {
       throw new UserException(
           "--%s, --by or --reason is wrong: %s"
-              .formatted(
-                  wanted.by().name().toLowerCase(Locale.ROOT),
-                  String.join("; ", problems)));
+              .formatted(wanted.by().name().toLowerCase(Locale.ROOT), String.join("; ", problems)));
     }
     Duration wait = wait(deadline);
     MillraceConfig config = deployment.load();

@@ -51,7 +51,8 @@ record ErasureReport(
   }
 
   private String what() {
-    return "%s %s".formatted(withdrawal.getBy().name().toLowerCase(Locale.ROOT), withdrawal.getName());
+    return "%s %s"
+        .formatted(withdrawal.getBy().name().toLowerCase(Locale.ROOT), withdrawal.getName());
   }
 
   /** What would be removed, before anything is. */
@@ -61,7 +62,8 @@ record ErasureReport(
       out.printf("%10d of %d in %s%n", scan.matching(), scan.records(), scan.name());
     }
     if (undecoded > 0) {
-      out.printf("%d of them cannot be decoded: their key or their bytes hold the name%n", undecoded);
+      out.printf(
+          "%d of them cannot be decoded: their key or their bytes hold the name%n", undecoded);
     }
     for (ErasureScan scan : scans) {
       if (scan.matching() > 0 && scan.alsoDropped() > 0) {
@@ -109,8 +111,7 @@ record ErasureReport(
         Plural.of(texts, "text"));
     notes.forEach(note -> out.println(Printable.line(note)));
     files.forEach(
-        (file, advice) ->
-            out.printf("still in %s: %s%n", Printable.line(file.toString()), advice));
+        (file, advice) -> out.printf("still in %s: %s%n", Printable.line(file.toString()), advice));
     problems.forEach(problem -> out.println("not done: " + Printable.line(problem)));
     out.println(
         isComplete()

@@ -28,9 +28,9 @@ import picocli.CommandLine.Parameters;
     name = "lineage",
     mixinStandardHelpOptions = true,
     description = {
-      "Prints the published versions that have learned from a record: the versions that learned from"
-          + " it themselves, the policies that learned from scores of such a reward model, and all"
-          + " versions whose training started from one of these.",
+      "Prints the published versions that have learned from a record: the versions that learned"
+          + " from it themselves, the policies that learned from scores of such a reward model, and"
+          + " all versions whose training started from one of these.",
       "The topic lineage has the ids; kafka.* and checkpoints.directory of the configuration say"
           + " where topics and versions are.",
     },
@@ -45,9 +45,7 @@ public final class LineageCommand implements Callable<Integer> {
   private static final List<Topic<?>> TOPICS =
       List.of(Topic.JUDGMENTS, Topic.DEMONSTRATIONS, Topic.PROMPTS);
 
-  @Parameters(
-      paramLabel = "ID",
-      description = "Id of a judgment, a demonstration or a prompt.")
+  @Parameters(paramLabel = "ID", description = "Id of a judgment, a demonstration or a prompt.")
   private String id;
 
   @Option(names = "--json", description = "Print one JSON object.")

@@ -162,7 +162,6 @@ final class LineageGraph {
 
   /** The models that have versions here. */
   List<String> models() {
-    return new ArrayList<>(
-        new TreeSet<>(nodes.keySet().stream().map(Version::model).toList()));
+    return new ArrayList<>(new TreeSet<>(nodes.keySet().stream().map(Version::model).toList()));
   }
 }

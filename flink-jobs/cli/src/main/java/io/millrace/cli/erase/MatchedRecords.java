@@ -81,9 +81,7 @@ final class MatchedRecords {
   private Optional<SpecificRecordBase> decode(Topic<?> topic, byte[] value) {
     try {
       return Optional.of(
-          formats
-              .computeIfAbsent(topic, one -> SingleObject.of(one.type()))
-              .decode(value));
+          formats.computeIfAbsent(topic, one -> SingleObject.of(one.type())).decode(value));
     } catch (WireFormatException e) {
       return Optional.empty();
     }
@@ -96,8 +94,7 @@ final class MatchedRecords {
     boolean matches =
         withdrawn.contains(
             record instanceof Reward reward
-                ? new Provenance(
-                    List.of(reward.getRolloutId(), reward.getPromptId()), "", "", 0, 0)
+                ? new Provenance(List.of(reward.getRolloutId(), reward.getPromptId()), "", "", 0, 0)
                 : Provenance.of(record));
     if (matches) {
       texts.add(record);
@@ -152,8 +149,7 @@ final class MatchedRecords {
   /** A value that is no record: its key may be the id, or it may hold the name as text. */
   private boolean matchesUndecoded(byte[] key, byte[] value) {
     boolean matches =
-        withdrawal.getBy() == WithdrawnBy.ID && Arrays.equals(name, key)
-            || contains(value, name);
+        withdrawal.getBy() == WithdrawnBy.ID && Arrays.equals(name, key) || contains(value, name);
     if (matches) {
       undecoded++;
       if (value.length >= ErasedTexts.LEAST_BYTES) {

@@ -13,8 +13,7 @@ final class SearchedDirectories {
 
   /** Defaults of {@code millrace broker} and {@code quickstart}. */
   private static final List<String> DEFAULTS =
-      List.of(
-          ClusterOptions.DEFAULT_DIRECTORY, "millrace-data/kafka", "millrace-data/quickstart");
+      List.of(ClusterOptions.DEFAULT_DIRECTORY, "millrace-data/kafka", "millrace-data/quickstart");
 
   private SearchedDirectories() {}
 

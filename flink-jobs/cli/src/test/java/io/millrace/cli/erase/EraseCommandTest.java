@@ -32,14 +32,7 @@ class EraseCommandTest {
 
   @Test
   void aBrokerThatDoesNotListenIsNamed() {
-    refuses(
-        "localhost:1",
-        "erase",
-        "--id",
-        "a",
-        "--yes",
-        "--bootstrap-servers",
-        "localhost:1");
+    refuses("localhost:1", "erase", "--id", "a", "--yes", "--bootstrap-servers", "localhost:1");
     refuses(
         "give --bootstrap-servers or --cluster, not both",
         "lineage",

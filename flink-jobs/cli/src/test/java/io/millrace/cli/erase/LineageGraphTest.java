@@ -103,6 +103,9 @@ class LineageGraphTest {
     Lineage second = Lineage.newBuilder(first).setPart(1).setIds(List.of("p2")).build();
     assertEquals(
         2,
-        LineageGraph.of(List.of(first, second), Set.of("p1", "p2")).affected().getFirst().records());
+        LineageGraph.of(List.of(first, second), Set.of("p1", "p2"))
+            .affected()
+            .getFirst()
+            .records());
   }
 }

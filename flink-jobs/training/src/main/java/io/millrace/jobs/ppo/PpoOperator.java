@@ -440,9 +440,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
                 lastMetrics,
                 Instant.now()),
             policy));
-    lineage
-        .publish(version, Instant.now())
-        .forEach(record -> emitLater(Outputs.LINEAGE, record));
+    lineage.publish(version, Instant.now()).forEach(record -> emitLater(Outputs.LINEAGE, record));
     if (earlyStop.stopped()) {
       LOG.warn(
           "The held-out score has not improved in {} evaluations (ppo.early-stop-patience):"
@@ -539,9 +537,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     long unpublished = trainer == null ? 0 : trainer.iteration() - publishedIteration;
     lineage.restore(
-        state.lineage(),
-        publishedIteration > 0 ? version : 0,
-        unpublished * section().batchSize());
+        state.lineage(), publishedIteration > 0 ? version : 0, unpublished * section().batchSize());
     restoreInbox(
         state.inbox(), trainer != null && trainer.busy() ? trainer.pending() : batch.size());
   }

@@ -56,8 +56,7 @@ public final class RejectionSamplingJob {
             .transform(
                 "candidates",
                 TypeInformation.of(Candidates.class),
-                context.withdrawing(
-                    new CandidatesOperator(context.config(), context.bounded())))
+                context.withdrawing(new CandidatesOperator(context.config(), context.bounded())))
             .uid("candidates");
 
     SingleOutputStreamOperator<StagedCheckpoint> checkpoints =

@@ -352,9 +352,7 @@ public final class RejectionSamplingOperator
                 lastMetrics,
                 Instant.now()),
             policy));
-    lineage
-        .publish(version, Instant.now())
-        .forEach(record -> emitLater(Outputs.LINEAGE, record));
+    lineage.publish(version, Instant.now()).forEach(record -> emitLater(Outputs.LINEAGE, record));
     finishVersion();
   }
 

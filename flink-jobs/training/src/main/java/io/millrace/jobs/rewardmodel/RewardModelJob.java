@@ -82,8 +82,7 @@ public final class RewardModelJob {
             name + " trainer",
             TypeInformation.of(StagedCheckpoint.class),
             context.withdrawing(
-                new RewardModelOperator(
-                    context.config(), objective, judge, Clock.systemUTC())))
+                new RewardModelOperator(context.config(), objective, judge, Clock.systemUTC())))
         .uid(name + "-trainer")
         .setParallelism(1)
         .setMaxParallelism(1);

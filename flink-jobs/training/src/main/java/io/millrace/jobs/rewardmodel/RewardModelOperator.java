@@ -202,7 +202,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   @Override
   protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
-    return super.removeWithdrawn(withdrawn) + removeJudgments(withdrawn) + anchors.removeIf(withdrawn);
+    return super.removeWithdrawn(withdrawn)
+        + removeJudgments(withdrawn)
+        + anchors.removeIf(withdrawn);
   }
 
   /** Removes judgments from all that the trainer keeps beside its inbox and the anchors. */
@@ -484,9 +486,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             trainer.model(),
             scores,
             initial.tokenizer()));
-    lineage
-        .publish(version, clock.instant())
-        .forEach(record -> emitLater(Outputs.LINEAGE, record));
+    lineage.publish(version, clock.instant()).forEach(record -> emitLater(Outputs.LINEAGE, record));
   }
 
   private record State(

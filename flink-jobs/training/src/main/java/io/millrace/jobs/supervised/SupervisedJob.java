@@ -40,8 +40,7 @@ public final class SupervisedJob {
             .transform(
                 "supervised trainer",
                 TypeInformation.of(StagedCheckpoint.class),
-                context.withdrawing(
-                    new SupervisedOperator(context.config(), context.bounded())))
+                context.withdrawing(new SupervisedOperator(context.config(), context.bounded())))
             .uid("supervised-trainer")
             .setParallelism(1)
             .setMaxParallelism(1);

@@ -132,8 +132,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
    */
   private int forget(Predicate<Provenance> removed) {
     Set<Provenance> found = new HashSet<>();
-    List<Example> packed =
-        without(packer.examples(), packedFrom, removed, found);
+    List<Example> packed = without(packer.examples(), packedFrom, removed, found);
     if (packed.size() < packer.examples().size()) {
       packer.restore(packed);
     }
@@ -214,7 +213,9 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
   }
 
   private static List<String> ids(List<Provenance> from) {
-    return from.stream().map(one -> one.ids().isEmpty() ? "unknown" : one.ids().getFirst()).toList();
+    return from.stream()
+        .map(one -> one.ids().isEmpty() ? "unknown" : one.ids().getFirst())
+        .toList();
   }
 
   private void step(SequencePacker.Batch batch) {
@@ -287,9 +288,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
                 metrics,
                 Instant.now()),
             policy));
-    lineage
-        .publish(version, Instant.now())
-        .forEach(record -> emitLater(Outputs.LINEAGE, record));
+    lineage.publish(version, Instant.now()).forEach(record -> emitLater(Outputs.LINEAGE, record));
   }
 
   /**
@@ -369,8 +368,7 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     trainer.read(in);
   }
 
-  private static List<Provenance> from(
-      List<Provenance> known, List<String> ids, int examples) {
+  private static List<Provenance> from(List<Provenance> known, List<String> ids, int examples) {
     List<Provenance> from =
         new ArrayList<>(known == null ? ids.stream().map(Provenance::ofId).toList() : known);
     while (from.size() < examples) {

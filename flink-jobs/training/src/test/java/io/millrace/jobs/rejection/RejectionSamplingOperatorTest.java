@@ -236,8 +236,7 @@ class RejectionSamplingOperatorTest {
       assertFalse(straight.learnedBy(1).isEmpty());
       assertTrue(sampled.containsAll(straight.learnedBy(1)), straight.learnedBy(1).toString());
       assertEquals(
-          List.of(
-              all.get(2 * PER_VERSION - 1).models().rewardModels().helpfulness().version()),
+          List.of(all.get(2 * PER_VERSION - 1).models().rewardModels().helpfulness().version()),
           straight.lineage.get("policy/2/0").getHelpfulnessVersions(),
           "the bag was scored anew");
       assertEquals(straight.published, killed.published);
