@@ -2,6 +2,8 @@ package io.millrace.cli.erase;
 
 import io.millrace.cli.option.UserException;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.erasure.Erasure;
+import io.millrace.jobs.erasure.ErasureReport;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.Withdrawal;

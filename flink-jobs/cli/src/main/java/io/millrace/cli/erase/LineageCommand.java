@@ -6,6 +6,7 @@ import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.erasure.AffectedVersions;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;

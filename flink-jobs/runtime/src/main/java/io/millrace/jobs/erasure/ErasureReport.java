@@ -1,4 +1,4 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -31,7 +31,7 @@ import java.util.Map;
  * @param problems why something was not done or not searched, and how to mend it
  * @param versions versions that have learned from the records
  */
-record ErasureReport(
+public record ErasureReport(
     Withdrawal withdrawal,
     boolean dryRun,
     List<ErasureScan> scans,
@@ -46,7 +46,7 @@ record ErasureReport(
     AffectedVersions versions) {
 
   /** Whether all is gone except what weights hold. */
-  boolean isComplete() {
+  public boolean isComplete() {
     return left.isEmpty() && files.isEmpty() && problems.isEmpty();
   }
 
@@ -56,7 +56,7 @@ record ErasureReport(
   }
 
   /** What would be removed, before anything is. */
-  void printPlan(PrintStream out) {
+  public void printPlan(PrintStream out) {
     out.printf("records of %s:%n", Printable.line(what()));
     for (ErasureScan scan : scans) {
       out.printf("%10d of %d in %s%n", scan.matching(), scan.records(), scan.name());
@@ -76,7 +76,7 @@ record ErasureReport(
   }
 
   /** What was done and what remains. */
-  void print(PrintStream out) {
+  public void print(PrintStream out) {
     if (!dryRun) {
       printResult(out);
     }
@@ -119,7 +119,7 @@ record ErasureReport(
             : "records remain, or may remain: see above");
   }
 
-  ObjectNode json() {
+  public ObjectNode json() {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("by", withdrawal.getBy().name().toLowerCase(Locale.ROOT));
     root.put("name", withdrawal.getName());

@@ -1,4 +1,4 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
@@ -8,7 +8,6 @@ import io.millrace.schemas.Objective;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
@@ -20,10 +19,10 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 
 /** Which published versions have learned from some records, from the topic {@code lineage}. */
-final class LineageGraph {
+public final class LineageGraph {
 
   /** A published version. */
-  record Version(String model, long number) implements Comparable<Version> {
+  public record Version(String model, long number) implements Comparable<Version> {
     @Override
     public int compareTo(Version other) {
       return Comparator.comparing(Version::model)
@@ -38,7 +37,7 @@ final class LineageGraph {
   }
 
   /** How a version has come to learn from the records. */
-  enum Relation {
+  public enum Relation {
     /** It learned from a record itself. */
     LEARNED,
     /** Its training started from a version that has. */
@@ -53,7 +52,7 @@ final class LineageGraph {
    * @param via the version that passed it on; empty for {@link Relation#LEARNED}
    * @param records of the wanted ones that it learned from itself
    */
-  record Affected(Version version, Relation relation, Optional<Version> via, int records) {}
+  public record Affected(Version version, Relation relation, Optional<Version> via, int records) {}
 
   private static final class Node {
     private Version parent;
@@ -109,7 +108,7 @@ final class LineageGraph {
   }
 
   /** Versions of which the topic has anything. */
-  int versions() {
+  public int versions() {
     return nodes.size();
   }
 
@@ -149,7 +148,7 @@ final class LineageGraph {
   }
 
   /** Versions that learned from records whose ids are not listed, with their number. */
-  Map<Version, Long> incomplete() {
+  public Map<Version, Long> incomplete() {
     Map<Version, Long> incomplete = new TreeMap<>();
     nodes.forEach(
         (version, node) -> {
@@ -158,10 +157,5 @@ final class LineageGraph {
           }
         });
     return incomplete;
-  }
-
-  /** The models that have versions here. */
-  List<String> models() {
-    return new ArrayList<>(new TreeSet<>(nodes.keySet().stream().map(Version::model).toList()));
   }
 }

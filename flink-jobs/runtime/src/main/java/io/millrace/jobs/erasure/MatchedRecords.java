@@ -1,4 +1,4 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.DeadLetter;

@@ -1,4 +1,4 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import java.io.IOException;

@@ -1,9 +1,9 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.millrace.cli.erase.LineageGraph.Affected;
-import io.millrace.cli.erase.LineageGraph.Version;
+import io.millrace.jobs.erasure.LineageGraph.Affected;
+import io.millrace.jobs.erasure.LineageGraph.Version;
 import io.millrace.schemas.Lineage;
 import java.util.List;
 import java.util.Map;

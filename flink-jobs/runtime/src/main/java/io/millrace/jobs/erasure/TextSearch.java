@@ -1,4 +1,4 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import java.io.BufferedInputStream;
 import java.io.IOException;

@@ -1,10 +1,10 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.millrace.cli.erase.LineageGraph.Affected;
-import io.millrace.cli.erase.LineageGraph.Version;
+import io.millrace.jobs.erasure.LineageGraph.Affected;
+import io.millrace.jobs.erasure.LineageGraph.Version;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
@@ -25,7 +25,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** Versions that have learned from records: which of them are served, and which are on disk. */
-final class AffectedVersions {
+public final class AffectedVersions {
 
   private final LineageGraph graph;
   private final List<Affected> affected;
@@ -44,7 +44,7 @@ final class AffectedVersions {
    *
    * @param ids of judgments, demonstrations and prompts
    */
-  static AffectedVersions of(MillraceConfig config, Collection<String> ids) throws IOException {
+  public static AffectedVersions of(MillraceConfig config, Collection<String> ids) throws IOException {
     KafkaSettings kafka = JobSettings.kafka(config);
     AffectedVersions versions =
         new AffectedVersions(LineageGraph.read(kafka, ids), JobSettings.store(config));
@@ -64,16 +64,16 @@ final class AffectedVersions {
     return versions;
   }
 
-  boolean isEmpty() {
+  public boolean isEmpty() {
     return affected.isEmpty();
   }
 
-  LineageGraph graph() {
+  public LineageGraph graph() {
     return graph;
   }
 
   /** Prints a table of the versions. */
-  void print(PrintStream out) {
+  public void print(PrintStream out) {
     out.printf("%-28s %8s  %-11s %-9s %s%n", "model", "version", "on disk", "served", "because");
     for (Affected one : affected) {
       out.printf(
@@ -116,7 +116,7 @@ final class AffectedVersions {
     return promotion.getBest() == version.number() ? "best" : "-";
   }
 
-  ArrayNode json() {
+  public ArrayNode json() {
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     for (Affected one : affected) {
       ObjectNode node = array.addObject();
@@ -135,7 +135,7 @@ final class AffectedVersions {
   }
 
   /** Versions whose ids are not all listed. */
-  ArrayNode incompleteJson() {
+  public ArrayNode incompleteJson() {
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     graph
         .incomplete()

@@ -1,4 +1,4 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import io.millrace.schemas.Demonstration;

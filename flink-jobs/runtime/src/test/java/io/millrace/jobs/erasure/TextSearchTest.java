@@ -1,4 +1,4 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;

@@ -1,6 +1,5 @@
-package io.millrace.cli.erase;
+package io.millrace.jobs.erasure;
 
-import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.ErasureScan;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordEraser;
@@ -23,7 +22,7 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 /** Removes the records that a withdrawal matches, and finds out what remains of them. */
-final class Erasure implements AutoCloseable {
+public final class Erasure implements AutoCloseable {
 
   private final MillraceConfig config;
   private final KafkaSettings kafka;
@@ -41,7 +40,7 @@ final class Erasure implements AutoCloseable {
    * @param wait the longest wait for Kafka, and then for Flink checkpoints
    * @param progress takes one line from time to time
    */
-  Erasure(MillraceConfig config, Withdrawal withdrawal, Duration wait, Consumer<String> progress) {
+  public Erasure(MillraceConfig config, Withdrawal withdrawal, Duration wait, Consumer<String> progress) {
     this.config = config;
     this.kafka = JobSettings.kafka(config);
     this.withdrawal = withdrawal;
@@ -54,15 +53,15 @@ final class Erasure implements AutoCloseable {
   /**
    * Finds the records.
    *
-   * @throws UserException if there is no such record, and no version has learned from it
+   * @throws IllegalArgumentException if there is no such record, and no version has learned from it
    */
-  ErasureReport plan() throws IOException {
+  public ErasureReport plan() throws IOException {
     requireTopics();
     before = scan(false);
     undecoded = matched.undecoded();
     versions = AffectedVersions.of(config, matched.learnable());
     if (before.stream().allMatch(scan -> scan.matching() == 0) && versions.isEmpty()) {
-      throw new UserException(
+      throw new IllegalArgumentException(
           "no record has the %s '%s': searched %s of Kafka at %s; correct the name, or, for records that are still to come, send a withdrawal with millrace produce withdrawals"
               .formatted(
                   withdrawal.getBy().name().toLowerCase(Locale.ROOT),
@@ -81,7 +80,7 @@ final class Erasure implements AutoCloseable {
       admin.describe().forEach(state -> missing.remove(state.topic()));
     }
     if (!missing.isEmpty()) {
-      throw new UserException(
+      throw new IllegalArgumentException(
           "Kafka at %s lacks the topics %s; correct kafka.topic-prefix, or create them with millrace topics --create"
               .formatted(
                   kafka.bootstrapServers(),
@@ -111,7 +110,7 @@ final class Erasure implements AutoCloseable {
    *
    * @param directories to search for their texts
    */
-  ErasureReport run(List<String> directories) throws IOException, InterruptedException {
+  public ErasureReport run(List<String> directories) throws IOException, InterruptedException {
     try (RecordWriter writer = new RecordWriter(kafka)) {
       writer.send(Topic.WITHDRAWALS, withdrawal);
     }
