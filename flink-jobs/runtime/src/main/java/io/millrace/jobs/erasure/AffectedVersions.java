@@ -3,12 +3,12 @@ package io.millrace.jobs.erasure;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.millrace.jobs.erasure.LineageGraph.Affected;
-import io.millrace.jobs.erasure.LineageGraph.Version;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.erasure.LineageGraph.Affected;
+import io.millrace.jobs.erasure.LineageGraph.Version;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.schemas.Plural;
 import io.millrace.schemas.Printable;
@@ -44,7 +44,8 @@ public final class AffectedVersions {
    *
    * @param ids of judgments, demonstrations and prompts
    */
-  public static AffectedVersions of(MillraceConfig config, Collection<String> ids) throws IOException {
+  public static AffectedVersions of(MillraceConfig config, Collection<String> ids)
+      throws IOException {
     KafkaSettings kafka = JobSettings.kafka(config);
     AffectedVersions versions =
         new AffectedVersions(LineageGraph.read(kafka, ids), JobSettings.store(config));

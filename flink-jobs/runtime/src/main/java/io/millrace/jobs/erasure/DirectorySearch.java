@@ -133,7 +133,7 @@ final class DirectorySearch {
     String path = file.toString();
     if (isFlinkCheckpoint(file)) {
       return "a Flink checkpoint: a later one replaces it while the job runs; if the job does not"
-                 + " run, start it, stop it with millrace stop, and delete the directory";
+          + " run, start it, stop it with millrace stop, and delete the directory";
     }
     if (path.contains("/savepoint")) {
       return "a savepoint: take a new one with millrace savepoint, then delete this directory";

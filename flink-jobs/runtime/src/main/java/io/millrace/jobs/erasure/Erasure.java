@@ -40,7 +40,8 @@ public final class Erasure implements AutoCloseable {
    * @param wait the longest wait for Kafka, and then for Flink checkpoints
    * @param progress takes one line from time to time
    */
-  public Erasure(MillraceConfig config, Withdrawal withdrawal, Duration wait, Consumer<String> progress) {
+  public Erasure(
+      MillraceConfig config, Withdrawal withdrawal, Duration wait, Consumer<String> progress) {
     this.config = config;
     this.kafka = JobSettings.kafka(config);
     this.withdrawal = withdrawal;
@@ -171,10 +172,10 @@ public final class Erasure implements AutoCloseable {
 
   private static String keyless(ErasureScan scan) {
     return ("%s has %d records without a key, and Kafka removes single records only from topics"
-                + " whose records all have keys: nothing was removed from it; let them expire with"
-                + " retention.ms, or send the ones that must stay again with millrace produce,"
-                + " which sets keys, and delete the old ones with kafka-delete-records.sh; then run"
-                + " the command again")
+            + " whose records all have keys: nothing was removed from it; let them expire with"
+            + " retention.ms, or send the ones that must stay again with millrace produce,"
+            + " which sets keys, and delete the old ones with kafka-delete-records.sh; then run"
+            + " the command again")
         .formatted(scan.name(), scan.keyless());
   }
 
