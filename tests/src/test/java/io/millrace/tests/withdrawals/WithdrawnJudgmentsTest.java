@@ -183,8 +183,7 @@ class WithdrawnJudgmentsTest {
   private static String tokens(MillraceConfig config, Judgment judgment) throws IOException {
     try (LocalCheckpoint initial = new RuntimeSettings(config).describeInitial();
         Tokenizer tokenizer = Tokenizer.load(initial.directory())) {
-      Pair pair =
-          new JudgmentTokens(ChatTemplate.of(tokenizer)).pair(judgment, Margin.NONE, false);
+      Pair pair = new JudgmentTokens(ChatTemplate.of(tokenizer)).pair(judgment, Margin.NONE, false);
       ByteArrayOutputStream encoded = new ByteArrayOutputStream();
       BinaryEncoder encoder = EncoderFactory.get().directBinaryEncoder(encoded, null);
       for (int token : pair.preferred()) {
@@ -224,8 +223,7 @@ class WithdrawnJudgmentsTest {
     for (Kind kind : Kind.values()) {
       assertTrue(found(config, before, kind) > 0, kind + " is not in the state");
     }
-    long anchors =
-        judgments(0, EACH).stream().filter(one -> contains(config, before, one)).count();
+    long anchors = judgments(0, EACH).stream().filter(one -> contains(config, before, one)).count();
     assertTrue(anchors > EACH / 2, "tokens of anchors are found, not " + anchors);
 
     // Another job learns from them, and then they are withdrawn.

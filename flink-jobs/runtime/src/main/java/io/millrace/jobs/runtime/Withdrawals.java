@@ -146,8 +146,7 @@ final class Withdrawals implements AutoCloseable {
 
   private void forget(Withdrawal withdrawal) {
     // The same id with another time is another withdrawal.
-    if (forgotten.add(
-        withdrawal.getWithdrawalId() + "@" + withdrawal.getTime().toEpochMilli())) {
+    if (forgotten.add(withdrawal.getWithdrawalId() + "@" + withdrawal.getTime().toEpochMilli())) {
       operator.forget(withdrawal);
     }
   }

@@ -99,11 +99,7 @@ final class CandidateSampler implements AutoCloseable {
   void submit(long key, Prompt prompt) {
     List<Message> dialogue = Dialogues.messages(prompt.getDialogue());
     sampler.ask(
-        new Question(
-            key,
-            prompt,
-            dialogue,
-            prompt.getIsSafety() || classifier.isSafety(dialogue)));
+        new Question(key, prompt, dialogue, prompt.getIsSafety() || classifier.isSafety(dialogue)));
   }
 
   /**

@@ -38,8 +38,7 @@ public final class RolloutJob {
             .transform(
                 "rollout",
                 new AvroTypeInfo<>(Rollout.class),
-                context.withdrawing(
-                    new RolloutOperator(context.config(), context.bounded())))
+                context.withdrawing(new RolloutOperator(context.config(), context.bounded())))
             .uid("rollout");
 
     context.write(rollouts, Topic.ROLLOUTS);

@@ -54,8 +54,7 @@ class RejectionBagTest {
     bag.add(helpful(10, 100, 1.5, 1));
     bag.add(helpful(11, 101, 0.5, 1));
     bag.add(helpful(10, 102, 1.0, 2));
-    assertEquals(
-        2, bag.removeIf(entry -> entry.provenance().ids().equals(List.of("id-10"))));
+    assertEquals(2, bag.removeIf(entry -> entry.provenance().ids().equals(List.of("id-10"))));
     assertEquals(List.of(101), responses(bag.select()));
     assertEquals(0, bag.evicted());
     assertEquals("odd", bag.entries().getFirst().provenance().source());

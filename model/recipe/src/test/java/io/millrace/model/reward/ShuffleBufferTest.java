@@ -112,8 +112,7 @@ class ShuffleBufferTest {
     assertFalse(buffer.isDue());
     assertEquals(List.of(1, 3, 5, 7, 9), buffer.records());
     assertEquals(0, buffer.removeIf(number -> number > 100));
-    assertEquals(
-        List.of(1, 3, 5, 7, 9), shuffled(buffer, List.of()).stream().sorted().toList());
+    assertEquals(List.of(1, 3, 5, 7, 9), shuffled(buffer, List.of()).stream().sorted().toList());
   }
 
   @Test
