@@ -259,7 +259,7 @@ class ConfigBoundsTest {
         isBoolean(found)
             ? List.of("true", "false")
             : Stream.of(found.type().getEnumConstants())
-                .map(constant -> ((Enum<?>) constant).name().toLowerCase(Locale.ROOT))
+                .map(constant -> constant.toString().toLowerCase(Locale.ROOT))
                 .map(name -> name.replace('_', '-'))
                 .toList();
     constants.stream()

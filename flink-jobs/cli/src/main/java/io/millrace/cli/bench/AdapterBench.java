@@ -172,7 +172,8 @@ final class AdapterBench {
                 sequences * shape.response(),
                 memory.recompute(),
                 0,
-                0))
+                0,
+                true))
         .total();
   }
 

@@ -4,6 +4,7 @@ import io.millrace.cli.option.ShapeOptions;
 import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.tensor.Backend;
 import java.io.IOException;
 import picocli.CommandLine.Command;
@@ -84,8 +85,14 @@ public final class BenchCommand {
       name = "update",
       mixinStandardHelpOptions = true,
       description =
-          "Measures one PPO update of policy and critic: forward, backward, clipping, AdamW.",
-      footer = {"", "Example:", "  millrace bench update --batch 16 --length 128 --kernels"})
+          "Measures one PPO update of policy and critic: forward, backward, clipping, AdamW. With"
+              + " --advantage rloo, grpo or reinforce++ there is no critic.",
+      footer = {
+        "",
+        "Examples:",
+        "  millrace bench update --batch 16 --length 128 --kernels",
+        "  millrace bench update --batch 16 --length 128 --advantage rloo"
+      })
   int update(
       @Mixin BatchOptions options,
       @Option(
@@ -93,12 +100,20 @@ public final class BenchCommand {
               description =
                   "Print a second line with the calls, the calling thread's processor time and the"
                       + " share of each kernel in one update.")
-          boolean kernels)
+          boolean kernels,
+      @Option(
+              names = "--advantage",
+              defaultValue = "gae",
+              paramLabel = "METHOD",
+              description =
+                  "ppo.advantage: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+          AdvantageMethod advantage)
       throws IOException {
     KernelTimes times = new KernelTimes();
     options.run(
         (backend, config, batch) ->
-            new UpdateBench(kernels ? times.timing(backend) : backend, config, batch)
+            new UpdateBench(
+                    kernels ? times.timing(backend) : backend, config, batch, advantage)
                 .run(options.iterations, times)
                 .toJson());
     if (kernels) {

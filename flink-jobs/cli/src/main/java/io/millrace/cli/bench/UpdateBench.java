@@ -3,6 +3,8 @@ package io.millrace.cli.bench;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.ppo.AdvantageMethod;
+import io.millrace.model.ppo.Advantages;
 import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoSettings;
@@ -15,7 +17,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * One PPO update of policy and critic with the job's own trainer: forward, backward, clipping,
+ * One PPO update of policy and critic, if the method has one, with the job's own trainer: forward, backward, clipping,
  * AdamW. The clock starts after the computation of old values and advantages.
  */
 final class UpdateBench {
@@ -25,8 +27,11 @@ final class UpdateBench {
   private final Backend backend;
   private final LlamaConfig config;
   private final BatchShape shape;
+  private final AdvantageMethod advantage;
 
-  UpdateBench(Backend backend, LlamaConfig config, BatchShape shape) {
+  UpdateBench(
+      Backend backend, LlamaConfig config, BatchShape shape, AdvantageMethod advantage) {
+    this.advantage = advantage;
     this.backend = backend;
     this.config = config;
     this.shape = shape;
@@ -61,7 +66,8 @@ final class UpdateBench {
         Flops.trunk(
             config, shape.batch(), shape.length() - shape.response() - 1, shape.length() - 1);
     double flops =
-        Flops.withBackward(2 * trunk + Flops.head(config, (long) shape.batch() * shape.response()));
+        Flops.withBackward(
+            (advantage.hasCritic() ? 2 : 1) * trunk + Flops.head(config, (long) shape.batch() * shape.response()));
     return BenchLine.of("update", backend, config)
         .lengths(shape.lengths())
         .seconds(seconds)
@@ -98,13 +104,23 @@ final class UpdateBench {
   /** A trainer of random weights. The caller closes it. */
   PpoTrainer trainer() {
     LanguageModel policy = LanguageModel.random(backend, config, SEED);
-    return trainer(
-        backend, policy, ScalarModel.onTrunkOf(backend, config, policy.weights()), shape);
+    ScalarModel critic =
+        advantage.hasCritic() ? ScalarModel.onTrunkOf(backend, config, policy.weights()) : null;
+    return trainer(backend, policy, critic, shape, advantage);
   }
 
   /** A trainer whose mini-batch is the whole batch. */
   static PpoTrainer trainer(
       Backend backend, LanguageModel policy, ScalarModel critic, BatchShape shape) {
+    return trainer(backend, policy, critic, shape, AdvantageMethod.GAE);
+  }
+
+  private static PpoTrainer trainer(
+      Backend backend,
+      LanguageModel policy,
+      ScalarModel critic,
+      BatchShape shape,
+      AdvantageMethod advantage) {
     return new PpoTrainer(
         backend,
         policy,
@@ -113,6 +129,7 @@ final class UpdateBench {
             .miniBatchSize(shape.batch())
             .maxSkippedUpdates(1)
             .seed(SEED)
+            .advantages(Advantages.of(advantage))
             .learningRate(LearningRate.constant(1e-6))
             .criticLearningRate(LearningRate.constant(1e-6))
             .build(),

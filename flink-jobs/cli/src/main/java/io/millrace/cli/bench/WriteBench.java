@@ -1,6 +1,7 @@
 package io.millrace.cli.bench;
 
 import io.millrace.model.llama.LlamaConfig;
+import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.state.CopyBudget;
@@ -34,7 +35,7 @@ final class WriteBench {
     double[] waiting = new double[repetitions];
     double[] still = new double[repetitions];
     double[] whole = new double[repetitions];
-    try (PpoTrainer trainer = new UpdateBench(backend, config, shape).trainer();
+    try (PpoTrainer trainer = new UpdateBench(backend, config, shape, AdvantageMethod.GAE).trainer();
         CopyBudget none = new CopyBudget(0);
         CopyBudget copies = new CopyBudget(Long.MAX_VALUE)) {
       Times _ = write(trainer, none, file);

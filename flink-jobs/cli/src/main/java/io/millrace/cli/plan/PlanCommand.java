@@ -8,6 +8,7 @@ import io.millrace.model.llama.ActivationMemory;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.MemoryPlan;
+import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.tensor.Precision;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -33,6 +34,7 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  millrace plan --model models/llama-8b --adapter-rank 16 --precision bfloat16",
       "  millrace plan --model models/llama-1b --batch 8192 --recompute",
+      "  millrace plan --model models/llama-1b --advantage rloo",
     })
 public final class PlanCommand implements Callable<Integer> {
 
@@ -94,6 +96,15 @@ public final class PlanCommand implements Callable<Integer> {
               + " compute.copy-memory-mib (default: ${DEFAULT-VALUE}).")
   private int copyMemory;
 
+  @Option(
+      names = "--advantage",
+      defaultValue = "gae",
+      paramLabel = "METHOD",
+      description =
+          "ppo.advantage: ${COMPLETION-CANDIDATES}; only gae has a critic (default:"
+              + " ${DEFAULT-VALUE}).")
+  private AdvantageMethod advantage;
+
   @Mixin private ConfigOptions options;
 
   @Override
@@ -111,11 +122,7 @@ public final class PlanCommand implements Callable<Integer> {
         rank == 0
             ? Optional.empty()
             : Optional.of(new AdapterConfig(rank, rank, AdapterConfig.PROJECTIONS));
-    MemoryPlan plan =
-        MemoryPlan.of(
-            config,
-            new MemoryPlan.Settings(
-                adapter, precision, tokens, tokens, recompute, kvTokens, (long) copyMemory << 20));
+    MemoryPlan plan = plan(config, adapter, tokens, advantage.hasCritic());
     System.out.printf(
         Locale.ROOT,
         "%,d parameters in %d layers of width %d; %s; %s; micro-batches of %,d tokens%n%n",
@@ -130,12 +137,36 @@ public final class PlanCommand implements Callable<Integer> {
     }
     line("total", "", plan.total());
     System.out.println();
+    double critic =
+        (double) plan(config, adapter, tokens, true).total()
+            - plan(config, adapter, tokens, false).total();
+    System.out.printf(
+        Locale.ROOT,
+        advantage.hasCritic()
+            ? "without a critic (--advantage rloo, grpo or reinforce++): %.3f GiB less%n"
+            : "no critic with --advantage " + advantage + ": %.3f GiB less than with gae%n",
+        critic / GIB);
     List<String> fits = new ArrayList<>();
     for (int device : DEVICES) {
       fits.add(device + " GB " + (plan.total() <= USABLE * device * 1e9 ? "yes" : "no"));
     }
     System.out.println("fits on one device with a tenth left free: " + String.join(", ", fits));
     return 0;
+  }
+
+  private MemoryPlan plan(
+      LlamaConfig config, Optional<AdapterConfig> adapter, int tokens, boolean critic) {
+    return MemoryPlan.of(
+        config,
+        new MemoryPlan.Settings(
+            adapter,
+            precision,
+            tokens,
+            tokens,
+            recompute,
+            kvTokens,
+            (long) copyMemory << 20,
+            critic));
   }
 
   private static void line(String owner, String name, long bytes) {

@@ -37,6 +37,7 @@ public record MemoryPlan(List<Part> parts) {
    * @param kvTokens tokens in the KV cache for sampling; 0 for no sampling
    * @param copyBytes most memory for copies of weights and moments that are written while updates
    *     run
+   * @param critic whether a critic is trained beside the policy
    */
   public record Settings(
       Optional<AdapterConfig> adapter,
@@ -45,7 +46,8 @@ public record MemoryPlan(List<Part> parts) {
       int readTokens,
       boolean recompute,
       long kvTokens,
-      long copyBytes) {
+      long copyBytes,
+      boolean critic) {
 
     /** Checks the counts. */
     public Settings {
@@ -64,7 +66,7 @@ public record MemoryPlan(List<Part> parts) {
   private static final int FLOAT = 4;
   private static final int BFLOAT16 = 2;
 
-  /** The plan for policy, critic, reference policy, two reward models and a sampler. */
+  /** The plan for policy, critic if any, reference policy, two reward models and a sampler. */
   public static MemoryPlan of(LlamaConfig config, Settings settings) {
     List<Part> parts = new ArrayList<>();
     Sizes sizes = new Sizes(config, settings);
@@ -74,9 +76,13 @@ public record MemoryPlan(List<Part> parts) {
       parts.add(new Part("update", "base, frozen", base));
     }
     addTrained(parts, "policy", sizes, sizes.trained(config.parameters(), false));
-    addTrained(parts, "critic", sizes, sizes.trained(config.scalarParameters(), true));
+    if (settings.critic()) {
+      addTrained(parts, "critic", sizes, sizes.trained(config.scalarParameters(), true));
+    }
     parts.add(new Part("update", "policy: activations and gradients", sizes.training(true)));
-    parts.add(new Part("update", "critic: activations and gradients", sizes.training(false)));
+    if (settings.critic()) {
+      parts.add(new Part("update", "critic: activations and gradients", sizes.training(false)));
+    }
 
     parts.add(new Part("write", "copies of weights and moments", sizes.copies()));
 
@@ -171,7 +177,11 @@ public record MemoryPlan(List<Part> parts) {
       long policy = FLOAT * elements(trained(config.parameters(), false));
       long critic = FLOAT * elements(trained(config.scalarParameters(), true));
       long bytes = 0;
-      for (long tensor : new long[] {critic, critic, critic, policy, policy, policy}) {
+      long[] last =
+          settings.critic()
+              ? new long[] {critic, critic, critic, policy, policy, policy}
+              : new long[] {policy, policy, policy};
+      for (long tensor : last) {
         if (bytes + tensor > settings.copyBytes()) {
           break;
         }

@@ -89,7 +89,7 @@ public record KlPenalty(KlEstimator estimator, KlPlacement placement, double tru
    * @param dLogProbs in and out: the derivative of this term is added, {@code [tokens]}
    * @param logProbs under the policy as it is now, in nats
    * @param weights importance weights of the tokens ({@link ImportanceWeight})
-   * @param responseTokens of the whole mini-batch
+   * @param part its responses, whose tokens count as in the policy's loss
    * @throws IllegalArgumentException if lengths differ or a number is not finite
    */
   public double loss(
@@ -98,16 +98,17 @@ public record KlPenalty(KlEstimator estimator, KlPlacement placement, double tru
       float[] referenceLogProbs,
       float[] weights,
       double beta,
-      long responseTokens) {
+      PpoObjective.Part part) {
     if (placement == KlPlacement.REWARD) {
       return 0;
     }
     Checks.sameLength("derivatives by log-probs", dLogProbs.length, logProbs.length);
     Checks.sameLength("reference log-probs", referenceLogProbs.length, logProbs.length);
     Checks.sameLength("weights", weights.length, logProbs.length);
+    Checks.sameLength("shares", part.shares().length, logProbs.length);
     double loss = 0;
     for (int t = 0; t < logProbs.length; t++) {
-      double weight = beta * weights[t] / responseTokens;
+      double weight = beta * weights[t] * part.shares()[t] / part.responseTokens();
       loss += weight * estimator.estimate(logProbs[t], referenceLogProbs[t]);
       dLogProbs[t] +=
           (float) (weight * estimator.slope((double) referenceLogProbs[t] - logProbs[t]));

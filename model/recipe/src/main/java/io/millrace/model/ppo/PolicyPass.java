@@ -15,7 +15,7 @@ final class PolicyPass implements Runnable {
   private final int[] members;
   private final double beta;
 
-  /** Losses are means over all response tokens of the mini-batch, whatever part they come in. */
+  /** Losses are means over the whole mini-batch, whatever part a token comes in. */
   private final int tokens;
 
   PolicyLoss loss = PolicyLoss.ZERO;
@@ -57,6 +57,8 @@ final class PolicyPass implements Runnable {
       }
       float[] weights = batch.of(some, batch.weights);
       float[] dLogProbs = new float[now.logProbs().length];
+      PpoObjective.Part share =
+          settings.objective().part(batch.lengths(some), tokens, members.length);
       loss =
           loss.plus(
               settings
@@ -67,15 +69,17 @@ final class PolicyPass implements Runnable {
                       batch.of(some, batch.proximalLogProbs),
                       weights,
                       batch.of(some, batch.advantages),
-                      tokens));
+                      share));
       klLoss +=
           settings
               .klPenalty()
               .loss(
-                  dLogProbs, now.logProbs(), batch.referenceLogProbs(some), weights, beta, tokens);
-      // The loss has the term −c·H, with H the mean entropy over the response tokens.
+                  dLogProbs, now.logProbs(), batch.referenceLogProbs(some), weights, beta, share);
+      // The loss has the term −c·H, with H the mean entropy, whose mean is that of the loss.
       float[] dEntropies = new float[dLogProbs.length];
-      Arrays.fill(dEntropies, (float) (-settings.entropyBonus() / tokens));
+      for (int t = 0; t < dEntropies.length; t++) {
+        dEntropies[t] = (float) (-settings.entropyBonus() * share.shares()[t] / tokens);
+      }
       policy.backward(optimizer.gradients(), dLogProbs, dEntropies);
       for (float e : now.entropies()) {
         entropy += e / tokens;

@@ -33,9 +33,10 @@ final class PpoBatch {
   /** What each token's policy loss is multiplied with. */
   final float[] weights;
 
-  /** Whitened. */
+  /** As the policy's loss has them: where the method whitens them, whitened. */
   double[] advantages;
 
+  /** The critic's targets; zeros without a critic, as are the old values. */
   double[] returns;
 
   /** Updates done of the batch. */
@@ -103,7 +104,12 @@ final class PpoBatch {
 
   /** Response tokens of some of the rollouts. */
   int tokens(int[] members) {
-    return Arrays.stream(members).map(i -> offsets[i + 1] - offsets[i]).sum();
+    return Arrays.stream(lengths(members)).sum();
+  }
+
+  /** Response tokens of each of some rollouts. */
+  int[] lengths(int[] members) {
+    return Arrays.stream(members).map(i -> offsets[i + 1] - offsets[i]).toArray();
   }
 
   /** Log-probs under π_0 of some rollouts' tokens, one rollout after another. */

@@ -56,6 +56,9 @@ public record PpoIteration(
     private int criticUpdates;
     private int skipped;
     private int stopped;
+    private int groups;
+    private int groupsWithoutSpread;
+    private double groupDeviations;
 
     /**
      * Adds an off-policy token.
@@ -96,6 +99,17 @@ public record PpoIteration(
     void whitening(double betweenKinds, int alone) {
       this.betweenKinds = betweenKinds;
       this.alone = alone;
+    }
+
+    /**
+     * Adds the responses to one prompt, whose rewards are compared.
+     *
+     * @param deviation standard deviation of their rewards; 0: there is nothing to learn
+     */
+    void group(double deviation) {
+      groups++;
+      groupDeviations += deviation;
+      groupsWithoutSpread += deviation == 0 ? 1 : 0;
     }
 
     /**
@@ -177,6 +191,11 @@ public record PpoIteration(
       metrics.put(
           "stream/effective_sample_share",
           weightSquares > 0 ? weightSum * weightSum / (tokens * weightSquares) : 0);
+      if (groups > 0) {
+        metrics.put("groups/size", size / groups);
+        metrics.put("groups/reward_deviation", groupDeviations / groups);
+        metrics.put("groups/without_spread", (double) groupsWithoutSpread / groups);
+      }
       metrics.put("updates/skipped", (double) skipped);
       metrics.put("updates/stopped", (double) stopped);
       metrics.put("beta", beta);
@@ -249,7 +268,10 @@ public record PpoIteration(
         @AvroDefault("1.0") double largestWeight,
         @AvroDefault("0.0") double klLoss,
         @AvroDefault("-1") int criticUpdates,
-        @AvroDefault("0") int stopped) {}
+        @AvroDefault("0") int stopped,
+        @AvroDefault("0") int groups,
+        @AvroDefault("0") int groupsWithoutSpread,
+        @AvroDefault("0.0") double groupDeviations) {}
 
     State state() {
       return new State(
@@ -283,7 +305,10 @@ public record PpoIteration(
           largestWeight,
           klLoss,
           criticUpdates,
-          stopped);
+          stopped,
+          groups,
+          groupsWithoutSpread,
+          groupDeviations);
     }
 
     static Builder of(State state) {
@@ -320,6 +345,9 @@ public record PpoIteration(
       // Earlier builds updated both models together.
       builder.criticUpdates = state.criticUpdates() < 0 ? state.updates() : state.criticUpdates();
       builder.stopped = state.stopped();
+      builder.groups = state.groups();
+      builder.groupsWithoutSpread = state.groupsWithoutSpread();
+      builder.groupDeviations = state.groupDeviations();
       return builder;
     }
   }

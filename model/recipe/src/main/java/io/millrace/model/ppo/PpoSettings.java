@@ -14,7 +14,7 @@ import java.util.Objects;
  * @param piecewise which reward model counts
  * @param whitening which rollouts are whitened together
  * @param klPenalty and what a truncated response loses
- * @param advantages γ and λ
+ * @param advantages how they are estimated, and so whether there is a critic
  * @param objective the clips
  * @param importanceWeight of off-policy tokens; null: decoupled PPO is off, and the clip is around
  *     whatever policy sampled a token
@@ -59,6 +59,11 @@ public record PpoSettings(
         "finite and at least 0");
     Checks.that(maxUpdateKl > 0, "maxUpdateKl", maxUpdateKl, "above 0");
     Checks.that(criticWarmup >= 0, "criticWarmup", criticWarmup, "at least 0");
+    Checks.that(
+        criticWarmup == 0 || advantages.method().hasCritic(),
+        "criticWarmup",
+        criticWarmup,
+        "0 without a critic");
     Objects.requireNonNull(learningRate, "learningRate");
     Objects.requireNonNull(criticLearningRate, "criticLearningRate");
   }
@@ -120,7 +125,7 @@ public record PpoSettings(
       return this;
     }
 
-    /** γ and λ. */
+    /** How advantages are estimated; GAE if it is not set. */
     public Builder advantages(Advantages value) {
       this.advantages = value;
       return this;

@@ -17,8 +17,9 @@ import java.util.SplittableRandom;
 import org.apache.avro.reflect.Nullable;
 
 /**
- * PPO on batches of scored rollouts, top to bottom: old values, piecewise reward, whitening, KL
- * penalty, advantages, clipped updates of policy and critic.
+ * PPO on batches of scored rollouts, top to bottom: old values, {@linkplain BatchRewards rewards and
+ * advantages}, clipped updates of policy and critic. A {@linkplain AdvantageMethod method} without a
+ * critic leaves out all that is the critic's.
  *
  * <p>A batch takes {@linkplain #step steps} of at most one mini-batch each. The trainer's state can
  * be {@linkplain #write written} between any two steps; a trainer that reads it continues bit for
@@ -28,7 +29,10 @@ public final class PpoTrainer implements AutoCloseable {
 
   private final Backend backend;
   private final LanguageModel policy;
+
+  /** Null without a critic, as is its optimizer. */
   private final ScalarModel critic;
+
   private final Optimizer policyOptimizer;
   private final Optimizer criticOptimizer;
   private final PpoSettings settings;
@@ -39,19 +43,34 @@ public final class PpoTrainer implements AutoCloseable {
   /** The batch that is being learned from; null between batches. */
   private PpoBatch batch;
 
+  /**
+   * A trainer that closes its models with itself.
+   *
+   * @param critic null for a method without a critic
+   * @throws IllegalArgumentException if the method needs a critic and there is none, or the other
+   *     way round
+   */
   public PpoTrainer(
       Backend backend,
       LanguageModel policy,
       ScalarModel critic,
       PpoSettings settings,
       KlController klController) {
+    if ((critic != null) != settings.advantages().method().hasCritic()) {
+      throw new IllegalArgumentException(
+          settings.advantages().method()
+              + (critic == null ? " needs a critic" : " has no critic: pass none"));
+    }
     this.backend = backend;
     this.policy = policy;
     this.critic = critic;
     this.policyOptimizer =
         new Optimizer(backend, policy.weights(), settings.adamW(), settings.learningRate());
     this.criticOptimizer =
-        new Optimizer(backend, critic.weights(), settings.adamW(), settings.criticLearningRate());
+        critic == null
+            ? null
+            : new Optimizer(
+                backend, critic.weights(), settings.adamW(), settings.criticLearningRate());
     this.settings = settings;
     this.klController = klController;
   }
@@ -99,7 +118,7 @@ public final class PpoTrainer implements AutoCloseable {
     if (batch.valued < batch.size()) {
       value();
       if (batch.valued == batch.size()) {
-        reward();
+        new BatchRewards(batch, settings).compute(klController.beta());
       }
       return Optional.empty();
     }
@@ -129,11 +148,15 @@ public final class PpoTrainer implements AutoCloseable {
   private void value() {
     int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
     for (MicroBatches.Part part :
-        batch.microBatches(range(batch.valued, to), critic.partTokens())) {
+        batch.microBatches(
+            range(batch.valued, to),
+            critic == null ? policy.partTokens() : critic.partTokens())) {
       int from = batch.valued + part.from();
       int[] members = range(from, batch.valued + part.to());
-      float[] values = critic.infer(batch.sequences(members), batch.targets(members).rows());
-      System.arraycopy(values, 0, batch.oldValues, batch.offsets[from], values.length);
+      if (critic != null) {
+        float[] values = critic.infer(batch.sequences(members), batch.targets(members).rows());
+        System.arraycopy(values, 0, batch.oldValues, batch.offsets[from], values.length);
+      }
       proximal(members);
     }
     batch.valued = to;
@@ -175,98 +198,67 @@ public final class PpoTrainer implements AutoCloseable {
     }
   }
 
-  /** Rewards per token, then advantages and returns; advantages are whitened, returns are not. */
-  private void reward() {
-    // R̃_c = WHITEN(LOGIT(R_c)), whitened by group.
-    double[] combined = new double[batch.size()];
-    for (int i = 0; i < combined.length; i++) {
-      PpoRollout rollout = batch.rollouts.get(i);
-      combined[i] =
-          settings
-              .piecewise()
-              .combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety());
-    }
-    double[] whitened = settings.whitening().whiten(batch.rollouts, combined);
-
-    double beta = klController.beta();
-    double[] kl = new double[batch.size()];
-    double rewardSum = 0;
-    double klReward = 0;
-    for (int i = 0; i < batch.size(); i++) {
-      PpoRollout rollout = batch.rollouts.get(i);
-      float[] logProbs = batch.of(i, batch.proximalLogProbs);
-      double[] rewards =
-          settings
-              .klPenalty()
-              .rewards(
-                  logProbs, rollout.referenceLogProbs(), whitened[i], rollout.truncated(), beta);
-      double reward = Arrays.stream(rewards).sum();
-      rewardSum += reward;
-      klReward += reward - settings.klPenalty().last(whitened[i], rollout.truncated());
-      kl[i] = KlEstimator.K1.sum(logProbs, rollout.referenceLogProbs(), batch.of(i, batch.weights));
-      Advantages.Estimate estimate =
-          settings.advantages().estimate(rewards, batch.of(i, batch.oldValues));
-      int at = batch.offsets[i];
-      System.arraycopy(estimate.advantages(), 0, batch.advantages, at, rewards.length);
-      System.arraycopy(estimate.returns(), 0, batch.returns, at, rewards.length);
-    }
-    batch.advantages = Whitening.defaults().whiten(batch.advantages);
-    batch.metrics.rewards(combined, whitened, kl, rewardSum, beta);
-    batch.metrics.tokens(batch.weights, batch.proximalLogProbs, klReward);
-    batch.metrics.whitening(
-        RewardWhitening.shareBetweenKinds(batch.rollouts, whitened),
-        settings.whitening().alone(batch.rollouts));
-  }
-
   /** The update on the next mini-batch. */
   private void update() {
     int epoch = batch.updates / updatesPerEpoch();
     int from = batch.updates % updatesPerEpoch() * settings.miniBatchSize();
     int to = Math.min(batch.size(), from + settings.miniBatchSize());
     int[] members = Arrays.copyOfRange(shuffled(batch.size(), epoch), from, to);
-    CriticPass criticPass = new CriticPass(critic, criticOptimizer, settings, batch, members);
+    Optional<CriticPass> criticPass =
+        Optional.ofNullable(critic)
+            .map(model -> new CriticPass(model, criticOptimizer, settings, batch, members));
     if (iteration < settings.criticWarmup()) {
-      criticPass.run();
+      criticPass.orElseThrow().run();
       batch.updates++;
-      finishCritic(criticPass);
+      finishCritic(criticPass.orElseThrow());
       return;
     }
     PolicyPass policyPass =
         new PolicyPass(policy, policyOptimizer, settings, batch, members, klController.beta());
-    backend.sideBySide(policyPass, criticPass);
-    if (!policyPass.finite || !criticPass.finite) {
+    sideBySide(policyPass, criticPass);
+    if (!policyPass.finite || !criticPass.map(pass -> pass.finite).orElse(true)) {
       batch.updates++;
       policyOptimizer.skip(policyPass.norm);
-      skip(criticPass);
+      criticPass.ifPresent(pass -> criticOptimizer.skip(pass.norm));
+      countSkipped();
     } else if (policyPass.loss.approximateKl() > settings.maxUpdateKl()) {
       policyOptimizer.skip(policyPass.norm);
-      criticOptimizer.skip(criticPass.norm);
+      criticPass.ifPresent(pass -> criticOptimizer.skip(pass.norm));
       batch.metrics.stopped(updatesOfBatch() - batch.updates);
       batch.updates = updatesOfBatch();
     } else {
       batch.updates++;
-      backend.sideBySide(
+      sideBySide(
           () -> policyPass.update = policyOptimizer.apply(policyPass.norm),
-          () -> criticPass.update = criticOptimizer.apply(criticPass.norm));
+          criticPass.map(pass -> () -> pass.update = criticOptimizer.apply(pass.norm)));
       batch.metrics.policy(
           policyPass.loss, policyPass.klLoss, policyPass.entropy, policyPass.update);
-      batch.metrics.critic(criticPass.loss, criticPass.update);
+      criticPass.ifPresent(pass -> batch.metrics.critic(pass.loss, pass.update));
       skippedInARow = 0;
+    }
+  }
+
+  /** Runs what is the policy's, and beside it what is the critic's. */
+  private void sideBySide(Runnable ofPolicy, Optional<? extends Runnable> ofCritic) {
+    if (ofCritic.isPresent()) {
+      backend.sideBySide(ofPolicy, ofCritic.get());
+    } else {
+      ofPolicy.run();
     }
   }
 
   /** An update of the critic alone. */
   private void finishCritic(CriticPass pass) {
     if (!pass.finite) {
-      skip(pass);
+      criticOptimizer.skip(pass.norm);
+      countSkipped();
       return;
     }
     batch.metrics.critic(pass.loss, criticOptimizer.apply(pass.norm));
     skippedInARow = 0;
   }
 
-  private void skip(CriticPass pass) {
-    criticOptimizer.skip(pass.norm);
+  private void countSkipped() {
     batch.metrics.skipped();
     if (++skippedInARow >= settings.maxSkippedUpdates()) {
       throw new DivergedException(
@@ -308,7 +300,19 @@ public final class PpoTrainer implements AutoCloseable {
     return policy;
   }
 
+  public boolean hasCritic() {
+    return critic != null;
+  }
+
+  /**
+   * The critic.
+   *
+   * @throws IllegalStateException if there is none
+   */
   public ScalarModel critic() {
+    if (critic == null) {
+      throw new IllegalStateException(settings.advantages().method() + " has no critic");
+    }
     return critic;
   }
 
@@ -336,7 +340,9 @@ public final class PpoTrainer implements AutoCloseable {
         new State(
             iteration, skippedInARow, klController.state(), batch == null ? null : batch.state()));
     policyOptimizer.write(out);
-    criticOptimizer.write(out);
+    if (critic != null) {
+      criticOptimizer.write(out);
+    }
   }
 
   /** Restores what {@link #write} wrote, bit for bit. */
@@ -347,14 +353,18 @@ public final class PpoTrainer implements AutoCloseable {
     klController.restore(state.kl());
     batch = state.batch() == null ? null : PpoBatch.of(state.batch());
     policyOptimizer.read(in);
-    criticOptimizer.read(in);
+    if (critic != null) {
+      criticOptimizer.read(in);
+    }
   }
 
   @Override
   public void close() {
     policyOptimizer.close();
-    criticOptimizer.close();
     policy.close();
-    critic.close();
+    if (critic != null) {
+      criticOptimizer.close();
+      critic.close();
+    }
   }
 }

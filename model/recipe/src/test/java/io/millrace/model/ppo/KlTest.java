@@ -231,12 +231,12 @@ class KlTest {
     // k2 = 0.125 and 0.5, slopes 0.5 and −1, over 4 tokens of the mini-batch.
     assertEquals(
         0.1 * (2 * 0.125 + 0.5 * 0.5) / 4,
-        penalty.loss(derivatives, logProbs, reference, weights, 0.1, 4),
+        penalty.loss(derivatives, logProbs, reference, weights, 0.1, part(2, 4)),
         1e-12);
     assertArrayEquals(
         new float[] {10 + 0.1f * 2 * 0.5f / 4, 20 - 0.1f * 0.5f / 4}, derivatives, 1e-6f);
     assertArrayEquals(new double[] {0, 3}, penalty.rewards(logProbs, reference, 3, false, 0.1));
-    assertEquals(0, KlPenalty.defaults().loss(derivatives, logProbs, reference, weights, 0.1, 4));
+    assertEquals(0, KlPenalty.defaults().loss(derivatives, logProbs, reference, weights, 0.1, part(2, 4)));
   }
 
   @Test
@@ -274,5 +274,10 @@ class KlTest {
         assertThrows(
             IllegalArgumentException.class, () -> new KlPenalty(null, KlPlacement.LOSS, 1));
     assertTrue(refused.getMessage().contains("K1, K2 or K3"));
+  }
+
+  /** Tokens of one response that count alike, of a mini-batch with more. */
+  private static PpoObjective.Part part(int tokens, long responseTokens) {
+    return PpoObjective.defaults().part(new int[] {tokens}, responseTokens, 1);
   }
 }

@@ -27,7 +27,6 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** The plan of an update against the memory that one takes. */
 class MemoryPlanTest {
@@ -52,8 +51,10 @@ class MemoryPlanTest {
           .build();
 
   @ParameterizedTest
-  @CsvSource({"0,false", "0,true", "8,false", "8,true"})
-  void anUpdateTakesWhatThePlanSays(int rank, boolean recompute) {
+  @CsvSource({
+    "0,false,true", "0,true,true", "8,false,true", "8,true,true", "0,false,false", "8,true,false"
+  })
+  void anUpdateTakesWhatThePlanSays(int rank, boolean recompute, boolean critic) {
     Optional<AdapterConfig> adapter =
         rank == 0
             ? Optional.empty()
@@ -63,15 +64,15 @@ class MemoryPlanTest {
         MemoryPlan.of(
                 CONFIG,
                 new MemoryPlan.Settings(
-                    adapter, Precision.FLOAT32, tokens, BATCH * RESPONSE, recompute, 0, 0))
+                    adapter, Precision.FLOAT32, tokens, BATCH * RESPONSE, recompute, 0, 0, critic))
             .total("update");
     try (Backend backend = Backends.openDefault()) {
       // The backend's own scratch memory is not in the plan: it is allocated before.
-      try (PpoTrainer first = trainer(backend, adapter, recompute)) {
+      try (PpoTrainer first = trainer(backend, adapter, recompute, critic)) {
         first.iterate(rollouts());
       }
       long before = backend.bytes();
-      try (PpoTrainer trainer = trainer(backend, adapter, recompute)) {
+      try (PpoTrainer trainer = trainer(backend, adapter, recompute, critic)) {
         trainer.iterate(rollouts());
         double taken = backend.bytes() - before;
         assertEquals(1, taken / planned, 0.1, "taken %s, planned %d".formatted(taken, planned));
@@ -82,21 +83,21 @@ class MemoryPlanTest {
   }
 
   @ParameterizedTest
-  @ValueSource(doubles = {0, 0.2, 0.5, 1})
-  void copiesTakeWhatThePlanSays(double share) throws IOException {
+  @CsvSource({"0,true", "0.2,true", "0.5,true", "1,true", "0,false", "0.5,false", "1,false"})
+  void copiesTakeWhatThePlanSays(double share, boolean critic) throws IOException {
     try (Backend backend = Backends.openDefault();
-        PpoTrainer trainer = trainer(backend, Optional.empty(), false)) {
+        PpoTrainer trainer = trainer(backend, Optional.empty(), false, critic)) {
       long state =
           3L
               * Float.BYTES
               * (trainer.policy().weights().flat().size()
-                  + trainer.critic().weights().flat().size());
+                  + (critic ? trainer.critic().weights().flat().size() : 0));
       long budget = (long) (share * state);
       long planned =
           MemoryPlan.of(
                   CONFIG,
                   new MemoryPlan.Settings(
-                      Optional.empty(), Precision.FLOAT32, BATCH, BATCH, false, 0, budget))
+                      Optional.empty(), Precision.FLOAT32, BATCH, BATCH, false, 0, budget, critic))
               .total("write");
       long before = backend.bytes();
       try (CopyBudget copies = new CopyBudget(budget);
@@ -112,7 +113,7 @@ class MemoryPlanTest {
   }
 
   private static PpoTrainer trainer(
-      Backend backend, Optional<AdapterConfig> adapter, boolean recompute) {
+      Backend backend, Optional<AdapterConfig> adapter, boolean recompute, boolean withCritic) {
     LanguageModel policy;
     ScalarModel critic;
     if (adapter.isEmpty()) {
@@ -142,15 +143,22 @@ class MemoryPlanTest {
     }
     ActivationMemory memory = new ActivationMemory(BATCH * LENGTH, recompute);
     policy.useMemory(memory);
-    critic.useMemory(memory);
+    if (withCritic) {
+      critic.useMemory(memory);
+    } else {
+      critic.close();
+    }
     return new PpoTrainer(
         backend,
         policy,
-        critic,
+        withCritic ? critic : null,
         PpoSettings.builder()
             .miniBatchSize(BATCH)
             .maxSkippedUpdates(1)
             .seed(1)
+            .advantages(
+                Advantages.of(
+                    withCritic ? AdvantageMethod.GAE : AdvantageMethod.REINFORCE_PLUS_PLUS))
             .learningRate(LearningRate.constant(1e-6))
             .criticLearningRate(LearningRate.constant(1e-6))
             .build(),
