@@ -36,6 +36,13 @@ class ConfigBoundsTest {
   /** Values that only the backend torch takes, which the default build does not have. */
   private static final Set<String> NEEDS_TORCH = Set.of("compute.precision=bfloat16");
 
+  private static final List<String> GRPO =
+      List.of(
+          "ppo.advantage=grpo",
+          "ppo.kl-in=loss",
+          "ppo.kl-estimator=k3",
+          "rollout.samples-per-prompt=2");
+
   /** Settings that the other checks of a section need when an option is at its bound. */
   private static final Map<String, List<String>> COMPANIONS =
       Map.ofEntries(
@@ -52,6 +59,9 @@ class ConfigBoundsTest {
           Map.entry("ppo.kl-in=loss", List.of("ppo.kl-estimator=k2")),
           Map.entry("ppo.kl-estimator=k2", List.of("ppo.kl-in=loss")),
           Map.entry("ppo.kl-estimator=k3", List.of("ppo.kl-in=loss")),
+          Map.entry("ppo.advantage=rloo", List.of("rollout.samples-per-prompt=2")),
+          Map.entry("ppo.advantage=grpo", GRPO),
+          Map.entry("ppo.group-deviation=false", GRPO),
           Map.entry("ppo.whitening=prompt", List.of("rollout.samples-per-prompt=2")),
           Map.entry("ppo.early-stop-patience=1_000_000", List.of("ppo.held-out-share=0.1")),
           Map.entry(

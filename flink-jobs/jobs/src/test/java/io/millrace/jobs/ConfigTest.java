@@ -35,8 +35,10 @@ import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
 import io.millrace.jobs.training.TrainingSections;
 import io.millrace.model.chat.MarksInText;
 import io.millrace.model.llama.AdapterConfig;
+import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.ppo.KlPlacement;
+import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
@@ -209,9 +211,16 @@ class ConfigTest {
             10_000,
             KlPlacement.REWARD,
             KlEstimator.K1,
+            AdvantageMethod.GAE,
             1.0,
             0.95,
+            true,
+            256,
             0.2,
+            0.0,
+            0.0,
+            PpoObjective.ClipLevel.TOKEN,
+            PpoObjective.LossMean.TOKENS,
             0.2,
             0.15,
             RewardWhitening.DECIDING_MODEL,
@@ -590,6 +599,60 @@ class ConfigTest {
         "supervised.warmup-steps must be below schedule-steps, not 80 with 80",
         "supervised.warmup-steps=80",
         "supervised.schedule-steps=80");
+  }
+
+  @Test
+  void whatMeansNothingWithAMethodOfAdvantagesIsRefused() {
+    String[] pairs = {"rollout.samples-per-prompt=2"};
+    assertRefused(
+        "rollout.samples-per-prompt must be at least 2 with ppo.advantage rloo, not 1",
+        "ppo.advantage=rloo");
+    assertRefused(
+        "rollout.samples-per-prompt must divide ppo.batch-size 512 with ppo.advantage rloo, not 3",
+        "ppo.advantage=rloo",
+        "rollout.samples-per-prompt=3");
+    assertRefused(
+        "ppo.kl-in must be loss with advantage grpo, not reward", "ppo.advantage=grpo", pairs[0]);
+    load("ppo.advantage=grpo", "ppo.kl=0", pairs[0]);
+    assertRefused(
+        "ppo.critic-warmup must be 0 with advantage reinforce++, not 3",
+        "ppo.advantage=reinforce++",
+        "ppo.critic-warmup=3");
+    assertRefused(
+        "ppo.gamma must be 1 with advantage rloo, not 0.9",
+        "ppo.advantage=rloo",
+        "ppo.gamma=0.9",
+        pairs[0]);
+    load("ppo.advantage=Reinforce++", "ppo.gamma=0.9");
+    assertRefused(
+        "ppo.group-deviation must be true with advantage rloo, not false",
+        "ppo.advantage=rloo",
+        "ppo.group-deviation=false",
+        pairs[0]);
+    assertRefused(
+        "ppo.whitening must not be prompt with advantage rloo",
+        "ppo.advantage=rloo",
+        "ppo.whitening=prompt",
+        pairs[0]);
+    assertRefused("ppo.dual-clip must be above 1, or 0 for none, not 0.5", "ppo.dual-clip=0.5");
+    PpoObjective plain = load("ppo.clip=0.1").section(PpoSection.class).objective();
+    assertEquals(new PpoObjective(0.1, 0.2), plain);
+    assertEquals(
+        new PpoObjective(
+            0.0003,
+            0.0004,
+            3,
+            PpoObjective.ClipLevel.SEQUENCE,
+            PpoObjective.LossMean.RESPONSES,
+            0.2),
+        load(
+                "ppo.clip=0.0003",
+                "ppo.clip-high=0.0004",
+                "ppo.dual-clip=3",
+                "ppo.clip-level=sequence",
+                "ppo.loss-mean=responses")
+            .section(PpoSection.class)
+            .objective());
   }
 
   @Test

@@ -68,7 +68,11 @@ final class BareLoop implements AutoCloseable {
     trainer = PpoTrainers.of(settings, backend, policy.model(), critic());
   }
 
+  /** The critic; null if the method has none. */
   private ScalarModel critic() throws IOException {
+    if (!config.section(PpoSection.class).advantage().hasCritic()) {
+      return null;
+    }
     try (CheckpointDirectory checkpoint =
         CheckpointDirectory.open(
             CheckpointStore.resolve(models.get(Objective.HELPFULNESS).getUri()))) {

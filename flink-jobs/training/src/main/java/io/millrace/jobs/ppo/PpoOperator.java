@@ -19,6 +19,7 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoTrainer;
@@ -32,7 +33,6 @@ import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -43,12 +43,13 @@ import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Trains the policy and its critic: one PPO iteration for every batch of scored rollouts. Rollouts
- * of held-out prompts are measured and not learned from.
+ * Trains the policy and its critic, if {@code ppo.advantage} has one: one PPO iteration for every
+ * batch of scored rollouts. Rollouts of held-out prompts are measured and not learned from.
  */
 public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedCheckpoint> {
 
@@ -65,11 +66,15 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient HeldOut heldOut;
   private transient Drops stale;
   private transient Drops afterEarlyStop;
+  private transient Drops alone;
   private transient LogProbCheck logProbs;
 
+  /** Whether the task has all input. */
+  private transient volatile boolean inputEnded;
+
   // State.
-  private transient List<ScoredRollout> batch;
   private transient LearnedRecords lineage;
+  private transient WaitingBatch batch;
   private transient EarlyStop earlyStop;
   private transient RewardHackingMonitor monitor;
   private transient long consumed;
@@ -77,6 +82,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient long droppedStale;
   private transient long heldOutRollouts;
   private transient long afterStop;
+  private transient long droppedAlone;
   private transient long stoppedUpdates;
   private transient volatile long version;
   private transient long publishedIteration;
@@ -108,7 +114,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     version = Math.max(policy.version(), publisher.latestPolicy(name()));
     lineage = new LearnedRecords(name(), Topic.PROMPTS);
     lineage.startFrom(policy.name(), policy.version());
-    batch = new ArrayList<>();
+    batch = new WaitingBatch(section(), samplesPerPrompt(), new BatchDrops());
     earlyStop = section().earlyStop();
     monitor = section().monitor();
     lastMetrics = new HashMap<>();
@@ -119,6 +125,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             (float) settings.config().section(RolloutSection.class).temperature());
     stale = new Drops("stale");
     afterEarlyStop = new Drops("after-stop");
+    alone = new Drops("alone");
+  }
+
+  private int samplesPerPrompt() {
+    return settings.config().section(RolloutSection.class).samplesPerPrompt();
   }
 
   /**
@@ -159,23 +170,48 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
     int removed = super.removeWithdrawn(withdrawn);
     if (trainer == null || !trainer.busy()) {
-      int before = batch.size();
-      batch.removeIf(rollout -> withdrawn.test(provenance(rollout)));
-      release(before - batch.size());
-      removed += before - batch.size();
+      int before = batch.rollouts().size();
+      batch.rollouts().removeIf(rollout -> withdrawn.test(provenance(rollout)));
+      release(before - batch.rollouts().size());
+      removed += before - batch.rollouts().size();
     }
     return removed;
   }
 
   @Override
   protected boolean usesWithdrawn(Predicate<Provenance> withdrawn) {
-    return batch.stream().anyMatch(rollout -> withdrawn.test(provenance(rollout)));
+    return batch.rollouts().stream().anyMatch(rollout -> withdrawn.test(provenance(rollout)));
   }
 
-  /** The batch that is being learned from, and the next one. */
+  /** What does not enter the batch. */
+  private final class BatchDrops implements WaitingBatch.Drops {
+    @Override
+    public boolean isStale(ScoredRollout rollout) {
+      return PpoOperator.this.isStale(rollout);
+    }
+
+    @Override
+    public void stale(ScoredRollout rollout) {
+      drop(rollout);
+    }
+
+    @Override
+    public void alone(ScoredRollout rollout) {
+      dropAlone(rollout);
+    }
+  }
+
+  /** The batch that is being learned from, the next one, and what waits in open groups. */
   @Override
   protected int capacity() {
-    return 2 * section().batchSize();
+    long open = WaitingBatch.mostOpen(section(), samplesPerPrompt());
+    return (int) Math.min(Integer.MAX_VALUE, 2L * section().batchSize() + open);
+  }
+
+  /** Groups that still wait are closed, oldest first. */
+  @Override
+  protected void inputEnds() {
+    inputEnded = true;
   }
 
   @Override
@@ -194,23 +230,25 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       return true;
     }
     boolean worked = false;
-    while (batch.size() < section().batchSize()) {
+    while (!batch.isFull()) {
+      boolean ended = inputEnded; // Read first: the inbox then has all input.
       ScoredRollout rollout = poll();
-      if (rollout == null) {
+      if (rollout != null) {
+        take(rollout);
+      } else if (!ended || !batch.closeOldest()) {
         return worked;
       }
-      take(rollout);
       worked = true;
     }
     if (trainer == null) {
-      trainer = newTrainer(firstCritic());
+      trainer = newTrainer(section().advantage().hasCritic() ? firstCritic() : null);
     }
     OptionalLong exact = exactVersion();
     logProbMetrics =
-        exact.isPresent() ? logProbs.compare(policy, batch, exact.getAsLong()) : Map.of();
+        exact.isPresent() ? logProbs.compare(policy, batch.rollouts(), exact.getAsLong()) : Map.of();
     boolean own = exact.isPresent() && LogProbCheck.areExact(logProbMetrics);
     trainer.begin(
-        batch.stream()
+        batch.rollouts().stream()
             .map(rollout -> rollout.forPolicy(!own || !isOnPolicy(rollout, exact.getAsLong())))
             .toList());
     return true;
@@ -244,14 +282,34 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
               .combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety()));
       release(1);
     } else if (earlyStop.stopped()) {
-      afterStop++;
-      afterEarlyStop.inc();
-      release(1);
-    } else if (isStale(rollout)) {
-      drop(rollout);
+      dropAfterStop(rollout);
     } else {
       batch.add(rollout);
     }
+  }
+
+  private void dropAfterStop(ScoredRollout rollout) {
+    LOG.debug("Rollout {} came after the early stop", rollout.rollout().getRolloutId());
+    afterStop++;
+    afterEarlyStop.inc();
+    release(1);
+  }
+
+  private void dropAlone(ScoredRollout rollout) {
+    droppedAlone++;
+    alone.inc();
+    // The first, and then ever fewer lines: 1, 2, 4, 8.
+    if (Long.bitCount(droppedAlone) == 1) {
+      LOG.warn(
+          "{} rollouts dropped so far because no other response to their prompt came; the last one"
+              + " is {} of prompt {} (rollout.samples-per-prompt {}, ppo.max-open-groups {})",
+          droppedAlone,
+          rollout.rollout().getRolloutId(),
+          rollout.promptId(),
+          samplesPerPrompt(),
+          section().maxOpenGroups());
+    }
+    release(1);
   }
 
   private void drop(ScoredRollout rollout) {
@@ -288,21 +346,22 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   }
 
   private void finish(PpoIteration iteration) {
-    learned += batch.size();
-    for (ScoredRollout rollout : batch) {
+    List<ScoredRollout> rollouts = batch.rollouts();
+    learned += rollouts.size();
+    for (ScoredRollout rollout : rollouts) {
       lineage.add(rollout.promptId());
       lineage.scoredBy(
           rollout.rewardModels().helpfulness().version(),
           rollout.rewardModels().safety().version());
     }
     double staleness = 0;
-    for (int i = 0; i < batch.size(); i++) {
-      staleness += version - batch.get(i).policyVersion();
-      emitLater(Outputs.REWARDS, reward(batch.get(i), iteration, i));
+    for (int i = 0; i < rollouts.size(); i++) {
+      staleness += version - rollouts.get(i).policyVersion();
+      emitLater(Outputs.REWARDS, reward(rollouts.get(i), iteration, i));
     }
     lastMetrics = new HashMap<>(iteration.metrics());
-    lastMetrics.put("stream/policy_lag_versions", staleness / batch.size());
-    lastMetrics.put("stream/retokenized_share", Retokenized.share(policy.template(), batch));
+    lastMetrics.put("stream/policy_lag_versions", staleness / rollouts.size());
+    lastMetrics.put("stream/retokenized_share", Retokenized.share(policy.template(), rollouts));
     lastMetrics.put("episode", (double) learned);
     countStopped(iteration);
     lastMetrics.putAll(watch(iteration.metrics()));
@@ -310,6 +369,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     // The policy has learned nothing yet while only the critic learns.
     if (trainer.iteration() > section().criticWarmup()) {
       earlyStop.evaluate();
+    }
+    if (earlyStop.stopped()) {
+      batch.dropOpen(this::dropAfterStop);
     }
     if (Double.isFinite(earlyStop.latest())) {
       lastMetrics.put("eval/held_out_score", earlyStop.latest());
@@ -362,6 +424,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     counts.put("after-stop", (double) afterStop);
     counts.put("updates/stopped_total", (double) stoppedUpdates);
     counts.put("version", (double) version);
+    if (batch.hasGroups()) {
+      counts.put("dropped/alone", (double) droppedAlone);
+      counts.put("groups/open", (double) batch.openGroups());
+      counts.put("groups/incomplete", (double) batch.incompleteGroups());
+    }
     return counts;
   }
 
@@ -388,11 +455,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
    */
   private ScalarModel firstCritic() throws IOException {
     String uri =
-        batch.stream()
+        batch.rollouts().stream()
             .map(rollout -> rollout.rewardModels().helpfulness().uri())
             .filter(candidate -> !CheckpointStore.isRetired(candidate))
             .findFirst()
-            .orElse(batch.getFirst().rewardModels().helpfulness().uri());
+            .orElse(batch.rollouts().getFirst().rewardModels().helpfulness().uri());
     try (LocalCheckpoint files = settings.checkpoints().open(uri);
         CheckpointDirectory checkpoint = CheckpointDirectory.open(files.directory())) {
       return PpoTrainers.critic(backend, settings.checkpoints(), checkpoint);
@@ -411,7 +478,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     Map<String, Double> summary = counts();
     summary.put("restarts", restarts());
-    summary.put("incomplete-batch", (double) batch.size());
+    summary.put("incomplete-batch", (double) batch.rollouts().size());
     summary.put("iterations", trainer == null ? 0 : (double) trainer.iteration());
     SummaryAccumulator.report(getRuntimeContext(), JOB, summary);
   }
@@ -454,9 +521,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
    * The operator's state beside its trainer.
    *
    * @param training whether a trainer's state follows
-   * @param critic the critic's {@code config.json}; null without a trainer, and in states of builds
-   *     that required the policy's shape
+   * @param critic the critic's {@code config.json}; null without a trainer or a critic, and in
+   *     states of builds that required the policy's shape
    * @param criticAdapter the critic's adapter; null if it has none
+   * @param hasCritic whether the trainer has a critic
+   * @param groups null in states of builds without groups
    */
   private record State(
       List<ScoredRollout> inbox,
@@ -476,7 +545,10 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       @AvroDefault("{}") Map<String, Double> logProbMetrics,
       @Nullable @AvroDefault("null") AdapterConfig criticAdapter,
       @AvroDefault("0") long stoppedUpdates,
-      @Nullable @AvroDefault("null") LearnedRecords.State lineage) {}
+      @Nullable @AvroDefault("null") LearnedRecords.State lineage,
+      @AvroDefault("true") boolean hasCritic,
+      @Nullable @AvroDefault("null") WaitingBatch.State groups,
+      @AvroDefault("0") long droppedAlone) {}
 
   @Override
   protected CopyBudget copies() {
@@ -488,7 +560,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     out.write(
         new State(
             inbox(),
-            batch,
+            batch.rollouts(),
             consumed,
             learned,
             droppedStale,
@@ -500,21 +572,49 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             earlyStop.state(),
             monitor.state(),
             trainer != null,
-            trainer == null ? null : trainer.critic().config().toJson(),
+            hasCritic() ? trainer.critic().config().toJson() : null,
             logProbMetrics,
-            trainer == null ? null : trainer.critic().adapter().orElse(null),
+            hasCritic() ? trainer.critic().adapter().orElse(null) : null,
             stoppedUpdates,
-            lineage.state()));
+            lineage.state(),
+            section().advantage().hasCritic(),
+            batch.state(),
+            droppedAlone));
     if (trainer != null) {
       trainer.write(out);
+    }
+  }
+
+  private boolean hasCritic() {
+    return trainer != null && trainer.hasCritic();
+  }
+
+  /**
+   * @throws SuppressRestartsException if the state has a critic and the method has none, or the other
+   *     way round
+   */
+  private void requireSameCritic(State state) {
+    AdvantageMethod method = section().advantage();
+    if (state.training() && state.hasCritic() != method.hasCritic()) {
+      throw new SuppressRestartsException(
+          new IllegalStateException(
+              ("ppo.advantage is %s, which has %s critic, but the job's state was written %s one."
+                      + " Set ppo.advantage back, or start the job without its state, with"
+                      + " model.initial at the last published version")
+                  .formatted(
+                      method,
+                      method.hasCritic() ? "a" : "no",
+                      state.hasCritic() ? "with" : "without")));
     }
   }
 
   @Override
   public void readState(StateReader in) throws IOException {
     State state = in.read(State.class);
-    batch = new ArrayList<>(state.batch());
+    requireSameCritic(state);
     consumed = state.consumed();
+    droppedAlone = state.droppedAlone();
+    alone.restore(droppedAlone);
     learned = state.learned();
     droppedStale = state.droppedStale();
     stale.restore(droppedStale);
@@ -529,20 +629,25 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     monitor.restore(state.monitor());
     logProbMetrics = state.logProbMetrics();
     if (state.training()) {
-      LlamaConfig shape =
-          state.critic() == null ? policy.model().config() : LlamaConfig.fromJson(state.critic());
       // The trainer reads the critic's weights from its own state.
-      trainer = newTrainer(zeros(shape, state.criticAdapter()));
+      trainer = newTrainer(state.hasCritic() ? zeros(state) : null);
       trainer.read(in);
     }
     long unpublished = trainer == null ? 0 : trainer.iteration() - publishedIteration;
     lineage.restore(
         state.lineage(), publishedIteration > 0 ? version : 0, unpublished * section().batchSize());
+    boolean busy = trainer != null && trainer.busy();
+    List<ScoredRollout> inbox = batch.restore(state.batch(), state.groups(), busy);
+    consumed -= inbox.size();
+    inbox.addAll(state.inbox());
     restoreInbox(
-        state.inbox(), trainer != null && trainer.busy() ? trainer.pending() : batch.size());
+        inbox, batch.held() + (busy ? trainer.pending() : batch.rollouts().size()));
   }
 
-  private ScalarModel zeros(LlamaConfig shape, AdapterConfig adapter) {
+  private ScalarModel zeros(State state) {
+    LlamaConfig shape =
+        state.critic() == null ? policy.model().config() : LlamaConfig.fromJson(state.critic());
+    AdapterConfig adapter = state.criticAdapter();
     return adapter == null
         ? ScalarModel.zeros(backend, shape)
         : ScalarModel.zeros(backend, shape, policy.model().frozen().orElseThrow(), adapter);

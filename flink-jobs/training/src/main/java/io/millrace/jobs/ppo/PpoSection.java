@@ -11,6 +11,7 @@ import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.jobs.safety.SafetyClassifiers;
 import io.millrace.model.ppo.AdaptiveKl;
+import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.ppo.Advantages;
 import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.ImportanceWeight;
@@ -27,7 +28,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
-/** PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3). */
+/**
+ * PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3), with a critic or
+ * with another {@link AdvantageMethod}.
+ */
 public record PpoSection(
     @Option(value = "512", help = "Rollouts of one iteration.", min = "2", max = "65536")
         int batchSize,
@@ -82,15 +86,70 @@ public record PpoSection(
                 "Estimator of the KL penalty. `k1` is for the reward. `k2` and `k3` are for the"
                     + " loss: `k2` has the gradient of KL(π_θ‖π_0), `k3` of KL(π_0‖π_θ).")
         KlEstimator klEstimator,
-    @Option(value = "1.0", help = "γ: discount.", min = "0", max = "1") double gamma,
+    @Option(
+            value = "gae",
+            help =
+                "How advantages are estimated: `gae` with a critic; without one `rloo` (the other"
+                    + " responses to the prompt are the baseline), `grpo` (mean and deviation of"
+                    + " the responses to the prompt) or `reinforce++` (rewards to go, whitened over"
+                    + " the batch). `rloo` and `grpo` need `rollout.samples-per-prompt` of at"
+                    + " least 2.")
+        AdvantageMethod advantage,
+    @Option(
+            value = "1.0",
+            help = "γ: discount of `gae` and `reinforce++`.",
+            min = "0",
+            max = "1")
+        double gamma,
     @Option(value = "0.95", help = "λ of generalised advantage estimation.", min = "0", max = "1")
         double lambda,
+    @Option(
+            value = "true",
+            help =
+                "Whether `grpo` divides by the deviation of a prompt's rewards; false is Dr. GRPO.")
+        boolean groupDeviation,
+    @Option(
+            value = "256",
+            help =
+                "Most prompts whose responses wait for others, with `rloo` and `grpo`. Beyond it"
+                    + " the oldest is learned from with the responses that it has; one response"
+                    + " alone is dropped and counted.",
+            min = "1",
+            max = "1_000_000")
+        int maxOpenGroups,
     @Option(
             value = "0.2",
             help = "Clip range of the probability ratio around 1.",
             above = "0",
             below = "1")
         double clip,
+    @Option(
+            value = "0.0",
+            help = "Clip range above 1, such as 0.28 (DAPO); 0: `clip`.",
+            min = "0",
+            max = "1000")
+        double clipHigh,
+    @Option(
+            value = "0.0",
+            help =
+                "Dual clip: highest ratio that counts where the advantage is negative, above 1,"
+                    + " such as 3; 0: none.",
+            min = "0",
+            max = "1e6")
+        double dualClip,
+    @Option(
+            value = "token",
+            help =
+                "Whose ratio is clipped: a `token`'s, or the `sequence`'s, the geometric mean over"
+                    + " the response (GSPO, whose clip is some 3e-4).")
+        PpoObjective.ClipLevel clipLevel,
+    @Option(
+            value = "tokens",
+            help =
+                "What the policy's loss is a mean over: all `tokens` of a mini-batch, or"
+                    + " `responses`, each a mean over its own tokens (as in the papers of GRPO and"
+                    + " GSPO).")
+        PpoObjective.LossMean lossMean,
     @Option(
             value = "0.2",
             help = "Clip range of the critic's values around its earlier ones.",
@@ -256,8 +315,15 @@ public record PpoSection(
     requirePlacement(klEstimator, klIn);
     Require.accepted(
         "truncation-penalty", () -> new KlPenalty(klEstimator, klIn, truncationPenalty));
-    Require.accepted("gamma and lambda", () -> new Advantages(gamma, lambda));
-    Require.accepted("clip and value-clip", () -> new PpoObjective(clip, valueClip));
+    Require.accepted(
+        "gamma and lambda", () -> new Advantages(advantage, gamma, lambda, groupDeviation));
+    MethodCheck.dualClip(dualClip);
+    Require.accepted(
+        "clip, clip-high and value-clip",
+        () -> objective(clip, clipHigh, dualClip, clipLevel, lossMean, valueClip));
+    MethodCheck.check(
+        advantage,
+        new MethodCheck.Options(kl, klIn, gamma, groupDeviation, whitening, criticWarmup));
     Require.accepted("max-importance-weight", () -> new ImportanceWeight(maxImportanceWeight));
     Require.accepted("learning-rate", () -> LearningRate.constant(learningRate));
     Require.accepted("critic-learning-rate", () -> LearningRate.constant(criticLearningRate));
@@ -304,6 +370,7 @@ public record PpoSection(
       return;
     }
     int samples = config.section(RolloutSection.class).samplesPerPrompt();
+    MethodCheck.groups(advantage, samples, batchSize);
     if (whitening == RewardWhitening.PROMPT && samples == 1) {
       throw new IllegalArgumentException(
           "rollout.samples-per-prompt must be at least 2 with ppo.whitening prompt, not 1: a"
@@ -348,11 +415,28 @@ public record PpoSection(
   }
 
   Advantages advantages() {
-    return new Advantages(gamma, lambda);
+    return new Advantages(advantage, gamma, lambda, groupDeviation);
   }
 
-  PpoObjective objective() {
-    return new PpoObjective(clip, valueClip);
+  /** The clips, and what the loss is a mean over. */
+  public PpoObjective objective() {
+    return objective(clip, clipHigh, dualClip, clipLevel, lossMean, valueClip);
+  }
+
+  private static PpoObjective objective(
+      double clip,
+      double clipHigh,
+      double dualClip,
+      PpoObjective.ClipLevel level,
+      PpoObjective.LossMean mean,
+      double valueClip) {
+    return new PpoObjective(
+        clip,
+        clipHigh > 0 ? clipHigh : clip,
+        dualClip > 0 ? dualClip : Double.POSITIVE_INFINITY,
+        level,
+        mean,
+        valueClip);
   }
 
   Optional<ImportanceWeight> importanceWeight() {

@@ -33,13 +33,19 @@ public final class PpoTrainers {
     return critic;
   }
 
-  /** A trainer of both models, which it closes with itself. */
+  /**
+   * A trainer of both models, which it closes with itself.
+   *
+   * @param critic null where {@code ppo.advantage} has none
+   */
   public static PpoTrainer of(
       RuntimeSettings settings, Backend backend, LanguageModel policy, ScalarModel critic) {
     MillraceConfig config = settings.config();
     PpoSection section = config.section(PpoSection.class);
     policy.useMemory(settings.memory());
-    critic.useMemory(settings.memory());
+    if (critic != null) {
+      critic.useMemory(settings.memory());
+    }
     return new PpoTrainer(
         backend,
         policy,
