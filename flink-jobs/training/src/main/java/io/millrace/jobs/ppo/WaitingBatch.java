@@ -132,6 +132,46 @@ final class WaitingBatch {
     }
   }
 
+  /**
+   * Removes rollouts that wait: from open groups, and from the batch if it is not being learned
+   * from. A response that is then alone in its group is dropped.
+   *
+   * @param busy whether the batch is being learned from
+   * @return how many were removed, those that were alone not included
+   */
+  int removeIf(Predicate<ScoredRollout> removed, boolean busy) {
+    int before = held() + rollouts.size();
+    if (open != null) {
+      open.removeIf(removed);
+    }
+    if (busy) {
+      return before - held() - rollouts.size();
+    }
+    if (open == null) {
+      rollouts.removeIf(removed);
+      return before - rollouts.size();
+    }
+    List<ScoredRollout> all = List.copyOf(rollouts);
+    List<Integer> sizes = List.copyOf(groupSizes);
+    List<ScoredRollout> lone = new ArrayList<>();
+    clear();
+    int from = 0;
+    for (int groupSize : sizes) {
+      List<ScoredRollout> group = new ArrayList<>(all.subList(from, from + groupSize));
+      from += groupSize;
+      group.removeIf(removed);
+      if (group.size() == 1) {
+        lone.addAll(group);
+      } else if (!group.isEmpty()) {
+        rollouts.addAll(group);
+        groupSizes.add(group.size());
+      }
+    }
+    int count = before - held() - rollouts.size() - lone.size();
+    lone.forEach(drops::alone);
+    return count;
+  }
+
   private void countIncomplete(List<ScoredRollout> group) {
     incomplete++;
     // The first, and then ever fewer lines: 1, 2, 4, 8.
