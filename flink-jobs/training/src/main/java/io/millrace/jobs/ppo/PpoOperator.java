@@ -165,17 +165,14 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     return Provenance.of(scored.rollout());
   }
 
-  /** An iteration that has begun keeps its rollouts to its end. */
+  /** An iteration that has begun keeps its rollouts to its end; open groups lose theirs. */
   @Override
   protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
-    int removed = super.removeWithdrawn(withdrawn);
-    if (trainer == null || !trainer.busy()) {
-      int before = batch.rollouts().size();
-      batch.rollouts().removeIf(rollout -> withdrawn.test(provenance(rollout)));
-      release(before - batch.rollouts().size());
-      removed += before - batch.rollouts().size();
-    }
-    return removed;
+    int removed =
+        batch.removeIf(
+            rollout -> withdrawn.test(provenance(rollout)), trainer != null && trainer.busy());
+    release(removed);
+    return removed + super.removeWithdrawn(withdrawn);
   }
 
   @Override

@@ -19,6 +19,7 @@ import io.millrace.schemas.Role;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.TrainingMetrics;
 import io.millrace.schemas.Turn;
+import io.millrace.schemas.WithdrawnBy;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -336,6 +337,25 @@ class PpoGroupsTest {
       run.end();
       assertEquals(3, run.count("rollouts"));
       assertEquals(3, run.count("incomplete-batch"));
+    }
+  }
+
+  @Test
+  void withdrawnResponsesLeaveOpenGroupsAndTheBatch() throws Exception {
+    try (Run run = new Run(config("withdrawn", "rloo"), null)) {
+      run.feed(group(1, SAMPLES)); // In the waiting batch.
+      run.feed(group(2, 3)).feed(group(4, 2)); // In open groups.
+      run.awaitState(state -> (long) state.get("consumed") == 9);
+      assertTrue(run.stateText().contains("Hi 1") && run.stateText().contains("Hi 2"));
+      run.withdraw(WithdrawnBy.ID, "p1");
+      run.withdraw(WithdrawnBy.ID, "p2");
+      assertFalse(run.stateText().contains("Hi 1") || run.stateText().contains("Hi 2"));
+      run.dieAfter(group(3, 1));
+      run.feed(group(4, SAMPLES).subList(2, SAMPLES)).feed(group(3, SAMPLES)).end();
+      assertEquals(BATCH, run.count("learned"));
+      assertEquals(0, run.count("dropped/alone"));
+      assertEquals(0, run.count("groups/incomplete"));
+      assertEquals(7L, run.accumulator("topics/rollouts/dropped/withdrawn"));
     }
   }
 }
