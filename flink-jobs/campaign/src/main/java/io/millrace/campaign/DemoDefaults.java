@@ -70,6 +70,7 @@ final class DemoDefaults {
             "ppo.critic-learning-rate=1e-3",
             "ppo.kl=0.1",
             "ppo.score-batch-size=64",
+            "ppo.score-max-wait=1s",
             "ppo.optimizer.weight-decay=0"));
   }
 }

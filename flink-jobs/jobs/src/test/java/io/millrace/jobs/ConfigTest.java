@@ -26,6 +26,7 @@ import io.millrace.jobs.rejection.RejectionSamplingSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection.Prompts;
 import io.millrace.jobs.rejection.RejectionSamplingSection.StartFrom;
 import io.millrace.jobs.rejection.RejectionSamplingSection.Versions;
+import io.millrace.jobs.rewardmodel.AnnotatorSection;
 import io.millrace.jobs.rewardmodel.ObjectiveSection;
 import io.millrace.jobs.rewardmodel.RewardModelSection;
 import io.millrace.jobs.rollout.RolloutSection;
@@ -199,6 +200,7 @@ class ConfigTest {
             ADAMW,
             new ObjectiveSection(Map.of(), 0),
             new ObjectiveSection(Map.of(), 0)),
+        new AnnotatorSection(AnnotatorSection.Weighting.NONE, 500, "", 0.5, List.of(), 4096),
         new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0, true, 0),
         new PpoSection(
             512,
@@ -240,6 +242,7 @@ class ConfigTest {
             0.1,
             1,
             64,
+            Duration.ZERO,
             true,
             true,
             ADAMW),

@@ -42,8 +42,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Whole PPO iterations on each backend, with every method of advantages and every whitening, KL and
- * clip option, against float64 results that {@code tests/fixtures/ppo_iterations.py} computed from formulas of its own: rewards, KL,
- * every metric, and every weight of both models after the last update.
+ * clip option, against float64 results that {@code tests/fixtures/ppo_iterations.py} computed from
+ * formulas of its own: rewards, KL, every metric, and every weight of both models after the last
+ * update.
  */
 class PpoIterationsTest {
 

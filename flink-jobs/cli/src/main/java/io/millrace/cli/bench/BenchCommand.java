@@ -105,15 +105,13 @@ public final class BenchCommand {
               names = "--advantage",
               defaultValue = "gae",
               paramLabel = "METHOD",
-              description =
-                  "ppo.advantage: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+              description = "ppo.advantage: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
           AdvantageMethod advantage)
       throws IOException {
     KernelTimes times = new KernelTimes();
     options.run(
         (backend, config, batch) ->
-            new UpdateBench(
-                    kernels ? times.timing(backend) : backend, config, batch, advantage)
+            new UpdateBench(kernels ? times.timing(backend) : backend, config, batch, advantage)
                 .run(options.iterations, times)
                 .toJson());
     if (kernels) {

@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * One PPO update of policy and critic, if the method has one, with the job's own trainer: forward, backward, clipping,
- * AdamW. The clock starts after the computation of old values and advantages.
+ * One PPO update of policy and critic, if the method has one, with the job's own trainer: forward,
+ * backward, clipping, AdamW. The clock starts after the computation of old values and advantages.
  */
 final class UpdateBench {
 
@@ -29,8 +29,7 @@ final class UpdateBench {
   private final BatchShape shape;
   private final AdvantageMethod advantage;
 
-  UpdateBench(
-      Backend backend, LlamaConfig config, BatchShape shape, AdvantageMethod advantage) {
+  UpdateBench(Backend backend, LlamaConfig config, BatchShape shape, AdvantageMethod advantage) {
     this.advantage = advantage;
     this.backend = backend;
     this.config = config;
@@ -67,7 +66,8 @@ final class UpdateBench {
             config, shape.batch(), shape.length() - shape.response() - 1, shape.length() - 1);
     double flops =
         Flops.withBackward(
-            (advantage.hasCritic() ? 2 : 1) * trunk + Flops.head(config, (long) shape.batch() * shape.response()));
+            (advantage.hasCritic() ? 2 : 1) * trunk
+                + Flops.head(config, (long) shape.batch() * shape.response()));
     return BenchLine.of("update", backend, config)
         .lengths(shape.lengths())
         .seconds(seconds)

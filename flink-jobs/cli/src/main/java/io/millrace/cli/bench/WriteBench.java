@@ -35,7 +35,8 @@ final class WriteBench {
     double[] waiting = new double[repetitions];
     double[] still = new double[repetitions];
     double[] whole = new double[repetitions];
-    try (PpoTrainer trainer = new UpdateBench(backend, config, shape, AdvantageMethod.GAE).trainer();
+    try (PpoTrainer trainer =
+            new UpdateBench(backend, config, shape, AdvantageMethod.GAE).trainer();
         CopyBudget none = new CopyBudget(0);
         CopyBudget copies = new CopyBudget(Long.MAX_VALUE)) {
       Times _ = write(trainer, none, file);

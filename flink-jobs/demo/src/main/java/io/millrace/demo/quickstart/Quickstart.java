@@ -125,6 +125,7 @@ public final class Quickstart {
             "ppo.critic-learning-rate=1e-3",
             "ppo.kl=0.05",
             "ppo.score-batch-size=" + BATCH,
+            "ppo.score-max-wait=1s",
             // No rollout is dropped: staleness may grow by one while a version is published.
             "ppo.max-staleness=" + (settings.versionsBehind() + 3),
             "ppo.optimizer.weight-decay=0");

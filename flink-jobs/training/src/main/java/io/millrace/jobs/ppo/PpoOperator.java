@@ -242,7 +242,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     OptionalLong exact = exactVersion();
     logProbMetrics =
-        exact.isPresent() ? logProbs.compare(policy, batch.rollouts(), exact.getAsLong()) : Map.of();
+        exact.isPresent()
+            ? logProbs.compare(policy, batch.rollouts(), exact.getAsLong())
+            : Map.of();
     boolean own = exact.isPresent() && LogProbCheck.areExact(logProbMetrics);
     trainer.begin(
         batch.rollouts().stream()
@@ -587,8 +589,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   }
 
   /**
-   * @throws SuppressRestartsException if the state has a critic and the method has none, or the other
-   *     way round
+   * @throws SuppressRestartsException if the state has a critic and the method has none, or the
+   *     other way round
    */
   private void requireSameCritic(State state) {
     AdvantageMethod method = section().advantage();
@@ -637,8 +639,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     List<ScoredRollout> inbox = batch.restore(state.batch(), state.groups(), busy);
     consumed -= inbox.size();
     inbox.addAll(state.inbox());
-    restoreInbox(
-        inbox, batch.held() + (busy ? trainer.pending() : batch.rollouts().size()));
+    restoreInbox(inbox, batch.held() + (busy ? trainer.pending() : batch.rollouts().size()));
   }
 
   private ScalarModel zeros(State state) {

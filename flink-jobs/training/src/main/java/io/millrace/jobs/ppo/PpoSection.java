@@ -24,13 +24,14 @@ import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.training.LearningRate;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
 /**
- * PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3), with a critic or
- * with another {@link AdvantageMethod}.
+ * PPO with a KL penalty on the piecewise, whitened reward (Llama 2, section 3.2.3), with a critic
+ * or with another {@link AdvantageMethod}.
  */
 public record PpoSection(
     @Option(value = "512", help = "Rollouts of one iteration.", min = "2", max = "65536")
@@ -95,11 +96,7 @@ public record PpoSection(
                     + " the batch). `rloo` and `grpo` need `rollout.samples-per-prompt` of at"
                     + " least 2.")
         AdvantageMethod advantage,
-    @Option(
-            value = "1.0",
-            help = "γ: discount of `gae` and `reinforce++`.",
-            min = "0",
-            max = "1")
+    @Option(value = "1.0", help = "γ: discount of `gae` and `reinforce++`.", min = "0", max = "1")
         double gamma,
     @Option(value = "0.95", help = "λ of generalised advantage estimation.", min = "0", max = "1")
         double lambda,
@@ -284,6 +281,15 @@ public record PpoSection(
             min = "1",
             max = "65536")
         int scoreBatchSize,
+    @Option(
+            value = "0ms",
+            help =
+                "Time after which an incomplete batch is scored; 0ms waits forever for a full one,"
+                    + " and keeps a run reproducible bit for bit where scores depend on the batch"
+                    + " (`nd4j`, `torch`).",
+            min = "0ms",
+            max = "1d")
+        Duration scoreMaxWait,
     @Option(
             value = "true",
             help =

@@ -67,6 +67,9 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
   /** Rollouts that were taken in and not yet emitted. */
   private transient int held;
 
+  /** Batches since the task began. */
+  private transient long batchesFormed;
+
   // State that only the task thread uses.
   private transient List<Rollout> waiting;
   private transient LatestRewardModels latest;
@@ -187,6 +190,7 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
               while (waiting.size() >= section().scoreBatchSize()) {
                 formBatch(section().scoreBatchSize(), models);
               }
+              formLaterIfIncomplete();
             });
     boolean full = !announcementsEnded && models().isEmpty() && held >= capacity();
     if (full && !hold.isHeld() && !bounded) {
@@ -197,7 +201,26 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     hold.set(full);
   }
 
+  /** Scores an incomplete batch once it has waited for {@code ppo.score-max-wait}. */
+  private void formLaterIfIncomplete() {
+    if (waiting.isEmpty() || section().scoreMaxWait().isZero() || bounded) {
+      return;
+    }
+    long before = batchesFormed;
+    after(
+        section().scoreMaxWait(),
+        () -> {
+          Optional<RewardModelPair> models = models();
+          if (batchesFormed == before && !waiting.isEmpty() && models.isPresent()) {
+            formBatch(waiting.size(), models.get());
+            wake();
+          }
+          formBatches();
+        });
+  }
+
   private void formBatch(int size, RewardModelPair models) {
+    batchesFormed++;
     List<Rollout> next = waiting.subList(0, size);
     batches.add(new RolloutScorer.Batch(next, models));
     next.clear();

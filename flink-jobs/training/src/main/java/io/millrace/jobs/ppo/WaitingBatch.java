@@ -104,8 +104,7 @@ final class WaitingBatch {
    * @return whether one was open
    */
   boolean closeOldest() {
-    Optional<List<ScoredRollout>> oldest =
-        open == null ? Optional.empty() : open.closeOldest();
+    Optional<List<ScoredRollout>> oldest = open == null ? Optional.empty() : open.closeOldest();
     oldest.ifPresent(this::enter);
     return oldest.isPresent();
   }
@@ -208,13 +207,10 @@ final class WaitingBatch {
    * @param incomplete groups that entered a batch with fewer responses
    */
   record State(
-      List<Integer> groupSizes,
-      List<RolloutGroups.Open> open,
-      @AvroDefault("0") long incomplete) {}
+      List<Integer> groupSizes, List<RolloutGroups.Open> open, @AvroDefault("0") long incomplete) {}
 
   State state() {
-    return new State(
-        List.copyOf(groupSizes), open == null ? List.of() : open.state(), incomplete);
+    return new State(List.copyOf(groupSizes), open == null ? List.of() : open.state(), incomplete);
   }
 
   /**

@@ -296,8 +296,7 @@ class PpoGroupsTest {
     List<ScoredRollout> all = interleaved(10);
     for (int at : new int[] {3, 13, 22}) {
       String store = "reader-" + methods.getFirst() + methods.getLast() + at;
-      try (Run run =
-          new Run(config(store, methods.getLast()), state(methods.getFirst(), at))) {
+      try (Run run = new Run(config(store, methods.getLast()), state(methods.getFirst(), at))) {
         run.feed(all.subList(at, all.size())).end();
         assertEquals(all.size(), run.count("rollouts"));
         assertEquals(

@@ -38,8 +38,7 @@ class RolloutGroupsTest {
   /** The ids of a closed group. */
   private static String ids(Optional<List<ScoredRollout>> closed) {
     return String.join(
-        " ",
-        closed.orElse(List.of()).stream().map(one -> one.rollout().getRolloutId()).toList());
+        " ", closed.orElse(List.of()).stream().map(one -> one.rollout().getRolloutId()).toList());
   }
 
   @Test

@@ -29,6 +29,7 @@ import io.millrace.schemas.WithdrawnBy;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -60,6 +61,9 @@ class ScoreOperatorTest {
   @TempDir private static Path directory;
   private static MillraceConfig config;
 
+  /** The same with a bound on waiting. */
+  private static MillraceConfig impatient;
+
   /** Announcements of version 1 and 2 of each objective. */
   private static final List<RewardCheckpoint> FIRST = new ArrayList<>();
 
@@ -71,6 +75,9 @@ class ScoreOperatorTest {
     settings.add("checkpoints.directory=" + directory);
     settings.add("ppo.score-batch-size=" + BATCH);
     config = InitialModel.ensure(ConfigLoader.load(Optional.empty(), settings));
+    settings.add("ppo.score-max-wait=1s");
+    settings.add("model.initial=" + config.model().initial());
+    impatient = ConfigLoader.load(Optional.empty(), settings);
     for (Objective objective : Objective.values()) {
       FIRST.add(rewardModel(objective, 1));
       SECOND.add(rewardModel(objective, 2));
@@ -230,6 +237,22 @@ class ScoreOperatorTest {
           "3 rollouts cannot be scored: no safety reward model is announced; run reward-model"
               + " first",
           failure.getCause().getMessage());
+    }
+  }
+
+  @Test
+  void anIncompleteBatchIsScoredWhenItHasWaitedForLongEnough() throws Exception {
+    try (var run =
+        TwoInputRun.<Rollout, RewardCheckpoint, ScoredRollout>of(
+            () -> new ScoreOperator(impatient, false), null)) {
+      run.announce(FIRST).feed(rollouts(0, BATCH + 1));
+      long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+      for (long now = 0; run.output().size() <= BATCH; now += 600) {
+        assertTrue(System.nanoTime() < deadline, "a rollout waits for ever");
+        run.harness.setProcessingTime(now);
+        run.snapshot(); // Has the task's thread emit what is scored.
+      }
+      assertEquals(idsTo(BATCH + 1), ids(output(run)));
     }
   }
 

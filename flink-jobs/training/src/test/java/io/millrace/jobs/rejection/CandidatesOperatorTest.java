@@ -306,7 +306,8 @@ class CandidatesOperatorTest {
       assertEquals(4, ((List<?>) run.state().get("inFlight")).size());
       run.feed(prompts(3, 4)).announce(rewardModels()).end();
       assertEquals(
-          List.of("p1", "p2", "p4", "p5"), run.output().stream().map(Candidates::promptId).toList());
+          List.of("p1", "p2", "p4", "p5"),
+          run.output().stream().map(Candidates::promptId).toList());
       assertEquals(3L, run.accumulator("topics/prompts/dropped/withdrawn"));
     }
   }

@@ -7,8 +7,8 @@ import java.util.Objects;
  * The advantages of response tokens: one function for each {@link AdvantageMethod}.
  *
  * <p>The reward of a response is R̃_c less the truncation penalty. With the KL in the reward, each
- * token also pays −β·k1 ({@link KlPenalty#rewards}). Time is the sequence of response tokens: tokens
- * of others between them are not steps.
+ * token also pays −β·k1 ({@link KlPenalty#rewards}). Time is the sequence of response tokens:
+ * tokens of others between them are not steps.
  *
  * @param gamma discount γ, in [0, 1]; of {@code GAE} and {@code REINFORCE_PLUS_PLUS}
  * @param lambda λ, in [0, 1]; of {@code GAE}
@@ -84,8 +84,8 @@ public record Advantages(
   }
 
   /**
-   * REINFORCE++ (arXiv 2501.03262, section 3): the discounted sum of the rewards from each token on,
-   * {@code A_t = Σ_{s ≥ t} γ^(s−t)·r_s}. The batch's tokens are whitened afterwards.
+   * REINFORCE++ (arXiv 2501.03262, section 3): the discounted sum of the rewards from each token
+   * on, {@code A_t = Σ_{s ≥ t} γ^(s−t)·r_s}. The batch's tokens are whitened afterwards.
    *
    * @param rewards of one response's tokens, {@code [tokens]}
    * @throws IllegalArgumentException if the response is empty or a number is not finite
@@ -119,9 +119,9 @@ public record Advantages(
   }
 
   /**
-   * RLOO (Ahmadian et al., arXiv 2402.14740): {@code A_i = R_i − Σ_{j≠i} R_j / (n −
-   * 1)}. The baseline of a response does not depend on the response, so it adds no bias, whichever
-   * policy version sampled the others.
+   * RLOO (Ahmadian et al., arXiv 2402.14740): {@code A_i = R_i − Σ_{j≠i} R_j / (n − 1)}. The
+   * baseline of a response does not depend on the response, so it adds no bias, whichever policy
+   * version sampled the others.
    */
   static double[] leaveOneOut(double[] rewards) {
     return differences(rewards, rewards.length - 1);

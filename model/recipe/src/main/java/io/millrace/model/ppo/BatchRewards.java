@@ -8,8 +8,8 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * Rewards and advantages of a whole PPO batch, before its first update: piecewise reward, whitening,
- * KL penalty, {@link Advantages}.
+ * Rewards and advantages of a whole PPO batch, before its first update: piecewise reward,
+ * whitening, KL penalty, {@link Advantages}.
  *
  * <p>A policy's reward is R̃_c, which {@link RewardWhitening} shifts and scales. Where responses to
  * one prompt are compared, the shift cancels out. The scale stays: β and the truncation penalty are

@@ -73,8 +73,7 @@ final class PolicyPass implements Runnable {
       klLoss +=
           settings
               .klPenalty()
-              .loss(
-                  dLogProbs, now.logProbs(), batch.referenceLogProbs(some), weights, beta, share);
+              .loss(dLogProbs, now.logProbs(), batch.referenceLogProbs(some), weights, beta, share);
       // The loss has the term −c·H, with H the mean entropy, whose mean is that of the loss.
       float[] dEntropies = new float[dLogProbs.length];
       for (int t = 0; t < dEntropies.length; t++) {

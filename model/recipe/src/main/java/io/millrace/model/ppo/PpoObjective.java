@@ -13,13 +13,13 @@ import java.util.Objects;
  * 0 too, and such tokens are counted. A clipHigh above clip lets unlikely tokens grow (DAPO, Yu et
  * al., arXiv 2503.14476, section 3.1).
  *
- * <p>Dual clip (Ye et al., arXiv 1912.09729): where A is below 0, the loss is at most
- * {@code −A·dualClip}, with derivative 0 there.
+ * <p>Dual clip (Ye et al., arXiv 1912.09729): where A is below 0, the loss is at most {@code
+ * −A·dualClip}, with derivative 0 there.
  *
- * <p>Sequence level (GSPO, Zheng et al., arXiv 2507.18071, section 4.1): the ratio of every
- * token is that of its response, {@code s = exp(mean(new − old))}. The derivative is that of
- * GSPO-token (section 4.3): {@code −A_t·s} for each token, which is GSPO's where the tokens
- * of a response have one advantage.
+ * <p>Sequence level (GSPO, Zheng et al., arXiv 2507.18071, section 4.1): the ratio of every token
+ * is that of its response, {@code s = exp(mean(new − old))}. The derivative is that of GSPO-token
+ * (section 4.3): {@code −A_t·s} for each token, which is GSPO's where the tokens of a response have
+ * one advantage.
  *
  * <p>Critic: {@code loss = ½·max((v − R)², (clip(v, old ± valueClip) − R)²)}, as in the PPO of
  * OpenAI Baselines (Engstrom et al., arXiv 2005.12729, section 3).
@@ -74,8 +74,7 @@ public record PpoObjective(
 
   /** PPO's own clip, as far above 1 as below, of each token. */
   public PpoObjective(double clip, double valueClip) {
-    this(
-        clip, clip, Double.POSITIVE_INFINITY, ClipLevel.TOKEN, LossMean.TOKENS, valueClip);
+    this(clip, clip, Double.POSITIVE_INFINITY, ClipLevel.TOKEN, LossMean.TOKENS, valueClip);
   }
 
   public static PpoObjective defaults() {
@@ -159,8 +158,8 @@ public record PpoObjective(
    * A part of a mini-batch.
    *
    * @param lengths tokens of each response of the part
-   * @param shares how much each token counts in the policy's loss, {@code [tokens]}; their mean over
-   *     the mini-batch is 1
+   * @param shares how much each token counts in the policy's loss, {@code [tokens]}; their mean
+   *     over the mini-batch is 1
    * @param responseTokens of the whole mini-batch
    */
   public record Part(int[] lengths, double[] shares, long responseTokens) {}
@@ -273,8 +272,8 @@ public record PpoObjective(
   }
 
   /**
-   * The critic's loss over the response tokens of a micro-batch, a mean over the
-   * tokens of the mini-batch.
+   * The critic's loss over the response tokens of a micro-batch, a mean over the tokens of the
+   * mini-batch.
    *
    * @param dValues out: derivative of the loss by each new value, {@code [tokens]}
    * @param responseTokens of the whole mini-batch

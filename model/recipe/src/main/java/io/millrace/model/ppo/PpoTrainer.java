@@ -17,9 +17,9 @@ import java.util.SplittableRandom;
 import org.apache.avro.reflect.Nullable;
 
 /**
- * PPO on batches of scored rollouts, top to bottom: old values, {@linkplain BatchRewards rewards and
- * advantages}, clipped updates of policy and critic. A {@linkplain AdvantageMethod method} without a
- * critic leaves out all that is the critic's.
+ * PPO on batches of scored rollouts, top to bottom: old values, {@linkplain BatchRewards rewards
+ * and advantages}, clipped updates of policy and critic. A {@linkplain AdvantageMethod method}
+ * without a critic leaves out all that is the critic's.
  *
  * <p>A batch takes {@linkplain #step steps} of at most one mini-batch each. The trainer's state can
  * be {@linkplain #write written} between any two steps; a trainer that reads it continues bit for
@@ -149,8 +149,7 @@ public final class PpoTrainer implements AutoCloseable {
     int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
     for (MicroBatches.Part part :
         batch.microBatches(
-            range(batch.valued, to),
-            critic == null ? policy.partTokens() : critic.partTokens())) {
+            range(batch.valued, to), critic == null ? policy.partTokens() : critic.partTokens())) {
       int from = batch.valued + part.from();
       int[] members = range(from, batch.valued + part.to());
       if (critic != null) {

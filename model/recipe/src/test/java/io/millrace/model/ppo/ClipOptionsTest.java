@@ -227,8 +227,7 @@ class ClipOptionsTest {
     float[] reference = random(6, 0.4);
     float[] derivatives = new float[8];
     double loss =
-        penalty.loss(
-            derivatives, logProbs, reference, ones(), 0.3, objective.part(LENGTHS, 8, 3));
+        penalty.loss(derivatives, logProbs, reference, ones(), 0.3, objective.part(LENGTHS, 8, 3));
     double expected = 0;
     int at = 0;
     for (int length : LENGTHS) {

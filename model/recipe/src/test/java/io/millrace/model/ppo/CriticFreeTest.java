@@ -175,10 +175,7 @@ class CriticFreeTest {
   }
 
   @ParameterizedTest
-  @EnumSource(
-      value = AdvantageMethod.class,
-      mode = EnumSource.Mode.EXCLUDE,
-      names = "GAE")
+  @EnumSource(value = AdvantageMethod.class, mode = EnumSource.Mode.EXCLUDE, names = "GAE")
   void thereIsNoCritic(AdvantageMethod method) throws IOException {
     try (PpoTrainer trainer = trainer(method)) {
       assertFalse(trainer.hasCritic());
@@ -234,10 +231,7 @@ class CriticFreeTest {
   }
 
   @ParameterizedTest
-  @EnumSource(
-      value = AdvantageMethod.class,
-      mode = EnumSource.Mode.EXCLUDE,
-      names = "GAE")
+  @EnumSource(value = AdvantageMethod.class, mode = EnumSource.Mode.EXCLUDE, names = "GAE")
   void resumesBitForBitBetweenAnyTwoSteps(AdvantageMethod method) throws IOException {
     try (PpoTrainer straight = trainer(method)) {
       List<byte[]> moments = new ArrayList<>();
@@ -299,10 +293,7 @@ class CriticFreeTest {
 
   /** A policy without a critic learns what is rewarded: the responses of the larger tokens. */
   @ParameterizedTest
-  @EnumSource(
-      value = AdvantageMethod.class,
-      mode = EnumSource.Mode.EXCLUDE,
-      names = "GAE")
+  @EnumSource(value = AdvantageMethod.class, mode = EnumSource.Mode.EXCLUDE, names = "GAE")
   void aRewardedResponseBecomesLikelier(AdvantageMethod method) {
     List<PpoRollout> rollouts = new ArrayList<>();
     for (int i = 0; i < 8; i++) {

@@ -236,7 +236,8 @@ class KlTest {
     assertArrayEquals(
         new float[] {10 + 0.1f * 2 * 0.5f / 4, 20 - 0.1f * 0.5f / 4}, derivatives, 1e-6f);
     assertArrayEquals(new double[] {0, 3}, penalty.rewards(logProbs, reference, 3, false, 0.1));
-    assertEquals(0, KlPenalty.defaults().loss(derivatives, logProbs, reference, weights, 0.1, part(2, 4)));
+    assertEquals(
+        0, KlPenalty.defaults().loss(derivatives, logProbs, reference, weights, 0.1, part(2, 4)));
   }
 
   @Test

@@ -52,7 +52,12 @@ class MemoryPlanTest {
 
   @ParameterizedTest
   @CsvSource({
-    "0,false,true", "0,true,true", "8,false,true", "8,true,true", "0,false,false", "8,true,false"
+    "0,false,true",
+    "0,true,true",
+    "8,false,true",
+    "8,true,true",
+    "0,false,false",
+    "8,true,false"
   })
   void anUpdateTakesWhatThePlanSays(int rank, boolean recompute, boolean critic) {
     Optional<AdapterConfig> adapter =
