@@ -24,7 +24,8 @@ final class MethodCheck {
   static void check(AdvantageMethod method, Options options) {
     if (options.criticWarmup() > 0 && !method.hasCritic()) {
       throw new IllegalArgumentException(
-          "critic-warmup must be 0 with advantage %s, not %d: it has no critic. Set it to 0, or advantage to gae"
+          ("critic-warmup must be 0 with advantage %s, not %d: it has no critic. Set it to 0, or"
+                  + " advantage to gae")
               .formatted(method, options.criticWarmup()));
     }
     if (options.gamma() < 1 && method.comparesResponses()) {
@@ -43,7 +44,8 @@ final class MethodCheck {
     }
     if (!options.groupDeviation() && method != AdvantageMethod.GRPO) {
       throw new IllegalArgumentException(
-          "group-deviation must be true with advantage %s, not false: only grpo divides by the deviation. Set it to true, or advantage to grpo"
+          ("group-deviation must be true with advantage %s, not false: only grpo divides by the"
+                  + " deviation. Set it to true, or advantage to grpo")
               .formatted(method));
     }
     if (options.whitening() == RewardWhitening.PROMPT && method.comparesResponses()) {
@@ -77,12 +79,15 @@ final class MethodCheck {
     }
     if (samples == 1) {
       throw new IllegalArgumentException(
-          "rollout.samples-per-prompt must be at least 2 with ppo.advantage %s, not 1: it compares the responses to a prompt. Sample more, or set ppo.advantage to reinforce++ or gae"
+          ("rollout.samples-per-prompt must be at least 2 with ppo.advantage %s, not 1: it compares"
+                  + " the responses to a prompt. Sample more, or set ppo.advantage to reinforce++ or"
+                  + " gae")
               .formatted(method));
     }
     if (batchSize % samples != 0) {
       throw new IllegalArgumentException(
-          "rollout.samples-per-prompt must divide ppo.batch-size %d with ppo.advantage %s, not %d: a batch has whole groups"
+          ("rollout.samples-per-prompt must divide ppo.batch-size %d with ppo.advantage %s, not %d: a"
+                  + " batch has whole groups. Change one of them")
               .formatted(batchSize, method, samples));
     }
   }
