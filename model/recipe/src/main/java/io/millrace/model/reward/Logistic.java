@@ -1,12 +1,12 @@
 package io.millrace.model.reward;
 
 /** The logistic function and its logarithm without overflow. */
-final class Logistic {
+public final class Logistic {
 
   private Logistic() {}
 
   /** σ(x) = 1 / (1 + e^−x). */
-  static double sigmoid(double x) {
+  public static double sigmoid(double x) {
     if (x >= 0) {
       return 1 / (1 + Math.exp(-x));
     }
@@ -15,7 +15,7 @@ final class Logistic {
   }
 
   /** log(1 + e^x) = −log σ(−x). */
-  static double softplus(double x) {
+  public static double softplus(double x) {
     return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
   }
 }

@@ -1,0 +1,2 @@
+/** Learning straight from preferences, without a reward model: DPO, IPO and KTO. */
+package io.millrace.model.preference;
