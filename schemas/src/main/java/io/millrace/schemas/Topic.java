@@ -27,6 +27,8 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
       new Topic<>("demonstrations", Demonstration.class, Demonstration::getId, false);
   public static final Topic<Judgment> JUDGMENTS =
       new Topic<>("judgments", Judgment.class, Judgment::getJudgmentId, false);
+  public static final Topic<Feedback> FEEDBACK =
+      new Topic<>("feedback", Feedback.class, Feedback::getFeedbackId, false);
   public static final Topic<Withdrawal> WITHDRAWALS =
       new Topic<>("withdrawals", Withdrawal.class, Withdrawal::getWithdrawalId, true);
   public static final Topic<Rollout> ROLLOUTS =
@@ -63,6 +65,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
           PROMPTS,
           DEMONSTRATIONS,
           JUDGMENTS,
+          FEEDBACK,
           WITHDRAWALS,
           ROLLOUTS,
           REWARDS,

@@ -81,6 +81,14 @@ public final class Validation {
         judgedResponse(problems, "responseB", judgment.getResponseB());
         responses(problems, judgment);
       }
+      case Feedback feedback -> {
+        id(problems, "feedbackId", feedback.getFeedbackId());
+        length(problems, "annotator", feedback.getAnnotator(), MAX_ID_CHARACTERS);
+        length(problems, "source", feedback.getSource(), MAX_ID_CHARACTERS);
+        dialogue(problems, feedback.getDialogue(), Role.USER);
+        judgedResponse(problems, "response", feedback.getResponse());
+        feedback(problems, feedback);
+      }
       case Withdrawal withdrawal -> {
         id(problems, "withdrawalId", withdrawal.getWithdrawalId());
         // The id of a rollout is the longest name.
@@ -124,6 +132,23 @@ public final class Validation {
     }
     if (judgment.getResponseB().getText().isBlank()) {
       problems.add("responseB.text is empty; a response needs content");
+    }
+  }
+
+  /** The response has content, and somebody said something about it. */
+  private static void feedback(List<String> problems, Feedback feedback) {
+    if (feedback.getResponse().getText().isBlank()) {
+      problems.add("response.text is empty; a response needs content");
+    }
+    Float score = feedback.getScore();
+    if (score != null && !(score >= 0 && score <= 1)) {
+      problems.add("score is %s; it must be from 0 to 1".formatted(score));
+    }
+    if (feedback.getLabel() == null
+        && score == null
+        && feedback.getResponse().getUnsafe() == null) {
+      problems.add(
+          "label, score and response.unsafe are all null; feedback needs at least one of them");
     }
   }
 

@@ -20,6 +20,7 @@ public final class Examples {
         prompt(),
         demonstration(),
         judgment(),
+        feedback(),
         withdrawal(),
         rollout(),
         reward(),
@@ -58,6 +59,21 @@ public final class Examples {
         .setSource("test")
         .setTime(TIME)
         .setRevision(3)
+        .build();
+  }
+
+  public static Feedback feedback() {
+    return Feedback.newBuilder()
+        .setFeedbackId("f1")
+        .setDialogue(question())
+        .setResponse(new JudgedResponse("Paris.", "p1/0", 3L, false, false))
+        .setLabel(Label.UP)
+        .setScore(0.75f)
+        .setReason("right")
+        .setAnnotator("ann")
+        .setSource("test")
+        .setTime(TIME)
+        .setRevision(2)
         .build();
   }
 

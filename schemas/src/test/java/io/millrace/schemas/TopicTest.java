@@ -30,6 +30,7 @@ class TopicTest {
             "prompts p1",
             "demonstrations d1",
             "judgments j1",
+            "feedback f1",
             "withdrawals w1 compacted",
             "rollouts p1/0",
             "rewards p1/0",

@@ -105,6 +105,34 @@ class ValidationTest {
   }
 
   @Test
+  void feedbackSaysSomethingAboutAResponse() {
+    assertEquals(
+        List.of(
+            "label, score and response.unsafe are all null; feedback needs at least one of them"),
+        feedbackProblems(null, null, null));
+    assertEquals(List.of(), feedbackProblems(Label.DOWN, null, null));
+    assertEquals(List.of(), feedbackProblems(null, 0f, null));
+    assertEquals(List.of(), feedbackProblems(null, null, true));
+    for (float score : new float[] {-0.1f, 1.1f, Float.NaN}) {
+      assertEquals(
+          List.of("score is " + score + "; it must be from 0 to 1"),
+          feedbackProblems(Label.UP, score, null));
+    }
+    Feedback empty = Examples.feedback();
+    empty.getResponse().setText(" ");
+    assertEquals(
+        List.of("response.text is empty; a response needs content"), Validation.problems(empty));
+  }
+
+  private static List<String> feedbackProblems(Label label, Float score, Boolean unsafe) {
+    Feedback feedback = Examples.feedback();
+    feedback.setLabel(label);
+    feedback.setScore(score);
+    feedback.getResponse().setUnsafe(unsafe);
+    return Validation.problems(feedback);
+  }
+
+  @Test
   void responsesThatDifferInBlanksAreTheSame() {
     assertTrue(Validation.isBetweenSameResponses(judged("Yes", "Yes")));
     assertTrue(Validation.isBetweenSameResponses(judged("Yes", " Yes\n")));
@@ -169,7 +197,8 @@ class ValidationTest {
     Set<String> free = Set.of("message", "exception", "responseText", "keySha256", "valueSha256");
     for (SpecificRecordBase example : Examples.all()) {
       for (Schema.Field field : example.getSchema().getFields()) {
-        if (field.schema().getType() != Schema.Type.STRING || free.contains(field.name())) {
+        boolean said = example instanceof Feedback && field.name().equals("reason");
+        if (field.schema().getType() != Schema.Type.STRING || said || free.contains(field.name())) {
           continue;
         }
         Object before = example.get(field.pos());
