@@ -5,6 +5,7 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.evaluation.EvaluationJob;
 import io.millrace.jobs.ppo.PpoJob;
 import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.preference.PreferenceJob;
 import io.millrace.jobs.rejection.RejectionSamplingJob;
 import io.millrace.jobs.rewardmodel.RewardModelJob;
 import io.millrace.jobs.rollout.RolloutJob;
@@ -28,6 +29,7 @@ public enum Job {
   REWARD_MODEL(RewardModelJob::build, RewardModelJob.SECTIONS),
   ROLLOUT(RolloutJob::build, RolloutJob.SECTIONS, List.of(PpoSection.class)),
   PPO(PpoJob::build, PpoJob.SECTIONS),
+  PREFERENCE(PreferenceJob::build, PreferenceJob.SECTIONS),
   REJECTION_SAMPLING(RejectionSamplingJob::build, RejectionSamplingJob.SECTIONS),
   EVALUATION(EvaluationJob::build, EvaluationJob.SECTIONS);
 

@@ -2,13 +2,46 @@ package io.millrace.jobs.models;
 
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
+import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
 
 /** Drops the oldest turns of a dialogue, as a chat application does. The system turn stays. */
 public final class OldestTurns {
 
+  /** Reads the dialogue of a record. */
+  public interface DialogueOf<T> extends Serializable {
+    List<Turn> of(T record);
+  }
+
+  /** Makes a record with another dialogue. */
+  public interface WithDialogue<T> extends Serializable {
+    T of(T record, List<Turn> dialogue);
+  }
+
   private OldestTurns() {}
+
+  /**
+   * Shortens records whose dialogue ends with the user's turn, which stays: responses answer it.
+   */
+  public static <T> LengthCheck.Shortening<T> ofPrompts(
+      DialogueOf<T> dialogue, WithDialogue<T> withDialogue) {
+    return new OfPrompts<>(dialogue, withDialogue);
+  }
+
+  private record OfPrompts<T>(DialogueOf<T> dialogue, WithDialogue<T> withDialogue)
+      implements LengthCheck.Shortening<T> {
+
+    @Override
+    public int droppable(T record) {
+      return OldestTurns.droppable(dialogue.of(record), 1);
+    }
+
+    @Override
+    public T without(T record, int pairs) {
+      return withDialogue.of(record, OldestTurns.without(dialogue.of(record), pairs));
+    }
+  }
 
   /**
    * Pairs of a user and an assistant turn that can be dropped.

@@ -35,7 +35,12 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
         section.maxTokens(),
         0,
         (template, judgment) -> new JudgmentTokens(template).length(judgment),
-        section.truncate() ? new OldestOfJudgment() : null);
+        section.truncate()
+            ? OldestTurns.ofPrompts(
+                Judgment::getDialogue,
+                (judgment, dialogue) ->
+                    Judgment.newBuilder(judgment).setDialogue(dialogue).build())
+            : null);
   }
 
   /** The sources of every reward model that this job trains. */
@@ -48,23 +53,6 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
   @Override
   public void open() throws Exception {
     length.open();
-  }
-
-  /** The last user turn stays: the responses are judged as answers to it. */
-  private static final class OldestOfJudgment implements LengthCheck.Shortening<Judgment> {
-    private static final long serialVersionUID = 1;
-
-    @Override
-    public int droppable(Judgment judgment) {
-      return OldestTurns.droppable(judgment.getDialogue(), 1);
-    }
-
-    @Override
-    public Judgment without(Judgment judgment, int pairs) {
-      return Judgment.newBuilder(judgment)
-          .setDialogue(OldestTurns.without(judgment.getDialogue(), pairs))
-          .build();
-    }
   }
 
   @Override

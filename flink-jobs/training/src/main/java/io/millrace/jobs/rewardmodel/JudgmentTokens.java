@@ -19,13 +19,15 @@ public final class JudgmentTokens {
     this.template = template;
   }
 
-  static JudgedResponse preferred(Judgment judgment) {
+  /** The chosen response. */
+  public static JudgedResponse preferred(Judgment judgment) {
     return judgment.getPreferred() == Preferred.A
         ? judgment.getResponseA()
         : judgment.getResponseB();
   }
 
-  static JudgedResponse rejected(Judgment judgment) {
+  /** The other response. */
+  public static JudgedResponse rejected(Judgment judgment) {
     return judgment.getPreferred() == Preferred.A
         ? judgment.getResponseB()
         : judgment.getResponseA();
@@ -42,8 +44,8 @@ public final class JudgmentTokens {
     JudgedResponse preferred = preferred(judgment);
     JudgedResponse rejected = rejected(judgment);
     return new RewardModelTrainer.Pair(
-        TokenArrays.join(prompt, tokens(preferred)),
-        TokenArrays.join(prompt, tokens(rejected)),
+        TokenArrays.join(prompt, of(preferred)),
+        TokenArrays.join(prompt, of(rejected)),
         margin.of(judgment.getRating().ordinal()),
         labels ? preferred.getUnsafe() : null,
         labels ? rejected.getUnsafe() : null);
@@ -53,11 +55,11 @@ public final class JudgmentTokens {
   public int length(Judgment judgment) {
     int prompt = template.promptTokens(Dialogues.messages(judgment.getDialogue())).length;
     return prompt
-        + Math.max(tokens(judgment.getResponseA()).length, tokens(judgment.getResponseB()).length);
+        + Math.max(of(judgment.getResponseA()).length, of(judgment.getResponseB()).length);
   }
 
-  /** As {@code ppo} shows it to the reward model: a truncated response has no end token. */
-  private int[] tokens(JudgedResponse response) {
+  /** A response as {@code ppo} shows it to the reward model: a truncated one has no end token. */
+  public int[] of(JudgedResponse response) {
     int[] tokens = template.responseTokens(response.getText());
     return Boolean.TRUE.equals(response.getTruncated()) && tokens.length > 1
         ? Arrays.copyOf(tokens, tokens.length - 1)

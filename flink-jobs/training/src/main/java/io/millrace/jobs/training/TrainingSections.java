@@ -5,6 +5,7 @@ import static java.util.Map.entry;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.ConfigSections;
 import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.preference.PreferenceSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection;
 import io.millrace.jobs.rewardmodel.AnnotatorSection;
 import io.millrace.jobs.rewardmodel.RewardModelSection;
@@ -23,6 +24,7 @@ public final class TrainingSections implements ConfigSections {
         entry("annotators", AnnotatorSection.class),
         entry("rollout", RolloutSection.class),
         entry("ppo", PpoSection.class),
+        entry("preference", PreferenceSection.class),
         entry("rejection-sampling", RejectionSamplingSection.class));
   }
 

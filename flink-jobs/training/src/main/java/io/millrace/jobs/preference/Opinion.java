@@ -1,0 +1,58 @@
+package io.millrace.jobs.preference;
+
+import io.millrace.schemas.Feedback;
+import io.millrace.schemas.JudgedResponse;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.Turn;
+import java.util.List;
+import java.util.OptionalLong;
+import org.apache.avro.reflect.Nullable;
+
+/**
+ * A judgment or a feedback: one of the two is null.
+ *
+ * @param judgment a choice between two responses
+ * @param feedback an opinion of one response
+ */
+public record Opinion(@Nullable Judgment judgment, @Nullable Feedback feedback) {
+
+  static Opinion of(Judgment judgment) {
+    return new Opinion(judgment, null);
+  }
+
+  static Opinion of(Feedback feedback) {
+    return new Opinion(null, feedback);
+  }
+
+  Topic<?> topic() {
+    return judgment == null ? Topic.FEEDBACK : Topic.JUDGMENTS;
+  }
+
+  String id() {
+    return judgment == null ? feedback.getFeedbackId() : judgment.getJudgmentId();
+  }
+
+  List<Turn> dialogue() {
+    return judgment == null ? feedback.getDialogue() : judgment.getDialogue();
+  }
+
+  List<JudgedResponse> responses() {
+    return judgment == null
+        ? List.of(feedback.getResponse())
+        : List.of(judgment.getResponseA(), judgment.getResponseB());
+  }
+
+  /** Whether policy versions sampled all responses. */
+  boolean isOfPolicies() {
+    return responses().stream().allMatch(response -> response.getPolicyVersion() != null);
+  }
+
+  /** The oldest policy version that sampled a response; empty if none is known. */
+  OptionalLong oldestVersion() {
+    return responses().stream()
+        .filter(response -> response.getPolicyVersion() != null)
+        .mapToLong(JudgedResponse::getPolicyVersion)
+        .min();
+  }
+}
