@@ -131,17 +131,14 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
 
   /** Records that are dropped for one reason: since the task and since the job began. */
   private static final class Drops {
-    private final Counter metric;
-    private final LongCounter total;
+    private final Topic<?> topic;
+    private final String reason;
+    private final LongCounter total = new LongCounter();
+    private Counter metric;
 
-    Drops(Counter metric, LongCounter total) {
-      this.metric = metric;
-      this.total = total;
-    }
-
-    void inc() {
-      metric.inc();
-      total.add(1L);
+    Drops(Topic<?> topic, String reason) {
+      this.topic = topic;
+      this.reason = reason;
     }
 
     long total() {
@@ -150,16 +147,21 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
   }
 
   private void drop(Topic<?> topic, String reason) {
-    LongCounter total = new LongCounter();
-    getRuntimeContext().addAccumulator(Totals.prefix(topic) + Totals.DROPPED + reason, total);
-    drops.put(
-        topic.name() + "/" + reason,
-        new Drops(
-            getMetricGroup()
-                .addGroup("topic", topic.name())
-                .addGroup("reason", reason)
-                .counter("opinions_dropped"),
-            total));
+    drops.put(topic.name() + "/" + reason, new Drops(topic, reason));
+  }
+
+  @Override
+  public void open() throws Exception {
+    for (Drops one : drops.values()) {
+      getRuntimeContext()
+          .addAccumulator(Totals.prefix(one.topic) + Totals.DROPPED + one.reason, one.total);
+      one.metric =
+          getMetricGroup()
+              .addGroup("topic", one.topic.name())
+              .addGroup("reason", one.reason)
+              .counter("opinions_dropped");
+    }
+    super.open();
   }
 
   /** The batch that is being learned from, and the next one. */
@@ -240,7 +242,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
 
   private long dropped(Topic<?> topic, String reason) {
     Drops count = drops.get(topic.name() + "/" + reason);
-    count.inc();
+    count.metric.inc();
+    count.total.add(1L);
     return count.total();
   }
 
@@ -326,12 +329,9 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     counts.put("learned", (double) learned);
     counts.put("epoch", (double) queue.pass());
     counts.put("skipped_updates", (double) skippedUpdates);
-    drops.forEach(
-        (name, count) ->
-            counts.merge(
-                Totals.DROPPED + name.substring(name.indexOf('/') + 1),
-                (double) count.total(),
-                Double::sum));
+    for (Drops one : drops.values()) {
+      counts.merge(Totals.DROPPED + one.reason, (double) one.total(), Double::sum);
+    }
     counts.put("version", (double) version);
     return counts;
   }
