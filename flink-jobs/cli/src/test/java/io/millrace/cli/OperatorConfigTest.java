@@ -14,6 +14,7 @@ import io.millrace.jobs.evaluation.EvaluationJob;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.ppo.PpoJob;
 import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.preference.PreferenceJob;
 import io.millrace.jobs.rejection.RejectionSamplingJob;
 import io.millrace.jobs.rewardmodel.RewardModelJob;
 import io.millrace.jobs.rollout.RolloutSection;
@@ -47,6 +48,7 @@ class OperatorConfigTest {
           // The section of ppo, where there is one, paces the sampling.
           Job.ROLLOUT, List.of(RolloutSection.class, PpoSection.class),
           Job.PPO, PpoJob.SECTIONS,
+          Job.PREFERENCE, PreferenceJob.SECTIONS,
           Job.REJECTION_SAMPLING, RejectionSamplingJob.SECTIONS,
           Job.EVALUATION, EvaluationJob.SECTIONS);
 

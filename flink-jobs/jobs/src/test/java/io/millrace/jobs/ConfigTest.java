@@ -22,6 +22,8 @@ import io.millrace.jobs.evaluation.EvaluationSection;
 import io.millrace.jobs.evaluation.GateSection;
 import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
 import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.preference.PreferenceSection;
+import io.millrace.jobs.preference.PreferenceSection.LearnedObjective;
 import io.millrace.jobs.rejection.RejectionSamplingSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection.Prompts;
 import io.millrace.jobs.rejection.RejectionSamplingSection.StartFrom;
@@ -34,6 +36,7 @@ import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.supervised.SupervisedSection;
 import io.millrace.jobs.supervised.SupervisedSection.LearnedTokens;
 import io.millrace.jobs.training.TrainingSections;
+import io.millrace.model.preference.PreferenceSettings.Loss;
 import io.millrace.model.chat.MarksInText;
 import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.ppo.AdvantageMethod;
@@ -245,6 +248,24 @@ class ConfigTest {
             Duration.ZERO,
             true,
             true,
+            ADAMW),
+        new PreferenceSection(
+            Loss.DPO,
+            0.1,
+            Margin.NONE,
+            0.0,
+            1.0,
+            1.0,
+            LearnedObjective.BOTH,
+            false,
+            4,
+            64,
+            1e-6,
+            4096,
+            true,
+            0,
+            1,
+            1024,
             ADAMW),
         new RejectionSamplingSection(
             12,

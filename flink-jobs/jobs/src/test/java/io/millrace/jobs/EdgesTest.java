@@ -42,6 +42,7 @@ class EdgesTest {
               Set.of("reward-model-helpfulness trainer", "reward-model-safety trainer"),
           Job.ROLLOUT, Set.of("rollout"),
           Job.PPO, Set.of("score", "ppo updater"),
+          Job.PREFERENCE, Set.of("preference trainer"),
           Job.REJECTION_SAMPLING, Set.of("candidates", "rejection sampling trainer"),
           Job.EVALUATION, Set.of("evaluator"));
 

@@ -12,8 +12,10 @@ import io.millrace.jobs.Job;
 import io.millrace.jobs.rewardmodel.RewardModelOperator;
 import io.millrace.jobs.testkit.Deployment;
 import io.millrace.jobs.testkit.JobHarness;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Label;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Preferred;
@@ -103,6 +105,9 @@ class MetricsTest {
               "ppo.score-batch-size=8",
               "ppo.publish-every=2",
               "ppo.held-out-share=0.4",
+              "preference.batch-size=16",
+              "preference.max-staleness=100",
+              "preference.publish-every=1000000",
               "rejection-sampling.samples-per-prompt=4",
               "rejection-sampling.temperatures=0.8,1.2",
               "rejection-sampling.prompts-per-version=12",
@@ -167,12 +172,15 @@ class MetricsTest {
       "evaluation.judgments=" + write(files, "judgments", judgments),
       "annotators.gold-tasks=" + write(files, "gold-tasks", goldTasks),
     };
+    boolean feedbackIsThere = false;
     for (Job job :
         List.of(
             Job.SUPERVISED,
             Job.REWARD_MODEL,
             Job.ROLLOUT,
             Job.PPO,
+            Job.PREFERENCE,
+            Job.PREFERENCE,
             Job.REJECTION_SAMPLING,
             Job.EVALUATION)) {
       List<String> settings = new ArrayList<>(List.of(evaluation));
@@ -185,6 +193,12 @@ class MetricsTest {
         List<String> groups = new ArrayList<>(settings);
         groups.add("ppo.advantage=rloo");
         var _ = run.run(job.graph(run.config(groups.toArray(new String[0])), true));
+      }
+      if (job == Job.PREFERENCE) {
+        // Pairs, and then labelled responses.
+        settings.add("preference.loss=" + (feedbackIsThere ? "kto" : "dpo"));
+        run.send(Topic.FEEDBACK, feedbackIsThere ? List.of() : feedback(judgments));
+        feedbackIsThere = true;
       }
       if (job == Job.REJECTION_SAMPLING) {
         // Room for the end of a response, without which it cannot win.
@@ -206,6 +220,20 @@ class MetricsTest {
         .setResponseA(
             JudgedResponse.newBuilder(judgment.getResponseA()).setPolicyVersion(1L).build())
         .build();
+  }
+
+  /** Feedback on the first response of each judgment. */
+  private static List<Feedback> feedback(List<Judgment> judgments) {
+    return judgments.stream()
+        .map(
+            judgment ->
+                Feedback.newBuilder()
+                    .setFeedbackId(judgment.getJudgmentId())
+                    .setDialogue(judgment.getDialogue())
+                    .setResponse(judgment.getResponseA())
+                    .setLabel(judgment.getPreferred() == Preferred.A ? Label.UP : Label.DOWN)
+                    .build())
+        .toList();
   }
 
   /** Another person's judgment of the same pair. */
@@ -274,7 +302,9 @@ class MetricsTest {
       String operator =
           one.getDemonstrations() > 0
               ? "supervised trainer"
-              : one.getIteration() > 0 ? "ppo updater" : "rejection sampling trainer";
+              : one.getIteration() > 0
+                  ? "ppo updater"
+                  : one.getRollouts() > 0 ? "rejection sampling trainer" : "preference trainer";
       ofOperators.merge(operator, (double) one.getVersion(), Math::max);
       if (one.getIteration() > 0) {
         assertEquals((double) one.getVersion(), one.getMetrics().get("version"));

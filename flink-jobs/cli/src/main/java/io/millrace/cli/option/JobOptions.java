@@ -42,7 +42,8 @@ public final class JobOptions {
   @Parameters(
       paramLabel = "JOB",
       description =
-          "Job: supervised, reward-model, rollout, ppo, rejection-sampling or evaluation.")
+          "Job: supervised, reward-model, rollout, ppo, preference, rejection-sampling or"
+              + " evaluation.")
   private String jobId;
 
   @Mixin private ConfigSource source;
