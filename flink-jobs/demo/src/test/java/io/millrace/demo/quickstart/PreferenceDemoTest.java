@@ -58,12 +58,12 @@ class PreferenceDemoTest {
           "preference.shuffle-buffer=4096",
           "preference.publish-every=1000000");
 
-  /** What each loss learns with; β of IPO is τ, whose scale is another. */
-  private static final Map<String, List<String>> LOSSES =
+  /** What each loss learns with. β of IPO, the source's τ, has another scale. */
+  private static final Map<String, String[]> SETTINGS =
       Map.of(
-          "dpo", List.of("preference.beta=0.1", "preference.learning-rate=2e-4"),
-          "ipo", List.of("preference.beta=0.1", "preference.learning-rate=2e-4"),
-          "kto", List.of("preference.beta=0.1", "preference.learning-rate=2e-4"));
+          "dpo", new String[] {"preference.beta=0.1", "preference.learning-rate=1e-4"},
+          "ipo", new String[] {"preference.beta=0.3", "preference.learning-rate=2e-4"},
+          "kto", new String[] {"preference.beta=0.3", "preference.learning-rate=2e-4"});
 
   @Test
   void everyLossMakesAVersionThatIsBetterByGold() throws Exception {
@@ -81,7 +81,7 @@ class PreferenceDemoTest {
     progress.line("supervised: " + before);
     int version = 1;
     for (String loss : List.of("dpo", "ipo", "kto")) {
-      List<String> settings = new ArrayList<>(LOSSES.get(loss));
+      List<String> settings = new ArrayList<>(List.of(SETTINGS.get(loss)));
       settings.add("preference.loss=" + loss);
       MillraceConfig config =
           deployment.config(settings.toArray(new String[0])).withInitial(first.toString());
