@@ -10,7 +10,7 @@ import org.apache.avro.specific.SpecificRecordBase;
  * that was made from it, such as a training example in tokens.
  *
  * @param ids the record's id, then those of the records that it was made from
- * @param annotator who judged; empty when unknown, and for other records than judgments
+ * @param annotator who judged; empty when unknown, and for other records than judgments and feedback
  * @param source application or data set; empty when unknown
  * @param time milliseconds since 1970 at which the record was made; 0 when unknown
  * @param revision a record with a higher one replaces this record
@@ -31,7 +31,7 @@ public record Provenance(
   }
 
   /**
-   * Of a judgment, demonstration, prompt or rollout.
+   * Of a judgment, feedback, demonstration, prompt or rollout.
    *
    * @throws IllegalArgumentException for a record of another type
    */
@@ -39,11 +39,20 @@ public record Provenance(
     return switch (record) {
       case Judgment judgment ->
           new Provenance(
-              ids(judgment),
+              ids(
+                  judgment.getJudgmentId(),
+                  List.of(judgment.getResponseA(), judgment.getResponseB())),
               judgment.getAnnotator(),
               judgment.getSource(),
               millis(judgment.getTime()),
               revision(judgment));
+      case Feedback feedback ->
+          new Provenance(
+              ids(feedback.getFeedbackId(), List.of(feedback.getResponse())),
+              feedback.getAnnotator(),
+              feedback.getSource(),
+              millis(feedback.getTime()),
+              revision(feedback));
       case Demonstration demonstration ->
           new Provenance(
               List.of(demonstration.getId()),
@@ -73,6 +82,7 @@ public record Provenance(
     Integer revision =
         switch (record) {
           case Judgment judgment -> judgment.getRevision();
+          case Feedback feedback -> feedback.getRevision();
           case Demonstration demonstration -> demonstration.getRevision();
           default -> null;
         };
@@ -87,11 +97,11 @@ public record Provenance(
         && revision < other.revision;
   }
 
-  /** A judgment shows the prompt of its rollouts, and their responses. */
-  private static List<String> ids(Judgment judgment) {
+  /** A judgment or feedback shows the prompt of its rollouts, and their responses. */
+  private static List<String> ids(String id, List<JudgedResponse> responses) {
     List<String> ids = new ArrayList<>();
-    ids.add(judgment.getJudgmentId());
-    for (JudgedResponse response : List.of(judgment.getResponseA(), judgment.getResponseB())) {
+    ids.add(id);
+    for (JudgedResponse response : responses) {
       String rollout = response.getRolloutId();
       if (rollout != null) {
         ids.add(rollout);

@@ -1,8 +1,10 @@
 package io.millrace.jobs.preference;
 
 import io.millrace.model.reward.ShuffleBuffer;
+import io.millrace.schemas.Provenance;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /** Examples between scoring and learning: a shuffle buffer, and further passes at the end. */
 final class ExampleQueue {
@@ -46,6 +48,12 @@ final class ExampleQueue {
 
   Example take() {
     return shuffle.take();
+  }
+
+  /** Removes examples from the buffer and from those kept. */
+  void removeIf(Predicate<Provenance> removed) {
+    shuffle.removeIf(example -> removed.test(example.from()));
+    kept.removeIf(example -> removed.test(example.from()));
   }
 
   /** The pass over the examples, from 0. */

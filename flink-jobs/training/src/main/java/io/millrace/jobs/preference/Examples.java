@@ -54,7 +54,7 @@ final class Examples {
                 section.margin().of(opinion.judgment().getRating().ordinal()),
                 references[at],
                 references[at + 1]);
-        examples.add(new Example(opinion.id(), false, versions(judged), pair, null));
+        examples.add(new Example(opinion.provenance(), false, versions(judged), pair, null));
       } else {
         for (int i = 0; i < judged.size(); i++) {
           Label label =
@@ -62,7 +62,7 @@ final class Examples {
                   responses.get(at + i), isDesirable(opinion, judged, i), references[at + i]);
           examples.add(
               new Example(
-                  opinion.id(),
+                  opinion.provenance(),
                   opinion.judgment() == null,
                   versions(judged.subList(i, i + 1)),
                   null,

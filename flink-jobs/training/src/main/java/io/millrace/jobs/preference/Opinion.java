@@ -3,6 +3,7 @@ package io.millrace.jobs.preference;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
 import java.util.List;
@@ -31,6 +32,10 @@ public record Opinion(@Nullable Judgment judgment, @Nullable Feedback feedback) 
 
   String id() {
     return judgment == null ? feedback.getFeedbackId() : judgment.getJudgmentId();
+  }
+
+  Provenance provenance() {
+    return Provenance.of(judgment == null ? feedback : judgment);
   }
 
   List<Turn> dialogue() {

@@ -50,7 +50,7 @@ public final class PreferenceJob {
             .transform(
                 "preference trainer",
                 TypeInformation.of(StagedCheckpoint.class),
-                new PreferenceOperator(context.config(), context.bounded()))
+                context.withdrawing(new PreferenceOperator(context.config(), context.bounded())))
             .uid("preference-trainer")
             .setParallelism(1)
             .setMaxParallelism(1);

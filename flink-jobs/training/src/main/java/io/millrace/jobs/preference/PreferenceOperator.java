@@ -16,6 +16,7 @@ import io.millrace.model.preference.Response;
 import io.millrace.model.preference.ResponseLogProbs;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.CopyBudget;
 import io.millrace.schemas.state.StateReader;
@@ -24,10 +25,14 @@ import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.metrics.Counter;
 import org.slf4j.Logger;
@@ -74,6 +79,7 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
   private transient long feedback;
   private transient long learned;
   private transient long skippedUpdates;
+  private transient long replaced;
   private transient long publishedAt;
   private transient volatile long version;
   private transient Map<String, Double> lastMetrics;
@@ -164,6 +170,50 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     super.open();
   }
 
+  /** With KTO, withdrawn feedback counts there too. */
+  @Override
+  protected Optional<Topic<?>> records() {
+    return Optional.of(Topic.JUDGMENTS);
+  }
+
+  @Override
+  protected Provenance provenance(Opinion opinion) {
+    return opinion.provenance();
+  }
+
+  @Override
+  protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    return super.removeWithdrawn(withdrawn) + forget(withdrawn);
+  }
+
+  /**
+   * Removes records from all that waits or is kept beside the inbox.
+   *
+   * @return how many judgments and feedbacks were removed
+   */
+  private int forget(Predicate<Provenance> removed) {
+    Set<Provenance> found = new HashSet<>();
+    Predicate<Provenance> counted =
+        from -> {
+          boolean matches = removed.test(from);
+          if (matches) {
+            found.add(from);
+          }
+          return matches;
+        };
+    arrived.removeIf(opinion -> counted.test(opinion.provenance()));
+    batch.removeIf(example -> counted.test(example.from()));
+    queue.removeIf(counted);
+    return found.size();
+  }
+
+  /** Removes the earlier revisions of a record; the weights keep what they learned from them. */
+  private void replaceFormer(Provenance next) {
+    if (next.revision() > 0) {
+      replaced += forget(former -> former.isRevisedBy(next));
+    }
+  }
+
   /** The batch that is being learned from, and the next one. */
   @Override
   protected int capacity() {
@@ -220,6 +270,7 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
   }
 
   private void take(Opinion opinion) {
+    replaceFormer(opinion.provenance());
     if (opinion.judgment() == null) {
       feedback++;
     } else {
@@ -327,6 +378,7 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     counts.put("judgments", (double) judgments);
     counts.put("feedback", (double) feedback);
     counts.put("learned", (double) learned);
+    counts.put("replaced", (double) replaced);
     counts.put("epoch", (double) queue.pass());
     counts.put("skipped_updates", (double) skippedUpdates);
     for (Drops one : drops.values()) {
@@ -388,7 +440,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
       long publishedAt,
       long version,
       Map<String, Double> lastMetrics,
-      Map<String, Long> dropped) {}
+      Map<String, Long> dropped,
+      long replaced) {}
 
   @Override
   protected CopyBudget copies() {
@@ -412,7 +465,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
             publishedAt,
             version,
             lastMetrics,
-            dropped));
+            dropped,
+            replaced));
     trainer.write(out);
   }
 
@@ -430,6 +484,7 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     publishedAt = state.publishedAt();
     version = state.version();
     lastMetrics = new HashMap<>(state.lastMetrics());
+    replaced = state.replaced();
     state.dropped().forEach((name, count) -> drops.get(name).total.add(count));
     trainer.read(in);
   }

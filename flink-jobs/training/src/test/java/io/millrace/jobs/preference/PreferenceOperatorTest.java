@@ -20,12 +20,14 @@ import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Label;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.TrainingMetrics;
+import io.millrace.schemas.WithdrawnBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.avro.generic.GenericRecord;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.junit.jupiter.api.AfterAll;
@@ -274,6 +276,39 @@ class PreferenceOperatorTest {
       assertEquals(3, run.summary().get("learned"));
       assertEquals(1L, run.accumulator("topics/judgments/dropped/other-objective"));
       assertEquals(1L, run.accumulator("topics/feedback/dropped/no-label"));
+    }
+  }
+
+  @Test
+  void whatIsWithdrawnLeavesTheBatchTheBufferAndLaterPasses() throws Exception {
+    MillraceConfig config =
+        config("withdrawn", "preference.batch-size=2", "preference.publish-every=1000");
+    try (Run run = new Run(config, null)) {
+      run.feed(TestOpinions.judgments(0, 5));
+      run.awaitState(state -> (long) state.get("judgments") == 5);
+      run.withdraw(WithdrawnBy.ID, "j1");
+      run.withdraw(WithdrawnBy.ID, "j4");
+      GenericRecord state = run.state();
+      String text = state.toString();
+      for (int i = 0; i < 5; i++) {
+        assertEquals(i != 1 && i != 4, text.contains("\"j" + i + "\""), text);
+      }
+      run.end();
+      // 0, 2 and 3 in two passes; nothing was learned before the withdrawals.
+      assertEquals(6, run.summary().get("learned"));
+      assertEquals(2L, run.accumulator("topics/judgments/dropped/withdrawn"));
+    }
+  }
+
+  @Test
+  void aRevisionReplacesTheFormerRecord() throws Exception {
+    MillraceConfig config = config("revised", "preference.batch-size=100");
+    Judgment revised = TestOpinions.judgment(2, null);
+    revised.setRevision(1);
+    try (Run run = new Run(config, null)) {
+      run.feed(TestOpinions.judgments(0, 4)).feed(List.of(Opinion.of(revised))).end();
+      assertEquals(8, run.summary().get("learned"), "two passes over four");
+      assertEquals(1, run.summary().get("replaced"));
     }
   }
 

@@ -25,7 +25,7 @@ final class Tombstones {
       new OutputTag<>("withdrawals", new AvroTypeInfo<>(Withdrawal.class));
 
   private static final Set<Topic<?>> TOPICS =
-      Set.of(Topic.JUDGMENTS, Topic.DEMONSTRATIONS, Topic.PROMPTS);
+      Set.of(Topic.JUDGMENTS, Topic.FEEDBACK, Topic.DEMONSTRATIONS, Topic.PROMPTS);
 
   private Tombstones() {}
 
