@@ -13,6 +13,7 @@ import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Label;
+import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Preferred;
@@ -25,7 +26,9 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.apache.flink.api.common.JobExecutionResult;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -156,5 +159,15 @@ class PreferenceJobTest {
     }
     assertEquals(Map.of("judgments", "same-responses", "feedback", "too-long"), letters);
     assertEquals(summary.get("version"), (double) both.announced().size());
+    Set<String> learned = new TreeSet<>();
+    Set<String> parts = new TreeSet<>();
+    for (Lineage lineage : both.read(Topic.LINEAGE)) {
+      assertTrue(parts.add(Topic.LINEAGE.keyOf(lineage)), lineage.toString());
+      lineage.getIds().forEach(id -> learned.add(lineage.getTopic() + " " + id));
+    }
+    Set<String> sent = new TreeSet<>(Set.of("feedback shortened"));
+    judgments.forEach(judgment -> sent.add("judgments " + judgment.getJudgmentId()));
+    feedback.forEach(one -> sent.add("feedback " + one.getFeedbackId()));
+    assertEquals(sent, learned);
   }
 }

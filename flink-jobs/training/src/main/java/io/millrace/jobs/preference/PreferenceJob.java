@@ -57,6 +57,7 @@ public final class PreferenceJob {
 
     context.publish(checkpoints);
     context.writeMetrics(checkpoints);
+    context.writeLineage(checkpoints);
   }
 
   private static <T extends SpecificRecordBase> DataStream<Opinion> opinions(

@@ -3,6 +3,7 @@ package io.millrace.jobs.preference;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.models.LearnedRecords;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -16,6 +17,7 @@ import io.millrace.model.preference.Response;
 import io.millrace.model.preference.ResponseLogProbs;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
+import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.CopyBudget;
@@ -75,6 +77,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
 
   private transient ExampleQueue queue;
   private transient List<Example> batch;
+  private transient LearnedRecords judgmentLineage;
+  private transient LearnedRecords feedbackLineage;
   private transient long judgments;
   private transient long feedback;
   private transient long learned;
@@ -118,6 +122,10 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     examples = new Examples(section(), policy.template());
     publisher = settings.publisher();
     version = Math.max(policy.version(), publisher.latestPolicy(name()));
+    judgmentLineage = new LearnedRecords(name(), Topic.JUDGMENTS);
+    judgmentLineage.startFrom(policy.name(), policy.version());
+    feedbackLineage = new LearnedRecords(name(), Topic.FEEDBACK);
+    feedbackLineage.startFrom(policy.name(), policy.version());
     guard = new DivergenceGuard("judgments and feedback");
     arrived = new ArrayList<>();
     queue =
@@ -349,6 +357,9 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
       skippedUpdates++;
     }
     learned += batch.size();
+    for (Example example : batch) {
+      (example.feedback() ? feedbackLineage : judgmentLineage).add(example.id());
+    }
     lastMetrics = PreferenceMetrics.of(batch, step, section());
     lastMetrics.put("loss", step.loss());
     lastMetrics.put("lr", step.update().learningRate());
@@ -420,6 +431,16 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
                 lastMetrics,
                 Instant.now()),
             policy));
+    List<Lineage> parts = new ArrayList<>(judgmentLineage.publish(version, Instant.now()));
+    if (!section().loss().isOfPairs()) {
+      // The parts of a version have different numbers, whatever their topic.
+      int first = parts.size();
+      for (Lineage part : feedbackLineage.publish(version, Instant.now())) {
+        part.setPart(first + part.getPart());
+        parts.add(part);
+      }
+    }
+    parts.forEach(part -> emitLater(Outputs.LINEAGE, part));
   }
 
   /**
@@ -441,7 +462,9 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
       long version,
       Map<String, Double> lastMetrics,
       Map<String, Long> dropped,
-      long replaced) {}
+      long replaced,
+      LearnedRecords.State judgmentLineage,
+      LearnedRecords.State feedbackLineage) {}
 
   @Override
   protected CopyBudget copies() {
@@ -466,7 +489,9 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
             version,
             lastMetrics,
             dropped,
-            replaced));
+            replaced,
+            judgmentLineage.state(),
+            feedbackLineage.state()));
     trainer.write(out);
   }
 
@@ -485,6 +510,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     version = state.version();
     lastMetrics = new HashMap<>(state.lastMetrics());
     replaced = state.replaced();
+    judgmentLineage.restore(state.judgmentLineage(), publishedAt > 0 ? version : 0, 0);
+    feedbackLineage.restore(state.feedbackLineage(), publishedAt > 0 ? version : 0, 0);
     state.dropped().forEach((name, count) -> drops.get(name).total.add(count));
     trainer.read(in);
   }
