@@ -10,7 +10,8 @@ import org.apache.avro.specific.SpecificRecordBase;
  * that was made from it, such as a training example in tokens.
  *
  * @param ids the record's id, then those of the records that it was made from
- * @param annotator who judged; empty when unknown, and for other records than judgments and feedback
+ * @param annotator who judged; empty when unknown, and for other records than judgments and
+ *     feedback
  * @param source application or data set; empty when unknown
  * @param time milliseconds since 1970 at which the record was made; 0 when unknown
  * @param revision a record with a higher one replaces this record

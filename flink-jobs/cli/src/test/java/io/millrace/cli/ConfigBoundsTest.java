@@ -68,8 +68,7 @@ class ConfigBoundsTest {
               "supervised.warmup-steps=999_999_999",
               List.of("supervised.schedule-steps=1000000000")),
           Map.entry("rollout.top-p=0.001", List.of("ppo.require-full-sampling=false")),
-          Map.entry(
-              "preference.label-smoothing=0.2", List.of("preference.loss=dpo")),
+          Map.entry("preference.label-smoothing=0.2", List.of("preference.loss=dpo")),
           Map.entry(
               "rejection-sampling.samples-per-prompt=1",
               List.of("rejection-sampling.temperatures=1")));

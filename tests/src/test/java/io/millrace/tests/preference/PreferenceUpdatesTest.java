@@ -156,8 +156,7 @@ class PreferenceUpdatesTest {
   private static PreferenceTrainer.Step step(PreferenceTrainer trainer, JsonNode options) {
     if (trainerOfPairs(options)) {
       boolean margins = options.get("margins").asBoolean();
-      return trainer.stepPairs(
-          items(FIXTURE.get("pairs")).map(p -> pair(p, margins)).toList(), 1);
+      return trainer.stepPairs(items(FIXTURE.get("pairs")).map(p -> pair(p, margins)).toList(), 1);
     }
     List<Label> labels =
         items(FIXTURE.get("labels"))
@@ -212,8 +211,7 @@ class PreferenceUpdatesTest {
             .build();
     LanguageModel model = LanguageModel.random(backend, config, 1);
     for (Map.Entry<String, JsonNode> tensor : weights.properties()) {
-      double[] values =
-          items(tensor.getValue()).mapToDouble(JsonNode::asDouble).toArray();
+      double[] values = items(tensor.getValue()).mapToDouble(JsonNode::asDouble).toArray();
       float[] floats = new float[values.length];
       for (int i = 0; i < floats.length; i++) {
         floats[i] = (float) values[i];

@@ -58,8 +58,7 @@ final class Examples {
       } else {
         for (int i = 0; i < judged.size(); i++) {
           Label label =
-              new Label(
-                  responses.get(at + i), isDesirable(opinion, judged, i), references[at + i]);
+              new Label(responses.get(at + i), isDesirable(opinion, judged, i), references[at + i]);
           examples.add(
               new Example(
                   opinion.provenance(),
@@ -92,9 +91,7 @@ final class Examples {
     return responses.stream()
         .mapToLong(
             response ->
-                response.getPolicyVersion() == null
-                    ? Example.UNKNOWN
-                    : response.getPolicyVersion())
+                response.getPolicyVersion() == null ? Example.UNKNOWN : response.getPolicyVersion())
         .toArray();
   }
 }

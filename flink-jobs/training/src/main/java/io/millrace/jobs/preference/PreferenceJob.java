@@ -68,8 +68,7 @@ public final class PreferenceJob {
       MapFunction<T, Opinion> opinion) {
     // Parallelism 1 keeps the order of a topic with one partition.
     DataStream<T> records = context.readOnce(topic, Start.EARLIEST, check, 1);
-    return Withhold.from(
-            records, topic, context.section(PpoSection.class).heldOutShare(), dialogue)
+    return Withhold.from(records, topic, context.section(PpoSection.class).heldOutShare(), dialogue)
         .map(opinion)
         .returns(TypeInformation.of(Opinion.class))
         .name("opinions of " + topic.name())

@@ -128,8 +128,7 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     feedbackLineage.startFrom(policy.name(), policy.version());
     guard = new DivergenceGuard("judgments and feedback");
     arrived = new ArrayList<>();
-    queue =
-        new ExampleQueue(section().shuffleBuffer(), passes, settings.config().model().seed());
+    queue = new ExampleQueue(section().shuffleBuffer(), passes, settings.config().model().seed());
     batch = new ArrayList<>();
     lastMetrics = new HashMap<>();
     drops = new TreeMap<>();
@@ -311,8 +310,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     // The first, and then ever fewer lines: 1, 2, 4, 8.
     if (Long.bitCount(count) == 1) {
       LOG.warn(
-          "{} records of {} dropped as stale so far; the last one, {}, is about a response of policy"
-              + " version {}, and the current version is {} (preference.max-staleness {})",
+          "{} records of {} dropped as stale so far; the last one, {}, is about a response of"
+              + " policy version {}, and the current version is {} (preference.max-staleness {})",
           count,
           topic.name(),
           id,

@@ -134,8 +134,7 @@ public record PreferenceSection(
     Require.accepted(
         "beta, label-smoothing, desirable-weight and undesirable-weight",
         () ->
-            new PreferenceSettings(
-                loss, beta, labelSmoothing, desirableWeight, undesirableWeight));
+            new PreferenceSettings(loss, beta, labelSmoothing, desirableWeight, undesirableWeight));
     if (loss == Loss.KTO && margin != Margin.NONE) {
       throw new IllegalArgumentException(
           "margin belongs to dpo and ipo; kto learns from single responses, which have no rating:"
@@ -144,8 +143,7 @@ public record PreferenceSection(
   }
 
   PreferenceSettings settings() {
-    return new PreferenceSettings(
-        loss, beta, labelSmoothing, desirableWeight, undesirableWeight);
+    return new PreferenceSettings(loss, beta, labelSmoothing, desirableWeight, undesirableWeight);
   }
 
   LearningRate schedule() {

@@ -38,8 +38,7 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
         section.truncate()
             ? OldestTurns.ofPrompts(
                 Judgment::getDialogue,
-                (judgment, dialogue) ->
-                    Judgment.newBuilder(judgment).setDialogue(dialogue).build())
+                (judgment, dialogue) -> Judgment.newBuilder(judgment).setDialogue(dialogue).build())
             : null);
   }
 

@@ -60,7 +60,6 @@ class LabelsTest {
         Labels.isDesirable(
             judgment, judgment.getResponseA(), chosen, LearnedObjective.HELPFULNESS));
     assertEquals(
-        both,
-        Labels.isDesirable(judgment, judgment.getResponseA(), chosen, LearnedObjective.BOTH));
+        both, Labels.isDesirable(judgment, judgment.getResponseA(), chosen, LearnedObjective.BOTH));
   }
 }

@@ -101,8 +101,7 @@ class PreferenceOperatorTest {
   void aRunThatDiesAndResumesEndsInTheSameBits(String loss) throws Exception {
     String[] settings = {"preference.loss=" + loss};
     boolean pairs = !loss.equals("kto");
-    List<Opinion> opinions =
-        pairs ? TestOpinions.judgments(0, 41) : TestOpinions.mixed(0, 41);
+    List<Opinion> opinions = pairs ? TestOpinions.judgments(0, 41) : TestOpinions.mixed(0, 41);
     try (Run straight = new Run(config(loss + "-straight", settings), null);
         Run killed = new Run(config(loss + "-killed", settings), null)) {
       straight.feed(opinions).end();
@@ -135,9 +134,7 @@ class PreferenceOperatorTest {
       Map<String, Double> first = run.metrics(0);
       assertEquals(0, first.get("rewards/margins"), 1e-4);
       assertEquals(
-          Map.of("dpo", Math.log(2), "ipo", 0.25, "kto", 0.5).get(loss),
-          first.get("loss"),
-          1e-4);
+          Map.of("dpo", Math.log(2), "ipo", 0.25, "kto", 0.5).get(loss), first.get("loss"), 1e-4);
       Map<String, Double> last = run.metrics.getLast().getMetrics();
       assertTrue(last.get("rewards/margins") > 0.4, last.toString());
       assertTrue(last.get("loss") < 0.75 * first.get("loss"), last.toString());
@@ -383,8 +380,7 @@ class PreferenceOperatorTest {
         Judgment judgment = TestOpinions.judgment(1, null);
         judgment.getResponseA().setTruncated(true);
         other.feed(List.of(Opinion.of(judgment))).end();
-        assertTrue(
-            other.metrics(0).get("logps/rejected") > ended, "one token less is more likely");
+        assertTrue(other.metrics(0).get("logps/rejected") > ended, "one token less is more likely");
       }
     }
   }
@@ -408,8 +404,7 @@ class PreferenceOperatorTest {
       Files.write(GOLDEN, OperatorStates.bytes(someState()));
     }
     byte[] golden = Files.readAllBytes(GOLDEN);
-    try (Run run =
-        new Run(config("golden", "preference.loss=kto"), OperatorStates.of(golden))) {
+    try (Run run = new Run(config("golden", "preference.loss=kto"), OperatorStates.of(golden))) {
       run.end();
       assertEquals(
           GOLDEN_OPINIONS + 1, run.summary().get("judgments") + run.summary().get("feedback"));

@@ -4,9 +4,9 @@ import io.millrace.model.reward.Logistic;
 import io.millrace.model.training.Checks;
 
 /**
- * The loss at one pair of responses, by h = log(π(y_w|x) / π_0(y_w|x)) − log(π(y_l|x) / π_0(y_l|x)).
- * y_w is the chosen response and y_l the rejected one. Both log-probs are sums over the tokens of a
- * response.
+ * The loss at one pair of responses, by h = log(π(y_w|x) / π_0(y_w|x)) − log(π(y_l|x) /
+ * π_0(y_l|x)). y_w is the chosen response and y_l the rejected one. Both log-probs are sums over
+ * the tokens of a response.
  *
  * @param loss at least 0
  * @param slope derivative with respect to h; the derivative by log π(y_l|x) is its negative
@@ -30,7 +30,8 @@ public record PairLoss(double loss, double slope) {
     double shortfall = margin - beta * difference;
     return new PairLoss(
         (1 - smoothing) * Logistic.softplus(shortfall) + smoothing * Logistic.softplus(-shortfall),
-        beta * (smoothing * Logistic.sigmoid(-shortfall)
+        beta
+            * (smoothing * Logistic.sigmoid(-shortfall)
                 - (1 - smoothing) * Logistic.sigmoid(shortfall)));
   }
 

@@ -130,8 +130,7 @@ public final class PreferenceTrainer implements AutoCloseable {
         (i, logProbs, slopes) -> {
           Label label = batch.get(i);
           LabelLoss loss =
-              settings.ofLabel(
-                  logProbs[i] - label.reference(), referencePoint, label.desirable());
+              settings.ofLabel(logProbs[i] - label.reference(), referencePoint, label.desirable());
           slopes[i] = loss.slope();
           return loss.loss();
         },
@@ -168,8 +167,7 @@ public final class PreferenceTrainer implements AutoCloseable {
       model.backward(
           optimizer.gradients(), ResponseLogProbs.spread(of, some), new float[targets.count()]);
     }
-    return new Step(
-        mean, logProbs, referencePoint, optimizer.update(optimizer.step() + 1, share));
+    return new Step(mean, logProbs, referencePoint, optimizer.update(optimizer.step() + 1, share));
   }
 
   private static boolean areFinite(double[] values, int from, int to) {
@@ -192,9 +190,7 @@ public final class PreferenceTrainer implements AutoCloseable {
           int[] response = batch.get(j).response().response();
           int room = Math.max(1, maxTokens - prompts[i].length);
           mismatched.add(
-              Response.of(
-                  prompts[i],
-                  Arrays.copyOf(response, Math.min(room, response.length))));
+              Response.of(prompts[i], Arrays.copyOf(response, Math.min(room, response.length))));
           break;
         }
       }

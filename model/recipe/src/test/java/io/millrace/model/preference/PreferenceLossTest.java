@@ -48,8 +48,7 @@ class PreferenceLossTest {
               1e-6);
           for (boolean desirable : new boolean[] {true, false}) {
             assertEquals(
-                Numeric.derivative(
-                    x -> LabelLoss.kto(x, margin, beta, desirable, 1.3).loss(), h),
+                Numeric.derivative(x -> LabelLoss.kto(x, margin, beta, desirable, 1.3).loss(), h),
                 LabelLoss.kto(h, margin, beta, desirable, 1.3).slope(),
                 1e-8);
           }

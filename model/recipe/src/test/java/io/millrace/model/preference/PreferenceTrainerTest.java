@@ -106,8 +106,7 @@ class PreferenceTrainerTest {
     List<Label> labels = labels(pairs);
     List<Response> mismatched = PreferenceTrainer.mismatched(labels, CONFIG.maxPositions());
     try (LanguageModel reference = LanguageModel.random(backend, CONFIG, SEED)) {
-      return trainer.stepLabels(
-          labels, mismatched, ResponseLogProbs.of(reference, mismatched), 1);
+      return trainer.stepLabels(labels, mismatched, ResponseLogProbs.of(reference, mismatched), 1);
     }
   }
 
@@ -167,8 +166,7 @@ class PreferenceTrainerTest {
       PreferenceTrainer.Step actual = step(parts, loss, pairs(6, 0));
       assertEquals(expected.loss(), actual.loss(), 1e-5);
       assertArrayEquals(expected.logProbs(), actual.logProbs(), 1e-4);
-      assertEquals(
-          expected.update().gradientNorm(), actual.update().gradientNorm(), 1e-4);
+      assertEquals(expected.update().gradientNorm(), actual.update().gradientNorm(), 1e-4);
     }
   }
 
