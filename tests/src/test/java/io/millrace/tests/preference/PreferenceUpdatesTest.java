@@ -106,7 +106,7 @@ class PreferenceUpdatesTest {
     JsonNode mine =
         cases.stream().filter(c -> c.get("name").asText().equals(name)).findFirst().orElseThrow();
     for (JsonNode other : cases) {
-      if (other != mine) {
+      if (!other.equals(mine)) {
         double largest = 0;
         for (Map.Entry<String, JsonNode> tensor : mine.get("policy").properties()) {
           JsonNode theirs = other.get("policy").get(tensor.getKey());
