@@ -187,8 +187,6 @@ class MetricsTest {
       if (job == Job.PPO) {
         // PPO starts from the weights that sampled the rollouts, so it compares log-probs.
         settings.add("model.initial=" + run.read(Topic.POLICY_CHECKPOINTS).getLast().getUri());
-      }
-      if (job == Job.PPO) {
         // Once more without a critic: groups of responses have metrics of their own.
         List<String> groups = new ArrayList<>(settings);
         groups.add("ppo.advantage=rloo");

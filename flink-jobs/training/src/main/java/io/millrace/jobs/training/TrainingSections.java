@@ -5,7 +5,6 @@ import static java.util.Map.entry;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.ConfigSections;
 import io.millrace.jobs.ppo.PpoSection;
-import io.millrace.jobs.preference.PreferenceSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection;
 import io.millrace.jobs.rewardmodel.AnnotatorSection;
 import io.millrace.jobs.rewardmodel.RewardModelSection;
@@ -24,7 +23,6 @@ public final class TrainingSections implements ConfigSections {
         entry("annotators", AnnotatorSection.class),
         entry("rollout", RolloutSection.class),
         entry("ppo", PpoSection.class),
-        entry("preference", PreferenceSection.class),
         entry("rejection-sampling", RejectionSamplingSection.class));
   }
 
