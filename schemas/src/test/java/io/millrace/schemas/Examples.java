@@ -121,7 +121,7 @@ public final class Examples {
         .build();
   }
 
-  private static Reward reward() {
+  public static Reward reward() {
     return Reward.newBuilder()
         .setRolloutId("p1/0")
         .setPromptId("p1")
