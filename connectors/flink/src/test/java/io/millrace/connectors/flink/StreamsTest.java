@@ -322,7 +322,8 @@ class StreamsTest {
       await(reader, ids, 100);
       List<String> changes =
           admin.alter(new TopicLayout(OptionalInt.of(5), OptionalInt.empty(), 0));
-      assertEquals(7, changes.size(), changes.toString());
+      long kept = Topic.all().stream().filter(topic -> !topic.compacted()).count();
+      assertEquals(kept, changes.size(), changes.toString());
       send(topics, 100, 300);
       assertTrue(
           admin.describe(Topic.PROMPTS).orElseThrow().endOffsets().get(4) > 0,
