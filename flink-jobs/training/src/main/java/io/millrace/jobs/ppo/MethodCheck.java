@@ -80,14 +80,14 @@ final class MethodCheck {
     if (samples == 1) {
       throw new IllegalArgumentException(
           ("rollout.samples-per-prompt must be at least 2 with ppo.advantage %s, not 1: it compares"
-                  + " the responses to a prompt. Sample more, or set ppo.advantage to reinforce++ or"
-                  + " gae")
+               + " the responses to a prompt. Sample more, or set ppo.advantage to reinforce++ or"
+               + " gae")
               .formatted(method));
     }
     if (batchSize % samples != 0) {
       throw new IllegalArgumentException(
-          ("rollout.samples-per-prompt must divide ppo.batch-size %d with ppo.advantage %s, not %d: a"
-                  + " batch has whole groups. Change one of them")
+          ("rollout.samples-per-prompt must divide ppo.batch-size %d with ppo.advantage %s, not %d:"
+               + " a batch has whole groups. Change one of them")
               .formatted(batchSize, method, samples));
     }
   }
