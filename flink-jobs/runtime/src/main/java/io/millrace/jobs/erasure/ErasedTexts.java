@@ -108,7 +108,8 @@ final class ErasedTexts {
   /** As Python's {@code json.dumps} writes it. */
   private static String ascii(String quoted) {
     StringBuilder ascii = new StringBuilder();
-    for (char one : quoted.toCharArray()) {
+    for (int i = 0; i < quoted.length(); i++) {
+      char one = quoted.charAt(i);
       if (one < 128) {
         ascii.append(one);
       } else {

@@ -149,7 +149,7 @@ final class MatchedRecords {
   /** A value that is no record: its key may be the id, or it may hold the name as text. */
   private boolean matchesUndecoded(byte[] key, byte[] value) {
     boolean matches =
-        withdrawal.getBy() == WithdrawnBy.ID && Arrays.equals(name, key) || contains(value, name);
+        (withdrawal.getBy() == WithdrawnBy.ID && Arrays.equals(name, key)) || contains(value, name);
     if (matches) {
       undecoded++;
       if (value.length >= ErasedTexts.LEAST_BYTES) {

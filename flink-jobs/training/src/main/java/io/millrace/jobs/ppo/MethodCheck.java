@@ -87,7 +87,7 @@ final class MethodCheck {
     if (batchSize % samples != 0) {
       throw new IllegalArgumentException(
           ("rollout.samples-per-prompt must divide ppo.batch-size %d with ppo.advantage %s, not %d:"
-               + " a batch has whole groups. Change one of them")
+                  + " a batch has whole groups. Change one of them")
               .formatted(batchSize, method, samples));
     }
   }
