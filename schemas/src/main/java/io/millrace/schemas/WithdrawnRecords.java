@@ -6,8 +6,9 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The records that all {@linkplain Withdrawal withdrawals} so far match. Withdrawals add up: one
- * that comes again, or later under the same id, takes nothing back. For one thread.
+ * The records that all {@linkplain Withdrawal withdrawals} so far match. Withdrawals add up. An id
+ * must not be used for another withdrawal: Kafka keeps only the latest record of an id, and a job
+ * that starts later does not know the former. For one thread.
  *
  * <ul>
  *   <li>{@link WithdrawnBy#ID} matches a record, and what was made from it, whatever its time.

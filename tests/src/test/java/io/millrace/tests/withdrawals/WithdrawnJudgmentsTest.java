@@ -50,7 +50,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 /** A judgment that is withdrawn is in no state afterwards, and no new lineage learns from it. */
 class WithdrawnJudgmentsTest {
 
-  private static final Duration PATIENCE = Duration.ofSeconds(120);
+  private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final Instant TIME = Instant.parse("2026-01-02T03:04:05Z");
 
   /** Judgments of each kind in each half. */

@@ -35,8 +35,8 @@ import picocli.CommandLine.Option;
     description = {
       "Removes the records of a person, of a source, or one record: sends a withdrawal, which every"
           + " job follows; removes the records from the topics prompts, rollouts, demonstrations,"
-          + " judgments, rewards and dead-letters; and searches the directories of the jobs for"
-          + " their texts.",
+          + " judgments, feedback, rewards and dead-letters; and searches the directories of the"
+          + " jobs for their texts.",
       "Prints what remains and how to get rid of it, and the published versions that learned from"
           + " the records. It never prints a text of a record.",
       "Exit code: 0 if all is gone except from published weights, 1 if something remains or could"
@@ -195,7 +195,7 @@ public final class EraseCommand implements Callable<Integer> {
       return;
     }
     Console console = System.console();
-    if (console == null || !console.isTerminal()) {
+    if (!console.isTerminal()) {
       throw new UserException(
           "nothing was changed: there is no terminal to ask for confirmation; give --yes, or"
               + " --dry-run to see what would be removed");

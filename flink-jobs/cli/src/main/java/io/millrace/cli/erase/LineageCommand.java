@@ -44,9 +44,11 @@ import picocli.CommandLine.Parameters;
 public final class LineageCommand implements Callable<Integer> {
 
   private static final List<Topic<?>> TOPICS =
-      List.of(Topic.JUDGMENTS, Topic.DEMONSTRATIONS, Topic.PROMPTS);
+      List.of(Topic.JUDGMENTS, Topic.FEEDBACK, Topic.DEMONSTRATIONS, Topic.PROMPTS);
 
-  @Parameters(paramLabel = "ID", description = "Id of a judgment, a demonstration or a prompt.")
+  @Parameters(
+      paramLabel = "ID",
+      description = "Id of a judgment, feedback, a demonstration or a prompt.")
   private String id;
 
   @Option(names = "--json", description = "Print one JSON object.")
@@ -57,7 +59,8 @@ public final class LineageCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     if (id.isBlank()) {
-      throw new UserException("ID is empty; give the id of a judgment, demonstration or prompt");
+      throw new UserException(
+          "ID is empty; give the id of a judgment, feedback, demonstration or prompt");
     }
     MillraceConfig config = deployment.load();
     AffectedVersions versions = AffectedVersions.of(config, Set.of(id));

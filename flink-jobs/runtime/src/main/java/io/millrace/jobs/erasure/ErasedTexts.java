@@ -2,6 +2,7 @@ package io.millrace.jobs.erasure;
 
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Rollout;
@@ -73,6 +74,8 @@ final class ErasedTexts {
               judgment.getDialogue(),
               judgment.getResponseA().getText(),
               judgment.getResponseB().getText());
+      case Feedback feedback ->
+          contents(feedback.getDialogue(), feedback.getResponse().getText(), feedback.getReason());
       case Rollout rollout -> contents(rollout.getDialogue(), rollout.getResponseText());
       default -> List.of();
     };

@@ -3,6 +3,7 @@ package io.millrace.jobs.erasure;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Provenance;
@@ -40,6 +41,7 @@ final class MatchedRecords {
           Topic.ROLLOUTS,
           Topic.DEMONSTRATIONS,
           Topic.JUDGMENTS,
+          Topic.FEEDBACK,
           Topic.REWARDS,
           Topic.DEAD_LETTERS);
 
@@ -113,6 +115,7 @@ final class MatchedRecords {
       }
       case Demonstration demonstration -> learnable.add(demonstration.getId());
       case Judgment judgment -> learnable.add(judgment.getJudgmentId());
+      case Feedback feedback -> learnable.add(feedback.getFeedbackId());
       default -> {}
     }
   }

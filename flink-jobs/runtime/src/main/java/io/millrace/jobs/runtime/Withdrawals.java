@@ -7,6 +7,7 @@ import io.millrace.schemas.Printable;
 import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Withdrawal;
+import io.millrace.schemas.WithdrawnBy;
 import io.millrace.schemas.WithdrawnRecords;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,6 +15,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.api.common.functions.RuntimeContext;
 import org.apache.flink.api.common.operators.MailboxExecutor;
@@ -46,7 +48,7 @@ final class Withdrawals implements AutoCloseable {
   private final AppliedWithdrawals applied = new AppliedWithdrawals();
   private final ListState<Long> savedDropped;
 
-  /** Withdrawals whose persons are forgotten, see {@link BackgroundOperator#forget}. */
+  /** Withdrawals by annotator that were forgotten, see {@link BackgroundOperator#forget}. */
   private final Set<String> forgotten = new TreeSet<>();
 
   private final ListState<String> savedForgotten;
@@ -102,6 +104,8 @@ final class Withdrawals implements AutoCloseable {
   void begin() throws Exception {
     List<Withdrawal> all = feed == null ? List.of() : feed.readAll();
     all.forEach(known::add);
+    // What the topic no longer has cannot come back.
+    forgotten.retainAll(all.stream().map(Withdrawals::keyOf).collect(Collectors.toSet()));
     all.forEach(this::forget);
     int removed = operator.removeWithdrawn(known::contains);
     count(removed);
@@ -133,39 +137,42 @@ final class Withdrawals implements AutoCloseable {
   void apply(List<Withdrawal> arrived) throws Exception {
     List<Withdrawal> added = arrived.stream().filter(known::add).toList();
     if (!added.isEmpty()) {
-      whileThreadStands(
-          () -> {
-            for (Withdrawal withdrawal : added) {
-              apply(withdrawal);
-            }
-          });
+      whileThreadStands(() -> applyTogether(added));
       thread.wake();
     }
     updateApplied();
   }
 
+  /** Has a person forgotten, once: a person who came back is not forgotten again. */
   private void forget(Withdrawal withdrawal) {
-    // The same id with another time is another withdrawal.
-    if (forgotten.add(withdrawal.getWithdrawalId() + "@" + withdrawal.getTime().toEpochMilli())) {
+    if (withdrawal.getBy() == WithdrawnBy.ANNOTATOR && forgotten.add(keyOf(withdrawal))) {
       operator.forget(withdrawal);
     }
   }
 
-  private void apply(Withdrawal withdrawal) throws Exception {
-    forget(withdrawal);
-    int removed = operator.removeWithdrawn(matching(withdrawal));
+  /** The same id with another time is another withdrawal. */
+  private static String keyOf(Withdrawal withdrawal) {
+    return withdrawal.getWithdrawalId() + "@" + withdrawal.getTime().toEpochMilli();
+  }
+
+  /** One look at all records, however many withdrawals come at once. */
+  private void applyTogether(List<Withdrawal> added) throws Exception {
+    added.forEach(this::forget);
+    Predicate<Provenance> matching = matching(added);
+    int removed = operator.removeWithdrawn(matching);
     count(removed);
-    boolean used = isUsed(withdrawal);
+    boolean used = operator.usesWithdrawn(matching);
     if (used) {
-      unsettled.add(withdrawal);
+      added.stream().filter(this::isUsed).forEach(unsettled::add);
     }
     // Without the name, which may be a person's.
     LOG.info(
-        "Withdrawal {} by {}: {} records that waited or were kept are removed{}",
-        Printable.line(withdrawal.getWithdrawalId()),
-        withdrawal.getBy(),
+        "{} withdrawals, the first {} by {}: {} records that waited or were kept are removed{}",
+        added.size(),
+        Printable.line(added.getFirst().getWithdrawalId()),
+        added.getFirst().getBy(),
         removed,
-        used ? "; the update that runs now still learns from others" : "");
+        used ? "; an update that has begun still uses withdrawn records" : "");
   }
 
   /** Looks whether the work that used withdrawn records has ended. */
@@ -196,13 +203,13 @@ final class Withdrawals implements AutoCloseable {
   }
 
   private boolean isUsed(Withdrawal withdrawal) {
-    return operator.usesWithdrawn(matching(withdrawal));
+    return operator.usesWithdrawn(matching(List.of(withdrawal)));
   }
 
-  private static Predicate<Provenance> matching(Withdrawal withdrawal) {
-    WithdrawnRecords one = new WithdrawnRecords();
-    boolean _ = one.add(withdrawal);
-    return one::contains;
+  private static Predicate<Provenance> matching(List<Withdrawal> withdrawals) {
+    WithdrawnRecords records = new WithdrawnRecords();
+    withdrawals.forEach(records::add);
+    return records::contains;
   }
 
   private void updateApplied() {

@@ -41,10 +41,10 @@ import org.slf4j.LoggerFactory;
  * are announced it holds the source of rollouts as well: if the operator did not take the rollouts
  * that are on their way, it would not read the announcements either.
  *
- * <p>Batches are formed by count, never by time: the last bits of a score depend on the other
- * rollouts of the batch, and a run that is killed must end in the same bits as one that is not. The
- * wait costs nothing, since PPO waits for its own, larger batch. A batch is scored by the reward
- * models that were announced when its last rollout arrived.
+ * <p>Batches are formed by count: the last bits of a score may depend on the other rollouts of the
+ * batch, and a run that is killed must end in the same bits as one that is not. With {@code
+ * ppo.score-max-wait} an incomplete batch is formed after that time, too. A batch is scored by the
+ * reward models that were announced when it was formed.
  */
 public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
     implements TwoInputStreamOperator<Rollout, RewardCheckpoint, ScoredRollout>, BoundedMultiInput {

@@ -5,6 +5,7 @@ import io.millrace.model.annotators.AnnotatorReliability;
 import io.millrace.model.annotators.PositionBias;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Preferred;
+import io.millrace.schemas.Provenance;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,7 +40,20 @@ final class AnnotatorStatistics {
   private long forgotten;
 
   /** An annotator or a source. */
-  private record Judge(AnnotatorReliability reliability, PositionBias position) {}
+  private record Judge(AnnotatorReliability reliability, PositionBias position) {
+
+    /**
+     * Counts a judgment.
+     *
+     * @param a whether response A was chosen
+     * @param p probability that the chosen response is the better one
+     */
+    void add(boolean a, double p) {
+      double chosen = AnnotatorReliability.choice(p, reliability.mean());
+      position.add(a, a ? chosen : 1 - chosen);
+      reliability.add(p);
+    }
+  }
 
   /**
    * @param window see {@link AnnotatorReliability}
@@ -81,16 +95,15 @@ final class AnnotatorStatistics {
   }
 
   private void count(Judgment judgment, double p) {
-    boolean a = judgment.getPreferred() == Preferred.A;
-    double expectedA = a ? p : 1 - p;
-    if (!judgment.getAnnotator().isEmpty()) {
-      Judge annotator = seen(annotators, judgment.getAnnotator());
-      annotator.reliability().add(p);
-      annotator.position().add(a, expectedA);
+    // A person who corrects a judgment made one judgment, which counted when it came.
+    if (Provenance.revision(judgment) > 0) {
+      return;
     }
-    Judge source = seen(sources, judgment.getSource());
-    source.reliability().add(p);
-    source.position().add(a, expectedA);
+    boolean a = judgment.getPreferred() == Preferred.A;
+    if (!judgment.getAnnotator().isEmpty()) {
+      seen(annotators, judgment.getAnnotator()).add(a, p);
+    }
+    seen(sources, judgment.getSource()).add(a, p);
   }
 
   private Judge seen(Map<String, Judge> judges, String name) {

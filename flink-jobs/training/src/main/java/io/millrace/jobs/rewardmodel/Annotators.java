@@ -38,24 +38,30 @@ final class Annotators {
   }
 
   /**
-   * Takes a judgment that nothing is learned from: one of a gold task, or of a source that is held
-   * back.
+   * Takes a judgment of a gold task, which nothing is learned from.
    *
    * @return whether it is one
    */
-  boolean take(Judgment judgment) {
-    if (judgment.getObjective() == objective) {
-      Optional<Boolean> right = goldTasks.isRight(judgment);
-      if (right.isPresent()) {
-        statistics.addGoldTask(judgment, right.get());
-        return true;
-      }
+  boolean takeGoldTask(Judgment judgment) {
+    if (judgment.getObjective() != objective) {
+      return false;
     }
-    if (heldSources.contains(judgment.getSource())) {
+    Optional<Boolean> right = goldTasks.isRight(judgment);
+    right.ifPresent(answer -> statistics.addGoldTask(judgment, answer));
+    return right.isPresent();
+  }
+
+  /**
+   * Takes a judgment of a source that is held back: it waits.
+   *
+   * @return whether it is one
+   */
+  boolean holdBack(Judgment judgment) {
+    boolean held = heldSources.contains(judgment.getSource());
+    if (held) {
       heldSources.add(judgment);
-      return true;
     }
-    return false;
+    return held;
   }
 
   /** The weight of a judgment in the loss, 0 to 1. */
@@ -95,34 +101,32 @@ final class Annotators {
     List<Held> found = new ArrayList<>();
     Map<String, AnnotatorReliability> sources = statistics.sources();
     sources.keySet().removeIf(heldSources::contains);
+    if (sources.size() < 2 || section.holdSourcesBelow() == 0) {
+      return found;
+    }
+    double judgments = 0;
+    double weights = 0;
+    for (AnnotatorReliability source : sources.values()) {
+      judgments += source.judgments();
+      weights += source.judgments() * AnnotatorReliability.weight(source.mean());
+    }
     for (Map.Entry<String, AnnotatorReliability> entry : sources.entrySet()) {
       AnnotatorReliability source = entry.getValue();
-      if (source.judgments() < ENOUGH || !heldSources.mayHold(entry.getKey())) {
+      double ofOthers = judgments - source.judgments();
+      if (source.judgments() < ENOUGH
+          || ofOthers < ENOUGH
+          || !heldSources.mayHold(entry.getKey())) {
         continue;
       }
-      double others = meanWeight(sources, entry.getKey());
-      double bound = source.quantile(CERTAINTY);
-      if (AnnotatorReliability.weight(bound) < section.holdSourcesBelow() * others) {
-        double weight = AnnotatorReliability.weight(source.mean());
+      double weight = AnnotatorReliability.weight(source.mean());
+      double others = (weights - source.judgments() * weight) / ofOthers;
+      double bound = AnnotatorReliability.weight(source.quantile(CERTAINTY));
+      if (bound < section.holdSourcesBelow() * others) {
         found.add(new Held(entry.getKey(), weight, others));
       }
     }
     found.forEach(held -> heldSources.hold(held.source()));
     return found;
-  }
-
-  /** Mean weight of the judgments of all other sources; 0 if there are too few. */
-  private static double meanWeight(Map<String, AnnotatorReliability> sources, String except) {
-    double judgments = 0;
-    double sum = 0;
-    for (Map.Entry<String, AnnotatorReliability> entry : sources.entrySet()) {
-      if (!entry.getKey().equals(except)) {
-        double count = entry.getValue().judgments();
-        judgments += count;
-        sum += count * AnnotatorReliability.weight(entry.getValue().mean());
-      }
-    }
-    return judgments < ENOUGH ? 0 : sum / judgments;
   }
 
   /**

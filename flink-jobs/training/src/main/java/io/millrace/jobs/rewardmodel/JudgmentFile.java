@@ -25,7 +25,8 @@ final class JudgmentFile {
         "reward-model.anchors",
         config.section(RewardModelSection.class).anchors(),
         "an anchor",
-        objective);
+        objective,
+        true);
   }
 
   /** The judgments of {@code annotators.gold-tasks}. */
@@ -35,7 +36,8 @@ final class JudgmentFile {
         "annotators.gold-tasks",
         config.section(AnnotatorSection.class).goldTasks(),
         "a gold task",
-        objective);
+        objective,
+        false);
   }
 
   /**
@@ -43,10 +45,16 @@ final class JudgmentFile {
    * dialogues lose their oldest turns.
    *
    * @param use what a judgment of the file is, such as {@code an anchor}
+   * @param required whether the file must have a judgment of the objective
    * @throws IOException if the file cannot be used
    */
   private static List<Judgment> read(
-      MillraceConfig config, String option, String file, String use, Objective objective)
+      MillraceConfig config,
+      String option,
+      String file,
+      String use,
+      Objective objective,
+      boolean required)
       throws IOException {
     if (file.isBlank()) {
       return List.of();
@@ -55,7 +63,7 @@ final class JudgmentFile {
         RecordFile.lines(option, file, RecordFile::judgment).stream()
             .filter(judgment -> judgment.getObjective() == objective)
             .toList();
-    if (judgments.isEmpty()) {
+    if (judgments.isEmpty() && required) {
       throw new IOException(
           ("%s %s has no judgment of objective %s; add some, or leave the objective out of"
                   + " reward-model.objectives")

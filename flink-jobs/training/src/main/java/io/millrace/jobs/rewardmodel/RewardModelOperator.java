@@ -252,7 +252,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       Judgment judgment = batches.hasRoom() ? poll() : null;
       if (judgment != null) {
         replaceFormer(judgment);
-        if (!annotators.take(judgment) && !withheld.take(judgment)) {
+        if (!annotators.takeGoldTask(judgment)
+            && !withheld.take(judgment)
+            && !annotators.holdBack(judgment)) {
           batches.add(judgment);
         }
         countDropped();
@@ -311,11 +313,15 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     MixedBatches.Batch<Judgment> batch = batches.take();
     List<Judgment> fresh = batch.fresh();
     learned += fresh.size();
-    batch.all().forEach(judgment -> lineage.add(judgment.getJudgmentId()));
     List<RewardModelTrainer.Pair> pairs =
         batch.all().stream()
             .map(judgment -> pair(judgment).withWeight(annotators.weight(judgment)))
             .toList();
+    for (int i = 0; i < pairs.size(); i++) {
+      if (pairs.get(i).weight() > 0) {
+        lineage.add(batch.all().get(i).getJudgmentId());
+      }
+    }
     double share = Math.min(1, (double) pairs.size() / section().batchSize());
     RewardModelTrainer.Step step = trainer.step(pairs, learned, share);
     guard.check(
@@ -331,7 +337,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     }
     annotators.add(fresh, step);
     holdSources();
-    if (!step.update().applied()) {
+    // A batch without any weight changes nothing, and has a gradient of 0.
+    if (!step.update().applied() && !Double.isFinite(step.update().gradientNorm())) {
       skippedUpdates++;
     }
     lastLoss = step.loss();
@@ -353,7 +360,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private void holdSources() {
     for (Annotators.Held held : annotators.review()) {
       List<Judgment> waiting = batches.takeSource(held.source());
-      waiting.forEach(annotators::take);
+      waiting.forEach(annotators::holdBack);
       LOG.warn(
           "{}: source '{}' is held back: its judgments have weight {}, those of the other sources"
               + " {}. {} of its judgments wait. To learn from them, name it in"
@@ -557,7 +564,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     }
     if (state.annotators() != null) {
       annotators.restore(state.annotators());
-      annotators.takeReleased().forEach(batches::add);
+      annotators.takeReleased().stream()
+          .filter(judgment -> !withheld.take(judgment))
+          .forEach(batches::add);
       countDropped();
     }
     lineage.restore(state.lineage(), publishedAt > 0 ? version : 0, learned - publishedAt);

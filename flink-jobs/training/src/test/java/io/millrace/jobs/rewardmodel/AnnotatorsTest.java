@@ -115,10 +115,10 @@ class AnnotatorsTest {
               .setResponseB(known.getResponseA())
               .setPreferred(known.getPreferred())
               .build();
-      assertTrue(annotators.take(wrong), "also with the responses in the other order");
+      assertTrue(annotators.takeGoldTask(wrong), "also with the responses in the other order");
     }
-    assertTrue(annotators.take(judgment("gold", "careful", "own", true)));
-    assertFalse(annotators.take(judgment("other", "careful", "own", true)));
+    assertTrue(annotators.takeGoldTask(judgment("gold", "careful", "own", true)));
+    assertFalse(annotators.takeGoldTask(judgment("other", "careful", "own", true)));
     assertEquals(31, annotators.byName().get("gold_tasks/judgments"));
     assertEquals(1 / 31.0, annotators.byName().get("gold_tasks/accuracy"));
     assertEquals(0, annotators.weight(judgment("x", "hostile", "own", true)));
@@ -165,9 +165,9 @@ class AnnotatorsTest {
     List<Annotators.Held> held = annotators.review();
     assertEquals(List.of("bad"), held.stream().map(Annotators.Held::source).toList());
     assertEquals(List.of(), annotators.review(), "once");
-    assertFalse(annotators.take(judgment("x", "a", "good", true)));
+    assertFalse(annotators.holdBack(judgment("x", "a", "good", true)));
     for (int i = 0; i < 5; i++) {
-      assertTrue(annotators.take(judgment("late" + i, "c", "bad", true)));
+      assertTrue(annotators.holdBack(judgment("late" + i, "c", "bad", true)));
     }
     assertEquals(0, annotators.weight(judgment("replayed", "c", "bad", true)));
     assertEquals(1, annotators.byName().get("held_back/sources"));
@@ -180,7 +180,7 @@ class AnnotatorsTest {
     assertEquals(
         List.of("late2/c", "late3/c", "late4/c"),
         released.takeReleased().stream().map(Judgment::getJudgmentId).toList());
-    assertFalse(released.take(judgment("x", "b", "bad", true)));
+    assertFalse(released.holdBack(judgment("x", "b", "bad", true)));
     assertEquals(List.of(), released.review(), "a person decided");
     assertEquals(0, released.byName().get("monitor/alarm_source_held_back"));
   }
@@ -219,7 +219,7 @@ class AnnotatorsTest {
     learn(annotators, "a", "good", 0.9, 100);
     learn(annotators, "b", "bad", 0.1, 100);
     annotators.review();
-    annotators.take(judgment("waits", "b", "bad", true));
+    annotators.holdBack(judgment("waits", "b", "bad", true));
     Annotators restored = annotators();
     restored.restore(annotators.state());
     for (Annotators both : List.of(annotators, restored)) {

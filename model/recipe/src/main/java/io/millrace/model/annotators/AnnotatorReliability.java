@@ -24,7 +24,7 @@ public final class AnnotatorReliability {
   /** Cells of the grid over r, of equal width. */
   static final int CELLS = 25;
 
-  /** The prior is that of an annotator who was right in this many judgments but one. */
+  /** Beta(4, 1): a uniform prior, and three judgments that were right. */
   static final double PRIOR_RIGHT = 4;
 
   /** No judgment is certain to be right or wrong: p is kept between this and 1 minus this. */
@@ -66,6 +66,16 @@ public final class AnnotatorReliability {
     return chosen / (chosen + (1 - bounded(p)) * (1 - bounded(likelihood)));
   }
 
+  /**
+   * The probability of a choice, by whoever makes it: r · p + (1 − r) · (1 − p).
+   *
+   * @param p probability that the chosen response is the better one
+   * @param reliability r of the annotator
+   */
+  public static double choice(double p, double reliability) {
+    return reliability * bounded(p) + (1 - reliability) * (1 - bounded(p));
+  }
+
   private static double bounded(double p) {
     return Math.clamp(p, LEAST, 1 - LEAST);
   }
@@ -77,10 +87,8 @@ public final class AnnotatorReliability {
    */
   public void add(double p) {
     Checks.that(p >= 0 && p <= 1, "p", p, "0 to 1");
-    double right = bounded(p);
     for (int i = 0; i < CELLS; i++) {
-      double r = reliability(i);
-      logLikelihood[i] = fading * logLikelihood[i] + Math.log(r * right + (1 - r) * (1 - right));
+      logLikelihood[i] = fading * logLikelihood[i] + Math.log(choice(p, reliability(i)));
     }
     judgments = fading * judgments + 1;
   }

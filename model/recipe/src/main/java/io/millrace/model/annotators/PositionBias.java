@@ -2,8 +2,8 @@ package io.millrace.model.annotators;
 
 /**
  * Whether an annotator prefers the response that is shown first. It compares how often the first
- * was chosen with how often a reward model expects it to be the better one, so that it holds where
- * the order is not random.
+ * was chosen with how often somebody of the same reliability would choose it, so that it holds
+ * where the order is not random.
  */
 public final class PositionBias {
 
@@ -13,7 +13,7 @@ public final class PositionBias {
    * The sums.
    *
    * @param chosen judgments that chose the first response
-   * @param expected sum of the probabilities that the first is the better one
+   * @param expected sum of the probabilities of choosing the first
    * @param variance sum of the variances of these choices
    */
   public record State(long judgments, long chosen, double expected, double variance) {}
@@ -22,7 +22,7 @@ public final class PositionBias {
    * Counts a judgment.
    *
    * @param first whether the first response was chosen
-   * @param expected probability that it is the better one, 0 to 1
+   * @param expected probability that somebody of the same reliability chooses it, 0 to 1
    */
   public void add(boolean first, double expected) {
     sums =
@@ -35,11 +35,6 @@ public final class PositionBias {
 
   public long judgments() {
     return sums.judgments();
-  }
-
-  /** Share of the judgments that chose the first response; NaN if there are none. */
-  public double share() {
-    return (double) sums.chosen() / sums.judgments();
   }
 
   /**

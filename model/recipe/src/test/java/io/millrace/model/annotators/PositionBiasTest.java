@@ -16,7 +16,6 @@ class PositionBiasTest {
     bias.add(true, 0.9);
     bias.add(false, 0.1);
     assertEquals(4, bias.judgments());
-    assertEquals(0.75, bias.share(), 1e-12);
     // (3 − 2) / 4, and √(0.25 + 0.25 + 0.09 + 0.09) / 4.
     assertEquals(0.25, bias.bias(), 1e-12);
     assertEquals(0.20615528128088303, bias.standardError(), 1e-12);
