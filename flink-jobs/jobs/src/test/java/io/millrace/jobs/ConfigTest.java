@@ -24,6 +24,7 @@ import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
 import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.preference.PreferenceSection;
 import io.millrace.jobs.preference.PreferenceSection.LearnedObjective;
+import io.millrace.jobs.preference.PreferenceSections;
 import io.millrace.jobs.rejection.RejectionSamplingSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection.Prompts;
 import io.millrace.jobs.rejection.RejectionSamplingSection.StartFrom;
@@ -324,6 +325,7 @@ class ConfigTest {
     }
     Set<Class<?>> own = new HashSet<>(ConfigSections.SHARED.values());
     own.addAll(new TrainingSections().sections().values());
+    own.addAll(new PreferenceSections().sections().values());
     own.addAll(new JobSections().sections().values());
     assertEquals(own, types);
   }

@@ -53,7 +53,9 @@ class PlainWorldTest {
     }
     MessageDigest sha = MessageDigest.getInstance("SHA-256");
     for (SpecificRecordBase each : records) {
-      sha.update((JsonLines.write(each) + "\n").getBytes(StandardCharsets.UTF_8));
+      // A field that came later and has no value changes nothing.
+      String line = JsonLines.write(each).replace(",\"revision\":null", "");
+      sha.update((line + "\n").getBytes(StandardCharsets.UTF_8));
     }
     return HexFormat.of().formatHex(sha.digest());
   }

@@ -1,6 +1,7 @@
 package io.millrace.jobs.erasure;
 
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.schemas.PlainFiles;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.FileVisitResult;
@@ -110,7 +111,7 @@ final class DirectorySearch {
   }
 
   private boolean holdsText(Path file) {
-    try (InputStream in = Files.newInputStream(file)) {
+    try (InputStream in = PlainFiles.open(file)) {
       return search.isIn(in);
     } catch (IOException e) {
       problem(file, e);
