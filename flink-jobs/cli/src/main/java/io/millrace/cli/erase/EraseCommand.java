@@ -20,6 +20,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import org.apache.flink.util.TimeUtils;
@@ -194,12 +195,15 @@ public final class EraseCommand implements Callable<Integer> {
     if (yes) {
       return;
     }
-    Console console = System.console();
-    if (!console.isTerminal()) {
-      throw new UserException(
-          "nothing was changed: there is no terminal to ask for confirmation; give --yes, or"
-              + " --dry-run to see what would be removed");
-    }
+    // There may be none, or one that reads a pipe: it depends on the JDK.
+    Console console =
+        Optional.ofNullable(System.console())
+            .filter(Console::isTerminal)
+            .orElseThrow(
+                () ->
+                    new UserException(
+                        "nothing was changed: there is no terminal to ask for confirmation; give"
+                            + " --yes, or --dry-run to see what would be removed"));
     String answer = console.readLine("Remove them for good? Type yes: ");
     if (answer == null || !answer.strip().equalsIgnoreCase("yes")) {
       throw new UserException("nothing was changed");
