@@ -161,6 +161,19 @@ public final class Validation {
         .equals(judgment.getResponseB().getText().strip());
   }
 
+  /**
+   * Checks that the responses of a judgment differ.
+   *
+   * @throws RefusedRecordException {@code same-responses}, if they do not
+   */
+  public static void requireDifferentResponses(Judgment judgment) {
+    if (isBetweenSameResponses(judgment)) {
+      throw new RefusedRecordException(
+          "same-responses",
+          "responseA.text and responseB.text are the same; neither can be preferred");
+    }
+  }
+
   /** Topic records have a field {@code time}; 0 means that it is not known. */
   private static void time(List<String> problems, SpecificRecordBase record) {
     Schema.Field field = record.getSchema().getField("time");

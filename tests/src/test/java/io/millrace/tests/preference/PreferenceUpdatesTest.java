@@ -122,7 +122,7 @@ class PreferenceUpdatesTest {
     }
   }
 
-  /** The reference log-probs of the fixture are those that Millrace computes. */
+  /** Millrace computes the same reference log-probs as the fixture. */
   @ParameterizedTest
   @MethodSource("backends")
   void referenceLogProbsAreThoseOfTheFixture(String backendName) {

@@ -259,7 +259,7 @@ class WithdrawnJudgmentsTest {
       }
     }
 
-    // A new lineage learns only from what is left.
+    // A new lineage learns from the other judgments only.
     var result =
         deployment.run(
             Job.REWARD_MODEL.graph(

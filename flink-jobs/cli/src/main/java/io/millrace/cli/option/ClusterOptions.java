@@ -67,7 +67,7 @@ public final class ClusterOptions {
    *
    * @throws UserException if there is none
    */
-  static Ports ports(Path directory) throws IOException {
+  private static Ports ports(Path directory) throws IOException {
     return new ClusterDirectory(directory)
         .ports()
         .orElseThrow(

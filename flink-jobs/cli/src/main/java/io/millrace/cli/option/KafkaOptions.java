@@ -74,7 +74,7 @@ public final class KafkaOptions {
     if (bootstrapServers.isPresent()) {
       throw new UserException("give --bootstrap-servers or --cluster, not both");
     }
-    return ClusterOptions.ports(cluster.get()).kafkaAddress();
+    return ClusterOptions.kafkaOf(cluster.get());
   }
 
   /**

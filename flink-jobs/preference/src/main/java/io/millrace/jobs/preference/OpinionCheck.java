@@ -8,7 +8,6 @@ import io.millrace.jobs.models.OldestTurns;
 import io.millrace.jobs.rewardmodel.JudgmentTokens;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
-import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Validation;
 
 /** Refuses judgments and feedback that are too long, and judgments of two equal responses. */
@@ -70,10 +69,8 @@ final class OpinionCheck<T> implements RecordCheck<T> {
 
   @Override
   public void check(T opinion) {
-    if (opinion instanceof Judgment judgment && Validation.isBetweenSameResponses(judgment)) {
-      throw new RefusedRecordException(
-          "same-responses",
-          "responseA.text and responseB.text are the same; neither can be preferred");
+    if (opinion instanceof Judgment judgment) {
+      Validation.requireDifferentResponses(judgment);
     }
     length.check(opinion);
   }

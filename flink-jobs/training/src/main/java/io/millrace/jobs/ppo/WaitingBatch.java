@@ -136,7 +136,8 @@ final class WaitingBatch {
    * from. A response that is then alone in its group is dropped.
    *
    * @param busy whether the batch is being learned from
-   * @return how many were removed, those that were alone not included
+   * @return the number of withdrawn responses; the ones that they leave alone are dropped, not
+   *     counted here
    */
   int removeIf(Predicate<ScoredRollout> removed, boolean busy) {
     int before = held() + rollouts.size();

@@ -71,12 +71,11 @@ final class AnnotatorStatistics {
   void add(Judgment judgment, double preferred, double rejected) {
     JudgedPair pair = JudgedPair.of(judgment);
     double p = AnnotatorReliability.expected(preferred - rejected);
-    double others = p;
     for (AnnotatorAgreement.Rating rating : agreement.ratings(pair.key())) {
       if (!rating.annotator().equals(judgment.getAnnotator())) {
-        others =
+        p =
             AnnotatorReliability.withVote(
-                others,
+                p,
                 of(rating.annotator()).mean(),
                 JudgedPair.prefersFirst(rating.category()) == pair.prefersFirst(judgment));
       }
@@ -84,7 +83,7 @@ final class AnnotatorStatistics {
     if (!judgment.getAnnotator().isEmpty()) {
       agreement.add(pair.key(), judgment.getAnnotator(), pair.category(judgment));
     }
-    count(judgment, others);
+    count(judgment, p);
   }
 
   /** Counts a judgment of a gold task. */
@@ -220,7 +219,7 @@ final class AnnotatorStatistics {
    * What was counted. Annotators and sources are in the order in which they are forgotten.
    *
    * @param goldTasks judgments of gold tasks
-   * @param goldTasksRight those that were right
+   * @param goldTasksRight right judgments of gold tasks
    * @param forgotten annotators and sources that are no longer remembered
    */
   record State(

@@ -70,10 +70,8 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
           "source '%s' is in no mix: add it, or * for all other sources, to reward-model.*.mixing"
               .formatted(judgment.getSource()));
     }
-    if (requireDifferent && Validation.isBetweenSameResponses(judgment)) {
-      throw new RefusedRecordException(
-          "same-responses",
-          "responseA.text and responseB.text are the same; neither can be preferred");
+    if (requireDifferent) {
+      Validation.requireDifferentResponses(judgment);
     }
     length.check(judgment);
   }

@@ -34,6 +34,7 @@ import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -313,13 +314,13 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     MixedBatches.Batch<Judgment> batch = batches.take();
     List<Judgment> fresh = batch.fresh();
     learned += fresh.size();
-    List<RewardModelTrainer.Pair> pairs =
-        batch.all().stream()
-            .map(judgment -> pair(judgment).withWeight(annotators.weight(judgment)))
-            .toList();
-    for (int i = 0; i < pairs.size(); i++) {
-      if (pairs.get(i).weight() > 0) {
-        lineage.add(batch.all().get(i).getJudgmentId());
+    List<Judgment> all = batch.all();
+    List<RewardModelTrainer.Pair> pairs = new ArrayList<>(all.size());
+    for (Judgment judgment : all) {
+      double weight = annotators.weight(judgment);
+      pairs.add(pair(judgment).withWeight(weight));
+      if (weight > 0) {
+        lineage.add(judgment.getJudgmentId());
       }
     }
     double share = Math.min(1, (double) pairs.size() / section().batchSize());
@@ -327,7 +328,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     guard.check(
         step.loss() + step.labelLoss(),
         step.update(),
-        () -> batch.all().stream().map(Judgment::getJudgmentId).toList());
+        () -> all.stream().map(Judgment::getJudgmentId).toList());
     for (int i = 0; i < fresh.size(); i++) {
       heldOut.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
       views.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
@@ -356,7 +357,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     emitMetricsLater(Outputs.metrics(job(), trainer.steps(), metrics, clock.instant()));
   }
 
-  /** Holds back sources whose judgments are far below the rest, with those that wait. */
+  /** Holds back the sources that are far below the others. Their judgments leave the batches. */
   private void holdSources() {
     for (Annotators.Held held : annotators.review()) {
       List<Judgment> waiting = batches.takeSource(held.source());

@@ -102,7 +102,7 @@ public final class MixedBatches<T> {
   }
 
   /** Takes out the new records that match, by source, then in order of arrival. */
-  public List<T> takeNew(Predicate<T> condition) {
+  public List<T> takeNew(Predicate<? super T> condition) {
     List<T> taken = new ArrayList<>();
     for (Deque<T> queue : queues.values()) {
       queue.removeIf(item -> condition.test(item) && taken.add(item));
@@ -151,12 +151,7 @@ public final class MixedBatches<T> {
    * @return how many were removed
    */
   public int removeIf(Predicate<? super T> removed) {
-    int count = 0;
-    for (Deque<T> queue : queues.values()) {
-      int before = queue.size();
-      queue.removeIf(removed);
-      count += before - queue.size();
-    }
+    int count = takeNew(removed).size();
     for (Reservoir<T> reservoir : learned.values()) {
       count += reservoir.removeIf(removed);
     }

@@ -66,7 +66,7 @@ public final class ShuffleBuffer<T> {
   }
 
   /** Takes out the records that match, without a draw. */
-  public List<T> takeIf(Predicate<T> condition) {
+  public List<T> takeIf(Predicate<? super T> condition) {
     List<T> taken = new ArrayList<>();
     records.removeIf(record -> condition.test(record) && taken.add(record));
     return taken;
@@ -78,9 +78,7 @@ public final class ShuffleBuffer<T> {
    * @return how many were removed
    */
   public int removeIf(Predicate<? super T> removed) {
-    int before = records.size();
-    records.removeIf(removed);
-    return before - records.size();
+    return takeIf(removed).size();
   }
 
   /** Records taken out so far. */
