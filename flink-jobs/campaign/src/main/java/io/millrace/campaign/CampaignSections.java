@@ -16,6 +16,6 @@ public final class CampaignSections implements ConfigSections {
 
   @Override
   public int order() {
-    return 4;
+    return 5;
   }
 }

@@ -15,6 +15,6 @@ public final class JobSections implements ConfigSections {
 
   @Override
   public int order() {
-    return 3;
+    return 4;
   }
 }

@@ -32,6 +32,7 @@ import io.millrace.jobs.rejection.RejectionSamplingSection.Versions;
 import io.millrace.jobs.rewardmodel.AnnotatorSection;
 import io.millrace.jobs.rewardmodel.ObjectiveSection;
 import io.millrace.jobs.rewardmodel.RewardModelSection;
+import io.millrace.jobs.rewardmodel.RewardModelSections;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.supervised.SupervisedSection;
@@ -325,6 +326,7 @@ class ConfigTest {
     }
     Set<Class<?>> own = new HashSet<>(ConfigSections.SHARED.values());
     own.addAll(new TrainingSections().sections().values());
+    own.addAll(new RewardModelSections().sections().values());
     own.addAll(new PreferenceSections().sections().values());
     own.addAll(new JobSections().sections().values());
     assertEquals(own, types);

@@ -16,6 +16,6 @@ public final class PreferenceSections implements ConfigSections {
 
   @Override
   public int order() {
-    return 2;
+    return 3;
   }
 }

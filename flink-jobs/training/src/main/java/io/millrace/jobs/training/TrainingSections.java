@@ -6,8 +6,6 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.ConfigSections;
 import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.rejection.RejectionSamplingSection;
-import io.millrace.jobs.rewardmodel.AnnotatorSection;
-import io.millrace.jobs.rewardmodel.RewardModelSection;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.jobs.supervised.SupervisedSection;
 import java.util.Map;
@@ -19,8 +17,6 @@ public final class TrainingSections implements ConfigSections {
   public Map<String, Class<? extends ConfigSection>> sections() {
     return ConfigSections.inOrder(
         entry("supervised", SupervisedSection.class),
-        entry("reward-model", RewardModelSection.class),
-        entry("annotators", AnnotatorSection.class),
         entry("rollout", RolloutSection.class),
         entry("ppo", PpoSection.class),
         entry("rejection-sampling", RejectionSamplingSection.class));

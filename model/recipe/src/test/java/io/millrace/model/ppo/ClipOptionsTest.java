@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.model.contract.CentralDifference;
 import io.millrace.model.ppo.PpoObjective.ClipLevel;
 import io.millrace.model.ppo.PpoObjective.LossMean;
-import io.millrace.model.training.Numeric;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -56,7 +56,7 @@ class ClipOptionsTest {
       for (double advantage : new double[] {-1.7, -0.2, 0, 0.4, 2.3}) {
         PpoObjective.PolicyToken token = objective.policyToken(-2 + difference, -2, advantage);
         double numeric =
-            Numeric.derivative(
+            CentralDifference.derivative(
                 x -> objective.policyToken(x, -2, advantage).loss(), -2 + difference);
         assertEquals(numeric, token.dLogProb(), 1e-8, "log-ratio " + difference);
         dual += token.clipped() && advantage < 0 && difference > 0 ? 1 : 0;
@@ -142,7 +142,7 @@ class ClipOptionsTest {
       for (int t = 0; t < 8; t++) {
         int at = t;
         double numeric =
-            Numeric.derivative(
+            CentralDifference.derivative(
                 x -> {
                   double[] moved = exact.clone();
                   moved[at] = x;
@@ -182,7 +182,7 @@ class ClipOptionsTest {
         double l = logProbs[t];
         double advantage = advantages[t];
         // The stop-gradient of the surrogate: s·π(x)/π(l), where only x moves.
-        double numeric = Numeric.derivative(x -> -s * Math.exp(x - l) * advantage, l);
+        double numeric = CentralDifference.derivative(x -> -s * Math.exp(x - l) * advantage, l);
         assertEquals(weights[t] * numeric / length / 3, derivatives[t], 1e-6);
       }
       at += length;

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.model.training.Numeric;
+import io.millrace.model.contract.CentralDifference;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -57,7 +57,7 @@ class PpoObjectiveTest {
       for (double advantage : new double[] {-1.7, -0.2, 0, 0.4, 2.3}) {
         PpoObjective.PolicyToken token = objective.policyToken(-2 + difference, -2, advantage);
         double numeric =
-            Numeric.derivative(
+            CentralDifference.derivative(
                 x -> objective.policyToken(x, -2, advantage).loss(), -2 + difference);
         assertEquals(numeric, token.dLogProb(), 1e-8, "log-ratio " + difference);
         clipped += token.clipped() ? 1 : 0;
@@ -113,7 +113,8 @@ class PpoObjectiveTest {
     for (double value = -1.013; value < 1; value += 0.05) {
       for (double target : new double[] {-2, -0.3, 0.07, 0.9}) {
         PpoObjective.ValueToken token = objective.valueToken(value, 0, target);
-        double numeric = Numeric.derivative(x -> objective.valueToken(x, 0, target).loss(), value);
+        double numeric =
+            CentralDifference.derivative(x -> objective.valueToken(x, 0, target).loss(), value);
         assertEquals(numeric, token.dValue(), 1e-8, value + " to " + target);
         clipped += token.clipped() ? 1 : 0;
       }

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.model.training.Numeric;
+import io.millrace.model.contract.CentralDifference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -38,9 +38,13 @@ class RewardModelLossTest {
           double c = chosen;
           RankingLoss loss = RankingLoss.of(c, r, m);
           assertEquals(
-              Numeric.derivative(x -> RankingLoss.of(x, r, m).loss(), c), loss.dChosen(), 1e-9);
+              CentralDifference.derivative(x -> RankingLoss.of(x, r, m).loss(), c),
+              loss.dChosen(),
+              1e-9);
           assertEquals(
-              Numeric.derivative(x -> RankingLoss.of(c, x, m).loss(), r), loss.dRejected(), 1e-9);
+              CentralDifference.derivative(x -> RankingLoss.of(c, x, m).loss(), r),
+              loss.dRejected(),
+              1e-9);
         }
       }
     }
@@ -108,7 +112,8 @@ class RewardModelLossTest {
   void safetyLabelDerivativesAgreeWithDifferences() {
     for (double score = -8; score <= 8; score += 0.4) {
       for (boolean safe : new boolean[] {true, false}) {
-        double numeric = Numeric.derivative(x -> SafetyLabelLoss.of(x, safe).loss(), score);
+        double numeric =
+            CentralDifference.derivative(x -> SafetyLabelLoss.of(x, safe).loss(), score);
         assertEquals(numeric, SafetyLabelLoss.of(score, safe).dScore(), 1e-9);
       }
     }
