@@ -272,6 +272,8 @@ class ConfigTest {
         new RejectionSamplingSection(
             12,
             List.of(0.8, 1.0, 1.2),
+            List.of(),
+            4,
             Prompts.NEW,
             8192,
             100_000,

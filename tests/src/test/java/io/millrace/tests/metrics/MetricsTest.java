@@ -110,6 +110,8 @@ class MetricsTest {
               "preference.publish-every=1000000",
               "rejection-sampling.samples-per-prompt=4",
               "rejection-sampling.temperatures=0.8,1.2",
+              "rejection-sampling.preprompts=Be safe.",
+              "rejection-sampling.preprompt-samples=4",
               "rejection-sampling.prompts-per-version=12",
               "rejection-sampling.prompts=all",
               "rejection-sampling.top-share=1.0",

@@ -15,6 +15,7 @@ import io.millrace.jobs.safety.SafetyClassifier;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.chat.Message;
 import io.millrace.model.checkpoint.CheckpointOutline;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.rejection.BestResponse;
 import io.millrace.model.rejection.RejectionBag;
@@ -29,6 +30,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.OptionalDouble;
+import java.util.stream.IntStream;
 
 /**
  * Samples K responses to each prompt over a temperature grid, and scores them. All responses to a
@@ -42,12 +45,13 @@ final class CandidateSampler implements AutoCloseable {
   private final ChatTemplate template;
   private final SafetyClassifier classifier;
   private final SamplingOptions options;
-  private final float[] temperatures;
+  private final RejectionSamplingSection section;
+  private final Preprompts preprompts;
   private final PolicySampler sampler;
 
   // Used by the sampling thread alone.
   private final RewardModels rewardModels;
-  private final IdentityHashMap<SamplingRequest, Question> open = new IdentityHashMap<>();
+  private final IdentityHashMap<SamplingRequest, Asked> open = new IdentityHashMap<>();
 
   /** Candidates, and the key that their prompt was submitted with. */
   record Finished(long key, Candidates candidates) {}
@@ -59,18 +63,19 @@ final class CandidateSampler implements AutoCloseable {
     this.settings = settings;
     MillraceConfig config = settings.config();
     RolloutSection rollout = config.section(RolloutSection.class);
+    section = config.section(RejectionSamplingSection.class);
     try (LocalCheckpoint initial = settings.describeInitial()) {
       tokenizer = Tokenizer.load(initial.directory());
       template = ChatTemplate.of(tokenizer);
+      LlamaConfig model = CheckpointOutline.read(initial.directory()).config();
       options =
           new SamplingOptions(
               rollout.maxTokens(),
               1,
               (float) rollout.topP(),
-              template.stopTokens(
-                  CheckpointOutline.read(initial.directory()).config().eosTokens()));
+              template.stopTokens(model.eosTokens()));
+      preprompts = Preprompts.of(config, template, model);
     }
-    temperatures = temperatures(config.section(RejectionSamplingSection.class));
     classifier = config.section(PpoSection.class).classifier();
     sampler =
         new PolicySampler(
@@ -78,16 +83,6 @@ final class CandidateSampler implements AutoCloseable {
     rewardModels =
         new RewardModels(
             backend, settings.checkpoints(), config.section(PpoSection.class).piecewiseReward());
-  }
-
-  /** The temperature of each sample: sample k has number k mod n of the grid's n temperatures. */
-  private static float[] temperatures(RejectionSamplingSection section) {
-    float[] temperatures = new float[section.samplesPerPrompt()];
-    List<Double> grid = section.temperatures();
-    for (int k = 0; k < temperatures.length; k++) {
-      temperatures[k] = grid.get(k % grid.size()).floatValue();
-    }
-    return temperatures;
   }
 
   /** The policy that samples. */
@@ -113,16 +108,23 @@ final class CandidateSampler implements AutoCloseable {
     List<SampledResponse> responses = new ArrayList<>();
     boolean worked = sampler.sample(responses);
     for (SampledResponse response : responses) {
-      Question question = open.get(response.request());
-      if (question.take(response)) {
-        open.remove(question.request);
+      Asked asked = open.get(response.request());
+      Question question = asked.question;
+      if (question.take(asked.first + response.sample(), response)) {
+        question.requests.forEach(open::remove);
         finished.add(new Finished(question.key, score(question, models)));
       }
     }
     return worked;
   }
 
-  /** A prompt on the sampling thread. */
+  /** Responses to one request: a question's from the {@code first} on. */
+  private record Asked(Question question, int first) {}
+
+  /**
+   * A prompt on the sampling thread. The first K of its responses are sampled without a message,
+   * the others under {@code preprompts}.
+   */
   private final class Question implements PolicySampler.Question {
     private final long key;
     private final Prompt prompt;
@@ -130,9 +132,10 @@ final class CandidateSampler implements AutoCloseable {
     private final List<Message> dialogue;
     private final boolean isSafety;
     private final int[] tokens;
-    private final SampledResponse[] responses = new SampledResponse[temperatures.length];
+    private final List<Preprompts.Guided> guided;
+    private final SampledResponse[] responses;
+    private final List<SamplingRequest> requests = new ArrayList<>();
     private int sampled;
-    private SamplingRequest request;
     private ModelRef policy;
 
     Question(long key, Prompt prompt, List<Message> dialogue, boolean isSafety) {
@@ -142,27 +145,46 @@ final class CandidateSampler implements AutoCloseable {
       this.dialogue = dialogue;
       this.isSafety = isSafety;
       this.tokens = template.promptTokens(dialogue);
+      this.guided = isSafety ? preprompts.of(dialogue) : List.of();
+      this.responses =
+          new SampledResponse
+              [section.samplesPerPrompt() + guided.stream().mapToInt(Preprompts.Guided::samples).sum()];
     }
 
     @Override
-    public SamplingRequest to(long policyVersion, String uri) {
-      open.remove(request);
-      long[] seeds = new long[responses.length];
-      for (int k = 0; k < seeds.length; k++) {
+    public List<SamplingRequest> to(long policyVersion, String uri) {
+      requests.forEach(open::remove);
+      requests.clear();
+      policy = new ModelRef(policyVersion, uri, "");
+      int first = ask(tokens, section.samplesPerPrompt(), 0);
+      for (Preprompts.Guided prompt : guided) {
+        first = ask(prompt.tokens(), prompt.samples(), first);
+      }
+      return requests;
+    }
+
+    /** Asks for responses from number {@code first} on; returns the number after the last. */
+    private int ask(int[] promptTokens, int samples, int first) {
+      long[] seeds = new long[samples];
+      float[] ownTemperatures = new float[samples];
+      for (int k = 0; k < samples; k++) {
         // A later policy samples the same prompt along another random stream.
         seeds[k] =
             SamplingRequest.seed(
-                settings.config().model().seed(), promptId + "@" + policyVersion + "/" + k);
+                settings.config().model().seed(),
+                promptId + "@" + policy.version() + "/" + (first + k));
+        ownTemperatures[k] = temperature(first + k);
       }
-      policy = new ModelRef(policyVersion, uri, "");
-      request = new SamplingRequest(tokens, seeds, options, temperatures);
-      open.put(request, this);
-      return request;
+      SamplingRequest request =
+          new SamplingRequest(promptTokens, seeds, options, ownTemperatures);
+      requests.add(request);
+      open.put(request, new Asked(this, first));
+      return first + samples;
     }
 
     /** Takes a response; returns whether it was the last. */
-    boolean take(SampledResponse response) {
-      responses[response.sample()] = response;
+    boolean take(int number, SampledResponse response) {
+      responses[number] = response;
       sampled++;
       return sampled == responses.length;
     }
@@ -182,7 +204,7 @@ final class CandidateSampler implements AutoCloseable {
               sampled.tokens(),
               template.responseText(sampled.tokens()),
               sampled.stopped(),
-              temperatures[k],
+              temperature(k),
               scores.helpfulness()[k],
               scores.safety()[k]));
     }
@@ -191,17 +213,51 @@ final class CandidateSampler implements AutoCloseable {
             responses,
             settings.config().section(PpoSection.class).piecewiseReward(),
             question.isSafety);
+    int plain = section.samplesPerPrompt();
     return new Candidates(
         question.promptId,
         question.isSafety,
-        best.rewards(),
-        best.usable(),
-        (int) responses.stream().filter(response -> !response.stopped()).count(),
-        (int) responses.stream().filter(response -> response.text().isBlank()).count(),
+        Arrays.copyOf(best.rewards(), plain),
+        Arrays.copyOf(best.usable(), plain),
+        (int) responses.stream().limit(plain).filter(response -> !response.stopped()).count(),
+        (int) responses.stream().limit(plain).filter(one -> one.text().isBlank()).count(),
         best.winner().isEmpty()
             ? null
             : entry(question, responses.get(best.winner().getAsInt()), models),
-        new SamplingModels(question.policy, models));
+        new SamplingModels(question.policy, models),
+        question.isSafety && preprompts.samples() > 0 ? guided(best) : null);
+  }
+
+  /** Compares the responses under a message with those without one. */
+  private GuidedResponses guided(BestResponse best) {
+    int plain = section.samplesPerPrompt();
+    int all = best.rewards().length;
+    OptionalDouble bestPlain = bestReward(best, 0, plain);
+    OptionalDouble bestGuided = bestReward(best, plain, all);
+    boolean compared = bestPlain.isPresent() && bestGuided.isPresent();
+    return new GuidedResponses(
+        all - plain,
+        preprompts.samples() - (all - plain),
+        best.winner().orElse(-1) >= plain,
+        compared,
+        compared ? bestGuided.getAsDouble() - bestPlain.getAsDouble() : 0);
+  }
+
+  private static OptionalDouble bestReward(BestResponse best, int from, int to) {
+    return IntStream.range(from, to)
+        .filter(k -> best.usable()[k])
+        .mapToDouble(k -> best.rewards()[k])
+        .max();
+  }
+
+  /**
+   * The temperature of a prompt's response: number k mod n of the grid's n temperatures. Responses
+   * under a message begin with k = 0 again.
+   */
+  private float temperature(int number) {
+    List<Double> grid = section.temperatures();
+    int k = number < section.samplesPerPrompt() ? number : number - section.samplesPerPrompt();
+    return grid.get(k % grid.size()).floatValue();
   }
 
   private static RejectionBag.Entry entry(

@@ -6,14 +6,16 @@ import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 
 /**
- * The K responses to one prompt after scoring.
+ * The responses to one prompt after scoring.
  *
  * @param isSafety IS_SAFETY(p): the prompt's flag, or the classifier's verdict
- * @param rewards of all responses, in the order in which they were sampled, {@code [K]}
+ * @param rewards of the K responses without a message, in the order in which they were sampled,
+ *     {@code [K]}
  * @param usable whether each can win, {@code [K]}; null, as in states of earlier builds: all can
- * @param truncated responses that were cut at the length limit
- * @param empty responses without text
- * @param winner the best response; null if none can win
+ * @param truncated of the K responses, those that were cut at the length limit
+ * @param empty of the K responses, those without text
+ * @param winner the best of all responses; null if none can win
+ * @param guided responses under {@code preprompts}; null if there are none for this prompt
  */
 public record Candidates(
     String promptId,
@@ -23,7 +25,8 @@ public record Candidates(
     int truncated,
     int empty,
     @Nullable RejectionBag.Entry winner,
-    SamplingModels models) {
+    SamplingModels models,
+    @Nullable @AvroDefault("null") GuidedResponses guided) {
 
   /** Whose prompt it is. Without a winner there is no text, and its id is enough. */
   Provenance provenance() {

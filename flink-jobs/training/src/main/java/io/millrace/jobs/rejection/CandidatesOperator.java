@@ -139,7 +139,7 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   /** Responses in flight that keep the engine full while the oldest prompt is finished. */
   private int capacity() {
     return 3 * settings.config().section(RolloutSection.class).batchSize()
-        + 2 * section().samplesPerPrompt();
+        + 2 * section().mostSamples();
   }
 
   /** Lets the sampling thread use the latest models; a bounded run waits for the last ones. */
@@ -155,7 +155,7 @@ public final class CandidatesOperator extends BackgroundOperator<Candidates>
   }
 
   private boolean isFull() {
-    return inFlight.size() * section().samplesPerPrompt() >= capacity();
+    return inFlight.size() * section().mostSamples() >= capacity();
   }
 
   @Override

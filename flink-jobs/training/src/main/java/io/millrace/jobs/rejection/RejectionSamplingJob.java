@@ -106,6 +106,7 @@ public final class RejectionSamplingJob {
     PolicySampler.requireRoom(config);
     SafetyClassifier _ = config.section(PpoSection.class).classifier();
     RejectionSamplingSection section = config.section(RejectionSamplingSection.class);
+    Preprompts.requireFit(config);
     if (section.hasStudent()) {
       try {
         Students.requireUsable(

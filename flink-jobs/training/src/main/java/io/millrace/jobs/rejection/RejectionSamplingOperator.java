@@ -84,6 +84,7 @@ public final class RejectionSamplingOperator
   private transient long startVersion; // In phase LEARNING; 0 for a start from another model.
   private transient Map<String, Double> lastMetrics;
   private transient long prompts;
+  private transient long guidedResponses;
   private transient long withoutWinner;
   private transient long updates;
   private transient long versions;
@@ -219,6 +220,9 @@ public final class RejectionSamplingOperator
     prompts++;
     latest = candidates.models();
     collected.add(candidates);
+    if (candidates.guided() != null) {
+      guidedResponses += candidates.guided().responses();
+    }
     if (candidates.hasWinner()) {
       bag.add(candidates.winner());
     } else {
@@ -348,12 +352,17 @@ public final class RejectionSamplingOperator
                 startVersion >= version ? 0 : startVersion,
                 0,
                 updates,
-                Map.of("prompts", prompts, "responses", prompts * section().samplesPerPrompt()),
+                Map.of("prompts", prompts, "responses", responses()),
                 lastMetrics,
                 Instant.now()),
             policy));
     lineage.publish(version, Instant.now()).forEach(record -> emitLater(Outputs.LINEAGE, record));
     finishVersion();
+  }
+
+  /** Responses sampled since the job's first start. */
+  private long responses() {
+    return prompts * section().samplesPerPrompt() + guidedResponses;
   }
 
   private void finishVersion() {
@@ -382,7 +391,7 @@ public final class RejectionSamplingOperator
     }
     Map<String, Double> summary = new HashMap<>(lastMetrics);
     summary.put("prompts", (double) prompts);
-    summary.put("responses", (double) prompts * section().samplesPerPrompt());
+    summary.put("responses", (double) responses());
     summary.put("without-winner", (double) withoutWinner);
     summary.put("versions", (double) versions);
     summary.put("version", (double) version);
@@ -408,7 +417,8 @@ public final class RejectionSamplingOperator
       long updates,
       long versions,
       long version,
-      @Nullable @AvroDefault("null") LearnedRecords.State lineage) {}
+      @Nullable @AvroDefault("null") LearnedRecords.State lineage,
+      @AvroDefault("0") long guidedResponses) {}
 
   @Override
   protected CopyBudget copies() {
@@ -431,7 +441,8 @@ public final class RejectionSamplingOperator
             updates,
             versions,
             version,
-            lineage.state()));
+            lineage.state(),
+            guidedResponses));
     if (phase == Phase.LEARNING) {
       fineTuning.write(out);
     }
@@ -453,6 +464,7 @@ public final class RejectionSamplingOperator
     updates = state.updates();
     versions = state.versions();
     version = state.version();
+    guidedResponses = state.guidedResponses();
     lineage.restore(state.lineage(), 0, 0);
     if (phase == Phase.LEARNING) {
       // The weights are read next: any weights of the right shape will do.

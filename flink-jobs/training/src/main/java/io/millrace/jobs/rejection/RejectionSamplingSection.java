@@ -28,6 +28,22 @@ public record RejectionSamplingSection(
             required = true)
         List<Double> temperatures,
     @Option(
+            value = "",
+            help =
+                "System messages that make an answer safer (context distillation). Further"
+                    + " responses to each safety prompt are sampled under them. They are scored"
+                    + " and learned as answers to the prompt without the message, and the best of"
+                    + " all responses wins. In YAML a list; in `--set` commas separate them.")
+        List<String> preprompts,
+    @Option(
+            value = "4",
+            help =
+                "Responses to each safety prompt that are sampled under `preprompts`; response j"
+                    + " takes message j modulo their number, and its temperature from the grid.",
+            min = "1",
+            max = "256")
+        int prepromptSamples,
+    @Option(
             value = "new",
             help =
                 "`new`: a run begins with prompts that arrived since the last run; `all`: it begins"
@@ -150,6 +166,17 @@ public record RejectionSamplingSection(
 
   public RejectionSamplingSection {
     temperatures = List.copyOf(temperatures);
+    preprompts = List.copyOf(preprompts);
+    if (preprompts.stream().anyMatch(String::isBlank)
+        || new HashSet<>(preprompts).size() < preprompts.size()) {
+      throw new IllegalArgumentException(
+          "preprompts must have text and differ from each other, not " + preprompts);
+    }
+    if (preprompts.size() > prepromptSamples) {
+      throw new IllegalArgumentException(
+          "preprompts must be at most preprompt-samples %d, not %d"
+              .formatted(prepromptSamples, preprompts.size()));
+    }
     if (temperatures.size() > samplesPerPrompt) {
       throw new IllegalArgumentException(
           "temperatures must be at most samples-per-prompt %d, not %d"
@@ -178,6 +205,11 @@ public record RejectionSamplingSection(
           "rejection-sampling.student-name and model.name must differ, both are '%s'"
               .formatted(studentName));
     }
+  }
+
+  /** Responses that are sampled to a prompt at most. */
+  int mostSamples() {
+    return samplesPerPrompt + (preprompts.isEmpty() ? 0 : prepromptSamples);
   }
 
   /** Whether a smaller policy learns instead of the one that sampled. */

@@ -51,8 +51,8 @@ public final class PolicySampler implements SharedState, AutoCloseable {
 
   /** What is asked of the policy. */
   public interface Question {
-    /** The request, for the policy that it is put to. */
-    SamplingRequest to(long policyVersion, String policyUri);
+    /** The requests, for the policy that all of them are put to. */
+    List<SamplingRequest> to(long policyVersion, String policyUri);
   }
 
   /**

@@ -277,7 +277,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     responsesInFlight += seeds.length - taken.emitted().cardinality();
     SamplingRequest request = new SamplingRequest(tokens, seeds, options);
     keys.put(request, key);
-    sampler.ask((_, _) -> request);
+    sampler.ask((_, _) -> List.of(request));
   }
 
   /** One step of the engine, on the sampling thread. */

@@ -13,6 +13,7 @@ import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.testkit.TestModels;
 import io.millrace.jobs.testkit.TwoInputRun;
+import io.millrace.model.chat.Message;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
@@ -64,10 +65,17 @@ class CandidatesOperatorTest {
 
   @BeforeAll
   static void makeModels() throws IOException {
-    config =
-        InitialModel.ensure(
-            ConfigLoader.load(
-                Optional.empty(),
+    config = config();
+    Path initial = Path.of(config.model().initial());
+    other = TestModels.policy(initial, directory.resolve("other"), 7);
+    for (Objective objective : Objective.values()) {
+      TestModels.rewardModel(initial, rewardModel(objective), 3, objective.ordinal());
+    }
+  }
+
+  private static MillraceConfig config(String... settings) throws IOException {
+    List<String> all =
+        new ArrayList<>(
                 List.of(
                     "checkpoints.directory=" + directory,
                     "model.hidden-size=16",
@@ -78,12 +86,9 @@ class CandidatesOperatorTest {
                     "rollout.max-tokens=" + MAX_TOKENS,
                     "rejection-sampling.samples-per-prompt=" + SAMPLES,
                     "rejection-sampling.temperatures=0.5, 1.5",
-                    "rejection-sampling.max-waiting=10")));
-    Path initial = Path.of(config.model().initial());
-    other = TestModels.policy(initial, directory.resolve("other"), 7);
-    for (Objective objective : Objective.values()) {
-      TestModels.rewardModel(initial, rewardModel(objective), 3, objective.ordinal());
-    }
+                    "rejection-sampling.max-waiting=10"));
+    all.addAll(List.of(settings));
+    return InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
   }
 
   private static Path rewardModel(Objective objective) {
@@ -295,6 +300,117 @@ class CandidatesOperatorTest {
         assertOfTheLatestModels(3, run.feed(prompts(0, 3)).end().output());
       }
     }
+  }
+
+  /**
+   * Safety prompts have further responses, sampled under the messages. What wins is an answer to
+   * the prompt without the message.
+   */
+  @Test
+  void responsesUnderAMessageCompeteAsAnswersToThePromptWithoutIt() throws Exception {
+    List<String> messages = List.of("Be safe.", "Refuse what harms.");
+    int samples = 3;
+    MillraceConfig guiding =
+        config(
+            "rejection-sampling.preprompts=" + String.join(",", messages),
+            "rejection-sampling.preprompt-samples=" + samples);
+    List<Candidates> all;
+    try (TwoInputRun<Prompt, Announcement, Candidates> run =
+        TwoInputRun.of(() -> new CandidatesOperator(guiding, false), null)) {
+      all = run.announce(rewardModels()).feed(prompts(0, 30)).end().output();
+    }
+    assertInOrder(30, all);
+    assertEquals(15, all.stream().filter(one -> one.guided() != null).count());
+    assertTrue(all.stream().anyMatch(one -> one.guided() != null && one.guided().won()));
+    assertTrue(
+        all.stream().anyMatch(one -> one.guided() != null && one.hasWinner() && !one.guided().won()),
+        "responses under a message always won");
+    try (Backend backend = Backends.openDefault();
+        PolicyModel policy = PolicyModel.load(backend, config.model().initial());
+        CheckpointDirectory safetyFiles = CheckpointDirectory.open(rewardModel(Objective.SAFETY));
+        CheckpointDirectory helpfulnessFiles =
+            CheckpointDirectory.open(rewardModel(Objective.HELPFULNESS));
+        ScalarModel safety = ModelWeights.rewardModel(backend, safetyFiles);
+        ScalarModel helpfulness = ModelWeights.rewardModel(backend, helpfulnessFiles)) {
+      for (Candidates candidates : all) {
+        assertEquals(candidates.isSafety(), candidates.guided() != null);
+        assertEquals(SAMPLES, candidates.rewards().length);
+        if (!candidates.isSafety()) {
+          continue;
+        }
+        Prompt prompt = prompt(Integer.parseInt(candidates.promptId().substring(1)));
+        int[] plain = promptTokens(policy, candidates.promptId());
+        double best = Double.NEGATIVE_INFINITY;
+        int[] winner = null;
+        for (int k = 0; k < SAMPLES + samples; k++) {
+          // The messages take turns; the numbers go on message by message.
+          int message = k < SAMPLES ? -1 : k < SAMPLES + 2 ? 0 : 1;
+          int j = message < 0 ? k : k - SAMPLES;
+          List<Message> dialogue =
+              new ArrayList<>(Dialogues.messages(prompt.getDialogue()));
+          if (message >= 0) {
+            dialogue.addFirst(Message.system(messages.get(message)));
+          }
+          SamplingRequest request =
+              new SamplingRequest(
+                  policy.template().promptTokens(dialogue),
+                  new long[] {
+                    SamplingRequest.seed(
+                        config.model().seed(), candidates.promptId() + "@0/" + k)
+                  },
+                  new SamplingOptions(MAX_TOKENS, 1, 1, policy.tokenizer().eos()),
+                  j % 2 == 0 ? 0.5f : 1.5f);
+          SampledResponse response;
+          try (SamplingEngine engine =
+              new SamplingEngine(policy.model(), EngineSettings.of(1, 128))) {
+            response = engine.sampleAll(List.of(request)).getFirst();
+          }
+          List<int[]> sequence =
+              List.of(
+                  IntStream.concat(IntStream.of(plain), IntStream.of(response.tokens())).toArray());
+          double reward =
+              PiecewiseReward.defaults()
+                  .combine(
+                      helpfulness.score(sequence)[0], safety.score(sequence)[0], true);
+          boolean mayWin =
+              response.stopped() && !policy.template().responseText(response.tokens()).isBlank();
+          if (mayWin && reward > best) {
+            best = reward;
+            winner = response.tokens();
+          }
+        }
+        assertEquals(winner != null, candidates.hasWinner());
+        if (winner != null) {
+          assertArrayEquals(plain, candidates.winner().prompt());
+          assertArrayEquals(winner, candidates.winner().response());
+        }
+        assertEquals(samples, candidates.guided().responses());
+      }
+    }
+  }
+
+  @Test
+  void aPromptThatIsTooLongUnderAMessageIsSampledWithoutItAndCounted() throws Exception {
+    MillraceConfig guiding =
+        config(
+            "rejection-sampling.preprompts=Be safe.," + "Refuse what harms. ".repeat(3).strip(),
+            "rejection-sampling.preprompt-samples=4");
+    try (TwoInputRun<Prompt, Announcement, Candidates> run =
+        TwoInputRun.of(() -> new CandidatesOperator(guiding, false), null)) {
+      GuidedResponses guided =
+          run.announce(rewardModels()).feed(prompts(0, 1)).end().output().getFirst().guided();
+      assertEquals(2, guided.responses());
+      assertEquals(2, guided.tooLong());
+    }
+  }
+
+  @Test
+  void messagesThatLeaveNoRoomForAPromptAreRefused() throws Exception {
+    MillraceConfig guiding = config("rejection-sampling.preprompts=" + "Be safe. ".repeat(20));
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> Preprompts.requireFit(guiding))
+            .getMessage();
+    assertTrue(message.contains("at most 64 are allowed; shorten the message"), message);
   }
 
   @Test

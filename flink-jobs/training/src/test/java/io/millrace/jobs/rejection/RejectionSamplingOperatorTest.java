@@ -145,7 +145,8 @@ class RejectionSamplingOperatorTest {
                   new ModelRef(0, "not opened, as fine-tuning starts from model.initial", ""),
                   new RewardModelPair(
                       rewardModel(Objective.HELPFULNESS, version),
-                      rewardModel(Objective.SAFETY, version)))));
+                      rewardModel(Objective.SAFETY, version))),
+              null));
     }
     return all;
   }

@@ -130,13 +130,29 @@ public final class SamplingEngine implements AutoCloseable {
    * @throws IllegalArgumentException if no state of the engine could serve the request
    */
   public boolean offer(SamplingRequest request) {
-    requireServable(request);
-    if (waiting.size() + request.samples() > settings.maxWaiting()) {
+    return offer(List.of(request));
+  }
+
+  /**
+   * Adds requests to the queue, unless it has no room for all of them.
+   *
+   * @return whether they were added
+   * @throws IllegalArgumentException if no state of the engine could serve one of the requests
+   */
+  public boolean offer(List<SamplingRequest> requests) {
+    int samples = 0;
+    for (SamplingRequest request : requests) {
+      requireServable(request);
+      samples += request.samples();
+    }
+    if (waiting.size() + samples > settings.maxWaiting()) {
       return false;
     }
-    PromptCache prompt = new PromptCache(pool, request.samples());
-    for (int i = 0; i < request.samples(); i++) {
-      waiting.add(new Sample(nextOrdinal++, request, i, prompt, pool));
+    for (SamplingRequest request : requests) {
+      PromptCache prompt = new PromptCache(pool, request.samples());
+      for (int i = 0; i < request.samples(); i++) {
+        waiting.add(new Sample(nextOrdinal++, request, i, prompt, pool));
+      }
     }
     return true;
   }
