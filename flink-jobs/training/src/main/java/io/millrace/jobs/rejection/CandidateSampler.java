@@ -148,7 +148,8 @@ final class CandidateSampler implements AutoCloseable {
       this.guided = isSafety ? preprompts.of(dialogue) : List.of();
       this.responses =
           new SampledResponse
-              [section.samplesPerPrompt() + guided.stream().mapToInt(Preprompts.Guided::samples).sum()];
+              [section.samplesPerPrompt()
+                  + guided.stream().mapToInt(Preprompts.Guided::samples).sum()];
     }
 
     @Override
@@ -175,8 +176,7 @@ final class CandidateSampler implements AutoCloseable {
                 promptId + "@" + policy.version() + "/" + (first + k));
         ownTemperatures[k] = temperature(first + k);
       }
-      SamplingRequest request =
-          new SamplingRequest(promptTokens, seeds, options, ownTemperatures);
+      SamplingRequest request = new SamplingRequest(promptTokens, seeds, options, ownTemperatures);
       requests.add(request);
       open.put(request, new Asked(this, first));
       return first + samples;

@@ -24,8 +24,7 @@ final class Collected {
    * @param won prompts whose best response is one of these
    * @param compared prompts with a gain
    */
-  record Guided(
-      long prompts, long responses, long tooLong, long won, long compared, double gain) {
+  record Guided(long prompts, long responses, long tooLong, long won, long compared, double gain) {
     Guided plus(GuidedResponses one) {
       return new Guided(
           prompts + 1,

@@ -116,9 +116,7 @@ final class Preprompts {
   static List<Message> under(String message, List<Message> dialogue) {
     boolean hasSystem = dialogue.getFirst().role() == Role.SYSTEM;
     List<Message> all = new ArrayList<>(dialogue.size() + 1);
-    all.add(
-        Message.system(
-            hasSystem ? message + "\n\n" + dialogue.getFirst().content() : message));
+    all.add(Message.system(hasSystem ? message + "\n\n" + dialogue.getFirst().content() : message));
     all.addAll(hasSystem ? dialogue.subList(1, dialogue.size()) : dialogue);
     return all;
   }

@@ -76,17 +76,17 @@ class CandidatesOperatorTest {
   private static MillraceConfig config(String... settings) throws IOException {
     List<String> all =
         new ArrayList<>(
-                List.of(
-                    "checkpoints.directory=" + directory,
-                    "model.hidden-size=16",
-                    "model.layers=1",
-                    "model.ffn-size=24",
-                    "rollout.batch-size=4",
-                    "rollout.max-prompt-tokens=64",
-                    "rollout.max-tokens=" + MAX_TOKENS,
-                    "rejection-sampling.samples-per-prompt=" + SAMPLES,
-                    "rejection-sampling.temperatures=0.5, 1.5",
-                    "rejection-sampling.max-waiting=10"));
+            List.of(
+                "checkpoints.directory=" + directory,
+                "model.hidden-size=16",
+                "model.layers=1",
+                "model.ffn-size=24",
+                "rollout.batch-size=4",
+                "rollout.max-prompt-tokens=64",
+                "rollout.max-tokens=" + MAX_TOKENS,
+                "rejection-sampling.samples-per-prompt=" + SAMPLES,
+                "rejection-sampling.temperatures=0.5, 1.5",
+                "rejection-sampling.max-waiting=10"));
     all.addAll(List.of(settings));
     return InitialModel.ensure(ConfigLoader.load(Optional.empty(), all));
   }
@@ -323,7 +323,8 @@ class CandidatesOperatorTest {
     assertEquals(15, all.stream().filter(one -> one.guided() != null).count());
     assertTrue(all.stream().anyMatch(one -> one.guided() != null && one.guided().won()));
     assertTrue(
-        all.stream().anyMatch(one -> one.guided() != null && one.hasWinner() && !one.guided().won()),
+        all.stream()
+            .anyMatch(one -> one.guided() != null && one.hasWinner() && !one.guided().won()),
         "responses under a message always won");
     try (Backend backend = Backends.openDefault();
         PolicyModel policy = PolicyModel.load(backend, config.model().initial());
@@ -346,8 +347,7 @@ class CandidatesOperatorTest {
           // The messages take turns; the numbers go on message by message.
           int message = k < SAMPLES ? -1 : k < SAMPLES + 2 ? 0 : 1;
           int j = message < 0 ? k : k - SAMPLES;
-          List<Message> dialogue =
-              new ArrayList<>(Dialogues.messages(prompt.getDialogue()));
+          List<Message> dialogue = new ArrayList<>(Dialogues.messages(prompt.getDialogue()));
           if (message >= 0) {
             dialogue.addFirst(Message.system(messages.get(message)));
           }
@@ -355,8 +355,7 @@ class CandidatesOperatorTest {
               new SamplingRequest(
                   policy.template().promptTokens(dialogue),
                   new long[] {
-                    SamplingRequest.seed(
-                        config.model().seed(), candidates.promptId() + "@0/" + k)
+                    SamplingRequest.seed(config.model().seed(), candidates.promptId() + "@0/" + k)
                   },
                   new SamplingOptions(MAX_TOKENS, 1, 1, policy.tokenizer().eos()),
                   j % 2 == 0 ? 0.5f : 1.5f);
@@ -370,8 +369,7 @@ class CandidatesOperatorTest {
                   IntStream.concat(IntStream.of(plain), IntStream.of(response.tokens())).toArray());
           double reward =
               PiecewiseReward.defaults()
-                  .combine(
-                      helpfulness.score(sequence)[0], safety.score(sequence)[0], true);
+                  .combine(helpfulness.score(sequence)[0], safety.score(sequence)[0], true);
           boolean mayWin =
               response.stopped() && !policy.template().responseText(response.tokens()).isBlank();
           if (mayWin && reward > best) {
