@@ -60,6 +60,7 @@ final class KafkaSource {
     source.metrics();
     source.policies();
     source.rewardModels();
+    source.each(Topic.REWARDS, run.rewards::add);
     source.each(Topic.PROMOTIONS, run.promotions::add);
     source.deadLetters();
     return run;

@@ -67,6 +67,7 @@ final class RunData {
   final List<Curve> helpfulness = new ArrayList<>();
   final List<Curve> safety = new ArrayList<>();
   final List<Curve> ppo = new ArrayList<>();
+  final RewardDistributions rewards = new RewardDistributions();
   final List<LabelledMetrics> evaluation = new ArrayList<>();
   final List<LabelledMetrics> heldOutRewardModels = new ArrayList<>();
   final List<Promotion> promotions = new ArrayList<>();

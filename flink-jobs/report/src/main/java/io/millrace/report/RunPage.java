@@ -32,6 +32,7 @@ final class RunPage {
     RewardModelSections.add(page, run);
     RejectionSections.add(page, run);
     TrainingSections.add(page, run);
+    RewardSections.add(page, run.rewards);
     EvaluationSections.add(page, run);
     VersionSections.addVersions(page, run.versions);
     OtherSections.add(page, run);

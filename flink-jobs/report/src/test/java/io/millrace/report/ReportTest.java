@@ -26,6 +26,7 @@ import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Promotion;
+import io.millrace.schemas.Reward;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
@@ -221,6 +222,9 @@ class ReportTest {
                 .setJudgments(100)
                 .setMetrics(Map.of("accuracy/all", 0.75, "accuracy/BETTER", 0.875))
                 .build());
+        for (int i = 0; i < 40; i++) {
+          writer.send(Topic.REWARDS, reward(i, i < 20 ? 3 : 7));
+        }
         writer.send(Topic.PROMOTIONS, promotion());
         for (int i = 0; i < 3; i++) {
           writer.send(Topic.DEAD_LETTERS, deadLetter(i, i == 0 ? "too-long" : "invalid"));
@@ -238,6 +242,13 @@ class ReportTest {
           List.of("records, invalid: 2", "records, too-long: 1"),
           Drawing.of(text(drawn(page, "Dead letters by reason"))).all("rect").stream()
               .map(Element::getTextContent)
+              .toList());
+      // Half of version 3's rollouts have a safety score of −1, all of version 7's one of 2.
+      assertEquals(
+          List.of("v3: 2 at −0.875", "v3: 2 at 0.125", "v7: 4 at 2.13"),
+          Drawing.of(text(drawn(page, "Safety scores"))).all("circle").stream()
+              .map(Element::getTextContent)
+              .filter(point -> !point.contains(": 0 at"))
               .toList());
       List<String> cells = page.all("td").stream().map(Element::getTextContent).toList();
       assertTrue(cells.contains("file:///checkpoints/policy/v7"));
@@ -414,6 +425,24 @@ class ReportTest {
         .setStep(step)
         .setMetrics(metrics)
         .setTime(Instant.EPOCH)
+        .build();
+  }
+
+  /** A rollout of version 3 is unsafe if its number is even; a fourth answer safety prompts. */
+  private static Reward reward(int number, long policyVersion) {
+    float safety = policyVersion == 7 ? 2 : number % 2 == 0 ? -1 : 0;
+    return Reward.newBuilder()
+        .setRolloutId("r" + number)
+        .setPromptId("p" + number)
+        .setPolicyVersion(policyVersion)
+        .setIteration(1)
+        .setHelpfulnessScore(0.5f)
+        .setSafetyScore(safety)
+        .setHelpfulnessVersion(1)
+        .setSafetyVersion(1)
+        .setCombined(number % 4 == 0 ? safety : 0.5f)
+        .setWhitened(0)
+        .setKl(0)
         .build();
   }
 
