@@ -206,7 +206,7 @@ class ConfigTest {
             new ObjectiveSection(Map.of(), 0),
             new ObjectiveSection(Map.of(), 0)),
         new AnnotatorSection(AnnotatorSection.Weighting.NONE, 500, "", 0.5, List.of(), 4096),
-        new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0, true, 0),
+        new RolloutSection(1, 32, 0, 256, 1024, 1.0, 1.0, 0.0, true, 0),
         new PpoSection(
             512,
             64,

@@ -24,11 +24,13 @@ public final class RolloutJob {
   public static void build(JobContext context) {
     PolicySampler.requireRoom(context.config());
     DataStream<Prompt> prompts =
-        context.readOnce(
-            Topic.PROMPTS,
-            Start.COMMITTED,
-            PolicySampler.lengthCheck(context.config()),
-            context.parallelism());
+        PromptMix.of(
+            context.readOnce(
+                Topic.PROMPTS,
+                Start.COMMITTED,
+                PolicySampler.lengthCheck(context.config()),
+                context.parallelism()),
+            context.section(RolloutSection.class).safetyShare());
     DataStream<PolicyCheckpoint> policies =
         context.read(Topic.POLICY_CHECKPOINTS, AnnouncementCheck.policies(context.config()));
 

@@ -52,6 +52,15 @@ public record RolloutSection(
             max = "1")
         double topP,
     @Option(
+            value = "0",
+            help =
+                "Share of safety prompts (`isSafety`) among the prompts that are sampled: the job"
+                    + " drops and counts prompts of the kind that has too many. 0 samples prompts"
+                    + " as they come.",
+            min = "0",
+            max = "0.99")
+        double safetyShare,
+    @Option(
             value = "true",
             help =
                 "Samples only as many rollouts as `ppo` can use before they exceed"
