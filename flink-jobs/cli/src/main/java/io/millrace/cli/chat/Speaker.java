@@ -39,7 +39,7 @@ final class Speaker implements AutoCloseable {
     this.seed = sampling.seed();
     this.context = Math.min(context, policy.model().config().maxPositions());
     this.engine = new SamplingEngine(policy.model(), EngineSettings.of(1, this.context));
-    engine.listen((request, sample, token) -> waiting += response.add(token));
+    engine.listen((request, sample, token) -> waiting += response.add(token.id()));
   }
 
   String title() {

@@ -249,7 +249,7 @@ public abstract class SamplingEngineContract {
               heard
                   .computeIfAbsent(
                       List.of(requests.indexOf(request), sample), _ -> new ArrayList<>())
-                  .add(token));
+                  .add(token.id()));
       for (SampledResponse response : engine.sampleAll(requests)) {
         assertEquals(
             IntStream.of(response.tokens()).boxed().toList(),

@@ -26,6 +26,9 @@ public final class LanguageModel implements AutoCloseable {
 
   private float keptTemperature;
 
+  /** Logits of the last {@link #decode}; null where it drew no token. */
+  private Tensor keptLogits;
+
   /** Hidden states of the last pass, {@code [m, h]}; null where m is 0. */
   private Tensor keptHidden;
 
@@ -195,12 +198,14 @@ public final class LanguageModel implements AutoCloseable {
     Tensor hidden = decoder.decode(newTokens, sequences, cache);
     int[] tokens = new int[rows.length];
     float[] logProbs = new float[rows.length];
+    keptLogits = null;
     if (rows.length > 0) {
       Tensor selected = buffers.get("last", 0, rows.length, config.hiddenSize());
       backend.gatherRows(selected, hidden, rows);
       Tensor logits = buffers.float32("logits", rows.length, config.vocabSize());
       backend.linearByRow(logits, selected, weights.get(headName()));
       backend.sample(tokens, logProbs, logits, draws);
+      keptLogits = logits;
     }
     return new Drawn(tokens, logProbs);
   }
@@ -212,6 +217,60 @@ public final class LanguageModel implements AutoCloseable {
    * @param logProbs log-probability of each in nats, as in {@link Backend#sample}, {@code [m]}
    */
   public record Drawn(int[] tokens, float[] logProbs) {}
+
+  /**
+   * The most probable tokens of a draw of the last {@link #decode}, most probable first, and the
+   * lowest id first among equals.
+   *
+   * @param row index of the draw, below m
+   * @param count the most tokens to return
+   * @param temperature divides the logits; 0 counts as 1, as in {@link Backend#sample}
+   */
+  public Ranked ranked(int row, int count, float temperature) {
+    float[] logits = new float[config.vocabSize()];
+    keptLogits.read((long) row * logits.length, logits, 0, logits.length);
+    return Ranked.of(logits, count, temperature == 0 ? 1 : temperature);
+  }
+
+  /**
+   * Tokens by probability.
+   *
+   * @param tokens token ids, {@code [k]}
+   * @param logProbs log-probability of each in nats, {@code [k]}
+   */
+  public record Ranked(int[] tokens, float[] logProbs) {
+
+    /** No tokens. */
+    public static final Ranked NONE = new Ranked(new int[0], new float[0]);
+
+    /** Log-softmax of {@code logits / temperature}, and its {@code count} highest values. */
+    static Ranked of(float[] logits, int count, float temperature) {
+      int most = Math.min(count, logits.length);
+      int[] tokens = new int[most];
+      int found = 0;
+      for (int token = 0; token < logits.length; token++) {
+        if (found == most && !(logits[token] > logits[tokens[most - 1]])) {
+          continue;
+        }
+        int at = found < most ? found++ : most - 1;
+        while (at > 0 && logits[token] > logits[tokens[at - 1]]) {
+          tokens[at] = tokens[at - 1];
+          at--;
+        }
+        tokens[at] = token;
+      }
+      double highest = logits[tokens[0]];
+      double sum = 0;
+      for (float logit : logits) {
+        sum += Math.exp((logit - highest) / temperature);
+      }
+      float[] logProbs = new float[most];
+      for (int i = 0; i < most; i++) {
+        logProbs[i] = (float) ((logits[tokens[i]] - highest) / temperature - Math.log(sum));
+      }
+      return new Ranked(tokens, logProbs);
+    }
+  }
 
   private String headName() {
     return config.tiedHead() ? LlamaConfig.EMBEDDING : LlamaConfig.HEAD;

@@ -64,7 +64,14 @@ final class DecodeBatch {
             rows,
             draws(drawing));
     for (int i = 0; i < rows.length; i++) {
-      drawing.get(i).append(next.tokens()[i], next.logProbs()[i]);
+      Sample sample = drawing.get(i);
+      sample.append(
+          new SampledToken(
+              next.tokens()[i],
+              next.logProbs()[i],
+              sample.ranks() == 0
+                  ? LanguageModel.Ranked.NONE
+                  : model.ranked(i, sample.ranks(), sample.temperature())));
     }
     return drawing;
   }

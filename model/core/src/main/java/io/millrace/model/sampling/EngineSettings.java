@@ -11,9 +11,19 @@ import io.millrace.model.llama.LlamaConfig;
  *     prompts; at least maxRunning
  * @param pages pages of the KV cache
  * @param pageTokens tokens of a page
+ * @param prefixCache whether the pages of finished sequences are kept for prompts that begin with
+ *     the same tokens
+ * @param onePolicyEach whether all responses of a request are of one policy, although another one
+ *     comes before the last of them starts
  */
 public record EngineSettings(
-    int maxRunning, int maxWaiting, int maxStepTokens, int pages, int pageTokens) {
+    int maxRunning,
+    int maxWaiting,
+    int maxStepTokens,
+    int pages,
+    int pageTokens,
+    boolean prefixCache,
+    boolean onePolicyEach) {
 
   /** Small enough to waste little memory at the end of a sequence, large enough for long reads. */
   private static final int PAGE_TOKENS = 16;
@@ -30,6 +40,17 @@ public record EngineSettings(
     atLeast("maxStepTokens", maxStepTokens, maxRunning);
     atLeast("pages", pages, 1);
     atLeast("pageTokens", pageTokens, 1);
+  }
+
+  /** Settings without a prefix cache, and with each response of the newest policy. */
+  public EngineSettings(
+      int maxRunning, int maxWaiting, int maxStepTokens, int pages, int pageTokens) {
+    this(maxRunning, maxWaiting, maxStepTokens, pages, pageTokens, false, false);
+  }
+
+  /** The same limits for a server: with a prefix cache, and with one policy for each request. */
+  public EngineSettings forServing(int waiting) {
+    return new EngineSettings(maxRunning, waiting, maxStepTokens, pages, pageTokens, true, true);
   }
 
   private static void atLeast(String name, int value, int least) {

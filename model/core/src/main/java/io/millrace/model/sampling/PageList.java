@@ -35,9 +35,14 @@ final class PageList {
   /** Appends the first pages of another list, which then share them. */
   void share(PageList other, int first) {
     for (int i = 0; i < first; i++) {
-      pool.share(other.pages[i]);
-      append(other.pages[i]);
+      share(other.pages[i]);
     }
+  }
+
+  /** Appends a page that others use too. */
+  void share(int page) {
+    pool.share(page);
+    append(page);
   }
 
   private void append(int page) {

@@ -11,10 +11,26 @@ final class PromptCache {
   private int notStarted;
   private Sample computing;
   private Policy policy;
+  private Policy ofAll;
 
   PromptCache(PagePool pool, int samples) {
     this.pages = new PageList(pool);
     this.notStarted = samples;
+  }
+
+  /** The policy that all responses of the request are of; null where each has its own. */
+  Policy policyOfAll() {
+    return ofAll;
+  }
+
+  /**
+   * Binds all responses that have not started to a policy.
+   *
+   * @return their number
+   */
+  int bind(Policy all) {
+    ofAll = all;
+    return notStarted;
   }
 
   /** Whether the cache holds the prompt, computed with the given policy. */
@@ -57,6 +73,14 @@ final class PromptCache {
       pages.release();
       pages.share(sample.pages(), pagesOfPrompt);
       policy = sample.policy();
+    }
+  }
+
+  /** Reports that a response will not start. */
+  void abandoned() {
+    notStarted--;
+    if (notStarted == 0) {
+      drop();
     }
   }
 

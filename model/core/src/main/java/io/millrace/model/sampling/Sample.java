@@ -11,6 +11,7 @@ final class Sample implements Comparable<Sample> {
   private final int index;
   private final PromptCache prompt;
   private final PageList pages;
+  private final int ranks;
   private final SplittableRandom random;
   private final float[] logProbs;
   private int[] tokens;
@@ -18,11 +19,19 @@ final class Sample implements Comparable<Sample> {
   private int cached;
   private Policy policy;
   private boolean stopped;
+  private SampledToken last;
 
-  Sample(long ordinal, SamplingRequest request, int index, PromptCache prompt, PagePool pool) {
+  Sample(
+      long ordinal,
+      SamplingRequest request,
+      int index,
+      int ranks,
+      PromptCache prompt,
+      PagePool pool) {
     this.ordinal = ordinal;
     this.request = request;
     this.index = index;
+    this.ranks = ranks;
     this.prompt = prompt;
     this.pages = new PageList(pool);
     this.random = new SplittableRandom(request.seeds()[index]);
@@ -40,8 +49,14 @@ final class Sample implements Comparable<Sample> {
     return index;
   }
 
-  int lastToken() {
-    return tokens[length - 1];
+  /** The token of the last step. */
+  SampledToken lastToken() {
+    return last;
+  }
+
+  /** Number of most probable tokens that are reported in each step. */
+  int ranks() {
+    return ranks;
   }
 
   float temperature() {
@@ -82,6 +97,11 @@ final class Sample implements Comparable<Sample> {
     cached = cachedTokens;
   }
 
+  /** The tokens so far, those of the prompt included; not a copy. */
+  int[] tokens() {
+    return tokens;
+  }
+
   /** Releases the pages. Their content is computed again from the tokens later. */
   void interrupt() {
     prompt.interrupted(this);
@@ -103,14 +123,16 @@ final class Sample implements Comparable<Sample> {
     return random.nextDouble();
   }
 
-  /** Appends a sampled token and its log-probability in nats. */
-  void append(int token, float logProb) {
+  /** Appends a sampled token. */
+  void append(SampledToken sampled) {
+    last = sampled;
+    int token = sampled.id();
     int prompt = request.prompt().length;
     if (length == tokens.length) {
       // The first copy also separates the tokens from the array of the request.
       tokens = Arrays.copyOf(tokens, Math.min(request.longest(), Math.max(2 * length, 16)));
     }
-    logProbs[length - prompt] = logProb;
+    logProbs[length - prompt] = sampled.logProb();
     tokens[length++] = token;
     stopped = request.options().stopsAt(token);
   }

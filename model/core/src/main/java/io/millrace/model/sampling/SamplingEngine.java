@@ -31,6 +31,7 @@ public final class SamplingEngine implements AutoCloseable {
   private final EngineSettings settings;
   private final PagePool pool;
   private final KvCache cache;
+  private final PrefixCache prefixes;
   private final TreeSet<Sample> waiting = new TreeSet<>();
   private final TreeSet<Sample> running = new TreeSet<>();
 
@@ -40,6 +41,7 @@ public final class SamplingEngine implements AutoCloseable {
   private Policy current;
   private long nextOrdinal;
   private long preemptions;
+  private long reusedTokens;
   private TokenListener listener = (request, sample, token) -> {};
 
   /**
@@ -51,6 +53,7 @@ public final class SamplingEngine implements AutoCloseable {
     this.settings = settings;
     this.current = policy;
     this.pool = new PagePool(settings.pages());
+    this.prefixes = new PrefixCache(pool, settings.pageTokens(), settings.prefixCache());
     this.cache = policy.model().kvCache(settings.pages(), settings.pageTokens());
     started.put(policy, 0);
   }
@@ -83,6 +86,7 @@ public final class SamplingEngine implements AutoCloseable {
               .formatted(next.version(), config, old));
     }
     Policy before = current;
+    prefixes.clear();
     current = next;
     started.put(next, 0);
     closeIfDone(before);
@@ -123,6 +127,11 @@ public final class SamplingEngine implements AutoCloseable {
     return preemptions;
   }
 
+  /** Prompt tokens whose keys and values came from earlier sequences. */
+  public long reusedTokens() {
+    return reusedTokens;
+  }
+
   /**
    * Adds a request to the queue, unless the queue is full.
    *
@@ -130,7 +139,7 @@ public final class SamplingEngine implements AutoCloseable {
    * @throws IllegalArgumentException if no state of the engine could serve the request
    */
   public boolean offer(SamplingRequest request) {
-    return offer(List.of(request));
+    return offer(List.of(request), 0);
   }
 
   /**
@@ -140,6 +149,19 @@ public final class SamplingEngine implements AutoCloseable {
    * @throws IllegalArgumentException if no state of the engine could serve one of the requests
    */
   public boolean offer(List<SamplingRequest> requests) {
+    return offer(requests, 0);
+  }
+
+  /**
+   * As {@link #offer(SamplingRequest)}.
+   *
+   * @param ranks number of most probable tokens that the listener gets with each token
+   */
+  public boolean offer(SamplingRequest request, int ranks) {
+    return offer(List.of(request), ranks);
+  }
+
+  private boolean offer(List<SamplingRequest> requests, int ranks) {
     int samples = 0;
     for (SamplingRequest request : requests) {
       requireServable(request);
@@ -151,10 +173,41 @@ public final class SamplingEngine implements AutoCloseable {
     for (SamplingRequest request : requests) {
       PromptCache prompt = new PromptCache(pool, request.samples());
       for (int i = 0; i < request.samples(); i++) {
-        waiting.add(new Sample(nextOrdinal++, request, i, prompt, pool));
+        waiting.add(new Sample(nextOrdinal++, request, i, ranks, prompt, pool));
       }
     }
     return true;
+  }
+
+  /**
+   * Ends a response that is not finished; {@link #step} does not return it.
+   *
+   * @return whether the response was waiting or running
+   */
+  public boolean cancel(SamplingRequest request, int sample) {
+    for (TreeSet<Sample> samples : List.of(running, waiting)) {
+      for (Sample candidate : samples) {
+        if (candidate.request() == request && candidate.index() == sample) {
+          samples.remove(candidate);
+          cancel(candidate);
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  private void cancel(Sample sample) {
+    Policy policy = sample.policy();
+    if (policy == null) {
+      sample.prompt().abandoned();
+      policy = sample.prompt().policyOfAll();
+    } else {
+      sample.interrupt();
+    }
+    if (policy != null) {
+      ended(policy);
+    }
   }
 
   private void requireServable(SamplingRequest request) {
@@ -245,7 +298,7 @@ public final class SamplingEngine implements AutoCloseable {
     if (waiting.isEmpty() || running.size() == settings.maxRunning()) {
       return;
     }
-    int unclaimed = pool.available();
+    int unclaimed = pool.available() + prefixes.evictable();
     for (Sample sample : running) {
       unclaimed -= missingPages(sample);
     }
@@ -253,8 +306,8 @@ public final class SamplingEngine implements AutoCloseable {
       if (running.size() == settings.maxRunning()) {
         return;
       }
-      Policy policy = sample.policy() == null ? current : sample.policy();
       boolean begins = sample.policy() == null;
+      Policy policy = begins ? next(sample) : sample.policy();
       if (begins && sample.prompt().isComing(policy)) {
         continue;
       }
@@ -269,9 +322,30 @@ public final class SamplingEngine implements AutoCloseable {
       waiting.remove(sample);
       running.add(sample);
       if (begins) {
-        started.merge(policy, 1, Integer::sum);
-        sample.start(policy);
+        begin(sample, policy);
       }
+    }
+  }
+
+  /** The policy of a response that has not started. */
+  private Policy next(Sample sample) {
+    Policy ofAll = sample.prompt().policyOfAll();
+    return ofAll == null ? current : ofAll;
+  }
+
+  private void begin(Sample sample, Policy policy) {
+    PromptCache prompt = sample.prompt();
+    if (!settings.onePolicyEach()) {
+      started.merge(policy, 1, Integer::sum);
+    } else if (prompt.policyOfAll() == null) {
+      started.merge(policy, prompt.bind(policy), Integer::sum);
+    }
+    sample.start(policy);
+    if (sample.cached() == 0 && policy.equals(current)) {
+      PageList found = prefixes.find(sample.request().prompt());
+      reusedTokens += (long) found.count() * settings.pageTokens();
+      sample.startFrom(found, found.count() * settings.pageTokens());
+      found.release();
     }
   }
 
@@ -337,6 +411,9 @@ public final class SamplingEngine implements AutoCloseable {
    * @return false if that was the response itself
    */
   private boolean reclaim(Sample wanting) {
+    if (prefixes.evict()) {
+      return true;
+    }
     for (Sample sample : waiting) {
       if (sample.prompt().drop()) {
         return true;
@@ -365,10 +442,17 @@ public final class SamplingEngine implements AutoCloseable {
   }
 
   private void finish(Sample sample) {
+    if (sample.policy().equals(current)) {
+      prefixes.add(sample.tokens(), sample.cached(), sample.pages());
+    }
     sample.pages().release();
     running.remove(sample);
-    started.merge(sample.policy(), -1, Integer::sum);
-    closeIfDone(sample.policy());
+    ended(sample.policy());
+  }
+
+  private void ended(Policy policy) {
+    started.merge(policy, -1, Integer::sum);
+    closeIfDone(policy);
   }
 
   private void closeIfDone(Policy policy) {

@@ -8,7 +8,7 @@ public interface TokenListener {
    * A token was sampled.
    *
    * @param sample index of the response among those of the request
-   * @param token id of the token; the last one of a response may be a stop token
+   * @param token the last one of a response may be a stop token
    */
-  void sampled(SamplingRequest request, int sample, int token);
+  void sampled(SamplingRequest request, int sample, SampledToken token);
 }
