@@ -16,6 +16,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -85,6 +86,8 @@ public final class PolicyCheckpoints implements AutoCloseable {
     private int keep = 2;
     private boolean skipOutdated;
     private boolean promotedOnly;
+    private Predicate<String> roots = _ -> true;
+    private Consumer<PolicyCheckpoint> skipped = _ -> {};
 
     private Builder() {}
 
@@ -130,6 +133,22 @@ public final class PolicyCheckpoints implements AutoCloseable {
      */
     public Builder promotedOnly() {
       this.promotedOnly = true;
+      return this;
+    }
+
+    /**
+     * The places under which an announced version may lie; others are skipped. Default: all.
+     *
+     * @param uri whether a URI is such a place
+     */
+    public Builder under(Predicate<String> uri) {
+      this.roots = Objects.requireNonNull(uri, "uri");
+      return this;
+    }
+
+    /** Is called for each announced version that is skipped because it is unusable. */
+    public Builder onSkipped(Consumer<PolicyCheckpoint> listener) {
+      this.skipped = Objects.requireNonNull(listener, "listener");
       return this;
     }
 
@@ -246,7 +265,15 @@ public final class PolicyCheckpoints implements AutoCloseable {
   /** The local copy; empty when the version is unusable or the store stays out of reach. */
   private Optional<Path> copyWithRetries(PolicyCheckpoint announcement) {
     Exception failure = null;
-    for (int attempt = 1; attempt <= ATTEMPTS && !closed; attempt++) {
+    boolean allowed = settings.roots.test(announcement.getUri());
+    if (!allowed) {
+      failure =
+          new IllegalArgumentException(
+              announcement.getUri()
+                  + " lies under none of the roots of checkpoints (checkpoints.directory,"
+                  + " checkpoints.other-roots)");
+    }
+    for (int attempt = 1; attempt <= ATTEMPTS && allowed && !closed; attempt++) {
       try {
         return Optional.of(copies.copy(announcement));
       } catch (UnusableCheckpointException | IllegalArgumentException e) {
@@ -265,6 +292,7 @@ public final class PolicyCheckpoints implements AutoCloseable {
         announcement.getVersion(),
         settings.model,
         String.valueOf(failure));
+    settings.skipped.accept(announcement);
     return Optional.empty();
   }
 

@@ -172,7 +172,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
       return false;
     }
     while (!questions.isEmpty() && !isHeldUp()) {
-      if (!engine.offer(questions.peek().to(engine.policyVersion(), loadedUri))) {
+      if (!engine.offer(questions.peek().to(engine.policyVersion(), loadedUri), 0)) {
         break;
       }
       questions.remove();

@@ -69,6 +69,7 @@ final class DecodeBatch {
           new SampledToken(
               next.tokens()[i],
               next.logProbs()[i],
+              sample.policy().version(),
               sample.ranks() == 0
                   ? LanguageModel.Ranked.NONE
                   : model.ranked(i, sample.ranks(), sample.temperature())));

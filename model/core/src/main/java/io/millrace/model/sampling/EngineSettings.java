@@ -90,4 +90,37 @@ public record EngineSettings(
   int pagesFor(int tokens) {
     return (tokens + pageTokens - 1) / pageTokens;
   }
+
+  /** Checks that some state of an engine with these settings could serve a request. */
+  void requireServable(SamplingRequest request, LlamaConfig config) {
+    if (request.longest() > config.maxPositions()) {
+      throw new IllegalArgumentException(
+          ("a prompt of %d tokens and a response of up to %d exceed the model's %d positions;"
+                  + " shorten the prompt or lower maxTokens")
+              .formatted(
+                  request.prompt().length, request.options().maxTokens(), config.maxPositions()));
+    }
+    if (pagesFor(request.longest()) > pages) {
+      throw new IllegalArgumentException(
+          ("a prompt of %d tokens and a response of up to %d exceed the KV cache's %d pages of %d"
+                  + " tokens; give the cache more pages")
+              .formatted(
+                  request.prompt().length,
+                  request.options().maxTokens(),
+                  pages,
+                  pageTokens));
+    }
+    if (request.samples() > maxWaiting) {
+      throw new IllegalArgumentException(
+          "%d responses to one prompt exceed maxWaiting, which is %d; ask for fewer or raise it"
+              .formatted(request.samples(), maxWaiting));
+    }
+    for (int token : request.prompt()) {
+      if (token < 0 || token >= config.vocabSize()) {
+        throw new IllegalArgumentException(
+            "token id %d of a prompt is not in the vocabulary of %d tokens"
+                .formatted(token, config.vocabSize()));
+      }
+    }
+  }
 }

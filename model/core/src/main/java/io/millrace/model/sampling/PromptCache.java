@@ -11,26 +11,10 @@ final class PromptCache {
   private int notStarted;
   private Sample computing;
   private Policy policy;
-  private Policy ofAll;
 
   PromptCache(PagePool pool, int samples) {
     this.pages = new PageList(pool);
     this.notStarted = samples;
-  }
-
-  /** The policy that all responses of the request are of; null where each has its own. */
-  Policy policyOfAll() {
-    return ofAll;
-  }
-
-  /**
-   * Binds all responses that have not started to a policy.
-   *
-   * @return their number
-   */
-  int bind(Policy all) {
-    ofAll = all;
-    return notStarted;
   }
 
   /** Whether the cache holds the prompt, computed with the given policy. */

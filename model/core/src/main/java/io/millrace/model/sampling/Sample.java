@@ -10,6 +10,7 @@ final class Sample implements Comparable<Sample> {
   private final SamplingRequest request;
   private final int index;
   private final PromptCache prompt;
+  private final Binding binding;
   private final PageList pages;
   private final int ranks;
   private final SplittableRandom random;
@@ -27,12 +28,14 @@ final class Sample implements Comparable<Sample> {
       int index,
       int ranks,
       PromptCache prompt,
+      Binding binding,
       PagePool pool) {
     this.ordinal = ordinal;
     this.request = request;
     this.index = index;
     this.ranks = ranks;
     this.prompt = prompt;
+    this.binding = binding;
     this.pages = new PageList(pool);
     this.random = new SplittableRandom(request.seeds()[index]);
     this.logProbs = new float[request.options().maxTokens()];
@@ -65,6 +68,11 @@ final class Sample implements Comparable<Sample> {
 
   PromptCache prompt() {
     return prompt;
+  }
+
+  /** The responses that are of the same policy. */
+  Binding binding() {
+    return binding;
   }
 
   PageList pages() {

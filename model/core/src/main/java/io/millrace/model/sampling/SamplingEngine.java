@@ -143,37 +143,22 @@ public final class SamplingEngine implements AutoCloseable {
   }
 
   /**
-   * Adds requests to the queue, unless it has no room for all of them.
-   *
-   * @return whether they were added
-   * @throws IllegalArgumentException if no state of the engine could serve one of the requests
-   */
-  public boolean offer(List<SamplingRequest> requests) {
-    return offer(requests, 0);
-  }
-
-  /**
-   * As {@link #offer(SamplingRequest)}.
+   * As {@link #offer(SamplingRequest)}, for requests that are all added or none. With {@link
+   * EngineSettings#onePolicyEach} the responses to all of them are of one policy.
    *
    * @param ranks number of most probable tokens that the listener gets with each token
    */
-  public boolean offer(SamplingRequest request, int ranks) {
-    return offer(List.of(request), ranks);
-  }
-
-  private boolean offer(List<SamplingRequest> requests, int ranks) {
-    int samples = 0;
-    for (SamplingRequest request : requests) {
-      requireServable(request);
-      samples += request.samples();
-    }
+  public boolean offer(List<SamplingRequest> requests, int ranks) {
+    requests.forEach(request -> settings.requireServable(request, current.model().config()));
+    int samples = requests.stream().mapToInt(SamplingRequest::samples).sum();
     if (waiting.size() + samples > settings.maxWaiting()) {
       return false;
     }
+    Binding binding = new Binding(samples);
     for (SamplingRequest request : requests) {
       PromptCache prompt = new PromptCache(pool, request.samples());
       for (int i = 0; i < request.samples(); i++) {
-        waiting.add(new Sample(nextOrdinal++, request, i, ranks, prompt, pool));
+        waiting.add(new Sample(nextOrdinal++, request, i, ranks, prompt, binding, pool));
       }
     }
     return true;
@@ -201,45 +186,13 @@ public final class SamplingEngine implements AutoCloseable {
     Policy policy = sample.policy();
     if (policy == null) {
       sample.prompt().abandoned();
-      policy = sample.prompt().policyOfAll();
+      sample.binding().settle();
+      policy = sample.binding().policy();
     } else {
       sample.interrupt();
     }
     if (policy != null) {
       ended(policy);
-    }
-  }
-
-  private void requireServable(SamplingRequest request) {
-    LlamaConfig config = current.model().config();
-    if (request.longest() > config.maxPositions()) {
-      throw new IllegalArgumentException(
-          ("a prompt of %d tokens and a response of up to %d exceed the model's %d positions;"
-                  + " shorten the prompt or lower maxTokens")
-              .formatted(
-                  request.prompt().length, request.options().maxTokens(), config.maxPositions()));
-    }
-    if (settings.pagesFor(request.longest()) > settings.pages()) {
-      throw new IllegalArgumentException(
-          ("a prompt of %d tokens and a response of up to %d exceed the KV cache's %d pages of %d"
-                  + " tokens; give the cache more pages")
-              .formatted(
-                  request.prompt().length,
-                  request.options().maxTokens(),
-                  settings.pages(),
-                  settings.pageTokens()));
-    }
-    if (request.samples() > settings.maxWaiting()) {
-      throw new IllegalArgumentException(
-          "%d responses to one prompt exceed maxWaiting, which is %d; ask for fewer or raise it"
-              .formatted(request.samples(), settings.maxWaiting()));
-    }
-    for (int token : request.prompt()) {
-      if (token < 0 || token >= config.vocabSize()) {
-        throw new IllegalArgumentException(
-            "token id %d of a prompt is not in the vocabulary of %d tokens"
-                .formatted(token, config.vocabSize()));
-      }
     }
   }
 
@@ -329,17 +282,18 @@ public final class SamplingEngine implements AutoCloseable {
 
   /** The policy of a response that has not started. */
   private Policy next(Sample sample) {
-    Policy ofAll = sample.prompt().policyOfAll();
-    return ofAll == null ? current : ofAll;
+    Policy bound = sample.binding().policy();
+    return bound == null ? current : bound;
   }
 
   private void begin(Sample sample, Policy policy) {
-    PromptCache prompt = sample.prompt();
+    Binding binding = sample.binding();
     if (!settings.onePolicyEach()) {
       started.merge(policy, 1, Integer::sum);
-    } else if (prompt.policyOfAll() == null) {
-      started.merge(policy, prompt.bind(policy), Integer::sum);
+    } else if (binding.policy() == null) {
+      started.merge(policy, binding.bind(policy), Integer::sum);
     }
+    binding.settle();
     sample.start(policy);
     if (sample.cached() == 0 && policy.equals(current)) {
       PageList found = prefixes.find(sample.request().prompt());

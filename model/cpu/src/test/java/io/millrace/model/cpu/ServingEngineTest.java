@@ -155,18 +155,19 @@ class ServingEngineTest {
       SamplingRequest begun = new SamplingRequest(prompt, new long[] {1, 2, 3, 4}, options);
       SamplingRequest later = new SamplingRequest(prompt, new long[] {1, 2, 3}, options);
       try (SamplingEngine engine = new SamplingEngine(first, serving(1, 40))) {
-        engine.offer(begun);
+        SamplingRequest too = new SamplingRequest(prompt, new long[] {5, 6}, options);
+        engine.offer(List.of(begun, too), 0);
         engine.offer(later);
         engine.step();
         engine.use(second);
         int finished = 0;
         while (!engine.isIdle()) {
           for (SampledResponse response : engine.step()) {
-            assertEquals(response.request() == begun ? 1 : 2, response.policyVersion());
+            assertEquals(response.request() == later ? 2 : 1, response.policyVersion());
             finished++;
           }
         }
-        assertEquals(7, finished);
+        assertEquals(9, finished);
         assertTrue(first.closed);
         assertFalse(second.closed);
       }
@@ -207,7 +208,7 @@ class ServingEngineTest {
     List<SampledToken> heard = new ArrayList<>();
     try (SamplingEngine engine = new SamplingEngine(model, serving(2, 40))) {
       engine.listen((_, _, token) -> heard.add(token));
-      assertTrue(engine.offer(request, 37));
+      assertTrue(engine.offer(List.of(request), 37));
       while (!engine.isIdle()) {
         engine.step();
       }

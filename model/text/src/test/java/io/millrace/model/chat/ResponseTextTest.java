@@ -17,6 +17,7 @@ class ResponseTextTest {
   private static final List<String> TEXTS =
       List.of(
           "Mix flour and water.",
+          "A long text. ".repeat(20) + "日本語 🙂👍🏽 ".repeat(30),
           "  two  spaces ",
           "naïve café — 日本語 🙂👍🏽 end",
           "line\nline\n\n",
@@ -39,7 +40,7 @@ class ResponseTextTest {
         }
         Random random = new Random(5);
         for (int i = 0; i < 200; i++) {
-          int[] tokens = random.ints(random.nextInt(40), 3, 256).toArray();
+          int[] tokens = random.ints(random.nextInt(140), 3, 256).toArray();
           assertEquals(template.responseText(tokens), joined(template, tokens));
         }
       }

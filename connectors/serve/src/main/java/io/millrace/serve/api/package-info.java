@@ -1,0 +1,2 @@
+/** Requests and responses in OpenAI's form. */
+package io.millrace.serve.api;

@@ -1,0 +1,2 @@
+/** Completions: from a request to its responses, whole or in parts. */
+package io.millrace.serve.completion;

@@ -1,0 +1,151 @@
+package io.millrace.serve.http;
+
+import io.helidon.common.buffers.BufferData;
+import io.helidon.common.concurrency.limits.Limit;
+import io.helidon.webserver.ConnectionContext;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.spi.ServerConnection;
+import io.helidon.webserver.spi.ServerConnectionSelector;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
+
+/**
+ * The open connections. A connection is closed when its client takes too long to send a request, or
+ * to take a response: Helidon's own timeouts start anew with each byte.
+ */
+final class Connections implements ServerConnectionSelector, AutoCloseable {
+
+  private static final long LOOK_SECONDS = 1;
+
+  private final ServerConnectionSelector http1;
+  private final long requestNanos;
+  private final long responseNanos;
+  private final Map<String, Open> open = new ConcurrentHashMap<>();
+  private final LongAdder timeouts = new LongAdder();
+  private final ScheduledExecutorService watch =
+      Executors.newSingleThreadScheduledExecutor(Thread.ofVirtual().name("connections").factory());
+
+  /**
+   * @param http1 makes the connections
+   * @param request within which a client must have sent a request, once its connection is open or
+   *     idle again
+   * @param response within which a response must be written
+   */
+  Connections(ServerConnectionSelector http1, Duration request, Duration response) {
+    this.http1 = http1;
+    this.requestNanos = request.toNanos();
+    this.responseNanos = response.toNanos();
+    var _ = watch.scheduleWithFixedDelay(this::look, LOOK_SECONDS, LOOK_SECONDS, TimeUnit.SECONDS);
+  }
+
+  /** The connection of a request. */
+  Optional<Open> of(ServerRequest request) {
+    return Optional.ofNullable(open.get(request.socketId()));
+  }
+
+  int count() {
+    return open.size();
+  }
+
+  /** Connections that were closed for their slowness. */
+  long timeouts() {
+    return timeouts.sum();
+  }
+
+  private void look() {
+    long now = System.nanoTime();
+    for (Open connection : open.values()) {
+      long most = connection.responding ? responseNanos : requestNanos;
+      if (now - connection.since > most) {
+        timeouts.increment();
+        connection.context.serverSocket().close();
+      }
+    }
+  }
+
+  @Override
+  public int bytesToIdentifyConnection() {
+    return http1.bytesToIdentifyConnection();
+  }
+
+  @Override
+  public Support supports(BufferData data) {
+    return http1.supports(data);
+  }
+
+  @Override
+  public Set<String> supportedApplicationProtocols() {
+    return http1.supportedApplicationProtocols();
+  }
+
+  @Override
+  public ServerConnection connection(ConnectionContext context) {
+    WatchedContext watched = new WatchedContext(context);
+    Open connection = new Open(watched, http1.connection(watched));
+    open.put(context.childSocketId(), connection);
+    return connection;
+  }
+
+  @Override
+  public void close() {
+    watch.shutdownNow();
+  }
+
+  /** A connection. */
+  final class Open implements ServerConnection {
+
+    private final WatchedContext context;
+    private final ServerConnection connection;
+    private volatile long since = System.nanoTime();
+    private volatile boolean responding;
+
+    private Open(WatchedContext context, ServerConnection connection) {
+      this.context = context;
+      this.connection = connection;
+    }
+
+    /** The request has been read. */
+    void responds() {
+      responding = true;
+      since = System.nanoTime();
+    }
+
+    /** The response has been written, or the body of a request is to be read. */
+    void waits() {
+      responding = false;
+      since = System.nanoTime();
+    }
+
+    /** Whether the client has closed the connection; to be called once the request is read. */
+    boolean isGone() {
+      return context.isGone();
+    }
+
+    @Override
+    public void handle(Limit limit)
+        throws InterruptedException {
+      try {
+        connection.handle(limit);
+      } finally {
+        open.remove(context.childSocketId());
+      }
+    }
+
+    @Override
+    public Duration idleTime() {
+      return connection.idleTime();
+    }
+
+    @Override
+    public void close(boolean interrupt) {
+      connection.close(interrupt);
+    }
+  }
+}

@@ -1,0 +1,346 @@
+package io.millrace.serve.http;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.helidon.http.DirectHandler;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.ServerResponseHeaders;
+import io.helidon.http.Status;
+import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.WebServer;
+import io.helidon.webserver.WebServerConfig;
+import io.helidon.webserver.http.DirectHandlers;
+import io.helidon.webserver.http.FilterChain;
+import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http.RoutingRequest;
+import io.helidon.webserver.http.RoutingResponse;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import io.helidon.webserver.http1.Http1Config;
+import io.helidon.webserver.http1.Http1ConnectionSelector;
+import io.millrace.serve.api.ApiException;
+import io.millrace.serve.api.Fields;
+import io.millrace.serve.completion.ClientGoneException;
+import io.millrace.serve.completion.Completion;
+import io.millrace.serve.completion.Models;
+import io.millrace.serve.metrics.ServeMetrics;
+import io.millrace.serve.sampling.Lane;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The HTTP server. {@link #routes} is its table of routes. */
+public final class HttpServer implements AutoCloseable {
+
+  private static final Logger LOG = LoggerFactory.getLogger(HttpServer.class);
+
+  /** Time for the last bytes of a response, beyond its deadline. */
+  private static final Duration GRACE = Duration.ofSeconds(30);
+
+  private static final int MAX_HEADERS = 16 * 1024;
+  private static final int MAX_PROLOGUE = 4 * 1024;
+  private static final Set<String> KEYLESS = Set.of("/health", "/ready", "/metrics");
+
+  private final HttpSettings settings;
+  private final Models models;
+  private final ServeMetrics metrics;
+  private final BooleanSupplier healthy;
+  private final BooleanSupplier ready;
+  private final ApiKeys keys;
+  private final Hosts hosts;
+  private final Connections connections;
+  private final CompletionRoutes completions;
+  private final FeedbackRoute feedback;
+  private final WebServer server;
+  private final AtomicInteger inFlight = new AtomicInteger();
+  private volatile boolean draining;
+
+  /** Takes feedback. */
+  @FunctionalInterface
+  public interface FeedbackRoute {
+    /**
+     * Stores the feedback of a request.
+     *
+     * @return the body of the response
+     * @throws ApiException if the feedback cannot be taken
+     */
+    ObjectNode take(Fields fields);
+  }
+
+  /**
+   * Starts the server.
+   *
+   * @param healthy whether the server can still work
+   * @param ready whether it can answer requests, once every model has a version
+   * @param completed gets every completion before its last part is sent
+   */
+  public HttpServer(
+      HttpSettings settings,
+      Models models,
+      ServeMetrics metrics,
+      BooleanSupplier healthy,
+      BooleanSupplier ready,
+      Consumer<Completion> completed,
+      FeedbackRoute feedback) {
+    this.settings = settings;
+    this.models = models;
+    this.metrics = metrics;
+    this.healthy = healthy;
+    this.ready = ready;
+    this.feedback = feedback;
+    this.keys = new ApiKeys(settings.apiKeys());
+    this.hosts = new Hosts(settings.host());
+    this.connections =
+        new Connections(
+            Http1ConnectionSelector.builder()
+                .config(
+                    Http1Config.builder()
+                        .maxHeadersSize(MAX_HEADERS)
+                        .maxPrologueLength(MAX_PROLOGUE)
+                        .build())
+                .build(),
+            settings.requestTimeout(),
+            settings.deadline().plus(GRACE));
+    RequestBody body = new RequestBody(settings.maxRequestBytes(), settings.requestTimeout());
+    this.completions =
+        new CompletionRoutes(
+            models,
+            body,
+            settings.deadline(),
+            connections,
+            metrics,
+            Clock.systemUTC(),
+            completed);
+    metrics.watch(models.lanes());
+    metrics.connections(connections::count, connections::timeouts);
+    WebServerConfig.Builder config =
+        WebServerConfig.builder()
+            .host(settings.host())
+            .port(settings.port())
+            .shutdownHook(false)
+            .featuresDiscoverServices(false)
+            .protocolsDiscoverServices(false)
+            .concurrencyLimitDiscoverServices(false)
+            .useNio(false)
+            .maxTcpConnections(settings.maxConnections())
+            .maxPayloadSize(settings.maxRequestBytes())
+            .shutdownGracePeriod(Duration.ofSeconds(1))
+            .connectionOptions(
+                options ->
+                    options.readTimeout(settings.requestTimeout()).tcpNoDelay(true).build())
+            .addConnectionSelector(connections)
+            .directHandlers(directHandlers())
+            .routing(routing -> routes(routing, body));
+    settings.tls().ifPresent(tls -> config.tls(ServerTls.of(tls)));
+    this.server = config.build().start();
+  }
+
+  private void routes(HttpRouting.Builder routing, RequestBody body) {
+    routing
+        .addFilter(this::filter)
+        .get("/v1/models", this::listModels)
+        .get("/v1/models/{model}", this::describeModel)
+        .post("/v1/chat/completions", completions::chat)
+        .post("/v1/completions", completions::text)
+        .post(
+            "/v1/feedback",
+            (request, response) -> Responses.json(response, 200, feedback.take(body.read(request))))
+        .get("/health", (_, response) -> state(response, healthy.getAsBoolean(), "ok", "failed"))
+        .get("/ready", (_, response) -> state(response, isReady(), "ready", "not ready"))
+        .get("/metrics", this::metrics)
+        .any(HttpServer::unknown)
+        .error(ApiException.class, this::refuse)
+        .error(ClientGoneException.class, (_, _, e) -> closed(e))
+        .error(UncheckedIOException.class, (_, _, e) -> closed(e))
+        .error(
+            Throwable.class,
+            (request, response, e) -> {
+              LOG.error("{} failed", request.path().path(), e);
+              refuse(request, response, ApiException.failed("the server failed; see its log"));
+            });
+  }
+
+  /** Counts, checks host and key, and watches the time. */
+  private void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
+    inFlight.incrementAndGet();
+    connections.of(request).ifPresent(Connections.Open::waits);
+    try {
+      hosts.require(request.headers().first(HeaderNames.HOST));
+      String path = request.path().path();
+      if (!KEYLESS.contains(path)) {
+        keys.require(request.headers().first(HeaderNames.AUTHORIZATION));
+        if (draining) {
+          throw ApiException.unavailable(
+              "stopping", Duration.ofSeconds(1), "the server stops; try again at another one");
+        }
+      }
+      chain.proceed();
+    } finally {
+      metrics.answered(label(request), response.status().code());
+      connections.of(request).ifPresent(Connections.Open::waits);
+      inFlight.decrementAndGet();
+    }
+  }
+
+  /** Paths of the routes only, so that clients cannot make labels. */
+  private static String label(ServerRequest request) {
+    String path = request.path().path();
+    return switch (path) {
+      case "/v1/chat/completions",
+              "/v1/completions",
+              "/v1/feedback",
+              "/v1/models",
+              "/health",
+              "/ready",
+              "/metrics" ->
+          path;
+      default -> path.startsWith("/v1/models/") ? "/v1/models/{model}" : "other";
+    };
+  }
+
+  private void refuse(ServerRequest request, ServerResponse response, ApiException error) {
+    metrics.refused(error.code());
+    if (!response.isSent()) {
+      Responses.error(response, error);
+    }
+  }
+
+  private static void closed(RuntimeException e) {
+    LOG.debug("A client has gone", e);
+    throw new CloseConnectionException("the client has gone", e);
+  }
+
+  private static void unknown(ServerRequest request, ServerResponse response) {
+    String path = label(request);
+    throw path.equals("other")
+        ? ApiException.notFound(
+            "unknown_url", null, "there is no such path; docs/serving.md lists the paths")
+        : ApiException.badMethod("the path %s has no such method".formatted(path));
+  }
+
+  private void listModels(ServerRequest request, ServerResponse response) {
+    ObjectNode body = JsonNodeFactory.instance.objectNode().put("object", "list");
+    ArrayNode data = body.putArray("data");
+    models.names().forEach(name -> data.add(model(name)));
+    Responses.json(response, 200, body);
+  }
+
+  private void describeModel(ServerRequest request, ServerResponse response) {
+    String name = request.path().pathParameters().get("model");
+    if (!models.names().contains(name)) {
+      throw ApiException.notFound(
+          "model_not_found", "model", "the model does not exist; /v1/models lists the models");
+    }
+    Responses.json(response, 200, model(name));
+  }
+
+  private ObjectNode model(String name) {
+    ObjectNode node =
+        JsonNodeFactory.instance
+            .objectNode()
+            .put("id", name)
+            .put("object", "model")
+            .put("created", 0)
+            .put("owned_by", "millrace");
+    models.lanes().stream()
+        .filter(lane -> lane.id().equals(name) && lane.version() >= 0)
+        .findFirst()
+        .ifPresent(lane -> version(node, lane));
+    return node;
+  }
+
+  private static void version(ObjectNode node, Lane lane) {
+    node.put("version", lane.version())
+        .put("system_fingerprint", lane.fingerprint(lane.version()))
+        .put("max_model_len", lane.codec().orElseThrow().context());
+  }
+
+  private boolean isReady() {
+    return !draining && healthy.getAsBoolean() && models.isReady() && ready.getAsBoolean();
+  }
+
+  private static void state(ServerResponse response, boolean good, String yes, String no) {
+    Responses.json(
+        response,
+        good ? 200 : 503,
+        JsonNodeFactory.instance.objectNode().put("status", good ? yes : no));
+  }
+
+  private void metrics(ServerRequest request, ServerResponse response) {
+    response
+        .header(HeaderNames.CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")
+        .send(metrics.text());
+  }
+
+  /** Errors that Helidon finds itself, in OpenAI's form as well. */
+  private DirectHandlers directHandlers() {
+    DirectHandler handler =
+        (request, event, status, headers, message) -> {
+          metrics.refused(event.name().toLowerCase(Locale.ROOT));
+          return transport(status, headers, message);
+        };
+    DirectHandlers.Builder handlers = DirectHandlers.builder();
+    for (DirectHandler.EventType event : DirectHandler.EventType.values()) {
+      handlers.addHandler(event, handler);
+    }
+    return handlers.build();
+  }
+
+  private static DirectHandler.TransportResponse transport(
+      Status status, ServerResponseHeaders headers, String message) {
+    ApiException error =
+        status.code() == 413
+            ? ApiException.tooLarge("the request is too large")
+            : status.code() >= 500
+                ? ApiException.failed("the server failed; see its log")
+                : ApiException.badRequest("bad_http", "this is no HTTP request: " + message);
+    return DirectHandler.TransportResponse.builder()
+        .status(status)
+        .headers(headers)
+        .header(HeaderNames.CONTENT_TYPE, "application/json")
+        .keepAlive(false)
+        .entity(new String(Responses.bytes(error.body()), StandardCharsets.UTF_8))
+        .build();
+  }
+
+  /** Port on which the server listens. */
+  public int port() {
+    return server.port();
+  }
+
+  /** Address of the server, such as {@code http://127.0.0.1:8000}. */
+  public String address() {
+    String host = settings.host().contains(":") ? "[" + settings.host() + "]" : settings.host();
+    return (settings.tls().isPresent() ? "https" : "http") + "://" + host + ":" + port();
+  }
+
+  /**
+   * Takes no new requests, waits for those in flight up to {@link HttpSettings#drain}, and stops.
+   */
+  @Override
+  public void close() {
+    draining = true;
+    long end = System.nanoTime() + settings.drain().toNanos();
+    try {
+      while (inFlight.get() > 0 && System.nanoTime() < end) {
+        Thread.sleep(10);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (inFlight.get() > 0) {
+      LOG.warn("{} requests did not end within {}", inFlight.get(), settings.drain());
+    }
+    server.stop();
+    connections.close();
+  }
+}

@@ -1,0 +1,73 @@
+package io.millrace.serve.http;
+
+import io.helidon.http.HeaderNames;
+import io.helidon.webserver.http.ServerRequest;
+import io.millrace.serve.api.ApiException;
+import io.millrace.serve.api.Fields;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.time.Duration;
+import java.util.Locale;
+
+/** Reads the bodies of requests, within limits of size and time. */
+final class RequestBody {
+
+  private static final int CHUNK = 16 * 1024;
+
+  private final int maxBytes;
+  private final Duration timeout;
+
+  RequestBody(int maxBytes, Duration timeout) {
+    this.maxBytes = maxBytes;
+    this.timeout = timeout;
+  }
+
+  /**
+   * The fields of a JSON body.
+   *
+   * @throws ApiException 400, 408 or 413
+   */
+  Fields read(ServerRequest request) {
+    // A page of another origin cannot send this type without asking first.
+    String type =
+        request.headers().first(HeaderNames.CONTENT_TYPE).orElse("").toLowerCase(Locale.ROOT);
+    if (!type.equals("application/json") && !type.startsWith("application/json;")) {
+      throw ApiException.badRequest(
+          "invalid_content_type", "the header Content-Type must be application/json");
+    }
+    if (request.headers().contentLength().orElse(0) > maxBytes) {
+      throw tooLarge();
+    }
+    return Fields.parse(bytes(request));
+  }
+
+  private byte[] bytes(ServerRequest request) {
+    if (!request.content().hasEntity()) {
+      throw ApiException.badRequest("invalid_json", "the request has no body");
+    }
+    long end = System.nanoTime() + timeout.toNanos();
+    ByteArrayOutputStream body = new ByteArrayOutputStream();
+    byte[] chunk = new byte[CHUNK];
+    try (InputStream in = request.content().inputStream()) {
+      for (int count = in.read(chunk); count >= 0; count = in.read(chunk)) {
+        body.write(chunk, 0, count);
+        if (body.size() > maxBytes) {
+          throw tooLarge();
+        }
+        if (System.nanoTime() > end) {
+          throw ApiException.slow(
+              "the body did not come within %d s".formatted(timeout.toSeconds()));
+        }
+      }
+    } catch (IOException e) {
+      throw ApiException.slow("the body could not be read: " + e.getMessage());
+    }
+    return body.toByteArray();
+  }
+
+  private ApiException tooLarge() {
+    return ApiException.tooLarge(
+        "the body has more than %d bytes (serve.max-request-size)".formatted(maxBytes));
+  }
+}

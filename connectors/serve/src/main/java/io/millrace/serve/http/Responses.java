@@ -1,0 +1,48 @@
+package io.millrace.serve.http;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
+import io.helidon.webserver.http.ServerResponse;
+import io.millrace.serve.api.ApiException;
+
+/** Writes JSON and errors. */
+final class Responses {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private Responses() {}
+
+  static byte[] bytes(JsonNode body) {
+    try {
+      return JSON.writeValueAsBytes(body);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a tree is JSON", e);
+    }
+  }
+
+  static void json(ServerResponse response, int status, JsonNode body) {
+    response
+        .status(status)
+        .header(HeaderNames.CONTENT_TYPE, "application/json")
+        .header(HeaderNames.CACHE_CONTROL, "no-store")
+        .send(bytes(body));
+  }
+
+  static void error(ServerResponse response, ApiException error) {
+    error
+        .retryAfter()
+        .ifPresent(
+            after -> response.header(HeaderNames.RETRY_AFTER, Long.toString(after.toSeconds())));
+    if (error.status() == 408 || error.status() == 413) {
+      // The rest of the body stays unread.
+      response.header(HeaderValues.CONNECTION_CLOSE);
+    }
+    if (error.status() == 401) {
+      response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
+    }
+    json(response, error.status(), error.body());
+  }
+}

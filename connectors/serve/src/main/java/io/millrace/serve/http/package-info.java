@@ -1,0 +1,2 @@
+/** The HTTP server: routes, limits, keys, streams. */
+package io.millrace.serve.http;

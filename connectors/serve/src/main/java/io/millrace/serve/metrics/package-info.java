@@ -1,0 +1,2 @@
+/** The metrics of a server, for Prometheus. */
+package io.millrace.serve.metrics;
