@@ -21,6 +21,7 @@ public final class Generation {
   private final List<Integer> read = new ArrayList<>();
   private final SampledResponse[] responses;
   private final boolean[] cancelled;
+  private final boolean[] reported;
   private long version = -1;
   private boolean changed;
   private Throwable failure;
@@ -31,6 +32,7 @@ public final class Generation {
     this.byToken = byToken;
     this.responses = new SampledResponse[request.samples()];
     this.cancelled = new boolean[request.samples()];
+    this.reported = new boolean[request.samples()];
     for (int i = 0; i < request.samples(); i++) {
       tokens.add(new ArrayList<>());
       read.add(0);
@@ -70,7 +72,9 @@ public final class Generation {
       for (int i = 0; i < responses.length; i++) {
         List<SampledToken> of = tokens.get(i);
         int from = read.get(i);
-        if (from < of.size() && (byToken || responses[i] != null)) {
+        boolean ended = responses[i] != null && !reported[i];
+        if (ended || (byToken && from < of.size())) {
+          reported[i] |= ended;
           all.add(new News(i, List.copyOf(of.subList(from, of.size())), responses[i]));
           read.set(i, of.size());
         }
