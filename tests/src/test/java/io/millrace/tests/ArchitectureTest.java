@@ -51,6 +51,7 @@ class ArchitectureTest {
           new Layer("schemas", "io.millrace.schemas.."),
           new Layer("model", "io.millrace.model.."),
           new Layer("connectors", "io.millrace.connectors.."),
+          new Layer("serve", "io.millrace.serve.."),
           new Layer("world", "io.millrace.world.."),
           new Layer("jobs", "io.millrace.jobs.."),
           new Layer("cluster", "io.millrace.cluster.."),
@@ -155,6 +156,26 @@ class ArchitectureTest {
                     "org.apache.kafka.metadata..",
                     "io.millrace.connectors..")
                 .and(not(resideInAnyPackage(CLIENT))))
+        .check(classes);
+  }
+
+  /** A server runs without Flink; the command line gives it the file systems of Flink. */
+  @Test
+  void theServerNeedsNoFlink() {
+    noClasses()
+        .that()
+        .resideInAPackage("io.millrace.serve..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "org.apache.flink..", "io.millrace.connectors.flink..", "io.millrace.connectors.broker..")
+        .check(classes);
+    noClasses()
+        .that()
+        .resideInAnyPackage("io.millrace.jobs..", "io.millrace.cluster..", "io.millrace.demo..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.millrace.serve..")
         .check(classes);
   }
 

@@ -29,6 +29,7 @@ import io.millrace.cli.option.UserException;
 import io.millrace.cli.plan.PlanCommand;
 import io.millrace.cli.promotion.PromoteCommand;
 import io.millrace.cli.promotion.RollbackCommand;
+import io.millrace.cli.serve.ServeCommand;
 import io.millrace.cli.topic.BrokerCommand;
 import io.millrace.cli.topic.ConsumeCommand;
 import io.millrace.cli.topic.ImportCommand;
@@ -95,6 +96,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       EvaluationCommand.class,
       GenerateCommand.class,
       ChatCommand.class,
+      ServeCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,
       PlanCommand.class,

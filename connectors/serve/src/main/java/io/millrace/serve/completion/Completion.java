@@ -34,6 +34,7 @@ public final class Completion {
   private final List<Generation> generations;
   private final List<Choice> choices = new ArrayList<>();
   private final int promptTokens;
+  private long lastLook = System.nanoTime();
 
   private Completion(
       CompletionRequest request, Lane lane, TextCodec codec, Instant now, Duration timeout) {
@@ -126,11 +127,14 @@ public final class Completion {
         parts.addAll(news(p, waits ? Math.min(left, LOOK_NANOS) : 0));
         waits = false;
       }
+      if (System.nanoTime() - lastLook >= LOOK_NANOS) {
+        lastLook = System.nanoTime();
+        if (clientGone.getAsBoolean()) {
+          throw new ClientGoneException();
+        }
+      }
       if (!parts.isEmpty()) {
         return parts;
-      }
-      if (clientGone.getAsBoolean()) {
-        throw new ClientGoneException();
       }
       if (System.nanoTime() >= deadline) {
         throw ApiException.deadline(

@@ -9,6 +9,7 @@ import io.helidon.webserver.spi.ServerConnectionSelector;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
@@ -62,8 +63,7 @@ final class Connections implements ServerConnectionSelector, AutoCloseable {
   private void look() {
     long now = System.nanoTime();
     for (Open connection : open.values()) {
-      long most = connection.responding ? responseNanos : requestNanos;
-      if (now - connection.since > most) {
+      if (now - connection.end > 0) {
         timeouts.increment();
         connection.context.serverSocket().close();
       }
@@ -103,24 +103,28 @@ final class Connections implements ServerConnectionSelector, AutoCloseable {
 
     private final WatchedContext context;
     private final ServerConnection connection;
-    private volatile long since = System.nanoTime();
-    private volatile boolean responding;
+    private volatile long end = System.nanoTime() + requestNanos;
 
     private Open(WatchedContext context, ServerConnection connection) {
       this.context = context;
       this.connection = connection;
     }
 
-    /** The request has been read. */
-    void responds() {
-      responding = true;
-      since = System.nanoTime();
+    /** The connection waits for the next request. */
+    void waits() {
+      context.readUntil(OptionalLong.empty());
+      end = System.nanoTime() + requestNanos;
     }
 
-    /** The response has been written, or the body of a request is to be read. */
-    void waits() {
-      responding = false;
-      since = System.nanoTime();
+    /** A body is read. Reading fails at the limit, which leaves time for an answer. */
+    void reads() {
+      context.readUntil(OptionalLong.of(System.nanoTime() + requestNanos));
+      end = System.nanoTime() + 2 * requestNanos;
+    }
+
+    /** The request has been read, and is answered. */
+    void responds() {
+      end = System.nanoTime() + responseNanos;
     }
 
     /** Whether the client has closed the connection; to be called once the request is read. */

@@ -132,11 +132,8 @@ public final class HttpServer implements AutoCloseable {
             .concurrencyLimitDiscoverServices(false)
             .useNio(false)
             .maxTcpConnections(settings.maxConnections())
-            .maxPayloadSize(settings.maxRequestBytes())
             .shutdownGracePeriod(Duration.ofSeconds(1))
-            .connectionOptions(
-                options ->
-                    options.readTimeout(settings.requestTimeout()).tcpNoDelay(true).build())
+            .connectionOptions(options -> options.tcpNoDelay(true))
             .addConnectionSelector(connections)
             .directHandlers(directHandlers())
             .routing(routing -> routes(routing, body));
@@ -172,7 +169,7 @@ public final class HttpServer implements AutoCloseable {
   /** Counts, checks host and key, and watches the time. */
   private void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
     inFlight.incrementAndGet();
-    connections.of(request).ifPresent(Connections.Open::waits);
+    connections.of(request).ifPresent(Connections.Open::reads);
     try {
       hosts.require(request.headers().first(HeaderNames.HOST));
       String path = request.path().path();

@@ -1,12 +1,14 @@
 package io.millrace.serve.http;
 
 import io.helidon.http.HeaderNames;
+import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.ServerRequest;
 import io.millrace.serve.api.ApiException;
 import io.millrace.serve.api.Fields;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.Locale;
 
@@ -46,24 +48,32 @@ final class RequestBody {
     if (!request.content().hasEntity()) {
       throw ApiException.badRequest("invalid_json", "the request has no body");
     }
-    long end = System.nanoTime() + timeout.toNanos();
     ByteArrayOutputStream body = new ByteArrayOutputStream();
     byte[] chunk = new byte[CHUNK];
-    try (InputStream in = request.content().inputStream()) {
-      for (int count = in.read(chunk); count >= 0; count = in.read(chunk)) {
-        body.write(chunk, 0, count);
-        if (body.size() > maxBytes) {
-          throw tooLarge();
-        }
-        if (System.nanoTime() > end) {
-          throw ApiException.slow(
-              "the body did not come within %d s".formatted(timeout.toSeconds()));
-        }
+    // Closing the stream would wait for the rest of a body that is refused.
+    InputStream in = request.content().inputStream();
+    for (int count = read(in, chunk); count >= 0; count = read(in, chunk)) {
+      body.write(chunk, 0, count);
+      if (body.size() > maxBytes) {
+        throw tooLarge();
       }
-    } catch (IOException e) {
-      throw ApiException.slow("the body could not be read: " + e.getMessage());
     }
     return body.toByteArray();
+  }
+
+  private int read(InputStream in, byte[] chunk) {
+    try {
+      return in.read(chunk);
+    } catch (CloseConnectionException e) {
+      throw tooSlow();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private ApiException tooSlow() {
+    return ApiException.slow(
+        "the body did not come to its end within %d s".formatted(timeout.toSeconds()));
   }
 
   private ApiException tooLarge() {

@@ -9,15 +9,18 @@ import io.helidon.webserver.ConnectionContext;
 import io.helidon.webserver.ListenerContext;
 import io.helidon.webserver.ProxyProtocolData;
 import io.helidon.webserver.Router;
-import java.net.SocketTimeoutException;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
- * A connection that notices that its client has gone while a response is in the making. A thread of
- * its own waits for the next bytes then; the connection gets them when it reads the next request.
+ * A connection that notices that its client has gone while a response is in the making, and that
+ * limits the time of a body. A thread of its own waits for the next bytes then; the connection gets
+ * them when it reads on.
  */
 final class WatchedContext implements ConnectionContext {
 
@@ -25,6 +28,7 @@ final class WatchedContext implements ConnectionContext {
   private final HelidonSocket socket;
   private final DataReader reader = new DataReader(this::read);
   private CompletableFuture<byte[]> ahead;
+  private OptionalLong end = OptionalLong.empty();
 
   WatchedContext(ConnectionContext context) {
     this.context = context;
@@ -33,40 +37,49 @@ final class WatchedContext implements ConnectionContext {
 
   /** Whether the client has closed the connection. On the thread of the connection. */
   boolean isGone() {
-    if (ahead == null) {
-      ahead = new CompletableFuture<>();
-      CompletableFuture<byte[]> next = ahead;
-      Thread.ofVirtual().name("watch").start(() -> readAhead(next));
-    }
+    begin();
     return ahead.isDone() && (ahead.isCompletedExceptionally() || ahead.join() == null);
   }
 
+  /** Lets reading fail at a time of {@link System#nanoTime}; empty for no such time. */
+  void readUntil(OptionalLong nanoTime) {
+    end = nanoTime;
+  }
+
+  private void begin() {
+    if (ahead == null) {
+      ahead = new CompletableFuture<>();
+      CompletableFuture<byte[]> next = ahead;
+      Thread.ofVirtual().name("read").start(() -> readAhead(next));
+    }
+  }
+
   private void readAhead(CompletableFuture<byte[]> next) {
-    while (true) {
-      try {
-        next.complete(socket.get());
-        return;
-      } catch (RuntimeException e) {
-        if (!(e.getCause() instanceof SocketTimeoutException)) {
-          next.completeExceptionally(e);
-          return;
-        }
-        // The client waits for the response; Connections ends a connection that waits too long.
-      }
+    try {
+      next.complete(socket.get());
+    } catch (RuntimeException e) {
+      next.completeExceptionally(e);
     }
   }
 
   private byte[] read() {
     try {
+      if (end.isPresent()) {
+        begin();
+      }
       if (ahead == null) {
         return socket.get();
       }
-      CompletableFuture<byte[]> next = ahead;
+      byte[] bytes =
+          end.isPresent()
+              ? ahead.get(end.getAsLong() - System.nanoTime(), TimeUnit.NANOSECONDS)
+              : ahead.get();
       ahead = null;
-      return next.join();
-    } catch (CompletionException e) {
-      throw new CloseConnectionException("the client has gone", e.getCause());
-    } catch (RuntimeException e) {
+      return bytes;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CloseConnectionException("the server stops", e);
+    } catch (ExecutionException | TimeoutException | RuntimeException e) {
       throw new CloseConnectionException("the client has gone or is too slow", e);
     }
   }

@@ -1,0 +1,2 @@
+/** {@code millrace serve} and its configuration. */
+package io.millrace.cli.serve;
