@@ -7,4 +7,11 @@ public final class ClientGoneException extends RuntimeException {
   ClientGoneException() {
     super("the client has closed the connection");
   }
+
+  /**
+   * @param cause why nothing can be written
+   */
+  public ClientGoneException(Exception cause) {
+    super("the client has closed the connection", cause);
+  }
 }

@@ -2,6 +2,7 @@ package io.millrace.serve.http;
 
 import io.helidon.http.HeaderName;
 import io.helidon.http.HeaderNames;
+import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import io.millrace.serve.api.ApiException;
@@ -14,15 +15,11 @@ import io.millrace.serve.completion.CompletionJson;
 import io.millrace.serve.completion.Models;
 import io.millrace.serve.metrics.ServeMetrics;
 import io.millrace.serve.sampling.Lane;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** {@code /v1/chat/completions} and {@code /v1/completions}. */
 final class CompletionRoutes {
@@ -34,7 +31,6 @@ final class CompletionRoutes {
   static final HeaderName VERSION = HeaderNames.create("X-Millrace-Version");
   static final HeaderName COMPLETION = HeaderNames.create("X-Millrace-Completion");
 
-  private static final Logger LOG = LoggerFactory.getLogger(CompletionRoutes.class);
   private static final int LONGEST_USER = 512;
 
   private final Models models;
@@ -113,7 +109,7 @@ final class CompletionRoutes {
       throw ApiException.unavailable("stopping", Duration.ofSeconds(1), "the server stops");
     } catch (ClientGoneException e) {
       metrics.cancelled();
-      throw e;
+      throw new CloseConnectionException("the client of " + completion.id() + " has gone", e);
     } finally {
       completion.cancel();
     }
@@ -128,41 +124,35 @@ final class CompletionRoutes {
     CompletionJson json = new CompletionJson(completion);
     boolean everyToken =
         completion.request().sampling().logProbs() || completion.request().sampling().tokenIds();
-    try (EventStream events = new EventStream(response)) {
-      if (completion.request().chat()) {
-        for (Choice choice : completion.choices()) {
-          events.add(json.role(choice));
-        }
+    EventStream events = new EventStream(response);
+    if (completion.request().chat()) {
+      for (Choice choice : completion.choices()) {
+        events.add(json.role(choice));
       }
-      try {
-        List<Choice.Part> parts = first;
-        while (!parts.isEmpty()) {
-          for (Choice.Part part : parts) {
-            if (everyToken || part.finish() != null || !part.text().isEmpty()) {
-              if (part.finish() != null && completion.isFinished()) {
-                completed.accept(completion);
-              }
-              events.add(json.part(part));
-            }
-          }
-          events.flush();
-          parts = completion.next(gone);
-        }
-        if (completion.request().sampling().includeUsage()) {
-          events.add(json.usagePart());
-        }
-      } catch (ApiException e) {
-        // The status was sent with the first part.
-        metrics.refused(e.code());
-        events.add(e.body());
-      }
-      events.done();
-    } catch (IOException | UncheckedIOException e) {
-      LOG.debug("The client of {} has gone", completion.id(), e);
-      metrics.cancelled();
-      throw new UncheckedIOException(
-          e instanceof UncheckedIOException unchecked ? unchecked.getCause() : (IOException) e);
     }
+    try {
+      List<Choice.Part> parts = first;
+      while (!parts.isEmpty()) {
+        if (completion.isFinished()) {
+          completed.accept(completion);
+        }
+        for (Choice.Part part : parts) {
+          if (everyToken || part.finish() != null || !part.text().isEmpty()) {
+            events.add(json.part(part));
+          }
+        }
+        events.flush();
+        parts = completion.next(gone);
+      }
+      if (completion.request().sampling().includeUsage()) {
+        events.add(json.usagePart());
+      }
+    } catch (ApiException e) {
+      // The status was sent with the first part.
+      metrics.refused(e.code());
+      events.add(e.body());
+    }
+    events.done();
   }
 
   private static double seconds(long start) {

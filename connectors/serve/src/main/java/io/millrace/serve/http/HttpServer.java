@@ -7,7 +7,6 @@ import io.helidon.http.DirectHandler;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.ServerResponseHeaders;
 import io.helidon.http.Status;
-import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.WebServerConfig;
 import io.helidon.webserver.http.DirectHandlers;
@@ -21,12 +20,10 @@ import io.helidon.webserver.http1.Http1Config;
 import io.helidon.webserver.http1.Http1ConnectionSelector;
 import io.millrace.serve.api.ApiException;
 import io.millrace.serve.api.Fields;
-import io.millrace.serve.completion.ClientGoneException;
 import io.millrace.serve.completion.Completion;
 import io.millrace.serve.completion.Models;
 import io.millrace.serve.metrics.ServeMetrics;
 import io.millrace.serve.sampling.Lane;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
@@ -156,8 +153,6 @@ public final class HttpServer implements AutoCloseable {
         .get("/metrics", this::metrics)
         .any(HttpServer::unknown)
         .error(ApiException.class, this::refuse)
-        .error(ClientGoneException.class, (_, _, e) -> closed(e))
-        .error(UncheckedIOException.class, (_, _, e) -> closed(e))
         .error(
             Throwable.class,
             (request, response, e) -> {
@@ -209,11 +204,6 @@ public final class HttpServer implements AutoCloseable {
     if (!response.isSent()) {
       Responses.error(response, error);
     }
-  }
-
-  private static void closed(RuntimeException e) {
-    LOG.debug("A client has gone", e);
-    throw new CloseConnectionException("the client has gone", e);
   }
 
   private static void unknown(ServerRequest request, ServerResponse response) {
