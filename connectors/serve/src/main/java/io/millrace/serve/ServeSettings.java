@@ -3,6 +3,7 @@ package io.millrace.serve;
 import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.serve.completion.Models.Share;
+import io.millrace.serve.feedback.RecordSettings;
 import io.millrace.serve.follow.ModelSource;
 import io.millrace.serve.http.HttpSettings;
 import io.millrace.serve.sampling.LaneSettings;
@@ -11,6 +12,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
@@ -22,6 +24,7 @@ import java.util.function.Predicate;
  * @param cache opens checkpoints of any place
  * @param copies local directory for copies of announced versions
  * @param roots whether an announced checkpoint may lie there
+ * @param record what is recorded; empty for a server that records nothing and takes no feedback
  */
 public record ServeSettings(
     HttpSettings http,
@@ -31,7 +34,8 @@ public record ServeSettings(
     KafkaSettings kafka,
     CheckpointCache cache,
     Path copies,
-    Predicate<String> roots) {
+    Predicate<String> roots,
+    Optional<RecordSettings> record) {
 
   public ServeSettings {
     models = Collections.unmodifiableMap(new LinkedHashMap<>(models));

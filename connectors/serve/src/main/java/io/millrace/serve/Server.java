@@ -3,6 +3,7 @@ package io.millrace.serve;
 import io.millrace.model.tensor.Backend;
 import io.millrace.serve.api.ApiException;
 import io.millrace.serve.completion.Models;
+import io.millrace.serve.feedback.Recorder;
 import io.millrace.serve.follow.Follower;
 import io.millrace.serve.follow.ModelSource;
 import io.millrace.serve.http.HttpServer;
@@ -11,8 +12,10 @@ import io.millrace.serve.sampling.Lane;
 import io.millrace.serve.sampling.ModelLoader;
 import io.millrace.serve.sampling.SamplingLoop;
 import java.io.IOException;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 
@@ -22,11 +25,14 @@ public final class Server implements AutoCloseable {
   private final SamplingLoop loop;
   private final Follower follower;
   private final HttpServer http;
+  private final Optional<Recorder> recorder;
 
-  private Server(SamplingLoop loop, Follower follower, HttpServer http) {
+  private Server(
+      SamplingLoop loop, Follower follower, HttpServer http, Optional<Recorder> recorder) {
     this.loop = loop;
     this.follower = follower;
     this.http = http;
+    this.recorder = recorder;
   }
 
   /**
@@ -41,6 +47,8 @@ public final class Server implements AutoCloseable {
     ServeMetrics metrics = new ServeMetrics();
     SamplingLoop loop = new SamplingLoop(backends, loader);
     Follower follower = new Follower(settings.cache(), metrics);
+    Optional<Recorder> recorder =
+        settings.record().map(record -> new Recorder(record, metrics, Clock.systemUTC()));
     try {
       List<Lane> lanes = new ArrayList<>();
       settings.models().keySet().forEach(id -> lanes.add(loop.add(id, settings.lane())));
@@ -58,21 +66,24 @@ public final class Server implements AutoCloseable {
               models,
               metrics,
               loop::isAlive,
-              () -> true,
-              _ -> {},
-              _ -> {
-                throw ApiException.notFound(
-                    "not_recording", null, "this server takes no feedback; start it with --record");
-              });
+              () -> recorder.map(Recorder::isReady).orElse(true),
+              completion -> recorder.ifPresent(each -> each.record(completion)),
+              fields -> recorder.orElseThrow(Server::notRecording).take(fields));
       for (Lane lane : lanes) {
         follow(settings, follower, lane);
       }
-      return new Server(loop, follower, http);
+      return new Server(loop, follower, http, recorder);
     } catch (IOException | RuntimeException e) {
+      recorder.ifPresent(Recorder::close);
       follower.close();
       loop.close();
       throw e;
     }
+  }
+
+  private static ApiException notRecording() {
+    return ApiException.notFound(
+        "not_recording", null, "this server takes no feedback; start it with --record");
   }
 
   private static void follow(ServeSettings settings, Follower follower, Lane lane) {
@@ -110,6 +121,7 @@ public final class Server implements AutoCloseable {
   @Override
   public void close() {
     http.close();
+    recorder.ifPresent(Recorder::close);
     follower.close();
     loop.close();
   }

@@ -63,7 +63,8 @@ class AccessTest {
         base.kafka(),
         base.cache(),
         base.copies(),
-        base.roots());
+        base.roots(),
+        base.record());
   }
 
   private static HttpSettings http(Duration deadline, Duration drain) {

@@ -112,7 +112,8 @@ class FollowTest {
         kafka,
         base.cache(),
         base.copies(),
-        uri -> uri.startsWith(directory.resolve("store").toString()));
+        uri -> uri.startsWith(directory.resolve("store").toString()),
+        base.record());
   }
 
   private static void await(String what, Callable<Boolean> condition) throws Exception {

@@ -49,7 +49,8 @@ public final class RunningServer implements AutoCloseable {
         new KafkaSettings("localhost:1", "millrace.", Map.of()),
         new CheckpointCache(directory.resolve("cache").toString(), 1 << 30),
         directory.resolve("copies"),
-        _ -> true);
+        _ -> true,
+        Optional.empty());
   }
 
   public static HttpSettings http(List<String> keys, Duration request, Duration deadline) {
@@ -74,7 +75,8 @@ public final class RunningServer implements AutoCloseable {
         base.kafka(),
         base.cache(),
         base.copies(),
-        base.roots());
+        base.roots(),
+        base.record());
   }
 
   public static RunningServer start(ServeSettings settings) throws IOException {

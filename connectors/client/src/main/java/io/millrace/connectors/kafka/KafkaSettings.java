@@ -11,7 +11,10 @@ import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * The connection to a Kafka cluster.
@@ -169,6 +172,14 @@ public record KafkaSettings(
     properties.putIfAbsent(
         "buffer.memory", Integer.toString(Math.max(DEFAULT_BUFFER_BYTES, 2 * maxRecordBytes)));
     return properties;
+  }
+
+  /** A producer of bytes. The properties in {@code own} override the user's. */
+  public Producer<byte[], byte[]> byteProducer(Map<String, String> own) {
+    return client(
+        properties ->
+            new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer()),
+        producerProperties(own));
   }
 
   /**

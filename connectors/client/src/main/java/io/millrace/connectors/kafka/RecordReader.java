@@ -9,6 +9,7 @@ import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -130,6 +131,30 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
   public static <T extends SpecificRecordBase> RecordReader<T> fromEarliest(
       KafkaSettings settings, Topic<T> topic, Collection<Schema> writers) throws IOException {
     return new RecordReader<>(settings, topic, writers, true, DISCOVERY);
+  }
+
+  /** A reader that starts at the first record that Kafka got at or after a time. */
+  public static <T extends SpecificRecordBase> RecordReader<T> fromTime(
+      KafkaSettings settings, Topic<T> topic, Instant time) throws IOException {
+    RecordReader<T> reader = new RecordReader<>(settings, topic, List.of(), false, DISCOVERY);
+    try {
+      Map<TopicPartition, Long> times = new HashMap<>();
+      reader.partitions.forEach(partition -> times.put(partition, time.toEpochMilli()));
+      reader
+          .consumer
+          .offsetsForTimes(times)
+          .forEach(
+              (partition, found) -> {
+                // Without such a record the reader stays at the end.
+                if (found != null) {
+                  reader.consumer.seek(partition, found.offset());
+                }
+              });
+      return reader;
+    } catch (KafkaException e) {
+      reader.close();
+      throw settings.failure("find the records of topic " + reader.name + " since " + time, e);
+    }
   }
 
   private List<TopicPartition> existing() {

@@ -10,12 +10,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.avro.specific.SpecificRecordBase;
-import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.header.Header;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * Writes records to their topics, in order and without repetitions within one writer's life.
@@ -34,16 +32,12 @@ public final class RecordWriter implements AutoCloseable {
   public RecordWriter(KafkaSettings settings) {
     this.settings = settings;
     this.producer =
-        settings.client(
-            properties ->
-                new KafkaProducer<>(
-                    properties, new ByteArraySerializer(), new ByteArraySerializer()),
-            settings.producerProperties(
-                Map.of(
-                    "acks", "all",
-                    "enable.idempotence", "true",
-                    "linger.ms", "5",
-                    "max.block.ms", "20000")));
+        settings.byteProducer(
+            Map.of(
+                "acks", "all",
+                "enable.idempotence", "true",
+                "linger.ms", "5",
+                "max.block.ms", "20000"));
   }
 
   /**

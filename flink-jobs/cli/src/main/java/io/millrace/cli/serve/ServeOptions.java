@@ -6,11 +6,13 @@ import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.schemas.PlainFiles;
 import io.millrace.serve.ServeSettings;
 import io.millrace.serve.completion.Models.Share;
+import io.millrace.serve.feedback.RecordSettings;
 import io.millrace.serve.follow.ModelSource;
 import io.millrace.serve.http.HttpSettings;
 import io.millrace.serve.sampling.LaneSettings;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -27,6 +29,7 @@ final class ServeOptions {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}");
   private static final Pattern VERSION = Pattern.compile("v?(\\d{1,18})");
   private static final Pattern SHARE = Pattern.compile("([^=\\s]+)=(\\d+(?:\\.\\d+)?)");
+  private static final Duration FEEDBACK_TIMEOUT = Duration.ofSeconds(30);
   private static final int LARGEST_KEYS_FILE = 1 << 20;
 
   private ServeOptions() {}
@@ -47,7 +50,19 @@ final class ServeOptions {
         JobSettings.kafka(config),
         JobSettings.cache(config),
         Path.of(checkpoints.cacheDirectory()).resolve("serve-" + ProcessHandle.current().pid()),
-        checkpoints::contains);
+        checkpoints::contains,
+        serve.record() ? Optional.of(record(config, serve)) : Optional.empty());
+  }
+
+  private static RecordSettings record(MillraceConfig config, ServeSection serve) {
+    return new RecordSettings(
+        JobSettings.kafka(config),
+        serve.share(),
+        serve.consent() == ServeSection.Consent.OPT_IN,
+        serve.source(),
+        serve.instance(),
+        config.dedup().window(),
+        FEEDBACK_TIMEOUT);
   }
 
   private static HttpSettings http(ServeSection serve) throws IOException {

@@ -131,7 +131,14 @@ public record ServeSection(
                 "Consent to recording: `opt-out` records completions unless the request has"
                     + " `\"store\": false`, `opt-in` only those with `\"store\": true`.")
         Consent consent,
-    @Option(value = "serve", help = "`source` of the records.", required = true) String source)
+    @Option(value = "serve", help = "`source` of the records.", required = true) String source,
+    @Option(
+            value = "1",
+            help =
+                "Name of this server among those that record at the same time; each needs its own,"
+                    + " and the same one after a restart.",
+            required = true)
+        String instance)
     implements ConfigSection {
 
   /** Which completions may be recorded. */
@@ -145,6 +152,11 @@ public record ServeSection(
   public ServeSection {
     models = Map.copyOf(models);
     aliases = Map.copyOf(aliases);
+    if (!instance.matches("[A-Za-z0-9._-]{1,100}")) {
+      throw new IllegalArgumentException(
+          "instance must have 1 to 100 letters, digits, '.', '_' and '-', not '%s'"
+              .formatted(instance));
+    }
     if (tlsCertificate.isEmpty() != tlsKey.isEmpty()) {
       throw new IllegalArgumentException(
           "tls-certificate and tls-key belong together; set both, or neither");

@@ -1,0 +1,108 @@
+package io.millrace.serve.feedback;
+
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Feedback;
+import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Topic;
+import java.io.IOException;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.avro.specific.SpecificRecordBase;
+
+/**
+ * The feedback that the topics hold already, by id. It is read from the topics themselves, so a
+ * server knows what it stored before it was killed, and what other servers stored. For one thread.
+ */
+final class KnownFeedback implements AutoCloseable {
+
+  /** Ids of feedback through a server begin with this; ids of other producers do not. */
+  static final String PREFIX = "serve/";
+
+  private final List<Source<?>> sources;
+  private final Map<String, Known> known = new HashMap<>();
+
+  /**
+   * What is known of an id.
+   *
+   * @param digests digest of each record of the highest revision, by topic
+   */
+  record Known(int revision, Map<String, Long> digests) {}
+
+  /** A topic, and how its records are named. */
+  private record Source<T extends SpecificRecordBase>(Topic<T> topic, RecordReader<T> reader) {}
+
+  /**
+   * @param since ids that are older are not known
+   */
+  KnownFeedback(KafkaSettings kafka, Instant since) throws IOException {
+    RecordReader<Judgment> judgments = RecordReader.fromTime(kafka, Topic.JUDGMENTS, since);
+    RecordReader<Demonstration> demonstrations =
+        RecordReader.fromTime(kafka, Topic.DEMONSTRATIONS, since);
+    RecordReader<Feedback> feedback = RecordReader.fromTime(kafka, Topic.FEEDBACK, since);
+    this.sources =
+        List.of(
+            new Source<>(Topic.JUDGMENTS, judgments),
+            new Source<>(Topic.DEMONSTRATIONS, demonstrations),
+            new Source<>(Topic.FEEDBACK, feedback));
+  }
+
+  /** Reads the topics up to their present ends. */
+  void readOn() throws IOException {
+    for (Source<?> source : sources) {
+      readOn(source);
+    }
+  }
+
+  private <T extends SpecificRecordBase> void readOn(Source<T> source) throws IOException {
+    source
+        .reader()
+        .readToEnd(
+            entry ->
+                entry
+                    .record()
+                    .filter(record -> source.topic().keyOf(record).startsWith(PREFIX))
+                    .ifPresent(
+                        record ->
+                            add(
+                                source.topic().keyOf(record),
+                                revision(record),
+                                Map.of(
+                                    source.topic().name(),
+                                    Submission.digest(source.topic(), record)))));
+  }
+
+  private static int revision(SpecificRecordBase record) {
+    Object revision = record.get(record.getSchema().getField("revision").pos());
+    return revision == null ? 0 : (Integer) revision;
+  }
+
+  /** Adds records that were stored. */
+  void add(String id, int revision, Map<String, Long> digests) {
+    known.merge(
+        id,
+        new Known(revision, digests),
+        (before, now) -> {
+          if (before.revision() != now.revision()) {
+            return before.revision() > now.revision() ? before : now;
+          }
+          Map<String, Long> both = new TreeMap<>(before.digests());
+          both.putAll(now.digests());
+          return new Known(now.revision(), both);
+        });
+  }
+
+  /** What is known of an id, or null. */
+  Known get(String id) {
+    return known.get(id);
+  }
+
+  @Override
+  public void close() {
+    sources.forEach(source -> source.reader().close());
+  }
+}
