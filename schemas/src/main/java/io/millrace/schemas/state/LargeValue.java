@@ -13,9 +13,12 @@ public interface LargeValue {
   /**
    * Copies the value, for another thread to write while the original changes.
    *
-   * @return empty if there is no memory for it; the caller closes the copy
+   * @return empty if there is no memory for it, or the value cannot be copied; the caller closes the
+   *     copy
    */
-  Optional<Copy> copy(CopyBudget budget);
+  default Optional<Copy> copy(CopyBudget budget) {
+    return Optional.empty();
+  }
 
   /** A copy of a value. */
   interface Copy extends AutoCloseable {

@@ -9,6 +9,8 @@ import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.parallel.Ranks;
+import io.millrace.model.parallel.StarRanks;
 import io.millrace.model.ppo.AdaptiveKl;
 import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.ppo.Advantages;
@@ -30,10 +32,15 @@ import io.millrace.model.tensor.Backends;
 import io.millrace.model.training.LearningRate;
 import java.io.IOException;
 import java.io.InputStream;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -50,6 +57,8 @@ class PpoIterationsTest {
 
   /** Rounding of float32, which a few updates amplify. The optimizer does not hide a factor. */
   private static final double TOLERANCE = 1e-4;
+
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   private static final JsonNode FIXTURE = fixture();
 
@@ -83,10 +92,37 @@ class PpoIterationsTest {
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource("cases")
   void anIterationIsThatOfTheFixture(String backendName, String name) {
+    assertFixture(backendName, name, Ranks.ALONE, false);
+  }
+
+  /** Two ranks with a share of each mini-batch, and three with moments of a part of the weights. */
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cases")
+  void anIterationOfSeveralRanksIsThatOfTheFixture(String backendName, String name)
+      throws Exception {
+    for (int size = 2; size <= 3; size++) {
+      boolean sharded = size == 3;
+      List<StarRanks> all = StarRanks.inThisProcess(size, PATIENCE);
+      try (ExecutorService threads = Executors.newFixedThreadPool(size)) {
+        List<Future<?>> running = new ArrayList<>();
+        for (Ranks ranks : all) {
+          running.add(threads.submit(() -> assertFixture(backendName, name, ranks, sharded)));
+        }
+        for (Future<?> rank : running) {
+          rank.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        }
+      } finally {
+        all.forEach(Ranks::close);
+      }
+    }
+  }
+
+  private static void assertFixture(String backendName, String name, Ranks ranks, boolean sharded) {
     JsonNode expected = caseOf(name);
     JsonNode options = expected.get("options");
-    try (Backend backend = Backends.named(backendName).open();
-        PpoTrainer trainer = trainer(backend, options)) {
+    try (ranks;
+        Backend backend = Backends.named(backendName).open();
+        PpoTrainer trainer = trainer(backend, options, ranks, sharded)) {
       int iteration = 0;
       for (JsonNode wanted : expected.get("iterations")) {
         boolean offPolicy = options.get("off_policy").asBoolean();
@@ -169,7 +205,7 @@ class PpoIterationsTest {
     assertEquals(wanted, actual, TOLERANCE * (1 + Math.abs(wanted)), what);
   }
 
-  private static PpoTrainer trainer(Backend backend, JsonNode o) {
+  private static PpoTrainer trainer(Backend backend, JsonNode o, Ranks ranks, boolean sharded) {
     LlamaConfig config =
         LlamaConfig.builder()
             .vocabSize(11)
@@ -227,7 +263,9 @@ class PpoIterationsTest {
             .learningRate(LearningRate.constant(o.get("lr").asDouble()))
             .criticLearningRate(LearningRate.constant(o.get("critic_lr").asDouble()))
             .build(),
-        controller(o));
+        controller(o),
+        ranks,
+        sharded);
   }
 
   private static Advantages advantages(JsonNode o) {

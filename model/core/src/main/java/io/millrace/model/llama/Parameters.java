@@ -5,18 +5,23 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Tensor;
 import io.millrace.model.tensor.TensorCopy;
 import io.millrace.schemas.state.CopyBudget;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.zip.CRC32C;
 
 /**
  * Named tensors in one block of memory. An optimizer update, a gradient norm and a Flink checkpoint
  * each work on one tensor. The tensors with weight decay come first.
  */
 public final class Parameters implements AutoCloseable {
+
+  /** Elements that are read at once. */
+  private static final int CHUNK = 1 << 16;
 
   private final Backend backend;
   private final List<ParameterSpec> specs;
@@ -136,6 +141,20 @@ public final class Parameters implements AutoCloseable {
             backend.copy(tensor, other.get(name));
           }
         });
+  }
+
+  /** A checksum of all bits. */
+  public long checksum() {
+    CRC32C sum = new CRC32C();
+    float[] values = new float[(int) Math.min(CHUNK, flat.size())];
+    ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * values.length);
+    for (long offset = 0; offset < flat.size(); offset += values.length) {
+      int length = (int) Math.min(values.length, flat.size() - offset);
+      flat.read(offset, values, 0, length);
+      bytes.asFloatBuffer().put(values, 0, length);
+      sum.update(bytes.array(), 0, Float.BYTES * length);
+    }
+    return sum.getValue();
   }
 
   /**

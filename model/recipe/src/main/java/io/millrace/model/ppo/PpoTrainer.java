@@ -2,6 +2,8 @@ package io.millrace.model.ppo;
 
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.parallel.Ranks;
+import io.millrace.model.parallel.Shares;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergedException;
 import io.millrace.model.training.MicroBatches;
@@ -24,6 +26,11 @@ import org.apache.avro.reflect.Nullable;
  * <p>A batch takes {@linkplain #step steps} of at most one mini-batch each. The trainer's state can
  * be {@linkplain #write written} between any two steps; a trainer that reads it continues bit for
  * bit.
+ *
+ * <p>Several {@linkplain Ranks ranks} can learn together. Each has a trainer in the same state, which
+ * begins the same batches and takes the same steps. Rewards and advantages are of the whole batch.
+ * Each rank passes its share of a mini-batch, whole rollouts, through the models; gradients and the
+ * sums of losses and metrics are then added up.
  */
 public final class PpoTrainer implements AutoCloseable {
 
@@ -37,6 +44,7 @@ public final class PpoTrainer implements AutoCloseable {
   private final Optimizer criticOptimizer;
   private final PpoSettings settings;
   private final KlController klController;
+  private final Ranks ranks;
   private long iteration;
   private int skippedInARow;
 
@@ -56,6 +64,25 @@ public final class PpoTrainer implements AutoCloseable {
       ScalarModel critic,
       PpoSettings settings,
       KlController klController) {
+    this(backend, policy, critic, settings, klController, Ranks.ALONE, false);
+  }
+
+  /**
+   * The trainer of one rank. It does not close the ranks.
+   *
+   * @param critic null for a method without a critic
+   * @param sharded whether each rank has the optimizer's moments of a part of the weights
+   * @throws IllegalArgumentException if the method needs a critic and there is none, or the other
+   *     way round
+   */
+  public PpoTrainer(
+      Backend backend,
+      LanguageModel policy,
+      ScalarModel critic,
+      PpoSettings settings,
+      KlController klController,
+      Ranks ranks,
+      boolean sharded) {
     if ((critic != null) != settings.advantages().method().hasCritic()) {
       throw new IllegalArgumentException(
           settings.advantages().method()
@@ -64,13 +91,20 @@ public final class PpoTrainer implements AutoCloseable {
     this.backend = backend;
     this.policy = policy;
     this.critic = critic;
+    this.ranks = ranks;
     this.policyOptimizer =
-        new Optimizer(backend, policy.weights(), settings.adamW(), settings.learningRate());
+        new Optimizer(
+            backend, policy.weights(), settings.adamW(), settings.learningRate(), ranks, sharded);
     this.criticOptimizer =
         critic == null
             ? null
             : new Optimizer(
-                backend, critic.weights(), settings.adamW(), settings.criticLearningRate());
+                backend,
+                critic.weights(),
+                settings.adamW(),
+                settings.criticLearningRate(),
+                ranks,
+                sharded);
     this.settings = settings;
     this.klController = klController;
   }
@@ -127,6 +161,7 @@ public final class PpoTrainer implements AutoCloseable {
       return Optional.empty();
     }
     iteration++;
+    requireSameWeights();
     PpoIteration done = batch.metrics.build(iteration, batch.rollouts);
     // While only the critic learns, the policy's KL says nothing about β.
     if (iteration > settings.criticWarmup()) {
@@ -144,21 +179,57 @@ public final class PpoTrainer implements AutoCloseable {
     return Math.ceilDiv(batch.size(), settings.miniBatchSize());
   }
 
+  /** Ranks whose weights drifted apart would go on with decisions of their own. */
+  private void requireSameWeights() {
+    if (ranks.isAlone()) {
+      return;
+    }
+    ranks.requireSame(
+        "the policy's weights after iteration " + iteration, policy.weights().checksum());
+    if (critic != null) {
+      ranks.requireSame(
+          "the critic's weights after iteration " + iteration, critic.weights().checksum());
+    }
+  }
+
   /** Values and proximal log-probs of the next mini-batch of rollouts, before any update. */
   private void value() {
-    int to = Math.min(batch.size(), batch.valued + settings.miniBatchSize());
+    int begin = batch.valued;
+    int to = Math.min(batch.size(), begin + settings.miniBatchSize());
+    int[] shares = shares(range(begin, to));
+    int own = begin + shares[ranks.rank()];
+    int[] share = range(own, begin + shares[ranks.rank() + 1]);
     for (MicroBatches.Part part :
         batch.microBatches(
-            range(batch.valued, to), critic == null ? policy.partTokens() : critic.partTokens())) {
-      int from = batch.valued + part.from();
-      int[] members = range(from, batch.valued + part.to());
+            share, critic == null ? policy.partTokens() : critic.partTokens())) {
+      int from = own + part.from();
+      int[] members = range(from, own + part.to());
       if (critic != null) {
         float[] values = critic.infer(batch.sequences(members), batch.targets(members).rows());
         System.arraycopy(values, 0, batch.oldValues, batch.offsets[from], values.length);
       }
       proximal(members);
     }
+    if (!ranks.isAlone()) {
+      int[] tokens = Arrays.stream(shares).map(bound -> batch.offsets[begin + bound]).toArray();
+      ranks.gather(batch.proximalLogProbs, tokens);
+      if (critic != null) {
+        ranks.gather(batch.oldValues, tokens);
+      }
+    }
+    weigh(begin, to);
     batch.valued = to;
+  }
+
+  /** Where each rank's share of some rollouts begins, and where the last one ends. */
+  private int[] shares(int[] members) {
+    return Shares.ofItems(
+        batch.sequences(members).stream().mapToInt(tokens -> tokens.length).toArray(),
+        ranks.size());
+  }
+
+  private boolean isReweighted(int rollout) {
+    return settings.importanceWeight() != null && batch.rollouts.get(rollout).offPolicy();
   }
 
   /**
@@ -166,34 +237,42 @@ public final class PpoTrainer implements AutoCloseable {
    * clip is around today's policy, and importance weights make up for the difference.
    */
   private void proximal(int[] members) {
-    int[] offPolicy =
-        settings.importanceWeight() == null
-            ? new int[0]
-            : Arrays.stream(members).filter(i -> batch.rollouts.get(i).offPolicy()).toArray();
     for (int i : members) {
       float[] logProbs = batch.rollouts.get(i).logProbs();
       System.arraycopy(logProbs, 0, batch.proximalLogProbs, batch.offsets[i], logProbs.length);
-      Arrays.fill(batch.weights, batch.offsets[i], batch.offsets[i + 1], 1);
     }
+    int[] offPolicy = Arrays.stream(members).filter(this::isReweighted).toArray();
     if (offPolicy.length == 0) {
       return;
     }
-    batch.metrics.recomputed(offPolicy.length);
     float[] today =
         policy
             .infer(batch.sequences(offPolicy), batch.targets(offPolicy), settings.temperature())
             .logProbs();
     int at = 0;
     for (int i : offPolicy) {
-      float[] behaviour = batch.rollouts.get(i).logProbs();
+      int length = batch.offsets[i + 1] - batch.offsets[i];
+      System.arraycopy(today, at, batch.proximalLogProbs, batch.offsets[i], length);
+      at += length;
+    }
+  }
+
+  /** The importance weights of the rollouts [from, to), whose proximal log-probs are known. */
+  private void weigh(int from, int to) {
+    for (int i = from; i < to; i++) {
       int offset = batch.offsets[i];
-      System.arraycopy(today, at, batch.proximalLogProbs, offset, behaviour.length);
-      for (int t = 0; t < behaviour.length; t++) {
-        double weight = settings.importanceWeight().of(today[at + t], behaviour[t]);
-        batch.weights[offset + t] = (float) weight;
-        batch.metrics.offPolicy(ImportanceWeight.ratio(today[at + t], behaviour[t]), weight);
+      if (!isReweighted(i)) {
+        Arrays.fill(batch.weights, offset, batch.offsets[i + 1], 1);
+        continue;
       }
-      at += behaviour.length;
+      batch.metrics.recomputed(1);
+      float[] behaviour = batch.rollouts.get(i).logProbs();
+      for (int t = 0; t < behaviour.length; t++) {
+        float today = batch.proximalLogProbs[offset + t];
+        double weight = settings.importanceWeight().of(today, behaviour[t]);
+        batch.weights[offset + t] = (float) weight;
+        batch.metrics.offPolicy(ImportanceWeight.ratio(today, behaviour[t]), weight);
+      }
     }
   }
 
@@ -203,18 +282,25 @@ public final class PpoTrainer implements AutoCloseable {
     int from = batch.updates % updatesPerEpoch() * settings.miniBatchSize();
     int to = Math.min(batch.size(), from + settings.miniBatchSize());
     int[] members = Arrays.copyOfRange(shuffled(batch.size(), epoch), from, to);
+    int[] shares = shares(members);
+    int[] share =
+        Arrays.copyOfRange(members, shares[ranks.rank()], shares[ranks.rank() + 1]);
     Optional<CriticPass> criticPass =
         Optional.ofNullable(critic)
-            .map(model -> new CriticPass(model, criticOptimizer, settings, batch, members));
+            .map(model -> new CriticPass(model, criticOptimizer, settings, batch, members, share));
     if (iteration < settings.criticWarmup()) {
       criticPass.orElseThrow().run();
+      criticPass.orElseThrow().reduce(ranks);
       batch.updates++;
       finishCritic(criticPass.orElseThrow());
       return;
     }
     PolicyPass policyPass =
-        new PolicyPass(policy, policyOptimizer, settings, batch, members, klController.beta());
+        new PolicyPass(
+            policy, policyOptimizer, settings, batch, members, share, klController.beta());
     sideBySide(policyPass, criticPass);
+    policyPass.reduce(ranks);
+    criticPass.ifPresent(pass -> pass.reduce(ranks));
     if (!policyPass.finite || !criticPass.map(pass -> pass.finite).orElse(true)) {
       batch.updates++;
       policyOptimizer.skip(policyPass.norm);
@@ -230,6 +316,10 @@ public final class PpoTrainer implements AutoCloseable {
       sideBySide(
           () -> policyPass.update = policyOptimizer.apply(policyPass.norm),
           criticPass.map(pass -> () -> pass.update = criticOptimizer.apply(pass.norm)));
+      policyOptimizer.gatherWeights();
+      if (critic != null) {
+        criticOptimizer.gatherWeights();
+      }
       batch.metrics.policy(
           policyPass.loss, policyPass.klLoss, policyPass.entropy, policyPass.update);
       criticPass.ifPresent(pass -> batch.metrics.critic(pass.loss, pass.update));
@@ -254,6 +344,7 @@ public final class PpoTrainer implements AutoCloseable {
       return;
     }
     batch.metrics.critic(pass.loss, criticOptimizer.apply(pass.norm));
+    criticOptimizer.gatherWeights();
     skippedInARow = 0;
   }
 
@@ -333,7 +424,10 @@ public final class PpoTrainer implements AutoCloseable {
   private record State(
       long iteration, int skippedInARow, KlController.State kl, @Nullable PpoBatch.State batch) {}
 
-  /** Writes the whole state. May be called between any two steps. */
+  /**
+   * Writes the whole state: the same bytes with any number of ranks. May be called between any two
+   * steps. If the moments are sharded, rank 0 calls this and the others {@link #sendMoments}.
+   */
   public void write(StateWriter out) throws IOException {
     out.write(
         new State(
@@ -341,6 +435,14 @@ public final class PpoTrainer implements AutoCloseable {
     policyOptimizer.write(out);
     if (critic != null) {
       criticOptimizer.write(out);
+    }
+  }
+
+  /** What a rank above 0 does while rank 0 {@linkplain #write writes} the state. */
+  public void sendMoments() throws IOException {
+    policyOptimizer.sendMoments();
+    if (critic != null) {
+      criticOptimizer.sendMoments();
     }
   }
 

@@ -20,7 +20,7 @@ public final class MicroBatches {
   }
 
   /**
-   * Consecutive parts of a batch.
+   * Consecutive parts of a batch; none of an empty one.
    *
    * @param sequencesPerItem consecutive sequences that stay in one part, such as 2 for a pair
    * @param maxTokens maximum tokens of a part; an item with more tokens is a part of its own
@@ -42,7 +42,9 @@ public final class MicroBatches {
       }
       tokens += more;
     }
-    parts.add(new Part(from, items));
+    if (from < items) {
+      parts.add(new Part(from, items));
+    }
     return parts;
   }
 }

@@ -1,36 +1,104 @@
 package io.millrace.model.training;
 
 import io.millrace.model.llama.Parameters;
+import io.millrace.model.parallel.Ranks;
+import io.millrace.model.parallel.Shares;
 import io.millrace.model.tensor.AdamW;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Tensor;
+import io.millrace.schemas.state.LargeValue;
 import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
+import java.util.Optional;
 
 /**
  * Gradients, moments and step counter of one model, and its AdamW update (Loshchilov &amp; Hutter,
  * arXiv 1711.05101, algorithm 2).
+ *
+ * <p>Several {@linkplain Ranks ranks} may hold the same model. {@link #reduce} then makes the sum of
+ * their gradients. Sharded, each rank has the moments of a part of the weights and updates that
+ * part, and {@link #gatherWeights} gives every rank the whole (ZeRO stage 1, Rajbhandari et al.,
+ * arXiv 1910.02054, section 5.1). The weights have the same bits either way.
  */
 public final class Optimizer implements AutoCloseable {
 
   private final Backend backend;
   private final Parameters weights;
   private final Parameters gradients;
-  private final Parameters firstMoments;
-  private final Parameters secondMoments;
+
+  /** Of the elements from {@link #from} on. */
+  private final Tensor firstMoments;
+
+  private final Tensor secondMoments;
+  private final Ranks ranks;
+
+  /** The elements whose moments each rank has; null: each has all. */
+  private final long[] bounds;
+
+  private final long from;
+
+  /** What this rank updates: weights with decay, and without. */
+  private final Optional<Section> decayed;
+
+  private final Optional<Section> undecayed;
   private final AdamW settings;
   private final LearningRate learningRate;
   private long step;
 
   public Optimizer(Backend backend, Parameters weights, AdamW settings, LearningRate learningRate) {
+    this(backend, weights, settings, learningRate, Ranks.ALONE, false);
+  }
+
+  /**
+   * The optimizer of one rank.
+   *
+   * @param sharded whether each rank has the moments of a part of the weights
+   * @throws IllegalArgumentException if there are fewer weights than ranks to shard them
+   */
+  public Optimizer(
+      Backend backend,
+      Parameters weights,
+      AdamW settings,
+      LearningRate learningRate,
+      Ranks ranks,
+      boolean sharded) {
     this.backend = backend;
     this.weights = weights;
+    this.ranks = ranks;
+    long total = weights.flat().size();
+    this.bounds = sharded && !ranks.isAlone() ? Shares.ofElements(total, ranks.size()) : null;
+    this.from = bounds == null ? 0 : bounds[ranks.rank()];
+    int own = Math.toIntExact(bounds == null ? total : bounds[ranks.rank() + 1] - from);
+    if (own == 0) {
+      throw new IllegalArgumentException(
+          "%d weights are too few to shard among %d ranks".formatted(total, ranks.size()));
+    }
     this.gradients = Parameters.zeros(backend, weights.specs());
-    this.firstMoments = Parameters.zeros(backend, weights.specs());
-    this.secondMoments = Parameters.zeros(backend, weights.specs());
+    this.firstMoments = backend.allocate(own);
+    this.secondMoments = backend.allocate(own);
     this.settings = settings;
     this.learningRate = learningRate;
+    long boundary = weights.decayed().size();
+    this.decayed = section(from, Math.min(from + own, boundary));
+    this.undecayed = section(Math.max(from, boundary), from + own);
+  }
+
+  /** Slices of the weights, and what belongs to them. */
+  private record Section(
+      Tensor weights, Tensor gradients, Tensor firstMoments, Tensor secondMoments) {}
+
+  private Optional<Section> section(long begin, long end) {
+    if (begin >= end) {
+      return Optional.empty();
+    }
+    int count = Math.toIntExact(end - begin);
+    return Optional.of(
+        new Section(
+            weights.flat().slice(begin, count),
+            gradients.flat().slice(begin, count),
+            firstMoments.slice(begin - from, count),
+            secondMoments.slice(begin - from, count)));
   }
 
   /**
@@ -51,9 +119,31 @@ public final class Optimizer implements AutoCloseable {
     return step;
   }
 
-  /** The global norm of the gradients; not finite if a gradient is not. */
+  /**
+   * Replaces the gradients by their sum over the ranks. Sharded, a rank above 0 gets the sum for its
+   * part of the weights alone.
+   */
+  public void reduce() {
+    if (bounds == null) {
+      ranks.sum(gradients.flat());
+    } else {
+      ranks.sum(gradients.flat(), bounds);
+    }
+  }
+
+  /**
+   * The global norm of the gradients; not finite if a gradient is not. With several ranks it is that
+   * of the sum, as rank 0 computes it.
+   */
   public double gradientNorm() {
-    return backend.norm(gradients.flat());
+    return ranks.ofFirst(ranks.rank() == 0 ? backend.norm(gradients.flat()) : 0);
+  }
+
+  /** Gives each rank the weights that the others updated. */
+  public void gatherWeights() {
+    if (bounds != null) {
+      ranks.gather(weights.flat(), bounds);
+    }
   }
 
   /** Applies finite gradients ({@link #apply}), and skips others ({@link #skip}). */
@@ -101,10 +191,8 @@ public final class Optimizer implements AutoCloseable {
     }
     step++;
     double scale = Math.min(1, settings.maxGradientNorm() / (norm + 1e-6));
-    adamW(Parameters::decayed, settings.weightDecay(), rate, scale);
-    if (weights.undecayed().isPresent()) {
-      adamW(parameters -> parameters.undecayed().orElseThrow(), 0, rate, scale);
-    }
+    decayed.ifPresent(section -> adamW(section, settings.weightDecay(), rate, scale));
+    undecayed.ifPresent(section -> adamW(section, 0, rate, scale));
     backend.zero(gradients.flat());
     return new Update(norm, rate, true);
   }
@@ -119,16 +207,12 @@ public final class Optimizer implements AutoCloseable {
     return new Update(norm, rate, false);
   }
 
-  private interface Part {
-    Tensor of(Parameters parameters);
-  }
-
-  private void adamW(Part part, double weightDecay, double rate, double scale) {
+  private void adamW(Section section, double weightDecay, double rate, double scale) {
     backend.adamW(
-        part.of(weights),
-        part.of(gradients),
-        part.of(firstMoments),
-        part.of(secondMoments),
+        section.weights(),
+        section.gradients(),
+        section.firstMoments(),
+        section.secondMoments(),
         settings,
         weightDecay,
         rate,
@@ -138,20 +222,46 @@ public final class Optimizer implements AutoCloseable {
 
   private record State(long step) {}
 
-  /** Writes the step counter, the weights and the moments. */
+  /**
+   * Writes the step counter, the weights and the moments: the same bytes with any number of ranks.
+   * Sharded, the other ranks must call {@link #sendMoments} when this is written.
+   */
   public void write(StateWriter out) throws IOException {
     out.write(new State(step));
     out.write(TensorState.of(backend, weights.flat()));
-    out.write(TensorState.of(backend, firstMoments.flat()));
-    out.write(TensorState.of(backend, secondMoments.flat()));
+    out.write(moments(firstMoments));
+    out.write(moments(secondMoments));
   }
 
-  /** Restores what {@link #write} wrote, bit for bit. */
+  private LargeValue moments(Tensor own) {
+    if (bounds == null) {
+      return TensorState.of(backend, own);
+    }
+    // Before the first update they are zeros, on ranks that may not be there yet.
+    long total = weights.flat().size();
+    return step == 0
+        ? out -> TensorState.writeZeros(out, total)
+        : out -> {
+          out.writeLong(total);
+          ranks.collect(own, bounds, out);
+        };
+  }
+
+  /** Sends this rank's moments to rank 0, which writes them with the others. */
+  public void sendMoments() throws IOException {
+    if (bounds != null && step > 0) {
+      ranks.collect(firstMoments, bounds, null);
+      ranks.collect(secondMoments, bounds, null);
+    }
+  }
+
+  /** Restores what {@link #write} wrote, bit for bit, with any number of ranks. */
   public void read(StateReader in) throws IOException {
     step = in.read(State.class).step();
+    long total = weights.flat().size();
     TensorState.read(in.raw(), weights.flat());
-    TensorState.read(in.raw(), firstMoments.flat());
-    TensorState.read(in.raw(), secondMoments.flat());
+    TensorState.read(in.raw(), total, from, firstMoments);
+    TensorState.read(in.raw(), total, from, secondMoments);
   }
 
   @Override

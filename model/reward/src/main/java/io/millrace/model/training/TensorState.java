@@ -60,21 +60,45 @@ final class TensorState {
     }
   }
 
+  /** Writes a tensor of zeros. */
+  static void writeZeros(DataOutput out, long size) throws IOException {
+    out.writeLong(size);
+    byte[] zeros = new byte[Float.BYTES * (int) Math.min(CHUNK, size)];
+    for (long offset = 0; offset < size; offset += CHUNK) {
+      out.write(zeros, 0, Float.BYTES * (int) Math.min(CHUNK, size - offset));
+    }
+  }
+
   static void read(DataInput in, Tensor tensor) throws IOException {
+    read(in, tensor.size(), 0, tensor);
+  }
+
+  /**
+   * Reads a part of a tensor, and passes over the rest.
+   *
+   * @param total elements of the whole tensor
+   * @param from where the part begins
+   */
+  static void read(DataInput in, long total, long from, Tensor part) throws IOException {
     long size = in.readLong();
-    if (size != tensor.size()) {
+    if (size != total) {
       throw new IOException(
           ("the state has a tensor of %d values, the model one of %d: start with the model shape"
                   + " that the state was written with")
-              .formatted(size, tensor.size()));
+              .formatted(size, total));
     }
+    long to = from + part.size();
     float[] values = new float[(int) Math.min(CHUNK, size)];
     ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * values.length);
     for (long offset = 0; offset < size; offset += values.length) {
       int length = (int) Math.min(values.length, size - offset);
       in.readFully(bytes.array(), 0, Float.BYTES * length);
       bytes.asFloatBuffer().get(values, 0, length);
-      tensor.write(offset, values, 0, length);
+      long first = Math.max(from, offset);
+      int count = (int) (Math.min(to, offset + length) - first);
+      if (count > 0) {
+        part.write(first - from, values, (int) (first - offset), count);
+      }
     }
   }
 }
