@@ -27,6 +27,7 @@ import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /** {@code millrace cluster}, run from the built jars as a user would, and its processes to kill. */
@@ -47,10 +48,12 @@ final class ClusterUnderTest {
     this.ports = ports;
   }
 
-  static ClusterUnderTest start(Path directory, int taskManagers) throws Exception {
+  static ClusterUnderTest start(Path directory, int taskManagers, String... more)
+      throws Exception {
     Path output = directory.resolveSibling(directory.getFileName() + ".out");
-    Process supervisor =
-        millrace(
+    List<String> command =
+        new ArrayList<>(
+            List.of(
                 "cluster",
                 "--dir",
                 directory.toString(),
@@ -63,7 +66,10 @@ final class ClusterUnderTest {
                 "--zookeeper-port",
                 "0",
                 "--metrics-port",
-                "0")
+                "0"));
+    command.addAll(List.of(more));
+    Process supervisor =
+        millrace(command.toArray(String[]::new))
             .redirectErrorStream(true)
             .redirectOutput(output.toFile())
             .start();
@@ -194,8 +200,13 @@ final class ClusterUnderTest {
         : ProcessHandle.of(Long.parseLong(words[0])).filter(ProcessHandle::isAlive);
   }
 
-  /** The TaskManager in which a running job's tasks are. */
+  /** The TaskManager in which a running job's first tasks are. */
   String taskManagerOf(String jobName) throws Exception {
+    return taskManagerOf(jobName, _ -> true);
+  }
+
+  /** The TaskManager of the first task of a running job whose name is wanted. */
+  String taskManagerOf(String jobName, Predicate<String> wanted) throws Exception {
     String[] found = new String[1];
     await(
         jobName + " to run",
@@ -204,13 +215,17 @@ final class ClusterUnderTest {
             if (job.path("name").asText().equals(jobName)
                 && job.path("state").asText().equals("RUNNING")) {
               String path = "/jobs/" + job.path("jid").asText();
-              String vertex = rest(path).path("vertices").path(0).path("id").asText();
-              found[0] =
-                  rest(path + "/vertices/" + vertex + "/taskmanagers")
-                      .path("taskmanagers")
-                      .path(0)
-                      .path("taskmanager-id")
-                      .asText("");
+              for (JsonNode vertex : rest(path).path("vertices")) {
+                if (wanted.test(vertex.path("name").asText())) {
+                  found[0] =
+                      rest(path + "/vertices/" + vertex.path("id").asText() + "/taskmanagers")
+                          .path("taskmanagers")
+                          .path(0)
+                          .path("taskmanager-id")
+                          .asText("");
+                  break;
+                }
+              }
             }
           }
           return found[0] != null && processes().contains(found[0]);

@@ -189,9 +189,10 @@ class MetricsTest {
       if (job == Job.PPO) {
         // PPO starts from the weights that sampled the rollouts, so it compares log-probs.
         settings.add("model.initial=" + run.read(Topic.POLICY_CHECKPOINTS).getLast().getUri());
-        // Once more without a critic: groups of responses have metrics of their own.
+        // Once more without a critic: groups of responses have metrics of their own, and so do
+        // several updaters.
         List<String> groups = new ArrayList<>(settings);
-        groups.add("ppo.advantage=rloo");
+        groups.addAll(List.of("ppo.advantage=rloo", "ppo.updaters=2"));
         var _ = run.run(job.graph(run.config(groups.toArray(new String[0])), true));
       }
       if (job == Job.PREFERENCE) {

@@ -7,6 +7,7 @@ import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.tensor.Backend;
 import java.io.IOException;
+import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -31,6 +32,9 @@ public final class BenchCommand {
 
   /** As {@code model.adapter.rank}. */
   private static final int MOST_RANKS = 1024;
+
+  /** As {@code ppo.updaters}. */
+  private static final int MOST_UPDATERS = 64;
 
   /** Options of the cases update and score. */
   static final class BatchOptions {
@@ -116,6 +120,44 @@ public final class BenchCommand {
                 .toJson());
     if (kernels) {
       System.out.println(times.toJson(options.iterations));
+    }
+    return 0;
+  }
+
+  @Command(
+      name = "updaters",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Measures one PPO update of policy and critic by several updaters (ppo.updaters) in this"
+            + " process, and the share of its time that is exchange. Prints a line for each number"
+            + " of updaters.",
+        "All updaters share the threads of the process: more of them are faster on more machines"
+            + " only.",
+      },
+      footer = {"", "Example:", "  millrace bench updaters --updaters 1,2,4 --shard-optimizer"})
+  int updaters(
+      @Mixin BatchOptions options,
+      @Option(
+              names = "--updaters",
+              split = ",",
+              defaultValue = "1,2,4",
+              paramLabel = "N",
+              description = "Numbers of updaters (default: ${DEFAULT-VALUE}).")
+          List<Integer> updaters,
+      @Option(
+              names = "--shard-optimizer",
+              description = "Each updater has the moments of a part of the weights.")
+          boolean sharded)
+      throws IOException {
+    BatchShape batch = options.batchShape();
+    for (int count : updaters) {
+      ShapeOptions.require("--updaters", count, Math.min(batch.batch(), MOST_UPDATERS));
+    }
+    UpdatersBench bench =
+        new UpdatersBench(
+            options.shape::open, options.shape.config(options.length), batch, sharded);
+    for (int count : updaters) {
+      System.out.println(bench.run(count, options.iterations).toJson());
     }
     return 0;
   }

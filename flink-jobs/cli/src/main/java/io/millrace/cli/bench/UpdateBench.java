@@ -3,6 +3,7 @@ package io.millrace.cli.bench;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.parallel.Ranks;
 import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.ppo.Advantages;
 import io.millrace.model.ppo.KlController;
@@ -61,13 +62,7 @@ final class UpdateBench {
         }
       }
     }
-    double trunk =
-        Flops.trunk(
-            config, shape.batch(), shape.length() - shape.response() - 1, shape.length() - 1);
-    double flops =
-        Flops.withBackward(
-            (advantage.hasCritic() ? 2 : 1) * trunk
-                + Flops.head(config, (long) shape.batch() * shape.response()));
+    double flops = flops(config, shape, advantage);
     return BenchLine.of("update", backend, config)
         .lengths(shape.lengths())
         .seconds(seconds)
@@ -77,14 +72,24 @@ final class UpdateBench {
         .build();
   }
 
-  private static void computeOldValues(PpoTrainer trainer) {
+  /** Operations of an update that the model needs. */
+  static double flops(LlamaConfig config, BatchShape shape, AdvantageMethod advantage) {
+    double trunk =
+        Flops.trunk(
+            config, shape.batch(), shape.length() - shape.response() - 1, shape.length() - 1);
+    return Flops.withBackward(
+        (advantage.hasCritic() ? 2 : 1) * trunk
+            + Flops.head(config, (long) shape.batch() * shape.response()));
+  }
+
+  static void computeOldValues(PpoTrainer trainer) {
     if (trainer.step().isPresent()) {
       throw new IllegalStateException("the trainer updated before it computed old values");
     }
   }
 
   /** One update, until the device has written the new weights. */
-  private static double update(PpoTrainer trainer) {
+  static double update(PpoTrainer trainer) {
     Peak.await(trainer.policy().weights().flat());
     long start = System.nanoTime();
     if (trainer.step().isEmpty()) {
@@ -106,13 +111,27 @@ final class UpdateBench {
     LanguageModel policy = LanguageModel.random(backend, config, SEED);
     ScalarModel critic =
         advantage.hasCritic() ? ScalarModel.onTrunkOf(backend, config, policy.weights()) : null;
-    return trainer(backend, policy, critic, shape, advantage);
+    return trainer(backend, policy, critic, shape, advantage, Ranks.ALONE, false);
+  }
+
+  /** The trainer of one of several updaters, of the same random weights. The caller closes it. */
+  static PpoTrainer trainer(
+      Backend backend, LlamaConfig config, BatchShape shape, Ranks ranks, boolean sharded) {
+    LanguageModel policy = LanguageModel.random(backend, config, SEED);
+    return trainer(
+        backend,
+        policy,
+        ScalarModel.onTrunkOf(backend, config, policy.weights()),
+        shape,
+        AdvantageMethod.GAE,
+        ranks,
+        sharded);
   }
 
   /** A trainer whose mini-batch is the whole batch. */
   static PpoTrainer trainer(
       Backend backend, LanguageModel policy, ScalarModel critic, BatchShape shape) {
-    return trainer(backend, policy, critic, shape, AdvantageMethod.GAE);
+    return trainer(backend, policy, critic, shape, AdvantageMethod.GAE, Ranks.ALONE, false);
   }
 
   private static PpoTrainer trainer(
@@ -120,7 +139,9 @@ final class UpdateBench {
       LanguageModel policy,
       ScalarModel critic,
       BatchShape shape,
-      AdvantageMethod advantage) {
+      AdvantageMethod advantage,
+      Ranks ranks,
+      boolean sharded) {
     return new PpoTrainer(
         backend,
         policy,
@@ -133,7 +154,9 @@ final class UpdateBench {
             .learningRate(LearningRate.constant(1e-6))
             .criticLearningRate(LearningRate.constant(1e-6))
             .build(),
-        KlController.fixed(KlController.DEFAULT_BETA));
+        KlController.fixed(KlController.DEFAULT_BETA),
+        ranks,
+        sharded);
   }
 
   /** Rollouts of random tokens. */

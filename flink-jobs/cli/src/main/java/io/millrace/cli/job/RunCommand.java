@@ -55,9 +55,9 @@ public final class RunCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     JobOptions.Ready ready = options.ready(Optional.empty());
-    int slots = Math.max(SLOTS, ready.config().flink().parallelism());
     try (RunLock _ = RunLock.of(ready.config().flink().stateDirectory(), ready.name())) {
       ResumeOptions.Start start = resume.begin(ready, bounded);
+      int slots = Math.max(SLOTS, JobStart.slotsNeeded(start.graph()));
       try (LocalCluster cluster =
           LocalCluster.start(slots, ready.config().flink().resolvedProperties())) {
         Progress progress = new Progress(System.err, PRINTED);

@@ -14,6 +14,7 @@ import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import java.util.List;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 
@@ -59,9 +60,30 @@ public final class PpoJob {
             .setParallelism(1)
             .setMaxParallelism(1);
 
+    attachUpdaters(context, checkpoints);
     context.publish(checkpoints);
     context.write(checkpoints.getSideOutput(Outputs.REWARDS), Topic.REWARDS);
     context.writeMetrics(checkpoints);
     context.writeLineage(checkpoints);
+  }
+
+  /**
+   * The updaters beside the first one. They come after it in the graph: barriers and the end of
+   * input reach them when it has handled them. Each has a slot of its own.
+   */
+  private static void attachUpdaters(
+      JobContext context, SingleOutputStreamOperator<StagedCheckpoint> first) {
+    int others = context.section(PpoSection.class).updaters() - 1;
+    if (others > 0) {
+      SingleOutputStreamOperator<Void> _ =
+          first
+              .getSideOutput(UpdaterAddress.OUTPUT)
+              .broadcast()
+              .transform(
+                  "ppo updater ranks", Types.VOID, new UpdaterRankOperator(context.config()))
+              .uid("ppo-updater-ranks")
+              .setParallelism(others)
+              .slotSharingGroup("ppo-updater-ranks");
+    }
   }
 }

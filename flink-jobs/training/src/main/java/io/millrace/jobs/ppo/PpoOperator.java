@@ -17,11 +17,12 @@ import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.jobs.runtime.TrainingOperator;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.llama.AdapterConfig;
-import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.parallel.Ranks;
 import io.millrace.model.ppo.AdvantageMethod;
 import io.millrace.model.ppo.EarlyStop;
 import io.millrace.model.ppo.PpoIteration;
+import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.tensor.Backend;
@@ -62,6 +63,10 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient Backend backend;
   private transient PolicyModel policy;
   private transient PpoTrainer trainer;
+
+  /** Null with one updater. */
+  private transient UpdaterLead lead;
+
   private transient Publisher publisher;
   private transient HeldOut heldOut;
   private transient Drops stale;
@@ -123,9 +128,22 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         new LogProbCheck(
             section().alarmLogProbDifference(),
             (float) settings.config().section(RolloutSection.class).temperature());
+    if (section().updaters() > 1) {
+      lead =
+          UpdaterLead.open(
+              section(), getContainingTask().getEnvironment().getTaskManagerInfo());
+    }
     stale = new Drops("stale");
     afterEarlyStop = new Drops("after-stop");
     alone = new Drops("alone");
+  }
+
+  @Override
+  public void open() throws Exception {
+    super.open();
+    if (lead != null) {
+      emit(UpdaterAddress.OUTPUT, lead.address());
+    }
   }
 
   private int samplesPerPrompt() {
@@ -246,7 +264,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             ? logProbs.compare(policy, batch.rollouts(), exact.getAsLong())
             : Map.of();
     boolean own = exact.isPresent() && LogProbCheck.areExact(logProbMetrics);
-    trainer.begin(
+    begin(
         batch.rollouts().stream()
             .map(rollout -> rollout.forPolicy(!own || !isOnPolicy(rollout, exact.getAsLong())))
             .toList());
@@ -337,9 +355,16 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         || rollout.policyVersion() < policy.version();
   }
 
-  private void learn() {
+  private void begin(List<PpoRollout> rollouts) throws IOException {
+    if (lead != null) {
+      lead.begin(trainer, rollouts);
+    }
+    trainer.begin(rollouts);
+  }
+
+  private void learn() throws IOException {
     int pending = trainer.pending();
-    Optional<PpoIteration> done = trainer.step();
+    Optional<PpoIteration> done = lead == null ? trainer.step() : lead.step(trainer);
     release(pending - trainer.pending());
     done.ifPresent(this::finish);
   }
@@ -385,6 +410,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     // Not in the state or in manifests: a version that is made again must have the same bytes.
     emitted.put("device/bytes_to", (double) backend.bytesToDevice());
     emitted.put("device/bytes_from", (double) backend.bytesFromDevice());
+    if (lead != null) {
+      emitted.putAll(lead.metrics());
+    }
     emitMetricsLater(Outputs.metrics(JOB, trainer.iteration(), emitted, Instant.now()));
   }
 
@@ -466,7 +494,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   }
 
   private PpoTrainer newTrainer(ScalarModel critic) {
-    return PpoTrainers.of(settings, backend, policy.model(), critic);
+    return PpoTrainers.of(
+        settings, backend, policy.model(), critic, lead == null ? Ranks.ALONE : lead.ranks());
   }
 
   /** An incomplete batch is discarded; the summary reports its size. */
@@ -579,7 +608,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             section().advantage().hasCritic(),
             batch.state(),
             droppedAlone));
-    if (trainer != null) {
+    if (trainer != null && lead != null) {
+      lead.write(trainer, out);
+    } else if (trainer != null) {
       trainer.write(out);
     }
   }
@@ -630,7 +661,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     if (state.training()) {
       // The trainer reads the critic's weights from its own state.
       trainer = newTrainer(state.hasCritic() ? zeros(state) : null);
-      trainer.read(in);
+      if (lead == null) {
+        trainer.read(in);
+      } else {
+        lead.read(trainer, in);
+      }
     }
     long unpublished = trainer == null ? 0 : trainer.iteration() - publishedIteration;
     lineage.restore(
@@ -643,16 +678,15 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   }
 
   private ScalarModel zeros(State state) {
-    LlamaConfig shape =
-        state.critic() == null ? policy.model().config() : LlamaConfig.fromJson(state.critic());
-    AdapterConfig adapter = state.criticAdapter();
-    return adapter == null
-        ? ScalarModel.zeros(backend, shape)
-        : ScalarModel.zeros(backend, shape, policy.model().frozen().orElseThrow(), adapter);
+    String config = state.critic() == null ? policy.model().config().toJson() : state.critic();
+    return PpoTrainers.zeroCritic(backend, policy.model(), config, state.criticAdapter());
   }
 
   @Override
   public void closeModels() {
+    if (lead != null) {
+      lead.close();
+    }
     if (trainer != null) {
       Closing.closeAll(trainer, policy.tokenizer(), backend);
     } else {

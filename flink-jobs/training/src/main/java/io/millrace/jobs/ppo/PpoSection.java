@@ -291,6 +291,29 @@ public record PpoSection(
             max = "1d")
         Duration scoreMaxWait,
     @Option(
+            value = "1",
+            help =
+                "Subtasks that learn from each batch together (data parallel): each has the models"
+                    + " and takes a share of every mini-batch; at most `mini-batch-size`. Each"
+                    + " needs a slot.",
+            min = "1",
+            max = "64")
+        int updaters,
+    @Option(
+            value = "false",
+            help =
+                "Whether each of several updaters has the optimizer's moments of a part of the"
+                    + " weights (ZeRO stage 1) in place of all. The weights are the same bits.")
+        boolean shardOptimizer,
+    @Option(
+            value = "10m",
+            help =
+                "Longest wait of an updater for another one, to connect or to finish its share."
+                    + " One that is gone is noticed at once.",
+            min = "1s",
+            max = "1d")
+        Duration updaterTimeout,
+    @Option(
             value = "true",
             help =
                 "Sends rollouts that were sampled with top-p below 1 to `dead-letters`; PPO needs"
@@ -350,6 +373,7 @@ public record PpoSection(
           "early-stop-patience %d needs a held-out-share above 0, not 0"
               .formatted(earlyStopPatience));
     }
+    UpdaterCheck.check(updaters, miniBatchSize, shardOptimizer);
     if (scoreBatchSize > batchSize) {
       throw new IllegalArgumentException(
           "score-batch-size must be at most batch-size %d, not %d"

@@ -6,8 +6,11 @@ import io.millrace.jobs.models.BaseModels;
 import io.millrace.jobs.models.RuntimeSettings;
 import io.millrace.jobs.rollout.RolloutSection;
 import io.millrace.model.checkpoint.CheckpointDirectory;
+import io.millrace.model.llama.AdapterConfig;
 import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.parallel.Ranks;
 import io.millrace.model.ppo.PpoSettings;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.tensor.Backend;
@@ -34,12 +37,40 @@ public final class PpoTrainers {
   }
 
   /**
+   * A critic whose weights are read from a state.
+   *
+   * @param config the critic's {@code config.json}
+   * @param adapter null if it has none
+   */
+  static ScalarModel zeroCritic(
+      Backend backend, LanguageModel policy, String config, AdapterConfig adapter) {
+    LlamaConfig shape = LlamaConfig.fromJson(config);
+    return adapter == null
+        ? ScalarModel.zeros(backend, shape)
+        : ScalarModel.zeros(backend, shape, policy.frozen().orElseThrow(), adapter);
+  }
+
+  /**
    * A trainer of both models, which it closes with itself.
    *
    * @param critic null where {@code ppo.advantage} has none
    */
   public static PpoTrainer of(
       RuntimeSettings settings, Backend backend, LanguageModel policy, ScalarModel critic) {
+    return of(settings, backend, policy, critic, Ranks.ALONE);
+  }
+
+  /**
+   * The trainer of one updater.
+   *
+   * @param critic null where {@code ppo.advantage} has none
+   */
+  static PpoTrainer of(
+      RuntimeSettings settings,
+      Backend backend,
+      LanguageModel policy,
+      ScalarModel critic,
+      Ranks ranks) {
     MillraceConfig config = settings.config();
     PpoSection section = config.section(PpoSection.class);
     policy.useMemory(settings.memory());
@@ -70,6 +101,8 @@ public final class PpoTrainers {
             .learningRate(LearningRate.constant(section.learningRate()))
             .criticLearningRate(LearningRate.constant(section.criticLearningRate()))
             .build(),
-        section.klController());
+        section.klController(),
+        ranks,
+        section.shardOptimizer());
   }
 }

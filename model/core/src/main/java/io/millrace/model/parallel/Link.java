@@ -1,6 +1,7 @@
 package io.millrace.model.parallel;
 
 import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
@@ -26,12 +27,19 @@ public final class Link implements AutoCloseable {
   /** Most bytes of a frame. */
   static final int MOST_FRAME = 1 << 16;
 
+  /** In place of a length: why the sender failed follows. */
+  private static final int FAILURE = -1;
+
+  private static final int MOST_FAILURE = 4_000;
+
   private static final int SOCKET_BUFFER = 1 << 20;
 
   private final SocketChannel channel;
   private final String peer;
+  private final Duration patience;
   private final DataInputStream in;
   private final DataOutputStream out;
+  private final OutputStream socketOut;
   private long bytes;
 
   /**
@@ -50,12 +58,26 @@ public final class Link implements AutoCloseable {
       channel.setOption(ExtendedSocketOptions.TCP_KEEPINTERVAL, 5);
       channel.setOption(ExtendedSocketOptions.TCP_KEEPCOUNT, 4);
     }
-    channel.socket().setSoTimeout(millis(patience));
-    this.in = new DataInputStream(new Frames(channel.socket().getInputStream(), patience));
-    this.out =
-        new DataOutputStream(
-            new BufferedOutputStream(
-                new FramesOut(channel.socket().getOutputStream()), MOST_FRAME));
+    this.patience = patience;
+    setPatient(false);
+    this.in = new DataInputStream(new Frames(channel.socket().getInputStream()));
+    this.socketOut = channel.socket().getOutputStream();
+    this.out = new DataOutputStream(new BufferedOutputStream(new FramesOut(), MOST_FRAME));
+  }
+
+  /** Whether reads wait without a limit, for a peer that may have nothing to say for long. */
+  public void setPatient(boolean patient) throws IOException {
+    channel.socket().setSoTimeout(patient ? 0 : millis(patience));
+  }
+
+  /** Lets the other side fail with the reason of this one. */
+  void fail(String reason) throws IOException {
+    String shown = reason.substring(0, Math.min(reason.length(), MOST_FAILURE));
+    ByteArrayOutputStream frame = new ByteArrayOutputStream();
+    DataOutputStream data = new DataOutputStream(frame);
+    data.writeInt(FAILURE);
+    data.writeUTF(shown);
+    socketOut.write(frame.toByteArray());
   }
 
   static int millis(Duration patience) {
@@ -89,12 +111,7 @@ public final class Link implements AutoCloseable {
 
   /** Each write becomes a frame; the buffer before it bounds its length. */
   private final class FramesOut extends OutputStream {
-    private final OutputStream socket;
     private final byte[] frame = new byte[Integer.BYTES + MOST_FRAME];
-
-    FramesOut(OutputStream socket) {
-      this.socket = socket;
-    }
 
     @Override
     public void write(int b) throws IOException {
@@ -110,7 +127,7 @@ public final class Link implements AutoCloseable {
         }
         System.arraycopy(source, offset + done, frame, Integer.BYTES, some);
         try {
-          socket.write(frame, 0, Integer.BYTES + some);
+          socketOut.write(frame, 0, Integer.BYTES + some);
         } catch (IOException e) {
           throw lost("closed the connection: its task failed, or its process ended", e);
         }
@@ -121,27 +138,28 @@ public final class Link implements AutoCloseable {
 
     @Override
     public void flush() throws IOException {
-      socket.flush();
+      socketOut.flush();
     }
   }
 
   /** Reads frame after frame as one stream. */
   private final class Frames extends InputStream {
     private final DataInputStream socket;
-    private final Duration patience;
     private final byte[] frame = new byte[MOST_FRAME];
     private int at;
     private int end;
 
-    Frames(InputStream socket, Duration patience) {
+    Frames(InputStream socket) {
       this.socket = new DataInputStream(socket);
-      this.patience = patience;
     }
 
     private void fill() throws IOException {
       while (at == end) {
         try {
           int length = socket.readInt();
+          if (length == FAILURE) {
+            throw lost("failed: " + socket.readUTF(), null);
+          }
           if (length < 1 || length > MOST_FRAME) {
             throw lost(
                 "sent a frame of %d bytes; 1 to %d are allowed".formatted(length, MOST_FRAME),

@@ -3,7 +3,6 @@ package io.millrace.model.parallel;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.SocketAddress;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
@@ -11,6 +10,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.Semaphore;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -18,7 +18,11 @@ import java.util.stream.IntStream;
 /** Where rank 0 takes the connections of the other ranks. */
 public final class Rendezvous implements AutoCloseable {
 
+  /** Connections at once that have not proved themselves; others are refused. */
+  private static final int MOST_STRANGERS = 256;
+
   private final ServerSocketChannel server;
+  private final Semaphore greeting = new Semaphore(MOST_STRANGERS);
   private final Address address;
   private final int size;
   private final Duration patience;
@@ -66,26 +70,26 @@ public final class Rendezvous implements AutoCloseable {
   /**
    * Begins to take connections, with a new secret.
    *
-   * @param host a name or address of this machine; only its interface is listened on
-   * @param port 0: the system chooses one
+   * @param bound a name or address of this machine, whose interface is listened on
+   * @param host under which the other ranks find this machine
    * @param size number of ranks, this one included
    * @param patience longest wait for a rank to connect, and then for each answer
    * @param refusals takes a sentence about each connection that is refused
    * @throws IOException naming the address, if this machine cannot listen on it
    */
   public static Rendezvous open(
-      String host, int port, int size, Duration patience, Consumer<? super String> refusals)
+      String bound, String host, int size, Duration patience, Consumer<? super String> refusals)
       throws IOException {
     ServerSocketChannel server = ServerSocketChannel.open();
     try {
-      server.bind(new InetSocketAddress(InetAddress.getByName(host), port));
+      server.bind(new InetSocketAddress(InetAddress.getByName(bound), 0));
       Rendezvous rendezvous = new Rendezvous(server, host, size, patience, refusals);
       Thread.ofVirtual().name("ranks").start(rendezvous::take);
       return rendezvous;
     } catch (IOException | RuntimeException e) {
       server.close();
       throw new IOException(
-          "rank 0 cannot listen on %s port %d: %s".formatted(host, port, e.getMessage()), e);
+          "rank 0 cannot listen on %s: %s".formatted(bound, e.getMessage()), e);
     }
   }
 
@@ -97,7 +101,11 @@ public final class Rendezvous implements AutoCloseable {
     try {
       while (true) {
         SocketChannel channel = server.accept();
-        Thread.ofVirtual().name("rank").start(() -> shakeHands(channel));
+        if (greeting.tryAcquire()) {
+          Thread.ofVirtual().name("rank").start(() -> shakeHands(channel));
+        } else {
+          refuse(channel, new IOException("too many connections at once"));
+        }
       }
     } catch (IOException e) {
       synchronized (this) {
@@ -109,22 +117,28 @@ public final class Rendezvous implements AutoCloseable {
   }
 
   private void shakeHands(SocketChannel channel) {
-    String peer = "an unknown address";
     try {
-      peer = text(channel.getRemoteAddress());
+      String peer = text(channel);
       int rank = new Handshake(channel, address.secret()).accept(size, this::refusal);
       add(rank, new Link(channel, "rank %d at %s".formatted(rank, peer), patience));
     } catch (IOException e) {
-      refusals.accept(
-          "Refused a connection from %s to rank 0 at %s: %s".formatted(peer, address, e));
-      synchronized (this) {
-        lastRefused = "the last refused connection came from %s: %s".formatted(peer, e);
-      }
-      try {
-        channel.close();
-      } catch (IOException ignored) {
-        // It is gone already.
-      }
+      refuse(channel, e);
+    } finally {
+      greeting.release();
+    }
+  }
+
+  private void refuse(SocketChannel channel, IOException reason) {
+    String peer = text(channel);
+    refusals.accept(
+        "Refused a connection from %s to rank 0 at %s: %s".formatted(peer, address, reason));
+    synchronized (this) {
+      lastRefused = "the last refused connection came from %s: %s".formatted(peer, reason);
+    }
+    try {
+      channel.close();
+    } catch (IOException e) {
+      // It is gone already.
     }
   }
 
@@ -171,6 +185,11 @@ public final class Rendezvous implements AutoCloseable {
     return List.of(links);
   }
 
+  /** The connections so far, in no case waiting for others. */
+  public synchronized List<Link> connected() {
+    return Arrays.stream(links).filter(Objects::nonNull).toList();
+  }
+
   /**
    * Connects to rank 0.
    *
@@ -199,10 +218,14 @@ public final class Rendezvous implements AutoCloseable {
     }
   }
 
-  private static String text(SocketAddress address) {
-    return address instanceof InetSocketAddress internet
-        ? internet.getAddress().getHostAddress() + ":" + internet.getPort()
-        : String.valueOf(address);
+  private static String text(SocketChannel channel) {
+    try {
+      return channel.getRemoteAddress() instanceof InetSocketAddress address
+          ? address.getAddress().getHostAddress() + ":" + address.getPort()
+          : "an unknown address";
+    } catch (IOException e) {
+      return "an address that is gone";
+    }
   }
 
   private synchronized void closeServer() {

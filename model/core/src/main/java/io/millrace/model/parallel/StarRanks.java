@@ -58,9 +58,8 @@ public final class StarRanks implements Ranks {
   public static List<StarRanks> inThisProcess(int size, Duration patience)
       throws IOException, InterruptedException {
     List<StarRanks> ranks = new ArrayList<>();
-    try (Rendezvous rendezvous =
-        Rendezvous.open(
-            InetAddress.getLoopbackAddress().getHostAddress(), 0, size, patience, _ -> {})) {
+    String host = InetAddress.getLoopbackAddress().getHostAddress();
+    try (Rendezvous rendezvous = Rendezvous.open(host, host, size, patience, _ -> {})) {
       for (int rank = 0; rank < size; rank++) {
         ranks.add(new StarRanks(rank, size));
         if (rank > 0) {
@@ -100,6 +99,17 @@ public final class StarRanks implements Ranks {
   /** The connections, see {@link #connect}. */
   public List<Link> links() {
     return links;
+  }
+
+  /** Lets the other ranks fail with the reason of this one, where they can be reached. */
+  public void fail(String reason) {
+    for (Link link : links) {
+      try {
+        link.fail(reason);
+      } catch (IOException e) {
+        // It failed before, or is gone.
+      }
+    }
   }
 
   @Override

@@ -30,7 +30,7 @@ class RendezvousTest {
   private final BlockingQueue<String> refusals = new LinkedBlockingQueue<>();
 
   private Rendezvous open(int size, Duration patience) throws IOException {
-    return Rendezvous.open(HOST, 0, size, patience, refusals::add);
+    return Rendezvous.open(HOST, HOST, size, patience, refusals::add);
   }
 
   private String refusal() throws InterruptedException {
@@ -128,7 +128,7 @@ class RendezvousTest {
     IOException refused =
         assertThrows(
             IOException.class,
-            () -> Rendezvous.open("192.0.2.1", 0, 2, PATIENCE, refusals::add));
+            () -> Rendezvous.open("192.0.2.1", HOST, 2, PATIENCE, refusals::add));
     assertTrue(refused.getMessage().contains("192.0.2.1"), refused.getMessage());
   }
 
