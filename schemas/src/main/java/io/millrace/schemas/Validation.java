@@ -17,6 +17,9 @@ public final class Validation {
    */
   public static final int MAX_ID_CHARACTERS = 512;
 
+  /** Far above any ensemble of reward models. */
+  private static final int MAX_HEADS = 1000;
+
   /** A rollout's id is its prompt's id, a slash and the number of the sample. */
   private static final int MAX_ROLLOUT_ID_CHARACTERS = MAX_ID_CHARACTERS + 16;
 
@@ -252,9 +255,18 @@ public final class Validation {
     id(problems, "promptId", reward.getPromptId());
     finite(problems, "helpfulnessScore", reward.getHelpfulnessScore());
     finite(problems, "safetyScore", reward.getSafetyScore());
+    heads(problems, "helpfulnessHeads", reward.getHelpfulnessHeads());
+    heads(problems, "safetyHeads", reward.getSafetyHeads());
     finite(problems, "combined", reward.getCombined());
     finite(problems, "whitened", reward.getWhitened());
     finite(problems, "kl", reward.getKl());
+  }
+
+  private static void heads(List<String> problems, String name, List<Float> scores) {
+    if (scores.size() > MAX_HEADS) {
+      problems.add("%s has %d scores; at most %d".formatted(name, scores.size(), MAX_HEADS));
+    }
+    scores.forEach(score -> finite(problems, name, score));
   }
 
   private static void promotion(List<String> problems, Promotion promotion) {

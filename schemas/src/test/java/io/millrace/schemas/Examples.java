@@ -131,6 +131,8 @@ public final class Examples {
         .setSafetyScore(-0.25f)
         .setHelpfulnessVersion(5)
         .setSafetyVersion(6)
+        .setHelpfulnessHeads(List.of(1.25f, 1.75f))
+        .setSafetyHeads(List.of(-0.5f, 0f))
         .setCombined(1.5f)
         .setWhitened(0.75f)
         .setKl(0.125f)

@@ -8,14 +8,19 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.testkit.OperatorHarness;
 import io.millrace.jobs.testkit.TestModels;
 import io.millrace.model.checkpoint.CarriedFiles;
 import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.CheckpointKind;
 import io.millrace.model.checkpoint.CheckpointManifest;
+import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.checkpoint.TensorSource;
 import io.millrace.model.llama.AdapterConfig;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
@@ -118,6 +123,39 @@ class AnnouncementCheckTest {
     accept(
         AnnouncementCheck.rewardModels(config),
         announced(Objective.SAFETY, 1, rewardModel(root, "our-safety", 1)));
+  }
+
+  @Test
+  void aLowerBoundNeedsRewardModelsWithSeveralHeads() throws Exception {
+    RewardCheckpoint one = announced(Objective.SAFETY, 1, rewardModel(root, "one-head", 1));
+    AnnouncementCheck<RewardCheckpoint> ensembles = AnnouncementCheck.rewardModelEnsembles(config);
+    RefusedRecordException e =
+        assertThrows(RefusedRecordException.class, () -> accept(ensembles, one));
+    assertEquals("one-head", e.reason());
+    assertTrue(e.getMessage().contains("reward-model.heads of at least 2"), e.getMessage());
+    accept(AnnouncementCheck.rewardModels(config), one);
+    // PPO does not ask a judge.
+    RewardCheckpoint judge = RewardCheckpoint.newBuilder(one).setJudge(true).build();
+    accept(ensembles, judge);
+    accept(ensembles, announced(Objective.SAFETY, 2, ensemble("several-heads")));
+  }
+
+  /** A reward model with three heads of zeros. */
+  private static Path ensemble(String name) throws Exception {
+    Path files = root.resolve(name + "/v000002");
+    try (Backend backend = Backends.openDefault();
+        PolicyModel policy = PolicyModel.load(backend, initial.toString());
+        ScalarModel model =
+            ScalarModel.onTrunkOf(
+                backend, policy.model().config().withScoreHeads(3), policy.model().weights())) {
+      CheckpointDirectory.write(
+          files,
+          model.config(),
+          ModelWeights.sources(model.weights()),
+          policy.tokenizer()::save,
+          CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, name, 2).build());
+    }
+    return files;
   }
 
   @Test

@@ -46,6 +46,7 @@ import io.millrace.model.ppo.KlPlacement;
 import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.RewardWhitening;
 import io.millrace.model.preference.PreferenceSettings.Loss;
+import io.millrace.model.reward.EnsembleReward;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
 import io.millrace.model.tensor.Precision;
@@ -187,6 +188,7 @@ class ConfigTest {
         new RewardModelSection(
             List.of(Objective.HELPFULNESS, Objective.SAFETY),
             512,
+            1,
             1e-5,
             0.03,
             Margin.SMALL,
@@ -230,10 +232,14 @@ class ConfigTest {
             PpoObjective.LossMean.TOKENS,
             0.2,
             0.15,
+            EnsembleReward.Rule.MEAN,
+            1.0,
             RewardWhitening.DECIDING_MODEL,
             "",
             Map.of(),
             1.0,
+            0.0,
+            0,
             4,
             true,
             10.0,
@@ -564,6 +570,8 @@ class ConfigTest {
         "rejection-sampling.student-name=small |"
             + " rejection-sampling.student and student-name must both be set or both be empty, not"
             + " '' and 'small'",
+        "ppo.reward=lcb | reward-model.heads must be at least 2 with ppo.reward lcb, not 1",
+        "ppo.length-penalty-from=3 | ppo.length-penalty-from 3 needs a length-penalty above 0",
         "evaluation.refusals=[ | evaluation.refusals must be regular expressions, not '['",
         "evaluation.temperature=1e-50 |"
             + " evaluation.temperature must be 0 or at least 0.01, not 1.0E-50",

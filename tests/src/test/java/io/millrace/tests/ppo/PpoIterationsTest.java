@@ -19,6 +19,7 @@ import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.ppo.KlPenalty;
 import io.millrace.model.ppo.KlPlacement;
+import io.millrace.model.ppo.LengthPenalty;
 import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.PpoRollout;
@@ -243,6 +244,9 @@ class PpoIterationsTest {
                     KlEstimator.valueOf(o.get("estimator").asText()),
                     KlPlacement.valueOf(o.get("kl_in").asText()),
                     o.get("truncation_penalty").asDouble()))
+            .lengthPenalty(
+                new LengthPenalty(
+                    o.get("length_penalty").asDouble(), o.get("length_free").asInt()))
             .whitening(RewardWhitening.valueOf(o.get("whitening").asText()))
             .advantages(advantages)
             .objective(objective(o))

@@ -18,6 +18,7 @@ import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoTrainer;
+import io.millrace.model.reward.EnsembleReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.RewardCheckpoint;
@@ -100,7 +101,7 @@ final class BareLoop implements AutoCloseable {
       while (done.isEmpty()) {
         done = scorer.nextPass();
       }
-      done.get().forEach(rollout -> scored.add(rollout.forPolicy(false)));
+      done.get().forEach(rollout -> scored.add(rollout.forPolicy(false, EnsembleReward.MEAN)));
     }
     return trainer.iterate(scored);
   }

@@ -98,6 +98,11 @@ final class EvaluatedVersion {
     return Collections.unmodifiableList(responses);
   }
 
+  /** Tokens of each response, its stop token included. */
+  int[] lengths() {
+    return responses.stream().mapToInt(response -> response.tokens().length).toArray();
+  }
+
   void add(MeasuredResponse response) {
     responses.add(response);
   }

@@ -1,6 +1,7 @@
 package io.millrace.jobs.evaluation;
 
 import io.millrace.model.evaluation.LabelCounts;
+import io.millrace.model.evaluation.LengthControl;
 import io.millrace.model.evaluation.WinRate;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -97,16 +98,37 @@ final class Evaluation {
     return comparisons.stream().map(VersionComparison::other).toList();
   }
 
-  /** Adds the evidence of a look, when the judge has no more questions. */
-  void add(LabelCounts own, Map<Long, LabelCounts> beside) {
+  /**
+   * Adds the evidence of a look, when the judge has no more questions.
+   *
+   * @param versions by number, with their responses of this look
+   */
+  void add(
+      LabelCounts own, Map<Long, LabelCounts> beside, Map<Long, EvaluatedVersion> versions) {
     labels = labels.plus(own);
     Map<Long, WinRate> rates = winRates();
     beside.forEach(
         (other, counts) ->
             evidence.merge(
                 other,
-                new VersionEvidence(other, rates.getOrDefault(other, WinRate.NONE), counts),
-                (before, now) -> before.plus(now.winRate(), now.labels())));
+                new VersionEvidence(
+                    other,
+                    rates.getOrDefault(other, WinRate.NONE),
+                    counts,
+                    rates.containsKey(other)
+                        ? lengths(versions.get(other))
+                        : LengthControl.NONE),
+                VersionEvidence::plus));
+  }
+
+  private LengthControl lengths(EvaluatedVersion other) {
+    return comparisons.stream()
+        .filter(comparison -> comparison.other() == other.version())
+        .map(
+            comparison ->
+                LengthControl.of(subject.lengths(), other.lengths(), comparison.choices()))
+        .findFirst()
+        .orElse(LengthControl.NONE);
   }
 
   /** The evidence beside another version; none if there was no comparison. */

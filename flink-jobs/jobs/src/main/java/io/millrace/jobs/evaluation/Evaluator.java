@@ -303,7 +303,7 @@ final class Evaluator {
     for (EvaluatedVersion other : involved.subList(1, involved.size())) {
       beside.put(other.version(), gate.labelsBeside(subject, other));
     }
-    current.add(gate.labels(subject), beside);
+    current.add(gate.labels(subject), beside, versions.all());
     if (current.isRecheck()) {
       decideRecheck();
       current = null;

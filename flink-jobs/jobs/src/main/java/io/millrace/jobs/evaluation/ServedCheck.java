@@ -21,6 +21,6 @@ record ServedCheck(long served, long number, int looks, VersionEvidence evidence
   }
 
   ServedCheck plus(VersionEvidence look) {
-    return new ServedCheck(served, number, looks + 1, evidence.plus(look.winRate(), look.labels()));
+    return new ServedCheck(served, number, looks + 1, evidence.plus(look));
   }
 }

@@ -141,7 +141,7 @@ final class VersionVerdicts {
             promoted -> {
               VersionEvidence evidence = evaluation.evidence(promoted);
               String whom = "the promoted version " + promoted;
-              putRate(named, "promoted", evidence.winRate(), alpha);
+              putRate(named, "promoted", evidence, alpha);
               gate.better(whom, evidence.winRate(), alpha).ifPresent(findings::add);
               findings.addAll(gate.beside(whom, evidence.labels(), true, labelAlpha));
             });
@@ -150,7 +150,7 @@ final class VersionVerdicts {
         .ifPresent(
             best -> {
               VersionEvidence evidence = evaluation.evidence(best);
-              putRate(named, "best", evidence.winRate(), alpha);
+              putRate(named, "best", evidence, alpha);
               if (!rivals.promoted().equals(rivals.best())) {
                 String whom = "the best version " + best;
                 gate.notWorse("win_rate/best", whom, evidence.winRate(), alpha)
@@ -163,7 +163,7 @@ final class VersionVerdicts {
         .ifPresent(
             first -> {
               VersionEvidence evidence = evaluation.evidence(first);
-              putRate(named, "first", evidence.winRate(), alpha);
+              putRate(named, "first", evidence, alpha);
               // Without a promoted version nothing has kept to the limits that the first one
               // breaks.
               if (rivals.promoted().isPresent()
@@ -219,7 +219,7 @@ final class VersionVerdicts {
       return Optional.empty();
     }
     Map<String, Double> named = named(served, metrics(served), labels(served));
-    putRate(named, "before", evidence.winRate(), alpha);
+    putRate(named, "before", evidence, alpha);
     putFindings(named, findings);
     named.put("looks/taken", (double) check.looks());
     return Optional.of(
@@ -300,7 +300,8 @@ final class VersionVerdicts {
   }
 
   private static void putRate(
-      Map<String, Double> named, String against, WinRate rate, double alpha) {
+      Map<String, Double> named, String against, VersionEvidence evidence, double alpha) {
+    WinRate rate = evidence.winRate();
     if (rate.isEmpty()) {
       return;
     }
@@ -312,6 +313,10 @@ final class VersionVerdicts {
     named.put(name + "wins", (double) rate.wins());
     named.put(name + "ties", (double) rate.ties());
     named.put(name + "losses", (double) rate.losses());
+    double lengthControlled = evidence.lengthControlled();
+    if (!Double.isNaN(lengthControlled)) {
+      named.put(name + "length_controlled", lengthControlled);
+    }
   }
 
   /**

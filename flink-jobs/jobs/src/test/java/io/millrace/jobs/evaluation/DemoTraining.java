@@ -4,6 +4,7 @@ import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.model.chat.Message;
 import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
@@ -92,20 +93,30 @@ final class DemoTraining {
 
   /** A reward model on a policy's trunk, from pairs learned from once. */
   ScalarModel rewardModel(LanguageModel trunk, List<Pair> pairs) {
-    RewardModelTrainer trainer =
-        new RewardModelTrainer(
-            backend,
-            ScalarModel.onTrunkOf(backend, trunk.config(), trunk.weights()),
-            ADAM_W,
-            LearningRate.constant(2e-3),
-            1);
-    for (int from = 0; from + 16 <= pairs.size(); from += 16) {
-      trainer.step(pairs.subList(from, from + 16), from + 16, 1);
+    return rewardModel(trunk, pairs, 1);
+  }
+
+  /** As {@link #rewardModel(LanguageModel, List)}, with the heads of an ensemble. */
+  ScalarModel rewardModel(LanguageModel trunk, List<Pair> pairs, int heads) {
+    try (RewardModelTrainer trainer = rewardModelTrainer(trunk, heads)) {
+      for (int from = 0; from + 16 <= pairs.size(); from += 16) {
+        trainer.step(pairs.subList(from, from + 16), from + 16, 1);
+      }
+      LlamaConfig config = trainer.model().config();
+      ScalarModel trained = ScalarModel.onTrunkOf(backend, config, trunk.weights());
+      trained.weights().copyCommonFrom(trainer.model().weights());
+      return trained;
     }
-    ScalarModel trained = ScalarModel.onTrunkOf(backend, trunk.config(), trunk.weights());
-    trained.weights().copyCommonFrom(trainer.model().weights());
-    trainer.close();
-    return trained;
+  }
+
+  /** A reward model before its first judgment. */
+  RewardModelTrainer rewardModelTrainer(LanguageModel trunk, int heads) {
+    ScalarModel model =
+        ScalarModel.onTrunkOf(backend, trunk.config().withScoreHeads(heads), trunk.weights());
+    if (heads > 1) {
+      model.drawHeads(ScalarModel.PRIOR_DEVIATION, seed);
+    }
+    return new RewardModelTrainer(backend, model, ADAM_W, LearningRate.constant(2e-3), 1);
   }
 
   int[] promptTokens(Prompt prompt) {
@@ -183,9 +194,44 @@ final class DemoTraining {
       int batch,
       double beta,
       double learningRate) {
-    LanguageModel policy = copy(reference);
-    ScalarModel critic = ScalarModel.onTrunkOf(backend, policy.config(), policy.weights());
+    ScalarModel critic = ScalarModel.onTrunkOf(backend, reference.config(), reference.weights());
     critic.weights().copyCommonFrom(helpfulness.weights());
+    return ppo(
+        reference,
+        critic,
+        helpfulness::score,
+        safety::score,
+        prompts,
+        iterations,
+        batch,
+        beta,
+        learningRate,
+        (_, _) -> {});
+  }
+
+  /** Gives sequences of prompt and response one score each. */
+  interface Scorer {
+    float[] score(List<int[]> sequences);
+  }
+
+  /** Sees the policy after each iteration. */
+  interface Watcher {
+    void see(int iteration, LanguageModel policy);
+  }
+
+  /** As {@link #ppo}, with any scores and a critic, which is closed. */
+  LanguageModel ppo(
+      LanguageModel reference,
+      ScalarModel critic,
+      Scorer helpfulness,
+      Scorer safety,
+      List<Prompt> prompts,
+      int iterations,
+      int batch,
+      double beta,
+      double learningRate,
+      Watcher watcher) {
+    LanguageModel policy = copy(reference);
     PpoTrainer trainer =
         new PpoTrainer(
             backend,
@@ -207,6 +253,7 @@ final class DemoTraining {
       int first = iteration * batch % (prompts.size() - batch + 1);
       List<Prompt> asked = prompts.subList(first, first + batch);
       trainer.iterate(rollouts(policy, reference, helpfulness, safety, asked, "ppo" + iteration));
+      watcher.see(iteration + 1, policy);
     }
     LanguageModel trained = copy(policy);
     trainer.close();
@@ -216,8 +263,8 @@ final class DemoTraining {
   private List<PpoRollout> rollouts(
       LanguageModel policy,
       LanguageModel reference,
-      ScalarModel helpfulness,
-      ScalarModel safety,
+      Scorer helpfulness,
+      Scorer safety,
       List<Prompt> prompts,
       String round) {
     List<SampledResponse> responses = sample(policy, prompts, round);

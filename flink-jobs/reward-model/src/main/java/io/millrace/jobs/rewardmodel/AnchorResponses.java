@@ -9,6 +9,7 @@ import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Provenance;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -118,7 +119,8 @@ final class AnchorResponses {
     if (sequences.isEmpty()) {
       return Optional.empty();
     }
-    float[] scores = Scoring.score(model, sequences);
+    float[] heads = Scoring.headScores(model, sequences);
+    float[] scores = ScalarModel.means(heads, model.heads());
     Double before = latest.get(MEAN);
     double mean = AnchoredScores.mean(scores);
     latest = new TreeMap<>();
@@ -129,10 +131,26 @@ final class AnchorResponses {
       latest.put("anchors/shift", mean - before);
     }
     latest.put("monitor/alarm_anchor_shift", isAlarming() ? 1.0 : 0.0);
-    return Optional.of(
-        objective == Objective.SAFETY
-            ? AnchoredScores.safety(scores, rule)
-            : AnchoredScores.helpfulness(scores));
+    ScoreScale scale =
+        (objective == Objective.SAFETY
+                ? AnchoredScores.safety(scores, rule)
+                : AnchoredScores.helpfulness(scores))
+            .withHeadOffsets(AnchoredScores.headOffsets(heads, model.heads()));
+    if (model.heads() > 1) {
+      latest.put("anchors/disagreement", disagreement(scale, heads, scores));
+    }
+    return Optional.of(scale);
+  }
+
+  /** Mean over the anchors of the deviation of the heads' anchored scores. */
+  private static double disagreement(ScoreScale scale, float[] heads, float[] means) {
+    int count = heads.length / means.length;
+    double sum = 0;
+    for (int i = 0; i < means.length; i++) {
+      float[] own = Arrays.copyOfRange(heads, i * count, (i + 1) * count);
+      sum += AnchoredScores.deviation(scale.anchored(own, means[i]));
+    }
+    return sum / means.length;
   }
 
   /**

@@ -8,6 +8,7 @@ import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Preferred;
+import java.util.List;
 import java.util.Arrays;
 
 /** Turns judgments into a model's tokens. */
@@ -48,7 +49,8 @@ public final class JudgmentTokens {
         TokenArrays.join(prompt, of(rejected)),
         margin.of(judgment.getRating().ordinal()),
         labels ? preferred.getUnsafe() : null,
-        labels ? rejected.getUnsafe() : null);
+            labels ? rejected.getUnsafe() : null)
+        .withDraw(TextHash.of(List.of(judgment.getJudgmentId())));
   }
 
   /** Tokens of the prompt and the longer response. */

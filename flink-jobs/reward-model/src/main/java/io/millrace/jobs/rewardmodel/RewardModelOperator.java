@@ -42,6 +42,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
@@ -149,7 +150,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     MillraceConfig config = settings.config();
     backend = settings.backend();
     initial = settings.initialPolicy(backend);
-    ScalarModel model = settings.newRewardModel(backend, initial);
+    ScalarModel model = settings.newRewardModel(backend, initial, section().heads());
     model.useMemory(settings.memory());
     trainer =
         new RewardModelTrainer(
@@ -349,6 +350,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     metrics.put("lr", step.update().learningRate());
     metrics.put("gradient_norm", step.update().gradientNorm());
     metrics.put("batch/fresh", (double) fresh.size());
+    disagreement(step, fresh.size())
+        .ifPresent(mean -> metrics.put("ensemble/disagreement", mean));
     metrics.put("batch/replayed", (double) batch.replayed().size());
     metrics.put(
         "batch/weight",
@@ -376,6 +379,13 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   private RewardModelTrainer.Pair pair(Judgment judgment) {
     return tokens.pair(judgment, section().margin(), objective == Objective.SAFETY);
+  }
+
+  /** Mean disagreement of the heads about the new judgments; empty for one head. */
+  private static OptionalDouble disagreement(RewardModelTrainer.Step step, int fresh) {
+    return IntStream.range(0, Math.min(fresh, step.disagreements().length))
+        .mapToDouble(i -> step.disagreements()[i])
+        .average();
   }
 
   /** Mean milliseconds from judgments' own time, where they have one, to their update. */

@@ -1,10 +1,13 @@
 package io.millrace.jobs.rewardmodel;
 
 import io.millrace.jobs.config.ConfigSection;
+import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.OptimizerSection;
 import io.millrace.jobs.config.Option;
 import io.millrace.jobs.config.Require;
 import io.millrace.jobs.models.HeldOut;
+import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.model.reward.EnsembleReward;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.training.LearningRate;
 import io.millrace.schemas.Objective;
@@ -23,6 +26,16 @@ public record RewardModelSection(
         List<Objective> objectives,
     @Option(value = "512", help = "Judgments of one update.", min = "1", max = "65536")
         int batchSize,
+    @Option(
+            value = "1",
+            help =
+                "Scalar heads on the trunk of each reward model. Several are an ensemble: each"
+                    + " learns from a bootstrap sample of the judgments, the score is their mean,"
+                    + " and their disagreement is known.",
+            min = "1",
+            max = "64",
+            fixed = true)
+        int heads,
     @Option(value = "1e-5", help = "Peak learning rate.", min = "1e-12", max = "1")
         double learningRate,
     @Option(
@@ -165,6 +178,17 @@ public record RewardModelSection(
 
   private static List<String> lowerCase(List<Objective> objectives) {
     return objectives.stream().map(objective -> objective.name().toLowerCase(Locale.ROOT)).toList();
+  }
+
+  @Override
+  public void check(MillraceConfig config) {
+    if (config.sections().containsKey(PpoSection.class)
+        && config.section(PpoSection.class).reward() == EnsembleReward.Rule.LCB
+        && heads == 1) {
+      throw new IllegalArgumentException(
+          "reward-model.heads must be at least 2 with ppo.reward lcb, not 1: one head has no"
+              + " disagreement. Set reward-model.heads to 4, or ppo.reward to mean");
+    }
   }
 
   /** The judgments of an objective's reward model. */

@@ -15,10 +15,15 @@ final class Scoring {
    * @return one logit for each sequence
    */
   static float[] score(ScalarModel model, List<int[]> sequences) {
-    float[] scores = new float[sequences.size()];
+    return ScalarModel.means(headScores(model, sequences), model.heads());
+  }
+
+  /** As {@link #score}, with a logit of each head, {@code [sequences, heads]}. */
+  static float[] headScores(ScalarModel model, List<int[]> sequences) {
+    float[] scores = new float[sequences.size() * model.heads()];
     for (MicroBatches.Part part : MicroBatches.of(sequences, 1, model.partTokens())) {
-      float[] some = model.score(sequences.subList(part.from(), part.to()));
-      System.arraycopy(some, 0, scores, part.from(), some.length);
+      float[] some = model.headScores(sequences.subList(part.from(), part.to()));
+      System.arraycopy(some, 0, scores, part.from() * model.heads(), some.length);
     }
     return scores;
   }

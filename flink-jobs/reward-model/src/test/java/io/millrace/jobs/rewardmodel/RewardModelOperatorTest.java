@@ -130,6 +130,7 @@ class RewardModelOperatorTest {
             new RewardModelSection(
                 section.objectives(),
                 section.batchSize(),
+                section.heads(),
                 1e30,
                 section.warmupFraction(),
                 section.margin(),
@@ -295,6 +296,77 @@ class RewardModelOperatorTest {
       assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
       assertEquals(120, straight.summary().get("learned"));
+    }
+  }
+
+  @Test
+  void anEnsembleThatDiesAndResumesEndsInTheSameBits() throws Exception {
+    List<Judgment> all = judgments(130, Objective.SAFETY, true);
+    String heads = "reward-model.heads=5";
+    try (Run straight = new Run(config("straight-heads", heads), Objective.SAFETY);
+        Run killed = new Run(config("killed-heads", heads), Objective.SAFETY);
+        Run single = new Run(config("single-head"), Objective.SAFETY)) {
+      straight.feed(all).end();
+      killed.feed(all.subList(0, 61)).dieAfter(all.subList(61, 90));
+      killed.feed(all.subList(61, 101)).dieAfter(all.subList(101, 110));
+      killed.feed(all.subList(101, all.size())).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.lineage, killed.lineage);
+      assertEquals(straight.summary(), killed.summary());
+      assertEquals(130, straight.summary().get("learned"));
+      assertTrue(straight.summary().get("anchors/disagreement") > 0);
+      assertTrue(straight.metrics.getLast().getMetrics().get("ensemble/disagreement") > 0);
+
+      single.feed(all).end();
+      assertNotEquals(straight.published, single.published);
+      assertFalse(single.summary().containsKey("anchors/disagreement"));
+      assertFalse(single.metrics.getLast().getMetrics().containsKey("ensemble/disagreement"));
+    }
+  }
+
+  /** The mean of the heads is anchored; the heads differ where they disagree, not by an offset. */
+  @Test
+  void anEnsemblesHeadsAreAnchoredWithIt() throws Exception {
+    List<Judgment> all = judgments(100, Objective.HELPFULNESS, false);
+    MillraceConfig config =
+        InitialModel.ensure(
+            config("heads", "reward-model.anchor-count=8", "reward-model.heads=4"));
+    try (Run run = new Run(config, Objective.HELPFULNESS)) {
+      run.feed(all).end();
+    }
+    RuntimeSettings settings = new RuntimeSettings(config);
+    try (Backend backend = settings.backend();
+        PolicyModel initial = settings.initialPolicy(backend);
+        RewardModels models =
+            new RewardModels(backend, settings.checkpoints(), PiecewiseReward.defaults())) {
+      JudgmentTokens tokens = new JudgmentTokens(initial.template());
+      List<int[]> anchors =
+          all.subList(0, 8).stream()
+              .map(judgment -> tokens.pair(judgment, Margin.NONE, false))
+              .flatMap(pair -> Stream.of(pair.preferred(), pair.rejected()))
+              .toList();
+      String version = directory + "/heads/reward-model-helpfulness/.staging/v000002";
+      RewardModels.HeadScores scores =
+          models.scoreHeads(Objective.HELPFULNESS, new ModelRef(2, version, ""), anchors);
+      assertEquals(0, AnchoredScores.mean(scores.means()), 1e-5);
+      assertEquals(1, AnchoredScores.deviation(scores.means()), 1e-5);
+      double disagreement = 0;
+      for (int head = 0; head < 4; head++) {
+        double sum = 0;
+        for (float[] of : scores.heads()) {
+          assertEquals(4, of.length);
+          sum += of[head];
+        }
+        assertEquals(0, sum / anchors.size(), 1e-5, "mean of head " + head);
+      }
+      for (int i = 0; i < anchors.size(); i++) {
+        assertEquals(scores.means()[i], AnchoredScores.mean(scores.heads()[i]), 1e-5);
+        disagreement += AnchoredScores.deviation(scores.heads()[i]) / anchors.size();
+      }
+      assertEquals(
+          manifest("heads", Objective.HELPFULNESS, 2).metrics().get("anchors/disagreement"),
+          disagreement,
+          1e-5);
     }
   }
 

@@ -41,6 +41,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
 
   private final RuntimeSettings settings;
   private final boolean needsInitial;
+  private boolean needsEnsemble;
   private transient int vocabSize;
   private transient String ownBase;
   private transient Tokenizer tokenizer;
@@ -61,6 +62,13 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
   /** Announcements of reward models for a policy that starts from {@code model.initial}. */
   public static AnnouncementCheck<RewardCheckpoint> rewardModels(MillraceConfig config) {
     return new AnnouncementCheck<>(config, true);
+  }
+
+  /** As {@link #rewardModels}, and refuses those with one head, apart from judges. */
+  public static AnnouncementCheck<RewardCheckpoint> rewardModelEnsembles(MillraceConfig config) {
+    AnnouncementCheck<RewardCheckpoint> check = new AnnouncementCheck<>(config, true);
+    check.needsEnsemble = true;
+    return check;
   }
 
   /**
@@ -111,7 +119,8 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
               CheckpointKind.REWARD_MODEL,
               reward.getVersion(),
               rewardModelName(reward.getObjective(), reward.getJudge()),
-              otherNames(reward));
+              otherNames(reward),
+              needsEnsemble && !reward.getJudge());
       default ->
           throw new IllegalArgumentException(
               announcement.getSchema().getName() + " does not announce a checkpoint");
@@ -120,7 +129,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
 
   private void checkPolicy(String model, long version, String uri, String manifestSha256) {
     if (model.equals(settings.config().model().name())) {
-      check(uri, manifestSha256, CheckpointKind.POLICY, version, model, List.of());
+      check(uri, manifestSha256, CheckpointKind.POLICY, version, model, List.of(), false);
     }
   }
 
@@ -157,6 +166,7 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
    * @param name that the announcement gives the model
    * @param others names that contradict the announcement; empty: every other name does. A reward
    *     model of another trainer may have a name of its own
+   * @param ensemble whether a model with one head is refused
    */
   private void check(
       String uri,
@@ -164,7 +174,8 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
       CheckpointKind kind,
       long version,
       String name,
-      List<String> others) {
+      List<String> others,
+      boolean ensemble) {
     if (!settings.config().checkpoints().contains(uri)) {
       throw new RefusedRecordException(
           "outside-root",
@@ -186,6 +197,12 @@ public final class AnnouncementCheck<T extends SpecificRecordBase> implements Re
         throw refused(uri + " is a " + checkpoint.kind() + ", where a " + kind + " is needed");
       }
       requireAgreement(uri, checkpoint, version, name, others);
+      if (ensemble && checkpoint.config().scoreHeads() == 1) {
+        throw new RefusedRecordException(
+            "one-head",
+            "%s has one scalar head, and ppo.reward lcb needs several: train it with reward-model.heads of at least 2, or set ppo.reward to mean"
+                .formatted(uri));
+      }
       if (needsInitial) {
         requireVocabulary(uri, checkpoint);
         requireBase(uri, checkpoint);

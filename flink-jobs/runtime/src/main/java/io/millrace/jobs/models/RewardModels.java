@@ -10,6 +10,7 @@ import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Objective;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -60,20 +61,43 @@ public final class RewardModels implements AutoCloseable {
    */
   public float[] score(Objective objective, ModelRef model, List<int[]> sequences)
       throws IOException {
+    return scoreHeads(objective, model, sequences).means();
+  }
+
+  /**
+   * Anchored scores of some sequences.
+   *
+   * @param means of the heads, {@code [sequences]}
+   * @param heads {@code [sequences][heads]}; no heads for a model with one
+   */
+  public record HeadScores(float[] means, float[][] heads) {}
+
+  /** As {@link #score(Objective, ModelRef, List)}, with the scores of an ensemble's heads. */
+  public HeadScores scoreHeads(Objective objective, ModelRef model, List<int[]> sequences)
+      throws IOException {
     Loaded wanted = load(objective, model);
-    float[] scores = wanted.model().score(sequences);
+    int count = wanted.model().heads();
+    float[] own = wanted.model().headScores(sequences);
+    float[] means = ScalarModel.means(own, count);
+    float[][] heads = new float[means.length][];
+    for (int i = 0; i < means.length; i++) {
+      float[] ofOne =
+          count == 1 ? new float[0] : Arrays.copyOfRange(own, i * count, (i + 1) * count);
+      float mean = means[i];
+      heads[i] = wanted.scale().map(scale -> scale.anchored(ofOne, mean)).orElse(ofOne);
+    }
     wanted
         .scale()
         .ifPresent(
             scale -> {
-              for (int i = 0; i < scores.length; i++) {
-                scores[i] = scale.anchored(scores[i]);
+              for (int i = 0; i < means.length; i++) {
+                means[i] = scale.anchored(means[i]);
               }
             });
-    return scores;
+    return new HeadScores(means, heads);
   }
 
-  /** The reward model's own scores, whose logistic is a probability; one logit each. */
+  /** The reward model's own scores, whose logistic is a probability; one logit each, the mean. */
   public float[] logits(Objective objective, ModelRef model, List<int[]> sequences)
       throws IOException {
     return load(objective, model).model().score(sequences);

@@ -77,11 +77,18 @@ public final class RuntimeSettings implements Serializable {
 
   /**
    * A reward model before its first update: the trunk of the policy that the job starts from, with
-   * a head of zeros (Llama 2, arXiv 2307.09288, section 3.2.2).
+   * a head of zeros (Llama 2, arXiv 2307.09288, section 3.2.2), or with the heads of an ensemble.
    */
-  public ScalarModel newRewardModel(Backend backend, PolicyModel initial) {
-    LanguageModel policy = initial.model();
-    LlamaConfig shape = policy.config();
+  public ScalarModel newRewardModel(Backend backend, PolicyModel initial, int heads) {
+    ScalarModel model = trunkOf(backend, initial.model(), heads);
+    if (heads > 1) {
+      model.drawHeads(ScalarModel.PRIOR_DEVIATION, config.model().seed());
+    }
+    return model;
+  }
+
+  private static ScalarModel trunkOf(Backend backend, LanguageModel policy, int heads) {
+    LlamaConfig shape = policy.config().withScoreHeads(heads);
     if (policy.adapter().isEmpty()) {
       return ScalarModel.onTrunkOf(backend, shape, policy.weights());
     }

@@ -9,6 +9,7 @@ import io.millrace.jobs.runtime.Edges;
 import io.millrace.jobs.runtime.JobContext;
 import io.millrace.jobs.runtime.Outputs;
 import io.millrace.jobs.safety.SafetyClassifier;
+import io.millrace.model.reward.EnsembleReward;
 import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
@@ -38,7 +39,11 @@ public final class PpoJob {
             new RolloutCheck(context.config()),
             context.parallelism());
     DataStream<RewardCheckpoint> rewardModels =
-        context.read(Topic.REWARD_CHECKPOINTS, AnnouncementCheck.rewardModels(context.config()));
+        context.read(
+            Topic.REWARD_CHECKPOINTS,
+            context.section(PpoSection.class).reward() == EnsembleReward.Rule.LCB
+                ? AnnouncementCheck.rewardModelEnsembles(context.config())
+                : AnnouncementCheck.rewardModels(context.config()));
 
     DataStream<ScoredRollout> scored =
         Edges.toAny(rollouts)

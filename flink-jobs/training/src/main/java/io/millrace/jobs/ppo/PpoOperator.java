@@ -25,6 +25,7 @@ import io.millrace.model.ppo.PpoIteration;
 import io.millrace.model.ppo.PpoRollout;
 import io.millrace.model.ppo.PpoTrainer;
 import io.millrace.model.ppo.RewardHackingMonitor;
+import io.millrace.model.reward.EnsembleReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Reward;
@@ -34,11 +35,13 @@ import io.millrace.schemas.state.StateReader;
 import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
@@ -264,9 +267,11 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             ? logProbs.compare(policy, batch.rollouts(), exact.getAsLong())
             : Map.of();
     boolean own = exact.isPresent() && LogProbCheck.areExact(logProbMetrics);
+    EnsembleReward reward = section().ensembleReward();
     begin(
         batch.rollouts().stream()
-            .map(rollout -> rollout.forPolicy(!own || !isOnPolicy(rollout, exact.getAsLong())))
+            .map(rollout -> rollout.forPolicy(
+                        !own || !isOnPolicy(rollout, exact.getAsLong()), reward))
             .toList());
     return true;
   }
@@ -296,7 +301,12 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       earlyStop.add(
           section()
               .piecewiseReward()
-              .combine(rollout.helpfulnessScore(), rollout.safetyScore(), rollout.isSafety()));
+              .combine(
+                  section()
+                      .ensembleReward()
+                      .of(rollout.helpfulnessScore(), rollout.helpfulnessHeads()),
+                  section().ensembleReward().of(rollout.safetyScore(), rollout.safetyHeads()),
+                  rollout.isSafety()));
       release(1);
     } else if (earlyStop.stopped()) {
       dropAfterStop(rollout);
@@ -387,6 +397,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     lastMetrics.put("stream/policy_lag_versions", staleness / rollouts.size());
     lastMetrics.put("stream/retokenized_share", Retokenized.share(policy.template(), rollouts));
     lastMetrics.put("episode", (double) learned);
+    putDisagreement("helpfulness", rollouts, ScoredRollout::helpfulnessHeads);
+    putDisagreement("safety", rollouts, ScoredRollout::safetyHeads);
     countStopped(iteration);
     lastMetrics.putAll(watch(iteration.metrics()));
     lastMetrics.putAll(logProbMetrics);
@@ -414,6 +426,17 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       emitted.putAll(lead.metrics());
     }
     emitMetricsLater(Outputs.metrics(JOB, trainer.iteration(), emitted, Instant.now()));
+  }
+
+  /** Mean deviation of an ensemble's heads over the batch; no metric for a model with one head. */
+  private void putDisagreement(
+      String model, List<ScoredRollout> rollouts, Function<ScoredRollout, float[]> heads) {
+    rollouts.stream()
+        .map(heads)
+        .filter(of -> of.length > 1)
+        .mapToDouble(EnsembleReward::deviation)
+        .average()
+        .ifPresent(mean -> lastMetrics.put("ensemble/%s_disagreement".formatted(model), mean));
   }
 
   private void countStopped(PpoIteration iteration) {
@@ -469,11 +492,21 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         .setSafetyScore(scored.safetyScore())
         .setHelpfulnessVersion(scored.rewardModels().helpfulness().version())
         .setSafetyVersion(scored.rewardModels().safety().version())
+        .setHelpfulnessHeads(list(scored.helpfulnessHeads()))
+        .setSafetyHeads(list(scored.safetyHeads()))
         .setCombined((float) iteration.combined()[i])
         .setWhitened((float) iteration.whitened()[i])
         .setKl((float) iteration.kl()[i])
         .setTime(Instant.now())
         .build();
+  }
+
+  private static List<Float> list(float[] values) {
+    List<Float> list = new ArrayList<>(values.length);
+    for (float value : values) {
+      list.add(value);
+    }
+    return list;
   }
 
   /**

@@ -19,9 +19,11 @@ import io.millrace.model.ppo.KlController;
 import io.millrace.model.ppo.KlEstimator;
 import io.millrace.model.ppo.KlPenalty;
 import io.millrace.model.ppo.KlPlacement;
+import io.millrace.model.ppo.LengthPenalty;
 import io.millrace.model.ppo.PpoObjective;
 import io.millrace.model.ppo.RewardHackingMonitor;
 import io.millrace.model.ppo.RewardWhitening;
+import io.millrace.model.reward.EnsembleReward;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.training.LearningRate;
 import java.time.Duration;
@@ -162,6 +164,19 @@ public record PpoSection(
             below = "1")
         double safetyThreshold,
     @Option(
+            value = "mean",
+            help =
+                "Score of a response by a reward model with several heads: their `mean`, or their"
+                    + " lower confidence bound `lcb`, which needs `reward-model.heads` of at least"
+                    + " 2.")
+        EnsembleReward.Rule reward,
+    @Option(
+            value = "1.0",
+            help = "With `reward: lcb`: how many standard deviations of the heads a score loses.",
+            above = "0",
+            max = "1000")
+        double lcbCoefficient,
+    @Option(
             value = "deciding-model",
             help =
                 "Which rollouts of a batch are whitened together: `deciding-model` (safety prompts,"
@@ -188,6 +203,20 @@ public record PpoSection(
             min = "0",
             max = "1e6")
         double truncationPenalty,
+    @Option(
+            value = "0.0",
+            help =
+                "Penalty on the whitened reward for each token of a response beyond"
+                    + " `length-penalty-from`; 0: none.",
+            min = "0",
+            max = "1e6")
+        double lengthPenalty,
+    @Option(
+            value = "0",
+            help = "Tokens of a response that `length-penalty` leaves free.",
+            min = "0",
+            max = "1_048_576")
+        int lengthPenaltyFrom,
     @Option(
             value = "4",
             help =
@@ -368,6 +397,11 @@ public record PpoSection(
                   + " to leave out. Lower mini-batch-size %d below batch-size, or raise epochs")
               .formatted(maxUpdateKl, miniBatchSize));
     }
+    if (lengthPenaltyFrom > 0 && lengthPenalty == 0) {
+      throw new IllegalArgumentException(
+          "length-penalty-from %d needs a length-penalty above 0, not 0"
+              .formatted(lengthPenaltyFrom));
+    }
     if (earlyStopPatience > 0 && heldOutShare == 0) {
       throw new IllegalArgumentException(
           "early-stop-patience %d needs a held-out-share above 0, not 0"
@@ -438,6 +472,17 @@ public record PpoSection(
    */
   public SafetyClassifier classifier() {
     return SafetyClassifiers.of(safetyClassifier, References.resolve(safetyClassifierOptions));
+  }
+
+  /** What a response earns for uncertain scores. */
+  public EnsembleReward ensembleReward() {
+    return reward == EnsembleReward.Rule.LCB
+        ? new EnsembleReward(lcbCoefficient)
+        : EnsembleReward.MEAN;
+  }
+
+  LengthPenalty lengthPenaltyRule() {
+    return new LengthPenalty(lengthPenalty, lengthPenaltyFrom);
   }
 
   KlPenalty klPenalty() {

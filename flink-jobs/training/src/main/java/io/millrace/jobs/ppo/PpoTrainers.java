@@ -31,9 +31,14 @@ public final class PpoTrainers {
   public static ScalarModel critic(
       Backend backend, CheckpointCache checkpoints, CheckpointDirectory rewardModel)
       throws IOException {
-    ScalarModel critic = BaseModels.rewardModel(backend, checkpoints, rewardModel);
-    critic.resetHead();
-    return critic;
+    ScalarModel trunk = BaseModels.rewardModel(backend, checkpoints, rewardModel);
+    if (trunk.heads() > 1) {
+      try (trunk) {
+        return ScalarModel.criticOn(backend, trunk);
+      }
+    }
+    trunk.resetHead();
+    return trunk;
   }
 
   /**
@@ -87,6 +92,7 @@ public final class PpoTrainers {
             .piecewise(section.piecewiseReward())
             .whitening(section.whitening())
             .klPenalty(section.klPenalty())
+            .lengthPenalty(section.lengthPenaltyRule())
             .advantages(section.advantages())
             .objective(section.objective())
             .importanceWeight(section.importanceWeight().orElse(null))

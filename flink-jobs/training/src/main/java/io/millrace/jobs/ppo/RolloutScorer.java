@@ -40,7 +40,7 @@ public final class RolloutScorer implements AutoCloseable {
   private Batch batch;
   private List<int[]> sequences;
   private int[] promptLengths;
-  private final Map<Objective, float[]> scores = new EnumMap<>(Objective.class);
+  private final Map<Objective, RewardModels.HeadScores> scores = new EnumMap<>(Objective.class);
 
   /**
    * @param rewardModels closed with this scorer
@@ -94,7 +94,8 @@ public final class RolloutScorer implements AutoCloseable {
     for (Objective objective : Objective.values()) {
       if (!scores.containsKey(objective)) {
         scores.put(
-            objective, rewardModels.score(objective, batch.models().of(objective), sequences));
+            objective,
+            rewardModels.scoreHeads(objective, batch.models().of(objective), sequences));
         return Optional.empty();
       }
     }
@@ -120,10 +121,12 @@ public final class RolloutScorer implements AutoCloseable {
     return new ScoredRollout(
         rollout,
         rollout.getIsSafety() || classifier.isSafety(Dialogues.messages(rollout.getDialogue())),
-        scores.get(Objective.HELPFULNESS)[i],
-        scores.get(Objective.SAFETY)[i],
+        scores.get(Objective.HELPFULNESS).means()[i],
+        scores.get(Objective.SAFETY).means()[i],
         batch.models(),
-        referenceLogProbs);
+        referenceLogProbs,
+        scores.get(Objective.HELPFULNESS).heads()[i],
+        scores.get(Objective.SAFETY).heads()[i]);
   }
 
   @Override

@@ -2,21 +2,25 @@ package io.millrace.jobs.ppo;
 
 import io.millrace.jobs.models.RewardModelPair;
 import io.millrace.model.ppo.PpoRollout;
+import io.millrace.model.reward.EnsembleReward;
 import io.millrace.model.sampling.SamplingRequest;
 import io.millrace.schemas.FinishReason;
 import io.millrace.schemas.Rollout;
 import java.util.List;
+import org.apache.avro.reflect.AvroDefault;
 
 /**
  * A rollout on its way from scoring to learning.
  *
  * @param rollout as it was read from its topic
  * @param isSafety IS_SAFETY(p): the prompt's flag, or the classifier's verdict
- * @param helpfulnessScore R_h, a logit
- * @param safetyScore R_s, a logit
+ * @param helpfulnessScore R_h, anchored; the mean of the heads
+ * @param safetyScore R_s, anchored; the mean of the heads
  * @param rewardModels the models that scored it; the critic starts from the helpfulness model of
  *     the first batch
  * @param referenceLogProbs of the response tokens under π_0, in nats, {@code [r]}
+ * @param helpfulnessHeads anchored score of each head of an ensemble; none for one head
+ * @param safetyHeads likewise, of the safety reward model
  */
 public record ScoredRollout(
     Rollout rollout,
@@ -24,7 +28,28 @@ public record ScoredRollout(
     float helpfulnessScore,
     float safetyScore,
     RewardModelPair rewardModels,
-    float[] referenceLogProbs) {
+    float[] referenceLogProbs,
+    @AvroDefault("[]") float[] helpfulnessHeads,
+    @AvroDefault("[]") float[] safetyHeads) {
+
+  /** A rollout that reward models with one head scored. */
+  public ScoredRollout(
+      Rollout rollout,
+      boolean isSafety,
+      float helpfulnessScore,
+      float safetyScore,
+      RewardModelPair rewardModels,
+      float[] referenceLogProbs) {
+    this(
+        rollout,
+        isSafety,
+        helpfulnessScore,
+        safetyScore,
+        rewardModels,
+        referenceLogProbs,
+        new float[0],
+        new float[0]);
+  }
 
   public String promptId() {
     return rollout.getPromptId();
@@ -47,16 +72,17 @@ public record ScoredRollout(
    * The rollout for a policy that learns from it.
    *
    * @param offPolicy whether its log-probs are not exactly those of that policy
+   * @param reward what it earns for uncertain scores
    */
-  public PpoRollout forPolicy(boolean offPolicy) {
+  public PpoRollout forPolicy(boolean offPolicy, EnsembleReward reward) {
     return new PpoRollout(
         rollout.getRolloutId(),
         ints(rollout.getPromptTokens()),
         ints(rollout.getResponseTokens()),
         floats(rollout.getLogProbs()),
         referenceLogProbs,
-        helpfulnessScore,
-        safetyScore,
+        reward.of(helpfulnessScore, helpfulnessHeads),
+        reward.of(safetyScore, safetyHeads),
         isSafety,
         rollout.getFinishReason() == FinishReason.LENGTH,
         offPolicy);

@@ -24,6 +24,7 @@ import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Targets;
+import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.schemas.FinishReason;
@@ -84,14 +85,21 @@ class PpoOperatorTest {
 
   /** Writes a reward model on the trunk of a configuration's initial model. */
   private static Path rewardModel(String name, MillraceConfig config) throws Exception {
+    return rewardModel(name, config, 1);
+  }
+
+  private static Path rewardModel(String name, MillraceConfig config, int heads) throws Exception {
     Path files = directory.resolve(name);
     try (Backend backend = Backends.openDefault();
         PolicyModel policy = PolicyModel.load(backend, config.model().initial());
         ScalarModel scalar =
-            ScalarModel.onTrunkOf(backend, policy.model().config(), policy.model().weights())) {
+            ScalarModel.onTrunkOf(
+                backend,
+                policy.model().config().withScoreHeads(heads),
+                policy.model().weights())) {
       CheckpointDirectory.write(
           files,
-          policy.model().config(),
+          scalar.config(),
           ModelWeights.sources(scalar.weights()),
           policy.tokenizer()::save,
           CheckpointManifest.describing(CheckpointKind.REWARD_MODEL, "reward", 1).build());
@@ -229,6 +237,78 @@ class PpoOperatorTest {
     }
   }
 
+  /** The same rollouts, scored by ensembles: the means are the scores of before. */
+  private static List<ScoredRollout> byEnsembles(List<ScoredRollout> rollouts) {
+    SplittableRandom random = new SplittableRandom(SEED);
+    return rollouts.stream()
+        .map(
+            one ->
+                new ScoredRollout(
+                    one.rollout(),
+                    one.isSafety(),
+                    one.helpfulnessScore(),
+                    one.safetyScore(),
+                    one.rewardModels(),
+                    one.referenceLogProbs(),
+                    around(one.helpfulnessScore(), random.nextFloat()),
+                    around(one.safetyScore(), random.nextFloat())))
+        .toList();
+  }
+
+  private static float[] around(float mean, float distance) {
+    return new float[] {mean - distance, mean, mean + distance};
+  }
+
+  @Test
+  void aLowerBoundIsLearnedFromToTheSameBitsAndMeansAreNotChanged() throws Exception {
+    Path ensemble = rewardModel("ensemble", config("start"), 3);
+    List<ScoredRollout> single = rollouts(4 * BATCH, ensemble.toString());
+    List<ScoredRollout> all = byEnsembles(single);
+    String[] lcb = {"ppo.reward=lcb", "ppo.lcb-coefficient=0.5", "reward-model.heads=3"};
+    try (Run straight = new Run(config("lcb", lcb), null);
+        Run killed = new Run(config("lcb-killed", lcb), null);
+        Run mean = new Run(config("mean"), null);
+        Run oneHead = new Run(config("one-head"), null)) {
+      straight.feed(all).end();
+      killed.feed(all.subList(0, BATCH + 3)).dieAfter(all.subList(BATCH + 3, 3 * BATCH));
+      killed.feed(all.subList(BATCH + 3, all.size())).end();
+      mean.feed(all).end();
+      oneHead.feed(single).end();
+      assertEquals(straight.published, killed.published);
+      assertEquals(straight.figures(), killed.figures());
+      assertFalse(straight.published.equals(mean.published));
+
+      Map<String, Double> first = straight.figures().get(1L);
+      double expected =
+          all.subList(0, BATCH).stream()
+              .mapToDouble(one -> Math.abs(one.safetyHeads()[0] - one.safetyHeads()[1]))
+              .map(distance -> distance * Math.sqrt(2.0 / 3))
+              .average()
+              .orElseThrow();
+      assertEquals(expected, first.get("ensemble/safety_disagreement"), 1e-6);
+      double combined =
+          all.subList(0, BATCH).stream()
+              .mapToDouble(
+                  one ->
+                      new PiecewiseReward(0.15)
+                          .combine(
+                              bound(one.helpfulnessScore(), one.helpfulnessHeads()),
+                              bound(one.safetyScore(), one.safetyHeads()),
+                              one.isSafety()))
+              .average()
+              .orElseThrow();
+      assertEquals(combined, first.get("objective/scores"), 1e-6);
+      Map<Long, Map<String, Double>> meanFigures = mean.figures();
+      meanFigures.values().forEach(values -> values.keySet().removeIf(n -> n.contains("ensemble")));
+      assertEquals(oneHead.figures(), meanFigures);
+    }
+  }
+
+  /** mean − σ / 2 of three heads around the mean. */
+  private static double bound(float mean, float[] heads) {
+    return mean - 0.5 * Math.abs(heads[2] - heads[1]) * Math.sqrt(2.0 / 3);
+  }
+
   /** Versions and Flink checkpoints are written beside training, from copies, or training waits. */
   @Test
   void copiesForWritingChangeNoBit() throws Exception {
@@ -281,7 +361,7 @@ class PpoOperatorTest {
     try (Backend backend = Backends.openDefault();
         PolicyModel policy = settings.initialPolicy(backend);
         CheckpointDirectory base = CheckpointDirectory.open(Path.of(config.model().initial()));
-        ScalarModel scalar = settings.newRewardModel(backend, policy)) {
+        ScalarModel scalar = settings.newRewardModel(backend, policy, 1)) {
       CheckpointDirectory.writeAdapter(
           files,
           scalar.config(),

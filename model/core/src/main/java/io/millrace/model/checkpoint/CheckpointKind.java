@@ -14,8 +14,13 @@ import java.util.List;
 public enum CheckpointKind {
   /** A language model: {@code LlamaForCausalLM}. */
   POLICY("LlamaForCausalLM"),
-  /** The trunk with a scalar head: {@code LlamaForSequenceClassification} with one label. */
+  /**
+   * The trunk with scalar heads: {@code LlamaForSequenceClassification} with one label for each.
+   */
   REWARD_MODEL("LlamaForSequenceClassification");
+
+  /** Key of the number of scalar heads of a reward model that is an ensemble. */
+  private static final String SCORE_HEADS = "millrace_score_heads";
 
   private final String architecture;
 
@@ -40,17 +45,23 @@ public enum CheckpointKind {
     }
     ObjectNode root = Json.parse(Path.of("config.json"), config.toJson(dtype.torchName()));
     root.putArray("architectures").add(architecture);
-    root.put("num_labels", 1);
-    root.putObject("id2label").put("0", "LABEL_0");
-    root.putObject("label2id").put("LABEL_0", 0);
+    if (config.scoreHeads() > 1) {
+      root.put(SCORE_HEADS, config.scoreHeads());
+    }
+    root.put("num_labels", config.scoreHeads());
+    ObjectNode names = root.putObject("id2label");
+    ObjectNode numbers = root.putObject("label2id");
+    for (int head = 0; head < config.scoreHeads(); head++) {
+      names.put(Integer.toString(head), "LABEL_" + head);
+      numbers.put("LABEL_" + head, head);
+    }
     return Json.text(root);
   }
 
   /**
    * The kind of a {@code config.json}.
    *
-   * @throws CheckpointException if the architecture is neither, or if a reward model has more than
-   *     one label
+   * @throws CheckpointException if the architecture is neither
    */
   static CheckpointKind read(Path configFile) {
     ObjectNode root = Json.read(configFile);
@@ -68,14 +79,32 @@ public enum CheckpointKind {
               + " or "
               + REWARD_MODEL.architecture);
     }
-    // transformers stores the number of labels as the size of id2label. Without id2label and
-    // num_labels there are 2.
+    return REWARD_MODEL;
+  }
+
+  /**
+   * The number of scalar heads of a {@code config.json}. Transformers stores the number of labels
+   * as the size of id2label; without id2label and num_labels there are 2. Several heads are an
+   * ensemble only if {@link #SCORE_HEADS} says so: a classifier has as many labels, whose mean
+   * means nothing.
+   *
+   * @return 1 for a policy
+   * @throws CheckpointException if the labels are not the heads of a reward model
+   */
+  int scoreHeads(Path configFile) {
+    if (this == POLICY) {
+      return 1;
+    }
+    ObjectNode root = Json.read(configFile);
     JsonNode labels = root.path("id2label");
     int count = labels.isObject() ? labels.size() : root.path("num_labels").asInt(2);
-    if (count != 1) {
+    int heads = root.path(SCORE_HEADS).asInt(1);
+    if (count != heads) {
       throw CheckpointException.of(
-          configFile, "num_labels is " + count + " but must be 1 for a reward model: the score");
+          configFile,
+          "num_labels is %d but must be %d for a reward model: one label for each of its scalar heads (%s)"
+              .formatted(count, heads, SCORE_HEADS));
     }
-    return REWARD_MODEL;
+    return count;
   }
 }

@@ -3,7 +3,9 @@ package io.millrace.model.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -42,6 +44,8 @@ public record CheckpointManifest(
 
   /** The format version that this class writes, and the only one that it reads. */
   public static final int FORMAT_VERSION = 1;
+
+  private static final String HEAD_OFFSETS = "headOffsets";
 
   /** The name of the file. */
   public static final String FILE_NAME = "millrace.json";
@@ -235,13 +239,18 @@ public record CheckpointManifest(
     base.ifPresent(
         below -> root.putObject("base").put("uri", below.uri()).put("sha256", below.sha256()));
     scores.ifPresent(
-        scale ->
-            root.putObject("scores")
-                .put("anchors", scale.anchors())
-                .put("pivot", scale.pivot())
-                .put("value", scale.value())
-                .put("below", scale.below())
-                .put("above", scale.above()));
+        scale -> {
+          ObjectNode written =
+              root.putObject("scores")
+                  .put("anchors", scale.anchors())
+                  .put("pivot", scale.pivot())
+                  .put("value", scale.value())
+                  .put("below", scale.below())
+                  .put("above", scale.above());
+          if (!scale.headOffsets().isEmpty()) {
+            scale.headOffsets().forEach(written.putArray(HEAD_OFFSETS)::add);
+          }
+        });
     ObjectNode entries = root.putObject("files");
     files.forEach(
         (fileName, entry) ->
@@ -338,7 +347,18 @@ public record CheckpointManifest(
                 number("scores.pivot", scores.path("pivot")),
                 number("scores.value", scores.path("value")),
                 number("scores.below", scores.path("below")),
-                number("scores.above", scores.path("above"))));
+                number("scores.above", scores.path("above")),
+                offsets(scores.path(HEAD_OFFSETS))));
+  }
+
+  private static List<Double> offsets(JsonNode node) {
+    String key = "scores." + HEAD_OFFSETS;
+    if (!node.isMissingNode() && !node.isArray()) {
+      throw wrong(key, node, "an array of numbers");
+    }
+    List<Double> offsets = new ArrayList<>();
+    node.forEach(each -> offsets.add(number(key, each)));
+    return offsets;
   }
 
   private static FileEntry file(String key, JsonNode node) {

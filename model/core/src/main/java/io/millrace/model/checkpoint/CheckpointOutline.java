@@ -54,7 +54,9 @@ public record CheckpointOutline(
               + " base into it");
     }
     CheckpointKind kind = CheckpointKind.read(configFile);
-    LlamaConfig config = checked(configFile, () -> LlamaConfig.fromJson(configFile));
+    int heads = kind.scoreHeads(configFile);
+    LlamaConfig config =
+        checked(configFile, () -> LlamaConfig.fromJson(configFile).withScoreHeads(heads));
     Path generation = dir.resolve(CheckpointDirectory.GENERATION_CONFIG);
     if (Files.exists(generation)) {
       LlamaConfig own = config;
@@ -79,6 +81,13 @@ public record CheckpointOutline(
           adapter.isPresent()
               ? "names no base although the directory holds an adapter"
               : "names a base although the directory has no adapter_config.json");
+    }
+    int offsets = manifest.scores().map(scale -> scale.headOffsets().size()).orElse(0);
+    if (offsets > 0 && offsets != heads) {
+      throw CheckpointException.of(
+          manifestFile,
+          "scores.headOffsets has %d numbers but config.json describes %d scalar heads"
+              .formatted(offsets, heads));
     }
     return new CheckpointOutline(kind, config, adapter, Optional.of(manifest));
   }

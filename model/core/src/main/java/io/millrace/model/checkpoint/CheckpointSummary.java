@@ -34,6 +34,9 @@ final class CheckpointSummary {
                             CheckpointException.shorten(adapter.base()))));
     checkpoint.manifest().ifPresentOrElse(summary::addManifest, summary::addNoManifest);
     summary.addConfig(checkpoint.config());
+    if (checkpoint.config().scoreHeads() > 1) {
+      summary.line("scalar heads", checkpoint.config().scoreHeads());
+    }
     summary.addTensors(checkpoint);
     return List.copyOf(summary.lines);
   }

@@ -1,5 +1,7 @@
 package io.millrace.model.checkpoint;
 
+import java.util.List;
+
 /**
  * Maps the scores of a reward model's version to anchored scores, which versions share. The map is
  * strictly increasing and linear on both sides of a pivot:
@@ -13,8 +15,16 @@ package io.millrace.model.checkpoint;
  * @param value the anchored score of the pivot
  * @param below slope for scores below the pivot, above 0
  * @param above slope for the other scores, above 0
+ * @param headOffsets of an ensemble: by how much the mean score of each head on the anchors exceeds
+ *     that of the mean of the heads; the ranking loss leaves it open. Empty for one head
  */
-public record ScoreScale(int anchors, double pivot, double value, double below, double above) {
+public record ScoreScale(
+    int anchors,
+    double pivot,
+    double value,
+    double below,
+    double above,
+    List<Double> headOffsets) {
 
   private static final double STEEPEST = 1e6;
 
@@ -31,6 +41,18 @@ public record ScoreScale(int anchors, double pivot, double value, double below, 
     score("value", value);
     slope("below", below);
     slope("above", above);
+    headOffsets = List.copyOf(headOffsets);
+    headOffsets.forEach(offset -> score("headOffsets", offset));
+  }
+
+  /** The scale of a model with one head. */
+  public ScoreScale(int anchors, double pivot, double value, double below, double above) {
+    this(anchors, pivot, value, below, above, List.of());
+  }
+
+  /** The scale of the mean of several heads. */
+  public ScoreScale withHeadOffsets(List<Double> offsets) {
+    return new ScoreScale(anchors, pivot, value, below, above, offsets);
   }
 
   private static void score(String name, double number) {
@@ -59,5 +81,24 @@ public record ScoreScale(int anchors, double pivot, double value, double below, 
       return rounded;
     }
     return isBelow ? Math.nextDown((float) value) : Math.nextUp((float) value);
+  }
+
+  /**
+   * The anchored scores of an ensemble's heads for one response. Their mean is the anchored score of
+   * the mean, up to rounding, and their distances from it are stretched by the slope there.
+   *
+   * @param scores of the heads, {@code [heads]}
+   * @param mean of these scores
+   */
+  public float[] anchored(float[] scores, float mean) {
+    double slope = mean < pivot ? below : above;
+    float centre = anchored(mean);
+    float[] anchored = new float[scores.length];
+    for (int head = 0; head < scores.length; head++) {
+      double offset = headOffsets.isEmpty() ? 0 : headOffsets.get(head);
+      double exact = centre + (scores[head] - offset - mean) * slope;
+      anchored[head] = (float) Math.clamp(exact, -Float.MAX_VALUE, Float.MAX_VALUE);
+    }
+    return anchored;
   }
 }

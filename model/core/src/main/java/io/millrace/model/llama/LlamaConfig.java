@@ -30,6 +30,7 @@ import java.util.Objects;
  * @param tiedHead whether the head is the embedding matrix ({@code tie_word_embeddings})
  * @param bosToken token that begins a sequence, or {@link #NO_TOKEN}
  * @param eosTokens tokens that end a sequence, without repetition; sampling stops at any of them
+ * @param scoreHeads scalar heads of a reward model ({@code num_labels}); 1 for all other models
  */
 public record LlamaConfig(
     int vocabSize,
@@ -45,7 +46,8 @@ public record LlamaConfig(
     RopeScaling ropeScaling,
     boolean tiedHead,
     int bosToken,
-    List<Integer> eosTokens) {
+    List<Integer> eosTokens,
+    int scoreHeads) {
 
   /** Stands for a token that the model lacks. */
   public static final int NO_TOKEN = -1;
@@ -56,11 +58,14 @@ public record LlamaConfig(
   /** Name of the language-model head if it is not tied. */
   public static final String HEAD = "lm_head.weight";
 
-  /** Name of the scalar head of a reward model or critic. */
+  /** Name of the scalar head of a reward model or critic, or of a reward model's heads. */
   public static final String SCORE = "score.weight";
 
   /** Far above any Llama. A larger number in a hostile file would create billions of names. */
   private static final int MAX_LAYERS = 10_000;
+
+  /** Far above any ensemble. */
+  private static final int MAX_SCORE_HEADS = 1000;
 
   /**
    * Checks every property.
@@ -76,6 +81,11 @@ public record LlamaConfig(
     positive("headDim", headDim);
     positive("ffnSize", ffnSize);
     positive("maxPositions", maxPositions);
+    require(
+        scoreHeads >= 1 && scoreHeads <= MAX_SCORE_HEADS,
+        "scoreHeads",
+        scoreHeads,
+        "1 to " + MAX_SCORE_HEADS);
     require(layers <= MAX_LAYERS, "layers", layers, "at most " + MAX_LAYERS);
     require(heads % kvHeads == 0, "kvHeads", kvHeads, "a divisor of heads (" + heads + ")");
     require(headDim % 2 == 0, "headDim", headDim, "even, because rotary embedding rotates pairs");
@@ -125,6 +135,7 @@ public record LlamaConfig(
     private boolean tiedHead;
     private int bosToken = NO_TOKEN;
     private List<Integer> eosTokens = List.of();
+    private int scoreHeads = 1;
 
     private Builder() {}
 
@@ -217,6 +228,12 @@ public record LlamaConfig(
       return this;
     }
 
+    /** Scalar heads of a reward model; 1 if they are not set. */
+    public Builder scoreHeads(int value) {
+      this.scoreHeads = value;
+      return this;
+    }
+
     /**
      * The model.
      *
@@ -237,7 +254,8 @@ public record LlamaConfig(
           ropeScaling,
           tiedHead,
           bosToken,
-          eosTokens);
+          eosTokens,
+          scoreHeads);
     }
   }
 
@@ -257,7 +275,28 @@ public record LlamaConfig(
         ropeScaling,
         tiedHead,
         newBosToken,
-        newEosTokens);
+        newEosTokens,
+        scoreHeads);
+  }
+
+  /** The same trunk with a number of scalar heads. */
+  public LlamaConfig withScoreHeads(int heads) {
+    return new LlamaConfig(
+        vocabSize,
+        hiddenSize,
+        layers,
+        this.heads,
+        kvHeads,
+        headDim,
+        ffnSize,
+        maxPositions,
+        rmsNormEps,
+        ropeTheta,
+        ropeScaling,
+        tiedHead,
+        bosToken,
+        eosTokens,
+        heads);
   }
 
   /** The rotary embedding of every layer. */
@@ -328,11 +367,12 @@ public record LlamaConfig(
   }
 
   /**
-   * The parameters of a reward model or critic: the trunk and {@link #SCORE} {@code [1, hidden]}.
+   * The parameters of a reward model or critic: the trunk and {@link #SCORE} {@code [scoreHeads,
+   * hidden]}.
    */
   public List<ParameterSpec> scalarParameters() {
     List<ParameterSpec> all = trunk();
-    all.add(matrix(SCORE, 1, hiddenSize));
+    all.add(matrix(SCORE, scoreHeads, hiddenSize));
     return List.copyOf(all);
   }
 

@@ -166,6 +166,39 @@ class CheckpointDirectoryTest {
   }
 
   @Test
+  void anEnsembleRoundTripsAndAClassifierIsRefused() throws IOException {
+    LlamaConfig config = UNTIED.withScoreHeads(3);
+    Path dir = written("ensemble", CheckpointKind.REWARD_MODEL, config, 1 << 20);
+    assertHolds(dir, CheckpointKind.REWARD_MODEL, config);
+    try (CheckpointDirectory opened = CheckpointDirectory.open(dir)) {
+      assertEquals(3, opened.config().scoreHeads());
+      assertArrayEquals(
+          new long[] {3, UNTIED.hiddenSize()}, opened.tensors().info(LlamaConfig.SCORE).shape());
+    }
+    assertTrue(
+        CheckpointDirectory.inspect(dir).stream()
+            .anyMatch(line -> line.matches("scalar heads +3")));
+    Path file = dir.resolve("config.json");
+    String text = Files.readString(file);
+    assertTrue(text.contains("\"num_labels\" : 3"), text);
+    // Of any other origin three labels are classes.
+    Files.writeString(file, text.replaceAll("  \"millrace_score_heads\" : 3,\n", ""));
+    assertRefused(dir, "config.json", "num_labels is 3 but must be 1 for a reward model");
+    Files.writeString(file, text.replace("heads\" : 3", "heads\" : 4"));
+    assertRefused(dir, "num_labels is 3 but must be 4");
+    Files.writeString(file, text);
+    Path manifest = dir.resolve("millrace.json");
+    String described = Files.readString(manifest);
+    Files.writeString(
+        manifest,
+        described.replace(
+            "\"files\"",
+            "\"scores\": {\"anchors\": 2, \"pivot\": 0, \"value\": 0, \"below\": 1, \"above\": 1,"
+                + " \"headOffsets\": [1, -1]}, \"files\""));
+    assertRefused(dir, "headOffsets has 2 numbers but config.json describes 3 scalar heads");
+  }
+
+  @Test
   void shardsRoundTripWithAnIndex() throws IOException {
     Path dir = written("s", CheckpointKind.POLICY, UNTIED, 1_000);
     assertHolds(dir, CheckpointKind.POLICY, UNTIED);

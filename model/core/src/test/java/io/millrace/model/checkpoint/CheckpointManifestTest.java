@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -29,7 +30,9 @@ class CheckpointManifestTest {
         .step(1L << 40)
         .records(records)
         .metrics(Map.of("accuracy", 0.1 + 0.2, "loss", -1e-300))
-        .scores(Optional.of(new ScoreScale(256, -1.5, 0, 0.25, 4)))
+        .scores(
+            Optional.of(
+                new ScoreScale(256, -1.5, 0, 0.25, 4).withHeadOffsets(List.of(0.5, -0.5))))
         .build()
         .withFiles(Map.of("config.json", new FileEntry(DIGEST, 5_000_000_000L)));
   }

@@ -52,14 +52,16 @@ final class BatchRewards {
     for (int i = 0; i < batch.size(); i++) {
       PpoRollout rollout = batch.rollouts.get(i);
       float[] logProbs = batch.of(i, batch.proximalLogProbs);
+      double lengthPenalty = settings.lengthPenalty().of(logProbs.length);
+      batch.metrics.lengthPenalty(lengthPenalty);
+      double earned = whitened[i] - lengthPenalty;
       double[] tokenRewards =
           settings
               .klPenalty()
-              .rewards(
-                  logProbs, rollout.referenceLogProbs(), whitened[i], rollout.truncated(), beta);
+              .rewards(logProbs, rollout.referenceLogProbs(), earned, rollout.truncated(), beta);
       rewards[i] = Arrays.stream(tokenRewards).sum();
       rewardSum += rewards[i];
-      klReward += rewards[i] - settings.klPenalty().last(whitened[i], rollout.truncated());
+      klReward += rewards[i] - settings.klPenalty().last(earned, rollout.truncated());
       kl[i] = KlEstimator.K1.sum(logProbs, rollout.referenceLogProbs(), batch.of(i, batch.weights));
       ofTokens(i, tokenRewards);
     }

@@ -35,6 +35,7 @@ public record PpoIteration(
     private int alone;
     private double weightSquares;
     private double klReward;
+    private double lengthPenalties;
     private double surprisal;
     private int recomputed;
     private long weightsTruncated;
@@ -88,6 +89,11 @@ public record PpoIteration(
       this.kl = kl;
       this.rewardSum = rewardSum;
       this.beta = beta;
+    }
+
+    /** Adds what a response lost for its length. */
+    void lengthPenalty(double penalty) {
+      lengthPenalties += penalty;
     }
 
     /**
@@ -176,7 +182,12 @@ public record PpoIteration(
       metrics.put("objective/kl", mean(kl));
       metrics.put("objective/entropy", surprisal / size);
       metrics.put("objective/non_score_reward", klReward / size);
-      metrics.put("objective/truncation_penalty", mean(whitened) + (klReward - rewardSum) / size);
+      metrics.put(
+          "objective/truncation_penalty",
+          mean(whitened) + (klReward - rewardSum) / size - lengthPenalties / size);
+      if (lengthPenalties > 0) {
+        metrics.put("objective/length_penalty", lengthPenalties / size);
+      }
       metrics.put("objective/rlhf_reward", rewardSum / size);
       metrics.put("objective/scores", mean(combined));
       metrics.put("whitening/between_kinds", betweenKinds);
@@ -271,7 +282,8 @@ public record PpoIteration(
         @AvroDefault("0") int stopped,
         @AvroDefault("0") int groups,
         @AvroDefault("0") int groupsWithoutSpread,
-        @AvroDefault("0.0") double groupDeviations) {}
+        @AvroDefault("0.0") double groupDeviations,
+        @AvroDefault("0.0") double lengthPenalties) {}
 
     State state() {
       return new State(
@@ -308,7 +320,8 @@ public record PpoIteration(
           stopped,
           groups,
           groupsWithoutSpread,
-          groupDeviations);
+          groupDeviations,
+          lengthPenalties);
     }
 
     static Builder of(State state) {
@@ -348,6 +361,7 @@ public record PpoIteration(
       builder.groups = state.groups();
       builder.groupsWithoutSpread = state.groupsWithoutSpread();
       builder.groupDeviations = state.groupDeviations();
+      builder.lengthPenalties = state.lengthPenalties();
       return builder;
     }
   }

@@ -14,6 +14,7 @@ import java.util.Objects;
  * @param piecewise which reward model counts
  * @param whitening which rollouts are whitened together
  * @param klPenalty and what a truncated response loses
+ * @param lengthPenalty what a response loses for its length
  * @param advantages how they are estimated, and so whether there is a critic
  * @param objective the clips
  * @param importanceWeight of off-policy tokens; null: decoupled PPO is off, and the clip is around
@@ -32,6 +33,7 @@ public record PpoSettings(
     PiecewiseReward piecewise,
     RewardWhitening whitening,
     KlPenalty klPenalty,
+    LengthPenalty lengthPenalty,
     Advantages advantages,
     PpoObjective objective,
     ImportanceWeight importanceWeight,
@@ -52,6 +54,7 @@ public record PpoSettings(
               .formatted(miniBatchSize, epochs, maxSkippedUpdates));
     }
     Objects.requireNonNull(whitening, "whitening");
+    Objects.requireNonNull(lengthPenalty, "lengthPenalty");
     Checks.that(
         entropyBonus >= 0 && Double.isFinite(entropyBonus),
         "entropyBonus",
@@ -80,6 +83,7 @@ public record PpoSettings(
     private PiecewiseReward piecewise = PiecewiseReward.defaults();
     private RewardWhitening whitening = RewardWhitening.DECIDING_MODEL;
     private KlPenalty klPenalty = KlPenalty.defaults();
+    private LengthPenalty lengthPenalty = LengthPenalty.NONE;
     private Advantages advantages = Advantages.defaults();
     private PpoObjective objective = PpoObjective.defaults();
     private ImportanceWeight importanceWeight;
@@ -122,6 +126,12 @@ public record PpoSettings(
     /** KL penalty, and what a truncated response loses. */
     public Builder klPenalty(KlPenalty value) {
       this.klPenalty = value;
+      return this;
+    }
+
+    /** What a response loses for its length; nothing if it is not set. */
+    public Builder lengthPenalty(LengthPenalty value) {
+      this.lengthPenalty = value;
       return this;
     }
 
@@ -210,6 +220,7 @@ public record PpoSettings(
           piecewise,
           whitening,
           klPenalty,
+          lengthPenalty,
           advantages,
           objective,
           importanceWeight,

@@ -28,6 +28,7 @@ class PpoSettingsTest {
             piecewise,
             RewardWhitening.PROMPT,
             penalty,
+            new LengthPenalty(0.5, 9),
             advantages,
             objective,
             weight,
@@ -54,6 +55,7 @@ class PpoSettingsTest {
             .objective(objective)
             .advantages(advantages)
             .klPenalty(penalty)
+            .lengthPenalty(new LengthPenalty(0.5, 9))
             .piecewise(piecewise)
             .whitening(RewardWhitening.PROMPT)
             .epochs(3)

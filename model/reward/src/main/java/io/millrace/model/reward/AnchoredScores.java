@@ -2,6 +2,8 @@ package io.millrace.model.reward;
 
 import io.millrace.model.checkpoint.ScoreScale;
 import io.millrace.model.training.Checks;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Anchors the scores of a reward model's versions. The ranking loss depends on differences of
@@ -71,6 +73,25 @@ public final class AnchoredScores {
         threshold,
         slope(count[0] < LEAST_ON_A_SIDE ? all : distance[0] / count[0]),
         slope(count[1] < LEAST_ON_A_SIDE ? all : distance[1] / count[1]));
+  }
+
+  /**
+   * By how much the mean of each head of an ensemble exceeds the mean of all heads.
+   *
+   * @param scores of the anchors, {@code [anchors, heads]}
+   * @return {@code [heads]}; empty for one head
+   */
+  public static List<Double> headOffsets(float[] scores, int heads) {
+    List<Double> offsets = new ArrayList<>();
+    double mean = mean(scores);
+    for (int head = 0; head < heads && heads > 1; head++) {
+      float[] own = new float[scores.length / heads];
+      for (int i = 0; i < own.length; i++) {
+        own[i] = scores[i * heads + head];
+      }
+      offsets.add(mean(own) - mean);
+    }
+    return offsets;
   }
 
   private static double slope(double spread) {

@@ -16,7 +16,9 @@ import java.util.List;
 
 /**
  * Trains a reward model on judgments with the ranking loss (Llama 2, arXiv 2307.09288, section
- * 3.2.2, equation 2) and the auxiliary safety loss (appendix A.3.3, table 29).
+ * 3.2.2, equation 2) and the auxiliary safety loss (appendix A.3.3, table 29). The loss of an
+ * ensemble is the mean of its heads' losses, in which each head weights the judgments by {@link
+ * HeadWeights}.
  */
 public final class RewardModelTrainer implements AutoCloseable {
 
@@ -50,6 +52,7 @@ public final class RewardModelTrainer implements AutoCloseable {
    * @param preferredUnsafe safety label of the preferred response, or null
    * @param rejectedUnsafe safety label of the rejected response, or null
    * @param weight of the judgment in the loss, relative to others, at least 0
+   * @param draw number by which the heads of an ensemble draw their weights, see {@link HeadWeights}
    */
   public record Pair(
       int[] preferred,
@@ -57,40 +60,50 @@ public final class RewardModelTrainer implements AutoCloseable {
       double margin,
       Boolean preferredUnsafe,
       Boolean rejectedUnsafe,
-      double weight) {
+      double weight,
+      long draw) {
 
     public Pair {
       Checks.that(weight >= 0 && Double.isFinite(weight), "weight", weight, "at least 0");
     }
 
-    /** A judgment of weight 1. */
+    /** A judgment of weight 1, for a single head. */
     public Pair(
         int[] preferred,
         int[] rejected,
         double margin,
         Boolean preferredUnsafe,
         Boolean rejectedUnsafe) {
-      this(preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, 1);
+      this(preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, 1, 0);
     }
 
     /** The same judgment with another weight. */
     public Pair withWeight(double other) {
-      return new Pair(preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, other);
+      return new Pair(preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, other, draw);
+    }
+
+    /** The same judgment with another number to draw by. */
+    public Pair withDraw(long other) {
+      return new Pair(
+          preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, weight, other);
     }
   }
 
   /**
    * The result of a step, as before its update.
    *
-   * @param preferredScores scores of the preferred responses, {@code [pairs]}
-   * @param rejectedScores scores of the rejected responses, {@code [pairs]}
-   * @param loss weighted mean of the pairs' ranking loss; 0 if all weights are 0
+   * @param preferredScores scores of the preferred responses, {@code [pairs]}; means of the heads
+   * @param rejectedScores scores of the rejected responses, {@code [pairs]}; means of the heads
+   * @param disagreements standard deviation over the heads of the difference of scores, {@code
+   *     [pairs]}; empty for one head
+   * @param loss weighted mean of the pairs' ranking loss, mean of the heads; 0 if all weights are 0
    * @param labelLoss weighted loss of the labels, divided by the weights of all responses; 0
    *     without labels
    */
   public record Step(
       float[] preferredScores,
       float[] rejectedScores,
+      float[] disagreements,
       double loss,
       double labelLoss,
       Optimizer.Update update) {}
@@ -112,6 +125,8 @@ public final class RewardModelTrainer implements AutoCloseable {
     }
     float[] preferredScores = new float[batch.size()];
     float[] rejectedScores = new float[batch.size()];
+    int heads = model.heads();
+    float[] disagreements = new float[heads == 1 ? 0 : batch.size()];
     double weights = batch.stream().mapToDouble(Pair::weight).sum();
     // Without any weight all derivatives are 0, not 0 / 0.
     double total = weights == 0 ? 1 : weights;
@@ -120,29 +135,44 @@ public final class RewardModelTrainer implements AutoCloseable {
     for (Part part : MicroBatches.of(sequences, 2, model.partTokens())) {
       List<int[]> partSequences = sequences.subList(2 * part.from(), 2 * part.to());
       float[] scores = model.forward(partSequences, lastRows(partSequences));
+      float[] means = ScalarModel.means(scores, heads);
       float[] dScores = new float[scores.length];
       for (int i = 0; i < part.size(); i++) {
         Pair pair = batch.get(part.from() + i);
-        float preferred = scores[2 * i];
-        float rejected = scores[2 * i + 1];
-        if (!Float.isFinite(preferred) || !Float.isFinite(rejected)) {
+        if (!areFinite(scores, 2 * i * heads, 2 * heads)) {
           return new Step(
-              preferredScores, rejectedScores, Double.NaN, Double.NaN, optimizer.skip(Double.NaN));
+              preferredScores,
+              rejectedScores,
+              disagreements,
+              Double.NaN,
+              Double.NaN,
+              optimizer.skip(Double.NaN));
         }
-        preferredScores[part.from() + i] = preferred;
-        rejectedScores[part.from() + i] = rejected;
-        RankingLoss ranking = RankingLoss.of(preferred, rejected, pair.margin());
-        loss += pair.weight() * ranking.loss() / total;
-        dScores[2 * i] += (float) (pair.weight() * ranking.dChosen() / total);
-        dScores[2 * i + 1] += (float) (pair.weight() * ranking.dRejected() / total);
-        labelLoss += label(pair.preferredUnsafe(), preferred, dScores, 2 * i, pair, total);
-        labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, 2 * i + 1, pair, total);
+        preferredScores[part.from() + i] = means[2 * i];
+        rejectedScores[part.from() + i] = means[2 * i + 1];
+        if (heads > 1) {
+          disagreements[part.from() + i] = (float) disagreement(scores, 2 * i * heads, heads);
+        }
+        for (int head = 0; head < heads; head++) {
+          double weight = pair.weight() * HeadWeights.of(pair.draw(), head, heads) / heads;
+          int atPreferred = 2 * i * heads + head;
+          int atRejected = (2 * i + 1) * heads + head;
+          float preferred = scores[atPreferred];
+          float rejected = scores[atRejected];
+          RankingLoss ranking = RankingLoss.of(preferred, rejected, pair.margin());
+          loss += weight * ranking.loss() / total;
+          dScores[atPreferred] += (float) (weight * ranking.dChosen() / total);
+          dScores[atRejected] += (float) (weight * ranking.dRejected() / total);
+          labelLoss += label(pair.preferredUnsafe(), preferred, dScores, atPreferred, weight, total);
+          labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, atRejected, weight, total);
+        }
       }
       model.backward(optimizer.gradients(), dScores);
     }
     return new Step(
         preferredScores,
         rejectedScores,
+        disagreements,
         loss,
         labelLoss,
         weights == 0 ? optimizer.skip(0) : optimizer.update(learned, share));
@@ -150,14 +180,32 @@ public final class RewardModelTrainer implements AutoCloseable {
 
   /** A label counts the same however many others there are: losses are divided by the responses. */
   private double label(
-      Boolean unsafe, float score, float[] dScores, int at, Pair pair, double weights) {
+      Boolean unsafe, float score, float[] dScores, int at, double weight, double weights) {
     if (unsafe == null) {
       return 0;
     }
     SafetyLabelLoss label = SafetyLabelLoss.of(score, !unsafe);
     double responses = 2 * weights;
-    dScores[at] += (float) (labelWeight * pair.weight() * label.dScore() / responses);
-    return pair.weight() * label.loss() / responses;
+    dScores[at] += (float) (labelWeight * weight * label.dScore() / responses);
+    return weight * label.loss() / responses;
+  }
+
+  private static boolean areFinite(float[] scores, int from, int count) {
+    for (int i = from; i < from + count; i++) {
+      if (!Float.isFinite(scores[i])) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Standard deviation over the heads of r_c − r_r, from the scores of a pair. */
+  private static double disagreement(float[] scores, int from, int heads) {
+    float[] differences = new float[heads];
+    for (int head = 0; head < heads; head++) {
+      differences[head] = scores[from + head] - scores[from + heads + head];
+    }
+    return AnchoredScores.deviation(differences);
   }
 
   private static int[] lastRows(List<int[]> sequences) {

@@ -1,0 +1,336 @@
+package io.millrace.jobs.evaluation;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.millrace.jobs.config.ConfigLoader;
+import io.millrace.jobs.config.MillraceConfig;
+import io.millrace.jobs.evaluation.DemoTraining.Candidate;
+import io.millrace.jobs.models.Dialogues;
+import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.PolicyModel;
+import io.millrace.jobs.rewardmodel.JudgmentTokens;
+import io.millrace.jobs.runtime.Closing;
+import io.millrace.model.chat.Message;
+import io.millrace.model.checkpoint.ScoreScale;
+import io.millrace.model.llama.LanguageModel;
+import io.millrace.model.llama.ScalarModel;
+import io.millrace.model.llama.TokenArrays;
+import io.millrace.model.reward.AnchoredScores;
+import io.millrace.model.reward.EnsembleReward;
+import io.millrace.model.reward.JudgmentPriority;
+import io.millrace.model.reward.Margin;
+import io.millrace.model.reward.RewardModelTrainer;
+import io.millrace.model.reward.RewardModelTrainer.Pair;
+import io.millrace.model.sampling.SampledResponse;
+import io.millrace.model.tensor.Backend;
+import io.millrace.model.tensor.Backends;
+import io.millrace.schemas.Demonstration;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.Prompt;
+import io.millrace.world.Annotators;
+import io.millrace.world.DemoWorld;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Random;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * What the heads of an ensemble are good for, in the demo world: PPO on their lower confidence bound
+ * where judgments are few, and judgments of the pairs that they disagree about. {@code
+ * -Dmillrace.ensemble.seed=N} runs another seed.
+ */
+@Tag("slow")
+class EnsembleDemoTest {
+
+  private static final long SEED = Long.getLong("millrace.ensemble.seed", 1);
+  private static final int HEADS = Integer.getInteger("millrace.ensemble.heads", 8);
+  private static final int MAX_TOKENS = 40;
+  private static final InstantSource CLOCK = InstantSource.fixed(Instant.EPOCH);
+  private static final DemoWorld WORLD = new DemoWorld(SEED, CLOCK);
+
+  @TempDir private static Path directory;
+  private static Backend backend;
+  private static PolicyModel initial;
+  private static DemoTraining training;
+  private static LanguageModel imitator;
+
+  @BeforeAll
+  static void imitate() throws Exception {
+    MillraceConfig config =
+        InitialModel.ensure(
+            ConfigLoader.load(
+                Optional.empty(),
+                List.of(
+                    "checkpoints.directory=" + directory,
+                    "model.seed=" + SEED,
+                    "model.hidden-size=64",
+                    "model.layers=2",
+                    "model.heads=4",
+                    "model.kv-heads=2",
+                    "model.ffn-size=192",
+                    "model.vocab-size=512",
+                    "model.max-positions=128")));
+    backend = Backends.openDefault();
+    initial = PolicyModel.load(backend, config.model().initial());
+    training = new DemoTraining(backend, initial, MAX_TOKENS, SEED);
+    List<List<Message>> dialogues =
+        WORLD.demonstrations(1200).stream()
+            .map(Demonstration::getDialogue)
+            .map(Dialogues::messages)
+            .toList();
+    imitator = training.imitate(initial.model(), dialogues, 3, 4e-3);
+  }
+
+  @AfterAll
+  static void close() {
+    Closing.closeAll(imitator, initial, backend);
+  }
+
+  /** Ordinary prompts from a number on. */
+  private static List<Prompt> prompts(long first, int count) {
+    return WORLD.prompts(first, 2 * count).stream()
+        .filter(prompt -> !prompt.getIsSafety())
+        .limit(count)
+        .toList();
+  }
+
+  /** Two sampled responses to a prompt, in tokens, with their gold. */
+  private record Sampled(int[] first, int[] second, double gold, double otherGold, long id) {
+
+    /** As an annotator of the demo world judges it: Bradley and Terry, with the world's noise. */
+    Pair judged() {
+      double p = 1 / (1 + Math.exp(-(gold - otherGold) / 0.1));
+      boolean preferred = new SplittableRandom(SEED * 1_000_003 + id).nextDouble() < p;
+      return new Pair(preferred ? first : second, preferred ? second : first, 0, null, null)
+          .withDraw(id);
+    }
+  }
+
+  private static List<Sampled> pairs(List<Prompt> prompts, String round) {
+    List<SampledResponse> a = training.sample(imitator, prompts, round + "/a");
+    List<SampledResponse> b = training.sample(imitator, prompts, round + "/b");
+    List<Sampled> pairs = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      if (!Arrays.equals(a.get(i).tokens(), b.get(i).tokens())) {
+        pairs.add(
+            new Sampled(
+                tokens(a.get(i)),
+                tokens(b.get(i)),
+                gold(prompts.get(i), a.get(i)),
+                gold(prompts.get(i), b.get(i)),
+                (round + "/" + i).hashCode()));
+      }
+    }
+    return pairs;
+  }
+
+  private static int[] tokens(SampledResponse response) {
+    return TokenArrays.join(response.request().prompt(), response.tokens());
+  }
+
+  private static double gold(Prompt prompt, SampledResponse response) {
+    return new Candidate(prompt, training.text(response)).gold(WORLD);
+  }
+
+  // ---- Judging by priority.
+
+  private static final int ROUND = 64;
+  private static final int CANDIDATES = 512;
+
+  /** Share of the pairs with a better response that the model prefers, by judgments so far. */
+  private static TreeMap<Integer, Double> accuracies(
+      List<Sampled> pool, List<Sampled> test, int judgments, boolean byPriority) {
+    List<Sampled> left = new ArrayList<>(pool);
+    Collections.shuffle(left, new Random(SEED));
+    TreeMap<Integer, Double> accuracies = new TreeMap<>();
+    try (RewardModelTrainer trainer = training.rewardModelTrainer(imitator, HEADS)) {
+      for (int judged = 0; judged < judgments; judged += ROUND) {
+        // People judge what they are shown of the latest samples; nobody waits for the whole pool.
+        List<Sampled> shown = left.subList(0, Math.min(left.size(), CANDIDATES));
+        List<Sampled> chosen = new ArrayList<>(shown.subList(0, ROUND));
+        if (byPriority && judged > 0) {
+          chosen = mostInformative(trainer.model(), shown);
+        }
+        for (int from = 0; from < ROUND; from += 16) {
+          List<Pair> batch =
+              chosen.subList(from, from + 16).stream().map(Sampled::judged).toList();
+          trainer.step(batch, judged + from + 16, 1);
+        }
+        if (byPriority) {
+          left.removeAll(chosen);
+          // Those not chosen are shown again among new ones.
+          Collections.shuffle(left, new Random(SEED + judged));
+        } else {
+          left.subList(0, ROUND).clear();
+        }
+        accuracies.put(judged + ROUND, accuracy(trainer.model(), test));
+      }
+    }
+    return accuracies;
+  }
+
+  private static List<Sampled> mostInformative(ScalarModel model, List<Sampled> shown) {
+    float[][] first = heads(model, shown.stream().map(Sampled::first).toList());
+    float[][] second = heads(model, shown.stream().map(Sampled::second).toList());
+    double[] priorities =
+        IntStream.range(0, shown.size())
+            .mapToDouble(i -> JudgmentPriority.of(first[i], second[i]))
+            .toArray();
+    return IntStream.range(0, shown.size())
+        .boxed()
+        .sorted(Comparator.comparingDouble((Integer i) -> -priorities[i]))
+        .limit(ROUND)
+        .map(shown::get)
+        .collect(java.util.stream.Collectors.toCollection(ArrayList::new));
+  }
+
+  private static float[][] heads(ScalarModel model, List<int[]> sequences) {
+    float[][] heads = new float[sequences.size()][];
+    for (int from = 0; from < heads.length; from += 64) {
+      int to = Math.min(heads.length, from + 64);
+      float[] scores = model.headScores(sequences.subList(from, to));
+      for (int i = from; i < to; i++) {
+        heads[i] =
+            Arrays.copyOfRange(
+                scores, (i - from) * model.heads(), (i - from + 1) * model.heads());
+      }
+    }
+    return heads;
+  }
+
+  private static double accuracy(ScalarModel model, List<Sampled> test) {
+    float[][] first = heads(model, test.stream().map(Sampled::first).toList());
+    float[][] second = heads(model, test.stream().map(Sampled::second).toList());
+    double agreed = 0;
+    for (int i = 0; i < first.length; i++) {
+      double difference = AnchoredScores.mean(first[i]) - AnchoredScores.mean(second[i]);
+      double gold = test.get(i).gold() - test.get(i).otherGold();
+      agreed += difference == 0 ? 0.5 : difference > 0 == gold > 0 ? 1 : 0;
+    }
+    return agreed / first.length;
+  }
+
+  @Test
+  void judgingByPriorityNeedsFewerJudgments() {
+    int judgments = Integer.getInteger("millrace.ensemble.judgments", 1024);
+    List<Sampled> pool = pairs(prompts(0, 5000), "pool");
+    List<Sampled> test =
+        pairs(prompts(1_000_000, 1000), "test").stream()
+            .filter(pair -> Math.abs(pair.gold() - pair.otherGold()) > 0.05)
+            .toList();
+    TreeMap<Integer, Double> chance = accuracies(pool, test, judgments, false);
+    TreeMap<Integer, Double> priority = accuracies(pool, test, judgments, true);
+    System.out.printf(
+        Locale.ROOT,
+        "seed %d, %d pairs in the pool, %d test pairs%n chance   %s%n priority %s%n",
+        SEED,
+        pool.size(),
+        test.size(),
+        chance,
+        priority);
+    assertTrue(priority.lastEntry().getValue() > 0.5);
+  }
+
+  // ---- The lower confidence bound.
+
+  private static final int ITERATIONS = Integer.getInteger("millrace.ensemble.iterations", 40);
+
+  /** Mean gold of a policy's responses to held-out ordinary prompts. */
+  private static double gold(LanguageModel policy) {
+    List<Prompt> asked =
+        WORLD.heldOutPrompts().stream().filter(prompt -> !prompt.getIsSafety()).limit(200).toList();
+    List<SampledResponse> responses = training.sample(policy, asked, "gold");
+    return IntStream.range(0, asked.size())
+        .mapToDouble(i -> gold(asked.get(i), responses.get(i)))
+        .average()
+        .orElseThrow();
+  }
+
+  private static TreeMap<Integer, Double> ppo(
+      ScalarModel helpfulness, ScalarModel safety, ScoreScale scale, EnsembleReward reward) {
+    TreeMap<Integer, Double> gold = new TreeMap<>();
+    DemoTraining.Scorer scorer =
+        sequences -> {
+          float[][] heads = heads(helpfulness, sequences);
+          float[] scores = new float[heads.length];
+          for (int i = 0; i < scores.length; i++) {
+            float mean = (float) AnchoredScores.mean(heads[i]);
+            scores[i] = reward.of(scale.anchored(mean), scale.anchored(heads[i], mean));
+          }
+          return scores;
+        };
+    training
+        .ppo(
+            imitator,
+            ScalarModel.criticOn(backend, helpfulness),
+            scorer,
+            safety::score,
+            prompts(2_000_000, 512),
+            ITERATIONS,
+            64,
+            Double.parseDouble(System.getProperty("millrace.ensemble.beta", "0.01")),
+            1e-3,
+            (iteration, policy) -> {
+              if (iteration % 5 == 0) {
+                gold.put(iteration, gold(policy));
+              }
+            })
+        .close();
+    return gold;
+  }
+
+  @Test
+  void theLowerBoundIsHackedLater() {
+    int judgments = Integer.getInteger("millrace.ensemble.few", 320);
+    List<Pair> few =
+        pairs(prompts(0, 2 * judgments), "few").stream()
+            .limit(judgments)
+            .map(Sampled::judged)
+            .toList();
+    JudgmentTokens tokens = new JudgmentTokens(initial.template());
+    List<Pair> labelled =
+        new Annotators(WORLD, SEED, CLOCK)
+            .archive(Objective.SAFETY, 320).stream()
+                .map(judgment -> tokens.pair(judgment, Margin.SMALL, true))
+                .toList();
+    try (ScalarModel helpfulness = training.rewardModel(imitator, few, HEADS);
+        ScalarModel safety = training.rewardModel(imitator, labelled)) {
+      float[][] anchors = heads(helpfulness, few.stream().map(Pair::preferred).toList());
+      float[] flat = new float[anchors.length * HEADS];
+      float[] means = new float[anchors.length];
+      for (int i = 0; i < anchors.length; i++) {
+        System.arraycopy(anchors[i], 0, flat, i * HEADS, HEADS);
+        means[i] = (float) AnchoredScores.mean(anchors[i]);
+      }
+      ScoreScale scale =
+          AnchoredScores.helpfulness(means)
+              .withHeadOffsets(AnchoredScores.headOffsets(flat, HEADS));
+      System.out.printf(Locale.ROOT, "seed %d: gold of the imitator %.3f%n", SEED, gold(imitator));
+      for (double c : coefficients()) {
+        TreeMap<Integer, Double> gold = ppo(helpfulness, safety, scale, new EnsembleReward(c));
+        System.out.printf(Locale.ROOT, "seed %d: lcb-coefficient %.2f: gold %s%n", SEED, c, gold);
+      }
+    }
+  }
+
+  private static double[] coefficients() {
+    return Arrays.stream(System.getProperty("millrace.ensemble.c", "0,1").split(","))
+        .mapToDouble(Double::parseDouble)
+        .toArray();
+  }
+}
