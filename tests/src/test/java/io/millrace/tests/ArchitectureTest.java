@@ -168,7 +168,9 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(
-            "org.apache.flink..", "io.millrace.connectors.flink..", "io.millrace.connectors.broker..")
+            "org.apache.flink..",
+            "io.millrace.connectors.flink..",
+            "io.millrace.connectors.broker..")
         .check(classes);
     noClasses()
         .that()

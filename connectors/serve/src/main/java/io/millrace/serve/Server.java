@@ -53,8 +53,7 @@ public final class Server implements AutoCloseable {
       List<Lane> lanes = new ArrayList<>();
       settings.models().keySet().forEach(id -> lanes.add(loop.add(id, settings.lane())));
       Models models =
-          new Models(
-              lanes, settings.aliases(), () -> ThreadLocalRandom.current().nextDouble());
+          new Models(lanes, settings.aliases(), () -> ThreadLocalRandom.current().nextDouble());
       for (Lane lane : lanes) {
         if (settings.models().get(lane.id()) instanceof ModelSource.Fixed fixed) {
           follower.load(lane, fixed.location());

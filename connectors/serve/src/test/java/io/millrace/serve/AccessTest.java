@@ -83,7 +83,8 @@ class AccessTest {
   /** A request for many tokens: seeds whose responses end early do not matter here. */
   private static String longRequest(int n) {
     return """
-        {"model":"policy","max_tokens":200,"n":%d,"prompt":"Once","stop":["\\u0000never"]}"""
+    {"model":"policy","max_tokens":200,"n":%d,"prompt":"Once","stop":["\\u0000never"]}\
+    """
         .formatted(n);
   }
 
@@ -131,9 +132,23 @@ class AccessTest {
     Process keytool =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                "-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-alias", "server",
-                "-dname", "CN=localhost", "-ext", "SAN=dns:localhost,ip:127.0.0.1",
-                "-keystore", store.toString(), "-storepass", "changeit", "-validity", "2")
+                "-genkeypair",
+                "-keyalg",
+                "RSA",
+                "-keysize",
+                "2048",
+                "-alias",
+                "server",
+                "-dname",
+                "CN=localhost",
+                "-ext",
+                "SAN=dns:localhost,ip:127.0.0.1",
+                "-keystore",
+                store.toString(),
+                "-storepass",
+                "changeit",
+                "-validity",
+                "2")
             .redirectErrorStream(true)
             .start();
     String output = new String(keytool.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -144,8 +159,7 @@ class AccessTest {
     Path keyPem = directory.resolve("key.pem");
     Files.writeString(certificatePem, pem("CERTIFICATE", certificate.getEncoded()));
     Files.writeString(
-        keyPem,
-        pem("PRIVATE KEY", keys.getKey("server", "changeit".toCharArray()).getEncoded()));
+        keyPem, pem("PRIVATE KEY", keys.getKey("server", "changeit".toCharArray()).getEncoded()));
     HttpSettings plain = http(Duration.ofSeconds(30), Duration.ofSeconds(5));
     HttpSettings tls =
         new HttpSettings(

@@ -105,8 +105,8 @@ class FeedbackTest {
     }
   }
 
-  private static <T extends SpecificRecordBase> List<T> records(
-      Topic<T> topic, Predicate<T> wanted) throws IOException {
+  private static <T extends SpecificRecordBase> List<T> records(Topic<T> topic, Predicate<T> wanted)
+      throws IOException {
     List<T> records = new ArrayList<>();
     try (RecordReader<T> reader = RecordReader.fromEarliest(kafka, topic)) {
       reader.readToEnd(entry -> entry.record().filter(wanted).ifPresent(records::add));
@@ -116,9 +116,10 @@ class FeedbackTest {
 
   private static String chat(String more) {
     return """
-        {"model":"policy","max_tokens":30,"messages":[
-          {"role":"system","content":"Be kind."},
-          {"role":"user","content":"How do I bake bread?"}]%s}"""
+    {"model":"policy","max_tokens":30,"messages":[
+      {"role":"system","content":"Be kind."},
+      {"role":"user","content":"How do I bake bread?"}]%s}\
+    """
         .formatted(more);
   }
 
@@ -133,7 +134,8 @@ class FeedbackTest {
             server,
             ",\"seed\":4,\"n\":2,\"temperature\":0.7,\"logprobs\":true,\"return_token_ids\":true");
     String id = body.path("id").asText();
-    await("two rollouts", () -> records(Topic.ROLLOUTS, r -> r.getPromptId().equals(id)).size() == 2);
+    await(
+        "two rollouts", () -> records(Topic.ROLLOUTS, r -> r.getPromptId().equals(id)).size() == 2);
     List<Rollout> rollouts = records(Topic.ROLLOUTS, r -> r.getPromptId().equals(id));
     for (Rollout rollout : rollouts) {
       assertEquals(List.of(), Validation.problems(rollout));
@@ -170,7 +172,8 @@ class FeedbackTest {
         """
         {"feedback_id":"choice-1","response_a":"%s","response_b":"%s","preferred":"b",
          "rating":"slightly_better","objective":"safety","unsafe_a":true,"unsafe_b":false,
-         "annotator":"ada"}"""
+         "annotator":"ada"}\
+        """
             .formatted(a, b);
     JsonNode stored = server.ok(FEEDBACK, body);
     assertEquals("stored", stored.path("status").asText());
@@ -193,8 +196,7 @@ class FeedbackTest {
     assertEquals("ada", judgment.getAnnotator());
     assertEquals("serve", judgment.getSource());
 
-    String revised =
-        body.replace("\"preferred\":\"b\"", "\"preferred\":\"a\",\"revision\":1");
+    String revised = body.replace("\"preferred\":\"b\"", "\"preferred\":\"a\",\"revision\":1");
     assertEquals("stored", server.ok(FEEDBACK, revised).path("status").asText());
     assertEquals("known", server.ok(FEEDBACK, revised).path("status").asText());
     server.refused(409, FEEDBACK, body);
@@ -210,7 +212,8 @@ class FeedbackTest {
             FEEDBACK,
             """
             {"feedback_id":"both","completion":"%s","label":"down","score":0.25,"unsafe":false,
-             "reason":"too short","correction":"Mix flour and water."}"""
+             "reason":"too short","correction":"Mix flour and water."}\
+            """
                 .formatted(id));
     assertEquals(2, stored.path("topics").size());
     Feedback feedback =
@@ -255,8 +258,7 @@ class FeedbackTest {
             .refused(400, FEEDBACK, "{\"completion\":\"%s\"}".formatted(id))
             .path("code")
             .asText());
-    for (String unknown :
-        List.of("nothing", "chatcmpl-0198aaaaaaaa" + "0".repeat(20), id + "/7")) {
+    for (String unknown : List.of("nothing", "chatcmpl-0198aaaaaaaa" + "0".repeat(20), id + "/7")) {
       assertEquals(
           "completion_not_found",
           server
@@ -264,11 +266,7 @@ class FeedbackTest {
               .path("code")
               .asText());
     }
-    String other =
-        server
-            .ok(CHAT, chat("").replace("bread", "cake"))
-            .path("id")
-            .asText();
+    String other = server.ok(CHAT, chat("").replace("bread", "cake")).path("id").asText();
     assertEquals(
         "response_b",
         server
@@ -276,7 +274,8 @@ class FeedbackTest {
                 400,
                 FEEDBACK,
                 """
-                {"response_a":"%s","response_b":"%s","preferred":"a","rating":"better"}"""
+                {"response_a":"%s","response_b":"%s","preferred":"a","rating":"better"}\
+                """
                     .formatted(id, other))
             .path("param")
             .asText());
@@ -328,16 +327,14 @@ class FeedbackTest {
   void consentAndShareDecideWhatIsRecorded() throws Exception {
     String unwanted = completion(server, ",\"store\":false").path("id").asText();
     String greedy = completion(server, ",\"temperature\":0").path("id").asText();
-    server.refused(
-        404, FEEDBACK, "{\"completion\":\"%s\",\"label\":\"up\"}".formatted(unwanted));
+    server.refused(404, FEEDBACK, "{\"completion\":\"%s\",\"label\":\"up\"}".formatted(unwanted));
     server.ok(FEEDBACK, "{\"completion\":\"%s\",\"label\":\"up\"}".formatted(greedy));
     try (RunningServer other = start("3", 0, true)) {
       String silent = completion(other, "").path("id").asText();
       String allowed = completion(other, ",\"store\":true").path("id").asText();
       other.refused(404, FEEDBACK, "{\"completion\":\"%s\",\"label\":\"up\"}".formatted(silent));
       other.ok(FEEDBACK, "{\"completion\":\"%s\",\"label\":\"up\"}".formatted(allowed));
-      assertEquals(
-          1, other.metric("millrace_serve_unrecorded_total{reason=\"no_consent\"}"));
+      assertEquals(1, other.metric("millrace_serve_unrecorded_total{reason=\"no_consent\"}"));
       assertEquals(1, other.metric("millrace_serve_unrecorded_total{reason=\"share\"}"));
       assertEquals(
           List.of(),

@@ -126,8 +126,9 @@ class FollowTest {
 
   private static String request(String model, int i) {
     return """
-        {"model":"%s","max_tokens":40,"seed":%d,"n":%d,"stream":%s,
-         "messages":[{"role":"user","content":"Question %d"}]}"""
+    {"model":"%s","max_tokens":40,"seed":%d,"n":%d,"stream":%s,
+     "messages":[{"role":"user","content":"Question %d"}]}\
+    """
         .formatted(model, i, 1 + i % 2, i % 3 == 0, i);
   }
 
@@ -196,14 +197,12 @@ class FollowTest {
         }
         // A served version alone gives the same answer: no token is of another version.
         if (entry.getKey() % 10 == 0) {
-          List<JsonNode> alone =
-              bodies(server.post(CHAT, request("v" + version, entry.getKey())));
+          List<JsonNode> alone = bodies(server.post(CHAT, request("v" + version, entry.getKey())));
           assertEquals(contents(alone), contents(bodies));
         }
       }
       assertTrue(versions.size() >= 3, "versions of the answers: " + versions);
-      await(
-          "version 4", () -> server.metric("millrace_serve_version{model=\"live\"}") == 4);
+      await("version 4", () -> server.metric("millrace_serve_version{model=\"live\"}") == 4);
     }
   }
 
@@ -290,7 +289,9 @@ class FollowTest {
     return server
         .post(
             CHAT,
-            "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]," + more + "}")
+            "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
+                + more
+                + "}")
         .headers()
         .firstValue("X-Millrace-Model")
         .orElseThrow();

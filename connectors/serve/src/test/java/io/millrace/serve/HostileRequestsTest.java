@@ -141,10 +141,10 @@ class HostileRequestsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"\u00ff", "\u00c0\u0080", "\u00ed\u00a0\u0080", "\u00f8\u0088\u0080\u0080\u0080"})
+  @ValueSource(
+      strings = {"\u00ff", "\u00c0\u0080", "\u00ed\u00a0\u0080", "\u00f8\u0088\u0080\u0080\u0080"})
   void invalidUtf8IsRefused(String bytes) throws Exception {
-    byte[] body =
-        GOOD.replace("Hi", "Hi" + bytes).getBytes(StandardCharsets.ISO_8859_1);
+    byte[] body = GOOD.replace("Hi", "Hi" + bytes).getBytes(StandardCharsets.ISO_8859_1);
     String response =
         raw(head("Connection: close\r\nContent-Length: " + body.length + "\r\n"), body, 1);
     assertStatus(400, response);
@@ -175,8 +175,7 @@ class HostileRequestsTest {
   @ValueSource(strings = {"head", "body"})
   void slowClientsAreCutOff(String part) throws Exception {
     byte[] body = GOOD.getBytes(StandardCharsets.US_ASCII);
-    byte[] slow =
-        part.equals("head") ? head("Content-Length: " + body.length + "\r\n") : body;
+    byte[] slow = part.equals("head") ? head("Content-Length: " + body.length + "\r\n") : body;
     long start = System.nanoTime();
     try (Socket socket = new Socket("127.0.0.1", server.port())) {
       socket.setSoTimeout(1);

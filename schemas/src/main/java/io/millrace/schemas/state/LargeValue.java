@@ -13,8 +13,8 @@ public interface LargeValue {
   /**
    * Copies the value, for another thread to write while the original changes.
    *
-   * @return empty if there is no memory for it, or the value cannot be copied; the caller closes the
-   *     copy
+   * @return empty if there is no memory for it, or the value cannot be copied; the caller closes
+   *     the copy
    */
   default Optional<Copy> copy(CopyBudget budget) {
     return Optional.empty();

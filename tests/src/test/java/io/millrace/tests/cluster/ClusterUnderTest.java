@@ -48,8 +48,7 @@ final class ClusterUnderTest {
     this.ports = ports;
   }
 
-  static ClusterUnderTest start(Path directory, int taskManagers, String... more)
-      throws Exception {
+  static ClusterUnderTest start(Path directory, int taskManagers, String... more) throws Exception {
     Path output = directory.resolveSibling(directory.getFileName() + ".out");
     List<String> command =
         new ArrayList<>(

@@ -119,8 +119,7 @@ class UpdatersRecoveryTest {
       assertEquals(expected, versions(killed));
       assertNotEquals(versions(one), expected);
       assertClose(weights(one), weights(two));
-      List<String> learned =
-          killed.read(Topic.REWARDS).stream().map(Reward::getRolloutId).toList();
+      List<String> learned = killed.read(Topic.REWARDS).stream().map(Reward::getRolloutId).toList();
       assertEquals(ROLLOUTS, learned.size());
       assertEquals(ROLLOUTS, new HashSet<>(learned).size(), "rollouts learned from twice");
       System.out.println("rollouts " + ROLLOUTS + ", versions " + expected);
@@ -170,8 +169,7 @@ class UpdatersRecoveryTest {
     List<Published> published = new ArrayList<>();
     for (PolicyCheckpoint announced : deployment.read(Topic.POLICY_CHECKPOINTS)) {
       published.add(
-          new Published(
-              announced.getVersion(), announced.getUri(), announced.getManifestSha256()));
+          new Published(announced.getVersion(), announced.getUri(), announced.getManifestSha256()));
     }
     return Deployment.verified(Map.of("policy", published)).get("policy");
   }

@@ -245,8 +245,7 @@ class PpoIterationsTest {
                     KlPlacement.valueOf(o.get("kl_in").asText()),
                     o.get("truncation_penalty").asDouble()))
             .lengthPenalty(
-                new LengthPenalty(
-                    o.get("length_penalty").asDouble(), o.get("length_free").asInt()))
+                new LengthPenalty(o.get("length_penalty").asDouble(), o.get("length_free").asInt()))
             .whitening(RewardWhitening.valueOf(o.get("whitening").asText()))
             .advantages(advantages)
             .objective(objective(o))

@@ -103,8 +103,7 @@ class RewardUpdatesTest {
     JsonNode o = expected.get("options");
     double large = 1e5;
     try (Backend backend = Backends.named(backendName).open();
-        RewardModelTrainer trainer =
-            trainer(backend, o, new AdamW(0, 0, large, 0, 1e6), large)) {
+        RewardModelTrainer trainer = trainer(backend, o, new AdamW(0, 0, large, 0, 1e6), large)) {
       Parameters before = Parameters.zeros(backend, trainer.model().weights().specs());
       before.copyCommonFrom(trainer.model().weights());
       trainer.step(pairs(o), 1, 1);
@@ -207,9 +206,7 @@ class RewardUpdatesTest {
     assertEquals(weights.specs().size(), wanted.size());
     for (Map.Entry<String, JsonNode> tensor : wanted.properties()) {
       assertAll(
-          what + " " + tensor.getKey(),
-          tensor.getValue(),
-          weights.get(tensor.getKey()).toFloats());
+          what + " " + tensor.getKey(), tensor.getValue(), weights.get(tensor.getKey()).toFloats());
     }
   }
 

@@ -193,8 +193,7 @@ public final class Fields {
 
   static ApiException bad(String name, String wanted, JsonNode value) {
     return ApiException.badValue(
-        name,
-        "\"%s\" is %s; it must be %s".formatted(name, quoted(value.toString()), wanted));
+        name, "\"%s\" is %s; it must be %s".formatted(name, quoted(value.toString()), wanted));
   }
 
   private static String quoted(String value) {

@@ -57,8 +57,7 @@ public final class Choice {
     this.sample = sample;
     this.seed = seed;
     this.prompt = prompt;
-    this.text =
-        chat ? new ResponseText(codec.template()) : new ResponseText(codec.tokenizer());
+    this.text = chat ? new ResponseText(codec.template()) : new ResponseText(codec.tokenizer());
     this.stop = new StopText(stops);
   }
 

@@ -39,14 +39,14 @@ final class FeedbackRequest {
   /**
    * @param id of all records
    */
-  FeedbackRequest(Fields fields, ServedResponses responses, String id, String source, Instant time) {
+  FeedbackRequest(
+      Fields fields, ServedResponses responses, String id, String source, Instant time) {
     this.fields = fields;
     this.responses = responses;
     this.id = id;
     this.source = source;
     this.time = time;
-    this.revision =
-        Math.toIntExact(fields.whole("revision", 0, Integer.MAX_VALUE).orElse(0L));
+    this.revision = Math.toIntExact(fields.whole("revision", 0, Integer.MAX_VALUE).orElse(0L));
     this.annotator = fields.optionalText("annotator", Validation.MAX_ID_CHARACTERS);
   }
 
@@ -82,7 +82,8 @@ final class FeedbackRequest {
       ServedResponse response = response("completion");
       Optional<String> correction = fields.text("correction");
       correction.ifPresent(
-          text -> entries.add(new Submission.Entry<>(Topic.DEMONSTRATIONS, better(response, text))));
+          text ->
+              entries.add(new Submission.Entry<>(Topic.DEMONSTRATIONS, better(response, text))));
       if (correction.isEmpty()
           || fields.get("label").isPresent()
           || fields.get("score").isPresent()
@@ -138,7 +139,8 @@ final class FeedbackRequest {
   private Demonstration better(ServedResponse response, String correction) {
     if (correction.isBlank() || correction.length() > LONGEST_TEXT) {
       throw ApiException.badValue(
-          "correction", "\"correction\" must have text, of at most %d characters".formatted(LONGEST_TEXT));
+          "correction",
+          "\"correction\" must have text, of at most %d characters".formatted(LONGEST_TEXT));
     }
     List<Turn> dialogue = new ArrayList<>(response.dialogue());
     dialogue.add(new Turn(Role.ASSISTANT, correction));

@@ -252,8 +252,7 @@ final class FeedbackWriter implements AutoCloseable {
   private void send(Topic<?> topic, Submission.Entry<?> entry) {
     var _ =
         producer.send(
-            new ProducerRecord<>(
-                settings.kafka().nameOf(topic), entry.key(), entry.value()));
+            new ProducerRecord<>(settings.kafka().nameOf(topic), entry.key(), entry.value()));
   }
 
   @Override

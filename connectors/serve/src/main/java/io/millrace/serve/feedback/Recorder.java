@@ -51,11 +51,7 @@ public final class Recorder implements AutoCloseable {
     String id = FeedbackRequest.id(fields).orElseGet(() -> "fb-" + UUID.randomUUID());
     FeedbackRequest request =
         new FeedbackRequest(
-            fields,
-            responses,
-            KnownFeedback.PREFIX + id,
-            settings.source(),
-            clock.instant());
+            fields, responses, KnownFeedback.PREFIX + id, settings.source(), clock.instant());
     List<Submission.Entry<?>> entries = request.entries();
     for (Submission.Entry<?> entry : entries) {
       if (!settings.kafka().fits(entry.key(), entry.value())) {

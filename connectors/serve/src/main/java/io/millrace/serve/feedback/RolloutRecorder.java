@@ -71,7 +71,8 @@ final class RolloutRecorder implements AutoCloseable {
       drop("no_consent", n);
       return;
     }
-    List<Turn> dialogue = completion.request().dialogue().stream().map(RolloutRecorder::turn).toList();
+    List<Turn> dialogue =
+        completion.request().dialogue().stream().map(RolloutRecorder::turn).toList();
     boolean shared = isShared(completion.id());
     for (Choice choice : completion.choices()) {
       String id = completion.id() + "/" + choice.index();
@@ -109,8 +110,7 @@ final class RolloutRecorder implements AutoCloseable {
     }
   }
 
-  private Rollout rollout(
-      Completion completion, List<Turn> dialogue, Choice choice, String id) {
+  private Rollout rollout(Completion completion, List<Turn> dialogue, Choice choice, String id) {
     List<SampledToken> tokens = choice.tokens();
     return Rollout.newBuilder()
         .setRolloutId(id)

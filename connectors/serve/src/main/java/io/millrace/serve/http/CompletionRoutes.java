@@ -116,10 +116,7 @@ final class CompletionRoutes {
   }
 
   private void stream(
-      ServerResponse response,
-      Completion completion,
-      List<Choice.Part> first,
-      BooleanSupplier gone)
+      ServerResponse response, Completion completion, List<Choice.Part> first, BooleanSupplier gone)
       throws InterruptedException {
     CompletionJson json = new CompletionJson(completion);
     boolean everyToken =

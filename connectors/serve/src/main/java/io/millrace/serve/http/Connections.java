@@ -133,8 +133,7 @@ final class Connections implements ServerConnectionSelector, AutoCloseable {
     }
 
     @Override
-    public void handle(Limit limit)
-        throws InterruptedException {
+    public void handle(Limit limit) throws InterruptedException {
       try {
         connection.handle(limit);
       } finally {

@@ -110,13 +110,7 @@ public final class HttpServer implements AutoCloseable {
     RequestBody body = new RequestBody(settings.maxRequestBytes(), settings.requestTimeout());
     this.completions =
         new CompletionRoutes(
-            models,
-            body,
-            settings.deadline(),
-            connections,
-            metrics,
-            Clock.systemUTC(),
-            completed);
+            models, body, settings.deadline(), connections, metrics, Clock.systemUTC(), completed);
     metrics.watch(models.lanes());
     metrics.connections(connections::count, connections::timeouts);
     WebServerConfig.Builder config =
@@ -188,12 +182,12 @@ public final class HttpServer implements AutoCloseable {
     String path = request.path().path();
     return switch (path) {
       case "/v1/chat/completions",
-              "/v1/completions",
-              "/v1/feedback",
-              "/v1/models",
-              "/health",
-              "/ready",
-              "/metrics" ->
+          "/v1/completions",
+          "/v1/feedback",
+          "/v1/models",
+          "/health",
+          "/ready",
+          "/metrics" ->
           path;
       default -> path.startsWith("/v1/models/") ? "/v1/models/{model}" : "other";
     };

@@ -14,8 +14,8 @@ import java.util.Optional;
  * @param tls certificate and private key; empty for plain HTTP
  * @param maxRequestBytes most bytes of a request's body
  * @param maxConnections most connections at once
- * @param requestTimeout within which a client must have sent a request, once its connection is
- *     open or idle again
+ * @param requestTimeout within which a client must have sent a request, once its connection is open
+ *     or idle again
  * @param deadline within which a response must have ended
  * @param drain how long requests in flight may last once the server stops
  */

@@ -58,8 +58,7 @@ public final class Lane implements AutoCloseable {
   private long lastEnd = System.nanoTime();
 
   /** A version that waits for its turn. */
-  private record Swap(
-      CheckpointDirectory checkpoint, long version, CompletableFuture<Void> done) {}
+  private record Swap(CheckpointDirectory checkpoint, long version, CompletableFuture<Void> done) {}
 
   Lane(String id, LaneSettings settings, SamplingLoop loop, ModelLoader loader) {
     this.id = id;
@@ -170,9 +169,7 @@ public final class Lane implements AutoCloseable {
       promptTokens.add(prompts.get(i).length);
       generations.add(
           new Generation(
-              this,
-              new SamplingRequest(prompts.get(i), seeds.get(i), options),
-              byToken));
+              this, new SamplingRequest(prompts.get(i), seeds.get(i), options), byToken));
     }
     loop.execute(() -> begin(generations, ranks));
     return generations;
@@ -211,8 +208,7 @@ public final class Lane implements AutoCloseable {
    */
   public void load(CheckpointDirectory checkpoint, String origin)
       throws IOException, InterruptedException {
-    Tokenizer tokenizer =
-        Tokenizer.load(checkpoint.path(), settings.context(checkpoint.config()));
+    Tokenizer tokenizer = Tokenizer.load(checkpoint.path(), settings.context(checkpoint.config()));
     boolean keep = false;
     try {
       long number = checkpoint.manifest().map(CheckpointManifest::version).orElse(0L);

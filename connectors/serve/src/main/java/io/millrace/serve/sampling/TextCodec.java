@@ -17,7 +17,12 @@ import java.util.Optional;
  * @param specials spelling of the special tokens, which decode to nothing
  */
 public record TextCodec(
-    Tokenizer tokenizer, ChatTemplate template, LlamaConfig shape, int context, int[] stopTokens, Map<Integer, String> specials) {
+    Tokenizer tokenizer,
+    ChatTemplate template,
+    LlamaConfig shape,
+    int context,
+    int[] stopTokens,
+    Map<Integer, String> specials) {
 
   static TextCodec of(Tokenizer tokenizer, LlamaConfig shape, LaneSettings settings) {
     tokenizer.requireFits(shape.vocabSize());

@@ -34,8 +34,7 @@ final class UpdatersBench {
   /**
    * @param sharded {@code ppo.shard-optimizer}, for more than one updater
    */
-  UpdatersBench(
-      Supplier<Backend> backends, LlamaConfig config, BatchShape shape, boolean sharded) {
+  UpdatersBench(Supplier<Backend> backends, LlamaConfig config, BatchShape shape, boolean sharded) {
     this.backends = backends;
     this.config = config;
     this.shape = shape;

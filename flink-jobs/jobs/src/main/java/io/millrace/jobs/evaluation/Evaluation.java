@@ -103,8 +103,7 @@ final class Evaluation {
    *
    * @param versions by number, with their responses of this look
    */
-  void add(
-      LabelCounts own, Map<Long, LabelCounts> beside, Map<Long, EvaluatedVersion> versions) {
+  void add(LabelCounts own, Map<Long, LabelCounts> beside, Map<Long, EvaluatedVersion> versions) {
     labels = labels.plus(own);
     Map<Long, WinRate> rates = winRates();
     beside.forEach(
@@ -115,9 +114,7 @@ final class Evaluation {
                     other,
                     rates.getOrDefault(other, WinRate.NONE),
                     counts,
-                    rates.containsKey(other)
-                        ? lengths(versions.get(other))
-                        : LengthControl.NONE),
+                    rates.containsKey(other) ? lengths(versions.get(other)) : LengthControl.NONE),
                 VersionEvidence::plus));
   }
 

@@ -33,10 +33,7 @@ record VersionEvidence(
   /** This evidence and that of another look. */
   VersionEvidence plus(VersionEvidence look) {
     return new VersionEvidence(
-        other,
-        winRate.plus(look.winRate),
-        labels.plus(look.labels),
-        lengths.plus(look.lengths));
+        other, winRate.plus(look.winRate), labels.plus(look.labels), lengths.plus(look.lengths));
   }
 
   /**

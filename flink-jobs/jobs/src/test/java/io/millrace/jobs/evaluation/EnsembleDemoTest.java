@@ -50,8 +50,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * What the heads of an ensemble are good for, in the demo world: PPO on their lower confidence bound
- * where judgments are few, and judgments of the pairs that they disagree about. {@code
+ * What the heads of an ensemble are good for, in the demo world: PPO on their lower confidence
+ * bound where judgments are few, and judgments of the pairs that they disagree about. {@code
  * -Dmillrace.ensemble.seed=N} runs another seed.
  */
 @Tag("slow")
@@ -167,8 +167,7 @@ class EnsembleDemoTest {
           chosen = mostInformative(trainer.model(), shown);
         }
         for (int from = 0; from < ROUND; from += 16) {
-          List<Pair> batch =
-              chosen.subList(from, from + 16).stream().map(Sampled::judged).toList();
+          List<Pair> batch = chosen.subList(from, from + 16).stream().map(Sampled::judged).toList();
           trainer.step(batch, judged + from + 16, 1);
         }
         if (byPriority) {
@@ -206,8 +205,7 @@ class EnsembleDemoTest {
       float[] scores = model.headScores(sequences.subList(from, to));
       for (int i = from; i < to; i++) {
         heads[i] =
-            Arrays.copyOfRange(
-                scores, (i - from) * model.heads(), (i - from + 1) * model.heads());
+            Arrays.copyOfRange(scores, (i - from) * model.heads(), (i - from + 1) * model.heads());
       }
     }
     return heads;

@@ -84,9 +84,7 @@ class UpdatersTest {
   @RegisterExtension
   static final JobHarness HARNESS =
       new JobHarness(
-          8,
-          Stream.concat(OperatorHarness.TINY_MODEL.stream(), SETTINGS.stream())
-              .toList());
+          8, Stream.concat(OperatorHarness.TINY_MODEL.stream(), SETTINGS.stream()).toList());
 
   private static List<Rollout> rollouts(MillraceConfig config) {
     SplittableRandom random = new SplittableRandom(3);
@@ -157,7 +155,8 @@ class UpdatersTest {
 
   /** All versions; each rollout was learned from once. */
   private static Map<Long, String> announced(Deployment deployment) throws Exception {
-    List<String> learned = deployment.read(Topic.REWARDS).stream().map(Reward::getRolloutId).toList();
+    List<String> learned =
+        deployment.read(Topic.REWARDS).stream().map(Reward::getRolloutId).toList();
     assertEquals(ROLLOUTS, learned.size());
     assertEquals(ROLLOUTS, new HashSet<>(learned).size());
     Map<Long, String> versions = deployment.announced();
@@ -169,7 +168,8 @@ class UpdatersTest {
     PolicyCheckpoint last = deployment.read(Topic.POLICY_CHECKPOINTS).getLast();
     assertEquals(ITERATIONS, last.getVersion());
     try (Backend backend = Backends.openDefault();
-        CheckpointDirectory checkpoint = CheckpointDirectory.open(Path.of(URI.create(last.getUri())));
+        CheckpointDirectory checkpoint =
+            CheckpointDirectory.open(Path.of(URI.create(last.getUri())));
         LanguageModel model = ModelWeights.languageModel(backend, checkpoint)) {
       return model.weights().flat().toFloats();
     }
@@ -252,8 +252,7 @@ class UpdatersTest {
           }
           for (AccessExecutionVertex task :
               cluster.getExecutionGraph(job).get().getAllExecutionVertices()) {
-            if (task.getExecutionState()
-                != ExecutionState.RUNNING) {
+            if (task.getExecutionState() != ExecutionState.RUNNING) {
               return false;
             }
             places.put(
@@ -269,8 +268,7 @@ class UpdatersTest {
   private static Map<Long, String> killed(String name) throws Exception {
     Deployment deployment = fed(name, ROLLOUTS / 3);
     List<Rollout> rollouts = rollouts(deployment.config());
-    MillraceConfig config =
-        deployment.config("ppo.updaters=2", "ppo.shard-optimizer=true");
+    MillraceConfig config = deployment.config("ppo.updaters=2", "ppo.shard-optimizer=true");
     try (MiniCluster cluster = cluster(2)) {
       JobID job = cluster.submitJob(Job.PPO.graph(config, false).getJobGraph()).get().getJobID();
       for (int part = 1; part <= 3; part++) {
@@ -310,9 +308,7 @@ class UpdatersTest {
     Deployment deployment = fed("rescaled", ROLLOUTS / 3);
     List<Rollout> rollouts = rollouts(deployment.config());
     String savepoints = HARNESS.directory().resolve("savepoints").toUri().toString();
-    String[][] settings = {
-      {}, {"ppo.updaters=3", "ppo.shard-optimizer=true"}, {}
-    };
+    String[][] settings = {{}, {"ppo.updaters=3", "ppo.shard-optimizer=true"}, {}};
     String savepoint = null;
     for (int part = 1; part <= 3; part++) {
       var graph = Job.PPO.graph(deployment.config(settings[part - 1]), false);
@@ -347,8 +343,7 @@ class UpdatersTest {
     try (MiniCluster cluster = cluster(2)) {
       JobID job =
           cluster
-              .submitJob(
-                  Job.PPO.graph(stopped.config("ppo.updaters=2"), false).getJobGraph())
+              .submitJob(Job.PPO.graph(stopped.config("ppo.updaters=2"), false).getJobGraph())
               .get()
               .getJobID();
       assertEquals(2, new HashSet<>(places(cluster, job).values()).size());
@@ -358,8 +353,7 @@ class UpdatersTest {
               .get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
       assertTrue(savepoint.contains("savepoint"), savepoint);
       assertEquals(
-          JobStatus.FINISHED,
-          cluster.requestJobResult(job).get().getJobStatus().orElseThrow());
+          JobStatus.FINISHED, cluster.requestJobResult(job).get().getJobStatus().orElseThrow());
     }
   }
 

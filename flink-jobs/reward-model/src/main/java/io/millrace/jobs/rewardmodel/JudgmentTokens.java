@@ -8,8 +8,8 @@ import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Preferred;
-import java.util.List;
 import java.util.Arrays;
+import java.util.List;
 
 /** Turns judgments into a model's tokens. */
 public final class JudgmentTokens {
@@ -45,10 +45,10 @@ public final class JudgmentTokens {
     JudgedResponse preferred = preferred(judgment);
     JudgedResponse rejected = rejected(judgment);
     return new RewardModelTrainer.Pair(
-        TokenArrays.join(prompt, of(preferred)),
-        TokenArrays.join(prompt, of(rejected)),
-        margin.of(judgment.getRating().ordinal()),
-        labels ? preferred.getUnsafe() : null,
+            TokenArrays.join(prompt, of(preferred)),
+            TokenArrays.join(prompt, of(rejected)),
+            margin.of(judgment.getRating().ordinal()),
+            labels ? preferred.getUnsafe() : null,
             labels ? rejected.getUnsafe() : null)
         .withDraw(TextHash.of(List.of(judgment.getJudgmentId())));
   }

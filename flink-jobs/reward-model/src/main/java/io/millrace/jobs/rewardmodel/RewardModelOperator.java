@@ -350,8 +350,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     metrics.put("lr", step.update().learningRate());
     metrics.put("gradient_norm", step.update().gradientNorm());
     metrics.put("batch/fresh", (double) fresh.size());
-    disagreement(step, fresh.size())
-        .ifPresent(mean -> metrics.put("ensemble/disagreement", mean));
+    disagreement(step, fresh.size()).ifPresent(mean -> metrics.put("ensemble/disagreement", mean));
     metrics.put("batch/replayed", (double) batch.replayed().size());
     metrics.put(
         "batch/weight",

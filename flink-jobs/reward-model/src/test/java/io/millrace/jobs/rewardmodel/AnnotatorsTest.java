@@ -51,7 +51,12 @@ class AnnotatorsTest {
     annotators.add(
         List.of(judgment),
         new Step(
-            new float[] {score}, new float[] {-score}, new float[0], 0, 0, new Optimizer.Update(1, 1, true)));
+            new float[] {score},
+            new float[] {-score},
+            new float[0],
+            0,
+            0,
+            new Optimizer.Update(1, 1, true)));
   }
 
   private static void learn(
@@ -146,7 +151,8 @@ class AnnotatorsTest {
         Judgment judgment = judgment("p" + i, annotator, "s", !annotator.equals("c"));
         annotators.add(
             List.of(judgment),
-            new Step(new float[1], new float[1], new float[0], 0, 0, new Optimizer.Update(1, 1, true)));
+            new Step(
+                new float[1], new float[1], new float[0], 0, 0, new Optimizer.Update(1, 1, true)));
       }
     }
     assertEquals(40, annotators.byName().get("agreement/pairs"));

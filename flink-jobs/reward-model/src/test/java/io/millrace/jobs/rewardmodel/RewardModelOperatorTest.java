@@ -329,8 +329,7 @@ class RewardModelOperatorTest {
   void anEnsemblesHeadsAreAnchoredWithIt() throws Exception {
     List<Judgment> all = judgments(100, Objective.HELPFULNESS, false);
     MillraceConfig config =
-        InitialModel.ensure(
-            config("heads", "reward-model.anchor-count=8", "reward-model.heads=4"));
+        InitialModel.ensure(config("heads", "reward-model.anchor-count=8", "reward-model.heads=4"));
     try (Run run = new Run(config, Objective.HELPFULNESS)) {
       run.feed(all).end();
     }

@@ -84,8 +84,7 @@ public final class PpoJob {
           first
               .getSideOutput(UpdaterAddress.OUTPUT)
               .broadcast()
-              .transform(
-                  "ppo updater ranks", Types.VOID, new UpdaterRankOperator(context.config()))
+              .transform("ppo updater ranks", Types.VOID, new UpdaterRankOperator(context.config()))
               .uid("ppo-updater-ranks")
               .setParallelism(others)
               .slotSharingGroup("ppo-updater-ranks");

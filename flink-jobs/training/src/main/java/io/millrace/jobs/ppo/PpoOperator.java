@@ -132,9 +132,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             section().alarmLogProbDifference(),
             (float) settings.config().section(RolloutSection.class).temperature());
     if (section().updaters() > 1) {
-      lead =
-          UpdaterLead.open(
-              section(), getContainingTask().getEnvironment().getTaskManagerInfo());
+      lead = UpdaterLead.open(section(), getContainingTask().getEnvironment().getTaskManagerInfo());
     }
     stale = new Drops("stale");
     afterEarlyStop = new Drops("after-stop");
@@ -270,8 +268,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     EnsembleReward reward = section().ensembleReward();
     begin(
         batch.rollouts().stream()
-            .map(rollout -> rollout.forPolicy(
-                        !own || !isOnPolicy(rollout, exact.getAsLong()), reward))
+            .map(
+                rollout ->
+                    rollout.forPolicy(!own || !isOnPolicy(rollout, exact.getAsLong()), reward))
             .toList());
     return true;
   }

@@ -94,8 +94,7 @@ public final class RolloutScorer implements AutoCloseable {
     for (Objective objective : Objective.values()) {
       if (!scores.containsKey(objective)) {
         scores.put(
-            objective,
-            rewardModels.scoreHeads(objective, batch.models().of(objective), sequences));
+            objective, rewardModels.scoreHeads(objective, batch.models().of(objective), sequences));
         return Optional.empty();
       }
     }

@@ -167,8 +167,8 @@ final class UpdaterLead implements AutoCloseable {
   }
 
   /**
-   * Writes the trainer's state; the other updaters send the moments that they have. Called while the
-   * trainer stands still.
+   * Writes the trainer's state; the other updaters send the moments that they have. Called while
+   * the trainer stands still.
    */
   void write(PpoTrainer trainer, StateWriter out) throws IOException {
     if (sharded && (started || restored != null)) {
@@ -188,8 +188,10 @@ final class UpdaterLead implements AutoCloseable {
     exchangeNanosBefore = ranks.exchangeNanos();
     stepNanos = 0;
     return Map.of(
-        "updaters/exchange_share", share,
-        "updaters/exchanged_bytes", (double) ranks.exchangedBytes());
+        "updaters/exchange_share",
+        share,
+        "updaters/exchanged_bytes",
+        (double) ranks.exchangedBytes());
   }
 
   /** Waits for the other updaters, and gives them the state of this one. */

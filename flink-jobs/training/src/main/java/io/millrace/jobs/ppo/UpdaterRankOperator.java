@@ -25,7 +25,8 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
  * The updaters after the first one, with {@code ppo.updaters} above 1: each has a trainer in the
- * state of the first updater's, and does what {@link UpdaterLead} has it do. Subtask i is rank i + 1.
+ * state of the first updater's, and does what {@link UpdaterLead} has it do. Subtask i is rank i +
+ * 1.
  *
  * <p>It has no Flink state: the first updater's is enough for all, and for another number of them.
  */
@@ -118,16 +119,14 @@ public final class UpdaterRankOperator extends AbstractStreamOperator<Void>
   /** Does what the first updater says, until that ends. */
   private void follow(UpdaterAddress address) throws IOException {
     int size = section().updaters();
-    Link link =
-        Rendezvous.connect(address.toAddress(), rank(), size, section().updaterTimeout());
+    Link link = Rendezvous.connect(address.toAddress(), rank(), size, section().updaterTimeout());
     ranks = new StarRanks(rank(), size);
     ranks.connect(List.of(link));
     while (true) {
       switch (nextCommand(link)) {
         case START -> start(new StateReader(link.in()));
         case BEGIN ->
-            trainer.begin(
-                new StateReader(link.in()).read(UpdaterCommand.Begin.class).rollouts());
+            trainer.begin(new StateReader(link.in()).read(UpdaterCommand.Begin.class).rollouts());
         case STEP -> {
           var _ = trainer.step();
         }
@@ -139,7 +138,9 @@ public final class UpdaterRankOperator extends AbstractStreamOperator<Void>
     }
   }
 
-  /** The first updater may need minutes for a command: it waits for rollouts, or writes versions. */
+  /**
+   * The first updater may need minutes for a command: it waits for rollouts, or writes versions.
+   */
   private static UpdaterCommand nextCommand(Link link) throws IOException {
     link.setPatient(true);
     try {

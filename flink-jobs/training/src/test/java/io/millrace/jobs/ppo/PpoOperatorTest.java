@@ -94,9 +94,7 @@ class PpoOperatorTest {
         PolicyModel policy = PolicyModel.load(backend, config.model().initial());
         ScalarModel scalar =
             ScalarModel.onTrunkOf(
-                backend,
-                policy.model().config().withScoreHeads(heads),
-                policy.model().weights())) {
+                backend, policy.model().config().withScoreHeads(heads), policy.model().weights())) {
       CheckpointDirectory.write(
           files,
           scalar.config(),

@@ -19,12 +19,7 @@ import java.util.List;
  *     that of the mean of the heads; the ranking loss leaves it open. Empty for one head
  */
 public record ScoreScale(
-    int anchors,
-    double pivot,
-    double value,
-    double below,
-    double above,
-    List<Double> headOffsets) {
+    int anchors, double pivot, double value, double below, double above, List<Double> headOffsets) {
 
   private static final double STEEPEST = 1e6;
 
@@ -84,8 +79,8 @@ public record ScoreScale(
   }
 
   /**
-   * The anchored scores of an ensemble's heads for one response. Their mean is the anchored score of
-   * the mean, up to rounding, and their distances from it are stretched by the slope there.
+   * The anchored scores of an ensemble's heads for one response. Their mean is the anchored score
+   * of the mean, up to rounding, and their distances from it are stretched by the slope there.
    *
    * @param scores of the heads, {@code [heads]}
    * @param mean of these scores

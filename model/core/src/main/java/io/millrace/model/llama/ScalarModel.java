@@ -9,8 +9,8 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
- * A Llama with a scalar head, a reward model or a critic; or with several scalar heads on one trunk,
- * an ensemble of reward models (arXiv 2406.01013).
+ * A Llama with a scalar head, a reward model or a critic; or with several scalar heads on one
+ * trunk, an ensemble of reward models (arXiv 2406.01013).
  */
 public final class ScalarModel implements AutoCloseable {
 
@@ -69,8 +69,8 @@ public final class ScalarModel implements AutoCloseable {
   }
 
   /**
-   * A critic on a reward model's trunk: one head of zeros. It has the frozen weights and the adapter
-   * of the reward model, if that has some.
+   * A critic on a reward model's trunk: one head of zeros. It has the frozen weights and the
+   * adapter of the reward model, if that has some.
    */
   public static ScalarModel criticOn(Backend backend, ScalarModel rewardModel) {
     LlamaConfig config = rewardModel.config.withScoreHeads(1);

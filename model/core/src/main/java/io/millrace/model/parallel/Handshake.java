@@ -15,7 +15,8 @@ import javax.crypto.spec.SecretKeySpec;
 
 /**
  * Both sides of a new connection prove that they know the secret of the attempt, without sending
- * it: by HMAC-SHA256 (RFC 2104) over the rank, the number of ranks and a random number of each side.
+ * it: by HMAC-SHA256 (RFC 2104) over the rank, the number of ranks and a random number of each
+ * side.
  */
 final class Handshake {
 

@@ -54,7 +54,8 @@ public interface Ranks extends AutoCloseable {
   void gather(Tensor values, long[] bounds);
 
   /**
-   * Writes the parts of all ranks on rank 0, in their order, as float32 with the highest byte first.
+   * Writes the parts of all ranks on rank 0, in their order, as float32 with the highest byte
+   * first.
    *
    * @param part of this rank
    * @param bounds of the parts, {@code [size + 1]}

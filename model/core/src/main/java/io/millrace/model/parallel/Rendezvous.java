@@ -62,9 +62,7 @@ public final class Rendezvous implements AutoCloseable {
     this.links = new Link[size - 1];
     this.address =
         new Address(
-            host,
-            ((InetSocketAddress) server.getLocalAddress()).getPort(),
-            Handshake.newSecret());
+            host, ((InetSocketAddress) server.getLocalAddress()).getPort(), Handshake.newSecret());
   }
 
   /**
@@ -88,8 +86,7 @@ public final class Rendezvous implements AutoCloseable {
       return rendezvous;
     } catch (IOException | RuntimeException e) {
       server.close();
-      throw new IOException(
-          "rank 0 cannot listen on %s: %s".formatted(bound, e.getMessage()), e);
+      throw new IOException("rank 0 cannot listen on %s: %s".formatted(bound, e.getMessage()), e);
     }
   }
 

@@ -65,8 +65,7 @@ public final class StarRanks implements Ranks {
         if (rank > 0) {
           ranks
               .get(rank)
-              .connect(
-                  List.of(Rendezvous.connect(rendezvous.address(), rank, size, patience)));
+              .connect(List.of(Rendezvous.connect(rendezvous.address(), rank, size, patience)));
         }
       }
       ranks.getFirst().connect(rendezvous.await());

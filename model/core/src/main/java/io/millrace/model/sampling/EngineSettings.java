@@ -105,10 +105,7 @@ public record EngineSettings(
           ("a prompt of %d tokens and a response of up to %d exceed the KV cache's %d pages of %d"
                   + " tokens; give the cache more pages")
               .formatted(
-                  request.prompt().length,
-                  request.options().maxTokens(),
-                  pages,
-                  pageTokens));
+                  request.prompt().length, request.options().maxTokens(), pages, pageTokens));
     }
     if (request.samples() > maxWaiting) {
       throw new IllegalArgumentException(

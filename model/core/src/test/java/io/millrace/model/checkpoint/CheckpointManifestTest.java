@@ -31,8 +31,7 @@ class CheckpointManifestTest {
         .records(records)
         .metrics(Map.of("accuracy", 0.1 + 0.2, "loss", -1e-300))
         .scores(
-            Optional.of(
-                new ScoreScale(256, -1.5, 0, 0.25, 4).withHeadOffsets(List.of(0.5, -0.5))))
+            Optional.of(new ScoreScale(256, -1.5, 0, 0.25, 4).withHeadOffsets(List.of(0.5, -0.5))))
         .build()
         .withFiles(Map.of("config.json", new FileEntry(DIGEST, 5_000_000_000L)));
   }

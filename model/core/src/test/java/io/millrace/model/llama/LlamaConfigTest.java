@@ -371,8 +371,7 @@ class LlamaConfigTest {
   void everySetterSetsItsOwnProperty() {
     assertEquals(
         new LlamaConfig(
-            90, 80, 7, 6, 3, 4, 20, 30, 1e-6f, 5e5, RopeScaling.NONE, true, 1, List.of(2, 3),
-            8),
+            90, 80, 7, 6, 3, 4, 20, 30, 1e-6f, 5e5, RopeScaling.NONE, true, 1, List.of(2, 3), 8),
         LlamaConfig.builder()
             .scoreHeads(8)
             .eosTokens(List.of(2, 3))

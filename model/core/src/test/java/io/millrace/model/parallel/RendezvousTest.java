@@ -109,7 +109,9 @@ class RendezvousTest {
     try (Rendezvous rendezvous = open(2, PATIENCE);
         Socket socket = new Socket()) {
       socket.connect(new InetSocketAddress(HOST, rendezvous.address().port()));
-      socket.getOutputStream().write("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".getBytes(StandardCharsets.UTF_8));
+      socket
+          .getOutputStream()
+          .write("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".getBytes(StandardCharsets.UTF_8));
       assertTrue(refusal().contains("it is not a rank"));
     }
   }

@@ -17,9 +17,9 @@ import java.util.OptionalDouble;
  * </pre>
  *
  * <p>with Δ the tokens that the response has more, and s the standard deviation of Δ. The
- * length-controlled win rate is σ(θ). A tie counts as half a win. φ has a standard normal prior, the
- * paper's regularisation, so no few prompts make it endless. The paper's third term, the difficulty
- * of a prompt, is left out: it is estimated over many policies, and here are two.
+ * length-controlled win rate is σ(θ). A tie counts as half a win. φ has a standard normal prior,
+ * the paper's regularisation, so no few prompts make it endless. The paper's third term, the
+ * difficulty of a prompt, is left out: it is estimated over many policies, and here are two.
  *
  * @param differences Δ of each prompt, {@code [prompts]}
  * @param halfWins 2 for a win, 1 for a tie, 0 for a loss, {@code [prompts]}
@@ -91,7 +91,10 @@ public record LengthControl(int[] differences, int[] halfWins) {
   private double[] scaled() {
     double mean = Arrays.stream(differences).average().orElseThrow();
     double variance =
-        Arrays.stream(differences).mapToDouble(d -> (d - mean) * (d - mean)).average().orElseThrow();
+        Arrays.stream(differences)
+            .mapToDouble(d -> (d - mean) * (d - mean))
+            .average()
+            .orElseThrow();
     if (variance == 0) {
       return null;
     }

@@ -5,8 +5,8 @@ import io.millrace.model.training.Checks;
 /**
  * What a response loses for its length: {@code perToken · max(0, tokens − free)}, on the whitened
  * reward, as the truncation penalty is. Reward models prefer long responses beyond what people do
- * (Singhal et al., arXiv 2310.03716, whose section 4.2 penalises length in the reward). With free = 0
- * the penalty is linear in the whole length.
+ * (Singhal et al., arXiv 2310.03716, whose section 4.2 penalises length in the reward). With free =
+ * 0 the penalty is linear in the whole length.
  *
  * @param perToken penalty of each token beyond the free ones, at least 0
  * @param free tokens that cost nothing, at least 0

@@ -81,7 +81,8 @@ final class PolicyPass implements Runnable {
       klLoss +=
           settings
               .klPenalty()
-              .loss(dLogProbs, now.logProbs(), batch.referenceLogProbs(some), weights, beta, ofBatch);
+              .loss(
+                  dLogProbs, now.logProbs(), batch.referenceLogProbs(some), weights, beta, ofBatch);
       // The loss has the term −c·H, with H the mean entropy, whose mean is that of the loss.
       float[] dEntropies = new float[dLogProbs.length];
       for (int t = 0; t < dEntropies.length; t++) {
@@ -95,8 +96,8 @@ final class PolicyPass implements Runnable {
   }
 
   /**
-   * Adds up what the ranks have, each of its share, and computes the gradient's norm. All ranks have
-   * the same results then.
+   * Adds up what the ranks have, each of its share, and computes the gradient's norm. All ranks
+   * have the same results then.
    */
   void reduce(Ranks ranks) {
     if (!ranks.isAlone()) {

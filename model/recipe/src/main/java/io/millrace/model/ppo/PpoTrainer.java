@@ -27,10 +27,10 @@ import org.apache.avro.reflect.Nullable;
  * be {@linkplain #write written} between any two steps; a trainer that reads it continues bit for
  * bit.
  *
- * <p>Several {@linkplain Ranks ranks} can learn together. Each has a trainer in the same state, which
- * begins the same batches and takes the same steps. Rewards and advantages are of the whole batch.
- * Each rank passes its share of a mini-batch, whole rollouts, through the models; gradients and the
- * sums of losses and metrics are then added up.
+ * <p>Several {@linkplain Ranks ranks} can learn together. Each has a trainer in the same state,
+ * which begins the same batches and takes the same steps. Rewards and advantages are of the whole
+ * batch. Each rank passes its share of a mini-batch, whole rollouts, through the models; gradients
+ * and the sums of losses and metrics are then added up.
  */
 public final class PpoTrainer implements AutoCloseable {
 
@@ -200,8 +200,7 @@ public final class PpoTrainer implements AutoCloseable {
     int own = begin + shares[ranks.rank()];
     int[] share = range(own, begin + shares[ranks.rank() + 1]);
     for (MicroBatches.Part part :
-        batch.microBatches(
-            share, critic == null ? policy.partTokens() : critic.partTokens())) {
+        batch.microBatches(share, critic == null ? policy.partTokens() : critic.partTokens())) {
       int from = own + part.from();
       int[] members = range(from, own + part.to());
       if (critic != null) {
@@ -283,8 +282,7 @@ public final class PpoTrainer implements AutoCloseable {
     int to = Math.min(batch.size(), from + settings.miniBatchSize());
     int[] members = Arrays.copyOfRange(shuffled(batch.size(), epoch), from, to);
     int[] shares = shares(members);
-    int[] share =
-        Arrays.copyOfRange(members, shares[ranks.rank()], shares[ranks.rank() + 1]);
+    int[] share = Arrays.copyOfRange(members, shares[ranks.rank()], shares[ranks.rank() + 1]);
     Optional<CriticPass> criticPass =
         Optional.ofNullable(critic)
             .map(model -> new CriticPass(model, criticOptimizer, settings, batch, members, share));

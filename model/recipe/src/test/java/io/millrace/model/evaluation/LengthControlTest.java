@@ -16,9 +16,7 @@ class LengthControlTest {
   void choicesAndLengthsAreThoseOfTheFirstPolicy() {
     LengthControl control =
         LengthControl.of(
-            new int[] {5, 7, 2},
-            new int[] {3, 7, 9},
-            List.of(Choice.A, Choice.TIE, Choice.B));
+            new int[] {5, 7, 2}, new int[] {3, 7, 9}, List.of(Choice.A, Choice.TIE, Choice.B));
     assertArrayEquals(new int[] {2, 0, -7}, control.differences());
     assertArrayEquals(new int[] {2, 1, 0}, control.halfWins());
     LengthControl twice = control.plus(control);
@@ -39,10 +37,8 @@ class LengthControlTest {
 
   @Test
   void refusesChoicesOfOtherPrompts() {
+    assertThrows(IllegalArgumentException.class, () -> new LengthControl(new int[2], new int[3]));
     assertThrows(
-        IllegalArgumentException.class, () -> new LengthControl(new int[2], new int[3]));
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> LengthControl.of(new int[1], new int[1], List.of()));
+        IllegalArgumentException.class, () -> LengthControl.of(new int[1], new int[1], List.of()));
   }
 }

@@ -37,7 +37,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** PPO by several ranks: over sockets of this machine, each on a thread and a backend of its own. */
+/**
+ * PPO by several ranks: over sockets of this machine, each on a thread and a backend of its own.
+ */
 @Timeout(120)
 class ParallelPpoTest {
 
@@ -75,7 +77,16 @@ class ParallelPpoTest {
       float score = (float) random.nextGaussian();
       rollouts.add(
           new PpoRollout(
-              "r" + i, prompt, response, logProbs, logProbs, score, 1, i % 5 == 0, false, i % 3 == 0));
+              "r" + i,
+              prompt,
+              response,
+              logProbs,
+              logProbs,
+              score,
+              1,
+              i % 5 == 0,
+              false,
+              i % 3 == 0));
     }
     return rollouts;
   }
@@ -133,7 +144,8 @@ class ParallelPpoTest {
   }
 
   /** What a rank has after some batches. */
-  private record Result(float[] policy, float[] critic, Map<String, Double> metrics, byte[] state) {}
+  private record Result(
+      float[] policy, float[] critic, Map<String, Double> metrics, byte[] state) {}
 
   private static Result learned(Ranks ranks, boolean sharded) throws IOException {
     try (Backend backend = Backends.openDefault();
@@ -176,8 +188,7 @@ class ParallelPpoTest {
         .metrics()
         .forEach(
             (name, value) ->
-                assertEquals(
-                    value, first.metrics().get(name), 1e-4 * (1 + Math.abs(value)), name));
+                assertEquals(value, first.metrics().get(name), 1e-4 * (1 + Math.abs(value)), name));
     for (Result other : all) {
       assertArrayEquals(first.policy(), other.policy(), 0);
       assertArrayEquals(first.critic(), other.critic(), 0);
@@ -314,8 +325,7 @@ class ParallelPpoTest {
           }
         };
     List<String> messages = together(3, rank);
-    assertTrue(
-        messages.getFirst().startsWith("rank 2 at 127.0.0.1:"), messages.getFirst());
+    assertTrue(messages.getFirst().startsWith("rank 2 at 127.0.0.1:"), messages.getFirst());
     assertTrue(messages.getFirst().contains("closed the connection"), messages.getFirst());
     assertTrue(messages.get(1).startsWith("rank 0 at 127.0.0.1:"), messages.get(1));
   }

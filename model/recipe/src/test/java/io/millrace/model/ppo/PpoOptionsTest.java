@@ -169,7 +169,7 @@ class PpoOptionsTest {
       PpoBatch state = new PpoBatch(batch);
       // Advantages of 0: the entropy is the whole loss.
       Arrays.fill(state.weights, 1);
-      PolicyPass pass = 
+      PolicyPass pass =
           new PolicyPass(
               policy, optimizer, settings, state, new int[] {0, 1, 2}, new int[] {0, 1, 2}, 0);
       pass.run();

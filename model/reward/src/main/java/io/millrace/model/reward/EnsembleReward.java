@@ -9,8 +9,8 @@ import io.millrace.model.training.Checks;
  * R = mean − c · σ
  * </pre>
  *
- * <p>with mean and standard deviation over the heads' anchored scores. c = 0 is mean optimisation. A
- * c above 0 is a lower confidence bound: uncertainty-weighted optimisation of Coste et al. (arXiv
+ * <p>with mean and standard deviation over the heads' anchored scores. c = 0 is mean optimisation.
+ * A c above 0 is a lower confidence bound: uncertainty-weighted optimisation of Coste et al. (arXiv
  * 2310.02743, section 4.2), with the standard deviation in place of the variance, which keeps the
  * unit of the scores.
  *

@@ -4,8 +4,8 @@ import io.millrace.model.training.Checks;
 
 /**
  * How much a judgment of two responses to one prompt would teach a reward model with several heads.
- * Each head h gives a probability p_h = σ(r_h(a) − r_h(b)) that people prefer the first response. The
- * priority is the information that the choice has about the heads (BALD: Houlsby et al., arXiv
+ * Each head h gives a probability p_h = σ(r_h(a) − r_h(b)) that people prefer the first response.
+ * The priority is the information that the choice has about the heads (BALD: Houlsby et al., arXiv
  * 1112.5745, equation 2; for reward models Dwaracherla et al., arXiv 2402.00396):
  *
  * <pre>

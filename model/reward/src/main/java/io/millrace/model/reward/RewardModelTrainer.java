@@ -52,7 +52,8 @@ public final class RewardModelTrainer implements AutoCloseable {
    * @param preferredUnsafe safety label of the preferred response, or null
    * @param rejectedUnsafe safety label of the rejected response, or null
    * @param weight of the judgment in the loss, relative to others, at least 0
-   * @param draw number by which the heads of an ensemble draw their weights, see {@link HeadWeights}
+   * @param draw number by which the heads of an ensemble draw their weights, see {@link
+   *     HeadWeights}
    */
   public record Pair(
       int[] preferred,
@@ -84,8 +85,7 @@ public final class RewardModelTrainer implements AutoCloseable {
 
     /** The same judgment with another number to draw by. */
     public Pair withDraw(long other) {
-      return new Pair(
-          preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, weight, other);
+      return new Pair(preferred, rejected, margin, preferredUnsafe, rejectedUnsafe, weight, other);
     }
   }
 
@@ -163,7 +163,8 @@ public final class RewardModelTrainer implements AutoCloseable {
           loss += weight * ranking.loss() / total;
           dScores[atPreferred] += (float) (weight * ranking.dChosen() / total);
           dScores[atRejected] += (float) (weight * ranking.dRejected() / total);
-          labelLoss += label(pair.preferredUnsafe(), preferred, dScores, atPreferred, weight, total);
+          labelLoss +=
+              label(pair.preferredUnsafe(), preferred, dScores, atPreferred, weight, total);
           labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, atRejected, weight, total);
         }
       }

@@ -16,8 +16,8 @@ import java.util.Optional;
  * Gradients, moments and step counter of one model, and its AdamW update (Loshchilov &amp; Hutter,
  * arXiv 1711.05101, algorithm 2).
  *
- * <p>Several {@linkplain Ranks ranks} may hold the same model. {@link #reduce} then makes the sum of
- * their gradients. Sharded, each rank has the moments of a part of the weights and updates that
+ * <p>Several {@linkplain Ranks ranks} may hold the same model. {@link #reduce} then makes the sum
+ * of their gradients. Sharded, each rank has the moments of a part of the weights and updates that
  * part, and {@link #gatherWeights} gives every rank the whole (ZeRO stage 1, Rajbhandari et al.,
  * arXiv 1910.02054, section 5.1). The weights have the same bits either way.
  */
@@ -120,8 +120,8 @@ public final class Optimizer implements AutoCloseable {
   }
 
   /**
-   * Replaces the gradients by their sum over the ranks. Sharded, a rank above 0 gets the sum for its
-   * part of the weights alone.
+   * Replaces the gradients by their sum over the ranks. Sharded, a rank above 0 gets the sum for
+   * its part of the weights alone.
    */
   public void reduce() {
     if (bounds == null) {
@@ -132,8 +132,8 @@ public final class Optimizer implements AutoCloseable {
   }
 
   /**
-   * The global norm of the gradients; not finite if a gradient is not. With several ranks it is that
-   * of the sum, as rank 0 computes it.
+   * The global norm of the gradients; not finite if a gradient is not. With several ranks it is
+   * that of the sum, as rank 0 computes it.
    */
   public double gradientNorm() {
     return ranks.ofFirst(ranks.rank() == 0 ? backend.norm(gradients.flat()) : 0);

@@ -15,8 +15,7 @@ class JudgmentPriorityTest {
   void workedByHand() {
     float ln3 = (float) Math.log(3);
     double entropy = -0.75 * Math.log(0.75) - 0.25 * Math.log(0.25);
-    assertEquals(
-        Math.log(2) - entropy, JudgmentPriority.of(new float[] {ln3, -ln3}, ZERO), 1e-7);
+    assertEquals(Math.log(2) - entropy, JudgmentPriority.of(new float[] {ln3, -ln3}, ZERO), 1e-7);
     assertEquals(0.5, JudgmentPriority.preferred(new float[] {ln3, -ln3}, ZERO), 1e-7);
     assertEquals(0.75, JudgmentPriority.preferred(new float[] {ln3, ln3}, ZERO), 1e-7);
   }
