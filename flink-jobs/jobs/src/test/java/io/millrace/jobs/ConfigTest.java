@@ -193,6 +193,7 @@ class ConfigTest {
             0.03,
             Margin.SMALL,
             1.0,
+            true,
             4096,
             true,
             true,

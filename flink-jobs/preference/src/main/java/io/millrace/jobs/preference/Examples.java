@@ -1,6 +1,7 @@
 package io.millrace.jobs.preference;
 
 import io.millrace.jobs.models.Dialogues;
+import io.millrace.jobs.models.Opinion;
 import io.millrace.jobs.rewardmodel.JudgmentTokens;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.llama.LanguageModel;

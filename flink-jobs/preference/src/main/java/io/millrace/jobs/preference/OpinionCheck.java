@@ -2,7 +2,6 @@ package io.millrace.jobs.preference;
 
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
-import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.LengthCheck;
 import io.millrace.jobs.models.OldestTurns;
 import io.millrace.jobs.rewardmodel.JudgmentTokens;
@@ -36,9 +35,7 @@ final class OpinionCheck<T> implements RecordCheck<T> {
     return new OpinionCheck<>(
         length(
             config,
-            (template, feedback) ->
-                template.promptTokens(Dialogues.messages(feedback.getDialogue())).length
-                    + new JudgmentTokens(template).of(feedback.getResponse()).length,
+            (template, feedback) -> new JudgmentTokens(template).of(feedback).length,
             OldestTurns.ofPrompts(
                 Feedback::getDialogue,
                 (feedback, dialogue) ->

@@ -4,6 +4,7 @@ import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.jobs.config.ConfigSection;
+import io.millrace.jobs.models.Opinion;
 import io.millrace.jobs.models.Withhold;
 import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.runtime.Edges;

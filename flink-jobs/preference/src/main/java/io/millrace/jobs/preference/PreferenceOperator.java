@@ -4,6 +4,7 @@ import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.LearnedRecords;
+import io.millrace.jobs.models.Opinion;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;

@@ -12,6 +12,7 @@ import io.millrace.jobs.config.ConfigException;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.Opinion;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.jobs.testkit.OperatorStates;

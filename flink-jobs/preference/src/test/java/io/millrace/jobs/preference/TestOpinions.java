@@ -1,5 +1,6 @@
 package io.millrace.jobs.preference;
 
+import io.millrace.jobs.models.Opinion;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;

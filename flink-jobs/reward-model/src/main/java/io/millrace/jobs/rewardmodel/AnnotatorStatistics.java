@@ -124,13 +124,13 @@ final class AnnotatorStatistics {
     return judge == null ? new AnnotatorReliability(window) : judge.reliability();
   }
 
-  /** The reliability of a judgment's annotator; of its source where no annotator is named. */
-  double reliability(Judgment judgment) {
-    if (!judgment.getAnnotator().isEmpty()) {
-      return of(judgment.getAnnotator()).mean();
+  /** The reliability of an annotator; of the source where no annotator is named. */
+  double reliability(String annotator, String source) {
+    if (!annotator.isEmpty()) {
+      return of(annotator).mean();
     }
-    Judge source = sources.get(judgment.getSource());
-    return (source == null ? newJudge() : source).reliability().mean();
+    Judge judge = sources.get(source);
+    return (judge == null ? newJudge() : judge).reliability().mean();
   }
 
   /** Forgets a person. */

@@ -2,6 +2,7 @@ package io.millrace.jobs.rewardmodel;
 
 import io.millrace.model.annotators.AnnotatorReliability;
 import io.millrace.model.reward.RewardModelTrainer.Step;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import java.util.ArrayList;
@@ -66,12 +67,21 @@ final class Annotators {
 
   /** The weight of a judgment in the loss, 0 to 1. */
   double weight(Judgment judgment) {
-    if (heldSources.contains(judgment.getSource())) {
-      return 0; // A replayed one, from before the source was held back.
+    return weight(judgment.getAnnotator(), judgment.getSource());
+  }
+
+  /** The weight of a feedback in the loss, 0 to 1. */
+  double weight(Feedback feedback) {
+    return weight(feedback.getAnnotator(), feedback.getSource());
+  }
+
+  private double weight(String annotator, String source) {
+    if (heldSources.contains(source)) {
+      return 0; // A replayed judgment, from before the source was held back; or a feedback.
     }
     return switch (section.weighting()) {
       case NONE -> 1;
-      case RELIABILITY -> AnnotatorReliability.weight(statistics.reliability(judgment));
+      case RELIABILITY -> AnnotatorReliability.weight(statistics.reliability(annotator, source));
     };
   }
 

@@ -4,6 +4,7 @@ import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.LengthCheck;
 import io.millrace.jobs.models.OldestTurns;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Validation;
@@ -39,6 +40,22 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
             ? OldestTurns.ofPrompts(
                 Judgment::getDialogue,
                 (judgment, dialogue) -> Judgment.newBuilder(judgment).setDialogue(dialogue).build())
+            : null);
+  }
+
+  /** What every feedback must fit. */
+  static LengthCheck<Feedback> feedbackLength(MillraceConfig config) {
+    RewardModelSection section = config.section(RewardModelSection.class);
+    return new LengthCheck<>(
+        config,
+        "reward-model.max-tokens",
+        section.maxTokens(),
+        0,
+        (template, feedback) -> new JudgmentTokens(template).of(feedback).length,
+        section.truncate()
+            ? OldestTurns.ofPrompts(
+                Feedback::getDialogue,
+                (feedback, dialogue) -> Feedback.newBuilder(feedback).setDialogue(dialogue).build())
             : null);
   }
 

@@ -5,6 +5,7 @@ import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.llama.TokenArrays;
 import io.millrace.model.reward.Margin;
 import io.millrace.model.reward.RewardModelTrainer;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Preferred;
@@ -58,6 +59,13 @@ public final class JudgmentTokens {
     int prompt = template.promptTokens(Dialogues.messages(judgment.getDialogue())).length;
     return prompt
         + Math.max(of(judgment.getResponseA()).length, of(judgment.getResponseB()).length);
+  }
+
+  /** Tokens of the prompt and the response of a feedback. */
+  public int[] of(Feedback feedback) {
+    return TokenArrays.join(
+        template.promptTokens(Dialogues.messages(feedback.getDialogue())),
+        of(feedback.getResponse()));
   }
 
   /** A response as {@code ppo} shows it to the reward model: a truncated one has no end token. */

@@ -3,10 +3,12 @@ package io.millrace.jobs.rewardmodel;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.flink.source.Sources.Start;
 import io.millrace.jobs.config.ConfigSection;
+import io.millrace.jobs.models.Opinion;
 import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.runtime.Edges;
 import io.millrace.jobs.runtime.JobContext;
 import io.millrace.jobs.runtime.Outputs;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Objective;
@@ -42,6 +44,11 @@ public final class RewardModelJob {
     // Parallelism 1 keeps the order of a topic with one partition.
     DataStream<Judgment> judgments =
         context.readOnce(Topic.JUDGMENTS, Start.EARLIEST, new JudgmentCheck(context.config()), 1);
+    DataStream<Feedback> feedback =
+        section.feedback() && section.objectives().contains(Objective.SAFETY)
+            ? context.readOnce(
+                Topic.FEEDBACK, Start.EARLIEST, JudgmentCheck.feedbackLength(context.config()), 1)
+            : null;
 
     DataStream<StagedCheckpoint> checkpoints = null;
     DataStream<TrainingMetrics> metrics = null;
@@ -49,7 +56,12 @@ public final class RewardModelJob {
     for (Objective objective : section.objectives()) {
       for (boolean judge : section.kinds()) {
         SingleOutputStreamOperator<StagedCheckpoint> trained =
-            train(context, judgments, objective, judge);
+            train(
+                context,
+                judgments,
+                objective == Objective.SAFETY ? feedback : null,
+                objective,
+                judge);
         DataStream<TrainingMetrics> trainedMetrics =
             trained.getSideOutput(Outputs.METRICS).union(trained.getSideOutput(Outputs.ANNOTATORS));
         checkpoints = checkpoints == null ? trained : checkpoints.union(trained);
@@ -64,20 +76,51 @@ public final class RewardModelJob {
     context.write(lineage, Topic.LINEAGE);
   }
 
+  /**
+   * @param feedback whose safety labels the model learns; null for none
+   */
   private static SingleOutputStreamOperator<StagedCheckpoint> train(
-      JobContext context, DataStream<Judgment> judgments, Objective objective, boolean judge) {
+      JobContext context,
+      DataStream<Judgment> judgments,
+      DataStream<Feedback> feedback,
+      Objective objective,
+      boolean judge) {
     String name = RewardModelOperator.job(objective, judge);
     RewardModelSection section = context.section(RewardModelSection.class);
     JudgmentSources sources = new JudgmentSources(objective, section.of(objective).ratios());
+    DataStream<Opinion> opinions =
+        judgments
+            .filter(
+                judgment ->
+                    sources.keyOf(judgment).isPresent()
+                        && section.learns(judge, judgment.getJudgmentId()))
+            .name(name + " judgments")
+            .uid(name + "-judgments")
+            .setParallelism(1)
+            .map(Opinion::of)
+            .returns(TypeInformation.of(Opinion.class))
+            .name(name + " opinions of judgments")
+            .uid(name + "-opinions-judgments")
+            .setParallelism(1);
+    if (feedback != null) {
+      opinions =
+          opinions.union(
+              feedback
+                  .filter(
+                      one ->
+                          LabelledResponses.isLabelled(one)
+                              && section.learns(judge, one.getFeedbackId()))
+                  .name(name + " feedback")
+                  .uid(name + "-feedback")
+                  .setParallelism(1)
+                  .map(Opinion::of)
+                  .returns(TypeInformation.of(Opinion.class))
+                  .name(name + " opinions of feedback")
+                  .uid(name + "-opinions-feedback")
+                  .setParallelism(1));
+    }
     // A separate task for each reward model: neither waits for the other's training.
-    return Edges.toOne(judgments)
-        .filter(
-            judgment ->
-                sources.keyOf(judgment).isPresent()
-                    && section.learns(judge, judgment.getJudgmentId()))
-        .name(name + " judgments")
-        .uid(name + "-judgments")
-        .setParallelism(1)
+    return Edges.toOne(opinions)
         .transform(
             name + " trainer",
             TypeInformation.of(StagedCheckpoint.class),

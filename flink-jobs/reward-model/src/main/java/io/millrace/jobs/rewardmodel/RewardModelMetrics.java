@@ -4,6 +4,7 @@ import io.millrace.model.reward.Calibration;
 import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.Reliability;
 import io.millrace.model.reward.SafetyLabelCounts;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Rating;
@@ -44,6 +45,11 @@ public final class RewardModelMetrics {
       addLabel(JudgmentTokens.preferred(judgment).getUnsafe(), preferred);
       addLabel(JudgmentTokens.rejected(judgment).getUnsafe(), rejected);
     }
+  }
+
+  /** Counts the label of a response that was judged alone. */
+  void add(Feedback feedback, double score) {
+    addLabel(feedback.getResponse().getUnsafe(), score);
   }
 
   private void addLabel(Boolean unsafe, double score) {

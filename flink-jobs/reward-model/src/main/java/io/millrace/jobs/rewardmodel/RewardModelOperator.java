@@ -6,6 +6,7 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.AnnouncementCheck;
 import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.LearnedRecords;
+import io.millrace.jobs.models.Opinion;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.Publisher;
 import io.millrace.jobs.models.RuntimeSettings;
@@ -21,7 +22,9 @@ import io.millrace.model.reward.PiecewiseReward;
 import io.millrace.model.reward.RewardModelTrainer;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
+import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
+import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Provenance;
@@ -43,6 +46,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.avro.reflect.AvroDefault;
 import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.ListAccumulator;
@@ -56,7 +60,7 @@ import org.slf4j.LoggerFactory;
  * margins and calibration are held-out metrics. A batch keeps the ratio of its sources by
  * {@linkplain MixedBatches replaying} judgments. Replayed judgments count in no metric.
  */
-public final class RewardModelOperator extends TrainingOperator<Judgment, StagedCheckpoint> {
+public final class RewardModelOperator extends TrainingOperator<Opinion, StagedCheckpoint> {
 
   private static final long serialVersionUID = 1;
   private static final Logger LOG = LoggerFactory.getLogger(RewardModelOperator.class);
@@ -96,6 +100,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private transient AnchorResponses anchors;
   private transient Annotators annotators;
   private transient LearnedRecords lineage;
+  private transient LabelledResponses labelled;
+  private transient LearnedRecords feedbackLineage;
   private transient long consumed;
   private transient long learned;
   private transient long skippedUpdates;
@@ -165,6 +171,8 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     version = publisher.latestVersion(job(), Topic.REWARD_CHECKPOINTS, Topic.key(objective, judge));
     lineage = new LearnedRecords(job(), Topic.JUDGMENTS);
     lineage.startFrom(initial.name(), initial.version());
+    feedbackLineage = new LearnedRecords(job(), Topic.FEEDBACK);
+    feedbackLineage.startFrom(initial.name(), initial.version());
     batches =
         new JudgmentBatches(
             section(),
@@ -173,7 +181,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     PiecewiseReward rule = config.section(PpoSection.class).piecewiseReward();
     heldOut = new RewardModelMetrics(objective, rule);
     views = new JudgmentViews(objective);
-    withheld = new HeldOutJudgments(new HeldOut(config.section(PpoSection.class).heldOutShare()));
+    HeldOut heldOutDialogues = new HeldOut(config.section(PpoSection.class).heldOutShare());
+    withheld = new HeldOutJudgments(heldOutDialogues);
+    labelled = new LabelledResponses(heldOutDialogues, section().batchSize());
     anchors =
         new AnchorResponses(objective, rule, section().anchorCount(), section().alarmAnchorShift());
     if (!section().anchors().isBlank()) {
@@ -192,20 +202,22 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     super.open();
   }
 
+  /** Withdrawn feedback counts there too. */
   @Override
   protected Optional<Topic<?>> records() {
     return Optional.of(Topic.JUDGMENTS);
   }
 
   @Override
-  protected Provenance provenance(Judgment judgment) {
-    return Provenance.of(judgment);
+  protected Provenance provenance(Opinion opinion) {
+    return opinion.provenance();
   }
 
   @Override
   protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
     return super.removeWithdrawn(withdrawn)
         + removeJudgments(withdrawn)
+        + labelled.removeIf(feedback -> withdrawn.test(Provenance.of(feedback)))
         + anchors.removeIf(withdrawn);
   }
 
@@ -248,19 +260,16 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       return true;
     }
     boolean took = false;
-    while (!batches.isDue()) {
+    while (!batches.isDue() && !labelled.isDue()) {
       // Read before the inbox is polled: if the input has ended, an empty inbox stays empty.
       boolean ended = inputEnded;
-      Judgment judgment = batches.hasRoom() ? poll() : null;
-      if (judgment != null) {
-        replaceFormer(judgment);
-        if (!annotators.takeGoldTask(judgment)
-            && !withheld.take(judgment)
-            && !annotators.holdBack(judgment)) {
-          batches.add(judgment);
+      Opinion opinion = batches.hasRoom() ? poll() : null;
+      if (opinion != null) {
+        if (opinion.judgment() == null) {
+          take(opinion.feedback());
+        } else {
+          take(opinion.judgment());
         }
-        countDropped();
-        consumed++;
         release(1);
         took = true;
       } else if (!batches.moveOne(ended)) {
@@ -269,6 +278,25 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     }
     step();
     return true;
+  }
+
+  private void take(Judgment judgment) {
+    replaceFormer(judgment);
+    if (!annotators.takeGoldTask(judgment)
+        && !withheld.take(judgment)
+        && !annotators.holdBack(judgment)) {
+      batches.add(judgment);
+    }
+    countDropped();
+    consumed++;
+  }
+
+  private void take(Feedback feedback) {
+    Provenance next = Provenance.of(feedback);
+    if (next.revision() > 0) {
+      replaced += labelled.removeIf(former -> Provenance.of(former).isRevisedBy(next));
+    }
+    labelled.add(feedback);
   }
 
   private void countDropped() {
@@ -293,7 +321,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   private boolean stepIfOverdue() throws IOException {
     boolean waited = overdue;
     overdue = false;
-    if (batches.waiting() == 0 || section().maxWait().isZero()) {
+    if (batches.waiting() + labelled.waiting() == 0 || section().maxWait().isZero()) {
       return false;
     }
     if (waited) {
@@ -312,9 +340,11 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
   }
 
   private void step() {
-    MixedBatches.Batch<Judgment> batch = batches.take();
+    MixedBatches.Batch<Judgment> batch =
+        batches.waiting() == 0 ? new MixedBatches.Batch<>(List.of(), List.of()) : batches.take();
     List<Judgment> fresh = batch.fresh();
-    learned += fresh.size();
+    List<Feedback> feedback = labelled.take();
+    learned += fresh.size() + feedback.size();
     List<Judgment> all = batch.all();
     List<RewardModelTrainer.Pair> pairs = new ArrayList<>(all.size());
     for (Judgment judgment : all) {
@@ -324,12 +354,24 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         lineage.add(judgment.getJudgmentId());
       }
     }
-    double share = Math.min(1, (double) pairs.size() / section().batchSize());
-    RewardModelTrainer.Step step = trainer.step(pairs, learned, share);
+    List<RewardModelTrainer.Labelled> labels =
+        LabelledResponses.of(feedback, tokens, annotators::weight);
+    for (int i = 0; i < feedback.size(); i++) {
+      if (labels.get(i).weight() > 0) {
+        feedbackLineage.add(feedback.get(i).getFeedbackId());
+      }
+    }
+    // A judgment has two responses.
+    double share = Math.min(1, (pairs.size() + labels.size() / 2.0) / section().batchSize());
+    RewardModelTrainer.Step step = trainer.step(pairs, labels, learned, share);
     guard.check(
         step.loss() + step.labelLoss(),
         step.update(),
-        () -> all.stream().map(Judgment::getJudgmentId).toList());
+        () ->
+            Stream.concat(
+                    all.stream().map(Judgment::getJudgmentId),
+                    feedback.stream().map(Feedback::getFeedbackId))
+                .toList());
     for (int i = 0; i < fresh.size(); i++) {
       heldOut.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
       views.add(fresh.get(i), step.preferredScores()[i], step.rejectedScores()[i]);
@@ -337,24 +379,30 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
         anchors.offer(fresh.get(i), pairs.get(i));
       }
     }
+    for (int i = 0; i < feedback.size(); i++) {
+      heldOut.add(feedback.get(i), step.labelledScores()[i]);
+    }
     annotators.add(fresh, step);
     holdSources();
     // A batch without any weight changes nothing, and has a gradient of 0.
     if (!step.update().applied() && !Double.isFinite(step.update().gradientNorm())) {
       skippedUpdates++;
     }
-    lastLoss = step.loss();
     Map<String, Double> metrics = metrics();
-    metrics.put("loss", step.loss());
+    if (!pairs.isEmpty()) {
+      lastLoss = step.loss();
+      metrics.put("loss", step.loss());
+      metrics.put(
+          "batch/weight",
+          pairs.stream().mapToDouble(RewardModelTrainer.Pair::weight).average().orElseThrow());
+    }
     metrics.put("label_loss", step.labelLoss());
     metrics.put("lr", step.update().learningRate());
     metrics.put("gradient_norm", step.update().gradientNorm());
     metrics.put("batch/fresh", (double) fresh.size());
     disagreement(step, fresh.size()).ifPresent(mean -> metrics.put("ensemble/disagreement", mean));
     metrics.put("batch/replayed", (double) batch.replayed().size());
-    metrics.put(
-        "batch/weight",
-        pairs.stream().mapToDouble(RewardModelTrainer.Pair::weight).average().orElseThrow());
+    metrics.put("batch/feedback", (double) feedback.size());
     meanLatency(fresh).ifPresent(mean -> metrics.put("stream/judgment_latency_ms", mean));
     emitMetricsLater(Outputs.metrics(job(), trainer.steps(), metrics, clock.instant()));
   }
@@ -405,6 +453,9 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     all.putAll(withheld.byName());
     all.putAll(anchors.metrics());
     all.putAll(annotators.byName());
+    if (objective == Objective.SAFETY) {
+      all.putAll(labelled.byName());
+    }
     all.put("judgments", (double) consumed);
     all.put("learned", (double) learned);
     all.put("skipped_updates", (double) skippedUpdates);
@@ -421,7 +472,7 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   @Override
   protected void finishInput() throws Exception {
-    while (batches.waiting() > 0) {
+    while (batches.waiting() + labelled.waiting() > 0) {
       step();
     }
     if (learned > publishedAt) {
@@ -490,22 +541,42 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
     emitLater(
         publisher.rewardModel(
             new Publisher.Version(
-                job(),
-                version,
-                parent,
-                0,
-                trainer.steps(),
-                Map.of("judgments", learned),
-                published,
-                clock.instant()),
+                job(), version, parent, 0, trainer.steps(), counts(), published, clock.instant()),
             objective,
             judge,
             trainer.model(),
             scores,
             initial.tokenizer()));
-    lineage.publish(version, clock.instant()).forEach(record -> emitLater(Outputs.LINEAGE, record));
+    List<Lineage> parts = new ArrayList<>(lineage.publish(version, clock.instant()));
+    // The parts of a version have different numbers, whatever their topic.
+    int first = parts.size();
+    if (labelled.learned() > 0) {
+      for (Lineage part : feedbackLineage.publish(version, clock.instant())) {
+        part.setPart(first + part.getPart());
+        parts.add(part);
+      }
+    } else {
+      feedbackLineage.startFrom(job(), version);
+    }
+    parts.forEach(part -> emitLater(Outputs.LINEAGE, part));
   }
 
+  /** Records learned from, by topic. */
+  private Map<String, Long> counts() {
+    Map<String, Long> counts = new HashMap<>();
+    counts.put("judgments", learned - labelled.learned());
+    if (labelled.learned() > 0) {
+      counts.put("feedback", labelled.learned());
+    }
+    return counts;
+  }
+
+  /**
+   * The operator's state.
+   *
+   * @param inbox the records in the inbox if all are judgments, as in states of earlier builds
+   * @param opinions the records in the inbox otherwise
+   */
   private record State(
       List<Judgment> inbox,
       long consumed,
@@ -521,7 +592,10 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
       @Nullable @AvroDefault("null") HeldOutJudgments.State withheld,
       @Nullable @AvroDefault("null") Annotators.State annotators,
       @AvroDefault("0") long replaced,
-      @Nullable @AvroDefault("null") LearnedRecords.State lineage) {}
+      @Nullable @AvroDefault("null") LearnedRecords.State lineage,
+      @Nullable @AvroDefault("null") List<Opinion> opinions,
+      @Nullable @AvroDefault("null") LabelledResponses.State labelled,
+      @Nullable @AvroDefault("null") LearnedRecords.State feedbackLineage) {}
 
   @Override
   protected CopyBudget copies() {
@@ -530,9 +604,11 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
 
   @Override
   public void writeState(StateWriter out) throws IOException {
+    List<Opinion> waiting = inbox();
+    boolean judgments = waiting.stream().allMatch(opinion -> opinion.judgment() != null);
     out.write(
         new State(
-            inbox(),
+            judgments ? waiting.stream().map(Opinion::judgment).toList() : List.of(),
             consumed,
             learned,
             skippedUpdates,
@@ -546,14 +622,21 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
             withheld.state(),
             annotators.state(),
             replaced,
-            lineage.state()));
+            lineage.state(),
+            judgments ? null : waiting,
+            labelled.state(),
+            feedbackLineage.state()));
     trainer.write(out);
   }
 
   @Override
   public void readState(StateReader in) throws IOException {
     State state = in.read(State.class);
-    restoreInbox(state.inbox(), 0);
+    restoreInbox(
+        state.opinions() == null
+            ? state.inbox().stream().map(Opinion::of).toList()
+            : state.opinions(),
+        0);
     consumed = state.consumed();
     learned = state.learned();
     skippedUpdates = state.skippedUpdates();
@@ -579,7 +662,12 @@ public final class RewardModelOperator extends TrainingOperator<Judgment, Staged
           .forEach(batches::add);
       countDropped();
     }
-    lineage.restore(state.lineage(), publishedAt > 0 ? version : 0, learned - publishedAt);
+    long published = publishedAt > 0 ? version : 0;
+    lineage.restore(state.lineage(), published, learned - publishedAt);
+    feedbackLineage.restore(state.feedbackLineage(), published, 0);
+    if (state.labelled() != null) {
+      labelled.restore(state.labelled());
+    }
     trainer.read(in);
   }
 

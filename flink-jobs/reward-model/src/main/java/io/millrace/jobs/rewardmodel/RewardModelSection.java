@@ -61,6 +61,12 @@ public record RewardModelSection(
             max = "1000")
         double labelWeight,
     @Option(
+            value = "true",
+            help =
+                "Whether the safety reward model also learns the safety labels of the topic"
+                    + " `feedback`.")
+        boolean feedback,
+    @Option(
             value = "4096",
             help =
                 "Most tokens of a dialogue with its response; a model with fewer positions sets a"

@@ -66,7 +66,7 @@ class AnnotatorWeightsTest {
     return ConfigLoader.load(Optional.empty(), all);
   }
 
-  private static final class Run extends OperatorRun<Judgment> {
+  private static final class Run extends JudgmentRun {
 
     private final List<TrainingMetrics> annotators = new ArrayList<>();
 
@@ -116,7 +116,7 @@ class AnnotatorWeightsTest {
   @Test
   void hostileAnnotatorsLoseTheirWeight() throws Exception {
     try (Run run = new Run(config("hostile"))) {
-      run.feed(judgments(600, 0.25, "own")).end();
+      run.judge(judgments(600, 0.25, "own")).end();
       Map<String, Double> people = run.annotators();
       for (int i = 0; i < 4; i++) {
         assertEquals(0, people.get("annotator/hostile-" + i + "/weight"), people.toString());
@@ -134,9 +134,9 @@ class AnnotatorWeightsTest {
     List<Judgment> all = judgments(400, 0.3, "own");
     try (Run straight = new Run(config("straight"));
         Run killed = new Run(config("killed"))) {
-      straight.feed(all).end();
-      killed.feed(all.subList(0, 133)).dieAfter(all.subList(133, 190));
-      killed.feed(all.subList(133, all.size())).end();
+      straight.judge(all).end();
+      killed.judge(all.subList(0, 133)).dieAfterJudging(all.subList(133, 190));
+      killed.judge(all.subList(133, all.size())).end();
       assertEquals(straight.published, killed.published);
       assertEquals(straight.summary(), killed.summary());
       assertEquals(straight.annotators(), killed.annotators());
@@ -148,7 +148,7 @@ class AnnotatorWeightsTest {
     List<Judgment> all = judgments(900, 0.3, "raid");
     long ofRaid = all.stream().filter(one -> one.getSource().equals("raid")).count();
     try (Run run = new Run(config("raid", "reward-model.shuffle-buffer=40"))) {
-      run.feed(all).end();
+      run.judge(all).end();
       Map<String, Double> summary = run.summary();
       assertEquals(1, summary.get("held_back/sources"), summary.toString());
       assertEquals(1, summary.get("monitor/alarm_source_held_back"));
@@ -162,8 +162,8 @@ class AnnotatorWeightsTest {
   void whatNoLongerFitsIsCounted() throws Exception {
     List<Judgment> all = judgments(900, 0.3, "raid");
     try (Run run = new Run(config("full", "annotators.held-judgments=10"))) {
-      run.feed(all.subList(0, 600)).dieAfter(all.subList(600, 700));
-      run.feed(all.subList(600, 900)).end();
+      run.judge(all.subList(0, 600)).dieAfterJudging(all.subList(600, 700));
+      run.judge(all.subList(600, 900)).end();
       double dropped = run.summary().get("held_back/dropped");
       assertEquals(900, run.summary().get("learned") + 10 + dropped);
       assertEquals((long) dropped, run.accumulator("topics/judgments/dropped/held-back"));
@@ -175,7 +175,7 @@ class AnnotatorWeightsTest {
     List<Judgment> all = judgments(900, 0.3, "raid");
     OperatorSubtaskState state;
     try (Run run = new Run(config("held"))) {
-      state = run.feed(all).snapshot();
+      state = run.judge(all).snapshot();
     }
     try (Run run = new Run(config("held", "annotators.released-sources=raid"), state)) {
       run.end();

@@ -54,6 +54,7 @@ class AnnotatorsTest {
             new float[] {score},
             new float[] {-score},
             new float[0],
+            new float[0],
             0,
             0,
             new Optimizer.Update(1, 1, true)));
@@ -152,7 +153,13 @@ class AnnotatorsTest {
         annotators.add(
             List.of(judgment),
             new Step(
-                new float[1], new float[1], new float[0], 0, 0, new Optimizer.Update(1, 1, true)));
+                new float[1],
+                new float[1],
+                new float[0],
+                new float[0],
+                0,
+                0,
+                new Optimizer.Update(1, 1, true)));
       }
     }
     assertEquals(40, annotators.byName().get("agreement/pairs"));

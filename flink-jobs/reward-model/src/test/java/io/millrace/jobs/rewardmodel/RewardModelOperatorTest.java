@@ -135,6 +135,7 @@ class RewardModelOperatorTest {
                 section.warmupFraction(),
                 section.margin(),
                 section.labelWeight(),
+                section.feedback(),
                 section.maxTokens(),
                 section.truncate(),
                 section.requireDifferent(),
@@ -154,7 +155,7 @@ class RewardModelOperatorTest {
             .mapToObj(i -> TestJudgments.of("j" + i, Objective.HELPFULNESS, "own"))
             .toList();
     try (Run run = new Run(diverging, Objective.HELPFULNESS)) {
-      Exception e = assertThrows(Exception.class, () -> run.feed(judgments).end());
+      Exception e = assertThrows(Exception.class, () -> run.judge(judgments).end());
       assertTrue(e instanceof SuppressRestartsException, e.toString());
       // Whether the loss or the gradient overflows first depends on the backend.
       assertTrue(
@@ -165,7 +166,7 @@ class RewardModelOperatorTest {
     }
   }
 
-  private static final class Run extends OperatorRun<Judgment> {
+  private static final class Run extends JudgmentRun {
     private final Objective objective;
     private final boolean judge;
     private final List<String> keys = new ArrayList<>();
@@ -226,8 +227,8 @@ class RewardModelOperatorTest {
     assertTrue(all.stream().allMatch(one -> none.learns(false, one.getJudgmentId())));
     try (Run judge = new Run(config, Objective.HELPFULNESS, true, null);
         Run optimised = new Run(config, Objective.HELPFULNESS, false, null)) {
-      judge.feed(halves.get(true)).end();
-      optimised.feed(halves.get(false)).end();
+      judge.judge(halves.get(true)).end();
+      optimised.judge(halves.get(false)).end();
       assertEquals(halves.get(true).size(), judge.summary().get("learned"));
       assertEquals(halves.get(false).size(), optimised.summary().get("learned"));
       assertEquals(List.of("HELPFULNESS/judge"), judge.keys.stream().distinct().toList());
@@ -257,13 +258,13 @@ class RewardModelOperatorTest {
     String[] settings = shuffled(buffer);
     try (Run straight = new Run(config("straight-" + buffer, settings), Objective.SAFETY);
         Run killed = new Run(config("killed-" + buffer, settings), Objective.SAFETY)) {
-      straight.feed(all).end();
+      straight.judge(all).end();
       int from = 0;
       for (int to : new int[] {3, 101, 240}) {
-        killed.feed(all.subList(from, to)).dieAfter(all.subList(to, to + 60));
+        killed.judge(all.subList(from, to)).dieAfterJudging(all.subList(to, to + 60));
         from = to;
       }
-      killed.feed(all.subList(from, all.size())).end();
+      killed.judge(all.subList(from, all.size())).end();
       assertEquals(straight.published, killed.published);
       assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
@@ -289,9 +290,9 @@ class RewardModelOperatorTest {
     String[] settings = {"model.initial=" + initial, "model.adapter.rank=3"};
     try (Run straight = new Run(config("straight-adapter", settings), Objective.SAFETY);
         Run killed = new Run(config("killed-adapter", settings), Objective.SAFETY)) {
-      straight.feed(all).end();
-      killed.feed(all.subList(0, 61)).dieAfter(all.subList(61, 90));
-      killed.feed(all.subList(61, all.size())).end();
+      straight.judge(all).end();
+      killed.judge(all.subList(0, 61)).dieAfterJudging(all.subList(61, 90));
+      killed.judge(all.subList(61, all.size())).end();
       assertEquals(straight.published, killed.published);
       assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
@@ -306,10 +307,10 @@ class RewardModelOperatorTest {
     try (Run straight = new Run(config("straight-heads", heads), Objective.SAFETY);
         Run killed = new Run(config("killed-heads", heads), Objective.SAFETY);
         Run single = new Run(config("single-head"), Objective.SAFETY)) {
-      straight.feed(all).end();
-      killed.feed(all.subList(0, 61)).dieAfter(all.subList(61, 90));
-      killed.feed(all.subList(61, 101)).dieAfter(all.subList(101, 110));
-      killed.feed(all.subList(101, all.size())).end();
+      straight.judge(all).end();
+      killed.judge(all.subList(0, 61)).dieAfterJudging(all.subList(61, 90));
+      killed.judge(all.subList(61, 101)).dieAfterJudging(all.subList(101, 110));
+      killed.judge(all.subList(101, all.size())).end();
       assertEquals(straight.published, killed.published);
       assertEquals(straight.lineage, killed.lineage);
       assertEquals(straight.summary(), killed.summary());
@@ -317,7 +318,7 @@ class RewardModelOperatorTest {
       assertTrue(straight.summary().get("anchors/disagreement") > 0);
       assertTrue(straight.metrics.getLast().getMetrics().get("ensemble/disagreement") > 0);
 
-      single.feed(all).end();
+      single.judge(all).end();
       assertNotEquals(straight.published, single.published);
       assertFalse(single.summary().containsKey("anchors/disagreement"));
       assertFalse(single.metrics.getLast().getMetrics().containsKey("ensemble/disagreement"));
@@ -331,7 +332,7 @@ class RewardModelOperatorTest {
     MillraceConfig config =
         InitialModel.ensure(config("heads", "reward-model.anchor-count=8", "reward-model.heads=4"));
     try (Run run = new Run(config, Objective.HELPFULNESS)) {
-      run.feed(all).end();
+      run.judge(all).end();
     }
     RuntimeSettings settings = new RuntimeSettings(config);
     try (Backend backend = settings.backend();
@@ -374,11 +375,11 @@ class RewardModelOperatorTest {
     try (Run run = new Run(config("shuffled", shuffled(30)), Objective.SAFETY);
         Run ordered = new Run(config("ordered", MIXED), Objective.SAFETY)) {
       List<Judgment> all = judgments(100, Objective.SAFETY, true);
-      run.feed(all.subList(0, 30));
-      run.dieAfter(List.of());
+      run.judge(all.subList(0, 30));
+      run.dieAfterJudging(List.of());
       assertEquals(List.of(), run.metrics, "there is room for all of them");
-      run.feed(all.subList(30, 100)).end();
-      ordered.feed(all).end();
+      run.judge(all.subList(30, 100)).end();
+      ordered.judge(all).end();
       assertEquals(100, run.summary().get("learned"));
       assertEquals(100, run.summary().get("judgments"));
       assertEquals(ordered.published.keySet(), run.published.keySet());
@@ -389,7 +390,7 @@ class RewardModelOperatorTest {
   @Test
   void replayedJudgmentsCountInNoMetric() throws Exception {
     try (Run run = new Run(config("replay", MIXED), Objective.SAFETY)) {
-      run.feed(judgments(200, Objective.SAFETY, true)).end();
+      run.judge(judgments(200, Objective.SAFETY, true)).end();
       double fresh = 0;
       double replayed = 0;
       for (TrainingMetrics step : run.metrics) {
@@ -415,7 +416,7 @@ class RewardModelOperatorTest {
   @Test
   void heldOutMetricsAreInMetricsSummaryAndManifest() throws Exception {
     try (Run run = new Run(config("metrics", "ppo.safety-threshold=0.6"), Objective.SAFETY)) {
-      run.feed(judgments(100, Objective.SAFETY, true)).end();
+      run.judge(judgments(100, Objective.SAFETY, true)).end();
       Map<String, Double> first = run.metrics.getFirst().getMetrics();
       assertEquals(0.5, first.get("accuracy/all"), "a fresh model cannot tell");
       assertEquals(0.25, first.get("calibration/brier"));
@@ -455,7 +456,7 @@ class RewardModelOperatorTest {
     List<Judgment> all = judgments(100, Objective.HELPFULNESS, false);
     String few = "reward-model.anchor-count=10";
     try (Run run = new Run(config("anchors", few), Objective.HELPFULNESS)) {
-      run.feed(all).end();
+      run.judge(all).end();
       CheckpointManifest first = manifest("anchors", Objective.HELPFULNESS, 1);
       CheckpointManifest second = manifest("anchors", Objective.HELPFULNESS, 2);
       ScoreScale scale = second.scores().orElseThrow();
@@ -476,7 +477,7 @@ class RewardModelOperatorTest {
     List<Judgment> all = judgments(100, Objective.HELPFULNESS, false);
     MillraceConfig config = InitialModel.ensure(config("readers", "reward-model.anchor-count=8"));
     try (Run run = new Run(config, Objective.HELPFULNESS)) {
-      run.feed(all).end();
+      run.judge(all).end();
     }
     RuntimeSettings settings = new RuntimeSettings(config);
     try (Backend backend = settings.backend();
@@ -519,7 +520,7 @@ class RewardModelOperatorTest {
     }
     String[] settings = {"reward-model.anchors=" + file};
     try (Run run = new Run(config("given", settings), Objective.SAFETY)) {
-      run.feed(judgments(50, Objective.SAFETY, true)).end();
+      run.judge(judgments(50, Objective.SAFETY, true)).end();
       ScoreScale scale = manifest("given", Objective.SAFETY, 1).scores().orElseThrow();
       assertEquals(12, scale.anchors());
       assertTrue(PiecewiseReward.defaults().isAnchoredBy(scale), scale.toString());
@@ -569,7 +570,7 @@ class RewardModelOperatorTest {
       String store = "shift-" + limit;
       try (Run run =
           new Run(config(store, "reward-model.alarm-anchor-shift=" + limit), Objective.SAFETY)) {
-        run.feed(all).end();
+        run.judge(all).end();
         assertEquals(
             limit.equals("1e-9") ? 1 : 0,
             run.summary().get("monitor/alarm_anchor_shift"),
@@ -590,9 +591,9 @@ class RewardModelOperatorTest {
     };
     try (Run run = new Run(config("held-out", settings), Objective.HELPFULNESS);
         Run without = new Run(config("never-came", settings), Objective.HELPFULNESS)) {
-      run.feed(all.subList(0, 90)).dieAfter(all.subList(90, 130));
-      run.feed(all.subList(90, 200)).end();
-      without.feed(others).end();
+      run.judge(all.subList(0, 90)).dieAfterJudging(all.subList(90, 130));
+      run.judge(all.subList(90, 200)).end();
+      without.judge(others).end();
       Map<String, Double> summary = run.summary();
       assertEquals(200 - others.size(), summary.get("held-out"));
       assertEquals(others.size(), summary.get("learned"));
@@ -606,7 +607,7 @@ class RewardModelOperatorTest {
   @Test
   void theTimeFromAJudgmentToItsUpdateIsMeasured() throws Exception {
     try (Run run = new Run(config("latency"), Objective.HELPFULNESS)) {
-      run.feed(judgments(8, Objective.HELPFULNESS, false)).end();
+      run.judge(judgments(8, Objective.HELPFULNESS, false)).end();
       assertEquals(
           LATENCY.toMillis(),
           run.metrics.getFirst().getMetrics().get("stream/judgment_latency_ms"));
@@ -618,14 +619,14 @@ class RewardModelOperatorTest {
     try (Run silent = new Run(config("no-labels"), Objective.SAFETY);
         Run labelled = new Run(config("labels"), Objective.SAFETY);
         Run helpful = new Run(config("helpful"), Objective.HELPFULNESS)) {
-      silent.feed(judgments(10, Objective.SAFETY, false)).end();
+      silent.judge(judgments(10, Objective.SAFETY, false)).end();
       List<?> warnings = silent.warnings();
       assertEquals(1, warnings.size());
       assertTrue(
           warnings.getFirst().toString().contains("none of its 10 judgments has a safety label"),
           warnings.toString());
-      labelled.feed(judgments(10, Objective.SAFETY, true)).end();
-      helpful.feed(judgments(10, Objective.HELPFULNESS, false)).end();
+      labelled.judge(judgments(10, Objective.SAFETY, true)).end();
+      helpful.judge(judgments(10, Objective.HELPFULNESS, false)).end();
       assertEquals(List.of(), labelled.warnings());
       assertEquals(List.of(), helpful.warnings());
     }
@@ -643,8 +644,8 @@ class RewardModelOperatorTest {
                       TestJudgments.of(
                           judgment.getJudgmentId(), Objective.HELPFULNESS, judgment.getSource()))
               .toList();
-      with.feed(labelled).end();
-      without.feed(bare).end();
+      with.judge(labelled).end();
+      without.judge(bare).end();
       assertEquals(without.published, with.published);
       assertFalse(with.summary().containsKey("safety_labels/count"));
     }
@@ -658,7 +659,7 @@ class RewardModelOperatorTest {
             "reward-model.publish-every=1000",
             "reward-model.helpfulness.schedule-judgments=64");
     try (Run run = new Run(config, Objective.HELPFULNESS)) {
-      run.feed(judgments(80, Objective.HELPFULNESS, false)).end();
+      run.judge(judgments(80, Objective.HELPFULNESS, false)).end();
       List<Double> rates = run.metrics.stream().map(step -> step.getMetrics().get("lr")).toList();
       assertEquals(1e-2 / 5, rates.getFirst(), 1e-15);
       assertEquals(1e-2, rates.get(4), 1e-15);
@@ -677,7 +678,7 @@ class RewardModelOperatorTest {
             "reward-model.helpfulness.mixing.safety/own=0.5");
     try (Run run = new Run(config, Objective.HELPFULNESS)) {
       for (int i = 0; i < 20; i++) {
-        run.feed(
+        run.judge(
             List.of(
                 TestJudgments.of("h" + i, Objective.HELPFULNESS, "any"),
                 TestJudgments.of("s" + i, Objective.SAFETY, "own")));
@@ -698,7 +699,7 @@ class RewardModelOperatorTest {
   @Test
   void anIncompleteBatchIsLearnedFromWhenItHasWaitedForLongEnough() throws Exception {
     try (Run run = new Run(config("wait", "reward-model.max-wait=1s"), Objective.HELPFULNESS)) {
-      run.feed(judgments(3, Objective.HELPFULNESS, false));
+      run.judge(judgments(3, Objective.HELPFULNESS, false));
       long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
       long now = 0;
       while (run.harness.getSideOutput(Outputs.METRICS) == null) {
@@ -714,7 +715,7 @@ class RewardModelOperatorTest {
   /** A state with all parts: inbox, shuffle buffer, queues, replay buffers, labels. */
   private static OperatorSubtaskState someState() throws Exception {
     try (Run run = new Run(config("golden-writer", shuffled(20)), Objective.SAFETY)) {
-      run.feed(judgments(101, Objective.SAFETY, true));
+      run.judge(judgments(101, Objective.SAFETY, true));
       return run.snapshot();
     }
   }

@@ -13,6 +13,7 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.InitialModel;
+import io.millrace.jobs.models.Opinion;
 import io.millrace.jobs.runtime.AppliedWithdrawals;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.testkit.OperatorRun;
@@ -93,14 +94,14 @@ class WithdrawnJudgmentsTest {
   }
 
   /** A run whose operator reads the topic of withdrawals. */
-  private static final class Run extends OperatorRun<Judgment> {
+  private static final class Run extends JudgmentRun {
     private static RewardModelOperator current;
 
     Run(MillraceConfig config, OperatorSubtaskState state) throws Exception {
       super(() -> operator(config), state);
     }
 
-    private static OneInputStreamOperator<Judgment, StagedCheckpoint> operator(
+    private static OneInputStreamOperator<Opinion, StagedCheckpoint> operator(
         MillraceConfig config) {
       current = new RewardModelOperator(config, Objective.HELPFULNESS, false, CLOCK);
       current.readWithdrawals(JobSettings.kafka(config));
@@ -185,7 +186,7 @@ class WithdrawnJudgmentsTest {
   @EnumSource(WithdrawnBy.class)
   void judgmentsThatWaitLeaveAndLaterOnesAreDropped(WithdrawnBy by) throws Exception {
     try (Run run = new Run(config("waiting-" + by, ALL_WAIT), null)) {
-      run.feed(judgments(0, 60));
+      run.judge(judgments(0, 60));
       GenericRecord before = run.await("consumed", 60);
       String state = run.text();
       for (int i = 0; i < 60; i++) {
@@ -193,7 +194,7 @@ class WithdrawnJudgmentsTest {
       }
       assertEquals(0L, before.get("learned"));
       run.withdraw(withdrawal(by));
-      run.feed(judgments(60, 90));
+      run.judge(judgments(60, 90));
       run.await("consumed", 60 + IntStream.range(60, 90).filter(i -> !isWithdrawn(by, i)).count());
       state = run.text();
       for (int i = 0; i < 90; i++) {
@@ -216,7 +217,7 @@ class WithdrawnJudgmentsTest {
   @EnumSource(WithdrawnBy.class)
   void judgmentsThatWereLearnedFromLeaveReplayHeldOutAndAnchors(WithdrawnBy by) throws Exception {
     try (Run run = new Run(config("learned-" + by), null)) {
-      run.feed(judgments(0, 60));
+      run.judge(judgments(0, 60));
       run.await("learned", 30);
       GenericRecord before = run.await("consumed", 60);
       run.withdraw(withdrawal(by));
@@ -261,10 +262,10 @@ class WithdrawnJudgmentsTest {
         all.stream().filter(one -> !one.getAnnotator().equals("annotator-2")).toList();
     try (Run killed = new Run(with, null);
         Run straight = new Run(config("without", "reward-model.shuffle-buffer=20"), null)) {
-      straight.feed(others).end();
-      killed.feed(all.subList(0, 77)).dieAfter(all.subList(77, 120));
-      killed.feed(all.subList(77, 150)).dieAfter(all.subList(150, 155));
-      killed.feed(all.subList(150, 200)).end();
+      straight.judge(others).end();
+      killed.judge(all.subList(0, 77)).dieAfterJudging(all.subList(77, 120));
+      killed.judge(all.subList(77, 150)).dieAfterJudging(all.subList(150, 155));
+      killed.judge(all.subList(150, 200)).end();
       assertEquals(straight.published, killed.published);
       assertTrue(straight.published.size() > 1);
       assertEquals(40, killed.dropped(), "counted since the job began");
@@ -277,7 +278,7 @@ class WithdrawnJudgmentsTest {
     MillraceConfig config = config("restored", ALL_WAIT);
     OperatorSubtaskState before;
     try (Run run = new Run(config, null)) {
-      run.feed(judgments(0, 60));
+      run.judge(judgments(0, 60));
       run.await("consumed", 60);
       before = run.snapshot();
     }
@@ -295,7 +296,7 @@ class WithdrawnJudgmentsTest {
   void aWithdrawalThatComesIsAppliedWithoutARecord() throws Exception {
     MillraceConfig config = config("live", ALL_WAIT);
     try (Run run = new Run(config, null)) {
-      run.feed(judgments(0, 60));
+      run.judge(judgments(0, 60));
       run.await("consumed", 60);
       send(config, withdrawal(WithdrawnBy.ID));
       long deadline = System.nanoTime() + PATIENCE;
@@ -320,7 +321,7 @@ class WithdrawnJudgmentsTest {
   @Test
   void aRevisionReplacesWhatWaits() throws Exception {
     try (Run run = new Run(config("revised", ALL_WAIT, "ppo.held-out-share=0"), null)) {
-      run.feed(judgments(0, 40)).feed(List.of(revised(17, 1), revised(17, 3)));
+      run.judge(judgments(0, 40)).judge(List.of(revised(17, 1), revised(17, 3)));
       run.await("consumed", 42);
       String state = run.text();
       assertFalse(isIn(state, 17));
@@ -337,9 +338,9 @@ class WithdrawnJudgmentsTest {
   @Test
   void aRevisionOfALearnedJudgmentIsLearnedAndTheFormerIsNotReplayed() throws Exception {
     try (Run run = new Run(config("relearned", "ppo.held-out-share=0"), null)) {
-      run.feed(judgments(0, 41));
+      run.judge(judgments(0, 41));
       run.await("learned", 32);
-      run.feed(List.of(revised(0, 1))).feed(judgments(41, 80));
+      run.judge(List.of(revised(0, 1))).judge(judgments(41, 80));
       run.await("consumed", 81);
       String state = run.text();
       assertFalse(isIn(state, 0), "not in the replay buffer");
@@ -360,7 +361,7 @@ class WithdrawnJudgmentsTest {
     try (Run run = new Run(config("later", ALL_WAIT), null)) {
       run.withdraw(withdrawal(WithdrawnBy.ANNOTATOR));
       Instant later = TestJudgments.TIME.plusMillis(1);
-      run.feed(List.of(judgment(2), Judgment.newBuilder(judgment(7)).setTime(later).build()));
+      run.judge(List.of(judgment(2), Judgment.newBuilder(judgment(7)).setTime(later).build()));
       run.await("consumed", 1);
       String state = run.text();
       assertFalse(isIn(state, 2));

@@ -90,6 +90,19 @@ public final class RewardModelTrainer implements AutoCloseable {
   }
 
   /**
+   * A response with a safety label and without another response to rank it against.
+   *
+   * @param tokens prompt and response
+   * @param weight of the label in the loss, relative to others, at least 0
+   * @param draw as for {@link Pair}
+   */
+  public record Labelled(int[] tokens, boolean unsafe, double weight, long draw) {
+    public Labelled {
+      Checks.that(weight >= 0 && Double.isFinite(weight), "weight", weight, "at least 0");
+    }
+  }
+
+  /**
    * The result of a step, as before its update.
    *
    * @param preferredScores scores of the preferred responses, {@code [pairs]}; means of the heads
@@ -97,12 +110,15 @@ public final class RewardModelTrainer implements AutoCloseable {
    * @param disagreements standard deviation over the heads of the difference of scores, {@code
    *     [pairs]}; empty for one head
    * @param loss weighted mean of the pairs' ranking loss, mean of the heads; 0 if all weights are 0
+   * @param labelledScores scores of the responses without a pair, {@code [labelled]}; means of the
+   *     heads
    * @param labelLoss weighted loss of the labels, divided by the weights of all responses; 0
    *     without labels
    */
   public record Step(
       float[] preferredScores,
       float[] rejectedScores,
+      float[] labelledScores,
       float[] disagreements,
       double loss,
       double labelLoss,
@@ -118,6 +134,14 @@ public final class RewardModelTrainer implements AutoCloseable {
    *     it
    */
   public Step step(List<Pair> batch, long learned, double share) {
+    return step(batch, List.of(), learned, share);
+  }
+
+  /**
+   * As {@link #step(List, long, double)}, with responses that have a label and no pair. Each counts
+   * as one of the responses that the loss of the labels is divided by.
+   */
+  public Step step(List<Pair> batch, List<Labelled> labelled, long learned, double share) {
     List<int[]> sequences = new ArrayList<>();
     for (Pair pair : batch) {
       sequences.add(pair.preferred());
@@ -127,9 +151,12 @@ public final class RewardModelTrainer implements AutoCloseable {
     float[] rejectedScores = new float[batch.size()];
     int heads = model.heads();
     float[] disagreements = new float[heads == 1 ? 0 : batch.size()];
+    float[] labelledScores = new float[labelled.size()];
     double weights = batch.stream().mapToDouble(Pair::weight).sum();
+    double labelWeights = labelled.stream().mapToDouble(Labelled::weight).sum();
     // Without any weight all derivatives are 0, not 0 / 0.
     double total = weights == 0 ? 1 : weights;
+    double responses = weights + labelWeights == 0 ? 2 : 2 * weights + labelWeights;
     double loss = 0;
     double labelLoss = 0;
     for (Part part : MicroBatches.of(sequences, 2, model.partTokens())) {
@@ -140,13 +167,7 @@ public final class RewardModelTrainer implements AutoCloseable {
       for (int i = 0; i < part.size(); i++) {
         Pair pair = batch.get(part.from() + i);
         if (!areFinite(scores, 2 * i * heads, 2 * heads)) {
-          return new Step(
-              preferredScores,
-              rejectedScores,
-              disagreements,
-              Double.NaN,
-              Double.NaN,
-              optimizer.skip(Double.NaN));
+          return notFinite(preferredScores, rejectedScores, labelledScores, disagreements);
         }
         preferredScores[part.from() + i] = means[2 * i];
         rejectedScores[part.from() + i] = means[2 * i + 1];
@@ -164,8 +185,29 @@ public final class RewardModelTrainer implements AutoCloseable {
           dScores[atPreferred] += (float) (weight * ranking.dChosen() / total);
           dScores[atRejected] += (float) (weight * ranking.dRejected() / total);
           labelLoss +=
-              label(pair.preferredUnsafe(), preferred, dScores, atPreferred, weight, total);
-          labelLoss += label(pair.rejectedUnsafe(), rejected, dScores, atRejected, weight, total);
+              label(pair.preferredUnsafe(), preferred, dScores, atPreferred, weight, responses);
+          labelLoss +=
+              label(pair.rejectedUnsafe(), rejected, dScores, atRejected, weight, responses);
+        }
+      }
+      model.backward(optimizer.gradients(), dScores);
+    }
+    List<int[]> alone = labelled.stream().map(Labelled::tokens).toList();
+    for (Part part : MicroBatches.of(alone, 1, model.partTokens())) {
+      List<int[]> partSequences = alone.subList(part.from(), part.to());
+      float[] scores = model.forward(partSequences, lastRows(partSequences));
+      float[] means = ScalarModel.means(scores, heads);
+      float[] dScores = new float[scores.length];
+      if (!areFinite(scores, 0, scores.length)) {
+        return notFinite(preferredScores, rejectedScores, labelledScores, disagreements);
+      }
+      for (int i = 0; i < part.size(); i++) {
+        Labelled one = labelled.get(part.from() + i);
+        labelledScores[part.from() + i] = means[i];
+        for (int head = 0; head < heads; head++) {
+          double weight = one.weight() * HeadWeights.of(one.draw(), head, heads) / heads;
+          int at = i * heads + head;
+          labelLoss += label(one.unsafe(), scores[at], dScores, at, weight, responses);
         }
       }
       model.backward(optimizer.gradients(), dScores);
@@ -173,20 +215,35 @@ public final class RewardModelTrainer implements AutoCloseable {
     return new Step(
         preferredScores,
         rejectedScores,
+        labelledScores,
         disagreements,
         loss,
         labelLoss,
-        weights == 0 ? optimizer.skip(0) : optimizer.update(learned, share));
+        weights + labelWeights == 0 ? optimizer.skip(0) : optimizer.update(learned, share));
+  }
+
+  private Step notFinite(
+      float[] preferredScores,
+      float[] rejectedScores,
+      float[] labelledScores,
+      float[] disagreements) {
+    return new Step(
+        preferredScores,
+        rejectedScores,
+        labelledScores,
+        disagreements,
+        Double.NaN,
+        Double.NaN,
+        optimizer.skip(Double.NaN));
   }
 
   /** A label counts the same however many others there are: losses are divided by the responses. */
   private double label(
-      Boolean unsafe, float score, float[] dScores, int at, double weight, double weights) {
+      Boolean unsafe, float score, float[] dScores, int at, double weight, double responses) {
     if (unsafe == null) {
       return 0;
     }
     SafetyLabelLoss label = SafetyLabelLoss.of(score, !unsafe);
-    double responses = 2 * weights;
     dScores[at] += (float) (labelWeight * weight * label.dScore() / responses);
     return weight * label.loss() / responses;
   }

@@ -1,4 +1,4 @@
-package io.millrace.jobs.preference;
+package io.millrace.jobs.models;
 
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.JudgedResponse;
@@ -18,43 +18,48 @@ import org.apache.avro.reflect.Nullable;
  */
 public record Opinion(@Nullable Judgment judgment, @Nullable Feedback feedback) {
 
-  static Opinion of(Judgment judgment) {
+  public static Opinion of(Judgment judgment) {
     return new Opinion(judgment, null);
   }
 
-  static Opinion of(Feedback feedback) {
+  public static Opinion of(Feedback feedback) {
     return new Opinion(null, feedback);
   }
 
-  Topic<?> topic() {
+  /** The topic of the record. */
+  public Topic<?> topic() {
     return judgment == null ? Topic.FEEDBACK : Topic.JUDGMENTS;
   }
 
-  String id() {
+  /** The id of the record. */
+  public String id() {
     return judgment == null ? feedback.getFeedbackId() : judgment.getJudgmentId();
   }
 
-  Provenance provenance() {
+  /** Whose record it is. */
+  public Provenance provenance() {
     return Provenance.of(judgment == null ? feedback : judgment);
   }
 
-  List<Turn> dialogue() {
+  /** The prompt. */
+  public List<Turn> dialogue() {
     return judgment == null ? feedback.getDialogue() : judgment.getDialogue();
   }
 
-  List<JudgedResponse> responses() {
+  /** The one response, or both in the order in which they were shown. */
+  public List<JudgedResponse> responses() {
     return judgment == null
         ? List.of(feedback.getResponse())
         : List.of(judgment.getResponseA(), judgment.getResponseB());
   }
 
   /** Whether policy versions sampled all responses. */
-  boolean isOfPolicies() {
+  public boolean isOfPolicies() {
     return responses().stream().allMatch(response -> response.getPolicyVersion() != null);
   }
 
   /** The oldest policy version that sampled a response; empty if none is known. */
-  OptionalLong oldestVersion() {
+  public OptionalLong oldestVersion() {
     return responses().stream()
         .filter(response -> response.getPolicyVersion() != null)
         .mapToLong(JudgedResponse::getPolicyVersion)
