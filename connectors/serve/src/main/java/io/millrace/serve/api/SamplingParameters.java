@@ -18,6 +18,7 @@ import java.util.OptionalLong;
  * @param stream whether the response comes in parts
  * @param includeUsage whether the last part of a stream has the token counts
  * @param tokenIds whether token ids are returned, as vLLM does
+ * @param ignoreEos whether a response goes on to its length limit, as with vLLM
  * @param store the user's consent to recording; empty where the request has none
  */
 public record SamplingParameters(
@@ -32,6 +33,7 @@ public record SamplingParameters(
     boolean stream,
     boolean includeUsage,
     boolean tokenIds,
+    boolean ignoreEos,
     Optional<Boolean> store) {
 
   private static final int MOST_RESPONSES = 128;
@@ -112,6 +114,7 @@ public record SamplingParameters(
         stream,
         streamOptions.map(options -> options.flag("include_usage", false)).orElse(false),
         fields.flag("return_token_ids", false),
+        fields.flag("ignore_eos", false),
         fields.optionalFlag("store"));
   }
 
@@ -158,6 +161,7 @@ public record SamplingParameters(
         stream,
         includeUsage,
         tokenIds,
+        ignoreEos,
         store);
   }
 }

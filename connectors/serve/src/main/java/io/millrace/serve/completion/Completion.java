@@ -55,7 +55,11 @@ public final class Completion {
       seeds.add(seeds(sampling, p));
     }
     SamplingOptions options =
-        new SamplingOptions(maxTokens, sampling.temperature(), sampling.topP(), codec.stopTokens());
+        new SamplingOptions(
+            maxTokens,
+            sampling.temperature(),
+            sampling.topP(),
+            sampling.ignoreEos() ? new int[0] : codec.stopTokens());
     boolean byToken = sampling.stream() || !sampling.stop().isEmpty();
     try {
       this.generations = lane.submit(prompts, seeds, options, sampling.ranks(), byToken);

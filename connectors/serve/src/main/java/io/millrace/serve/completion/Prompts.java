@@ -25,6 +25,8 @@ final class Prompts {
           : request.prompts().stream().map(prompt -> tokens(prompt, codec)).toList();
     } catch (TextTooLongException e) {
       throw ApiException.badRequest(TOO_LONG, e.getMessage());
+    } catch (IllegalArgumentException e) {
+      throw ApiException.badRequest("invalid_prompt", e.getMessage());
     }
   }
 

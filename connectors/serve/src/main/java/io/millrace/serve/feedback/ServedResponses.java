@@ -23,6 +23,7 @@ final class ServedResponses {
   /** Kafka stamps a record when it is sent, which may be before the clock of the id. */
   private static final Duration SKEW = Duration.ofMinutes(1);
 
+  private static final Duration POLL = Duration.ofMillis(200);
   private static final Duration LONGEST_SEARCH = Duration.ofSeconds(10);
 
   private final KafkaSettings kafka;
@@ -78,20 +79,22 @@ final class ServedResponses {
       long end = System.nanoTime() + LONGEST_SEARCH.toNanos();
       try (RecordReader<Rollout> reader =
           RecordReader.fromTime(kafka, Topic.ROLLOUTS, time.minus(SKEW))) {
-        long left = reader.remaining();
-        while (left > 0 && System.nanoTime() < end) {
-          Optional<RecordReader.Entry<Rollout>> entry = reader.next(Duration.ofMillis(500));
-          if (entry.isEmpty()) {
+        while (System.nanoTime() < end) {
+          Optional<RecordReader.Entry<Rollout>> entry = reader.next(POLL);
+          if (entry.isEmpty() && reader.remaining() == 0) {
             return Optional.empty();
           }
           Optional<Rollout> found =
-              entry.get().record().filter(rollout -> rollout.getRolloutId().equals(id));
+              entry
+                  .flatMap(RecordReader.Entry::record)
+                  .filter(rollout -> rollout.getRolloutId().equals(id));
           if (found.isPresent()) {
             return found.map(ServedResponses::served);
           }
-          left--;
         }
-        return Optional.empty();
+        throw new IOException(
+            "the response was not found in the topic %s within %d s"
+                .formatted(Topic.ROLLOUTS.name(), LONGEST_SEARCH.toSeconds()));
       }
     }
   }

@@ -26,7 +26,7 @@ final class WatchedContext implements ConnectionContext {
 
   private final ConnectionContext context;
   private final HelidonSocket socket;
-  private final DataReader reader = new DataReader(this::read);
+  private final DataReader reader = DataReader.create(this::read);
   private CompletableFuture<byte[]> ahead;
   private OptionalLong end = OptionalLong.empty();
 

@@ -17,9 +17,9 @@ import picocli.CommandLine.Option;
     name = "bench",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "CASE",
-    subcommands = {BenchGenerateCommand.class, BenchStreamCommand.class},
+    subcommands = {BenchGenerateCommand.class, BenchServeCommand.class, BenchStreamCommand.class},
     description =
-        "Measures the training step, scoring, sampling, writing or the whole stream on this machine"
+        "Measures the training step, scoring, sampling, serving, writing or the whole stream on this machine"
             + " and prints one line of JSON. --threads sets the number of threads of one benchmark,"
             + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N that of every command.",
     footer = {

@@ -62,41 +62,31 @@ public final class ServeCommand implements Callable<Integer> {
     MillraceConfig config = load();
     FileSystems.initialize(config.flink().resolvedProperties());
     CheckpointCache cache = JobSettings.cache(config);
-    CountDownLatch stopped = new CountDownLatch(1);
-    try (Server server =
+    Server server =
         Server.start(
             ServeOptions.of(config, checkpoint),
             () -> config.compute().open(),
-            (backend, files) -> BaseModels.languageModel(backend, cache, files))) {
-      ServeSection section = config.section(ServeSection.class);
-      if (!InetAddress.getByName(section.host()).isLoopbackAddress()
-          && ServeOptions.apiKeys(section).isEmpty()) {
-        System.err.println(
-            "millrace: %s is no loopback address, and there are no API keys: every machine that reaches it can use this server (serve.api-keys-file)"
-                .formatted(section.host()));
-      }
-      System.out.println("serving at " + server.address() + "/v1");
-      Thread main = Thread.currentThread();
-      Thread hook =
-          new Thread(
-              () -> {
-                stopped.countDown();
-                join(main);
-              },
-              "stop-serving");
-      Runtime.getRuntime().addShutdownHook(hook);
-      stopped.await();
-      System.err.println("millrace: ending the requests in flight");
+            (backend, files) -> BaseModels.languageModel(backend, cache, files));
+    CountDownLatch stopped = new CountDownLatch(1);
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  System.err.println("millrace: ending the requests in flight");
+                  server.close();
+                  stopped.countDown();
+                },
+                "stop-serving"));
+    ServeSection section = config.section(ServeSection.class);
+    if (!InetAddress.getByName(section.host()).isLoopbackAddress()
+        && ServeOptions.apiKeys(section).isEmpty()) {
+      System.err.println(
+          "millrace: %s is no loopback address, and there are no API keys: every machine that reaches it can use this server (serve.api-keys-file)"
+              .formatted(section.host()));
     }
+    System.out.println("serving at " + server.address() + "/v1");
+    stopped.await();
     return 0;
-  }
-
-  private static void join(Thread thread) {
-    try {
-      thread.join();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
   }
 
   private MillraceConfig load() {

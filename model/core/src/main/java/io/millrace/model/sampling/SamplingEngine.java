@@ -172,7 +172,7 @@ public final class SamplingEngine implements AutoCloseable {
   public boolean cancel(SamplingRequest request, int sample) {
     for (TreeSet<Sample> samples : List.of(running, waiting)) {
       for (Sample candidate : samples) {
-        if (candidate.request() == request && candidate.index() == sample) {
+        if (candidate.request().equals(request) && candidate.index() == sample) {
           samples.remove(candidate);
           cancel(candidate);
           return true;

@@ -163,7 +163,7 @@ class ServingEngineTest {
         int finished = 0;
         while (!engine.isIdle()) {
           for (SampledResponse response : engine.step()) {
-            assertEquals(response.request() == later ? 2 : 1, response.policyVersion());
+            assertEquals(response.request().equals(later) ? 2 : 1, response.policyVersion());
             finished++;
           }
         }

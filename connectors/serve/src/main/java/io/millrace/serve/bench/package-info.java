@@ -1,0 +1,2 @@
+/** A client that measures a server. */
+package io.millrace.serve.bench;
