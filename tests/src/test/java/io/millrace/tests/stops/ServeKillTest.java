@@ -178,7 +178,8 @@ class ServeKillTest {
               "/v1/chat/completions",
               """
               {"model":"policy","n":2,"max_tokens":12,"temperature":1.5,
-               "messages":[{"role":"user","content":"Question %d"}]}"""
+               "messages":[{"role":"user","content":"Question %d"}]}\
+              """
                   .formatted(i));
       JsonNode body = JSON.readTree(response.body());
       assertEquals(200, response.statusCode(), response.body());
@@ -194,11 +195,11 @@ class ServeKillTest {
         "the rollouts",
         () -> {
           Set<String> stored = new HashSet<>();
-          try (RecordReader<Rollout> reader =
-              RecordReader.fromEarliest(kafka, Topic.ROLLOUTS)) {
+          try (RecordReader<Rollout> reader = RecordReader.fromEarliest(kafka, Topic.ROLLOUTS)) {
             reader.readToEnd(entry -> entry.record().ifPresent(r -> stored.add(r.getRolloutId())));
           }
-          return ids.stream().allMatch(id -> stored.contains(id + "/0") && stored.contains(id + "/1"));
+          return ids.stream()
+              .allMatch(id -> stored.contains(id + "/0") && stored.contains(id + "/1"));
         });
     return ids;
   }
@@ -206,11 +207,13 @@ class ServeKillTest {
   private static String feedback(String id, String completion, int number) {
     return number % 2 == 0
         ? """
-          {"feedback_id":"%s","response_a":"%s/0","response_b":"%s/1","preferred":"a",
-           "rating":"better"}"""
+        {"feedback_id":"%s","response_a":"%s/0","response_b":"%s/1","preferred":"a",
+         "rating":"better"}\
+        """
             .formatted(id, completion, completion)
         : """
-          {"feedback_id":"%s","completion":"%s","label":"up","correction":"A better answer."}"""
+        {"feedback_id":"%s","completion":"%s","label":"up","correction":"A better answer."}\
+        """
             .formatted(id, completion);
   }
 
@@ -261,8 +264,7 @@ class ServeKillTest {
     Map<String, Integer> expectedChoices = new TreeMap<>();
     Map<String, Integer> expectedLabels = new TreeMap<>();
     acknowledged.forEach(
-        (id, number) ->
-            (number % 2 == 0 ? expectedChoices : expectedLabels).put("serve/" + id, 1));
+        (id, number) -> (number % 2 == 0 ? expectedChoices : expectedLabels).put("serve/" + id, 1));
     assertEquals(expectedChoices, counts(Topic.JUDGMENTS));
     assertEquals(expectedLabels, counts(Topic.FEEDBACK));
     assertEquals(expectedLabels, counts(Topic.DEMONSTRATIONS));

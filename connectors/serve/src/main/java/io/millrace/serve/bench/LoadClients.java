@@ -104,7 +104,8 @@ public final class LoadClients {
             .collect(Collectors.joining(","));
     String body =
         """
-        {"model":"%s","prompt":[%s],"max_tokens":%d,"ignore_eos":true,"stream":true}"""
+        {"model":"%s","prompt":[%s],"max_tokens":%d,"ignore_eos":true,"stream":true}\
+        """
             .formatted(model, prompt, maxTokens);
     String head =
         "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"

@@ -15,7 +15,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -48,14 +47,15 @@ public final class Lane implements AutoCloseable {
   private volatile double secondsAResponse = 0.1;
   private volatile long reusedTokens;
   private volatile long preemptions;
-  private volatile long failures;
+  private final LongAdder failures = new LongAdder();
   private volatile int running;
 
   // The sampling thread's own.
-  private final Map<SamplingRequest, Generation> generations = new IdentityHashMap<>();
+  private final IdentityHashMap<SamplingRequest, Generation> generations = new IdentityHashMap<>();
   private SamplingEngine engine;
   private Swap pending;
   private long lastEnd = System.nanoTime();
+  private double meanSeconds = 0.1;
 
   /** A version that waits for its turn. */
   private record Swap(CheckpointDirectory checkpoint, long version, CompletableFuture<Void> done) {}
@@ -129,7 +129,7 @@ public final class Lane implements AutoCloseable {
 
   /** Steps that threw an exception. */
   public long failures() {
-    return failures;
+    return failures.sum();
   }
 
   /**
@@ -264,7 +264,7 @@ public final class Lane implements AutoCloseable {
       reusedTokens = engine.reusedTokens();
       preemptions = engine.preemptions();
     } catch (RuntimeException | OutOfMemoryError e) {
-      failures++;
+      failures.increment();
       LOG.error("A step of {} failed; its {} requests fail", id, generations.size(), e);
       List.copyOf(generations.values()).forEach(generation -> fail(generation, e));
     }
@@ -296,7 +296,8 @@ public final class Lane implements AutoCloseable {
 
   private void end(SampledResponse response) {
     long now = System.nanoTime();
-    secondsAResponse += NEWEST * ((now - lastEnd) / 1e9 - secondsAResponse);
+    meanSeconds += NEWEST * ((now - lastEnd) / 1e9 - meanSeconds);
+    secondsAResponse = meanSeconds;
     lastEnd = now;
     inFlight.decrementAndGet();
     Generation generation = generations.get(response.request());

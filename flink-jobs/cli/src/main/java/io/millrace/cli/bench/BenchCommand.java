@@ -19,9 +19,9 @@ import picocli.CommandLine.Option;
     synopsisSubcommandLabel = "CASE",
     subcommands = {BenchGenerateCommand.class, BenchServeCommand.class, BenchStreamCommand.class},
     description =
-        "Measures the training step, scoring, sampling, serving, writing or the whole stream on this machine"
-            + " and prints one line of JSON. --threads sets the number of threads of one benchmark,"
-            + " MILLRACE_JAVA_OPTS=-Dmillrace.threads=N that of every command.",
+        "Measures the training step, scoring, sampling, serving, writing or the whole stream on"
+            + " this machine and prints one line of JSON. --threads sets the number of threads of"
+            + " one benchmark, MILLRACE_JAVA_OPTS=-Dmillrace.threads=N that of every command.",
     footer = {
       "",
       "Example:",

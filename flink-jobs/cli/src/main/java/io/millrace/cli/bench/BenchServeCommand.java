@@ -134,7 +134,8 @@ final class BenchServeCommand implements Callable<Integer> {
           """
           {"case":"serve","backend":"%s","clients":%d,"prompt_length":%d,"max_tokens":%d,\
           "requests":%d,"tokens_per_second":%s,"generate_tokens_per_second":%s,"share":%s,\
-          "first_token_p50_ms":%s,"first_token_p95_ms":%s,"heap_mib_before":%d,"heap_mib_after":%d}"""
+          "first_token_p50_ms":%s,"first_token_p95_ms":%s,"heap_mib_before":%d,"heap_mib_after":%d}\
+          """
               .formatted(
                   backend.name(),
                   count,
