@@ -261,6 +261,20 @@ class ServeKillTest {
     System.out.println(
         "%d feedback ids acknowledged, %d requests repeated, %d of them known already"
             .formatted(acknowledged.size(), repeats.get(), known.get()));
+    // A client that did not get its answer sends the same again, here to a server of no memory.
+    serve.kill();
+    startServe();
+    for (Map.Entry<String, Integer> each : acknowledged.entrySet()) {
+      String[] parts = each.getKey().split("-", -1);
+      int number = Integer.parseInt(parts[1]) + Integer.parseInt(parts[2]);
+      HttpResponse<String> again =
+          post(
+              "/v1/feedback",
+              feedback(
+                  each.getKey(), completions.get(number % completions.size()), each.getValue()));
+      assertEquals(200, again.statusCode(), again.body());
+      assertTrue(again.body().contains("\"known\""), again.body());
+    }
     Map<String, Integer> expectedChoices = new TreeMap<>();
     Map<String, Integer> expectedLabels = new TreeMap<>();
     acknowledged.forEach(

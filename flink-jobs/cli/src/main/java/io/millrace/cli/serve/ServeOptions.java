@@ -66,6 +66,10 @@ final class ServeOptions {
   }
 
   private static HttpSettings http(ServeSection serve) throws IOException {
+    if (serve.tlsCertificate().isEmpty() != serve.tlsKey().isEmpty()) {
+      throw new IllegalArgumentException(
+          "serve.tls-certificate and serve.tls-key belong together; set both, or neither");
+    }
     return new HttpSettings(
         serve.host(),
         serve.port(),

@@ -157,9 +157,5 @@ public record ServeSection(
           "instance must have 1 to 100 letters, digits, '.', '_' and '-', not '%s'"
               .formatted(instance));
     }
-    if (tlsCertificate.isEmpty() != tlsKey.isEmpty()) {
-      throw new IllegalArgumentException(
-          "tls-certificate and tls-key belong together; set both, or neither");
-    }
   }
 }
