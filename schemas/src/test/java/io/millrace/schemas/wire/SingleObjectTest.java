@@ -123,6 +123,16 @@ class SingleObjectTest {
   }
 
   @Test
+  void readsRewardsFromBeforeTheHeadsOfEnsembles() throws IOException {
+    String hex = Files.readString(GOLDEN.resolve("rewards-ad1a57fff535ded6.hex")).strip();
+    Reward read = SingleObject.of(Reward.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals(1.5f, read.getHelpfulnessScore());
+    assertEquals(0.125f, read.getKl());
+    assertEquals(List.of(), read.getHelpfulnessHeads());
+    assertEquals(List.of(), read.getSafetyHeads());
+  }
+
+  @Test
   void readsRewardCheckpointsFromBeforeThoseThatJudge() throws IOException {
     String hex =
         Files.readString(GOLDEN.resolve("reward-checkpoints-5fdb4fed201e6d87.hex")).strip();
