@@ -521,6 +521,8 @@ class EvaluatorTest {
       run.offer(5).finish();
       assertEquals("PROMOTE 5: serve 5", run.verdicts().getLast());
       assertTrue(run.metrics(5).containsKey("win_rate/promoted/mean"));
+      // Every choice is alike, whatever the lengths are.
+      assertEquals(1, run.metrics(5).get("win_rate/promoted/length_controlled"));
       int known = run.promotions.size();
       run.decide(decision("d1", Verdict.ROLL_BACK, 2)).finish();
       assertEquals(known, run.promotions.size(), "a decision that is read again changes nothing");
@@ -540,6 +542,7 @@ class EvaluatorTest {
           run.verdicts().subList(4, 6),
           run.verdicts().toString());
       assertTrue(run.metrics(5).containsKey("win_rate/promoted/mean"));
+      assertEquals(0, run.metrics(5).get("win_rate/promoted/length_controlled"));
     }
   }
 

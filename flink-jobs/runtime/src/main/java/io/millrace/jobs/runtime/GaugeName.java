@@ -33,6 +33,7 @@ record GaugeName(String name, List<Map.Entry<String, String>> labels) {
       List.of(
           new Value(
               "^reward_model/((?:helpfulness|safety)(?:-judge)?)/", "objective", "reward_model/"),
+          new Value("^ensemble/(helpfulness|safety)/", "objective", "ensemble/"),
           new Value("^score/(helpfulness|safety|combined)/", "objective", "score/"),
           new Value("^win_rate/([^/]+)/", "against", "win_rate/"),
           new Value("^dropped/([^/]+)$", "reason", "dropped"),

@@ -435,7 +435,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         .filter(of -> of.length > 1)
         .mapToDouble(EnsembleReward::deviation)
         .average()
-        .ifPresent(mean -> lastMetrics.put("ensemble/%s_disagreement".formatted(model), mean));
+        .ifPresent(mean -> lastMetrics.put("ensemble/%s/disagreement".formatted(model), mean));
   }
 
   private void countStopped(PpoIteration iteration) {

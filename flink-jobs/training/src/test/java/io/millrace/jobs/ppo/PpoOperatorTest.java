@@ -283,7 +283,7 @@ class PpoOperatorTest {
               .map(distance -> distance * Math.sqrt(2.0 / 3))
               .average()
               .orElseThrow();
-      assertEquals(expected, first.get("ensemble/safety_disagreement"), 1e-6);
+      assertEquals(expected, first.get("ensemble/safety/disagreement"), 1e-6);
       double combined =
           all.subList(0, BATCH).stream()
               .mapToDouble(
