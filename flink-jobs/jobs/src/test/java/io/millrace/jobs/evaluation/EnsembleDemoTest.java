@@ -50,8 +50,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * What the heads of an ensemble are good for, in the demo world: PPO on their lower confidence
- * bound where judgments are few, and judgments of the pairs that they disagree about. {@code
+ * What the heads of an ensemble are good for, in the demo world: PPO on their lower confidence bound
+ * where judgments are few, and judgments of the pairs that they disagree about. {@code
  * -Dmillrace.ensemble.seed=N} runs another seed.
  */
 @Tag("slow")
@@ -60,6 +60,7 @@ class EnsembleDemoTest {
   private static final long SEED = Long.getLong("millrace.ensemble.seed", 1);
   private static final int HEADS = Integer.getInteger("millrace.ensemble.heads", 8);
   private static final int MAX_TOKENS = 40;
+  private static final double NOISE = 0.08;
   private static final InstantSource CLOCK = InstantSource.fixed(Instant.EPOCH);
   private static final DemoWorld WORLD = new DemoWorld(SEED, CLOCK);
 
@@ -109,26 +110,27 @@ class EnsembleDemoTest {
         .toList();
   }
 
-  /** Two sampled responses to a prompt, in tokens, with their gold. */
-  private record Sampled(int[] first, int[] second, double gold, double otherGold, long id) {
+  /** Two responses to a prompt, in tokens, with their gold. */
+  private record SampledPair(int[] first, int[] second, double gold, double otherGold, long id) {
 
-    /** As an annotator of the demo world judges it: Bradley and Terry, with the world's noise. */
+    /** As a careful annotator of the demo world judges it: Bradley and Terry. */
     Pair judged() {
-      double p = 1 / (1 + Math.exp(-(gold - otherGold) / 0.1));
+      double p = 1 / (1 + Math.exp(-(gold - otherGold) / NOISE));
       boolean preferred = new SplittableRandom(SEED * 1_000_003 + id).nextDouble() < p;
       return new Pair(preferred ? first : second, preferred ? second : first, 0, null, null)
           .withDraw(id);
     }
   }
 
-  private static List<Sampled> pairs(List<Prompt> prompts, String round) {
+  /** Two samples of the imitator for each prompt, unless they are the same. */
+  private static List<SampledPair> pairs(List<Prompt> prompts, String round) {
     List<SampledResponse> a = training.sample(imitator, prompts, round + "/a");
     List<SampledResponse> b = training.sample(imitator, prompts, round + "/b");
-    List<Sampled> pairs = new ArrayList<>();
+    List<SampledPair> pairs = new ArrayList<>();
     for (int i = 0; i < prompts.size(); i++) {
       if (!Arrays.equals(a.get(i).tokens(), b.get(i).tokens())) {
         pairs.add(
-            new Sampled(
+            new SampledPair(
                 tokens(a.get(i)),
                 tokens(b.get(i)),
                 gold(prompts.get(i), a.get(i)),
@@ -151,24 +153,40 @@ class EnsembleDemoTest {
 
   private static final int ROUND = 64;
   private static final int CANDIDATES = 512;
+  private static final int EVERY = 128;
+  private static final int JUDGMENTS = 1024;
+  private static final int PASSES = 4;
 
   /** Share of the pairs with a better response that the model prefers, by judgments so far. */
   private static TreeMap<Integer, Double> accuracies(
-      List<Sampled> pool, List<Sampled> test, int judgments, boolean byPriority) {
-    List<Sampled> left = new ArrayList<>(pool);
+      List<SampledPair> pool, List<SampledPair> test, boolean byPriority) {
+    List<SampledPair> judgedSoFar = new ArrayList<>();
+    List<SampledPair> left = new ArrayList<>(pool);
     Collections.shuffle(left, new Random(SEED));
     TreeMap<Integer, Double> accuracies = new TreeMap<>();
     try (RewardModelTrainer trainer = training.rewardModelTrainer(imitator, HEADS)) {
-      for (int judged = 0; judged < judgments; judged += ROUND) {
+      for (int judged = 0; judged < JUDGMENTS; judged += ROUND) {
         // People judge what they are shown of the latest samples; nobody waits for the whole pool.
-        List<Sampled> shown = left.subList(0, Math.min(left.size(), CANDIDATES));
-        List<Sampled> chosen = new ArrayList<>(shown.subList(0, ROUND));
+        List<SampledPair> shown = left.subList(0, Math.min(left.size(), CANDIDATES));
+        List<SampledPair> chosen = List.copyOf(shown.subList(0, ROUND));
         if (byPriority && judged > 0) {
           chosen = mostInformative(trainer.model(), shown);
         }
-        for (int from = 0; from < ROUND; from += 16) {
-          List<Pair> batch = chosen.subList(from, from + 16).stream().map(Sampled::judged).toList();
-          trainer.step(batch, judged + from + 16, 1);
+        judgedSoFar.addAll(chosen);
+        // One pass over the new judgments, the others over all so far.
+        SplittableRandom random = new SplittableRandom(SEED + judged);
+        for (int pass = 0; pass < PASSES; pass++) {
+          List<SampledPair> some = new ArrayList<>(chosen);
+          if (pass > 0) {
+            for (int i = 0; i < ROUND; i++) {
+              some.set(i, judgedSoFar.get(random.nextInt(judgedSoFar.size())));
+            }
+          }
+          for (int from = 0; from < ROUND; from += 16) {
+            List<Pair> batch =
+                some.subList(from, from + 16).stream().map(SampledPair::judged).toList();
+            trainer.step(batch, judged + from + 16, 1);
+          }
         }
         if (byPriority) {
           left.removeAll(chosen);
@@ -177,15 +195,17 @@ class EnsembleDemoTest {
         } else {
           left.subList(0, ROUND).clear();
         }
-        accuracies.put(judged + ROUND, accuracy(trainer.model(), test));
+        if ((judged + ROUND) % EVERY == 0) {
+          accuracies.put(judged + ROUND, accuracy(trainer.model(), test));
+        }
       }
     }
     return accuracies;
   }
 
-  private static List<Sampled> mostInformative(ScalarModel model, List<Sampled> shown) {
-    float[][] first = heads(model, shown.stream().map(Sampled::first).toList());
-    float[][] second = heads(model, shown.stream().map(Sampled::second).toList());
+  private static List<SampledPair> mostInformative(ScalarModel model, List<SampledPair> shown) {
+    float[][] first = heads(model, shown.stream().map(SampledPair::first).toList());
+    float[][] second = heads(model, shown.stream().map(SampledPair::second).toList());
     double[] priorities =
         IntStream.range(0, shown.size())
             .mapToDouble(i -> JudgmentPriority.of(first[i], second[i]))
@@ -195,7 +215,7 @@ class EnsembleDemoTest {
         .sorted(Comparator.comparingDouble((Integer i) -> -priorities[i]))
         .limit(ROUND)
         .map(shown::get)
-        .collect(java.util.stream.Collectors.toCollection(ArrayList::new));
+        .toList();
   }
 
   private static float[][] heads(ScalarModel model, List<int[]> sequences) {
@@ -205,15 +225,16 @@ class EnsembleDemoTest {
       float[] scores = model.headScores(sequences.subList(from, to));
       for (int i = from; i < to; i++) {
         heads[i] =
-            Arrays.copyOfRange(scores, (i - from) * model.heads(), (i - from + 1) * model.heads());
+            Arrays.copyOfRange(
+                scores, (i - from) * model.heads(), (i - from + 1) * model.heads());
       }
     }
     return heads;
   }
 
-  private static double accuracy(ScalarModel model, List<Sampled> test) {
-    float[][] first = heads(model, test.stream().map(Sampled::first).toList());
-    float[][] second = heads(model, test.stream().map(Sampled::second).toList());
+  private static double accuracy(ScalarModel model, List<SampledPair> test) {
+    float[][] first = heads(model, test.stream().map(SampledPair::first).toList());
+    float[][] second = heads(model, test.stream().map(SampledPair::second).toList());
     double agreed = 0;
     for (int i = 0; i < first.length; i++) {
       double difference = AnchoredScores.mean(first[i]) - AnchoredScores.mean(second[i]);
@@ -223,28 +244,40 @@ class EnsembleDemoTest {
     return agreed / first.length;
   }
 
+  /** docs/notes/demo-world.md has the results of several seeds. */
   @Test
-  void judgingByPriorityNeedsFewerJudgments() {
-    int judgments = Integer.getInteger("millrace.ensemble.judgments", 1024);
-    List<Sampled> pool = pairs(prompts(0, 5000), "pool");
-    List<Sampled> test =
-        pairs(prompts(1_000_000, 1000), "test").stream()
+  void judgingByPriorityTeachesAsMuchAsByChance() {
+    List<SampledPair> pool = pairs(prompts(0, 4 * JUDGMENTS), "pool");
+    List<SampledPair> test =
+        pairs(prompts(1_000_000, 1600), "test").stream()
             .filter(pair -> Math.abs(pair.gold() - pair.otherGold()) > 0.05)
             .toList();
-    TreeMap<Integer, Double> chance = accuracies(pool, test, judgments, false);
-    TreeMap<Integer, Double> priority = accuracies(pool, test, judgments, true);
+    TreeMap<Integer, Double> chance = accuracies(pool, test, false);
+    TreeMap<Integer, Double> priority = accuracies(pool, test, true);
     System.out.printf(
         Locale.ROOT,
-        "seed %d, %d pairs in the pool, %d test pairs%n chance   %s%n priority %s%n",
+        "seed %d, %d pairs to judge, %d test pairs%n chance   %s%n priority %s%n",
         SEED,
         pool.size(),
         test.size(),
         chance,
         priority);
-    assertTrue(priority.lastEntry().getValue() > 0.5);
+    double lost = later(chance) - later(priority);
+    assertTrue(lost < 0.06, chance + " by chance, " + priority + " by priority");
+  }
+
+  /** Mean accuracy in the second half. */
+  private static double later(TreeMap<Integer, Double> accuracies) {
+    return accuracies.tailMap(JUDGMENTS / 2, false).values().stream()
+        .mapToDouble(value -> value)
+        .average()
+        .orElseThrow();
   }
 
   // ---- The lower confidence bound.
+
+  /** Judgments of the helpfulness model: far fewer than it needs to know every mistake. */
+  private static final int FEW = Integer.getInteger("millrace.ensemble.few", 1024);
 
   private static final int ITERATIONS = Integer.getInteger("millrace.ensemble.iterations", 40);
 
@@ -282,7 +315,7 @@ class EnsembleDemoTest {
             ITERATIONS,
             64,
             Double.parseDouble(System.getProperty("millrace.ensemble.beta", "0.01")),
-            1e-3,
+            Double.parseDouble(System.getProperty("lr", "2e-4")),
             (iteration, policy) -> {
               if (iteration % 5 == 0) {
                 gold.put(iteration, gold(policy));
@@ -294,21 +327,11 @@ class EnsembleDemoTest {
 
   @Test
   void theLowerBoundIsHackedLater() {
-    int judgments = Integer.getInteger("millrace.ensemble.few", 320);
-    List<Pair> few =
-        pairs(prompts(0, 2 * judgments), "few").stream()
-            .limit(judgments)
-            .map(Sampled::judged)
-            .toList();
-    JudgmentTokens tokens = new JudgmentTokens(initial.template());
-    List<Pair> labelled =
-        new Annotators(WORLD, SEED, CLOCK)
-            .archive(Objective.SAFETY, 320).stream()
-                .map(judgment -> tokens.pair(judgment, Margin.SMALL, true))
-                .toList();
+    List<Pair> few = archive(Objective.HELPFULNESS, FEW);
+    List<Pair> labelled = archive(Objective.SAFETY, 320);
     try (ScalarModel helpfulness = training.rewardModel(imitator, few, HEADS);
         ScalarModel safety = training.rewardModel(imitator, labelled)) {
-      float[][] anchors = heads(helpfulness, few.stream().map(Pair::preferred).toList());
+      float[][] anchors = heads(helpfulness, few.stream().limit(128).map(Pair::preferred).toList());
       float[] flat = new float[anchors.length * HEADS];
       float[] means = new float[anchors.length];
       for (int i = 0; i < anchors.length; i++) {
@@ -324,6 +347,14 @@ class EnsembleDemoTest {
         System.out.printf(Locale.ROOT, "seed %d: lcb-coefficient %.2f: gold %s%n", SEED, c, gold);
       }
     }
+  }
+
+  private static List<Pair> archive(Objective objective, int count) {
+    JudgmentTokens tokens = new JudgmentTokens(initial.template());
+    return new Annotators(WORLD, SEED, CLOCK)
+        .archive(objective, count).stream()
+            .map(one -> tokens.pair(one, Margin.SMALL, objective == Objective.SAFETY))
+            .toList();
   }
 
   private static double[] coefficients() {
