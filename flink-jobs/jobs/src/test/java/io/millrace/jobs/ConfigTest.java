@@ -18,6 +18,7 @@ import io.millrace.jobs.config.KafkaSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.ModelSection;
 import io.millrace.jobs.config.OptimizerSection;
+import io.millrace.jobs.config.SchemaSection;
 import io.millrace.jobs.evaluation.EvaluationSection;
 import io.millrace.jobs.evaluation.GateSection;
 import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
@@ -158,6 +159,7 @@ class ConfigTest {
             Map.of(),
             MemorySize.ofMebiBytes(16),
             LostTransactions.STOP),
+        new SchemaSection(new SchemaSection.Registry("", Map.of()), Map.of()),
         new CheckpointSection(
             "millrace-data/checkpoints",
             20,

@@ -9,17 +9,29 @@ import org.apache.avro.Schema;
 /**
  * Checks an Avro binary body against its writer's schema before Avro decodes it. A hostile or
  * damaged length becomes an error that names its place. Without the check, Avro could allocate
- * gigabytes for it.
+ * gigabytes for it. The schema may come from outside, too: a few of its bytes can describe values
+ * without end that take no byte of the body.
  */
 final class BodyCheck {
   private static final int MAX_DEPTH = 64;
 
+  /** Most values of a body: some for each byte, and some that take none, such as nulls. */
+  private static final int VALUES_PER_BYTE = 64;
+
+  private static final int VALUES_WITHOUT_BYTES = 100_000;
+
   private final ByteBuffer body;
   private final StringBuilder path = new StringBuilder();
+  private final long maxItems;
+  private final long maxValues;
   private int depth;
+  private long items;
+  private long values;
 
   private BodyCheck(ByteBuffer body) {
     this.body = body;
+    this.maxItems = body.remaining();
+    this.maxValues = (long) VALUES_PER_BYTE * body.remaining() + VALUES_WITHOUT_BYTES;
   }
 
   /**
@@ -40,6 +52,9 @@ final class BodyCheck {
   private void value(Schema schema) {
     if (++depth > MAX_DEPTH) {
       throw failure("values are nested deeper than %d levels".formatted(MAX_DEPTH));
+    }
+    if (++values > maxValues) {
+      throw failure("more than %d values; the schema describes too many".formatted(maxValues));
     }
     switch (schema.getType()) {
       case NULL -> {}
@@ -80,6 +95,10 @@ final class BodyCheck {
       // Every item has at least one byte, so a count above the remaining bytes is damaged.
       if (count < 0 || count > body.remaining()) {
         throw failure("a block of %d items, but %d bytes left".formatted(count, body.remaining()));
+      }
+      items += count;
+      if (items > maxItems) {
+        throw failure("more than %d items, as many as the body has bytes".formatted(maxItems));
       }
       for (long i = 0; i < count; i++, total++) {
         path.append('[').append(total).append(']');

@@ -9,9 +9,12 @@ import org.apache.avro.specific.SpecificRecordBase;
  * Records as plain JSON for people, one object a line.
  *
  * <ul>
- *   <li>A union is null or its value, an enum is its symbol.
+ *   <li>A union is null or its value, an enum is its symbol. Avro's own JSON encoding of a union,
+ *       such as {@code {"string": "text"}}, is read too.
  *   <li>Bytes are Base64.
  *   <li>Times are ISO 8601; milliseconds since 1970 are read too.
+ *   <li>A field whose name begins with {@code _} is the producer's own and is ignored. Any other
+ *       unknown field is refused: it may be a misspelt one.
  *   <li>Numbers that JSON lacks are the strings "NaN", "Infinity" and "-Infinity".
  * </ul>
  */

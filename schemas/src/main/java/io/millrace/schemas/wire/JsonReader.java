@@ -22,6 +22,9 @@ import org.apache.avro.specific.SpecificData;
 final class JsonReader {
   private static final Set<String> NON_FINITE = Set.of("NaN", "Infinity", "-Infinity");
 
+  /** Begins the names of fields that belong to the producer alone; they are ignored. */
+  static final String OWN_FIELD = "_";
+
   private final SpecificData model;
 
   JsonReader(SpecificData model) {
@@ -89,7 +92,7 @@ final class JsonReader {
     require(node.isObject(), node, "an object", path);
     List<String> known = schema.getFields().stream().map(Schema.Field::name).toList();
     for (Map.Entry<String, JsonNode> member : node.properties()) {
-      if (!known.contains(member.getKey())) {
+      if (!known.contains(member.getKey()) && !member.getKey().startsWith(OWN_FIELD)) {
         throw new WireFormatException(
             "unknown field \"%s\"%s"
                 .formatted(join(path, member.getKey()), Nearest.hint(member.getKey(), known)));
@@ -124,7 +127,17 @@ final class JsonReader {
     if (branch == null) {
       throw wrong(node, describe(schema), path);
     }
-    return value(node, branch, path);
+    return value(branchOf(node, branch), branch, path);
+  }
+
+  /** Avro's own JSON encoding writes a value of a union as {@code {"string": "text"}}. */
+  private static JsonNode branchOf(JsonNode node, Schema branch) {
+    boolean plainObject = branch.getType() == Schema.Type.MAP;
+    JsonNode wrapped =
+        node.isObject() && node.size() == 1 && !plainObject
+            ? node.get(branch.getFullName())
+            : null;
+    return wrapped == null ? node : wrapped;
   }
 
   private Object symbol(JsonNode node, Schema schema, String path) {

@@ -24,7 +24,8 @@ import org.apache.avro.Schema;
 
 /**
  * Writes the schemas of all topics for producers and consumers in any language: one file a schema,
- * which defines every type that it uses, and an index with the fingerprints. The files in {@code
+ * which defines every type that it uses, a JSON Schema for each topic, and an index with the
+ * fingerprints. The files in {@code
  * src/main/avro} refer to types of other files, which only Avro's Java tools resolve.
  *
  * <p>The same build always writes the same bytes.
@@ -32,6 +33,9 @@ import org.apache.avro.Schema;
 public final class SchemaFiles {
   /** The name of the index. */
   public static final String INDEX = "index.json";
+
+  /** Ends the names of JSON Schemas; the topic's name is before it. */
+  private static final String JSON_SCHEMA = ".schema.json";
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final ObjectWriter WRITER =
@@ -84,6 +88,9 @@ public final class SchemaFiles {
       node.put("record", current.record());
       putSchema(node, current);
       write(directory, current, topic.schema(), entries);
+      String jsonSchema = topic.name() + JSON_SCHEMA;
+      node.put("jsonSchema", jsonSchema);
+      Files.writeString(directory.resolve(jsonSchema), text(JsonSchemas.of(topic.schema())));
       ArrayNode earlier = node.putArray("earlier");
       for (Schema schema : WriterSchemas.bundled()) {
         if (schema.getFullName().equals(current.record())) {
@@ -99,6 +106,15 @@ public final class SchemaFiles {
     index.set("topics", topics);
     Files.writeString(directory.resolve(INDEX), text(index));
     return List.copyOf(entries);
+  }
+
+  /**
+   * Writes all files for the artifact of this module, at build time.
+   *
+   * @param directory the only argument
+   */
+  public static void main(String[] directory) throws IOException {
+    List<Entry> _ = write(Path.of(directory[0]));
   }
 
   private static void putSchema(ObjectNode node, Entry entry) {
@@ -133,7 +149,7 @@ public final class SchemaFiles {
   }
 
   /** A schema as JSON. Named types are defined where they are first used. */
-  static String selfContained(Schema schema) {
+  public static String selfContained(Schema schema) {
     try {
       return text(withoutJavaStrings(JSON.readTree(schema.toString())));
     } catch (JsonProcessingException e) {

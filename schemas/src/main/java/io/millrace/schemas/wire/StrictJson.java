@@ -1,10 +1,13 @@
 package io.millrace.schemas.wire;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.Map;
 
 /**
@@ -20,6 +23,12 @@ public final class StrictJson {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
 
+  /**
+   * Most tokens of a value. A tree takes up to 60 bytes for each, and the smallest have one byte of
+   * text.
+   */
+  static final int MAX_TOKENS = 2_000_000;
+
   private StrictJson() {}
 
   /**
@@ -31,13 +40,30 @@ public final class StrictJson {
   public static JsonNode read(String line) {
     JsonNode tree;
     try {
+      if (line.length() > MAX_TOKENS) {
+        requireFewTokens(line);
+      }
       tree = MAPPER.readTree(line);
     } catch (JsonProcessingException e) {
       String column = e.getLocation() == null ? "" : " at column " + e.getLocation().getColumnNr();
       throw new WireFormatException("not JSON: " + e.getOriginalMessage() + column, e);
+    } catch (IOException e) {
+      throw new UncheckedIOException("reading from memory failed", e);
     }
     requireCharacters(tree, "");
     return tree;
+  }
+
+  private static void requireFewTokens(String line) throws IOException {
+    try (JsonParser parser = MAPPER.createParser(line)) {
+      for (long tokens = 1; parser.nextToken() != null; tokens++) {
+        if (tokens > MAX_TOKENS) {
+          throw new WireFormatException(
+              "the JSON has more than %d values, names and brackets; split it"
+                  .formatted(MAX_TOKENS));
+        }
+      }
+    }
   }
 
   private static void requireCharacters(JsonNode node, String path) {

@@ -1,2 +1,2 @@
-/** The external formats of records: single-object encoding for topics, JSON Lines for people. */
+/** The external formats of records: those of values in topics, and JSON Lines for people. */
 package io.millrace.schemas.wire;

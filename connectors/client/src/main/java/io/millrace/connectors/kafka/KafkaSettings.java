@@ -1,8 +1,16 @@
 package io.millrace.connectors.kafka;
 
+import io.millrace.connectors.registry.RegistryException;
+import io.millrace.connectors.registry.SchemaRegistry;
+import io.millrace.connectors.registry.WireSettings;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.RecordDecoder;
+import io.millrace.schemas.wire.RecordEncoder;
+import io.millrace.schemas.wire.SchemaSource;
+import io.millrace.schemas.wire.WireFormat;
 import java.io.IOException;
 import java.io.Serializable;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -11,9 +19,13 @@ import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.avro.Schema;
+import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.common.config.ConfigTransformer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
@@ -24,13 +36,15 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * @param client further properties of Kafka's clients, such as security settings
  * @param maxRecordBytes the largest record: the limit of producers and of new topics
  * @param lostTransactions what a job does about a transaction that Kafka has lost
+ * @param wire the formats of records
  */
 public record KafkaSettings(
     String bootstrapServers,
     String topicPrefix,
     Map<String, String> client,
     int maxRecordBytes,
-    LostTransactions lostTransactions)
+    LostTransactions lostTransactions,
+    WireSettings wire)
     implements Serializable {
   /** The default of {@link #maxRecordBytes}: 16 MiB. */
   public static final int DEFAULT_MAX_RECORD_BYTES = 16 << 20;
@@ -130,6 +144,22 @@ public record KafkaSettings(
     client = Map.copyOf(client);
   }
 
+  /** Settings with the default formats of records. */
+  public KafkaSettings(
+      String bootstrapServers,
+      String topicPrefix,
+      Map<String, String> client,
+      int maxRecordBytes,
+      LostTransactions lostTransactions) {
+    this(
+        bootstrapServers,
+        topicPrefix,
+        client,
+        maxRecordBytes,
+        lostTransactions,
+        WireSettings.DEFAULT);
+  }
+
   /** Settings of a job that stops when Kafka has lost a transaction. */
   public KafkaSettings(
       String bootstrapServers, String topicPrefix, Map<String, String> client, int maxRecordBytes) {
@@ -144,6 +174,94 @@ public record KafkaSettings(
   /** Settings with the default prefix and no further properties. */
   public static KafkaSettings of(String bootstrapServers) {
     return new KafkaSettings(bootstrapServers, Topic.DEFAULT_PREFIX, Map.of());
+  }
+
+  /** These settings with other formats of records. */
+  public KafkaSettings with(WireSettings formats) {
+    return new KafkaSettings(
+        bootstrapServers, topicPrefix, client, maxRecordBytes, lostTransactions, formats);
+  }
+
+  /**
+   * These settings for another cluster or prefix.
+   *
+   * @param servers host:port, several separated by commas
+   */
+  public KafkaSettings at(String servers, String prefix) {
+    return new KafkaSettings(servers, prefix, client, maxRecordBytes, lostTransactions, wire);
+  }
+
+  /**
+   * Reads the values of a topic, in every format. For one thread.
+   *
+   * @throws IllegalArgumentException when a property of the schema registry is wrong
+   */
+  public <T extends SpecificRecordBase> RecordDecoder<T> decoder(Topic<T> topic) {
+    return decoder(topic, List.of());
+  }
+
+  /** As {@link #decoder(Topic)}, with the schemas of further writers. */
+  <T extends SpecificRecordBase> RecordDecoder<T> decoder(
+      Topic<T> topic, Collection<Schema> writers) {
+    SchemaSource source = wire.registry().isSet() ? registry() : SchemaSource.none();
+    return new RecordDecoder<>(topic.type(), writers, source);
+  }
+
+  /**
+   * Writes the values of a topic, in the format that the settings name. For Confluent's framing,
+   * the schema is registered under the topic's name and {@code -value}, if it is not yet.
+   *
+   * @throws IllegalArgumentException when a property of the schema registry is wrong
+   * @throws io.millrace.connectors.registry.RegistryException when the schema registry does not
+   *     answer, or refuses the schema
+   */
+  public <T extends SpecificRecordBase> RecordEncoder<T> encoder(Topic<T> topic) {
+    return switch (wire.formatOf(topic)) {
+      case SINGLE_OBJECT -> RecordEncoder.singleObject(topic.type());
+      case JSON -> RecordEncoder.json();
+      case CONFLUENT ->
+          RecordEncoder.confluent(
+              topic.type(), registry().idOf(nameOf(topic) + "-value", topic.schema()));
+    };
+  }
+
+  /**
+   * Asks the schema registry whether it is there, and registers the schemas of the topics that have
+   * Confluent's framing. Without a registry it does nothing.
+   *
+   * @throws IOException when the registry does not answer, or refuses this client or a schema
+   * @throws IllegalArgumentException when a property of the registry is wrong
+   */
+  public void requireRegistry() throws IOException {
+    if (!wire.registry().isSet()) {
+      return;
+    }
+    try {
+      SchemaRegistry registry = registry();
+      registry.require();
+      for (Topic<?> topic : Topic.all()) {
+        if (wire.formatOf(topic) == WireFormat.CONFLUENT) {
+          int _ = registry.idOf(nameOf(topic) + "-value", topic.schema());
+        }
+      }
+    } catch (RegistryException e) {
+      throw e.getCause();
+    }
+  }
+
+  private SchemaRegistry registry() {
+    Map<String, String> properties;
+    try (EnvironmentSecrets environment = new EnvironmentSecrets();
+        SecretFiles files = new SecretFiles()) {
+      properties =
+          new ConfigTransformer(Map.of("env", environment, "file", files))
+              .transform(wire.registry().properties())
+              .data();
+    } catch (ConfigException e) {
+      throw new IllegalArgumentException(
+          "schema.registry.properties: " + e.getMessage().replace("kafka.properties", "they"), e);
+    }
+    return new SchemaRegistry(wire.registry(), properties);
   }
 
   /** The name of a topic in this cluster. */
@@ -255,7 +373,8 @@ public record KafkaSettings(
   /** Leaves out the values of the client properties, which may be passwords. */
   @Override
   public String toString() {
-    return "KafkaSettings[bootstrapServers=%s, topicPrefix=%s, client=%s, maxRecordBytes=%d]"
-        .formatted(bootstrapServers, topicPrefix, new TreeSet<>(client.keySet()), maxRecordBytes);
+    return "KafkaSettings[bootstrapServers=%s, topicPrefix=%s, client=%s, maxRecordBytes=%d, wire=%s]"
+        .formatted(
+            bootstrapServers, topicPrefix, new TreeSet<>(client.keySet()), maxRecordBytes, wire);
   }
 }

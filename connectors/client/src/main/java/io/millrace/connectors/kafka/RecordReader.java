@@ -1,7 +1,8 @@
 package io.millrace.connectors.kafka;
 
+import io.millrace.connectors.registry.RegistryException;
 import io.millrace.schemas.Topic;
-import io.millrace.schemas.wire.SingleObject;
+import io.millrace.schemas.wire.RecordDecoder;
 import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
 import java.time.Duration;
@@ -36,7 +37,7 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
 
   private final KafkaSettings settings;
   private final String name;
-  private final SingleObject<T> format;
+  private final RecordDecoder<T> format;
   private final KafkaConsumer<byte[], byte[]> consumer;
   private final List<TopicPartition> partitions;
   private final Duration discovery;
@@ -53,7 +54,7 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     this.discovery = discovery;
     this.settings = settings;
     this.name = settings.nameOf(topic);
-    this.format = SingleObject.of(topic.type()).withWriterSchemas(writers);
+    this.format = settings.decoder(topic, writers);
     this.consumer =
         ByteConsumers.open(
             settings,
@@ -279,13 +280,15 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     }
   }
 
-  private Entry<T> entry(ConsumerRecord<byte[], byte[]> found) {
+  private Entry<T> entry(ConsumerRecord<byte[], byte[]> found) throws IOException {
     Optional<T> record = Optional.empty();
     Optional<WireFormatException> problem = Optional.empty();
     try {
       record = Optional.of(format.decode(found.value()));
     } catch (WireFormatException e) {
       problem = Optional.of(e);
+    } catch (RegistryException e) {
+      throw e.getCause();
     }
     return new Entry<>(
         found.partition(),

@@ -1,8 +1,9 @@
 package io.millrace.connectors.kafka;
 
+import io.millrace.connectors.registry.RegistryException;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Topic;
-import io.millrace.schemas.wire.SingleObject;
+import io.millrace.schemas.wire.RecordEncoder;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashMap;
@@ -26,7 +27,7 @@ public final class RecordWriter implements AutoCloseable {
 
   private final KafkaSettings settings;
   private final Producer<byte[], byte[]> producer;
-  private final Map<Topic<?>, SingleObject<?>> formats = new HashMap<>();
+  private final Map<Topic<?>, RecordEncoder<?>> formats = new HashMap<>();
   private final AtomicReference<Exception> failure = new AtomicReference<>();
 
   public RecordWriter(KafkaSettings settings) {
@@ -48,8 +49,15 @@ public final class RecordWriter implements AutoCloseable {
    */
   public <T extends SpecificRecordBase> void send(Topic<T> topic, T record) throws IOException {
     @SuppressWarnings("unchecked") // Only this method fills the map, with each topic's own type.
-    SingleObject<T> format =
-        (SingleObject<T>) formats.computeIfAbsent(topic, key -> SingleObject.of(topic.type()));
+    RecordEncoder<T> format = (RecordEncoder<T>) formats.get(topic);
+    if (format == null) {
+      try {
+        format = settings.encoder(topic);
+      } catch (RegistryException e) {
+        throw e.getCause();
+      }
+      formats.put(topic, format);
+    }
     sendRaw(topic, topic.keyBytes(record), format.encode(record));
   }
 

@@ -13,7 +13,6 @@ import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.Topic;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.List;
 import java.util.Objects;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
@@ -122,7 +121,7 @@ public final class TopicInput<T extends SpecificRecordBase> {
         topic,
         Decode.ofTopic(
             topic,
-            new TopicFormat<>(topic, List.of()),
+            new TopicFormat<>(topic, kafka),
             check,
             new DeadLetters(job, kafka, Clock.systemUTC())));
   }

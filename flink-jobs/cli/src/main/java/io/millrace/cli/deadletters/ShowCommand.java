@@ -9,7 +9,6 @@ import io.millrace.schemas.Plural;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.wire.JsonLines;
-import io.millrace.schemas.wire.SingleObject;
 import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -108,7 +107,7 @@ final class ShowCommand implements Callable<Integer> {
                         "%s has no record at %s; millrace deadletters list prints the ids"
                             .formatted(settings.nameOf(Topic.DEAD_LETTERS), id)))
             .value();
-    return new Letter(id.partition(), id.offset(), SingleObject.of(DeadLetter.class).decode(value));
+    return new Letter(id.partition(), id.offset(), settings.decoder(Topic.DEAD_LETTERS).decode(value));
   }
 
   private static void print(
@@ -160,13 +159,13 @@ final class ShowCommand implements Callable<Integer> {
 
   /** The value as a JSON line; empty if it is no record of that topic. */
   private static Optional<String> json(KafkaSettings settings, String topic, byte[] value) {
-    return OriginalRecord.topic(settings, topic).flatMap(known -> decode(known, value));
+    return OriginalRecord.topic(settings, topic).flatMap(known -> decode(settings, known, value));
   }
 
   private static <T extends SpecificRecordBase> Optional<String> decode(
-      Topic<T> topic, byte[] value) {
+      KafkaSettings settings, Topic<T> topic, byte[] value) {
     try {
-      return Optional.of(JsonLines.write(SingleObject.of(topic.type()).decode(value)));
+      return Optional.of(JsonLines.write(settings.decoder(topic).decode(value)));
     } catch (WireFormatException e) {
       return Optional.empty();
     }

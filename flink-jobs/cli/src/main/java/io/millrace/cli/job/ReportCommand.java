@@ -2,6 +2,7 @@ package io.millrace.cli.job;
 
 import io.millrace.cli.option.KafkaOptions;
 import io.millrace.cli.option.KafkaPorts;
+import io.millrace.cli.option.RegistryOptions;
 import io.millrace.cli.option.UserException;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.report.Report;
@@ -13,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code millrace report}. */
@@ -63,6 +65,8 @@ public final class ReportCommand implements Callable<Integer> {
       description = "Kafka client property, such as security.protocol=SSL; may be repeated.")
   private Map<String, String> properties = new LinkedHashMap<>();
 
+  @Mixin private RegistryOptions registry;
+
   @Option(
       names = "--ghost-attention",
       paramLabel = "FILE",
@@ -91,7 +95,9 @@ public final class ReportCommand implements Callable<Integer> {
     } else if (quickstart != null) {
       report = Report.ofQuickstart(quickstart);
     } else {
-      KafkaSettings settings = KafkaOptions.settings(bootstrapServers, topicPrefix, properties);
+      KafkaSettings settings =
+          KafkaOptions.settings(bootstrapServers, topicPrefix, properties)
+              .with(registry.wire(Map.of()));
       KafkaPorts.requireListener(settings, "--bootstrap-servers");
       report = Report.ofKafka(settings);
     }

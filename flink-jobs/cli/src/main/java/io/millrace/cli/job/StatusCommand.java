@@ -7,12 +7,13 @@ import io.millrace.cli.option.UserException;
 import io.millrace.cli.status.StatusReport;
 import io.millrace.cli.status.StatusText;
 import io.millrace.cluster.FlinkClient;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.jobs.runtime.JobSettings;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.temporal.ChronoUnit;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
@@ -67,7 +68,7 @@ public final class StatusCommand implements Callable<Integer> {
       throw new UserException(
           "--watch must be from 1 to %d seconds, not %d".formatted(LONGEST_PAUSE, watch.get()));
     }
-    Map<String, String> kafka = options.load().kafka().properties();
+    KafkaSettings kafka = JobSettings.kafka(options.load());
     while (true) {
       print(kafka);
       if (watch.isEmpty()) {
@@ -77,7 +78,7 @@ public final class StatusCommand implements Callable<Integer> {
     }
   }
 
-  private void print(Map<String, String> kafka) throws IOException {
+  private void print(KafkaSettings kafka) throws IOException {
     try (FlinkClient client = cluster.client()) {
       ObjectNode report =
           new StatusReport(client, cluster.directory(), kafka, Clock.systemUTC()).collect(name);

@@ -203,6 +203,8 @@ public final class JobOptions {
       admin.createAll(1, TopicAdmin.CLUSTER_DEFAULT);
       admin.require(TopicLayout.of(kafka));
       admin.requireTransactionTimeout();
+      // A registry that refuses a schema would fail the job again after each restart.
+      kafka.requireRegistry();
       return new Ready(job, InitialModel.ensure(configured), admin.clusterId());
     }
   }

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.flink.configuration.MemorySize;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options of every command that talks to Kafka. */
@@ -49,13 +50,26 @@ public final class KafkaOptions {
           "Largest record, as kafka.max-record-size of the jobs (default: ${DEFAULT-VALUE}).")
   private String maxRecordSize;
 
+  @Mixin private RegistryOptions registry;
+
   /**
    * The settings of a client.
    *
    * @throws UserException naming the option that is wrong
    */
   public KafkaSettings settings() throws IOException {
-    return settings(servers(), topicPrefix, properties, maxRecordSize);
+    return settings(Map.of());
+  }
+
+  /**
+   * The settings of a writer.
+   *
+   * @param output the names of formats by topic
+   * @throws UserException naming the option that is wrong
+   */
+  public KafkaSettings settings(Map<String, String> output) throws IOException {
+    return settings(servers(), topicPrefix, properties, maxRecordSize)
+        .with(registry.wire(output));
   }
 
   /**

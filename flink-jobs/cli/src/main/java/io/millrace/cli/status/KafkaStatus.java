@@ -24,13 +24,12 @@ final class KafkaStatus {
   private final KafkaSettings kafka;
   private final Clock clock;
 
-  KafkaStatus(Map<String, String> parameters, Map<String, String> properties, Clock clock) {
+  KafkaStatus(Map<String, String> parameters, KafkaSettings settings, Clock clock) {
     this.model = parameters.get(JobParameters.MODEL);
     this.kafka =
-        new KafkaSettings(
+        settings.at(
             parameters.get(JobParameters.BOOTSTRAP_SERVERS),
-            parameters.get(JobParameters.TOPIC_PREFIX),
-            properties);
+            parameters.get(JobParameters.TOPIC_PREFIX));
     this.clock = clock;
   }
 

@@ -9,6 +9,7 @@ import io.millrace.cluster.FlinkClient.Running;
 import io.millrace.cluster.JobInspector;
 import io.millrace.cluster.JobView;
 import io.millrace.connectors.checkpoint.store.CheckpointStore;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.runtime.JobParameters;
 import java.io.IOException;
 import java.nio.file.FileStore;
@@ -32,21 +33,21 @@ public final class StatusReport {
 
   private final FlinkClient client;
   private final Optional<ClusterDirectory> directory;
-  private final Map<String, String> kafkaProperties;
+  private final KafkaSettings kafka;
   private final Clock clock;
 
   /**
    * @param directory of a cluster on this machine
-   * @param kafkaProperties client properties for Kafka, such as security settings
+   * @param kafka the settings for Kafka, of which address and prefix are those of each job
    */
   public StatusReport(
       FlinkClient client,
       Optional<ClusterDirectory> directory,
-      Map<String, String> kafkaProperties,
+      KafkaSettings kafka,
       Clock clock) {
     this.client = client;
     this.directory = directory;
-    this.kafkaProperties = kafkaProperties;
+    this.kafka = kafka;
     this.clock = clock;
   }
 
@@ -126,7 +127,7 @@ public final class StatusReport {
     new JobCounts(view.counts()).addTo(job);
     if (view.job().isAlive() && view.parameters().containsKey(JobParameters.BOOTSTRAP_SERVERS)) {
       try {
-        new KafkaStatus(view.parameters(), kafkaProperties, clock).addTo(job, view.job().name());
+        new KafkaStatus(view.parameters(), kafka, clock).addTo(job, view.job().name());
       } catch (IOException | IllegalArgumentException e) {
         job.put("kafka_problem", e.getMessage());
       }

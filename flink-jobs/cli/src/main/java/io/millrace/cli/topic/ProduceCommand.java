@@ -14,6 +14,7 @@ import io.millrace.schemas.wire.TextLines;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.apache.avro.specific.SpecificRecordBase;
@@ -49,12 +50,20 @@ public final class ProduceCommand implements Callable<Integer> {
       description = "JSON Lines file; - reads standard input.")
   private String file;
 
+  @Option(
+      names = "--format",
+      defaultValue = "single-object",
+      description =
+          "Format of the values: single-object, confluent (with --schema-registry) or json (default:"
+              + " ${DEFAULT-VALUE}).")
+  private String format;
+
   @Mixin private KafkaOptions kafka;
 
   @Override
   public Integer call() throws Exception {
-    KafkaSettings settings = kafka.settings();
-    Topic<?> topic = Topic.named(topicName, settings.topicPrefix());
+    Topic<?> topic = Topic.named(topicName, kafka.settings().topicPrefix());
+    KafkaSettings settings = kafka.settings(Map.of(topic.name(), format));
     if (!file.equals("-")) {
       if (file.isBlank()) {
         throw new UserException("--file is empty; name a file, or - for standard input");

@@ -22,6 +22,7 @@ public interface ConfigSections {
   Map<String, Class<? extends ConfigSection>> SHARED =
       inOrder(
           Map.entry("kafka", KafkaSection.class),
+          Map.entry("schema", SchemaSection.class),
           Map.entry("checkpoints", CheckpointSection.class),
           Map.entry("flink", FlinkSection.class),
           Map.entry("model", ModelSection.class),

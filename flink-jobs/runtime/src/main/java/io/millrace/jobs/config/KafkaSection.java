@@ -69,7 +69,7 @@ public record KafkaSection(
         bootstrapServers, prefix, properties, Math.toIntExact(size.getBytes()), lost);
   }
 
-  /** The connection that these options describe. */
+  /** The connection that these options describe, with the default formats of records. */
   public KafkaSettings settings() {
     return settings(bootstrapServers, topicPrefix, properties, maxRecordSize, lostTransactions);
   }

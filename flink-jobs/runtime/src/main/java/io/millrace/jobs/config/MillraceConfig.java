@@ -64,6 +64,10 @@ public record MillraceConfig(Map<Class<? extends ConfigSection>, ConfigSection> 
     return section(ComputeSection.class);
   }
 
+  public SchemaSection schema() {
+    return section(SchemaSection.class);
+  }
+
   public DedupSection dedup() {
     return section(DedupSection.class);
   }

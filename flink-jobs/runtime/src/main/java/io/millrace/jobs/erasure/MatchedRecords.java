@@ -13,7 +13,7 @@ import io.millrace.schemas.Topic;
 import io.millrace.schemas.Withdrawal;
 import io.millrace.schemas.WithdrawnBy;
 import io.millrace.schemas.WithdrawnRecords;
-import io.millrace.schemas.wire.SingleObject;
+import io.millrace.schemas.wire.RecordDecoder;
 import io.millrace.schemas.wire.WireFormatException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -49,7 +49,7 @@ final class MatchedRecords {
   private final Withdrawal withdrawal;
   private final byte[] name;
   private final WithdrawnRecords withdrawn = new WithdrawnRecords();
-  private final Map<Topic<?>, SingleObject<?>> formats = new HashMap<>();
+  private final Map<Topic<?>, RecordDecoder<?>> formats = new HashMap<>();
   private final ErasedTexts texts = new ErasedTexts();
 
   /** Places of matching records, as dead letters have them for their keys. */
@@ -83,7 +83,7 @@ final class MatchedRecords {
   private Optional<SpecificRecordBase> decode(Topic<?> topic, byte[] value) {
     try {
       return Optional.of(
-          formats.computeIfAbsent(topic, one -> SingleObject.of(one.type())).decode(value));
+          formats.computeIfAbsent(topic, kafka::decoder).decode(value));
     } catch (WireFormatException e) {
       return Optional.empty();
     }

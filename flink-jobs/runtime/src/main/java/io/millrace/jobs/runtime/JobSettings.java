@@ -32,7 +32,7 @@ public final class JobSettings {
   private JobSettings() {}
 
   public static KafkaSettings kafka(MillraceConfig config) {
-    return config.kafka().settings();
+    return config.kafka().settings().with(config.schema().wire());
   }
 
   public static CheckpointStore store(MillraceConfig config) {

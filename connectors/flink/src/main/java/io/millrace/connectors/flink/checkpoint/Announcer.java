@@ -3,12 +3,16 @@ package io.millrace.connectors.flink.checkpoint;
 import io.millrace.connectors.checkpoint.Announcements;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.connectors.registry.RegistryException;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.SingleObject;
+import io.millrace.schemas.wire.WireFormat;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -65,10 +69,11 @@ final class Announcer implements AutoCloseable {
       return false;
     }
     String name = settings.nameOf(topic);
+    byte[] value = inFormatOf(topic, staged.announcement());
     try {
       producer.beginTransaction();
       // A failed send makes commitTransaction throw.
-      var _ = producer.send(new ProducerRecord<>(name, staged.key(), staged.announcement()));
+      var _ = producer.send(new ProducerRecord<>(name, staged.key(), value));
       producer.commitTransaction();
     } catch (KafkaException e) {
       // The record may be committed or not. The job restarts, and the next announcer reads the
@@ -77,6 +82,21 @@ final class Announcer implements AutoCloseable {
     }
     versions.put(key, staged.version());
     return true;
+  }
+
+  /** State has announcements in single-object encoding, whatever format the topic has. */
+  private <T extends SpecificRecordBase> byte[] inFormatOf(Topic<T> topic, byte[] announcement)
+      throws IOException {
+    if (settings.wire().formatOf(topic) == WireFormat.SINGLE_OBJECT) {
+      return announcement;
+    }
+    try {
+      return settings
+          .encoder(topic)
+          .encode(SingleObject.of(topic.type()).decode(announcement));
+    } catch (RegistryException e) {
+      throw e.getCause();
+    }
   }
 
   @Override

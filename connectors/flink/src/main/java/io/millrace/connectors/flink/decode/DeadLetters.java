@@ -7,6 +7,7 @@ import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Sha256;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
+import io.millrace.schemas.wire.WireFormat;
 import java.io.Serializable;
 import java.nio.ByteBuffer;
 import java.time.Clock;
@@ -61,6 +62,9 @@ public record DeadLetters(String job, KafkaSettings kafka, Clock clock) implemen
 
   private DeadLetter.Builder builder(byte[] key, byte[] value, String reason, String message) {
     long room = (long) kafka.maxPayloadBytes() - ROOM_BYTES;
+    if (kafka.wire().formatOf(Topic.DEAD_LETTERS) == WireFormat.JSON) {
+      room = room / 4 * 3; // Base64
+    }
     boolean whole = size(key) + size(value) <= room;
     return DeadLetter.newBuilder()
         .setKey(bytes(key, whole ? Integer.MAX_VALUE : CUT_KEY_BYTES))

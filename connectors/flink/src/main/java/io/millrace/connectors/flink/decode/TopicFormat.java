@@ -1,15 +1,15 @@
 package io.millrace.connectors.flink.decode;
 
 import io.millrace.connectors.flink.source.Received;
+import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.Topic;
-import io.millrace.schemas.wire.SingleObject;
-import java.util.ArrayList;
-import java.util.Collection;
-import org.apache.avro.Schema;
+import io.millrace.schemas.wire.RecordDecoder;
+import io.millrace.schemas.wire.WireFormat;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * The format of records in topics: Avro's single-object encoding.
+ * The formats of records in topics, see {@link WireFormat}. A schema registry that does not answer
+ * fails the task: the record may be a good one, and is read again after the restart.
  *
  * @param <T> the record type
  */
@@ -17,20 +17,17 @@ public final class TopicFormat<T extends SpecificRecordBase> implements BodyForm
   private static final long serialVersionUID = 1L;
 
   private final Topic<T> topic;
-  private final ArrayList<Schema> writers;
-  private transient SingleObject<T> format;
+  private final KafkaSettings settings;
+  private transient RecordDecoder<T> format;
 
-  /**
-   * @param writers schemas of writers with a newer or older build
-   */
-  public TopicFormat(Topic<T> topic, Collection<Schema> writers) {
+  public TopicFormat(Topic<T> topic, KafkaSettings settings) {
     this.topic = topic;
-    this.writers = new ArrayList<>(writers);
+    this.settings = settings;
   }
 
   @Override
   public void open() {
-    format = SingleObject.of(topic.type()).withWriterSchemas(writers);
+    format = settings.decoder(topic);
   }
 
   @Override

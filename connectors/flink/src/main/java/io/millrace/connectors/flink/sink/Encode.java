@@ -5,7 +5,7 @@ import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Topic;
-import io.millrace.schemas.wire.SingleObject;
+import io.millrace.schemas.wire.RecordEncoder;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -22,7 +22,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Encodes records for Kafka: topic, key, and the value in single-object encoding. A record that is
+ * Encodes records for Kafka: topic, key, and the value in the topic's format. A record that is
  * larger than {@link KafkaSettings#maxRecordBytes} would stop the job again after each restart. In
  * its place goes a dead letter, in the same transaction. The metric {@code records_too_large} and
  * the accumulator {@code topics/rollouts/too-large} count it.
@@ -45,7 +45,8 @@ public final class Encode<T extends SpecificRecordBase>
   private final Topic<T> topic;
   private final DeadLetters deadLetters;
   private final String name;
-  private transient SingleObject<T> format;
+  private transient RecordEncoder<T> format;
+  private transient RecordEncoder<DeadLetter> letters;
   private transient Counter tooLarge;
   private transient Totals totals;
 
@@ -71,7 +72,8 @@ public final class Encode<T extends SpecificRecordBase>
 
   @Override
   public void open(OpenContext context) {
-    format = SingleObject.of(topic.type());
+    format = deadLetters.kafka().encoder(topic);
+    letters = deadLetters.kafka().encoder(Topic.DEAD_LETTERS);
     tooLarge =
         getRuntimeContext()
             .getMetricGroup()
@@ -101,6 +103,6 @@ public final class Encode<T extends SpecificRecordBase>
         Tuple3.of(
             kafka.nameOf(Topic.DEAD_LETTERS),
             Topic.DEAD_LETTERS.keyBytes(letter),
-            SingleObject.of(DeadLetter.class).encode(letter)));
+            letters.encode(letter)));
   }
 }
