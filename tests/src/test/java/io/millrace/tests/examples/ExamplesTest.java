@@ -46,8 +46,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The programs of {@code docs/examples}, as a user would run them, against a broker and the job
- * rollout. Those in Python and with kcat are skipped where the tools are missing (Debian: {@code
- * apt-get install python3-avro python3-confluent-kafka kcat}).
+ * rollout. Those in Python, with kcat and with Node are skipped where the tools are missing
+ * (Debian: {@code apt-get install python3-avro python3-confluent-kafka kcat}; {@code npm install
+ * kafkajs}). {@link RegistryTest} runs those that need a schema registry.
  */
 class ExamplesTest {
   private static final Path EXAMPLES = Path.of("../docs/examples").toAbsolutePath().normalize();
@@ -283,6 +284,52 @@ class ExamplesTest {
                   .ifPresent(_ -> keys.add(new String(entry.key(), StandardCharsets.UTF_8))));
       assertEquals(List.of("kcat-1"), keys);
     }
+  }
+
+  @Test
+  void kcatSendsJson() throws Exception {
+    assumeTrue(
+        Program.works(List.of("kcat", "-V")), "kcat is not here; on Debian: apt-get install kcat");
+    assertEquals(
+        List.of(),
+        Program.start(directory, List.of(EXAMPLES.resolve("kcat_json.sh").toString(), servers))
+            .output());
+    assertJson("kcat-json-1");
+  }
+
+  @Test
+  void nodeSendsJson() throws Exception {
+    assumeTrue(
+        Program.works(List.of("node", "-e", "require('kafkajs')")),
+        "node here has no kafkajs; npm install kafkajs, and set NODE_PATH to its node_modules");
+    assertEquals(
+        List.of("sent prompt node-1 and judgment node-1-annotator-7"),
+        Program.start(
+                directory, List.of("node", EXAMPLES.resolve("node/send.js").toString(), servers))
+            .output());
+    assertJson("node-1");
+  }
+
+  /** A prompt and a judgment that were sent as JSON are valid, and a job takes the prompt once. */
+  private void assertJson(String promptId) throws Exception {
+    Prompt prompt =
+        records(Topic.PROMPTS).stream()
+            .filter(p -> p.getPromptId().equals(promptId))
+            .findFirst()
+            .orElseThrow();
+    assertEquals(List.of(), Validation.problems(prompt));
+    assertEquals(
+        "Wie heißt die Hauptstadt von Frankreich?", prompt.getDialogue().getFirst().getContent());
+    Judgment judgment =
+        records(Topic.JUDGMENTS).stream()
+            .filter(j -> j.getJudgmentId().equals(promptId + "-annotator-7"))
+            .findFirst()
+            .orElseThrow();
+    assertEquals(List.of(), Validation.problems(judgment));
+    var _ = millrace.run(Job.ROLLOUT.graph(millrace.config(), true));
+    assertEquals(
+        1,
+        records(Topic.ROLLOUTS).stream().filter(r -> r.getPromptId().equals(promptId)).count());
   }
 
   @Test
