@@ -42,7 +42,9 @@ class ArchitectureTest {
 
   /** The packages of connectors/client. */
   private static final String[] CLIENT = {
-    "io.millrace.connectors.kafka..", "io.millrace.connectors.checkpoint.."
+    "io.millrace.connectors.kafka..",
+    "io.millrace.connectors.registry..",
+    "io.millrace.connectors.checkpoint.."
   };
 
   /** Packages from the bottom up: a layer may import from the layers above it in this list. */

@@ -14,8 +14,9 @@ import picocli.CommandLine.Option;
     name = "schemas",
     mixinStandardHelpOptions = true,
     description = {
-      "Writes the Avro schema of each topic for producers and consumers in any language.",
-      "Each file defines every type that it uses. index.json has the fingerprint of each schema and"
+      "Writes the Avro schema and the JSON Schema of each topic for producers and consumers in any"
+          + " language.",
+      "Each .avsc file defines every type that it uses. index.json has the fingerprint of each schema and"
           + " the 10 bytes with which its records begin. Schemas of earlier releases are written"
           + " too, to read old records."
     },

@@ -21,6 +21,7 @@ import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.Withdrawal;
 import io.millrace.schemas.WithdrawnBy;
+import io.millrace.schemas.wire.JsonLines;
 import io.millrace.schemas.wire.SingleObject;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -119,6 +120,19 @@ class MatchedRecordsTest {
         .setSource("another")
         .setTime(TIME)
         .build();
+  }
+
+  /** JSON may write a name so that the bytes do not hold it. */
+  @Test
+  void recordsOfEveryFormatAreDecoded() {
+    MatchedRecords matched = matched(WithdrawnBy.ANNOTATOR, "Zoë");
+    byte[] json =
+        JsonLines.write(judgment("Zoë")).replace("ë", "\\u00eb").getBytes(StandardCharsets.UTF_8);
+    ConsumerRecord<byte[], byte[]> record =
+        new ConsumerRecord<>(KAFKA.nameOf(Topic.JUDGMENTS), 0, 3, null, json);
+    assertTrue(matched.matches(Topic.JUDGMENTS, record));
+    assertEquals(0, matched.undecoded());
+    assertFalse(matched(WithdrawnBy.ANNOTATOR, "Zoe").matches(Topic.JUDGMENTS, record));
   }
 
   @Test

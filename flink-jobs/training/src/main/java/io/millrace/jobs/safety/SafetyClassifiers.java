@@ -1,6 +1,6 @@
 package io.millrace.jobs.safety;
 
-import io.millrace.jobs.config.NamedClass;
+import io.millrace.jobs.runtime.NamedClass;
 import io.millrace.model.chat.Message;
 import java.util.List;
 import java.util.Map;

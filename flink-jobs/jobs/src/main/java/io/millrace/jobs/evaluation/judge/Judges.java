@@ -1,6 +1,6 @@
 package io.millrace.jobs.evaluation.judge;
 
-import io.millrace.jobs.config.NamedClass;
+import io.millrace.jobs.runtime.NamedClass;
 import io.millrace.model.evaluation.Judge;
 import java.util.Map;
 

@@ -1,4 +1,4 @@
-package io.millrace.jobs.config;
+package io.millrace.jobs.runtime;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -56,13 +56,13 @@ class NamedClassTest {
         "int | is not on the class path",
         "java.lang.String | does not implement java.util.function.Supplier",
         "java.util.function.Supplier | is not a concrete class",
-        "io.millrace.jobs.config.NamedClassTest$Parameters | is not a concrete class",
-        "io.millrace.jobs.config.NamedClassTest$Abstract | is not a concrete class",
-        "io.millrace.jobs.config.NamedClassTest$Failing |"
+        "io.millrace.jobs.runtime.NamedClassTest$Parameters | is not a concrete class",
+        "io.millrace.jobs.runtime.NamedClassTest$Abstract | is not a concrete class",
+        "io.millrace.jobs.runtime.NamedClassTest$Failing |"
             + " cannot be created: java.lang.IllegalStateException: no licence",
-        "io.millrace.jobs.config.NamedClassTest$Uninitialisable |"
+        "io.millrace.jobs.runtime.NamedClassTest$Uninitialisable |"
             + " cannot be created: java.lang.NumberFormatException",
-        "io/millrace/jobs/config/NamedClassTest | is not on the class path",
+        "io.millrace.jobs.config.NamedClassTest | is not on the class path",
       })
   void aClassThatCannotBeUsedIsRefusedWithTheReason(String name, String reason) {
     String message =
@@ -76,7 +76,7 @@ class NamedClassTest {
   }
 
   @ParameterizedTest
-  @CsvSource("io.millrace.jobs.config.NamedClassTest$Good")
+  @CsvSource("io.millrace.jobs.runtime.NamedClassTest$Good")
   void aClassThatCanBeUsedIsCreated(String name) {
     assertEquals("good", NamedClass.create("some.option", name, Supplier.class, "").get());
   }

@@ -1,4 +1,4 @@
-package io.millrace.jobs.config;
+package io.millrace.jobs.runtime;
 
 import java.lang.reflect.InvocationTargetException;
 
