@@ -39,6 +39,7 @@ public final class Campaign {
   private static final List<String> FREE =
       List.of(
           "kafka.",
+          "schema.",
           "checkpoints.",
           "flink.",
           "compute.",

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.millrace.connectors.kafka.LostTransactions;
+import io.millrace.connectors.registry.WireSettings;
 import io.millrace.jobs.config.CheckpointSection;
 import io.millrace.jobs.config.ComputeSection;
 import io.millrace.jobs.config.ConfigException;
@@ -52,6 +53,8 @@ import io.millrace.model.reward.Margin;
 import io.millrace.model.supervised.Concatenation;
 import io.millrace.model.tensor.Precision;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Topic;
+import io.millrace.schemas.wire.WireFormat;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -383,6 +386,29 @@ class ConfigTest {
     assertEquals(0, config.section(PpoSection.class).optimizer().weightDecay());
     assertEquals(List.of(Objective.SAFETY), config.section(RewardModelSection.class).objectives());
     assertEquals(Duration.ofMillis(250), config.flink().checkpointInterval());
+  }
+
+  @Test
+  void formatsAndTheRegistryReachTheReadersAndWriters(@TempDir Path directory) throws Exception {
+    Path secret = Files.writeString(directory.resolve("secret"), "reader:s3cret");
+    MillraceConfig config =
+        load(
+            "schema.registry.url=http://registry:8081",
+            "schema.registry.properties.basic.auth.user.info=${file:" + secret + "}",
+            "schema.output.rollouts=confluent",
+            "schema.output.training-metrics=json");
+    WireSettings wire = JobSettings.kafka(config).wire();
+    assertEquals("http://registry:8081", wire.registry().url());
+    assertEquals(Set.of("basic.auth.user.info"), wire.registry().properties().keySet());
+    assertEquals(WireFormat.CONFLUENT, wire.formatOf(Topic.ROLLOUTS));
+    assertEquals(WireFormat.JSON, wire.formatOf(Topic.TRAINING_METRICS));
+    assertEquals(WireFormat.SINGLE_OBJECT, wire.formatOf(Topic.REWARDS));
+    assertFalse(config.toString().contains("s3cret"), config.toString());
+    assertFalse(wire.toString().contains("s3cret"), wire.toString());
+    assertRefused("schema.output.rollouts is confluent", "schema.output.rollouts=confluent");
+    assertRefused("schema.output.rollouts: 'xml' is no format", "schema.output.rollouts=xml");
+    assertRefused("schema.output.rollout names no topic", "schema.output.rollout=json");
+    assertRefused("schema.registry.url has 'registry'", "schema.registry.url=registry");
   }
 
   @Test

@@ -93,8 +93,17 @@ final class RegistryHttp {
           "Basic "
               + Base64.getEncoder().encodeToString(user.strip().getBytes(StandardCharsets.UTF_8)));
     }
-    return Optional.ofNullable(properties.get(RegistrySettings.BEARER_AUTH))
-        .map(token -> "Bearer " + token.strip());
+    String token = properties.get(RegistrySettings.BEARER_AUTH);
+    if (token == null) {
+      return Optional.empty();
+    }
+    // The client's own message would quote it.
+    if (!token.strip().matches("[\\x21-\\x7E]+")) {
+      throw new IllegalArgumentException(
+          "schema.registry.properties.%s has a character that no token has, such as a space"
+              .formatted(RegistrySettings.BEARER_AUTH));
+    }
+    return Optional.of("Bearer " + token.strip());
   }
 
   /**

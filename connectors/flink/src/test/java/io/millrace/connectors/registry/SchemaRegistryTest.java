@@ -212,6 +212,11 @@ class SchemaRegistryTest {
         KafkaSettings.of("localhost:1")
             .with(new WireSettings(new RegistrySettings(fake.url(), properties), Map.of()));
     assertFalse(kafka.toString().contains("s3cret"), kafka.toString());
+    IllegalArgumentException noToken =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> open(fake.url(), Map.of("bearer.auth.token", "s3cret\ntwo")));
+    assertFalse(noToken.getMessage().contains("s3cret"), noToken.getMessage());
     fake.requireAuthorization("Bearer token-1");
     assertTrue(
         open(fake.url(), Map.of("bearer.auth.token", "token-1")).schema(1).avro().isPresent());

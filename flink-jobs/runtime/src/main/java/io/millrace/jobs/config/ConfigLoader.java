@@ -19,8 +19,9 @@ import java.util.function.Consumer;
 /** Reads a YAML file and puts settings {@code section.key=value} on top. */
 public final class ConfigLoader {
 
-  /** Sections with properties whose own keys contain dots. */
-  private static final List<String> PASSED_THROUGH = List.of("kafka", "flink");
+  /** Properties whose own keys contain dots. */
+  private static final List<String> PASSED_THROUGH =
+      List.of("kafka.properties", "flink.properties", "schema.registry.properties");
 
   private ConfigLoader() {}
 
@@ -141,11 +142,13 @@ public final class ConfigLoader {
           List.of("--set must be section.key=value without empty parts, not '" + setting + "'"));
     }
     remove(root, parts, 0);
-    for (String section : PASSED_THROUGH) {
-      String prefix = section + ".properties.";
-      if (key.startsWith(prefix)) {
-        child(child(root, section, key), "properties", key)
-            .put(key.substring(prefix.length()), value);
+    for (String properties : PASSED_THROUGH) {
+      if (key.startsWith(properties + ".")) {
+        ObjectNode node = root;
+        for (String part : properties.split("\\.", -1)) {
+          node = child(node, part, key);
+        }
+        node.put(key.substring(properties.length() + 1), value);
         return;
       }
     }
