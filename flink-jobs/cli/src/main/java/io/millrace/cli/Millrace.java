@@ -32,6 +32,7 @@ import io.millrace.cli.promotion.RollbackCommand;
 import io.millrace.cli.serve.ServeCommand;
 import io.millrace.cli.topic.BrokerCommand;
 import io.millrace.cli.topic.ConsumeCommand;
+import io.millrace.cli.topic.ExportCommand;
 import io.millrace.cli.topic.ImportCommand;
 import io.millrace.cli.topic.ProduceCommand;
 import io.millrace.cli.topic.SchemasCommand;
@@ -75,6 +76,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ProduceCommand.class,
       ConsumeCommand.class,
       ImportCommand.class,
+      ExportCommand.class,
       DeadLettersCommand.class,
       AnnotatorsCommand.class,
       SchemasCommand.class,

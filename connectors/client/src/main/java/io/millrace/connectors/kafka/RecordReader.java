@@ -244,6 +244,33 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
   }
 
   /**
+   * Passes the entries up to the present end of the topic to {@code sink}, and none that arrives
+   * after this call began; these cannot be read with this reader any more.
+   *
+   * @param tombstones takes the keys of records without a value
+   */
+  public void readSnapshot(Consumer<? super Entry<T>> sink, Consumer<byte[]> tombstones)
+      throws IOException {
+    try {
+      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+      while (!reached(ends)) {
+        for (ConsumerRecord<byte[], byte[]> found : consumer.poll(POLL)) {
+          if (found.offset() >= ends.get(new TopicPartition(name, found.partition()))) {
+            continue;
+          }
+          if (found.value() != null) {
+            sink.accept(entry(found));
+          } else if (found.key() != null) {
+            tombstones.accept(found.key());
+          }
+        }
+      }
+    } catch (KafkaException e) {
+      throw failure(e);
+    }
+  }
+
+  /**
    * The number of offsets between the last entry and the present end of the topic. Transaction
    * markers count too.
    */

@@ -78,7 +78,12 @@ public final class DemonstrationLine {
     return origin.substring(Math.max(0, origin.length() - Validation.MAX_ID_CHARACTERS));
   }
 
-  private static List<Turn> dialogue(JsonNode node, String origin) {
+  /**
+   * The turns of a line in any format but that of the topic, not yet {@linkplain Validation valid}.
+   *
+   * @throws RefusedRecordException for another object, or one with fields that Millrace cannot follow
+   */
+  public static List<Turn> dialogue(JsonNode node, String origin) {
     requireSupported(node, origin);
     List<Turn> turns = new ArrayList<>();
     if (isPresent(node.path("system"))) {

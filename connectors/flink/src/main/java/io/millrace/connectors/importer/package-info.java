@@ -1,2 +1,2 @@
-/** Readers of public data sets. */
+/** Lines of demonstration files. */
 package io.millrace.connectors.importer;

@@ -1,4 +1,4 @@
-package io.millrace.connectors.importer;
+package io.millrace.connectors.exchange;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -6,26 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import io.millrace.connectors.TestBroker;
-import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.connectors.kafka.RecordWriter;
+import io.millrace.connectors.exchange.file.Bounds;
+import io.millrace.connectors.exchange.format.Settings;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Role;
-import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Clock;
-import java.time.Instant;
-import java.time.ZoneOffset;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -35,24 +28,21 @@ import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class HhRlhfImporterTest {
-  private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
+class HhRlhfTest {
   private static final JsonMapper MAPPER = new JsonMapper();
-
-  private final HhRlhfImporter importer =
-      new HhRlhfImporter(
-          Objective.SAFETY, Rating.SLIGHTLY_BETTER, Clock.fixed(NOW, ZoneOffset.UTC));
-  private final List<Judgment> judgments = new ArrayList<>();
+  private static final Settings SAFETY =
+      Settings.at(CollectedRecords.NOW).with(Objective.SAFETY);
 
   @TempDir Path directory;
 
   @Test
   void makesAJudgmentOfALine() throws IOException {
-    run(
-        line(
-            "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: How?\n\nAssistant: Like this.",
-            "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: How?\n\nAssistant: No idea."));
-    Judgment judgment = judgments.getFirst();
+    CollectedRecords collected =
+        run(
+            line(
+                "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: How?\n\nAssistant: Like this.",
+                "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: How?\n\nAssistant: No idea."));
+    Judgment judgment = collected.only(Judgment.class);
     assertEquals(
         List.of(
             new Turn(Role.USER, "Hi"),
@@ -63,12 +53,12 @@ class HhRlhfImporterTest {
     assertEquals(Objective.SAFETY, judgment.getObjective());
     assertEquals(Rating.SLIGHTLY_BETTER, judgment.getRating());
     assertEquals("hh-rlhf", judgment.getSource());
-    assertEquals(NOW, judgment.getTime());
+    assertEquals(CollectedRecords.NOW, judgment.getTime());
   }
 
   @Test
   void handlesTheQuirksOfTheRealData() throws IOException {
-    HhRlhfImporter.Report report =
+    CollectedRecords collected =
         run(
             // Two assistant turns in a row.
             line(
@@ -84,25 +74,26 @@ class HhRlhfImporterTest {
             line(
                 "\n\nHuman: a\n\nAssistant: \n\nHuman: b\n\nAssistant: x",
                 "\n\nHuman: a\n\nAssistant: \n\nHuman: b\n\nAssistant: y"));
-    assertEquals(1, report.firstSkips().size(), report.firstSkips().toString());
+    assertEquals(1, collected.refusals.size(), collected.refusals.toString());
     assertTrue(
-        report
-            .firstSkips()
+        collected
+            .refusals
             .getFirst()
             .toString()
-            .matches("line 2: invalid: response[AB].text is empty;.*"),
-        report.firstSkips().toString());
-    assertEquals(3, judgments.size());
-    assertEquals(new Turn(Role.ASSISTANT, "b\n\nc"), judgments.get(0).getDialogue().get(1));
+            .matches(".*, line 2: invalid: Judgment: response[AB].text is empty;.*"),
+        collected.refusals.toString());
+    assertEquals(3, collected.records.size());
+    assertEquals(
+        new Turn(Role.ASSISTANT, "b\n\nc"), judgment(collected, 0).getDialogue().get(1));
     assertEquals(
         List.of(new Turn(Role.USER, "He said\nHuman: hi and Assistant: ho")),
-        judgments.get(1).getDialogue());
-    assertEquals(List.of(new Turn(Role.USER, "a\n\nb")), judgments.get(2).getDialogue());
+        judgment(collected, 1).getDialogue());
+    assertEquals(List.of(new Turn(Role.USER, "a\n\nb")), judgment(collected, 2).getDialogue());
   }
 
   @Test
-  void reportsUnusableLinesAndContinues() throws IOException {
-    HhRlhfImporter.Report report =
+  void refusesUnusableLinesAndContinues() throws IOException {
+    CollectedRecords collected =
         run(
             "{broken",
             line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: c\n\nAssistant: d"),
@@ -113,85 +104,55 @@ class HhRlhfImporterTest {
             "{\"chosen\": 5, \"rejected\": \"\"}",
             line("\n\nAssistant: b", "\n\nAssistant: c"),
             line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: d"));
-    assertEquals(8, report.lines());
-    assertEquals(1, report.judgments());
-    assertEquals(1, judgments.size());
+    assertEquals(8, collected.report.rows());
+    assertEquals(Map.of("judgments", 1L), collected.report.records());
     assertEquals(
         Map.of(
-            "bad-json",
-            1L,
-            "diverging",
-            1L,
-            "same-responses",
-            1L,
-            "no-dialogue",
-            3L,
-            "invalid",
-            1L),
-        report.skipped());
+            "bad-json", 1L, "diverging", 1L, "same-responses", 1L, "no-dialogue", 2L, "invalid",
+            2L),
+        collected.report.refused());
     assertEquals(
         List.of(1L, 2L, 3L, 4L, 6L, 7L, 8L),
-        report.firstSkips().stream().map(HhRlhfImporter.Skip::line).toList());
+        collected.refusals.stream().map(Refusal::number).toList());
+    assertEquals("{broken", collected.refusals.getFirst().text());
   }
 
   @Test
-  void idsAreStableAndThePositionRevealsNothing() throws IOException {
+  void idsAreMadeOfTheContentAndThePositionRevealsNothing() throws IOException {
     String[] lines = new String[1000];
     for (int i = 0; i < lines.length; i++) {
-      // Equal content: only the line number distinguishes the judgments.
-      lines[i] = line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: c");
+      lines[i] = line("\n\nHuman: a" + i + "\n\nAssistant: b", "\n\nHuman: a" + i + "\n\nAssistant: c");
     }
-    run(lines);
+    CollectedRecords collected = run(lines);
     Set<String> ids = new HashSet<>();
-    judgments.forEach(judgment -> ids.add(judgment.getJudgmentId()));
+    int first = 0;
+    for (int i = 0; i < lines.length; i++) {
+      Judgment judgment = judgment(collected, i);
+      ids.add(judgment.getJudgmentId());
+      first += judgment.getPreferred() == Preferred.A ? 1 : 0;
+      assertEquals(List.of("b", "c"), betterThenWorse(judgment));
+    }
     assertEquals(1000, ids.size());
-    long first = judgments.stream().filter(j -> j.getPreferred() == Preferred.A).count();
     assertTrue(first > 430 && first < 570, "A was preferred " + first + " times of 1,000");
-    judgments.forEach(judgment -> assertEquals(List.of("b", "c"), betterThenWorse(judgment)));
-
-    List<Judgment> before = List.copyOf(judgments);
-    judgments.clear();
-    run(lines);
-    assertEquals(before, judgments);
+    assertEquals(collected.records, run(lines).records);
+    // The same content gives the same record wherever it stands.
+    assertEquals(
+        List.of(collected.records.get(500), collected.records.get(500)),
+        run(lines[500], lines[500]).records);
   }
 
   @Test
   void anotherObjectiveMakesOtherJudgments() throws IOException {
-    run(line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: c"));
-    Judgment safety = judgments.getFirst();
-    new HhRlhfImporter(Objective.HELPFULNESS, Rating.SLIGHTLY_BETTER, Clock.systemUTC())
-        .run(directory.resolve("data.jsonl"), judgments::add);
-    Judgment helpfulness = judgments.getLast();
+    String line = line("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: c");
+    Judgment safety = run(line).only(Judgment.class);
+    Judgment helpfulness =
+        CollectedRecords.of(directory.resolve("data.jsonl")).only(Judgment.class);
     assertNotEquals(safety.getJudgmentId(), helpfulness.getJudgmentId());
     assertEquals(safety.getResponseA(), helpfulness.getResponseA());
   }
 
   @Test
-  void skipsALineWhoseJudgmentIsTooLargeForKafka() throws IOException {
-    KafkaSettings kafka = TestBroker.freshTopics();
-    String answer = "\n\nHuman: a\n\nAssistant: ";
-    Path file =
-        Files.writeString(
-            directory.resolve("data.jsonl"),
-            line(answer + "b", answer + "c")
-                + "\n"
-                + line(answer + "b".repeat(kafka.maxRecordBytes()), answer + "c")
-                + "\n"
-                + line(answer + "d", answer + "e"));
-    HhRlhfImporter.Report report;
-    try (RecordWriter writer = new RecordWriter(kafka)) {
-      report = importer.run(file, judgment -> writer.send(Topic.JUDGMENTS, judgment));
-    }
-    assertEquals(2, report.judgments());
-    assertEquals(Map.of("too-large", 1L), report.skipped());
-    assertEquals(2, report.firstSkips().getFirst().line());
-    try (RecordReader<Judgment> reader = RecordReader.fromEarliest(kafka, Topic.JUDGMENTS)) {
-      assertEquals(2, reader.readToEnd(entry -> {}));
-    }
-  }
-
-  @Test
-  void aByteOrderMarkIsFineAndOtherEncodingsAreSkippedByLine() throws IOException {
+  void aByteOrderMarkIsFineAndOtherEncodingsAreRefusedByLine() throws IOException {
     String good = line("\n\nHuman: a\n\nAssistant: café", "\n\nHuman: a\n\nAssistant: c");
     String half = good.replace("café", "\\ud83d");
     String twice = good.substring(0, good.length() - 1) + ",\"chosen\":\"\"}";
@@ -199,14 +160,13 @@ class HhRlhfImporterTest {
     bytes.writeBytes(("\uFEFF" + good + "\n").getBytes(StandardCharsets.UTF_8));
     bytes.writeBytes((good + "\n").getBytes(StandardCharsets.ISO_8859_1));
     bytes.writeBytes((half + "\n" + twice + "\n" + good).getBytes(StandardCharsets.UTF_8));
-    HhRlhfImporter.Report report =
-        importer.run(
-            Files.write(directory.resolve("data.jsonl"), bytes.toByteArray()), judgments::add);
-    assertEquals(2, report.judgments());
-    assertEquals(Map.of("bad-json", 3L), report.skipped());
+    CollectedRecords collected =
+        run(Files.write(directory.resolve("data.jsonl"), bytes.toByteArray()));
+    assertEquals(2, collected.records.size());
+    assertEquals(Map.of("bad-json", 3L), collected.report.refused());
     assertEquals(
-        List.of(2L, 3L, 4L), report.firstSkips().stream().map(HhRlhfImporter.Skip::line).toList());
-    judgments.forEach(judgment -> assertEquals(List.of("café", "c"), betterThenWorse(judgment)));
+        List.of(2L, 3L, 4L), collected.refusals.stream().map(Refusal::number).toList());
+    assertEquals(List.of("café", "c"), betterThenWorse(judgment(collected, 1)));
   }
 
   @Test
@@ -220,16 +180,23 @@ class HhRlhfImporterTest {
       gzip.write(text.toString().getBytes(StandardCharsets.UTF_8));
     }
     Path whole = Files.write(directory.resolve("whole.gz"), bytes.toByteArray());
-    assertEquals(2000, importer.run(whole, judgments::add).lines());
+    assertEquals(2000, run(whole).report.rows());
     byte[] half = Arrays.copyOf(bytes.toByteArray(), bytes.size() / 2);
     Path torn = Files.write(directory.resolve("torn.gz"), half);
-    IOException e = assertThrows(IOException.class, () -> importer.run(torn, judgments::add));
-    assertTrue(e.getMessage().startsWith(torn + " is damaged after line "), e.getMessage());
+    IOException e = assertThrows(IOException.class, () -> run(torn));
+    assertTrue(e.getMessage().matches(torn + " is damaged after line [1-9][0-9]*: .*"), e.getMessage());
   }
 
-  private HhRlhfImporter.Report run(String... lines) throws IOException {
-    Path file = Files.writeString(directory.resolve("data.jsonl"), String.join("\n", lines));
-    return importer.run(file, judgments::add);
+  private CollectedRecords run(String... lines) throws IOException {
+    return run(Files.writeString(directory.resolve("data.jsonl"), String.join("\n", lines)));
+  }
+
+  private static CollectedRecords run(Path file) throws IOException {
+    return CollectedRecords.of(file, "hh-rlhf", SAFETY, Bounds.DEFAULT);
+  }
+
+  private static Judgment judgment(CollectedRecords collected, int index) {
+    return (Judgment) collected.records.get(index);
   }
 
   private static String line(String chosen, String rejected) throws IOException {

@@ -1,4 +1,4 @@
-package io.millrace.connectors.importer;
+package io.millrace.connectors.exchange.format;
 
 import io.millrace.schemas.Role;
 import io.millrace.schemas.Turn;
@@ -13,6 +13,11 @@ final class HhTurns {
   private static final Pattern SPEAKER = Pattern.compile("(?:\\A\\s*|\\n\\n)(Human|Assistant):");
 
   private HhTurns() {}
+
+  /** Whether a text starts with a speaker. */
+  static boolean isDialogue(String text) {
+    return SPEAKER.matcher(text).lookingAt();
+  }
 
   /**
    * The turns of a dialogue, with stripped contents. Consecutive turns of one speaker are joined by

@@ -1,0 +1,2 @@
+/** Export: files of a topic's records, for other tools. */
+package io.millrace.connectors.exchange.export;

@@ -1,0 +1,24 @@
+package io.millrace.connectors.exchange.file;
+
+/**
+ * What a file may cost at most.
+ *
+ * @param mostBytes most bytes of the file's content, after decompression
+ * @param mostRatio most bytes of content for each byte of a compressed file, once the content has
+ *     more than {@code freeBytes}
+ * @param freeBytes content that a compressed file may have at any ratio
+ * @param mostRowBytes most bytes of one row; a line of JSON Lines has the limit of {@code TextLines}
+ */
+public record Bounds(long mostBytes, int mostRatio, long freeBytes, int mostRowBytes) {
+
+  /** 256 GiB; 300-fold beyond 256 MiB; rows of 16 MiB. */
+  public static final Bounds DEFAULT = new Bounds(256L << 30, 300, 256L << 20, 16 << 20);
+
+  public Bounds {
+    if (mostBytes < 1 || mostRatio < 1 || freeBytes < 0 || mostRowBytes < 1) {
+      throw new IllegalArgumentException(
+          "bounds must be positive, not %d, %d, %d, %d"
+              .formatted(mostBytes, mostRatio, freeBytes, mostRowBytes));
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** Import: records from files of other tools' formats. */
+package io.millrace.connectors.exchange;
