@@ -15,6 +15,7 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.zip.GZIPOutputStream;
@@ -28,7 +29,7 @@ class HostileFilesTest {
   private static final String GOOD = "{\"prompt\":\"Which river?\"}";
 
   /** Bombs need not be large to be refused. */
-  private static final Bounds SMALL = new Bounds(1 << 20, 10, 10_000, 100_000);
+  private static final Bounds SMALL = new Bounds(1 << 20, 10, 10_000, 100_000, Duration.ofSeconds(30));
 
   @TempDir Path directory;
 

@@ -81,7 +81,8 @@ public final class DemonstrationLine {
   /**
    * The turns of a line in any format but that of the topic, not yet {@linkplain Validation valid}.
    *
-   * @throws RefusedRecordException for another object, or one with fields that Millrace cannot follow
+   * @throws RefusedRecordException for another object, or one with fields that Millrace cannot
+   *     follow
    */
   public static List<Turn> dialogue(JsonNode node, String origin) {
     requireSupported(node, origin);

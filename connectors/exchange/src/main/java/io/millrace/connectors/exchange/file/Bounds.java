@@ -1,5 +1,7 @@
 package io.millrace.connectors.exchange.file;
 
+import java.time.Duration;
+
 /**
  * What a file may cost at most.
  *
@@ -8,11 +10,15 @@ package io.millrace.connectors.exchange.file;
  *     more than {@code freeBytes}
  * @param freeBytes content that a compressed file may have at any ratio
  * @param mostRowBytes most bytes of one row; a line of JSON Lines has the limit of {@code TextLines}
+ * @param patience how long the library for Parquet may take for some rows; damaged files can make
+ *     it wait for ever
  */
-public record Bounds(long mostBytes, int mostRatio, long freeBytes, int mostRowBytes) {
+public record Bounds(
+    long mostBytes, int mostRatio, long freeBytes, int mostRowBytes, Duration patience) {
 
-  /** 256 GiB; 300-fold beyond 256 MiB; rows of 16 MiB. */
-  public static final Bounds DEFAULT = new Bounds(256L << 30, 300, 256L << 20, 16 << 20);
+  /** 256 GiB; 300-fold beyond 256 MiB; rows of 16 MiB; two minutes. */
+  public static final Bounds DEFAULT =
+      new Bounds(256L << 30, 300, 256L << 20, 16 << 20, Duration.ofMinutes(2));
 
   public Bounds {
     if (mostBytes < 1 || mostRatio < 1 || freeBytes < 0 || mostRowBytes < 1) {

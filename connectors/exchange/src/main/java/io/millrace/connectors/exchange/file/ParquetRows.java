@@ -16,44 +16,94 @@ import io.millrace.schemas.wire.StrictJson;
 import io.millrace.schemas.wire.WireFormatException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
+import java.io.InterruptedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /** Parquet, read by Hardwood. Structs are objects, lists arrays, maps objects. */
 final class ParquetRows implements Rows {
   private static final byte[] MAGIC = "PAR1".getBytes(StandardCharsets.US_ASCII);
+
+  /** The library's notes about processors are of no use to those who import. */
+  private static final Logger LIBRARY = Logger.getLogger("dev.hardwood");
+
+  static {
+    LIBRARY.setLevel(Level.WARNING);
+  }
+
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+
+  /** So many rows are read at once, unless their text is long. */
+  private static final int ROWS_AT_ONCE = 256;
+
+  private static final int TEXT_AT_ONCE = 4 << 20;
 
   private final Path file;
   private final Bounds bounds;
-  private final ParquetFileReader reader;
-  private final RowReader rows;
-  private final long size;
+
+  /** The library's calls run here, so that one which never returns can be given up. */
+  private final ExecutorService thread =
+      Executors.newSingleThreadExecutor(
+          work -> Thread.ofPlatform().name("parquet").daemon().unstarted(work));
+
+  private final Queue<Row> ready = new ArrayDeque<>();
+  private ParquetFileReader reader;
+  private RowReader rows;
+  private long size;
+  private long read;
   private long number;
+  private boolean stuck;
 
   ParquetRows(Path file, Bounds bounds) throws IOException {
     PlainFiles.require(file);
     this.file = file;
     this.bounds = bounds;
     try {
-      this.reader = ParquetFileReader.open(InputFile.of(file));
-    } catch (IOException | RuntimeException e) {
-      // The library's errors about damaged files are of many types.
-      throw damaged(e);
-    }
-    try {
-      requireBounded();
-      this.size = reader.getFileMetaData().numRows();
-      this.rows = reader.rowReader();
+      call(this::open);
     } catch (IOException e) {
-      reader.close();
+      close();
       throw e;
-    } catch (RuntimeException e) {
-      reader.close();
-      throw damaged(e);
+    }
+  }
+
+  private Void open() throws IOException {
+    reader = ParquetFileReader.open(InputFile.of(file));
+    requireBounded();
+    size = reader.getFileMetaData().numRows();
+    rows = reader.rowReader();
+    return null;
+  }
+
+  private <T> T call(Callable<T> work) throws IOException {
+    Future<T> result = thread.submit(work);
+    try {
+      return result.get(bounds.patience().toMillis(), TimeUnit.MILLISECONDS);
+    } catch (TimeoutException e) {
+      stuck = true;
+      result.cancel(true);
+      throw damaged("it gave no row within %s".formatted(bounds.patience()), e);
+    } catch (ExecutionException e) {
+      // The library's errors about damaged files are of many types.
+      String message = e.getCause().getMessage();
+      throw damaged(message == null ? e.getCause().toString() : message, e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while reading " + file);
     }
   }
 
@@ -77,43 +127,53 @@ final class ParquetRows implements Rows {
         || content > bounds.mostBytes()
         || (content > bounds.freeBytes() && content / bounds.mostRatio() > compressed)) {
       throw new IOException(
-          "%s claims to have %d bytes of content in %d compressed bytes; at most %d bytes and %d-fold are read"
-              .formatted(file, content, compressed, bounds.mostBytes(), bounds.mostRatio()));
+          "it claims to have %d bytes of content in %d compressed bytes; at most %d bytes and %d-fold are read"
+              .formatted(content, compressed, bounds.mostBytes(), bounds.mostRatio()));
     }
   }
 
-  private IOException damaged(Exception e) {
-    return new IOException(
-        "%s cannot be read as Parquet: %s"
-            .formatted(file, e.getMessage() == null ? e.toString() : e.getMessage()),
-        e);
+  private IOException damaged(String problem, Throwable cause) {
+    return new IOException("%s cannot be read as Parquet: %s".formatted(file, problem), cause);
   }
 
   @Override
   public Optional<Row> next() throws IOException {
-    JsonNode value;
-    try {
-      if (!rows.hasNext()) {
-        return Optional.empty();
-      }
-      rows.next();
-      number++;
-      value = object(rows);
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    } catch (RuntimeException e) {
-      throw damaged(e);
+    if (ready.isEmpty()) {
+      ready.addAll(call(this::readSome));
     }
-    String text = value.toString();
+    Optional<Row> next = Optional.ofNullable(ready.poll());
+    number = next.map(Row::number).orElse(number);
+    return next;
+  }
+
+  /** The next rows; none at the end. Rows before a damaged one are returned first. */
+  private List<Row> readSome() {
+    List<Row> some = new ArrayList<>();
+    int length = 0;
+    try {
+      while (some.size() < ROWS_AT_ONCE && length < TEXT_AT_ONCE && rows.hasNext()) {
+        rows.next();
+        String text = object(rows).toString();
+        length += text.length();
+        some.add(row(++read, text));
+      }
+    } catch (RuntimeException e) {
+      if (some.isEmpty()) {
+        throw e;
+      }
+    }
+    return some;
+  }
+
+  private Row row(long number, String text) {
     try {
       if (text.length() > bounds.mostRowBytes()) {
         throw new WireFormatException(
             "the row has more than %d characters".formatted(bounds.mostRowBytes()));
       }
-      return Optional.of(Row.of(number, StrictJson.read(text)));
+      return Row.of(number, StrictJson.read(text));
     } catch (WireFormatException e) {
-      return Optional.of(
-          Row.broken(number, e.getMessage(), text.getBytes(StandardCharsets.UTF_8)));
+      return Row.broken(number, e.getMessage(), text.getBytes(StandardCharsets.UTF_8));
     }
   }
 
@@ -163,9 +223,25 @@ final class ParquetRows implements Rows {
     return size == 0 ? 1 : (double) number / size;
   }
 
+  /** What waits for ever cannot be closed. */
   @Override
   public void close() throws IOException {
-    rows.close();
-    reader.close();
+    try {
+      if (!stuck) {
+        call(this::closeReader);
+      }
+    } finally {
+      thread.shutdownNow();
+    }
+  }
+
+  private Void closeReader() throws IOException {
+    if (rows != null) {
+      rows.close();
+    }
+    if (reader != null) {
+      reader.close();
+    }
+    return null;
   }
 }
