@@ -1,5 +1,11 @@
 package io.millrace.serve.bench;
 
+import io.millrace.connectors.checkpoint.store.CheckpointCache;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.serve.ServeSettings;
+import io.millrace.serve.follow.ModelSource;
+import io.millrace.serve.http.HttpSettings;
+import io.millrace.serve.sampling.LaneSettings;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -7,7 +13,12 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -148,5 +159,35 @@ public final class LoadClients {
       }
     }
     return line.toString();
+  }
+
+  /**
+   * Settings of a server for a measurement, of one checkpoint under the name policy.
+   *
+   * @param directory for copies
+   * @param count responses that are sampled at the same time
+   * @param context most tokens of a prompt with its response
+   */
+  public static ServeSettings server(
+      Path directory, Path policy, int count, int context, int maxTokens) {
+    return new ServeSettings(
+        new HttpSettings(
+            "127.0.0.1",
+            0,
+            List.of(),
+            Optional.empty(),
+            1 << 20,
+            4 * count + 16,
+            Duration.ofMinutes(1),
+            Duration.ofMinutes(10),
+            Duration.ofSeconds(1)),
+        new LaneSettings(count, count, context, maxTokens, 0),
+        Map.of("policy", new ModelSource.Fixed(policy.toString())),
+        Map.of(),
+        KafkaSettings.of("localhost:9092"),
+        new CheckpointCache(directory.resolve("cache").toString(), 1L << 30),
+        directory.resolve("copies"),
+        _ -> true,
+        Optional.empty());
   }
 }

@@ -2,9 +2,7 @@ package io.millrace.cli.bench;
 
 import io.millrace.cli.option.ShapeOptions;
 import io.millrace.cli.option.UserException;
-import io.millrace.connectors.checkpoint.store.CheckpointCache;
 import io.millrace.connectors.checkpoint.store.Directories;
-import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
@@ -12,18 +10,12 @@ import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.checkpoint.ModelWeights;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.tensor.Backend;
-import io.millrace.serve.ServeSettings;
 import io.millrace.serve.Server;
 import io.millrace.serve.bench.LoadClients;
-import io.millrace.serve.follow.ModelSource;
-import io.millrace.serve.http.HttpSettings;
-import io.millrace.serve.sampling.LaneSettings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -109,7 +101,7 @@ final class BenchServeCommand implements Callable<Integer> {
         LanguageModel model = ModelWeights.languageModel(backend, checkpoint);
         Server server =
             Server.start(
-                settings(directory, policy, count),
+                LoadClients.server(directory, policy, count, promptLength + maxTokens, maxTokens),
                 shape::open,
                 (own, files) -> ModelWeights.languageModel(own, files))) {
       GenerateBench alone =
@@ -150,28 +142,6 @@ final class BenchServeCommand implements Callable<Integer> {
                   before,
                   usedHeapMib()));
     }
-  }
-
-  private ServeSettings settings(Path directory, Path policy, int count) {
-    return new ServeSettings(
-        new HttpSettings(
-            "127.0.0.1",
-            0,
-            List.of(),
-            Optional.empty(),
-            1 << 20,
-            2 * MOST_CLIENTS,
-            Duration.ofMinutes(1),
-            Duration.ofMinutes(10),
-            Duration.ofSeconds(1)),
-        new LaneSettings(count, count, promptLength + maxTokens, maxTokens, 0),
-        Map.of("policy", new ModelSource.Fixed(policy.toString())),
-        Map.of(),
-        KafkaSettings.of("localhost:9092"),
-        new CheckpointCache(directory.resolve("cache").toString(), 1L << 30),
-        directory.resolve("copies"),
-        _ -> true,
-        Optional.empty());
   }
 
   private static long usedHeapMib() {
