@@ -93,7 +93,7 @@ class PpoIterationsTest {
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource("cases")
   void anIterationIsThatOfTheFixture(String backendName, String name) {
-    assertFixture(backendName, name, Ranks.ALONE, false);
+    assertFixture(backendName, name, Ranks.alone(), false);
   }
 
   /** Two ranks with a share of each mini-batch, and three with moments of a part of the weights. */

@@ -111,7 +111,7 @@ final class UpdateBench {
     LanguageModel policy = LanguageModel.random(backend, config, SEED);
     ScalarModel critic =
         advantage.hasCritic() ? ScalarModel.onTrunkOf(backend, config, policy.weights()) : null;
-    return trainer(backend, policy, critic, shape, advantage, Ranks.ALONE, false);
+    return trainer(backend, policy, critic, shape, advantage, Ranks.alone(), false);
   }
 
   /** The trainer of one of several updaters, of the same random weights. The caller closes it. */
@@ -131,7 +131,7 @@ final class UpdateBench {
   /** A trainer whose mini-batch is the whole batch. */
   static PpoTrainer trainer(
       Backend backend, LanguageModel policy, ScalarModel critic, BatchShape shape) {
-    return trainer(backend, policy, critic, shape, AdvantageMethod.GAE, Ranks.ALONE, false);
+    return trainer(backend, policy, critic, shape, AdvantageMethod.GAE, Ranks.alone(), false);
   }
 
   private static PpoTrainer trainer(

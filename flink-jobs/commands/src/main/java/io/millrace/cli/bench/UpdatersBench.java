@@ -47,7 +47,7 @@ final class UpdatersBench {
       double peak = Peak.flopsPerSecond(backend);
       Times times = new Times(iterations);
       if (updaters == 1) {
-        learn(Ranks.ALONE, times);
+        learn(Ranks.alone(), times);
       } else {
         together(updaters, times);
       }

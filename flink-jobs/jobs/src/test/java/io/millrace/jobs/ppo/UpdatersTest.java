@@ -63,6 +63,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** The job {@code ppo} with several updaters, on Flink in this process. */
 @Timeout(240)
+@SuppressWarnings("try") // MiniCluster may throw InterruptedException from close().
 class UpdatersTest {
 
   private static final int BATCH = 16;

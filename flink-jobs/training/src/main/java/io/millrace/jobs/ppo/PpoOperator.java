@@ -527,7 +527,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
 
   private PpoTrainer newTrainer(ScalarModel critic) {
     return PpoTrainers.of(
-        settings, backend, policy.model(), critic, lead == null ? Ranks.ALONE : lead.ranks());
+        settings, backend, policy.model(), critic, lead == null ? Ranks.alone() : lead.ranks());
   }
 
   /** An incomplete batch is discarded; the summary reports its size. */

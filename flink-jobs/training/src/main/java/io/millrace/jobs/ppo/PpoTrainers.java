@@ -62,7 +62,7 @@ public final class PpoTrainers {
    */
   public static PpoTrainer of(
       RuntimeSettings settings, Backend backend, LanguageModel policy, ScalarModel critic) {
-    return of(settings, backend, policy, critic, Ranks.ALONE);
+    return of(settings, backend, policy, critic, Ranks.alone());
   }
 
   /**

@@ -6,6 +6,10 @@ import java.io.DataOutput;
 /** A single rank: its values are the sums, and its parts are the whole. */
 final class Alone implements Ranks {
 
+  static final Alone INSTANCE = new Alone();
+
+  private Alone() {}
+
   @Override
   public int rank() {
     return 0;

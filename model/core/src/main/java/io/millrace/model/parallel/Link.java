@@ -81,7 +81,7 @@ public final class Link implements AutoCloseable {
   }
 
   static int millis(Duration patience) {
-    return (int) Math.clamp(patience.toMillis(), 1, Integer.MAX_VALUE);
+    return Math.clamp(patience.toMillis(), 1, Integer.MAX_VALUE);
   }
 
   /** The rank at the other end and its host. */

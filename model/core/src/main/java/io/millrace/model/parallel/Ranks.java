@@ -17,7 +17,9 @@ import java.io.IOException;
 public interface Ranks extends AutoCloseable {
 
   /** One rank, which has nobody to exchange with. */
-  Ranks ALONE = new Alone();
+  static Ranks alone() {
+    return Alone.INSTANCE;
+  }
 
   /** This rank, from 0. */
   int rank();

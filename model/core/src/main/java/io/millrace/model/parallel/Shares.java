@@ -28,7 +28,7 @@ public final class Shares {
       int most = Math.max(least, items - (ranks - rank));
       // An item goes to the rank in whose range its middle lies.
       while (item < least
-          || item < most && 2 * ranks * before + ranks * (long) lengths[item] <= 2 * total * rank) {
+          || (item < most && (2 * before + lengths[item]) * ranks <= 2 * total * rank)) {
         before += lengths[item++];
       }
       bounds[rank] = item;

@@ -64,7 +64,7 @@ public final class PpoTrainer implements AutoCloseable {
       ScalarModel critic,
       PpoSettings settings,
       KlController klController) {
-    this(backend, policy, critic, settings, klController, Ranks.ALONE, false);
+    this(backend, policy, critic, settings, klController, Ranks.alone(), false);
   }
 
   /**

@@ -178,7 +178,7 @@ class ParallelPpoTest {
   @ParameterizedTest
   @ValueSource(ints = {2, 3, 4})
   void ranksEndWhereOneWithTheWholeBatchEndsAndAgreeBitForBit(int size) throws Exception {
-    Result alone = learned(Ranks.ALONE, false);
+    Result alone = learned(Ranks.alone(), false);
     List<Result> all = together(size, ranks -> learned(ranks, false));
     Result first = all.getFirst();
     assertClose(alone.policy(), first.policy());
@@ -252,10 +252,10 @@ class ParallelPpoTest {
 
   @Test
   void aStateOfTwoRanksContinuesWithOneAndTheOtherWayRound() throws Exception {
-    Result alone = learned(Ranks.ALONE, false);
+    Result alone = learned(Ranks.alone(), false);
     byte[] ofTwo = together(2, ranks -> interrupted(ranks, true, 4)).getFirst();
-    assertClose(alone.policy(), resumed(Ranks.ALONE, false, ofTwo).policy());
-    byte[] ofOne = interrupted(Ranks.ALONE, false, 4);
+    assertClose(alone.policy(), resumed(Ranks.alone(), false, ofTwo).policy());
+    byte[] ofOne = interrupted(Ranks.alone(), false, 4);
     for (Result rank : together(3, ranks -> resumed(ranks, true, ofOne))) {
       assertClose(alone.policy(), rank.policy());
       assertClose(alone.critic(), rank.critic());
@@ -275,7 +275,7 @@ class ParallelPpoTest {
             return trainer.policy().weights().flat().toFloats();
           }
         };
-    float[] alone = rank.run(Ranks.ALONE);
+    float[] alone = rank.run(Ranks.alone());
     for (float[] weights : together(3, rank)) {
       assertClose(alone, weights);
     }

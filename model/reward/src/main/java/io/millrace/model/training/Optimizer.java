@@ -47,7 +47,7 @@ public final class Optimizer implements AutoCloseable {
   private long step;
 
   public Optimizer(Backend backend, Parameters weights, AdamW settings, LearningRate learningRate) {
-    this(backend, weights, settings, learningRate, Ranks.ALONE, false);
+    this(backend, weights, settings, learningRate, Ranks.alone(), false);
   }
 
   /**
