@@ -50,9 +50,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * What the heads of an ensemble are good for, in the demo world: PPO on their lower confidence bound
- * where judgments are few, and judgments of the pairs that they disagree about. {@code
- * -Dmillrace.ensemble.seed=N} runs another seed.
+ * The heads of an ensemble in the demo world: PPO on their lower confidence bound where judgments
+ * are few, and judgments of the pairs that they disagree about. {@code -Dmillrace.ensemble.seed=N}
+ * runs another seed.
  */
 @Tag("slow")
 class EnsembleDemoTest {
@@ -90,7 +90,7 @@ class EnsembleDemoTest {
     initial = PolicyModel.load(backend, config.model().initial());
     training = new DemoTraining(backend, initial, MAX_TOKENS, SEED);
     List<List<Message>> dialogues =
-        WORLD.demonstrations(1200).stream()
+        WORLD.demonstrations(3200).stream()
             .map(Demonstration::getDialogue)
             .map(Dialogues::messages)
             .toList();
@@ -148,8 +148,6 @@ class EnsembleDemoTest {
   private static double gold(Prompt prompt, SampledResponse response) {
     return new Candidate(prompt, training.text(response)).gold(WORLD);
   }
-
-  // ---- Judging by priority.
 
   private static final int ROUND = 64;
   private static final int CANDIDATES = 512;
@@ -225,8 +223,7 @@ class EnsembleDemoTest {
       float[] scores = model.headScores(sequences.subList(from, to));
       for (int i = from; i < to; i++) {
         heads[i] =
-            Arrays.copyOfRange(
-                scores, (i - from) * model.heads(), (i - from + 1) * model.heads());
+            Arrays.copyOfRange(scores, (i - from) * model.heads(), (i - from + 1) * model.heads());
       }
     }
     return heads;
@@ -262,24 +259,22 @@ class EnsembleDemoTest {
         test.size(),
         chance,
         priority);
-    double lost = later(chance) - later(priority);
+    double lost = later(chance, JUDGMENTS) - later(priority, JUDGMENTS);
     assertTrue(lost < 0.06, chance + " by chance, " + priority + " by priority");
   }
 
-  /** Mean accuracy in the second half. */
-  private static double later(TreeMap<Integer, Double> accuracies) {
-    return accuracies.tailMap(JUDGMENTS / 2, false).values().stream()
+  /** Mean of the values in the second half. */
+  private static double later(TreeMap<Integer, Double> values, int end) {
+    return values.tailMap(end / 2, false).values().stream()
         .mapToDouble(value -> value)
         .average()
         .orElseThrow();
   }
 
-  // ---- The lower confidence bound.
-
   /** Judgments of the helpfulness model: far fewer than it needs to know every mistake. */
-  private static final int FEW = Integer.getInteger("millrace.ensemble.few", 1024);
+  private static final int FEW = Integer.getInteger("millrace.ensemble.few", 512);
 
-  private static final int ITERATIONS = Integer.getInteger("millrace.ensemble.iterations", 40);
+  private static final int ITERATIONS = Integer.getInteger("millrace.ensemble.iterations", 60);
 
   /** Mean gold of a policy's responses to held-out ordinary prompts. */
   private static double gold(LanguageModel policy) {
@@ -314,8 +309,8 @@ class EnsembleDemoTest {
             prompts(2_000_000, 512),
             ITERATIONS,
             64,
-            Double.parseDouble(System.getProperty("millrace.ensemble.beta", "0.01")),
-            Double.parseDouble(System.getProperty("lr", "2e-4")),
+            Double.parseDouble(System.getProperty("millrace.ensemble.beta", "0.02")),
+            Double.parseDouble(System.getProperty("millrace.ensemble.lr", "4e-4")),
             (iteration, policy) -> {
               if (iteration % 5 == 0) {
                 gold.put(iteration, gold(policy));
@@ -325,13 +320,17 @@ class EnsembleDemoTest {
     return gold;
   }
 
+  /** docs/notes/demo-world.md has the results of several seeds. */
   @Test
-  void theLowerBoundIsHackedLater() {
-    List<Pair> few = archive(Objective.HELPFULNESS, FEW);
+  void theLowerBoundCostsLittle() {
+    // As in the campaign: an archive, and one pair of a policy's samples for each of some prompts.
+    List<Pair> few = new ArrayList<>(archive(Objective.HELPFULNESS, FEW));
+    pairs(prompts(0, 512), "few").forEach(pair -> few.add(pair.judged()));
     List<Pair> labelled = archive(Objective.SAFETY, 320);
     try (ScalarModel helpfulness = training.rewardModel(imitator, few, HEADS);
         ScalarModel safety = training.rewardModel(imitator, labelled)) {
-      float[][] anchors = heads(helpfulness, few.stream().limit(128).map(Pair::preferred).toList());
+      float[][] anchors =
+          heads(helpfulness, few.reversed().stream().limit(128).map(Pair::preferred).toList());
       float[] flat = new float[anchors.length * HEADS];
       float[] means = new float[anchors.length];
       for (int i = 0; i < anchors.length; i++) {
@@ -342,10 +341,14 @@ class EnsembleDemoTest {
           AnchoredScores.helpfulness(means)
               .withHeadOffsets(AnchoredScores.headOffsets(flat, HEADS));
       System.out.printf(Locale.ROOT, "seed %d: gold of the imitator %.3f%n", SEED, gold(imitator));
+      TreeMap<Double, Double> later = new TreeMap<>();
       for (double c : coefficients()) {
         TreeMap<Integer, Double> gold = ppo(helpfulness, safety, scale, new EnsembleReward(c));
         System.out.printf(Locale.ROOT, "seed %d: lcb-coefficient %.2f: gold %s%n", SEED, c, gold);
+        later.put(c, later(gold, ITERATIONS));
       }
+      // A single seed shows no more than that the bound does not cost much.
+      assertTrue(later.lastEntry().getValue() > later.firstEntry().getValue() - 0.1, later + "");
     }
   }
 
