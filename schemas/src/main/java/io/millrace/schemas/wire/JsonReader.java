@@ -134,9 +134,7 @@ final class JsonReader {
   private static JsonNode branchOf(JsonNode node, Schema branch) {
     boolean plainObject = branch.getType() == Schema.Type.MAP;
     JsonNode wrapped =
-        node.isObject() && node.size() == 1 && !plainObject
-            ? node.get(branch.getFullName())
-            : null;
+        node.isObject() && node.size() == 1 && !plainObject ? node.get(branch.getFullName()) : null;
     return wrapped == null ? node : wrapped;
   }
 

@@ -45,7 +45,8 @@ final class JsonSchemas {
       }
       if (field.hasDefaultValue()) {
         Object value = field.defaultVal();
-        type.set("default", JSON.valueToTree(value == JsonProperties.NULL_VALUE ? null : value));
+        type.set(
+            "default", JSON.valueToTree(value.equals(JsonProperties.NULL_VALUE) ? null : value));
       } else {
         required.add(field.name());
       }

@@ -143,9 +143,7 @@ public final class RecordDecoder<T extends SpecificRecordBase> {
     }
     int start = WireFormat.jsonStart(value);
     String first =
-        value.length == 1
-            ? "%02X".formatted(value[0])
-            : "%02X%02X".formatted(value[0], value[1]);
+        value.length == 1 ? "%02X".formatted(value[0]) : "%02X%02X".formatted(value[0], value[1]);
     return new WireFormatException(
         "the value starts with %s%s; a record starts with C301 (Avro single-object encoding), 00 (Confluent framing) or { (a JSON object)"
             .formatted(

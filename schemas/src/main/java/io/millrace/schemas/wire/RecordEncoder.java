@@ -44,8 +44,7 @@ public final class RecordEncoder<T extends SpecificRecordBase> {
         record -> {
           try {
             ByteBuffer encoded = body.encode(record);
-            return ByteBuffer.allocate(
-                    RecordDecoder.CONFLUENT_HEADER_BYTES + encoded.remaining())
+            return ByteBuffer.allocate(RecordDecoder.CONFLUENT_HEADER_BYTES + encoded.remaining())
                 .put((byte) 0)
                 .putInt(id)
                 .put(encoded)

@@ -25,8 +25,8 @@ import org.apache.avro.Schema;
 /**
  * Writes the schemas of all topics for producers and consumers in any language: one file a schema,
  * which defines every type that it uses, a JSON Schema for each topic, and an index with the
- * fingerprints. The files in {@code
- * src/main/avro} refer to types of other files, which only Avro's Java tools resolve.
+ * fingerprints. The files in {@code src/main/avro} refer to types of other files, which only Avro's
+ * Java tools resolve.
  *
  * <p>The same build always writes the same bytes.
  */

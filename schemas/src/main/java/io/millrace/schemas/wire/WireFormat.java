@@ -39,8 +39,7 @@ public enum WireFormat {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "'%s' is no format; it must be one of %s%s"
-                        .formatted(name, String.join(", ", names), Nearest.hint(name, names))));
+                    "'%s' is no format%s".formatted(name, Nearest.hint(name, names))));
   }
 
   /** The format that the first bytes of a value show; empty for bytes of none. */

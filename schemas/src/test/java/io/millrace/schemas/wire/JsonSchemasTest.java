@@ -62,9 +62,8 @@ class JsonSchemasTest {
         JsonNode property = schema.path("properties").path(member.getKey());
         JsonNode others = schema.path("additionalProperties");
         boolean own = schema.has("patternProperties") && member.getKey().startsWith("_");
-        if (property.isObject() || others.isObject()
-            ? !accepts(property.isObject() ? property : others, member.getValue())
-            : !own) {
+        JsonNode expected = property.isObject() ? property : others;
+        if (expected.isObject() ? !accepts(expected, member.getValue()) : !own) {
           return false;
         }
       }
@@ -93,7 +92,8 @@ class JsonSchemasTest {
         without.remove(field.name());
         assertEquals(field.hasDefaultValue(), validator.accepts(without), topic + "." + field);
         assertEquals(
-            field.doc(), validator.root().at("/properties/" + field.name() + "/description").asText());
+            field.doc(),
+            validator.root().at("/properties/" + field.name() + "/description").asText());
       }
     }
   }

@@ -138,7 +138,9 @@ class RecordDecoderTest {
     for (String text :
         List.of(
             "{\"promptId\":\"p\",\"dialogue\":[{\"role\":\"USER\",\"content\":\"Hé\"}],\"time\":1767323045678}",
-            "\n\t {\"promptId\":\"p\",\"dialogue\":[{\"role\":\"USER\",\"content\":\"Hé\"}],\"time\":\"2026-01-02T04:04:05.678+01:00\"}\n",
+            "\r"
+                + "\t {\"promptId\":\"p\",\"dialogue\":[{\"role\":\"USER\",\"content\":\"Hé\"}],\"time\":\"2026-01-02T04:04:05.678+01:00\"}"
+                + " ",
             "\uFEFF{\"_trace\":{\"a\":[1]},\"promptId\":\"p\",\"dialogue\":[{\"_id\":4,\"role\":\"USER\",\"content\":\"Hé\"}],\"time\":\"2026-01-02T03:04:05.678Z\"}")) {
       Prompt read = prompts.decode(text.getBytes(StandardCharsets.UTF_8));
       assertEquals("Hé", read.getDialogue().getFirst().getContent());
@@ -157,8 +159,7 @@ class RecordDecoderTest {
         """;
     RecordDecoder<Judgment> judgments =
         new RecordDecoder<>(Judgment.class, List.of(), SchemaSource.none());
-    Judgment plain =
-        judgments.decode(Examples.utf8(judgment.formatted("\"p/0\"", "3", "null")));
+    Judgment plain = judgments.decode(Examples.utf8(judgment.formatted("\"p/0\"", "3", "null")));
     Judgment avro =
         judgments.decode(
             Examples.utf8(judgment.formatted("{\"string\": \"p/0\"}", "{\"long\": 3}", "null")));
@@ -206,8 +207,7 @@ class RecordDecoderTest {
         "incompatible-schema", "missing required field promptId", framed(2, body(without, record)));
     byte[] cut = framed(2, new byte[] {2, 0});
     assertRefused("undecodable", "damaged at", cut);
-    RecordDecoder<Prompt> none =
-        new RecordDecoder<>(Prompt.class, List.of(), SchemaSource.none());
+    RecordDecoder<Prompt> none = new RecordDecoder<>(Prompt.class, List.of(), SchemaSource.none());
     WireFormatException e =
         assertThrows(WireFormatException.class, () -> none.decode(framed(5, new byte[1])));
     assertEquals("undecodable", e.reason());
@@ -237,9 +237,7 @@ class RecordDecoderTest {
     register(
         2,
         new Schema.Parser()
-            .parse(
-                prompt(
-                    "{\"name\":\"x\",\"type\":{\"type\":\"array\",\"items\":\"null\"}}")));
+            .parse(prompt("{\"name\":\"x\",\"type\":{\"type\":\"array\",\"items\":\"null\"}}")));
     byte[] nulls = new byte[1 << 20];
     // Blocks of 262143 nulls each, in four bytes.
     ByteBuffer blocks = ByteBuffer.wrap(nulls);

@@ -328,8 +328,7 @@ class ExamplesTest {
     assertEquals(List.of(), Validation.problems(judgment));
     var _ = millrace.run(Job.ROLLOUT.graph(millrace.config(), true));
     assertEquals(
-        1,
-        records(Topic.ROLLOUTS).stream().filter(r -> r.getPromptId().equals(promptId)).count());
+        1, records(Topic.ROLLOUTS).stream().filter(r -> r.getPromptId().equals(promptId)).count());
   }
 
   @Test

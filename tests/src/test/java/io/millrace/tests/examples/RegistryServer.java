@@ -11,9 +11,9 @@ import java.util.regex.Pattern;
 
 /** Apicurio Registry in its own process, with its schemas in memory. */
 final class RegistryServer implements AutoCloseable {
-  private static final Path JAR =
-      Path.of("target", "apicurio", "quarkus-run.jar").toAbsolutePath();
-  private static final Pattern PORT = Pattern.compile("Listening on: http://127\\.0\\.0\\.1:(\\d+)");
+  private static final Path JAR = Path.of("target", "apicurio", "quarkus-run.jar").toAbsolutePath();
+  private static final Pattern PORT =
+      Pattern.compile("Listening on: http://127\\.0\\.0\\.1:(\\d+)");
   private static final long PATIENCE_SECONDS = 300;
 
   private final Process process;

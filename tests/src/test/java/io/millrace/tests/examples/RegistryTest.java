@@ -122,9 +122,7 @@ class RegistryTest {
       sendBad(kafka);
 
       Map<String, Object> counts =
-          millrace
-              .run(Job.REWARD_MODEL.graph(millrace.config(), true))
-              .getAllAccumulatorResults();
+          millrace.run(Job.REWARD_MODEL.graph(millrace.config(), true)).getAllAccumulatorResults();
       assertEquals((long) expected.size(), counts.get("topics/judgments/accepted"), counts + "");
       assertEquals(expected, new TreeSet<>(learned(kafka)));
       assertEquals(expected.size(), learned(kafka).size());
@@ -220,7 +218,8 @@ class RegistryTest {
 
   private static int register(String registry, String subject, Schema schema) throws Exception {
     String body =
-        "{\"schema\": \"%s\"}".formatted(schema.toString().replace("\\", "\\\\").replace("\"", "\\\""));
+        "{\"schema\": \"%s\"}"
+            .formatted(schema.toString().replace("\\", "\\\\").replace("\"", "\\\""));
     try (HttpClient client = HttpClient.newHttpClient()) {
       HttpResponse<String> answer =
           client.send(

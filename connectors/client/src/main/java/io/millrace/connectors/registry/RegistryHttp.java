@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -156,7 +157,7 @@ final class RegistryHttp {
         problem = "HTTP %d %s".formatted(answer.status(), answer.message()).strip();
       } catch (IOException e) {
         cause = e;
-        problem = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+        problem = problem(e);
       }
       if (System.nanoTime() + pause.toNanos() > end) {
         throw new RegistryException(
@@ -164,11 +165,25 @@ final class RegistryHttp {
                 .formatted(address, path, problem),
             cause);
       }
-      LOG.warn("The schema registry at {} does not answer {}: {}; retrying", address, path, problem);
+      if (attempt == 0) {
+        LOG.warn(
+            "The schema registry at {} does not answer {}: {}; retrying for {} s",
+            address,
+            path,
+            problem,
+            patience.toSeconds());
+      }
       pause(pause, address);
       Duration twice = pause.multipliedBy(2);
       pause = twice.compareTo(LONGEST_PAUSE) < 0 ? twice : LONGEST_PAUSE;
     }
+  }
+
+  private static String problem(IOException e) {
+    if (e.getMessage() != null) {
+      return e.getMessage();
+    }
+    return e instanceof ConnectException ? "nothing listens there" : e.getClass().getSimpleName();
   }
 
   private static boolean mayPass(int status) {

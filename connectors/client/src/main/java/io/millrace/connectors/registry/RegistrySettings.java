@@ -15,8 +15,7 @@ import java.util.TreeSet;
  * @param properties credentials and TLS, under the names of Confluent's clients. Values may refer
  *     to secrets, such as {@code ${env:NAME}}.
  */
-public record RegistrySettings(String url, Map<String, String> properties)
-    implements Serializable {
+public record RegistrySettings(String url, Map<String, String> properties) implements Serializable {
   /** User and password, with a colon between them. */
   static final String BASIC_AUTH = "basic.auth.user.info";
 
@@ -54,13 +53,14 @@ public record RegistrySettings(String url, Map<String, String> properties)
       List<URI> _ = addresses(url);
     } else if (!properties.isEmpty()) {
       throw new IllegalArgumentException(
-          "schema.registry.properties are set and schema.registry.url is not; set the URL of the registry");
+          "schema.registry.properties are set and schema.registry.url is not; set the URL of the"
+              + " registry");
     }
     for (String name : new TreeSet<>(properties.keySet())) {
       if (!KNOWN.contains(name)) {
         throw new IllegalArgumentException(
-            "schema.registry.properties.%s is no property of a registry%s; there are %s"
-                .formatted(name, Nearest.hint(name, KNOWN), String.join(", ", KNOWN)));
+            "schema.registry.properties.%s is no property of a registry%s"
+                .formatted(name, Nearest.hint(name, KNOWN)));
       }
     }
     if (properties.containsKey(BASIC_AUTH) && properties.containsKey(BEARER_AUTH)) {

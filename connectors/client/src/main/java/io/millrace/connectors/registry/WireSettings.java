@@ -29,11 +29,8 @@ public record WireSettings(RegistrySettings registry, Map<String, WireFormat> fo
     for (Map.Entry<String, WireFormat> format : new TreeMap<>(formats).entrySet()) {
       if (!topics.contains(format.getKey())) {
         throw new IllegalArgumentException(
-            "schema.output.%s names no topic%s; there are %s"
-                .formatted(
-                    format.getKey(),
-                    Nearest.hint(format.getKey(), topics),
-                    String.join(", ", topics)));
+            "schema.output.%s names no topic%s"
+                .formatted(format.getKey(), Nearest.hint(format.getKey(), topics)));
       }
       if (format.getValue() == WireFormat.CONFLUENT && !registry.isSet()) {
         throw new IllegalArgumentException(

@@ -119,8 +119,7 @@ class WireFormatsTest {
     assertMessage(letters, "invalid", "dialogue is empty");
   }
 
-  private static void assertMessage(
-      Map<String, DeadLetter> letters, String key, String expected) {
+  private static void assertMessage(Map<String, DeadLetter> letters, String key, String expected) {
     String message = letters.get(key).getMessage();
     assertTrue(message.contains(expected), message);
   }

@@ -100,16 +100,15 @@ public final class FakeRegistry implements AutoCloseable {
     if (failures.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
       answer(exchange, 503, error(50301, "starting"));
     } else if (refusals.getAndUpdate(left -> Math.max(0, left - 1)) > 0
-        || (authorization.get().isPresent()
-            && !authorization.get().get().equals(sent))) {
+        || (authorization.get().isPresent() && !authorization.get().get().equals(sent))) {
       answer(exchange, 401, error(401, "Unauthorized"));
     } else {
       answer(exchange, exchange.getRequestMethod(), path.split("/"), body);
     }
   }
 
-  private synchronized void answer(
-      HttpExchange exchange, String method, String[] path, byte[] body) throws IOException {
+  private synchronized void answer(HttpExchange exchange, String method, String[] path, byte[] body)
+      throws IOException {
     if (path[1].equals("schemas") && path[2].equals("types")) {
       answer(exchange, 200, JSON.createArrayNode().add("AVRO"));
     } else if (path[1].equals("schemas")) {

@@ -184,8 +184,7 @@ class SchemaRegistryTest {
         });
     other.start();
     try {
-      SchemaRegistry wrong =
-          open("http://127.0.0.1:" + other.getAddress().getPort(), Map.of());
+      SchemaRegistry wrong = open("http://127.0.0.1:" + other.getAddress().getPort(), Map.of());
       RegistryException e = assertThrows(RegistryException.class, () -> wrong.schema(1));
       assertTrue(e.getMessage().contains("is it the URL of a registry"), e.getMessage());
       assertThrows(RegistryException.class, wrong::require);
@@ -226,8 +225,9 @@ class SchemaRegistryTest {
   void secretsAreReadWhereTheClientConnects(@TempDir Path directory) throws IOException {
     Path secret = Files.writeString(directory.resolve("secret"), "reader:from-file\n");
     fake.requireAuthorization(
-        "Basic " + Base64.getEncoder().encodeToString("reader:from-file".getBytes(
-            StandardCharsets.UTF_8)));
+        "Basic "
+            + Base64.getEncoder()
+                .encodeToString("reader:from-file".getBytes(StandardCharsets.UTF_8)));
     Map<String, String> reference = Map.of("basic.auth.user.info", "${file:" + secret + "}");
     KafkaSettings kafka =
         KafkaSettings.of("localhost:1")
@@ -247,9 +247,23 @@ class SchemaRegistryTest {
     Process keytool =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                "-genkeypair", "-keyalg", "EC", "-alias", "r", "-dname", "CN=localhost",
-                "-ext", "SAN=ip:127.0.0.1,dns:localhost", "-validity", "2",
-                "-storetype", "PKCS12", "-storepass", "changeit", "-keystore", store.toString())
+                "-genkeypair",
+                "-keyalg",
+                "EC",
+                "-alias",
+                "r",
+                "-dname",
+                "CN=localhost",
+                "-ext",
+                "SAN=ip:127.0.0.1,dns:localhost",
+                "-validity",
+                "2",
+                "-storetype",
+                "PKCS12",
+                "-storepass",
+                "changeit",
+                "-keystore",
+                store.toString())
             .inheritIO()
             .start();
     assertTrue(keytool.waitFor(60, TimeUnit.SECONDS));
@@ -282,8 +296,7 @@ class SchemaRegistryTest {
       assertTrue(
           open(
                   url,
-                  Map.of(
-                      "ssl.truststore.type", "PEM", "ssl.truststore.location", file.toString()))
+                  Map.of("ssl.truststore.type", "PEM", "ssl.truststore.location", file.toString()))
               .schema(1)
               .avro()
               .isPresent());
@@ -324,7 +337,11 @@ class SchemaRegistryTest {
   void settingsNameWhatIsWrong() {
     assertWrong("must be http://HOST:PORT", "registry:8081", Map.of(), Map.of());
     assertWrong("must have no user", "http://u:pw@registry:8081", Map.of(), Map.of());
-    assertWrong("schema.registry.properties are set and schema.registry.url is not", "", Map.of("bearer.auth.token", "t"), Map.of());
+    assertWrong(
+        "schema.registry.properties are set and schema.registry.url is not",
+        "",
+        Map.of("bearer.auth.token", "t"),
+        Map.of());
     assertWrong(
         "schema.registry.properties.basic.auth.user.inf is no property",
         "http://r:1",

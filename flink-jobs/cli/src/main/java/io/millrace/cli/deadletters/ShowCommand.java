@@ -107,7 +107,8 @@ final class ShowCommand implements Callable<Integer> {
                         "%s has no record at %s; millrace deadletters list prints the ids"
                             .formatted(settings.nameOf(Topic.DEAD_LETTERS), id)))
             .value();
-    return new Letter(id.partition(), id.offset(), settings.decoder(Topic.DEAD_LETTERS).decode(value));
+    return new Letter(
+        id.partition(), id.offset(), settings.decoder(Topic.DEAD_LETTERS).decode(value));
   }
 
   private static void print(

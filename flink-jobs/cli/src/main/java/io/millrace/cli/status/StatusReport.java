@@ -41,10 +41,7 @@ public final class StatusReport {
    * @param kafka the settings for Kafka, of which address and prefix are those of each job
    */
   public StatusReport(
-      FlinkClient client,
-      Optional<ClusterDirectory> directory,
-      KafkaSettings kafka,
-      Clock clock) {
+      FlinkClient client, Optional<ClusterDirectory> directory, KafkaSettings kafka, Clock clock) {
     this.client = client;
     this.directory = directory;
     this.kafka = kafka;

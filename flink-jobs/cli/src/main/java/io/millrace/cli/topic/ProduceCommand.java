@@ -54,8 +54,8 @@ public final class ProduceCommand implements Callable<Integer> {
       names = "--format",
       defaultValue = "single-object",
       description =
-          "Format of the values: single-object, confluent (with --schema-registry) or json (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Format of the values: single-object, confluent (with --schema-registry) or json"
+              + " (default: ${DEFAULT-VALUE}).")
   private String format;
 
   @Mixin private KafkaOptions kafka;

@@ -16,9 +16,9 @@ import picocli.CommandLine.Option;
     description = {
       "Writes the Avro schema and the JSON Schema of each topic for producers and consumers in any"
           + " language.",
-      "Each .avsc file defines every type that it uses. index.json has the fingerprint of each schema and"
-          + " the 10 bytes with which its records begin. Schemas of earlier releases are written"
-          + " too, to read old records."
+      "Each .avsc file defines every type that it uses. index.json has the fingerprint of each"
+          + " schema and the 10 bytes with which its records begin. Schemas of earlier releases are"
+          + " written too, to read old records."
     },
     footer = {"", "Example:", "  millrace schemas --out schemas"})
 public final class SchemasCommand implements Callable<Integer> {

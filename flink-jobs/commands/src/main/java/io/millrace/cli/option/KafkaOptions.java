@@ -68,8 +68,7 @@ public final class KafkaOptions {
    * @throws UserException naming the option that is wrong
    */
   public KafkaSettings settings(Map<String, String> output) throws IOException {
-    return settings(servers(), topicPrefix, properties, maxRecordSize)
-        .with(registry.wire(output));
+    return settings(servers(), topicPrefix, properties, maxRecordSize).with(registry.wire(output));
   }
 
   /**

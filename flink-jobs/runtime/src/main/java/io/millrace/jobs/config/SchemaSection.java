@@ -13,7 +13,8 @@ public record SchemaSection(
             help =
                 "Format in which a topic is written: `single-object`, `confluent` or `json`; the"
                     + " key is the topic without prefix, such as `schema.output.rollouts`. Other"
-                    + " topics are written as `single-object`. Every format is read on every topic.")
+                    + " topics are written as `single-object`. Every format is read on every"
+                    + " topic.")
         Map<String, String> output)
     implements ConfigSection {
 
@@ -22,15 +23,16 @@ public record SchemaSection(
       @Option(
               value = "",
               help =
-                  "Address of the schema registry, for records with Confluent's framing; several are"
-                      + " separated by commas. Apicurio's ends in `/apis/ccompat/v7`.")
+                  "Address of the schema registry, for records with Confluent's framing; several"
+                      + " are separated by commas. Apicurio's ends in `/apis/ccompat/v7`.")
           String url,
       @Option(
               value = "",
               help =
-                  "Credentials and TLS for the registry, under the names that Kafka's and Confluent's"
-                      + " clients have: basic.auth.user.info, ssl.truststore.location and others."
-                      + " `${env:NAME}` and `${file:PATH}` work as in `kafka.properties`.")
+                  "Credentials and TLS for the registry, under the names that Kafka's and"
+                      + " Confluent's clients have: basic.auth.user.info, ssl.truststore.location"
+                      + " and others. `${env:NAME}` and `${file:PATH}` work as in"
+                      + " `kafka.properties`.")
           Map<String, String> properties)
       implements Serializable {
 

@@ -82,8 +82,7 @@ final class MatchedRecords {
 
   private Optional<SpecificRecordBase> decode(Topic<?> topic, byte[] value) {
     try {
-      return Optional.of(
-          formats.computeIfAbsent(topic, kafka::decoder).decode(value));
+      return Optional.of(formats.computeIfAbsent(topic, kafka::decoder).decode(value));
     } catch (WireFormatException e) {
       return Optional.empty();
     }

@@ -91,9 +91,7 @@ final class Announcer implements AutoCloseable {
       return announcement;
     }
     try {
-      return settings
-          .encoder(topic)
-          .encode(SingleObject.of(topic.type()).decode(announcement));
+      return settings.encoder(topic).encode(SingleObject.of(topic.type()).decode(announcement));
     } catch (RegistryException e) {
       throw e.getCause();
     }
