@@ -44,8 +44,7 @@ class ImportExportCommandTest {
 
   private static Outcome run(String prefix, String... arguments) {
     List<String> all = new ArrayList<>(List.of(arguments));
-    all.addAll(
-        List.of("--bootstrap-servers", broker.bootstrapServers(), "--topic-prefix", prefix));
+    all.addAll(List.of("--bootstrap-servers", broker.bootstrapServers(), "--topic-prefix", prefix));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     ByteArrayOutputStream error = new ByteArrayOutputStream();
     PrintStream stdout = System.out;
@@ -93,8 +92,7 @@ class ImportExportCommandTest {
             "maps");
     assertEquals(0, first.code(), first.error());
     assertTrue(first.error().contains(file + " has the format trl"), first.error());
-    assertTrue(
-        first.out().contains("10 rows; judgments 5; refused 5: bad-json 5"), first.out());
+    assertTrue(first.out().contains("10 rows; judgments 5; refused 5: bad-json 5"), first.out());
     assertEquals(
         2, first.error().lines().filter(line -> line.contains("bad-json")).count(), first.error());
     assertTrue(first.error().contains("further refused rows are counted"), first.error());
@@ -122,7 +120,9 @@ class ImportExportCommandTest {
       assertTrue(export.error().contains("wrote 5 of 5 records of judgments"), export.error());
       Outcome again = run(format + ".", "import", exported.toString());
       assertEquals(0, again.code(), again.error());
-      assertEquals(sorted(run("a.", "export", "judgments")), sorted(run(format + ".", "export", "judgments")));
+      assertEquals(
+          sorted(run("a.", "export", "judgments")),
+          sorted(run(format + ".", "export", "judgments")));
       Outcome exists = run("a.", "export", "judgments", "--out", exported.toString());
       assertEquals(2, exists.code());
       assertTrue(exists.error().contains("exists already"), exists.error());

@@ -158,7 +158,9 @@ class HostileFilesTest {
             "--bootstrap-servers",
             kafka());
     assertEquals(2, outcome.code(), outcome.error());
-    assertTrue(outcome.error().contains("more than 300 times as large as the compressed file"), outcome.error());
+    assertTrue(
+        outcome.error().contains("more than 300 times as large as the compressed file"),
+        outcome.error());
   }
 
   /** A copy of the model with one file changed. */

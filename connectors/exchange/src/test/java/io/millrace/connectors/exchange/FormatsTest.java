@@ -79,8 +79,7 @@ class FormatsTest {
     assertEquals(3, collected.records.size(), collected.refusals.toString());
     for (Object record : collected.records) {
       Judgment judgment = (Judgment) record;
-      assertEquals(
-          List.of(new Turn(Role.SYSTEM, "Be brief."), QUESTION), judgment.getDialogue());
+      assertEquals(List.of(new Turn(Role.SYSTEM, "Be brief."), QUESTION), judgment.getDialogue());
       assertChoice("The Elbe.", "None.", judgment);
     }
     // The same content in another form is the same judgment.
@@ -127,8 +126,7 @@ class FormatsTest {
         assertThrows(
             MissingSettingException.class,
             () ->
-                CollectedRecords.of(
-                    file, null, Settings.at(CollectedRecords.NOW), Bounds.DEFAULT));
+                CollectedRecords.of(file, null, Settings.at(CollectedRecords.NOW), Bounds.DEFAULT));
     assertTrue(e.getMessage().contains("--objective safety"), e.getMessage());
   }
 
@@ -136,7 +134,8 @@ class FormatsTest {
   void messages() throws IOException {
     CollectedRecords collected =
         read(
-            "{'messages':[{'role':'user','content':'Which river?'},{'role':'assistant','content':'The Elbe.'}]}",
+            "{'messages':[{'role':'user','content':'Which"
+                + " river?'},{'role':'assistant','content':'The Elbe.'}]}",
             "{'messages':[{'role':'user','content':'Which river?'}]}",
             "{'messages':[{'role':'user','content':'x'},{'role':'assistant','content':null,'tool_calls':[{'id':'1'}]}]}");
     Demonstration demonstration = collected.only(Demonstration.class);
@@ -151,7 +150,8 @@ class FormatsTest {
     CollectedRecords collected =
         read(
             "{'prompt':'Which river?','completion':'The Elbe.'}",
-            "{'prompt':[{'role':'user','content':'Which river?'}],'completion':[{'role':'assistant','content':'The Elbe.'}]}");
+            "{'prompt':[{'role':'user','content':'Which"
+                + " river?'}],'completion':[{'role':'assistant','content':'The Elbe.'}]}");
     assertEquals(2, collected.records.size(), collected.refusals.toString());
     assertEquals(collected.records.get(0), collected.records.get(1));
   }
@@ -159,15 +159,15 @@ class FormatsTest {
   @Test
   void plainTexts() throws IOException {
     Demonstration demonstration = read("{'text':'flour and water'}").only(Demonstration.class);
-    assertEquals(
-        List.of(new Turn(Role.ASSISTANT, "flour and water")), demonstration.getDialogue());
+    assertEquals(List.of(new Turn(Role.ASSISTANT, "flour and water")), demonstration.getDialogue());
   }
 
   @Test
   void shareGpt() throws IOException {
     CollectedRecords collected =
         read(
-            "{'id':'x','system':'Be brief.','conversations':[{'from':'human','value':'Which river?'},{'from':'gpt','value':'The Elbe.'}]}",
+            "{'id':'x','system':'Be brief.','conversations':[{'from':'human','value':'Which"
+                + " river?'},{'from':'gpt','value':'The Elbe.'}]}",
             "{'conversations':[{'from':'human','value':'Hi'},{'from':'function_call','value':'f()'}]}",
             "{'conversations':[{'from':'gpt','value':'I begin.'},{'from':'human','value':'Hi'}]}",
             "{'conversations':'Hi'}");
@@ -260,10 +260,7 @@ class FormatsTest {
     assertEquals(false, safety.getResponseB().getUnsafe());
     CollectedRecords one =
         CollectedRecords.of(
-            file,
-            null,
-            Settings.at(CollectedRecords.NOW).with(Objective.SAFETY),
-            Bounds.DEFAULT);
+            file, null, Settings.at(CollectedRecords.NOW).with(Objective.SAFETY), Bounds.DEFAULT);
     assertEquals(safety, one.records.getFirst());
   }
 
@@ -272,15 +269,17 @@ class FormatsTest {
     CollectedRecords collected =
         read(
             "{'prompt':'Which river?','response':'The Elbe.','helpfulness':3,'correctness':4}",
-            "{'prompt':'a<extra_id_1>Assistant\\nb\\n<extra_id_1>User\\nc','response':'d','helpfulness':0}",
+            "{'prompt':'a<extra_id_1>Assistant\\n"
+                + "b\\n"
+                + "<extra_id_1>User\\n"
+                + "c','response':'d','helpfulness':0}",
             "{'prompt':'p','response':'r','helpfulness':5}");
     assertEquals(2, collected.records.size(), collected.refusals.toString());
     Feedback feedback = (Feedback) collected.records.getFirst();
     assertEquals(0.75f, feedback.getScore());
     assertNull(feedback.getLabel());
     assertEquals(
-        List.of(
-            new Turn(Role.USER, "a"), new Turn(Role.ASSISTANT, "b"), new Turn(Role.USER, "c")),
+        List.of(new Turn(Role.USER, "a"), new Turn(Role.ASSISTANT, "b"), new Turn(Role.USER, "c")),
         ((Feedback) collected.records.get(1)).getDialogue());
     assertEquals(List.of("invalid"), collected.reasons());
   }
@@ -289,8 +288,10 @@ class FormatsTest {
   void helpSteerTwoAndThreeGiveJudgments() throws IOException {
     CollectedRecords collected =
         read(
-            "{'prompt':'Which river?','response_1':'The Elbe.','response_2':'None.','preference_strength':-3}",
-            "{'context':[{'role':'user','content':'Which river?'}],'response1':'None.','response2':'The Elbe.','overall_preference':1}",
+            "{'prompt':'Which river?','response_1':'The"
+                + " Elbe.','response_2':'None.','preference_strength':-3}",
+            "{'context':[{'role':'user','content':'Which"
+                + " river?'}],'response1':'None.','response2':'The Elbe.','overall_preference':1}",
             "{'prompt':'p','response_1':'a','response_2':'b','preference_strength':0}",
             "{'prompt':'p','response_1':'a','response_2':'b','preference_strength':-100}");
     assertEquals(2, collected.records.size(), collected.refusals.toString());
@@ -308,7 +309,8 @@ class FormatsTest {
     CollectedRecords collected =
         read(
             "{'prompt':'Which river?','completion':'The Elbe.','label':true}",
-            "{'prompt':[{'role':'user','content':'Which river?'}],'completion':[{'role':'assistant','content':'None.'}],'label':false}",
+            "{'prompt':[{'role':'user','content':'Which"
+                + " river?'}],'completion':[{'role':'assistant','content':'None.'}],'label':false}",
             "{'prompt':'p','completion':'c','label':1}");
     assertEquals(2, collected.records.size(), collected.refusals.toString());
     assertEquals(Label.UP, ((Feedback) collected.records.get(0)).getLabel());
@@ -338,18 +340,19 @@ class FormatsTest {
         second.getDialogue());
     assertTrue(second.getIsSafety());
     assertEquals(List.of("bad-json", "invalid", "bad-json"), collected.reasons());
-    assertEquals(
-        List.of(5L, 6L, 7L), collected.refusals.stream().map(Refusal::number).toList());
+    assertEquals(List.of(5L, 6L, 7L), collected.refusals.stream().map(Refusal::number).toList());
   }
 
   @Test
   void labelStudioPairwise() throws IOException {
     CollectedRecords collected =
         read(
-            "[{'id':7,'data':{'prompt':'Which river?','answer1':'The Elbe.','answer2':'None.'},'annotations':[",
+            "[{'id':7,'data':{'prompt':'Which river?','answer1':'The"
+                + " Elbe.','answer2':'None.'},'annotations':[",
             " {'id':70,'completed_by':{'email':'a@example.org','id':3},'created_at':'2025-05-01T10:00:00.5Z','was_cancelled':false,'result':[",
             "  {'type':'pairwise','from_name':'c','to_name':'answer1,answer2','value':{'selected':'left'}},",
-            "  {'type':'choices','from_name':'degree','value':{'choices':['Significantly better']}}]},",
+            "  {'type':'choices','from_name':'degree','value':{'choices':['Significantly"
+                + " better']}}]},",
             " {'id':71,'completed_by':4,'result':[{'type':'pairwise','value':{'selected':'right'}}]},",
             " {'id':72,'completed_by':5,'was_cancelled':true,'result':[]},",
             " {'id':73,'completed_by':6,'result':[]}]},",
@@ -364,15 +367,14 @@ class FormatsTest {
     Judgment second = (Judgment) collected.records.get(1);
     assertEquals(Preferred.B, second.getPreferred());
     assertEquals("4", second.getAnnotator());
-    assertEquals(
-        List.of("not-submitted", "no-preference", "no-preference"), collected.reasons());
+    assertEquals(List.of("not-submitted", "no-preference", "no-preference"), collected.reasons());
   }
 
   @Test
   void labelStudioMinimal() throws IOException {
     Judgment judgment =
-        read(
-                "[{'id':7,'annotator':3,'annotation_id':70,'prompt':'Which river?','answer1':'The Elbe.','answer2':'None.','c':[{'selected':'right'}]}]")
+        read("[{'id':7,'annotator':3,'annotation_id':70,'prompt':'Which river?','answer1':'The"
+                 + " Elbe.','answer2':'None.','c':[{'selected':'right'}]}]")
             .only(Judgment.class);
     assertChoice("None.", "The Elbe.", judgment);
     assertEquals("3", judgment.getAnnotator());
@@ -380,7 +382,8 @@ class FormatsTest {
 
   @Test
   void argillaRankingsAndLabels() throws IOException {
-    String fields = "'fields':{'prompt':'Which river?','response1':'The Elbe.','response2':'None.'}";
+    String fields =
+        "'fields':{'prompt':'Which river?','response1':'The Elbe.','response2':'None.'}";
     CollectedRecords collected =
         read(
             // Version 1.
@@ -391,7 +394,8 @@ class FormatsTest {
             "{'id':'x',%s,'metadata':{'source':'maps'},'suggestions':{'preference':{'value':'response2'}},'responses':{'preference':[{'value':'response1','user_id':'u3'}]}}"
                 .formatted(fields),
             // Version 2, flattened.
-            "{'id':'y','prompt':'Which river?','response1':'The Elbe.','response2':'None.','preference.responses':[['response1','response2']],'preference.responses.users':['u4'],'preference.responses.status':['submitted']}",
+            "{'id':'y','prompt':'Which river?','response1':'The"
+                + " Elbe.','response2':'None.','preference.responses':[['response1','response2']],'preference.responses.users':['u4'],'preference.responses.status':['submitted']}",
             "{%s,'responses':{'comment':[{'value':'fine','user_id':'u3'}]}}".formatted(fields),
             "{%s,'responses':{'preference':[{'value':[{'value':'response1','rank':1},{'value':'response2','rank':1}],'user_id':'u3'}]}}"
                 .formatted(fields));
@@ -402,8 +406,7 @@ class FormatsTest {
     assertEquals("maps", ((Judgment) collected.records.get(1)).getSource());
     assertChoice("The Elbe.", "None.", (Judgment) collected.records.get(2));
     assertEquals("u4", ((Judgment) collected.records.get(2)).getAnnotator());
-    assertEquals(
-        List.of("not-submitted", "no-preference", "no-preference"), collected.reasons());
+    assertEquals(List.of("not-submitted", "no-preference", "no-preference"), collected.reasons());
   }
 
   @Test
@@ -422,23 +425,24 @@ class FormatsTest {
         write(
             "{'messages':[{'role':'user','content':'a'},{'role':'assistant','content':'b'}]}",
             "{'conversations':[{'from':'human','value':'a'},{'from':'gpt','value':'b'}]}");
-    String message =
-        assertThrows(IOException.class, () -> CollectedRecords.of(mixed)).getMessage();
+    String message = assertThrows(IOException.class, () -> CollectedRecords.of(mixed)).getMessage();
     assertTrue(
         message.contains(
-            "is ambiguous: line 1 has the fields messages, which fits messages; line 2 has the fields conversations, which fits sharegpt; name one with --format"),
+            "is ambiguous: line 1 has the fields messages, which fits messages; line 2 has the"
+                + " fields conversations, which fits sharegpt; name one with --format"),
         message);
     // A named format imports its rows, and refuses the others.
     CollectedRecords named =
-        CollectedRecords.of(
-            mixed, "sharegpt", Settings.at(CollectedRecords.NOW), Bounds.DEFAULT);
+        CollectedRecords.of(mixed, "sharegpt", Settings.at(CollectedRecords.NOW), Bounds.DEFAULT);
     assertEquals(1, named.records.size());
     assertEquals(List.of("invalid"), named.reasons());
 
     Path strange = write("{'question':'a','answer':'b'}");
     message = assertThrows(IOException.class, () -> CollectedRecords.of(strange)).getMessage();
     assertTrue(
-        message.contains("line 1 has the fields question, answer, which fits no format; the formats are: hh-rlhf"),
+        message.contains(
+            "line 1 has the fields question, answer, which fits no format; the formats are:"
+                + " hh-rlhf"),
         message);
     for (String name : Formats.names()) {
       assertTrue(message.contains(name), name);

@@ -30,8 +30,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 class HhRlhfTest {
   private static final JsonMapper MAPPER = new JsonMapper();
-  private static final Settings SAFETY =
-      Settings.at(CollectedRecords.NOW).with(Objective.SAFETY);
+  private static final Settings SAFETY = Settings.at(CollectedRecords.NOW).with(Objective.SAFETY);
 
   @TempDir Path directory;
 
@@ -83,8 +82,7 @@ class HhRlhfTest {
             .matches(".*, line 2: invalid: Judgment: response[AB].text is empty;.*"),
         collected.refusals.toString());
     assertEquals(3, collected.records.size());
-    assertEquals(
-        new Turn(Role.ASSISTANT, "b\n\nc"), judgment(collected, 0).getDialogue().get(1));
+    assertEquals(new Turn(Role.ASSISTANT, "b\n\nc"), judgment(collected, 0).getDialogue().get(1));
     assertEquals(
         List.of(new Turn(Role.USER, "He said\nHuman: hi and Assistant: ho")),
         judgment(collected, 1).getDialogue());
@@ -108,7 +106,15 @@ class HhRlhfTest {
     assertEquals(Map.of("judgments", 1L), collected.report.records());
     assertEquals(
         Map.of(
-            "bad-json", 1L, "diverging", 1L, "same-responses", 1L, "no-dialogue", 2L, "invalid",
+            "bad-json",
+            1L,
+            "diverging",
+            1L,
+            "same-responses",
+            1L,
+            "no-dialogue",
+            2L,
+            "invalid",
             2L),
         collected.report.refused());
     assertEquals(
@@ -121,7 +127,8 @@ class HhRlhfTest {
   void idsAreMadeOfTheContentAndThePositionRevealsNothing() throws IOException {
     String[] lines = new String[1000];
     for (int i = 0; i < lines.length; i++) {
-      lines[i] = line("\n\nHuman: a" + i + "\n\nAssistant: b", "\n\nHuman: a" + i + "\n\nAssistant: c");
+      lines[i] =
+          line("\n\nHuman: a" + i + "\n\nAssistant: b", "\n\nHuman: a" + i + "\n\nAssistant: c");
     }
     CollectedRecords collected = run(lines);
     Set<String> ids = new HashSet<>();
@@ -164,8 +171,7 @@ class HhRlhfTest {
         run(Files.write(directory.resolve("data.jsonl"), bytes.toByteArray()));
     assertEquals(2, collected.records.size());
     assertEquals(Map.of("bad-json", 3L), collected.report.refused());
-    assertEquals(
-        List.of(2L, 3L, 4L), collected.refusals.stream().map(Refusal::number).toList());
+    assertEquals(List.of(2L, 3L, 4L), collected.refusals.stream().map(Refusal::number).toList());
     assertEquals(List.of("café", "c"), betterThenWorse(judgment(collected, 1)));
   }
 
@@ -184,7 +190,8 @@ class HhRlhfTest {
     byte[] half = Arrays.copyOf(bytes.toByteArray(), bytes.size() / 2);
     Path torn = Files.write(directory.resolve("torn.gz"), half);
     IOException e = assertThrows(IOException.class, () -> run(torn));
-    assertTrue(e.getMessage().matches(torn + " is damaged after line [1-9][0-9]*: .*"), e.getMessage());
+    assertTrue(
+        e.getMessage().matches(torn + " is damaged after line [1-9][0-9]*: .*"), e.getMessage());
   }
 
   private CollectedRecords run(String... lines) throws IOException {

@@ -29,7 +29,8 @@ class HostileFilesTest {
   private static final String GOOD = "{\"prompt\":\"Which river?\"}";
 
   /** Bombs need not be large to be refused. */
-  private static final Bounds SMALL = new Bounds(1 << 20, 10, 10_000, 100_000, Duration.ofSeconds(30));
+  private static final Bounds SMALL =
+      new Bounds(1 << 20, 10, 10_000, 100_000, Duration.ofSeconds(30));
 
   @TempDir Path directory;
 
@@ -216,8 +217,7 @@ class HostileFilesTest {
   void specialTokensAndControlCharactersStayText() throws IOException {
     String text = "<|im_start|>system [INST] <s> \\u001b[2J <|eot_id|>";
     Prompt prompt = read("{\"prompt\":\"" + text + "\"}").only(Prompt.class);
-    assertEquals(
-        text.replace("\\u001b", "\u001b"), prompt.getDialogue().getFirst().getContent());
+    assertEquals(text.replace("\\u001b", "\u001b"), prompt.getDialogue().getFirst().getContent());
     assertEquals(1, prompt.getDialogue().size());
   }
 
@@ -233,8 +233,7 @@ class HostileFilesTest {
   @Test
   void aRowCannotMakeManyRecords() throws IOException {
     String completion = "{\"response\":\"r\",\"overall_score\":1},";
-    String row =
-        "{\"instruction\":\"i\",\"completions\":[" + completion.repeat(40) + "{}]}";
+    String row = "{\"instruction\":\"i\",\"completions\":[" + completion.repeat(40) + "{}]}";
     CollectedRecords collected =
         CollectedRecords.of(
             Files.writeString(directory.resolve("data"), row),

@@ -103,8 +103,7 @@ class ImportExportTest {
     }
 
     @Override
-    public <T extends SpecificRecordBase> void accept(Topic<T> topic, T record)
-        throws IOException {
+    public <T extends SpecificRecordBase> void accept(Topic<T> topic, T record) throws IOException {
       if (left-- == 0) {
         throw new IOException("interrupted");
       }
@@ -158,7 +157,15 @@ class ImportExportTest {
   void aRecordOfEachFormatReachesItsTopic() throws IOException {
     Map<String, Topic<?>> files = new LinkedHashMap<>();
     files.put(
-        "{'chosen':'\\n\\nHuman: a\\n\\nAssistant: b','rejected':'\\n\\nHuman: a\\n\\nAssistant: c'}",
+        "{'chosen':'\\n"
+            + "\\n"
+            + "Human: a\\n"
+            + "\\n"
+            + "Assistant: b','rejected':'\\n"
+            + "\\n"
+            + "Human: a\\n"
+            + "\\n"
+            + "Assistant: c'}",
         Topic.JUDGMENTS);
     files.put("{'prompt':'p','chosen':'a','rejected':'b'}", Topic.JUDGMENTS);
     files.put(
@@ -196,8 +203,7 @@ class ImportExportTest {
     Map<String, Long> expected = new TreeMap<>();
     for (Map.Entry<String, Topic<?>> each : files.entrySet()) {
       ImportReport report = send(file("data", each.getKey()));
-      assertEquals(
-          Map.of(each.getValue().name(), 1L), report.records(), each.getKey() + report);
+      assertEquals(Map.of(each.getValue().name(), 1L), report.records(), each.getKey() + report);
       expected.merge(each.getValue().name(), 1L, Long::sum);
     }
     for (Topic<?> topic : Export.TOPICS) {
@@ -300,8 +306,7 @@ class ImportExportTest {
     return Feedback.newBuilder()
         .setFeedbackId(id)
         .setDialogue(DIALOGUE)
-        .setResponse(
-            JudgedResponse.newBuilder().setText("The Elbe.").setPolicyVersion(4L).build())
+        .setResponse(JudgedResponse.newBuilder().setText("The Elbe.").setPolicyVersion(4L).build())
         .setLabel(Label.DOWN)
         .setScore(0.25f)
         .setReason("too short")
@@ -373,8 +378,7 @@ class ImportExportTest {
       Compression compression =
           Compression.values()[Export.TOPICS.indexOf(topic) % Compression.values().length];
       Export.Report report =
-          export(
-              kafka, topic, shape, topic.name(), compression, Instant.EPOCH, Instant.MAX);
+          export(kafka, topic, shape, topic.name(), compression, Instant.EPOCH, Instant.MAX);
       assertEquals(3, report.written(), topic.name() + report.leftOut());
       assertEquals(
           Map.of(topic.name(), 3L),
@@ -402,8 +406,7 @@ class ImportExportTest {
       writer.send(Topic.FEEDBACK, feedback("f"));
       writer.send(Topic.FEEDBACK, score);
     }
-    assertEquals(
-        Map.of("no-label", 1L), export(kafka, Topic.FEEDBACK, Shape.TRL, "trl").leftOut());
+    assertEquals(Map.of("no-label", 1L), export(kafka, Topic.FEEDBACK, Shape.TRL, "trl").leftOut());
     assertEquals(2, export(kafka, Topic.FEEDBACK, Shape.JSONL, "jsonl").written());
   }
 
@@ -440,14 +443,12 @@ class ImportExportTest {
     }
     Export.Report report = export(kafka, Topic.JUDGMENTS, Shape.JSONL, "out");
     assertEquals(
-        Map.of("withdrawn", 3L, "revised", 1L, "invalid", 1L, "undecodable", 1L),
-        report.leftOut());
+        Map.of("withdrawn", 3L, "revised", 1L, "invalid", 1L, "undecodable", 1L), report.leftOut());
     assertEquals(8, report.read());
     assertEquals(2, problems.size(), problems.toString());
     CollectedRecords read = CollectedRecords.of(directory.resolve("out"));
     assertEquals(
-        Set.of(revised, judgment("j2", MAY.plusSeconds(2 * 86_400))),
-        new HashSet<>(read.records));
+        Set.of(revised, judgment("j2", MAY.plusSeconds(2 * 86_400))), new HashSet<>(read.records));
   }
 
   @Test
@@ -467,14 +468,7 @@ class ImportExportTest {
     // A record of unknown time has Kafka's: it was written just now.
     assertEquals(
         3,
-        export(
-                kafka,
-                Topic.FEEDBACK,
-                Shape.JSONL,
-                "feedback",
-                Compression.NONE,
-                MAY,
-                Instant.MAX)
+        export(kafka, Topic.FEEDBACK, Shape.JSONL, "feedback", Compression.NONE, MAY, Instant.MAX)
             .written());
     assertThrows(
         IllegalArgumentException.class,

@@ -113,11 +113,7 @@ class ParquetTest {
   }
 
   private static ThriftBytes leaf(String name, int repetition) {
-    return new ThriftBytes()
-        .i32(1, BYTE_ARRAY)
-        .i32(3, repetition)
-        .text(4, name)
-        .i32(6, UTF8);
+    return new ThriftBytes().i32(1, BYTE_ARRAY).i32(3, repetition).text(4, name).i32(6, UTF8);
   }
 
   private static ThriftBytes group(String name, int repetition, int children) {
@@ -138,9 +134,7 @@ class ParquetTest {
               .i32(1, 0)
               .i32(2, page.length)
               .i32(3, stored.length)
-              .struct(
-                  5,
-                  new ThriftBytes().i32(1, column.size()).i32(2, 0).i32(3, RLE).i32(4, RLE))
+              .struct(5, new ThriftBytes().i32(1, column.size()).i32(2, 0).i32(3, RLE).i32(4, RLE))
               .end();
       long offset = file.size();
       file.writeBytes(header);
@@ -166,9 +160,7 @@ class ParquetTest {
             .structs(2, schema)
             .i64(3, rows)
             .structs(
-                4,
-                List.of(
-                    new ThriftBytes().structs(1, chunks).i64(2, file.size()).i64(3, rows)))
+                4, List.of(new ThriftBytes().structs(1, chunks).i64(2, file.size()).i64(3, rows)))
             .end();
     file.writeBytes(footer);
     file.writeBytes(littleEndian(footer.length));
@@ -299,8 +291,7 @@ class ParquetTest {
         assertThrows(
             IOException.class,
             () ->
-                CollectedRecords.of(
-                    damaged, "prompts", Settings.at(CollectedRecords.NOW), bounds));
+                CollectedRecords.of(damaged, "prompts", Settings.at(CollectedRecords.NOW), bounds));
     assertTrue(e.getMessage().contains("damaged cannot be read as Parquet: "), e.getMessage());
     // Other files can be read nevertheless.
     assertEquals(1, CollectedRecords.of(file).records.size());

@@ -5,17 +5,13 @@ import io.millrace.cli.option.UserException;
 import io.millrace.connectors.exchange.export.Compression;
 import io.millrace.connectors.exchange.export.Export;
 import io.millrace.connectors.exchange.export.LineFile;
+import io.millrace.connectors.exchange.export.ReportingReceiver;
 import io.millrace.connectors.exchange.export.Shape;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Topic;
-import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
-import java.time.LocalDate;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeParseException;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -38,8 +34,6 @@ import picocli.CommandLine.Parameters;
       "  millrace export judgments --format trl --from 2026-01-01 --out pairs.jsonl",
     })
 public final class ExportCommand implements Callable<Integer> {
-
-  private static final Duration PROGRESS = Duration.ofSeconds(5);
 
   @Parameters(
       paramLabel = "TOPIC",
@@ -88,8 +82,8 @@ public final class ExportCommand implements Callable<Integer> {
             settings,
             Topic.named(topicName, settings.topicPrefix()),
             shape,
-            from.map(text -> time("--from", text)).orElse(Instant.EPOCH),
-            to.map(text -> time("--to", text)).orElse(Instant.MAX));
+            from.map(text -> Export.time("--from", text)).orElse(Instant.EPOCH),
+            to.map(text -> Export.time("--to", text)).orElse(Instant.MAX));
     Optional<Path> file = out.filter(path -> !path.toString().equals("-"));
     if (file.isEmpty() && compression != Compression.NONE) {
       throw new UserException("--compress needs --out FILE; standard output is text");
@@ -98,11 +92,14 @@ public final class ExportCommand implements Callable<Integer> {
     Export.Report report;
     if (file.isPresent()) {
       try (LineFile lines = new LineFile(file.get(), compression, overwrite)) {
-        report = export.run(new Progress(lines));
+        report = export.run(new ReportingReceiver(lines::add, System.err::println));
         lines.finish();
       }
     } else {
-      report = export.run(new Progress(null));
+      report =
+          export.run(
+              new ReportingReceiver(
+                  line -> System.out.println(Printable.line(line)), System.err::println));
     }
     System.err.printf(
         "wrote %d of %d records of %s%s%s%n",
@@ -112,47 +109,5 @@ public final class ExportCommand implements Callable<Integer> {
         file.map(path -> " to " + path).orElse(""),
         report.leftOut().isEmpty() ? "" : "; left out " + report.leftOut());
     return 0;
-  }
-
-  private static Instant time(String option, String text) {
-    try {
-      return text.contains("T")
-          ? Instant.parse(text)
-          : LocalDate.parse(text).atStartOfDay(ZoneOffset.UTC).toInstant();
-    } catch (DateTimeParseException e) {
-      throw new UserException(
-          "%s is %s; it must be a day, such as 2026-01-31, or a time, such as 2026-01-31T08:00:00Z"
-              .formatted(option, text));
-    }
-  }
-
-  /** Writes lines to a file, or prints them. */
-  private record Progress(LineFile file, long[] printed) implements Export.Receiver {
-    Progress(LineFile file) {
-      this(file, new long[] {System.nanoTime()});
-    }
-
-    @Override
-    public void line(String line) throws IOException {
-      if (file == null) {
-        System.out.println(Printable.line(line));
-      } else {
-        file.add(line);
-      }
-    }
-
-    @Override
-    public void unreadable(int partition, long offset, String problem) {
-      System.err.printf(
-          "millrace: partition %d, offset %d: %s%n", partition, offset, Printable.line(problem));
-    }
-
-    @Override
-    public void progress(long read, long of) {
-      if (System.nanoTime() - printed[0] > PROGRESS.toNanos()) {
-        printed[0] = System.nanoTime();
-        System.err.printf("%d of %d records%n", read, Math.max(read, of));
-      }
-    }
   }
 }

@@ -15,6 +15,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeParseException;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -38,8 +41,7 @@ import org.apache.avro.specific.SpecificRecordBase;
 public final class Export<T extends SpecificRecordBase> {
   /** The topics that can be exported. */
   public static final List<Topic<?>> TOPICS =
-      List.of(
-          Topic.JUDGMENTS, Topic.FEEDBACK, Topic.DEMONSTRATIONS, Topic.PROMPTS, Topic.ROLLOUTS);
+      List.of(Topic.JUDGMENTS, Topic.FEEDBACK, Topic.DEMONSTRATIONS, Topic.PROMPTS, Topic.ROLLOUTS);
 
   /** Beyond so many ids, repeated records are written again; importers' ids make them harmless. */
   private static final int MOST_IDS = 2_000_000;
@@ -75,6 +77,26 @@ public final class Export<T extends SpecificRecordBase> {
     this.shape = shape;
     this.from = from;
     this.to = to;
+  }
+
+  /**
+   * A time of a range.
+   *
+   * @param option for the message
+   * @param text a day in UTC, or a time in ISO 8601
+   * @throws IllegalArgumentException for another text
+   */
+  public static Instant time(String option, String text) {
+    try {
+      return text.contains("T")
+          ? Instant.parse(text)
+          : LocalDate.parse(text).atStartOfDay(ZoneOffset.UTC).toInstant();
+    } catch (DateTimeParseException e) {
+      throw new IllegalArgumentException(
+          "%s is %s; it must be a day, such as 2026-01-31, or a time, such as 2026-01-31T08:00:00Z"
+              .formatted(option, text),
+          e);
+    }
   }
 
   /** Receives lines without line breaks, and takes notice of records that cannot be read. */
@@ -173,8 +195,7 @@ public final class Export<T extends SpecificRecordBase> {
     written++;
   }
 
-  private Optional<String> reasonAgainst(
-      T record, RecordReader.Entry<T> entry, Receiver receiver) {
+  private Optional<String> reasonAgainst(T record, RecordReader.Entry<T> entry, Receiver receiver) {
     Provenance provenance = Provenance.of(record);
     Instant time =
         provenance.time() == 0 ? entry.timestamp() : Instant.ofEpochMilli(provenance.time());

@@ -93,8 +93,7 @@ final class TrlRows {
     if (demonstration.getFirstLearnedTurn() != 0) {
       row.put(Columns.FIRST_LEARNED_TURN, demonstration.getFirstLearnedTurn());
     }
-    origin(
-        row, demonstration.getSource(), demonstration.getTime(), demonstration.getRevision());
+    origin(row, demonstration.getSource(), demonstration.getTime(), demonstration.getRevision());
     return row;
   }
 
@@ -139,7 +138,8 @@ final class TrlRows {
   }
 
   private static ObjectNode message(Role role, String content) {
-    return NODES.objectNode()
+    return NODES
+        .objectNode()
         .put("role", role.name().toLowerCase(Locale.ROOT))
         .put("content", content);
   }

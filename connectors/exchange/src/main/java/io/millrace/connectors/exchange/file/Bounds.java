@@ -9,7 +9,8 @@ import java.time.Duration;
  * @param mostRatio most bytes of content for each byte of a compressed file, once the content has
  *     more than {@code freeBytes}
  * @param freeBytes content that a compressed file may have at any ratio
- * @param mostRowBytes most bytes of one row; a line of JSON Lines has the limit of {@code TextLines}
+ * @param mostRowBytes most bytes of one row; a line of JSON Lines has the limit of {@code
+ *     TextLines}
  * @param patience how long the library for Parquet may take for some rows; damaged files can make
  *     it wait for ever
  */

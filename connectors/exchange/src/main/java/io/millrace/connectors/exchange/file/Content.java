@@ -60,9 +60,7 @@ final class Content implements AutoCloseable {
     if (isGzip(magic)) {
       return new GZIPInputStream(in, BEGINNING);
     }
-    return isZstd(magic)
-        ? new ZstdInputStreamNoFinalizer(in).setLongMax(MOST_ZSTD_WINDOW_LOG)
-        : in;
+    return isZstd(magic) ? new ZstdInputStreamNoFinalizer(in).setLongMax(MOST_ZSTD_WINDOW_LOG) : in;
   }
 
   private static boolean isCompressed(byte[] magic) {

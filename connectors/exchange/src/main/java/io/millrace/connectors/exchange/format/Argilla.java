@@ -74,7 +74,8 @@ final class Argilla implements Format {
     if (!any) {
       throw Fields.refused(
           "no-preference",
-          "no response ranks fields, or names one field of several such as response1 and response2");
+          "no response ranks fields, or names one field of several such as response1 and"
+              + " response2");
     }
   }
 
@@ -112,9 +113,7 @@ final class Argilla implements Format {
         for (int i = 0; i < column.getValue().size(); i++) {
           answers.add(
               new Answer(
-                  column
-                      .getKey()
-                      .substring(0, column.getKey().length() - RESPONSES.length()),
+                  column.getKey().substring(0, column.getKey().length() - RESPONSES.length()),
                   column.getValue().path(i),
                   users.path(i).asText(""),
                   status.path(i).asText("submitted")));
@@ -162,10 +161,7 @@ final class Argilla implements Format {
     List<Turn> dialogue = prompt(fields);
     // The order of the fields is the order in which annotators saw them.
     List<String> names =
-        fields.propertyStream()
-            .map(Map.Entry::getKey)
-            .filter(ranks::containsKey)
-            .toList();
+        fields.propertyStream().map(Map.Entry::getKey).filter(ranks::containsKey).toList();
     boolean any = false;
     for (int i = 0; i < names.size(); i++) {
       for (int j = i + 1; j < names.size(); j++) {

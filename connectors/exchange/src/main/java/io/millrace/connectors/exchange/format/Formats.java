@@ -99,8 +99,7 @@ public final class Formats {
         seen.append(seen.isEmpty() ? "" : "; ")
             .append(
                 "%s %d has %s, which fits %s"
-                    .formatted(
-                        rows.unit(), row.number(), fields(row.value()), names(fitting)));
+                    .formatted(rows.unit(), row.number(), fields(row.value()), names(fitting)));
       }
       if (common == null) {
         common = new LinkedHashSet<>(fitting);

@@ -12,8 +12,8 @@ import java.util.List;
 
 /**
  * Label Studio's exports of projects with a {@code Pairwise} tag: JSON, with {@code data} and
- * {@code annotations}, and JSON-MIN. Each annotation becomes a judgment. A choice whose value is the
- * name of a {@link Rating} gives the rating.
+ * {@code annotations}, and JSON-MIN. Each annotation becomes a judgment. A choice whose value is
+ * the name of a {@link Rating} gives the rating.
  */
 final class LabelStudio implements Format {
   private static final int MOST_ANNOTATIONS = 1000;
@@ -77,8 +77,7 @@ final class LabelStudio implements Format {
             settings,
             output);
       } catch (RefusedRecordException e) {
-        output.refuse(
-            Fields.refused(e.reason(), "annotations[%d]: %s", i, e.getMessage()));
+        output.refuse(Fields.refused(e.reason(), "annotations[%d]: %s", i, e.getMessage()));
       }
     }
   }
@@ -181,7 +180,8 @@ final class LabelStudio implements Format {
         .orElseThrow(
             () ->
                 Fields.invalid(
-                    "data has no two answers; name them answer1 and answer2, or as the Pairwise tag's toName"));
+                    "data has no two answers; name them answer1 and answer2, or as the Pairwise"
+                        + " tag's toName"));
   }
 
   private static JudgedResponse response(JsonNode data, String name) {

@@ -39,8 +39,7 @@ final class Prompts implements Format {
         Prompt.newBuilder()
             .setPromptId(
                 Fields.optionalText(row, Columns.PROMPT_ID)
-                    .orElseGet(
-                        () -> ContentId.id(name(), new ContentId().add(dialogue).finish())))
+                    .orElseGet(() -> ContentId.id(name(), new ContentId().add(dialogue).finish())))
             .setDialogue(dialogue)
             .setIsSafety(isSafety(row, settings))
             .setSource(Columns.source(row, settings, this))

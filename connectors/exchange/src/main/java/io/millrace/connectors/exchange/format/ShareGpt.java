@@ -42,8 +42,7 @@ final class ShareGpt implements Format {
         throw Fields.invalid("conversations[%d].%s", i, e.getMessage());
       }
     }
-    output.add(
-        Topic.DEMONSTRATIONS, Demonstrations.demonstration(this, row, dialogue, settings));
+    output.add(Topic.DEMONSTRATIONS, Demonstrations.demonstration(this, row, dialogue, settings));
   }
 
   private static Role role(String name) {

@@ -84,7 +84,8 @@ final class Trl implements Format {
       if (!(chosen > rejected)) {
         throw Fields.refused(
             "no-preference",
-            "score_chosen is %s and score_rejected %s; the chosen response must have the higher score",
+            "score_chosen is %s and score_rejected %s; the chosen response must have the higher"
+                + " score",
             chosen,
             rejected);
       }
