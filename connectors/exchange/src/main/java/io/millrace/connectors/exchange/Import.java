@@ -10,6 +10,7 @@ import io.millrace.connectors.exchange.format.Formats;
 import io.millrace.connectors.exchange.format.Output;
 import io.millrace.connectors.exchange.format.Settings;
 import io.millrace.schemas.InvalidRecordException;
+import io.millrace.schemas.Judgment;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.UnusableRecordException;
@@ -155,7 +156,11 @@ public final class Import {
 
   private record Made<T extends SpecificRecordBase>(Topic<T> topic, T record) {
     void send(Receiver receiver) throws IOException {
-      receiver.accept(topic, Validation.require(record));
+      Validation.require(record);
+      if (record instanceof Judgment judgment) {
+        Validation.requireDifferentResponses(judgment);
+      }
+      receiver.accept(topic, record);
     }
   }
 

@@ -374,7 +374,7 @@ class FormatsTest {
   void labelStudioMinimal() throws IOException {
     Judgment judgment =
         read("[{'id':7,'annotator':3,'annotation_id':70,'prompt':'Which river?','answer1':'The"
-                 + " Elbe.','answer2':'None.','c':[{'selected':'right'}]}]")
+                + " Elbe.','answer2':'None.','c':[{'selected':'right'}]}]")
             .only(Judgment.class);
     assertChoice("None.", "The Elbe.", judgment);
     assertEquals("3", judgment.getAnnotator());
@@ -414,9 +414,10 @@ class FormatsTest {
     CollectedRecords collected =
         read(
             "{'promptId':'p1','dialogue':[{'role':'USER','content':'Which river?'}]}",
-            "{'promptId':'p2','dialogue':[]}");
+            "{'promptId':'p2','dialogue':[]}",
+            "{'judgmentId':'j1','objective':'SAFETY','dialogue':[{'role':'USER','content':'q'}],'responseA':{'text':'a'},'responseB':{'text':'a'},'preferred':'A','rating':'BETTER'}");
     assertEquals("p1", collected.only(Prompt.class).getPromptId());
-    assertEquals(Map.of("invalid", 1L), collected.report.refused());
+    assertEquals(Map.of("invalid", 1L, "same-responses", 1L), collected.report.refused());
   }
 
   @Test

@@ -419,11 +419,14 @@ class ImportExportTest {
     late.setAnnotator("a2");
     Judgment invalid = judgment("invalid", MAY);
     invalid.setDialogue(List.of());
+    Judgment same = judgment("same", MAY);
+    same.setResponseA(same.getResponseB());
     try (RecordWriter writer = new RecordWriter(kafka)) {
       writer.send(Topic.JUDGMENTS, revised);
       writer.send(Topic.JUDGMENTS, late);
       writer.send(Topic.JUDGMENTS, judgment("gone", MAY));
       writer.send(Topic.JUDGMENTS, invalid);
+      writer.send(Topic.JUDGMENTS, same);
       writer.sendRaw(Topic.JUDGMENTS, "bad".getBytes(StandardCharsets.UTF_8), new byte[] {1, 2});
       writer.sendRaw(Topic.JUDGMENTS, "gone".getBytes(StandardCharsets.UTF_8), null);
       writer.send(
@@ -443,8 +446,10 @@ class ImportExportTest {
     }
     Export.Report report = export(kafka, Topic.JUDGMENTS, Shape.JSONL, "out");
     assertEquals(
-        Map.of("withdrawn", 3L, "revised", 1L, "invalid", 1L, "undecodable", 1L), report.leftOut());
-    assertEquals(8, report.read());
+        Map.of(
+            "withdrawn", 3L, "revised", 1L, "invalid", 1L, "same-responses", 1L, "undecodable", 1L),
+        report.leftOut());
+    assertEquals(9, report.read());
     assertEquals(2, problems.size(), problems.toString());
     CollectedRecords read = CollectedRecords.of(directory.resolve("out"));
     assertEquals(

@@ -133,7 +133,9 @@ public final class ImportCommand implements Callable<Integer> {
         System.out.printf("sent to Kafka at %s%n", settings.bootstrapServers());
       }
     } finally {
-      System.out.println(run.report());
+      if (run.report().rows() > 0) {
+        System.out.println(run.report());
+      }
     }
     if (run.report().sent() == 0) {
       throw new UserException(

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.WithdrawalFeed;
+import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Validation;
@@ -209,6 +210,9 @@ public final class Export<T extends SpecificRecordBase> {
     if (!problems.isEmpty()) {
       receiver.unreadable(entry.partition(), entry.offset(), String.join("; ", problems));
       return Optional.of("invalid");
+    }
+    if (record instanceof Judgment judgment && Validation.isBetweenSameResponses(judgment)) {
+      return Optional.of("same-responses");
     }
     String id = topic.keyOf(record);
     if (provenance.revision() < revisions.getOrDefault(id, 0)) {

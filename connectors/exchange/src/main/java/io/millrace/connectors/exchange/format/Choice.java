@@ -6,7 +6,6 @@ import io.millrace.schemas.Objective;
 import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Rating;
 import io.millrace.schemas.Turn;
-import io.millrace.schemas.Validation;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
@@ -32,10 +31,9 @@ record Choice(
     String key) {
 
   /**
-   * The judgment.
+   * The judgment, not yet valid: both responses may be the same.
    *
    * @param format its name begins the id
-   * @throws io.millrace.schemas.RefusedRecordException if both responses are the same
    */
   Judgment judgment(Format format, String source, Instant time) {
     byte[] content =
@@ -51,22 +49,18 @@ record Choice(
       position = (content[content.length - 1] & 1) == 0 ? Preferred.A : Preferred.B;
     }
     boolean betterIsA = position == Preferred.A;
-    Judgment judgment =
-        Judgment.newBuilder()
-            .setJudgmentId(
-                ContentId.id(
-                    format.name() + "-" + objective.name().toLowerCase(Locale.ROOT), content))
-            .setObjective(objective)
-            .setDialogue(List.copyOf(dialogue))
-            .setResponseA(betterIsA ? better : worse)
-            .setResponseB(betterIsA ? worse : better)
-            .setPreferred(position)
-            .setRating(rating)
-            .setAnnotator(annotator)
-            .setSource(source)
-            .setTime(time)
-            .build();
-    Validation.requireDifferentResponses(judgment);
-    return judgment;
+    return Judgment.newBuilder()
+        .setJudgmentId(
+            ContentId.id(format.name() + "-" + objective.name().toLowerCase(Locale.ROOT), content))
+        .setObjective(objective)
+        .setDialogue(List.copyOf(dialogue))
+        .setResponseA(betterIsA ? better : worse)
+        .setResponseB(betterIsA ? worse : better)
+        .setPreferred(position)
+        .setRating(rating)
+        .setAnnotator(annotator)
+        .setSource(source)
+        .setTime(time)
+        .build();
   }
 }

@@ -85,21 +85,17 @@ final class UltraFeedback implements Format {
     boolean firstIsBetter = first.score() > second.score();
     Scored better = firstIsBetter ? first : second;
     Scored worse = firstIsBetter ? second : first;
-    try {
-      output.add(
-          Topic.JUDGMENTS,
-          new Choice(
-                  settings.objective().orElse(Objective.HELPFULNESS),
-                  dialogue,
-                  JudgedResponse.newBuilder().setText(better.text()).build(),
-                  JudgedResponse.newBuilder().setText(worse.text()).build(),
-                  null,
-                  Degrees.ofDifference((better.score() - worse.score()) / scale),
-                  settings.annotator(),
-                  "")
-              .judgment(this, Columns.source(row, settings, this), settings.time()));
-    } catch (RefusedRecordException e) {
-      output.refuse(e);
-    }
+    output.add(
+        Topic.JUDGMENTS,
+        new Choice(
+                settings.objective().orElse(Objective.HELPFULNESS),
+                dialogue,
+                JudgedResponse.newBuilder().setText(better.text()).build(),
+                JudgedResponse.newBuilder().setText(worse.text()).build(),
+                null,
+                Degrees.ofDifference((better.score() - worse.score()) / scale),
+                settings.annotator(),
+                "")
+            .judgment(this, Columns.source(row, settings, this), settings.time()));
   }
 }
