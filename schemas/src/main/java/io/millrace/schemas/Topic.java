@@ -31,6 +31,12 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
       new Topic<>("feedback", Feedback.class, Feedback::getFeedbackId, false);
   public static final Topic<Withdrawal> WITHDRAWALS =
       new Topic<>("withdrawals", Withdrawal.class, Withdrawal::getWithdrawalId, true);
+  public static final Topic<Assignment> ASSIGNMENTS =
+      new Topic<>(
+          "assignments",
+          Assignment.class,
+          assignment -> assignment.getTaskId() + "/" + assignment.getAnnotator(),
+          true);
   public static final Topic<Rollout> ROLLOUTS =
       new Topic<>("rollouts", Rollout.class, Rollout::getRolloutId, false);
   public static final Topic<Reward> REWARDS =
@@ -67,6 +73,7 @@ public final class Topic<T extends SpecificRecordBase> implements Serializable {
           JUDGMENTS,
           FEEDBACK,
           WITHDRAWALS,
+          ASSIGNMENTS,
           ROLLOUTS,
           REWARDS,
           REWARD_CHECKPOINTS,

@@ -23,7 +23,7 @@ public final class Validation {
   /** A rollout's id is its prompt's id, a slash and the number of the sample. */
   private static final int MAX_ROLLOUT_ID_CHARACTERS = MAX_ID_CHARACTERS + 16;
 
-  /** Most characters of the reason of a withdrawal. */
+  /** Most characters of the reason of a withdrawal or of a choice. */
   private static final int MAX_REASON_CHARACTERS = 4096;
 
   /** Most characters of a path or URI: Linux' own limit for paths. */
@@ -98,6 +98,15 @@ public final class Validation {
         required(problems, "name", withdrawal.getName(), MAX_ROLLOUT_ID_CHARACTERS);
         length(problems, "requestedBy", withdrawal.getRequestedBy(), MAX_ID_CHARACTERS);
         length(problems, "reason", withdrawal.getReason(), MAX_REASON_CHARACTERS);
+      }
+      case Assignment assignment -> {
+        id(problems, "taskId", assignment.getTaskId());
+        id(problems, "annotator", assignment.getAnnotator());
+        required(problems, "left", assignment.getLeft(), MAX_ROLLOUT_ID_CHARACTERS);
+        required(problems, "right", assignment.getRight(), MAX_ROLLOUT_ID_CHARACTERS);
+        length(problems, "judgmentId", assignment.getJudgmentId(), MAX_ID_CHARACTERS);
+        length(problems, "reason", assignment.getReason(), MAX_REASON_CHARACTERS);
+        notNegative(problems, "revision", assignment.getRevision());
       }
       case Rollout rollout -> rollout(problems, rollout);
       case Reward reward -> reward(problems, reward);

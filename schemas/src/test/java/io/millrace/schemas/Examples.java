@@ -22,6 +22,7 @@ public final class Examples {
         judgment(),
         feedback(),
         withdrawal(),
+        assignment(),
         rollout(),
         reward(),
         rewardCheckpoint(),
@@ -74,6 +75,25 @@ public final class Examples {
         .setSource("test")
         .setTime(TIME)
         .setRevision(2)
+        .build();
+  }
+
+  public static Assignment assignment() {
+    return Assignment.newBuilder()
+        .setTaskId("t1")
+        .setAnnotator("ann")
+        .setState(AssignmentState.JUDGED)
+        .setLeft("p1/1")
+        .setRight("p1/0")
+        .setJudgmentId("console/t1/ann")
+        .setRevision(1)
+        .setPreferred(Preferred.A)
+        .setRating(Rating.BETTER)
+        .setUnsafeLeft(false)
+        .setReason("complete")
+        .setLeasedUntil(TIME.plusSeconds(600))
+        .setLeasedAt(TIME.minusSeconds(30))
+        .setTime(TIME)
         .build();
   }
 

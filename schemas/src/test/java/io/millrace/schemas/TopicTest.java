@@ -32,6 +32,7 @@ class TopicTest {
             "judgments j1",
             "feedback f1",
             "withdrawals w1 compacted",
+            "assignments t1/ann compacted",
             "rollouts p1/0",
             "rewards p1/0",
             "reward-checkpoints SAFETY/judge compacted",

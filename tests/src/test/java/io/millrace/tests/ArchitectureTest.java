@@ -60,6 +60,7 @@ class ArchitectureTest {
           new Layer("demo", "io.millrace.demo.."),
           new Layer("campaign", "io.millrace.campaign.."),
           new Layer("report", "io.millrace.report.."),
+          new Layer("console", "io.millrace.console.."),
           new Layer("cli", "io.millrace.cli.."));
 
   record Layer(String name, String packages) {

@@ -29,6 +29,7 @@ import io.millrace.cli.option.UserException;
 import io.millrace.cli.plan.PlanCommand;
 import io.millrace.cli.promotion.PromoteCommand;
 import io.millrace.cli.promotion.RollbackCommand;
+import io.millrace.cli.serve.ConsoleCommand;
 import io.millrace.cli.serve.ServeCommand;
 import io.millrace.cli.topic.BrokerCommand;
 import io.millrace.cli.topic.ConsumeCommand;
@@ -99,6 +100,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       GenerateCommand.class,
       ChatCommand.class,
       ServeCommand.class,
+      ConsoleCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,
       PlanCommand.class,

@@ -42,6 +42,11 @@ public final class ApiException extends RuntimeException {
     return new ApiException(401, "authentication_error", "invalid_api_key", null, null, message);
   }
 
+  /** 403: the client may not do this. */
+  public static ApiException forbidden(String message) {
+    return new ApiException(403, "permission_error", "forbidden", null, null, message);
+  }
+
   /** 404: a model, completion or path does not exist. */
   public static ApiException notFound(String code, String param, String message) {
     return new ApiException(404, INVALID, code, param, null, message);

@@ -21,7 +21,7 @@ import java.util.concurrent.atomic.LongAdder;
  * The open connections. A connection is closed when its client takes too long to send a request, or
  * to take a response: Helidon's own timeouts start anew with each byte.
  */
-final class Connections implements ServerConnectionSelector, AutoCloseable {
+public final class Connections implements ServerConnectionSelector, AutoCloseable {
 
   private static final long LOOK_SECONDS = 1;
 
@@ -39,7 +39,7 @@ final class Connections implements ServerConnectionSelector, AutoCloseable {
    *     idle again
    * @param response within which a response must be written
    */
-  Connections(ServerConnectionSelector http1, Duration request, Duration response) {
+  public Connections(ServerConnectionSelector http1, Duration request, Duration response) {
     this.http1 = http1;
     this.requestNanos = request.toNanos();
     this.responseNanos = response.toNanos();
@@ -47,7 +47,7 @@ final class Connections implements ServerConnectionSelector, AutoCloseable {
   }
 
   /** The connection of a request. */
-  Optional<Open> of(ServerRequest request) {
+  public Optional<Open> of(ServerRequest request) {
     return Optional.ofNullable(open.get(request.socketId()));
   }
 
@@ -99,7 +99,7 @@ final class Connections implements ServerConnectionSelector, AutoCloseable {
   }
 
   /** A connection. */
-  final class Open implements ServerConnection {
+  public final class Open implements ServerConnection {
 
     private final WatchedContext context;
     private final ServerConnection connection;
@@ -111,24 +111,24 @@ final class Connections implements ServerConnectionSelector, AutoCloseable {
     }
 
     /** The connection waits for the next request. */
-    void waits() {
+    public void waits() {
       context.readUntil(OptionalLong.empty());
       end = System.nanoTime() + requestNanos;
     }
 
     /** A body is read. Reading fails at the limit, which leaves time for an answer. */
-    void reads() {
+    public void reads() {
       context.readUntil(OptionalLong.of(System.nanoTime() + requestNanos));
       end = System.nanoTime() + 2 * requestNanos;
     }
 
     /** The request has been read, and is answered. */
-    void responds() {
+    public void responds() {
       end = System.nanoTime() + responseNanos;
     }
 
     /** Whether the client has closed the connection; to be called once the request is read. */
-    boolean isGone() {
+    public boolean isGone() {
       return context.isGone();
     }
 

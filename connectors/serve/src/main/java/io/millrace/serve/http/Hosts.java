@@ -11,24 +11,24 @@ import java.util.Set;
  * The hosts for which requests may be. A server on loopback answers no request for another name: a
  * web page could otherwise reach it through a name that its owner points to this machine.
  */
-final class Hosts {
+public final class Hosts {
 
   private static final Set<String> LOOPBACK = Set.of("localhost", "127.0.0.1", "[::1]", "::1");
 
   private final String host;
   private final boolean loopback;
 
-  Hosts(String host) {
+  public Hosts(String host) {
     this.host = host.toLowerCase(Locale.ROOT);
     try {
       this.loopback = InetAddress.getByName(host).isLoopbackAddress();
     } catch (UnknownHostException e) {
       throw new IllegalArgumentException(
-          "serve.host is \"%s\", which is no name or address of this machine".formatted(host), e);
+          "the host to listen on is \"%s\", which is no name or address of this machine".formatted(host), e);
     }
   }
 
-  void require(Optional<String> header) {
+  public void require(Optional<String> header) {
     if (!loopback) {
       return;
     }

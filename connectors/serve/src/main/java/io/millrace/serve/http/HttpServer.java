@@ -3,31 +3,22 @@ package io.millrace.serve.http;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.helidon.http.DirectHandler;
 import io.helidon.http.HeaderNames;
-import io.helidon.http.ServerResponseHeaders;
-import io.helidon.http.Status;
 import io.helidon.webserver.WebServer;
-import io.helidon.webserver.WebServerConfig;
-import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.FilterChain;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http.RoutingRequest;
 import io.helidon.webserver.http.RoutingResponse;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
-import io.helidon.webserver.http1.Http1Config;
-import io.helidon.webserver.http1.Http1ConnectionSelector;
 import io.millrace.serve.api.ApiException;
 import io.millrace.serve.api.Fields;
 import io.millrace.serve.completion.Completion;
 import io.millrace.serve.completion.Models;
 import io.millrace.serve.metrics.ServeMetrics;
 import io.millrace.serve.sampling.Lane;
-import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
@@ -40,11 +31,6 @@ public final class HttpServer implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(HttpServer.class);
 
-  /** Time for the last bytes of a response, beyond its deadline. */
-  private static final Duration GRACE = Duration.ofSeconds(30);
-
-  private static final int MAX_HEADERS = 16 * 1024;
-  private static final int MAX_PROLOGUE = 4 * 1024;
   private static final Set<String> KEYLESS = Set.of("/health", "/ready", "/metrics");
 
   private final HttpSettings settings;
@@ -96,40 +82,16 @@ public final class HttpServer implements AutoCloseable {
     this.feedback = feedback;
     this.keys = new ApiKeys(settings.apiKeys());
     this.hosts = new Hosts(settings.host());
-    this.connections =
-        new Connections(
-            Http1ConnectionSelector.builder()
-                .config(
-                    Http1Config.builder()
-                        .maxHeadersSize(MAX_HEADERS)
-                        .maxPrologueLength(MAX_PROLOGUE)
-                        .build())
-                .build(),
-            settings.requestTimeout(),
-            settings.deadline().plus(GRACE));
+    this.connections = Listener.connections(settings);
     RequestBody body = new RequestBody(settings.maxRequestBytes(), settings.requestTimeout());
     this.completions =
         new CompletionRoutes(
             models, body, settings.deadline(), connections, metrics, Clock.systemUTC(), completed);
     metrics.watch(models.lanes());
     metrics.connections(connections::count, connections::timeouts);
-    WebServerConfig.Builder config =
-        WebServerConfig.builder()
-            .host(settings.host())
-            .port(settings.port())
-            .shutdownHook(false)
-            .featuresDiscoverServices(false)
-            .protocolsDiscoverServices(false)
-            .concurrencyLimitDiscoverServices(false)
-            .useNio(false)
-            .maxTcpConnections(settings.maxConnections())
-            .shutdownGracePeriod(Duration.ofSeconds(1))
-            .connectionOptions(options -> options.tcpNoDelay(true))
-            .addConnectionSelector(connections)
-            .directHandlers(directHandlers())
-            .routing(routing -> routes(routing, body));
-    settings.tls().ifPresent(tls -> config.tls(ServerTls.of(tls)));
-    this.server = config.build().start();
+    this.server =
+        Listener.start(
+            settings, connections, metrics::refused, routing -> routes(routing, body));
   }
 
   private void routes(HttpRouting.Builder routing, RequestBody body) {
@@ -262,37 +224,6 @@ public final class HttpServer implements AutoCloseable {
         .send(metrics.text());
   }
 
-  /** Errors that Helidon finds itself, in OpenAI's form as well. */
-  private DirectHandlers directHandlers() {
-    DirectHandler handler =
-        (request, event, status, headers, message) -> {
-          metrics.refused(event.name().toLowerCase(Locale.ROOT));
-          return transport(status, headers, message);
-        };
-    DirectHandlers.Builder handlers = DirectHandlers.builder();
-    for (DirectHandler.EventType event : DirectHandler.EventType.values()) {
-      handlers.addHandler(event, handler);
-    }
-    return handlers.build();
-  }
-
-  private static DirectHandler.TransportResponse transport(
-      Status status, ServerResponseHeaders headers, String message) {
-    ApiException error =
-        status.code() == 413
-            ? ApiException.tooLarge("the request is too large")
-            : status.code() >= 500
-                ? ApiException.failed("the server failed; see its log")
-                : ApiException.badRequest("bad_http", "this is no HTTP request: " + message);
-    return DirectHandler.TransportResponse.builder()
-        .status(status)
-        .headers(headers)
-        .header(HeaderNames.CONTENT_TYPE, "application/json")
-        .keepAlive(false)
-        .entity(new String(Responses.bytes(error.body()), StandardCharsets.UTF_8))
-        .build();
-  }
-
   /** Port on which the server listens. */
   public int port() {
     return server.port();
@@ -300,8 +231,7 @@ public final class HttpServer implements AutoCloseable {
 
   /** Address of the server, such as {@code http://127.0.0.1:8000}. */
   public String address() {
-    String host = settings.host().contains(":") ? "[" + settings.host() + "]" : settings.host();
-    return (settings.tls().isPresent() ? "https" : "http") + "://" + host + ":" + port();
+    return Listener.address(settings, port());
   }
 
   /**

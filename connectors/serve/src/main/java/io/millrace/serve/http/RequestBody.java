@@ -13,14 +13,14 @@ import java.time.Duration;
 import java.util.Locale;
 
 /** Reads the bodies of requests, within limits of size and time. */
-final class RequestBody {
+public final class RequestBody {
 
   private static final int CHUNK = 16 * 1024;
 
   private final int maxBytes;
   private final Duration timeout;
 
-  RequestBody(int maxBytes, Duration timeout) {
+  public RequestBody(int maxBytes, Duration timeout) {
     this.maxBytes = maxBytes;
     this.timeout = timeout;
   }
@@ -30,7 +30,7 @@ final class RequestBody {
    *
    * @throws ApiException 400, 408 or 413
    */
-  Fields read(ServerRequest request) {
+  public Fields read(ServerRequest request) {
     // A page of another origin cannot send this type without asking first.
     String type =
         request.headers().first(HeaderNames.CONTENT_TYPE).orElse("").toLowerCase(Locale.ROOT);
@@ -78,6 +78,6 @@ final class RequestBody {
 
   private ApiException tooLarge() {
     return ApiException.tooLarge(
-        "the body has more than %d bytes (serve.max-request-size)".formatted(maxBytes));
+        "the body has more than %d bytes".formatted(maxBytes));
   }
 }

@@ -9,13 +9,13 @@ import io.helidon.webserver.http.ServerResponse;
 import io.millrace.serve.api.ApiException;
 
 /** Writes JSON and errors. */
-final class Responses {
+public final class Responses {
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private Responses() {}
 
-  static byte[] bytes(JsonNode body) {
+  public static byte[] bytes(JsonNode body) {
     try {
       return JSON.writeValueAsBytes(body);
     } catch (JsonProcessingException e) {
@@ -23,7 +23,7 @@ final class Responses {
     }
   }
 
-  static void json(ServerResponse response, int status, JsonNode body) {
+  public static void json(ServerResponse response, int status, JsonNode body) {
     response
         .status(status)
         .header(HeaderNames.CONTENT_TYPE, "application/json")
@@ -31,7 +31,7 @@ final class Responses {
         .send(bytes(body));
   }
 
-  static void error(ServerResponse response, ApiException error) {
+  public static void error(ServerResponse response, ApiException error) {
     error
         .retryAfter()
         .ifPresent(

@@ -18,8 +18,8 @@ final class ServerTls {
    * @throws IllegalArgumentException naming the file that cannot be used
    */
   static Tls of(HttpSettings.Tls files) {
-    Resource certificates = resource("serve.tls-certificate", files.certificates());
-    Resource key = resource("serve.tls-key", files.privateKey());
+    Resource certificates = resource("tls-certificate", files.certificates());
+    Resource key = resource("tls-key", files.privateKey());
     try {
       Keys keys = Keys.builder().pem(pem -> pem.certChain(certificates).key(key)).build();
       return Tls.builder()
@@ -28,7 +28,7 @@ final class ServerTls {
           .build();
     } catch (RuntimeException e) {
       throw new IllegalArgumentException(
-          "serve.tls-certificate %s and serve.tls-key %s are no certificate and PKCS #8 key in PEM form: %s"
+          "tls-certificate %s and tls-key %s are no certificate and PKCS #8 key in PEM form: %s"
               .formatted(files.certificates(), files.privateKey(), e.getMessage()),
           e);
     }

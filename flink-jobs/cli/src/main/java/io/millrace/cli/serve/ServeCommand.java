@@ -67,16 +67,6 @@ public final class ServeCommand implements Callable<Integer> {
             ServeOptions.of(config, checkpoint),
             () -> config.compute().open(),
             (backend, files) -> BaseModels.languageModel(backend, cache, files));
-    CountDownLatch stopped = new CountDownLatch(1);
-    Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(
-                () -> {
-                  System.err.println("millrace: ending the requests in flight");
-                  server.close();
-                  stopped.countDown();
-                },
-                "stop-serving"));
     ServeSection section = config.section(ServeSection.class);
     if (!InetAddress.getByName(section.host()).isLoopbackAddress()
         && ServeOptions.apiKeys(section).isEmpty()) {
@@ -84,9 +74,30 @@ public final class ServeCommand implements Callable<Integer> {
           "millrace: %s is no loopback address, and there are no API keys: every machine that reaches it can use this server (serve.api-keys-file)"
               .formatted(section.host()));
     }
-    System.out.println("serving at " + server.address() + "/v1");
-    stopped.await();
+    runUntilSignal("serving at " + server.address() + "/v1", "stop-serving", server::close);
     return 0;
+  }
+
+  /**
+   * Says that a server is there, waits until the process is to end, and closes the server then.
+   *
+   * @param started the line to print
+   * @param name of the thread that closes
+   */
+  static void runUntilSignal(String started, String name, Runnable close)
+      throws InterruptedException {
+    CountDownLatch stopped = new CountDownLatch(1);
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  System.err.println("millrace: ending the requests in flight");
+                  close.run();
+                  stopped.countDown();
+                },
+                name));
+    System.out.println(started);
+    stopped.await();
   }
 
   private MillraceConfig load() {

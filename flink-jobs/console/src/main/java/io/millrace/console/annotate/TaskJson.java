@@ -1,0 +1,166 @@
+package io.millrace.console.annotate;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.schemas.Assignment;
+import io.millrace.schemas.AssignmentState;
+import io.millrace.schemas.Preferred;
+import io.millrace.schemas.Turn;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** What the page shows of tasks. Models, versions and rollouts stay hidden. */
+final class TaskJson {
+
+  private static final Duration TOO_FAST = Duration.ofSeconds(3);
+  private static final int RECENT = 20;
+  private static final double ONE_SIDED = 0.9;
+
+  private static ObjectNode object() {
+    return JsonNodeFactory.instance.objectNode();
+  }
+
+  ObjectNode noTask() {
+    return object().putNull("task");
+  }
+
+  ObjectNode task(Pair pair, Assignment own) {
+    boolean judged = isJudged(own);
+    ObjectNode body =
+        object()
+            .put("task", pair.id())
+            .put("revision", judged ? own.getRevision() + 1 : 0)
+            .put("objective", lower(pair.objective()))
+            .put("leased_until", own.getLeasedUntil().toString());
+    ArrayNode dialogue = body.putArray("dialogue");
+    for (Turn turn : pair.first().dialogue()) {
+      dialogue.addObject().put("role", lower(turn.getRole())).put("content", turn.getContent());
+    }
+    body.put("left", pair.response(own.getLeft()).text());
+    body.put("right", pair.response(own.getRight()).text());
+    if (judged) {
+      ObjectNode choice =
+          body.putObject("choice")
+              .put("both_bad", own.getState() == AssignmentState.BOTH_BAD)
+              .put("unsafe_left", own.getUnsafeLeft())
+              .put("unsafe_right", own.getUnsafeRight())
+              .put("reason", own.getReason())
+              .put("flagged", own.getFlagged());
+      if (own.getState() == AssignmentState.JUDGED) {
+        choice.put("preferred", lower(own.getPreferred())).put("rating", lower(own.getRating()));
+      }
+    }
+    return body;
+  }
+
+  private static boolean isJudged(Assignment own) {
+    return own.getState() == AssignmentState.JUDGED || own.getState() == AssignmentState.BOTH_BAD;
+  }
+
+  private static String lower(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The answer to a change, with warnings for the annotator. */
+  ObjectNode stored(Assignment own, List<Assignment> all, boolean isNew) {
+    ObjectNode body =
+        object()
+            .put("task", own.getTaskId())
+            .put("status", isNew ? "stored" : "known")
+            .put("state", lower(own.getState()))
+            .put("revision", own.getRevision());
+    ArrayNode warnings = body.putArray("warnings");
+    if (isJudged(own) && own.getRevision() == 0 && time(own).compareTo(TOO_FAST) < 0) {
+      warnings.add("That was fast. Please read both responses before you choose.");
+    }
+    List<Assignment> recent =
+        all.stream()
+            .filter(each -> each.getState() == AssignmentState.JUDGED)
+            .sorted(Comparator.comparing(Assignment::getTime).reversed())
+            .limit(RECENT)
+            .toList();
+    long left = recent.stream().filter(each -> each.getPreferred() == Preferred.A).count();
+    double share = Math.max(left, recent.size() - left) / (double) RECENT;
+    if (recent.size() == RECENT && share >= ONE_SIDED) {
+      warnings.add(
+          "%d of your last %d choices are for the %s side."
+              .formatted(
+                  Math.max(left, RECENT - left), RECENT, left * 2 > RECENT ? "left" : "right"));
+    }
+    return body;
+  }
+
+  private static Duration time(Assignment own) {
+    return Duration.between(own.getLeasedAt(), own.getTime());
+  }
+
+  ObjectNode progress(Collection<Assignment> all, Instant now) {
+    ObjectNode body = object();
+    body.put("judged", all.stream().filter(TaskJson::isJudged).count());
+    body.put(
+        "today",
+        all.stream()
+            .filter(TaskJson::isJudged)
+            .filter(each -> each.getTime().isAfter(now.minus(Duration.ofDays(1))))
+            .count());
+    body.put("skipped", count(all, AssignmentState.SKIPPED));
+    body.put("withdrawn", count(all, AssignmentState.WITHDRAWN));
+    List<Long> seconds =
+        all.stream()
+            .filter(each -> isJudged(each) && each.getRevision() == 0)
+            .map(each -> time(each).toSeconds())
+            .sorted()
+            .toList();
+    body.put("median_seconds", seconds.isEmpty() ? 0 : seconds.get(seconds.size() / 2));
+    ArrayNode recent = body.putArray("recent");
+    all.stream()
+        .filter(each -> each.getState() != AssignmentState.LEASED)
+        .sorted(Comparator.comparing(Assignment::getTime).reversed())
+        .limit(RECENT)
+        .forEach(
+            each ->
+                recent
+                    .addObject()
+                    .put("task", each.getTaskId())
+                    .put("state", lower(each.getState()))
+                    .put("time", each.getTime().toString()));
+    return body;
+  }
+
+  private static long count(Collection<Assignment> all, AssignmentState state) {
+    return all.stream().filter(each -> each.getState() == state).count();
+  }
+
+  ObjectNode overview(Assignments state, int pairs) {
+    Map<AssignmentState, Long> states = new TreeMap<>();
+    long compared = 0;
+    long agreed = 0;
+    for (Map<String, Assignment> task : state.tasks()) {
+      task.values().forEach(each -> states.merge(each.getState(), 1L, Long::sum));
+      List<Assignment> judged =
+          task.values().stream().filter(e -> e.getState() == AssignmentState.JUDGED).toList();
+      for (int i = 0; i < judged.size(); i++) {
+        for (int j = i + 1; j < judged.size(); j++) {
+          compared++;
+          agreed += preferred(judged.get(i)).equals(preferred(judged.get(j))) ? 1 : 0;
+        }
+      }
+    }
+    ObjectNode body = object().put("pairs", pairs).put("compared", compared).put("agreed", agreed);
+    ObjectNode counts = body.putObject("assignments");
+    states.forEach((each, count) -> counts.put(lower(each), count));
+    return body;
+  }
+
+  /** The rollout that was preferred: the sides differ between annotators. */
+  private static String preferred(Assignment judged) {
+    return judged.getPreferred() == Preferred.A ? judged.getLeft() : judged.getRight();
+  }
+}

@@ -1,0 +1,2 @@
+/** Accounts, sessions and rate limits. */
+package io.millrace.console.people;

@@ -1,0 +1,2 @@
+/** Topics that are followed in memory. */
+package io.millrace.console.tail;
