@@ -43,7 +43,10 @@ function take(next) {
 }
 
 async function attempt(action) {
-  if (busy) return;
+  if (busy) {
+    say('One moment: the last step is still being stored.');
+    return;
+  }
   busy = true;
   main.setAttribute('aria-busy', 'true');
   try {
@@ -61,8 +64,11 @@ const next = () => attempt(load);
 
 async function load() {
   take(await post('/api/annotate/next', {}));
-  progress = await get('/api/annotate/progress');
-  draw();
+  // Nobody waits for the numbers.
+  get('/api/annotate/progress').then((found) => {
+    progress = found;
+    document.getElementById('progress')?.replaceWith(history());
+  }, (e) => say(e.message));
 }
 
 const submit = () => attempt(async () => {
@@ -157,7 +163,7 @@ function history() {
       button('Revise', null, () => revise(each.task)), ' ',
       button('Withdraw', null, () => withdraw(each.task)),
     ] : [])));
-  return el('section', { class: 'panel', 'aria-label': 'Your progress' },
+  return el('section', { class: 'panel', id: 'progress', 'aria-label': 'Your progress' },
     el('h2', {}, 'Your progress'),
     el('p', {}, `${progress.judged ?? 0} judged, ${progress.today ?? 0} within a day, ${progress.skipped ?? 0} skipped; ${progress.median_seconds ?? 0} s a task`),
     el('details', {}, el('summary', {}, 'Latest tasks'), el('ul', {}, ...rows)));
