@@ -50,8 +50,8 @@ final class UpdaterLead implements AutoCloseable {
 
   private boolean started;
 
-  /** Whether a step began and did not end. */
-  private boolean inStep;
+  /** Whether something was begun with the other updaters and did not end. */
+  private boolean midway;
 
   // Of the iteration so far, or of all before it.
   private long stepNanos;
@@ -137,6 +137,7 @@ final class UpdaterLead implements AutoCloseable {
 
   /** Has the other updaters begin a batch. */
   void begin(PpoTrainer trainer, List<PpoRollout> rollouts) throws IOException {
+    midway = true;
     start(trainer);
     byte[] batch = StateWriter.toBytes(out -> out.write(new UpdaterCommand.Begin(rollouts)));
     for (Link link : ranks.links()) {
@@ -144,21 +145,22 @@ final class UpdaterLead implements AutoCloseable {
       link.out().write(batch);
       link.out().flush();
     }
+    midway = false;
   }
 
   /** Takes the next step, and has the other updaters take it too. */
   Optional<PpoIteration> step(PpoTrainer trainer) throws IOException {
+    midway = true;
     start(trainer);
     command(UpdaterCommand.STEP);
-    inStep = true;
     long begin = System.nanoTime();
     try {
       Optional<PpoIteration> done = trainer.step();
-      inStep = false;
+      midway = false;
       stepNanos += System.nanoTime() - begin;
       return done;
     } catch (UncheckedIOException e) {
-      ranks.fail(e.getCause().getMessage());
+      ranks.fail(e.getCause().toString());
       throw e.getCause();
     } catch (RuntimeException | Error e) {
       ranks.fail(e.toString());
@@ -283,7 +285,7 @@ final class UpdaterLead implements AutoCloseable {
   /** The other updaters are let go, if they can still be reached. */
   @Override
   public void close() {
-    if (!inStep) {
+    if (!midway) {
       for (Link link : rendezvous.connected()) {
         try {
           UpdaterCommand.END.write(link.out());
