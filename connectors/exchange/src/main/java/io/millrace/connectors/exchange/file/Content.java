@@ -43,7 +43,7 @@ final class Content implements AutoCloseable {
       BufferedInputStream buffered = new BufferedInputStream(file, BEGINNING);
       byte[] magic = peek(buffered, 4);
       InputStream expanded = expanded(buffered, magic);
-      boolean compressed = expanded != buffered;
+      boolean compressed = isCompressed(magic);
       BufferedInputStream content =
           new BufferedInputStream(bounded(expanded, compressed ? file : null, bounds), BEGINNING);
       if (compressed && isCompressed(peek(content, 4))) {

@@ -43,10 +43,12 @@ final class Fields {
     return false;
   }
 
+  @SuppressWarnings("AnnotateFormatMethod") // The annotation is not among the dependencies.
   static RefusedRecordException invalid(String problem, Object... values) {
     return refused(InvalidRecordException.REASON, problem, values);
   }
 
+  @SuppressWarnings("AnnotateFormatMethod")
   static RefusedRecordException refused(String reason, String problem, Object... values) {
     return new RefusedRecordException(reason, problem.formatted(values));
   }
