@@ -243,7 +243,7 @@ class EnsembleDemoTest {
 
   /** docs/notes/demo-world.md has the results of several seeds. */
   @Test
-  void judgingByPriorityTeachesAsMuchAsByChance() {
+  void judgingByPriorityComparedWithChance() {
     List<SampledPair> pool = pairs(prompts(0, 4 * JUDGMENTS), "pool");
     List<SampledPair> test =
         pairs(prompts(1_000_000, 1600), "test").stream()
@@ -322,7 +322,7 @@ class EnsembleDemoTest {
 
   /** docs/notes/demo-world.md has the results of several seeds. */
   @Test
-  void theLowerBoundCostsLittle() {
+  void theLowerBoundComparedWithTheMean() {
     // As in the campaign: an archive, and one pair of a policy's samples for each of some prompts.
     List<Pair> few = new ArrayList<>(archive(Objective.HELPFULNESS, FEW));
     pairs(prompts(0, 512), "few").forEach(pair -> few.add(pair.judged()));
