@@ -24,7 +24,9 @@ public final class Hosts {
       this.loopback = InetAddress.getByName(host).isLoopbackAddress();
     } catch (UnknownHostException e) {
       throw new IllegalArgumentException(
-          "the host to listen on is \"%s\", which is no name or address of this machine".formatted(host), e);
+          "the host to listen on is \"%s\", which is no name or address of this machine"
+              .formatted(host),
+          e);
     }
   }
 

@@ -90,8 +90,7 @@ public final class HttpServer implements AutoCloseable {
     metrics.watch(models.lanes());
     metrics.connections(connections::count, connections::timeouts);
     this.server =
-        Listener.start(
-            settings, connections, metrics::refused, routing -> routes(routing, body));
+        Listener.start(settings, connections, metrics::refused, routing -> routes(routing, body));
   }
 
   private void routes(HttpRouting.Builder routing, RequestBody body) {

@@ -77,7 +77,6 @@ public final class RequestBody {
   }
 
   private ApiException tooLarge() {
-    return ApiException.tooLarge(
-        "the body has more than %d bytes".formatted(maxBytes));
+    return ApiException.tooLarge("the body has more than %d bytes".formatted(maxBytes));
   }
 }
