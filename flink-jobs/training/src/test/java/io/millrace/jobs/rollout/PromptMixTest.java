@@ -21,6 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** The share of safety prompts that are sampled. */
+@SuppressWarnings("try") // close() of Flink's harness declares Exception
 class PromptMixTest {
 
   private static Prompt prompt(int number, boolean isSafety) {
