@@ -29,7 +29,7 @@ public record ConsoleSection(
     @Option(
             value = "12h",
             help = "Time after which a person must sign in again.",
-            min = "1min",
+            min = "1m",
             max = "30d")
         Duration session,
     @Option(
@@ -51,7 +51,7 @@ public record ConsoleSection(
             max = "1_000_000")
         int maxRequestsPerMinute,
     @Option(
-            value = "10min",
+            value = "10m",
             help = "Time after which a task that its annotator left open goes to others.",
             min = "10s",
             max = "7d")
@@ -66,11 +66,11 @@ public record ConsoleSection(
     @Option(
             value = "7d",
             help = "Age of the oldest rollouts, metrics and dead letters that are shown.",
-            min = "1min",
+            min = "1m",
             max = "3650d")
         Duration window,
     @Option(
-            value = "20_000",
+            value = "20000",
             help = "Most pairs of responses that are kept in memory.",
             min = "1",
             max = "10_000_000")

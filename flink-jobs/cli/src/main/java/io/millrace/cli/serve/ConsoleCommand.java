@@ -42,7 +42,7 @@ public final class ConsoleCommand implements Callable<Integer> {
     List<String> settings = new ArrayList<>(source.settings());
     port.ifPresent(number -> settings.add("console.port=" + number));
     MillraceConfig config =
-        ConfigLoader.load(source.file(), settings, Optional.empty(), List.of(), _ -> {})
+        ConfigLoader.load(source.file(), settings, Optional.empty(), List.of(ConsoleSection.class), _ -> {})
             .withAbsolutePaths();
     Console console =
         Console.start(
