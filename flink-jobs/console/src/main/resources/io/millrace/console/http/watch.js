@@ -44,8 +44,8 @@ export function open(main) {
   async function find() {
     try {
       const found = await get('/api/watch/dead-letters?search=' + encodeURIComponent(search.value));
-      reasons.textContent = `${found.total} since the console's window; `
-        + Object.entries(found.reasons).map(([reason, count]) => `${reason} ${count}`).join(', ');
+      const counts = Object.entries(found.reasons).map(([reason, count]) => `${reason} ${count}`);
+      reasons.textContent = [`${found.total} in all`, ...counts].join(', ');
       letters.replaceChildren(...found.letters.map((each) => row(
         each.time, `${each.topic}/${each.partition}/${each.offset}`, each.job, each.reason, each.message,
         session.role === 'operator' ? button('Show me the record', null, () => display(each.place)) : '')));
