@@ -60,8 +60,7 @@ public final class Console implements AutoCloseable {
       }
       byte[] token = new byte[TOKEN_BYTES];
       new SecureRandom().nextBytes(token);
-      everybody =
-          Optional.of(new Account("local", Role.OPERATOR, HexFormat.of().formatHex(token)));
+      everybody = Optional.of(new Account("local", Role.OPERATOR, HexFormat.of().formatHex(token)));
       accounts = List.of(everybody.get());
     }
     String guidelines = guidelines(section);
@@ -140,8 +139,7 @@ public final class Console implements AutoCloseable {
         section.tlsKey().isEmpty()
             ? Optional.empty()
             : Optional.of(
-                new HttpSettings.Tls(
-                    Path.of(section.tlsCertificate()), Path.of(section.tlsKey()))),
+                new HttpSettings.Tls(Path.of(section.tlsCertificate()), Path.of(section.tlsKey()))),
         LARGEST_REQUEST,
         MOST_CONNECTIONS,
         Duration.ofSeconds(30),
@@ -158,8 +156,7 @@ public final class Console implements AutoCloseable {
       for (int i = 0; i < lines.size(); i++) {
         if (!lines.get(i).isBlank() && !lines.get(i).startsWith("#")) {
           accounts.add(
-              Accounts.parse(
-                  lines.get(i), "%s, line %d".formatted(section.accountsFile(), i + 1)));
+              Accounts.parse(lines.get(i), "%s, line %d".formatted(section.accountsFile(), i + 1)));
         }
       }
       if (accounts.isEmpty()) {

@@ -58,8 +58,7 @@ public record ConsoleSection(
         Duration lease,
     @Option(
             value = "1",
-            help =
-                "Annotators that judge each task. All consoles of a cluster must have the same.",
+            help = "Annotators that judge each task. All consoles of a cluster must have the same.",
             min = "1",
             max = "100")
         int overlap,

@@ -67,7 +67,9 @@ class AnnotationTest {
   void topics(TestInfo test) throws IOException {
     kafka =
         new KafkaSettings(
-            broker.bootstrapServers(), test.getTestMethod().orElseThrow().getName() + ".", Map.of());
+            broker.bootstrapServers(),
+            test.getTestMethod().orElseThrow().getName() + ".",
+            Map.of());
     try (TopicAdmin admin = new TopicAdmin(kafka)) {
       admin.createAll(1, 1);
     }
@@ -158,7 +160,8 @@ class AnnotationTest {
       List<Withdrawal> withdrawals = Rollouts.read(kafka, Topic.WITHDRAWALS);
       assertEquals(judgments.get(0).getJudgmentId(), withdrawals.getFirst().getName());
       List<Feedback> feedback = Rollouts.read(kafka, Topic.FEEDBACK);
-      assertEquals(List.of(Label.DOWN, Label.DOWN), feedback.stream().map(Feedback::getLabel).toList());
+      assertEquals(
+          List.of(Label.DOWN, Label.DOWN), feedback.stream().map(Feedback::getLabel).toList());
 
       // A judgment after that needs an id that was not withdrawn.
       ann.choose(ann.post("/api/annotate/revise", named), BETTER);
@@ -196,8 +199,7 @@ class AnnotationTest {
       }
       assertEquals(tasks, judged.size());
       assertEquals(tasks, new HashSet<>(judged).size(), "no task twice");
-      assertEquals(
-          tasks, judgments().stream().map(Judgment::getJudgmentId).distinct().count());
+      assertEquals(tasks, judgments().stream().map(Judgment::getJudgmentId).distinct().count());
       assertEquals(tasks, judgments().size());
     }
   }
@@ -245,8 +247,7 @@ class AnnotationTest {
   void aLeaseThatRanOutGoesToAnother() throws Exception {
     Rollouts.sendPairs(kafka, "p", 1);
     SettableClock clock = new SettableClock();
-    try (RunningConsole console =
-        RunningConsole.start(kafka, RunningConsole.section(), clock)) {
+    try (RunningConsole console = RunningConsole.start(kafka, RunningConsole.section(), clock)) {
       Visitor ann = console.visitor("ann");
       Visitor bob = console.visitor("bob");
       JsonNode task = await(ann);

@@ -160,7 +160,8 @@ class BrowserTest {
       for (int step = 1; step <= 40; step++) {
         writer.send(
             Topic.TRAINING_METRICS,
-            new TrainingMetrics(PROBE, (long) step, Map.of("kl " + PROBE, 0.1 * step), Instant.now()));
+            new TrainingMetrics(
+                PROBE, (long) step, Map.of("kl " + PROBE, 0.1 * step), Instant.now()));
       }
       writer.send(
           Topic.DEAD_LETTERS,

@@ -15,7 +15,11 @@ class ConsoleSectionTest {
 
   private static ConsoleSection load(String... settings) {
     return ConfigLoader.load(
-            Optional.empty(), List.of(settings), Optional.empty(), List.of(ConsoleSection.class), _ -> {})
+            Optional.empty(),
+            List.of(settings),
+            Optional.empty(),
+            List.of(ConsoleSection.class),
+            _ -> {})
         .section(ConsoleSection.class);
   }
 
@@ -44,7 +48,10 @@ class ConsoleSectionTest {
   void wrongValuesAreNamed() {
     for (String setting :
         new String[] {
-          "console.overlap=0", "console.lease=1s", "console.session=40d", "console.serve-url=file:/x",
+          "console.overlap=0",
+          "console.lease=1s",
+          "console.session=40d",
+          "console.serve-url=file:/x",
           "console.tls-key=key.pem"
         }) {
       ConfigException e = assertThrows(ConfigException.class, () -> load(setting), setting);

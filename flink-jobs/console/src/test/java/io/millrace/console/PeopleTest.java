@@ -128,9 +128,7 @@ class PeopleTest {
     assertEquals(200, ann.status("POST", path, "{}"));
     assertEquals(
         403,
-        console
-            .send("POST", path, "{}", r -> r.header("Cookie", ann.cookie()))
-            .statusCode(),
+        console.send("POST", path, "{}", r -> r.header("Cookie", ann.cookie())).statusCode(),
         "without the token");
     String foreign = console.visitor("bob").csrf;
     assertEquals(
@@ -188,8 +186,20 @@ class PeopleTest {
     ConsoleSection base = RunningConsole.section();
     ConsoleSection few =
         new ConsoleSection(
-            base.host(), 0, "", base.session(), "", "", 3, base.lease(), 1, base.window(), 10, "",
-            "", "console");
+            base.host(),
+            0,
+            "",
+            base.session(),
+            "",
+            "",
+            3,
+            base.lease(),
+            1,
+            base.window(),
+            10,
+            "",
+            "",
+            "console");
     try (RunningConsole limited = RunningConsole.start(kafka, few, Clock.systemUTC())) {
       Visitor ann = limited.visitor("ann");
       for (int i = 0; i < 3; i++) {
@@ -199,7 +209,8 @@ class PeopleTest {
       assertEquals(429, refused.statusCode());
       assertTrue(refused.headers().firstValue("Retry-After").isPresent());
       int attempts = 0;
-      while (limited.send("POST", "/api/login", "{\"token\":\"guess\"}", r -> r).statusCode() == 401) {
+      while (limited.send("POST", "/api/login", "{\"token\":\"guess\"}", r -> r).statusCode()
+          == 401) {
         attempts++;
       }
       assertTrue(attempts <= 20, "guesses before 429: " + attempts);
@@ -211,8 +222,16 @@ class PeopleTest {
     long bytes = 0;
     for (String path :
         new String[] {
-          "/", "/style.css", "/app.js", "/dom.js", "/annotate.js", "/watch.js", "/talk.js",
-          "/uplot.js", "/uplot.css", "/icon.svg"
+          "/",
+          "/style.css",
+          "/app.js",
+          "/dom.js",
+          "/annotate.js",
+          "/watch.js",
+          "/talk.js",
+          "/uplot.js",
+          "/uplot.css",
+          "/icon.svg"
         }) {
       HttpResponse<String> file = console.get(path);
       assertEquals(200, file.statusCode(), path);
@@ -221,7 +240,10 @@ class PeopleTest {
       assertEquals("nosniff", file.headers().firstValue("X-Content-Type-Options").orElseThrow());
       bytes += file.body().getBytes(StandardCharsets.UTF_8).length;
       if (!path.startsWith("/uplot")) {
-        assertFalse(file.body().matches("(?s).*(innerHTML|outerHTML|insertAdjacent|document.write| style=).*"), path);
+        assertFalse(
+            file.body()
+                .matches("(?s).*(innerHTML|outerHTML|insertAdjacent|document.write| style=).*"),
+            path);
       }
     }
     assertTrue(bytes < 400_000, bytes + " bytes");
@@ -259,7 +281,11 @@ class PeopleTest {
     JsonNode steps = null;
     long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
     while (System.nanoTime() < end
-        && (task == null || letters == null || letters.isEmpty() || steps == null || steps.isEmpty())) {
+        && (task == null
+            || letters == null
+            || letters.isEmpty()
+            || steps == null
+            || steps.isEmpty())) {
       task = ops.next();
       letters = ops.get("/api/watch/dead-letters?search=ONERROR").path("letters");
       steps = ops.get("/api/watch/metrics").path("steps");
@@ -284,7 +310,19 @@ class PeopleTest {
     ConsoleSection base = RunningConsole.section();
     ConsoleSection world =
         new ConsoleSection(
-            "0.0.0.0", 0, "", base.session(), "", "", 3, base.lease(), 1, base.window(), 10, "", "",
+            "0.0.0.0",
+            0,
+            "",
+            base.session(),
+            "",
+            "",
+            3,
+            base.lease(),
+            1,
+            base.window(),
+            10,
+            "",
+            "",
             "console");
     IllegalArgumentException e =
         assertThrows(
@@ -299,10 +337,26 @@ class PeopleTest {
     ConsoleSection base = RunningConsole.section();
     ConsoleSection section =
         new ConsoleSection(
-            base.host(), 0, file.toString(), base.session(), "", "", 3, base.lease(), 1,
-            base.window(), 10, "", "", "console");
+            base.host(),
+            0,
+            file.toString(),
+            base.session(),
+            "",
+            "",
+            3,
+            base.lease(),
+            1,
+            base.window(),
+            10,
+            "",
+            "",
+            "console");
     for (String line :
-        new String[] {"ann judge tops3cret-tops3cret", "ann annotator tops3cret", "an/n operator tops3cret-tops3cret"}) {
+        new String[] {
+          "ann judge tops3cret-tops3cret",
+          "ann annotator tops3cret",
+          "an/n operator tops3cret-tops3cret"
+        }) {
       Files.writeString(file, line + "\n");
       IllegalArgumentException e =
           assertThrows(

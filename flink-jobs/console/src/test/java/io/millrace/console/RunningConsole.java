@@ -102,7 +102,10 @@ final class RunningConsole implements AutoCloseable {
   Visitor visitor(String name) throws IOException, InterruptedException {
     HttpResponse<String> response =
         send(
-            "POST", "/api/login", "{\"token\":\"%s%s\"}".formatted(name, TOKEN), request -> request);
+            "POST",
+            "/api/login",
+            "{\"token\":\"%s%s\"}".formatted(name, TOKEN),
+            request -> request);
     assertEquals(200, response.statusCode(), response.body());
     return new Visitor(
         response.headers().firstValue("Set-Cookie").orElseThrow(),

@@ -42,7 +42,8 @@ public final class ConsoleCommand implements Callable<Integer> {
     List<String> settings = new ArrayList<>(source.settings());
     port.ifPresent(number -> settings.add("console.port=" + number));
     MillraceConfig config =
-        ConfigLoader.load(source.file(), settings, Optional.empty(), List.of(ConsoleSection.class), _ -> {})
+        ConfigLoader.load(
+                source.file(), settings, Optional.empty(), List.of(ConsoleSection.class), _ -> {})
             .withAbsolutePaths();
     Console console =
         Console.start(
@@ -50,8 +51,7 @@ public final class ConsoleCommand implements Callable<Integer> {
             JobSettings.kafka(config),
             System.getenv(),
             Clock.systemUTC());
-    ServeCommand.runUntilSignal(
-        "console at " + console.address(), "stop-console", console::close);
+    ServeCommand.runUntilSignal("console at " + console.address(), "stop-console", console::close);
     return 0;
   }
 }

@@ -108,7 +108,8 @@ public final class ServeCommand implements Callable<Integer> {
       settings.add("serve.record=true");
     }
     MillraceConfig config =
-        ConfigLoader.load(source.file(), settings, Optional.empty(), List.of(ServeSection.class), _ -> {})
+        ConfigLoader.load(
+                source.file(), settings, Optional.empty(), List.of(ServeSection.class), _ -> {})
             .withAbsolutePaths();
     if (checkpoint.isPresent() && !config.section(ServeSection.class).models().isEmpty()) {
       throw new UserException("--checkpoint and serve.models exclude each other; leave one out");

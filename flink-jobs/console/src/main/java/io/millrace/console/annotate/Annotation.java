@@ -99,7 +99,8 @@ public final class Annotation implements AutoCloseable {
             .build();
     return new Change<>(
         List.of(Choices.entry(lease)),
-        after -> after.of(pair.id(), annotator).filter(lease::equals).map(own -> json.task(pair, own)));
+        after ->
+            after.of(pair.id(), annotator).filter(lease::equals).map(own -> json.task(pair, own)));
   }
 
   /** A lease of one's own that ran out may be given again. */
@@ -129,8 +130,7 @@ public final class Annotation implements AutoCloseable {
           Choices choices = new Choices(pair(task), before, settings.source(), now());
           Assignment after = choices.assignment(choice);
           return new Change<>(
-              choices.records(after),
-              stored -> json.stored(after, stored.of(annotator), true));
+              choices.records(after), stored -> json.stored(after, stored.of(annotator), true));
         });
   }
 
@@ -203,8 +203,7 @@ public final class Annotation implements AutoCloseable {
   /** A task that the annotator has judged, with the choice, to be revised. */
   public ObjectNode revise(String annotator, Fields fields) {
     String task = task(fields);
-    return log.change(
-        state -> Change.none(json.task(pair(task), own(state, task, annotator))));
+    return log.change(state -> Change.none(json.task(pair(task), own(state, task, annotator))));
   }
 
   /** What the annotator has done, the latest first. */

@@ -54,8 +54,7 @@ public final class Pairs {
     if (response.text().isBlank()) {
       return;
     }
-    List<Response> waiting =
-        unpaired.computeIfAbsent(response.dialogue(), _ -> new ArrayList<>(1));
+    List<Response> waiting = unpaired.computeIfAbsent(response.dialogue(), _ -> new ArrayList<>(1));
     for (Iterator<Response> others = waiting.iterator(); others.hasNext(); ) {
       Response other = others.next();
       if (!other.text().strip().equals(response.text().strip())) {

@@ -110,7 +110,8 @@ final class Access {
     requireSameSite(request);
     Session session = read(request, least);
     if (!Sessions.isGenuine(session, request.headers().first(CSRF).orElse(""))) {
-      throw ApiException.forbidden("the header X-Millrace-Csrf is missing or wrong; load the page again");
+      throw ApiException.forbidden(
+          "the header X-Millrace-Csrf is missing or wrong; load the page again");
     }
     return session;
   }

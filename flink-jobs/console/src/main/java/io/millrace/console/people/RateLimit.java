@@ -36,8 +36,7 @@ public final class RateLimit {
   public synchronized boolean allow(String name) {
     long now = clock.millis();
     Bucket bucket = buckets.getOrDefault(name, new Bucket(most, now));
-    double left =
-        Math.min(most, bucket.left() + most * (double) (now - bucket.time()) / MINUTE);
+    double left = Math.min(most, bucket.left() + most * (double) (now - bucket.time()) / MINUTE);
     boolean allowed = left >= 1;
     buckets.put(name, new Bucket(allowed ? left - 1 : left, now));
     return allowed;

@@ -37,10 +37,7 @@ public final class TopicTail<T extends SpecificRecordBase> implements AutoClosea
    * @param sink gets the records that can be decoded, on the thread of the tail
    */
   public TopicTail(
-      KafkaSettings kafka,
-      Topic<T> topic,
-      Instant since,
-      Consumer<RecordReader.Entry<T>> sink) {
+      KafkaSettings kafka, Topic<T> topic, Instant since, Consumer<RecordReader.Entry<T>> sink) {
     this.kafka = kafka;
     this.topic = topic;
     this.since = since;

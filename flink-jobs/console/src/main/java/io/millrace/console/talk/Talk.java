@@ -112,8 +112,7 @@ public final class Talk implements AutoCloseable {
         throw ApiException.badRequest(
             "server_refused",
             "the server answered %d: %s"
-                .formatted(
-                    response.statusCode(), object.path("error").path("message").asText("")));
+                .formatted(response.statusCode(), object.path("error").path("message").asText("")));
       }
       throw unavailable("its answer is no JSON object");
     } catch (IOException e) {

@@ -24,7 +24,8 @@ final class Alerts {
   private static final int MOST_SERIES = 500;
 
   /** The metrics that are watched. */
-  private static final List<String> WATCHED = List.of("kl", "length", "accuracy", "score", "reward");
+  private static final List<String> WATCHED =
+      List.of("kl", "length", "accuracy", "score", "reward");
 
   private final Map<String, Deque<Double>> series = new TreeMap<>();
 

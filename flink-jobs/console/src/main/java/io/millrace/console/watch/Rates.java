@@ -21,7 +21,10 @@ final class Rates {
   }
 
   synchronized long since(String name, Instant time) {
-    return bySecond.getOrDefault(name, new TreeMap<>()).tailMap(time.getEpochSecond()).values()
+    return bySecond
+        .getOrDefault(name, new TreeMap<>())
+        .tailMap(time.getEpochSecond())
+        .values()
         .stream()
         .mapToLong(Long::longValue)
         .sum();

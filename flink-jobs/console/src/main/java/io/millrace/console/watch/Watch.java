@@ -36,7 +36,7 @@ public final class Watch implements AutoCloseable {
   private final Lags lags;
   private final Alerts alerts = new Alerts();
   private final List<TopicTail<?>> tails = new ArrayList<>();
-  private long steps0;
+  private long numbered;
 
   private record Step(long number, TrainingMetrics content) {}
 
@@ -48,9 +48,11 @@ public final class Watch implements AutoCloseable {
     this.clock = clock;
     this.letters = new DeadLetters(kafka);
     this.lags = new Lags(kafka, groups);
-    tails.add(new TopicTail<>(kafka, Topic.TRAINING_METRICS, since, entry -> add(entry.record().get())));
     tails.add(
-        new TopicTail<>(kafka, Topic.POLICY_CHECKPOINTS, since, entry -> add(entry.record().get())));
+        new TopicTail<>(kafka, Topic.TRAINING_METRICS, since, entry -> add(entry.record().get())));
+    tails.add(
+        new TopicTail<>(
+            kafka, Topic.POLICY_CHECKPOINTS, since, entry -> add(entry.record().get())));
     tails.add(new TopicTail<>(kafka, Topic.PROMOTIONS, since, entry -> add(entry.record().get())));
     tails.add(new TopicTail<>(kafka, Topic.DEAD_LETTERS, since, letters::add));
     tails.add(new TopicTail<>(kafka, Topic.JUDGMENTS, since, entry -> count("judgments", entry)));
@@ -62,7 +64,7 @@ public final class Watch implements AutoCloseable {
   }
 
   private synchronized void add(TrainingMetrics metrics) {
-    steps.addLast(new Step(++steps0, metrics));
+    steps.addLast(new Step(++numbered, metrics));
     if (steps.size() > MOST_STEPS) {
       steps.removeFirst();
     }
@@ -128,7 +130,7 @@ public final class Watch implements AutoCloseable {
         last = step.number();
       }
     }
-    return body.put("last", last).put("more", last < steps0);
+    return body.put("last", last).put("more", last < numbered);
   }
 
   /** Versions, rates, lag and alerts. */
