@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** The share of safety prompts that are sampled. */
-@SuppressWarnings("try") // close() of Flink's harness declares Exception
+@SuppressWarnings("try") // Flink's harness may throw InterruptedException from close().
 class PromptMixTest {
 
   private static Prompt prompt(int number, boolean isSafety) {
