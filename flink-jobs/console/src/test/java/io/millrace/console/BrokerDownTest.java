@@ -53,7 +53,7 @@ class BrokerDownTest {
         assertTrue(away.headers().firstValue("Retry-After").isPresent());
         broker = EmbeddedBroker.start(directory, port);
         int status = 0;
-        end = System.nanoTime() + Duration.ofSeconds(120).toNanos();
+        end = System.nanoTime() + Duration.ofMinutes(2).toNanos();
         while (status != 200 && System.nanoTime() < end) {
           status = ann.status("POST", "/api/annotate/submit", Visitor.choice(task, BETTER));
         }

@@ -73,7 +73,9 @@ final class AssignmentLog implements AutoCloseable {
   /** Decides what to write, from what the topic holds. */
   interface Decision<R> {
     /**
-     * @throws ApiException if the change is impossible
+     * The change, if it is possible.
+     *
+     * @throws ApiException if it is not
      */
     Change<R> decide(Assignments state);
   }
