@@ -33,7 +33,7 @@ public final class RunningServer implements AutoCloseable {
   public static final ObjectMapper JSON = new ObjectMapper();
 
   private final Server server;
-  private final HttpClient client = HttpClient.newHttpClient();
+  private HttpClient client = HttpClient.newHttpClient();
 
   private RunningServer(Server server) {
     this.server = server;
@@ -91,6 +91,12 @@ public final class RunningServer implements AutoCloseable {
   public static RunningServer of(Path directory, Path checkpoint) throws IOException {
     return start(
         settings(directory, Map.of("policy", new ModelSource.Fixed(checkpoint.toString()))));
+  }
+
+  /** Sends further requests over new connections. */
+  public void reconnect() {
+    client.close();
+    client = HttpClient.newHttpClient();
   }
 
   public int port() {
