@@ -215,8 +215,10 @@ class AdviceTest {
     }
     // Flink reads these itself.
     read.add("FLINK_CONF_DIR");
-    // The server reads its keys itself, so that no launcher prints them.
+    // Servers read their keys themselves, so that no launcher prints them.
     read.add("MILLRACE_API_KEYS");
+    read.add("MILLRACE_CONSOLE_ACCOUNTS");
+    read.add("MILLRACE_SERVE_KEY");
     Map<String, String> unknown = new TreeMap<>();
     int found = 0;
     for (Advice advice : texts()) {

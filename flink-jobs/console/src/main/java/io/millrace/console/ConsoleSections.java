@@ -16,6 +16,6 @@ public final class ConsoleSections implements ConfigSections {
 
   @Override
   public int order() {
-    return 6;
+    return 7;
   }
 }

@@ -8,6 +8,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Map;
 
 /**
@@ -50,7 +52,7 @@ public final class StrictJson {
     } catch (IOException e) {
       throw new UncheckedIOException("reading from memory failed", e);
     }
-    requireCharacters(tree, "");
+    requireCharacters(tree, new ArrayDeque<>());
     return tree;
   }
 
@@ -66,23 +68,42 @@ public final class StrictJson {
     }
   }
 
-  private static void requireCharacters(JsonNode node, String path) {
+  /**
+   * @param path names and positions from the root to the node. They are joined for a message only:
+   *     joined at each node they would cost the square of the text.
+   */
+  private static void requireCharacters(JsonNode node, Deque<Object> path) {
     if (node.isTextual()) {
       requireCharacters(node.textValue(), path);
     } else if (node.isObject()) {
       for (Map.Entry<String, JsonNode> member : node.properties()) {
         requireCharacters(member.getKey(), path);
-        requireCharacters(
-            member.getValue(), path.isEmpty() ? member.getKey() : path + "." + member.getKey());
+        path.addLast(member.getKey());
+        requireCharacters(member.getValue(), path);
+        path.removeLast();
       }
     } else {
       for (int i = 0; i < node.size(); i++) {
-        requireCharacters(node.get(i), path + "[" + i + "]");
+        path.addLast(i);
+        requireCharacters(node.get(i), path);
+        path.removeLast();
       }
     }
   }
 
-  private static void requireCharacters(String text, String path) {
+  private static String joined(Deque<Object> path) {
+    StringBuilder joined = new StringBuilder();
+    for (Object step : path) {
+      if (step instanceof Integer position) {
+        joined.append('[').append(position).append(']');
+      } else {
+        joined.append(joined.isEmpty() ? "" : ".").append(step);
+      }
+    }
+    return joined.toString();
+  }
+
+  private static void requireCharacters(String text, Deque<Object> path) {
     for (int i = 0; i < text.length(); i++) {
       char unit = text.charAt(i);
       if (!Character.isSurrogate(unit)) {
@@ -96,7 +117,7 @@ public final class StrictJson {
       }
       throw new WireFormatException(
           "%s has a lone surrogate \\u%04x at character %d, which is no character; write both halves of the pair, or remove it"
-              .formatted(path.isEmpty() ? "a name" : "\"" + path + "\"", (int) unit, i));
+              .formatted(path.isEmpty() ? "a name" : "\"" + joined(path) + "\"", (int) unit, i));
     }
   }
 }

@@ -2,12 +2,10 @@ package io.millrace.serve.feedback;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.schemas.Demonstration;
-import io.millrace.schemas.Feedback;
-import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,15 +38,21 @@ final class KnownFeedback implements AutoCloseable {
    * @param since ids that are older are not known
    */
   KnownFeedback(KafkaSettings kafka, Instant since) throws IOException {
-    RecordReader<Judgment> judgments = RecordReader.fromTime(kafka, Topic.JUDGMENTS, since);
-    RecordReader<Demonstration> demonstrations =
-        RecordReader.fromTime(kafka, Topic.DEMONSTRATIONS, since);
-    RecordReader<Feedback> feedback = RecordReader.fromTime(kafka, Topic.FEEDBACK, since);
-    this.sources =
-        List.of(
-            new Source<>(Topic.JUDGMENTS, judgments),
-            new Source<>(Topic.DEMONSTRATIONS, demonstrations),
-            new Source<>(Topic.FEEDBACK, feedback));
+    List<Source<?>> opened = new ArrayList<>();
+    try {
+      for (Topic<?> topic : List.of(Topic.JUDGMENTS, Topic.DEMONSTRATIONS, Topic.FEEDBACK)) {
+        opened.add(open(kafka, topic, since));
+      }
+    } catch (IOException | RuntimeException e) {
+      opened.forEach(source -> source.reader().close());
+      throw e;
+    }
+    this.sources = List.copyOf(opened);
+  }
+
+  private static <T extends SpecificRecordBase> Source<T> open(
+      KafkaSettings kafka, Topic<T> topic, Instant since) throws IOException {
+    return new Source<>(topic, RecordReader.fromTime(kafka, topic, since));
   }
 
   /** Reads the topics up to their present ends. */

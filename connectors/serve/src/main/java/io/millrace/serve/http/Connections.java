@@ -15,7 +15,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.LongAdder;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The open connections. A connection is closed when its client takes too long to send a request, or
@@ -23,6 +26,7 @@ import java.util.concurrent.atomic.LongAdder;
  */
 public final class Connections implements ServerConnectionSelector, AutoCloseable {
 
+  private static final Logger LOG = LoggerFactory.getLogger(Connections.class);
   private static final long LOOK_SECONDS = 1;
 
   private final ServerConnectionSelector http1;
@@ -63,9 +67,10 @@ public final class Connections implements ServerConnectionSelector, AutoCloseabl
   private void look() {
     long now = System.nanoTime();
     for (Open connection : open.values()) {
-      if (now - connection.end > 0) {
+      if (now - connection.end > 0 && connection.closing.compareAndSet(false, true)) {
         timeouts.increment();
-        connection.context.serverSocket().close();
+        // Closing may fail, and with TLS it waits for a writer: neither must end the watch.
+        Thread.ofVirtual().name("close").start(connection::closeSocket);
       }
     }
   }
@@ -103,11 +108,20 @@ public final class Connections implements ServerConnectionSelector, AutoCloseabl
 
     private final WatchedContext context;
     private final ServerConnection connection;
+    private final AtomicBoolean closing = new AtomicBoolean();
     private volatile long end = System.nanoTime() + requestNanos;
 
     private Open(WatchedContext context, ServerConnection connection) {
       this.context = context;
       this.connection = connection;
+    }
+
+    private void closeSocket() {
+      try {
+        context.serverSocket().close();
+      } catch (RuntimeException e) {
+        LOG.debug("A slow connection was closed already: {}", e.getMessage());
+      }
     }
 
     /** The connection waits for the next request. */

@@ -16,6 +16,6 @@ public final class ServeSections implements ConfigSections {
 
   @Override
   public int order() {
-    return 5;
+    return 6;
   }
 }

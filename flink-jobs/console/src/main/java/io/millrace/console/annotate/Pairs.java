@@ -67,9 +67,9 @@ public final class Pairs {
         return;
       }
     }
-    if (waiting.stream().noneMatch(each -> each.rolloutId().equals(response.rolloutId()))) {
-      waiting.add(response);
-    }
+    // All that wait have the same text: the newest stands for them.
+    waiting.clear();
+    waiting.add(response);
   }
 
   /** Takes the scores of a rollout. */

@@ -12,7 +12,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.apache.avro.specific.SpecificRecordBase;
-import org.apache.kafka.common.KafkaException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -61,7 +60,7 @@ public final class TopicTail<T extends SpecificRecordBase> implements AutoClosea
           while (closed.getCount() > 0) {
             reader.next(POLL).ifPresent(this::take);
           }
-        } catch (IOException | KafkaException e) {
+        } catch (IOException | RuntimeException e) {
           if (!failing && closed.getCount() > 0) {
             LOG.warn("{} cannot be read, trying again: {}", kafka.nameOf(topic), e.getMessage());
           }

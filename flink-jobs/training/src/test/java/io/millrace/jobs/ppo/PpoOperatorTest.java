@@ -262,7 +262,7 @@ class PpoOperatorTest {
     Path ensemble = rewardModel("ensemble", config("start"), 3);
     List<ScoredRollout> single = rollouts(4 * BATCH, ensemble.toString());
     List<ScoredRollout> all = byEnsembles(single);
-    String[] lcb = {"ppo.reward=lcb", "ppo.lcb-coefficient=0.5", "reward-model.heads=3"};
+    String[] lcb = {"ppo.reward=lcb", "ppo.lcb-coefficient=0.5"};
     try (Run straight = new Run(config("lcb", lcb), null);
         Run killed = new Run(config("lcb-killed", lcb), null);
         Run mean = new Run(config("mean"), null);
