@@ -62,6 +62,9 @@ class ConfigBoundsTest {
           Map.entry("ppo.advantage=rloo", List.of("rollout.samples-per-prompt=2")),
           Map.entry("ppo.advantage=grpo", GRPO),
           Map.entry("ppo.group-deviation=false", GRPO),
+          Map.entry("ppo.reward=lcb", List.of("reward-model.heads=2")),
+          Map.entry("ppo.shard-optimizer=true", List.of("ppo.updaters=2")),
+          Map.entry("ppo.length-penalty-from=1_048_576", List.of("ppo.length-penalty=0.1")),
           Map.entry("ppo.whitening=prompt", List.of("rollout.samples-per-prompt=2")),
           Map.entry("ppo.early-stop-patience=1_000_000", List.of("ppo.held-out-share=0.1")),
           Map.entry(
@@ -72,6 +75,13 @@ class ConfigBoundsTest {
           Map.entry(
               "rejection-sampling.samples-per-prompt=1",
               List.of("rejection-sampling.temperatures=1")));
+
+  /** Settings that a path needs beside it. */
+  private static final Map<String, List<String>> PATH_COMPANIONS =
+      Map.of(
+          "rejection-sampling.student", List.of("rejection-sampling.student-name=small"),
+          "console.tls-certificate", List.of("console.tls-key=key.pem"),
+          "console.tls-key", List.of("console.tls-certificate=cert.pem"));
 
   /** An option and its full key. */
   record Found(String key, Class<?> type, Option option) {
@@ -282,12 +292,9 @@ class ConfigBoundsTest {
   @ParameterizedTest
   @MethodSource("paths")
   void pathsAreCheckedAndUrisWhereTheyAreAllowed(Found found) {
-    String[] student =
-        found.key().equals("rejection-sampling.student")
-            ? new String[] {"rejection-sampling.student-name=small"}
-            : new String[0];
+    List<String> companions = PATH_COMPANIONS.getOrDefault(found.key(), List.of());
     for (String uri : List.of("s3://bucket/x", "relative/path", "/absolute/path")) {
-      List<String> settings = new ArrayList<>(List.of(student));
+      List<String> settings = new ArrayList<>(companions);
       settings.add(found.key() + "=" + uri);
       if (uri.startsWith("s3") && found.option().local()) {
         assertRefused(found, uri, "a path on this machine");

@@ -12,6 +12,7 @@ import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Objective;
+import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
 import java.io.IOException;
@@ -108,7 +109,8 @@ public final class RewardModelJob {
               feedback
                   .filter(
                       one ->
-                          LabelledResponses.isLabelled(one)
+                          // A revision may take the label back.
+                          (LabelledResponses.isLabelled(one) || Provenance.of(one).revision() > 0)
                               && section.learns(judge, one.getFeedbackId()))
                   .name(name + " feedback")
                   .uid(name + "-feedback")

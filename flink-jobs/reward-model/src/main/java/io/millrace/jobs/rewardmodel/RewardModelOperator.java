@@ -296,7 +296,9 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
     if (next.revision() > 0) {
       replaced += labelled.removeIf(former -> Provenance.of(former).isRevisedBy(next));
     }
-    labelled.add(feedback);
+    if (LabelledResponses.isLabelled(feedback) && section().labelWeight() > 0) {
+      labelled.add(feedback);
+    }
   }
 
   private void countDropped() {
@@ -341,7 +343,9 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
 
   private void step() {
     MixedBatches.Batch<Judgment> batch =
-        batches.waiting() == 0 ? new MixedBatches.Batch<>(List.of(), List.of()) : batches.take();
+        batches.waiting() == 0 || (!batches.isDue() && labelled.isDue())
+            ? new MixedBatches.Batch<>(List.of(), List.of())
+            : batches.take();
     List<Judgment> fresh = batch.fresh();
     List<Feedback> feedback = labelled.take();
     learned += fresh.size() + feedback.size();
@@ -363,7 +367,7 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
     }
     // A judgment has two responses.
     double share = Math.min(1, (pairs.size() + labels.size() / 2.0) / section().batchSize());
-    RewardModelTrainer.Step step = trainer.step(pairs, labels, learned, share);
+    RewardModelTrainer.Step step = trainer.step(pairs, labels, position(), share);
     guard.check(
         step.loss() + step.labelLoss(),
         step.update(),
@@ -466,8 +470,13 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
   /** A version is due after publish-every judgments, and after the last one of a schedule. */
   private boolean isPublishDue() {
     long scheduled = section().scheduleJudgments(objective, judge);
-    boolean scheduleEnded = publishedAt < scheduled && learned >= scheduled;
-    return learned - publishedAt >= section().publishEvery() || scheduleEnded;
+    boolean scheduleEnded = publishedAt < scheduled && position() >= scheduled;
+    return position() - publishedAt >= section().publishEvery() || scheduleEnded;
+  }
+
+  /** Judgments learned from; two labelled responses count as one, as each judgment has two. */
+  private long position() {
+    return learned - labelled.learned() + (labelled.learned() + 1) / 2;
   }
 
   @Override
@@ -475,7 +484,7 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
     while (batches.waiting() + labelled.waiting() > 0) {
       step();
     }
-    if (learned > publishedAt) {
+    if (position() > publishedAt) {
       publish();
     }
     Map<String, Double> summary = metrics();
@@ -521,7 +530,7 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
     }
     long parent = version;
     version = parent + 1;
-    publishedAt = learned;
+    publishedAt = position();
     Optional<ScoreScale> scores = anchors.measure(trainer.model());
     withheld.measure(trainer.model(), this::pair);
     if (anchors.isAlarming()) {

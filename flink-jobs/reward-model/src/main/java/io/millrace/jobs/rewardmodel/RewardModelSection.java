@@ -64,7 +64,9 @@ public record RewardModelSection(
             value = "true",
             help =
                 "Whether the safety reward model also learns the safety labels of the topic"
-                    + " `feedback`.")
+                    + " `feedback`. Which of them join an update depends on when they are read, so"
+                    + " such a run learns exactly once, but is not reproducible bit for bit.",
+            fixed = true)
         boolean feedback,
     @Option(
             value = "4096",

@@ -3,6 +3,7 @@ package io.millrace.jobs.rollout;
 import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.schemas.Prompt;
 import io.millrace.schemas.Topic;
+import java.util.List;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.functions.RichFilterFunction;
 import org.apache.flink.api.common.state.ListState;
@@ -35,6 +36,8 @@ final class PromptMix extends RichFilterFunction<Prompt> implements Checkpointed
   private transient Totals totals;
   private transient Counter dropped;
   private transient ListState<Tuple2<Long, Long>> saved;
+  private transient ListState<Double> savedShare;
+  private transient boolean sameShare;
 
   // State.
   private transient long safety;
@@ -62,9 +65,19 @@ final class PromptMix extends RichFilterFunction<Prompt> implements Checkpointed
         context
             .getOperatorStateStore()
             .getListState(new ListStateDescriptor<>("taken", Types.TUPLE(Types.LONG, Types.LONG)));
-    for (Tuple2<Long, Long> taken : saved.get()) {
-      safety += taken.f0;
-      others += taken.f1;
+    savedShare =
+        context
+            .getOperatorStateStore()
+            .getListState(new ListStateDescriptor<>("share", Types.DOUBLE));
+    for (double share : savedShare.get()) {
+      sameShare |= share == safetyShare;
+    }
+    // With another share the counts would hold one kind back for as long as they are off.
+    if (sameShare) {
+      for (Tuple2<Long, Long> taken : saved.get()) {
+        safety += taken.f0;
+        others += taken.f1;
+      }
     }
   }
 
@@ -73,6 +86,7 @@ final class PromptMix extends RichFilterFunction<Prompt> implements Checkpointed
     totals.snapshot();
     saved.clear();
     saved.add(Tuple2.of(safety, others));
+    savedShare.update(List.of(safetyShare));
   }
 
   @Override

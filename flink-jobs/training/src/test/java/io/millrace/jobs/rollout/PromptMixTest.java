@@ -93,6 +93,27 @@ class PromptMixTest {
     assertEquals(all, mixed(0, all));
   }
 
+  /** The counts of the former share would hold the other prompts back for long. */
+  @Test
+  void anotherShareAfterARestartBeginsAnew() throws Exception {
+    OperatorSubtaskState state;
+    try (OneInputStreamOperatorTestHarness<Prompt, Prompt> harness = harness(0.1)) {
+      harness.open();
+      for (Prompt prompt : stream(2000, 0.1, 5)) {
+        harness.processElement(prompt, 0);
+      }
+      state = harness.snapshot(1, 1);
+    }
+    try (OneInputStreamOperatorTestHarness<Prompt, Prompt> harness = harness(0.5)) {
+      harness.initializeState(state);
+      harness.open();
+      for (Prompt prompt : stream(200, 0.5, 6)) {
+        harness.processElement(prompt, 0);
+      }
+      assertTrue(harness.extractOutputValues().size() > 150);
+    }
+  }
+
   @Test
   void aJobThatDiesAndResumesDropsTheSamePrompts() throws Exception {
     List<Prompt> all = stream(200, 0.7, 5);
