@@ -50,12 +50,16 @@ export function open(main) {
     }
   }
 
-  async function tell(feedback, box) {
+  /** Sends an opinion of a response; its id comes from the response, so that a second click stores nothing more. */
+  async function tell(response, feedback, box) {
+    const buttons = (box.closest('.pair') ?? box).querySelectorAll('button');
+    buttons.forEach(each => { each.disabled = true; });
     try {
-      await post('/api/talk/feedback', { feedback_id: crypto.randomUUID?.() ?? String(Math.random()).slice(2), ...feedback });
+      await post('/api/talk/feedback', { feedback_id: 'talk-' + response.replaceAll('/', '-'), ...feedback });
       box.replaceChildren('Stored.');
       return true;
     } catch (e) {
+      buttons.forEach(each => { each.disabled = false; });
       say(e.message);
       return false;
     }
@@ -63,8 +67,8 @@ export function open(main) {
 
   function single(reply, text) {
     const row = el('div', { class: 'row' });
-    row.append(button('Good', null, () => tell({ completion: reply.choices[0].id, label: 'up' }, row)),
-      button('Bad', null, () => tell({ completion: reply.choices[0].id, label: 'down' }, row)));
+    row.append(button('Good', null, () => tell(reply.choices[0].id, { completion: reply.choices[0].id, label: 'up' }, row)),
+      button('Bad', null, () => tell(reply.choices[0].id, { completion: reply.choices[0].id, label: 'down' }, row)));
     const box = turn('Model', text);
     box.append(row);
     return box;
@@ -79,7 +83,7 @@ export function open(main) {
       for (const [rating, name] of [['significantly_better', 'Significantly better'], ['better', 'Better'],
         ['slightly_better', 'Slightly better'], ['negligibly_better_or_unsure', 'Unsure']]) {
         row.append(button(name, null, async () => {
-          const stored = await tell({
+          const stored = await tell(reply.choices[0].id, {
             response_a: reply.choices[0].id, response_b: reply.choices[1].id, preferred: i === 0 ? 'a' : 'b', rating,
           }, row);
           if (stored) {
