@@ -24,6 +24,7 @@ import org.apache.avro.specific.SpecificRecordBase;
 final class DeadLetters {
 
   private static final int MOST = 1000;
+  private static final long MOST_BYTES = 64L << 20;
   private static final int LISTED = 100;
   private static final int SHOWN_BYTES = 64 << 10;
 
@@ -31,16 +32,25 @@ final class DeadLetters {
   private final LinkedHashMap<String, DeadLetter> letters = new LinkedHashMap<>();
   private long count;
 
+  /** Of the values that are kept. */
+  private long bytes;
+
   DeadLetters(KafkaSettings kafka) {
     this.kafka = kafka;
   }
 
   synchronized void add(RecordReader.Entry<DeadLetter> entry) {
     count++;
-    letters.put(entry.partition() + "/" + entry.offset(), entry.record().orElseThrow());
-    if (letters.size() > MOST) {
-      letters.remove(letters.keySet().iterator().next());
+    DeadLetter letter = entry.record().orElseThrow();
+    bytes += size(letter);
+    letters.put(entry.partition() + "/" + entry.offset(), letter);
+    while (letters.size() > MOST || (bytes > MOST_BYTES && letters.size() > 1)) {
+      bytes -= size(letters.pollFirstEntry().getValue());
     }
+  }
+
+  private static int size(DeadLetter letter) {
+    return letter.getValue() == null ? 0 : letter.getValue().remaining();
   }
 
   synchronized long count() {
