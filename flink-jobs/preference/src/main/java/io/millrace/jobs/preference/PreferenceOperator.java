@@ -18,7 +18,6 @@ import io.millrace.model.preference.Response;
 import io.millrace.model.preference.ResponseLogProbs;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
-import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Provenance;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.state.CopyBudget;
@@ -431,16 +430,12 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
                 lastMetrics,
                 Instant.now()),
             policy));
-    List<Lineage> parts = new ArrayList<>(judgmentLineage.publish(version, Instant.now()));
-    if (!section().loss().isOfPairs()) {
-      // The parts of a version have different numbers, whatever their topic.
-      int first = parts.size();
-      for (Lineage part : feedbackLineage.publish(version, Instant.now())) {
-        part.setPart(first + part.getPart());
-        parts.add(part);
-      }
-    }
-    parts.forEach(part -> emitLater(Outputs.LINEAGE, part));
+    List<LearnedRecords> learnedFrom =
+        section().loss().isOfPairs()
+            ? List.of(judgmentLineage)
+            : List.of(judgmentLineage, feedbackLineage);
+    LearnedRecords.publish(learnedFrom, version, Instant.now())
+        .forEach(part -> emitLater(Outputs.LINEAGE, part));
   }
 
   /**

@@ -24,7 +24,6 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.training.DivergenceGuard;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
-import io.millrace.schemas.Lineage;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Printable;
 import io.millrace.schemas.Provenance;
@@ -556,18 +555,14 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
             trainer.model(),
             scores,
             initial.tokenizer()));
-    List<Lineage> parts = new ArrayList<>(lineage.publish(version, clock.instant()));
-    // The parts of a version have different numbers, whatever their topic.
-    int first = parts.size();
+    List<LearnedRecords> learnedFrom = new ArrayList<>(List.of(lineage));
     if (labelled.learned() > 0) {
-      for (Lineage part : feedbackLineage.publish(version, clock.instant())) {
-        part.setPart(first + part.getPart());
-        parts.add(part);
-      }
+      learnedFrom.add(feedbackLineage);
     } else {
       feedbackLineage.startFrom(job(), version);
     }
-    parts.forEach(part -> emitLater(Outputs.LINEAGE, part));
+    LearnedRecords.publish(learnedFrom, version, clock.instant())
+        .forEach(part -> emitLater(Outputs.LINEAGE, part));
   }
 
   /** Records learned from, by topic. */

@@ -99,6 +99,22 @@ public final class LearnedRecords {
     return records;
   }
 
+  /**
+   * What a version learned from in several topics. The parts of a version have different numbers,
+   * whatever their topic.
+   */
+  public static List<Lineage> publish(List<LearnedRecords> topics, long version, Instant time) {
+    List<Lineage> parts = new ArrayList<>();
+    for (LearnedRecords topic : topics) {
+      int first = parts.size();
+      for (Lineage part : topic.publish(version, time)) {
+        part.setPart(first + part.getPart());
+        parts.add(part);
+      }
+    }
+    return parts;
+  }
+
   private List<List<String>> parts() {
     List<List<String>> parts = new ArrayList<>();
     parts.add(new ArrayList<>());
