@@ -1,17 +1,10 @@
 package io.millrace.jobs.models;
 
-import io.millrace.connectors.flink.decode.Totals;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
 import java.io.Serializable;
 import java.util.List;
 import org.apache.avro.specific.SpecificRecordBase;
-import org.apache.flink.api.common.functions.OpenContext;
-import org.apache.flink.api.common.functions.RichFilterFunction;
-import org.apache.flink.metrics.Counter;
-import org.apache.flink.runtime.state.FunctionInitializationContext;
-import org.apache.flink.runtime.state.FunctionSnapshotContext;
-import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
 import org.apache.flink.streaming.api.datastream.DataStream;
 
 /**
@@ -21,25 +14,20 @@ import org.apache.flink.streaming.api.datastream.DataStream;
  *
  * @param <T> the record type
  */
-public final class Withhold<T extends SpecificRecordBase> extends RichFilterFunction<T>
-    implements CheckpointedFunction {
+public final class Withhold<T extends SpecificRecordBase> extends DroppingFilter<T> {
 
   private static final long serialVersionUID = 1;
-  private static final String COUNT = Totals.DROPPED + "held-out";
 
   /** The dialogue of a record. */
   public interface DialogueOf<T> extends Serializable {
     List<Turn> of(T dialogue);
   }
 
-  private final Topic<T> topic;
   private final HeldOut heldOut;
   private final DialogueOf<T> dialogue;
-  private transient Totals totals;
-  private transient Counter withheld;
 
   private Withhold(Topic<T> topic, HeldOut heldOut, DialogueOf<T> dialogue) {
-    this.topic = topic;
+    super(topic, "held-out", "records_held_out");
     this.heldOut = heldOut;
     this.dialogue = dialogue;
   }
@@ -55,32 +43,7 @@ public final class Withhold<T extends SpecificRecordBase> extends RichFilterFunc
   }
 
   @Override
-  public void initializeState(FunctionInitializationContext context) throws Exception {
-    totals = Totals.restored(getRuntimeContext(), context.getOperatorStateStore(), topic);
-    totals.add(COUNT, 0);
-  }
-
-  @Override
-  public void snapshotState(FunctionSnapshotContext context) throws Exception {
-    totals.snapshot();
-  }
-
-  @Override
-  public void open(OpenContext context) {
-    withheld =
-        getRuntimeContext()
-            .getMetricGroup()
-            .addGroup("topic", topic.name())
-            .counter("records_held_out");
-  }
-
-  @Override
-  public boolean filter(T record) throws Exception {
-    if (!heldOut.contains(dialogue.of(record))) {
-      return true;
-    }
-    withheld.inc();
-    totals.add(COUNT, 1);
-    return false;
+  protected boolean keeps(T record) {
+    return !heldOut.contains(dialogue.of(record));
   }
 }
