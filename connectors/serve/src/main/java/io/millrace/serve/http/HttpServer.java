@@ -20,7 +20,6 @@ import io.millrace.serve.sampling.Lane;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
@@ -44,8 +43,7 @@ public final class HttpServer implements AutoCloseable {
   private final CompletionRoutes completions;
   private final FeedbackRoute feedback;
   private final WebServer server;
-  private final AtomicInteger inFlight = new AtomicInteger();
-  private volatile boolean draining;
+  private final RequestsInFlight inFlight = new RequestsInFlight();
 
   /** Takes feedback. */
   @FunctionalInterface
@@ -103,8 +101,10 @@ public final class HttpServer implements AutoCloseable {
         .post(
             "/v1/feedback",
             (request, response) -> Responses.json(response, 200, feedback.take(body.read(request))))
-        .get("/health", (_, response) -> state(response, healthy.getAsBoolean(), "ok", "failed"))
-        .get("/ready", (_, response) -> state(response, isReady(), "ready", "not ready"))
+        .get(
+            "/health",
+            (_, response) -> Responses.state(response, healthy.getAsBoolean(), "ok", "failed"))
+        .get("/ready", (_, response) -> Responses.state(response, isReady(), "ready", "not ready"))
         .get("/metrics", this::metrics)
         .any(HttpServer::unknown)
         .error(ApiException.class, this::refuse)
@@ -118,14 +118,14 @@ public final class HttpServer implements AutoCloseable {
 
   /** Counts, checks host and key, and watches the time. */
   private void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
-    inFlight.incrementAndGet();
+    inFlight.begin();
     connections.of(request).ifPresent(Connections.Open::reads);
     try {
       hosts.require(request.headers().first(HeaderNames.HOST));
       String path = request.path().path();
       if (!KEYLESS.contains(path)) {
         keys.require(request.headers().first(HeaderNames.AUTHORIZATION));
-        if (draining) {
+        if (inFlight.isStopping()) {
           throw ApiException.unavailable(
               "stopping", Duration.ofSeconds(1), "the server stops; try again at another one");
         }
@@ -134,7 +134,7 @@ public final class HttpServer implements AutoCloseable {
     } finally {
       metrics.answered(label(request), response.status().code());
       connections.of(request).ifPresent(Connections.Open::waits);
-      inFlight.decrementAndGet();
+      inFlight.end();
     }
   }
 
@@ -156,9 +156,7 @@ public final class HttpServer implements AutoCloseable {
 
   private void refuse(ServerRequest request, ServerResponse response, ApiException error) {
     metrics.refused(error.code());
-    if (!response.isSent()) {
-      Responses.error(response, error);
-    }
+    Responses.refuse(response, error);
   }
 
   private static void unknown(ServerRequest request, ServerResponse response) {
@@ -207,14 +205,10 @@ public final class HttpServer implements AutoCloseable {
   }
 
   private boolean isReady() {
-    return !draining && healthy.getAsBoolean() && models.isReady() && ready.getAsBoolean();
-  }
-
-  private static void state(ServerResponse response, boolean good, String yes, String no) {
-    Responses.json(
-        response,
-        good ? 200 : 503,
-        JsonNodeFactory.instance.objectNode().put("status", good ? yes : no));
+    return !inFlight.isStopping()
+        && healthy.getAsBoolean()
+        && models.isReady()
+        && ready.getAsBoolean();
   }
 
   private void metrics(ServerRequest request, ServerResponse response) {
@@ -238,18 +232,7 @@ public final class HttpServer implements AutoCloseable {
    */
   @Override
   public void close() {
-    draining = true;
-    long end = System.nanoTime() + settings.drain().toNanos();
-    try {
-      while (inFlight.get() > 0 && System.nanoTime() < end) {
-        Thread.sleep(10);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    if (inFlight.get() > 0) {
-      LOG.warn("{} requests did not end within {}", inFlight.get(), settings.drain());
-    }
+    inFlight.drain(settings.drain());
     server.stop();
     connections.close();
   }

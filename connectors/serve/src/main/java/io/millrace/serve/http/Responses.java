@@ -3,6 +3,7 @@ package io.millrace.serve.http;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.webserver.http.ServerResponse;
@@ -31,7 +32,22 @@ public final class Responses {
         .send(bytes(body));
   }
 
-  public static void error(ServerResponse response, ApiException error) {
+  /** Answers a question about the server's state: 200, or 503 if it is not as it should be. */
+  public static void state(ServerResponse response, boolean good, String yes, String no) {
+    json(
+        response,
+        good ? 200 : 503,
+        JsonNodeFactory.instance.objectNode().put("status", good ? yes : no));
+  }
+
+  /** Answers with an error, unless a part of the response was sent already. */
+  public static void refuse(ServerResponse response, ApiException error) {
+    if (!response.isSent()) {
+      error(response, error);
+    }
+  }
+
+  private static void error(ServerResponse response, ApiException error) {
     error
         .retryAfter()
         .ifPresent(

@@ -22,10 +22,10 @@ import io.millrace.serve.http.Hosts;
 import io.millrace.serve.http.HttpSettings;
 import io.millrace.serve.http.Listener;
 import io.millrace.serve.http.RequestBody;
+import io.millrace.serve.http.RequestsInFlight;
 import io.millrace.serve.http.Responses;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -46,8 +46,7 @@ public final class ConsoleServer implements AutoCloseable {
   private final RequestBody body;
   private final StaticFiles files = new StaticFiles();
   private final WebServer server;
-  private final AtomicInteger inFlight = new AtomicInteger();
-  private volatile boolean draining;
+  private final RequestsInFlight inFlight = new RequestsInFlight();
 
   /** Takes the fields of a request from an account. */
   private interface Action {
@@ -88,7 +87,9 @@ public final class ConsoleServer implements AutoCloseable {
     routing
         .addFilter(this::filter)
         .get("/health", (_, response) -> state(response, true))
-        .get("/ready", (_, response) -> state(response, annotation.isReady() && !draining))
+        .get(
+            "/ready",
+            (_, response) -> state(response, annotation.isReady() && !inFlight.isStopping()))
         .get("/api/me", this::me)
         .post("/api/login", this::login)
         .post("/api/logout", this::logout);
@@ -128,12 +129,12 @@ public final class ConsoleServer implements AutoCloseable {
             (_, _) -> {
               throw ApiException.badMethod("the path has no such method");
             })
-        .error(ApiException.class, ConsoleServer::refuse)
+        .error(ApiException.class, (_, response, e) -> Responses.refuse(response, e))
         .error(
             Throwable.class,
             (request, response, e) -> {
               LOG.error("{} failed", request.path().path(), e);
-              refuse(request, response, ApiException.failed("the console failed; see its log"));
+              Responses.refuse(response, ApiException.failed("the console failed; see its log"));
             });
   }
 
@@ -163,7 +164,7 @@ public final class ConsoleServer implements AutoCloseable {
   }
 
   private void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
-    inFlight.incrementAndGet();
+    inFlight.begin();
     connections.of(request).ifPresent(Connections.Open::reads);
     try {
       StaticFiles.protect(response);
@@ -171,21 +172,12 @@ public final class ConsoleServer implements AutoCloseable {
       chain.proceed();
     } finally {
       connections.of(request).ifPresent(Connections.Open::waits);
-      inFlight.decrementAndGet();
-    }
-  }
-
-  private static void refuse(ServerRequest request, ServerResponse response, ApiException error) {
-    if (!response.isSent()) {
-      Responses.error(response, error);
+      inFlight.end();
     }
   }
 
   private static void state(ServerResponse response, boolean good) {
-    Responses.json(
-        response,
-        good ? 200 : 503,
-        JsonNodeFactory.instance.objectNode().put("status", good ? "ok" : "not ready"));
+    Responses.state(response, good, "ok", "not ready");
   }
 
   private void me(ServerRequest request, ServerResponse response) {
@@ -251,15 +243,7 @@ public final class ConsoleServer implements AutoCloseable {
   /** Waits for the requests in flight, and stops. */
   @Override
   public void close() {
-    draining = true;
-    long end = System.nanoTime() + settings.drain().toNanos();
-    try {
-      while (inFlight.get() > 0 && System.nanoTime() < end) {
-        Thread.sleep(10);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
+    inFlight.drain(settings.drain());
     server.stop();
     connections.close();
   }
