@@ -3,8 +3,7 @@ package io.millrace.jobs.preference;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.LengthCheck;
-import io.millrace.jobs.models.OldestTurns;
-import io.millrace.jobs.rewardmodel.JudgmentTokens;
+import io.millrace.jobs.rewardmodel.OpinionLengths;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Validation;
@@ -21,37 +20,17 @@ final class OpinionCheck<T> implements RecordCheck<T> {
   }
 
   static OpinionCheck<Judgment> judgments(MillraceConfig config) {
-    return new OpinionCheck<>(
-        length(
-            config,
-            (template, judgment) -> new JudgmentTokens(template).length(judgment),
-            OldestTurns.ofPrompts(
-                Judgment::getDialogue,
-                (judgment, dialogue) ->
-                    Judgment.newBuilder(judgment).setDialogue(dialogue).build())));
+    return new OpinionCheck<>(lengths(config).judgments());
   }
 
   static OpinionCheck<Feedback> feedback(MillraceConfig config) {
-    return new OpinionCheck<>(
-        length(
-            config,
-            (template, feedback) -> new JudgmentTokens(template).of(feedback).length,
-            OldestTurns.ofPrompts(
-                Feedback::getDialogue,
-                (feedback, dialogue) ->
-                    Feedback.newBuilder(feedback).setDialogue(dialogue).build())));
+    return new OpinionCheck<>(lengths(config).feedback());
   }
 
-  private static <T> LengthCheck<T> length(
-      MillraceConfig config, LengthCheck.Length<T> length, LengthCheck.Shortening<T> oldest) {
+  private static OpinionLengths lengths(MillraceConfig config) {
     PreferenceSection section = config.section(PreferenceSection.class);
-    return new LengthCheck<>(
-        config,
-        "preference.max-tokens",
-        section.maxTokens(),
-        0,
-        length,
-        section.truncate() ? oldest : null);
+    return new OpinionLengths(
+        config, "preference.max-tokens", section.maxTokens(), section.truncate());
   }
 
   @Override

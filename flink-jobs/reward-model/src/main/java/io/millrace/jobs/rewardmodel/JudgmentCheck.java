@@ -3,8 +3,6 @@ package io.millrace.jobs.rewardmodel;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.LengthCheck;
-import io.millrace.jobs.models.OldestTurns;
-import io.millrace.schemas.Feedback;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.RefusedRecordException;
 import io.millrace.schemas.Validation;
@@ -22,41 +20,16 @@ final class JudgmentCheck implements RecordCheck<Judgment> {
 
   JudgmentCheck(MillraceConfig config) {
     RewardModelSection section = config.section(RewardModelSection.class);
-    this.length = length(config);
+    this.length = lengths(config).judgments();
     this.requireDifferent = section.requireDifferent();
     this.trained = new ArrayList<>(sources(section));
   }
 
-  /** What every judgment must fit, those of the stream and those of anchors. */
-  static LengthCheck<Judgment> length(MillraceConfig config) {
+  /** What every judgment and feedback must fit, those of the stream and those of anchors. */
+  static OpinionLengths lengths(MillraceConfig config) {
     RewardModelSection section = config.section(RewardModelSection.class);
-    return new LengthCheck<>(
-        config,
-        "reward-model.max-tokens",
-        section.maxTokens(),
-        0,
-        (template, judgment) -> new JudgmentTokens(template).length(judgment),
-        section.truncate()
-            ? OldestTurns.ofPrompts(
-                Judgment::getDialogue,
-                (judgment, dialogue) -> Judgment.newBuilder(judgment).setDialogue(dialogue).build())
-            : null);
-  }
-
-  /** What every feedback must fit. */
-  static LengthCheck<Feedback> feedbackLength(MillraceConfig config) {
-    RewardModelSection section = config.section(RewardModelSection.class);
-    return new LengthCheck<>(
-        config,
-        "reward-model.max-tokens",
-        section.maxTokens(),
-        0,
-        (template, feedback) -> new JudgmentTokens(template).of(feedback).length,
-        section.truncate()
-            ? OldestTurns.ofPrompts(
-                Feedback::getDialogue,
-                (feedback, dialogue) -> Feedback.newBuilder(feedback).setDialogue(dialogue).build())
-            : null);
+    return new OpinionLengths(
+        config, "reward-model.max-tokens", section.maxTokens(), section.truncate());
   }
 
   /** The sources of every reward model that this job trains. */

@@ -74,7 +74,7 @@ final class JudgmentFile {
           "%s %s has %d judgments of objective %s, and all are kept in memory: keep at most %d"
               .formatted(option, file, judgments.size(), objective, MOST));
     }
-    LengthCheck<Judgment> length = JudgmentCheck.length(config);
+    LengthCheck<Judgment> length = JudgmentCheck.lengths(config).judgments();
     try {
       length.open();
       List<Judgment> fitting = new ArrayList<>(judgments.size());

@@ -48,7 +48,10 @@ public final class RewardModelJob {
     DataStream<Feedback> feedback =
         section.feedback() && section.objectives().contains(Objective.SAFETY)
             ? context.readOnce(
-                Topic.FEEDBACK, Start.EARLIEST, JudgmentCheck.feedbackLength(context.config()), 1)
+                Topic.FEEDBACK,
+                Start.EARLIEST,
+                JudgmentCheck.lengths(context.config()).feedback(),
+                1)
             : null;
 
     DataStream<StagedCheckpoint> checkpoints = null;

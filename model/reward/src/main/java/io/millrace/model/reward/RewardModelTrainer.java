@@ -142,110 +142,143 @@ public final class RewardModelTrainer implements AutoCloseable {
    * as one of the responses that the loss of the labels is divided by.
    */
   public Step step(List<Pair> batch, List<Labelled> labelled, long learned, double share) {
+    Sums sums = new Sums(batch, labelled, model.heads());
+    boolean finite = learnPairs(batch, sums) && learnLabels(labelled, sums);
+    if (!finite) {
+      return sums.step(Double.NaN, Double.NaN, optimizer.skip(Double.NaN));
+    }
+    return sums.step(
+        sums.loss,
+        sums.labelLoss,
+        sums.weights == 0 ? optimizer.skip(0) : optimizer.update(learned, share));
+  }
+
+  /** Scores and losses of a step, as they come from its parts. */
+  private static final class Sums {
+    final float[] preferredScores;
+    final float[] rejectedScores;
+    final float[] labelledScores;
+    final float[] disagreements;
+
+    /** Weights of the pairs and of the labelled responses. */
+    final double weights;
+
+    /** Divides the ranking losses. */
+    final double pairs;
+
+    /** Divides the losses of the labels. */
+    final double responses;
+
+    double loss;
+    double labelLoss;
+
+    Sums(List<Pair> batch, List<Labelled> labelled, int heads) {
+      preferredScores = new float[batch.size()];
+      rejectedScores = new float[batch.size()];
+      labelledScores = new float[labelled.size()];
+      disagreements = new float[heads == 1 ? 0 : batch.size()];
+      double ofPairs = batch.stream().mapToDouble(Pair::weight).sum();
+      double ofLabelled = labelled.stream().mapToDouble(Labelled::weight).sum();
+      weights = ofPairs + ofLabelled;
+      // Without any weight all derivatives are 0, not 0 / 0.
+      pairs = ofPairs == 0 ? 1 : ofPairs;
+      responses = weights == 0 ? 2 : 2 * ofPairs + ofLabelled;
+    }
+
+    Step step(double rankingLoss, double lossOfLabels, Optimizer.Update update) {
+      return new Step(
+          preferredScores,
+          rejectedScores,
+          labelledScores,
+          disagreements,
+          rankingLoss,
+          lossOfLabels,
+          update);
+    }
+  }
+
+  /**
+   * Adds the gradients of the pairs.
+   *
+   * @return false at a score that is not finite
+   */
+  private boolean learnPairs(List<Pair> batch, Sums sums) {
+    int heads = model.heads();
     List<int[]> sequences = new ArrayList<>();
     for (Pair pair : batch) {
       sequences.add(pair.preferred());
       sequences.add(pair.rejected());
     }
-    float[] preferredScores = new float[batch.size()];
-    float[] rejectedScores = new float[batch.size()];
-    int heads = model.heads();
-    float[] disagreements = new float[heads == 1 ? 0 : batch.size()];
-    float[] labelledScores = new float[labelled.size()];
-    double weights = batch.stream().mapToDouble(Pair::weight).sum();
-    double labelWeights = labelled.stream().mapToDouble(Labelled::weight).sum();
-    // Without any weight all derivatives are 0, not 0 / 0.
-    double total = weights == 0 ? 1 : weights;
-    double responses = weights + labelWeights == 0 ? 2 : 2 * weights + labelWeights;
-    double loss = 0;
-    double labelLoss = 0;
     for (Part part : MicroBatches.of(sequences, 2, model.partTokens())) {
       List<int[]> partSequences = sequences.subList(2 * part.from(), 2 * part.to());
       float[] scores = model.forward(partSequences, lastRows(partSequences));
       float[] means = ScalarModel.means(scores, heads);
       float[] dScores = new float[scores.length];
       for (int i = 0; i < part.size(); i++) {
-        Pair pair = batch.get(part.from() + i);
         if (!areFinite(scores, 2 * i * heads, 2 * heads)) {
-          return notFinite(preferredScores, rejectedScores, labelledScores, disagreements);
+          return false;
         }
-        preferredScores[part.from() + i] = means[2 * i];
-        rejectedScores[part.from() + i] = means[2 * i + 1];
+        Pair pair = batch.get(part.from() + i);
+        sums.preferredScores[part.from() + i] = means[2 * i];
+        sums.rejectedScores[part.from() + i] = means[2 * i + 1];
         if (heads > 1) {
-          disagreements[part.from() + i] = (float) disagreement(scores, 2 * i * heads, heads);
+          sums.disagreements[part.from() + i] = (float) disagreement(scores, 2 * i * heads, heads);
         }
         for (int head = 0; head < heads; head++) {
           double weight = pair.weight() * HeadWeights.of(pair.draw(), head, heads) / heads;
-          int atPreferred = 2 * i * heads + head;
-          int atRejected = (2 * i + 1) * heads + head;
-          float preferred = scores[atPreferred];
-          float rejected = scores[atRejected];
-          RankingLoss ranking = RankingLoss.of(preferred, rejected, pair.margin());
-          loss += weight * ranking.loss() / total;
-          dScores[atPreferred] += (float) (weight * ranking.dChosen() / total);
-          dScores[atRejected] += (float) (weight * ranking.dRejected() / total);
-          labelLoss +=
-              label(pair.preferredUnsafe(), preferred, dScores, atPreferred, weight, responses);
-          labelLoss +=
-              label(pair.rejectedUnsafe(), rejected, dScores, atRejected, weight, responses);
+          int preferred = 2 * i * heads + head;
+          int rejected = (2 * i + 1) * heads + head;
+          RankingLoss ranking = RankingLoss.of(scores[preferred], scores[rejected], pair.margin());
+          sums.loss += weight * ranking.loss() / sums.pairs;
+          dScores[preferred] += (float) (weight * ranking.dChosen() / sums.pairs);
+          dScores[rejected] += (float) (weight * ranking.dRejected() / sums.pairs);
+          addLabel(pair.preferredUnsafe(), scores, dScores, preferred, weight, sums);
+          addLabel(pair.rejectedUnsafe(), scores, dScores, rejected, weight, sums);
         }
       }
       model.backward(optimizer.gradients(), dScores);
     }
-    List<int[]> alone = labelled.stream().map(Labelled::tokens).toList();
-    for (Part part : MicroBatches.of(alone, 1, model.partTokens())) {
-      List<int[]> partSequences = alone.subList(part.from(), part.to());
-      float[] scores = model.forward(partSequences, lastRows(partSequences));
-      float[] means = ScalarModel.means(scores, heads);
-      float[] dScores = new float[scores.length];
-      if (!areFinite(scores, 0, scores.length)) {
-        return notFinite(preferredScores, rejectedScores, labelledScores, disagreements);
-      }
-      for (int i = 0; i < part.size(); i++) {
-        Labelled one = labelled.get(part.from() + i);
-        labelledScores[part.from() + i] = means[i];
-        for (int head = 0; head < heads; head++) {
-          double weight = one.weight() * HeadWeights.of(one.draw(), head, heads) / heads;
-          int at = i * heads + head;
-          labelLoss += label(one.unsafe(), scores[at], dScores, at, weight, responses);
-        }
-      }
-      model.backward(optimizer.gradients(), dScores);
-    }
-    return new Step(
-        preferredScores,
-        rejectedScores,
-        labelledScores,
-        disagreements,
-        loss,
-        labelLoss,
-        weights + labelWeights == 0 ? optimizer.skip(0) : optimizer.update(learned, share));
+    return true;
   }
 
-  private Step notFinite(
-      float[] preferredScores,
-      float[] rejectedScores,
-      float[] labelledScores,
-      float[] disagreements) {
-    return new Step(
-        preferredScores,
-        rejectedScores,
-        labelledScores,
-        disagreements,
-        Double.NaN,
-        Double.NaN,
-        optimizer.skip(Double.NaN));
+  /**
+   * Adds the gradients of the responses without a pair.
+   *
+   * @return false at a score that is not finite
+   */
+  private boolean learnLabels(List<Labelled> labelled, Sums sums) {
+    int heads = model.heads();
+    List<int[]> sequences = labelled.stream().map(Labelled::tokens).toList();
+    for (Part part : MicroBatches.of(sequences, 1, model.partTokens())) {
+      List<int[]> partSequences = sequences.subList(part.from(), part.to());
+      float[] scores = model.forward(partSequences, lastRows(partSequences));
+      if (!areFinite(scores, 0, scores.length)) {
+        return false;
+      }
+      float[] means = ScalarModel.means(scores, heads);
+      float[] dScores = new float[scores.length];
+      for (int i = 0; i < part.size(); i++) {
+        Labelled one = labelled.get(part.from() + i);
+        sums.labelledScores[part.from() + i] = means[i];
+        for (int head = 0; head < heads; head++) {
+          double weight = one.weight() * HeadWeights.of(one.draw(), head, heads) / heads;
+          addLabel(one.unsafe(), scores, dScores, i * heads + head, weight, sums);
+        }
+      }
+      model.backward(optimizer.gradients(), dScores);
+    }
+    return true;
   }
 
   /** A label counts the same however many others there are: losses are divided by the responses. */
-  private double label(
-      Boolean unsafe, float score, float[] dScores, int at, double weight, double responses) {
+  private void addLabel(
+      Boolean unsafe, float[] scores, float[] dScores, int at, double weight, Sums sums) {
     if (unsafe == null) {
-      return 0;
+      return;
     }
-    SafetyLabelLoss label = SafetyLabelLoss.of(score, !unsafe);
-    dScores[at] += (float) (labelWeight * weight * label.dScore() / responses);
-    return weight * label.loss() / responses;
+    SafetyLabelLoss label = SafetyLabelLoss.of(scores[at], !unsafe);
+    dScores[at] += (float) (labelWeight * weight * label.dScore() / sums.responses);
+    sums.labelLoss += weight * label.loss() / sums.responses;
   }
 
   private static boolean areFinite(float[] scores, int from, int count) {
