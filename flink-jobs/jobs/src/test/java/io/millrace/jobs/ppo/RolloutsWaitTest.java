@@ -12,21 +12,16 @@ import io.millrace.jobs.testkit.TestModels;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.chat.Message;
 import io.millrace.model.chat.Role;
-import io.millrace.model.checkpoint.CheckpointDirectory;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.FinishReason;
-import io.millrace.schemas.Objective;
 import io.millrace.schemas.Prompt;
-import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.function.LongPredicate;
 import java.util.stream.IntStream;
 import org.apache.flink.api.common.JobID;
@@ -82,29 +77,6 @@ class RolloutsWaitTest {
         .toList();
   }
 
-  private List<RewardCheckpoint> rewardModels() {
-    List<RewardCheckpoint> announcements = new ArrayList<>();
-    for (Objective objective : Objective.values()) {
-      Path model =
-          TestModels.rewardModel(
-              Path.of(config.model().initial()),
-              deployment.checkpoints().resolve("reward-model-" + objective + "/v000001"),
-              1,
-              objective.ordinal());
-      announcements.add(
-          RewardCheckpoint.newBuilder()
-              .setObjective(objective)
-              .setVersion(1)
-              .setUri(model.toString())
-              .setManifestSha256(CheckpointDirectory.manifestDigest(model))
-              .setJudgments(1)
-              .setMetrics(Map.of())
-              .setTime(Instant.EPOCH)
-              .build());
-    }
-    return announcements;
-  }
-
   /** Polls the number of rollouts that the job has read. */
   private static long awaitRead(JobID job, LongPredicate enough) throws Exception {
     long read = 0;
@@ -139,7 +111,9 @@ class RolloutsWaitTest {
     long read = awaitRead(job, new Settled());
     assertTrue(read < ROLLOUTS, read + " rollouts were read without a reward model");
 
-    deployment.send(Topic.REWARD_CHECKPOINTS, rewardModels());
+    deployment.send(
+        Topic.REWARD_CHECKPOINTS,
+        TestModels.rewardModels(Path.of(config.model().initial()), deployment.checkpoints()));
     long _ = awaitRead(job, count -> count == ROLLOUTS);
     HARNESS.cluster().cancel(job);
   }
@@ -155,7 +129,9 @@ class RolloutsWaitTest {
         "rollout.batch-size=64",
         "rollout.max-tokens=8",
         "rollout.max-prompt-tokens=40");
-    deployment.send(Topic.REWARD_CHECKPOINTS, rewardModels());
+    deployment.send(
+        Topic.REWARD_CHECKPOINTS,
+        TestModels.rewardModels(Path.of(config.model().initial()), deployment.checkpoints()));
     JobID ppo = HARNESS.cluster().submit(Job.PPO.graph(config, false));
     RuntimeSettings settings = new RuntimeSettings(config);
     while (settings.consumerGroups().lag("ppo", Topic.ROLLOUTS).isEmpty()) {

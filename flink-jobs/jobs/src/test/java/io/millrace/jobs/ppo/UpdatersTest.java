@@ -23,10 +23,8 @@ import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
 import io.millrace.schemas.FinishReason;
-import io.millrace.schemas.Objective;
 import io.millrace.schemas.PolicyCheckpoint;
 import io.millrace.schemas.Reward;
-import io.millrace.schemas.RewardCheckpoint;
 import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.TrainingMetrics;
@@ -34,7 +32,6 @@ import io.millrace.schemas.Turn;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -116,34 +113,13 @@ class UpdatersTest {
     return rollouts;
   }
 
-  private static List<RewardCheckpoint> rewardModels(Deployment deployment, MillraceConfig config) {
-    List<RewardCheckpoint> announcements = new ArrayList<>();
-    for (Objective objective : Objective.values()) {
-      Path model =
-          TestModels.rewardModel(
-              Path.of(config.model().initial()),
-              deployment.checkpoints().resolve("reward-model-" + objective + "/v000001"),
-              1,
-              objective.ordinal());
-      announcements.add(
-          RewardCheckpoint.newBuilder()
-              .setObjective(objective)
-              .setVersion(1)
-              .setUri(model.toString())
-              .setManifestSha256(CheckpointDirectory.manifestDigest(model))
-              .setJudgments(1)
-              .setMetrics(Map.of())
-              .setTime(Instant.EPOCH)
-              .build());
-    }
-    return announcements;
-  }
-
   /** A deployment with everything that the job reads. */
   private static Deployment fed(String name, int rollouts) throws Exception {
     Deployment deployment = HARNESS.deploy(name);
     MillraceConfig config = deployment.config();
-    deployment.send(Topic.REWARD_CHECKPOINTS, rewardModels(deployment, config));
+    deployment.send(
+        Topic.REWARD_CHECKPOINTS,
+        TestModels.rewardModels(Path.of(config.model().initial()), deployment.checkpoints()));
     deployment.send(Topic.ROLLOUTS, rollouts(config).subList(0, rollouts));
     return deployment;
   }

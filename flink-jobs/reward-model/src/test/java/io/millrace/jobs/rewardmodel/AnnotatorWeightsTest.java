@@ -3,14 +3,9 @@ package io.millrace.jobs.rewardmodel;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.kafka.TopicAdmin;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
-import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.Outputs;
-import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Objective;
 import io.millrace.schemas.Preferred;
@@ -20,7 +15,6 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.SplittableRandom;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.junit.jupiter.api.AfterAll;
@@ -35,35 +29,27 @@ class AnnotatorWeightsTest {
   private static final long SEED = 7;
 
   @TempDir private static Path directory;
-  private static EmbeddedBroker broker;
+  private static TrainerKafka kafka;
 
   @BeforeAll
   static void start() throws Exception {
-    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config("start")))) {
-      admin.createAll(1, 1);
-    }
+    kafka =
+        new TrainerKafka(
+            directory,
+            "model.seed=" + SEED,
+            "annotators.weighting=reliability",
+            "reward-model.batch-size=16",
+            "reward-model.learning-rate=1e-2",
+            "reward-model.publish-every=200");
   }
 
   @AfterAll
   static void stop() throws Exception {
-    broker.close();
+    kafka.close();
   }
 
   private static MillraceConfig config(String store, String... settings) {
-    List<String> all =
-        new ArrayList<>(
-            List.of(
-                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-                "checkpoints.directory=" + directory.resolve(store),
-                "model.seed=" + SEED,
-                "annotators.weighting=reliability",
-                "reward-model.batch-size=16",
-                "reward-model.learning-rate=1e-2",
-                "reward-model.publish-every=200"));
-    all.addAll(OperatorRun.TINY_MODEL);
-    all.addAll(List.of(settings));
-    return ConfigLoader.load(Optional.empty(), all);
+    return kafka.config(store, settings);
   }
 
   private static final class Run extends JudgmentRun {

@@ -4,14 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
-import io.millrace.connectors.kafka.TopicAdmin;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.Opinion;
-import io.millrace.jobs.runtime.JobSettings;
-import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Lineage;
@@ -24,7 +19,6 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -36,34 +30,26 @@ import org.junit.jupiter.api.io.TempDir;
 class FeedbackLabelsTest {
 
   @TempDir private static Path directory;
-  private static EmbeddedBroker broker;
+  private static TrainerKafka kafka;
 
   @BeforeAll
   static void start() throws Exception {
-    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config("start")))) {
-      admin.createAll(1, 1);
-    }
+    kafka =
+        new TrainerKafka(
+            directory,
+            "model.seed=7",
+            "reward-model.batch-size=8",
+            "reward-model.learning-rate=1e-2",
+            "reward-model.publish-every=1000");
   }
 
   @AfterAll
   static void stop() throws Exception {
-    broker.close();
+    kafka.close();
   }
 
   private static MillraceConfig config(String store, String... settings) {
-    List<String> all =
-        new ArrayList<>(
-            List.of(
-                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-                "checkpoints.directory=" + directory.resolve(store),
-                "model.seed=7",
-                "reward-model.batch-size=8",
-                "reward-model.learning-rate=1e-2",
-                "reward-model.publish-every=1000"));
-    all.addAll(OperatorRun.TINY_MODEL);
-    all.addAll(List.of(settings));
-    return ConfigLoader.load(Optional.empty(), all);
+    return kafka.config(store, settings);
   }
 
   private static JudgmentRun run(MillraceConfig config) throws Exception {

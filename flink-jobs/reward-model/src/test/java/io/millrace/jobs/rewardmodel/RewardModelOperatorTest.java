@@ -7,10 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.checkpoint.StagedCheckpoint;
-import io.millrace.connectors.kafka.TopicAdmin;
-import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.HeldOut;
 import io.millrace.jobs.models.InitialModel;
@@ -18,9 +15,7 @@ import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RewardModels;
 import io.millrace.jobs.models.RuntimeSettings;
-import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.Outputs;
-import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.jobs.testkit.OperatorStates;
 import io.millrace.model.checkpoint.CheckpointManifest;
 import io.millrace.model.checkpoint.ScoreScale;
@@ -47,7 +42,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
@@ -75,35 +69,27 @@ class RewardModelOperatorTest {
   private static final Path GOLDEN = Path.of("src/test/resources/golden-state/reward-model.bin");
 
   @TempDir private static Path directory;
-  private static EmbeddedBroker broker;
+  private static TrainerKafka kafka;
 
   @BeforeAll
   static void start() throws Exception {
-    broker = EmbeddedBroker.start(directory.resolve("kafka"), 0);
-    try (TopicAdmin admin = new TopicAdmin(JobSettings.kafka(config("start")))) {
-      admin.createAll(1, 1);
-    }
+    kafka =
+        new TrainerKafka(
+            directory,
+            "model.seed=" + SEED,
+            "reward-model.batch-size=8",
+            "reward-model.learning-rate=1e-2",
+            "reward-model.publish-every=50");
   }
 
   @AfterAll
   static void stop() throws Exception {
-    broker.close();
+    kafka.close();
   }
 
   /** A configuration with a checkpoint store of its own. */
   private static MillraceConfig config(String store, String... settings) {
-    List<String> all =
-        new ArrayList<>(
-            List.of(
-                "kafka.bootstrap-servers=" + broker.bootstrapServers(),
-                "checkpoints.directory=" + directory.resolve(store),
-                "model.seed=" + SEED,
-                "reward-model.batch-size=8",
-                "reward-model.learning-rate=1e-2",
-                "reward-model.publish-every=50"));
-    all.addAll(OperatorRun.TINY_MODEL);
-    all.addAll(List.of(settings));
-    return ConfigLoader.load(Optional.empty(), all);
+    return kafka.config(store, settings);
   }
 
   private static final String[] MIXED = {

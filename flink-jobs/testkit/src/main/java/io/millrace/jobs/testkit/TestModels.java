@@ -9,7 +9,13 @@ import io.millrace.model.llama.Parameters;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tokenizer.Tokenizer;
+import io.millrace.schemas.Objective;
+import io.millrace.schemas.RewardCheckpoint;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 
 /** Checkpoints of random weights with the tokenizer and, but for the head, shape of another. */
 public final class TestModels {
@@ -22,6 +28,34 @@ public final class TestModels {
 
   public static Path rewardModel(Path like, Path directory, long version, long seed) {
     return write(like, directory, version, CheckpointKind.REWARD_MODEL, "reward", seed);
+  }
+
+  /**
+   * Version 1 of both reward models, with their announcements.
+   *
+   * @param checkpoints directory of the checkpoints
+   */
+  public static List<RewardCheckpoint> rewardModels(Path like, Path checkpoints) {
+    List<RewardCheckpoint> announcements = new ArrayList<>();
+    for (Objective objective : Objective.values()) {
+      Path model =
+          rewardModel(
+              like,
+              checkpoints.resolve("reward-model-" + objective + "/v000001"),
+              1,
+              objective.ordinal());
+      announcements.add(
+          RewardCheckpoint.newBuilder()
+              .setObjective(objective)
+              .setVersion(1)
+              .setUri(model.toString())
+              .setManifestSha256(CheckpointDirectory.manifestDigest(model))
+              .setJudgments(1)
+              .setMetrics(Map.of())
+              .setTime(Instant.EPOCH)
+              .build());
+    }
+    return announcements;
   }
 
   /**

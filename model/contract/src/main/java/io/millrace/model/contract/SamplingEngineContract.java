@@ -10,7 +10,6 @@ import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.llama.Targets;
 import io.millrace.model.sampling.EngineSettings;
-import io.millrace.model.sampling.Policy;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingEngine;
 import io.millrace.model.sampling.SamplingOptions;
@@ -308,33 +307,6 @@ public abstract class SamplingEngineContract {
     }
   }
 
-  /** A policy that records when it is closed. */
-  private static final class Closing implements Policy {
-    private final LanguageModel model;
-    private final long version;
-    private boolean closed;
-
-    Closing(LanguageModel model, long version) {
-      this.model = model;
-      this.version = version;
-    }
-
-    @Override
-    public LanguageModel model() {
-      return model;
-    }
-
-    @Override
-    public long version() {
-      return version;
-    }
-
-    @Override
-    public void close() {
-      closed = true;
-    }
-  }
-
   @ParameterizedTest
   @ValueSource(ints = {1, 3, 7, 18})
   void thePolicyChangesBetweenResponses(int steps) {
@@ -346,8 +318,8 @@ public abstract class SamplingEngineContract {
       try (SamplingEngine engine = new SamplingEngine(other, settings)) {
         bySecond = engine.sampleAll(requests);
       }
-      Closing first = new Closing(model, 1);
-      Closing second = new Closing(other, 2);
+      WatchedPolicy first = new WatchedPolicy(model, 1);
+      WatchedPolicy second = new WatchedPolicy(other, 2);
       List<SampledResponse> mixed = new ArrayList<>();
       try (SamplingEngine engine = new SamplingEngine(first, settings)) {
         requests.forEach(request -> assertTrue(engine.offer(request)));
@@ -358,13 +330,13 @@ public abstract class SamplingEngineContract {
         assertEquals(2, engine.policyVersion());
         assertTrue(engine.isChangingPolicy());
         while (!engine.isIdle()) {
-          assertEquals(engine.isChangingPolicy(), !first.closed);
+          assertEquals(engine.isChangingPolicy(), !first.isClosed());
           mixed.addAll(engine.step());
         }
-        assertTrue(first.closed);
-        assertFalse(second.closed);
+        assertTrue(first.isClosed());
+        assertFalse(second.isClosed());
       }
-      assertTrue(second.closed);
+      assertTrue(second.isClosed());
       assertEquals(responses(requests), mixed.size());
       int withFirst = 0;
       for (SampledResponse response : mixed) {

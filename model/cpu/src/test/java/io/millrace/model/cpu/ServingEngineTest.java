@@ -5,11 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.model.contract.WatchedPolicy;
 import io.millrace.model.llama.LanguageModel;
 import io.millrace.model.llama.LanguageModel.Ranked;
 import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.sampling.EngineSettings;
-import io.millrace.model.sampling.Policy;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SampledToken;
 import io.millrace.model.sampling.SamplingEngine;
@@ -119,37 +119,11 @@ class ServingEngineTest {
     }
   }
 
-  private static final class Closing implements Policy {
-    private final LanguageModel model;
-    private final long version;
-    private boolean closed;
-
-    Closing(LanguageModel model, long version) {
-      this.model = model;
-      this.version = version;
-    }
-
-    @Override
-    public LanguageModel model() {
-      return model;
-    }
-
-    @Override
-    public long version() {
-      return version;
-    }
-
-    @Override
-    public void close() {
-      closed = true;
-    }
-  }
-
   @Test
   void allResponsesOfARequestAreOfOnePolicy() {
     try (LanguageModel other = LanguageModel.random(backend, CONFIG, 8)) {
-      Closing first = new Closing(model, 1);
-      Closing second = new Closing(other, 2);
+      WatchedPolicy first = new WatchedPolicy(model, 1);
+      WatchedPolicy second = new WatchedPolicy(other, 2);
       int[] prompt = {3, 4, 5, 6, 7, 8};
       SamplingOptions options = new SamplingOptions(9, 1, 1);
       SamplingRequest begun = new SamplingRequest(prompt, new long[] {1, 2, 3, 4}, options);
@@ -168,8 +142,8 @@ class ServingEngineTest {
           }
         }
         assertEquals(9, finished);
-        assertTrue(first.closed);
-        assertFalse(second.closed);
+        assertTrue(first.isClosed());
+        assertFalse(second.isClosed());
       }
     }
   }
@@ -177,7 +151,7 @@ class ServingEngineTest {
   @Test
   void cancelledResponsesFreeTheirPlaceAndTheirPolicy() {
     try (LanguageModel other = LanguageModel.random(backend, CONFIG, 8)) {
-      Closing first = new Closing(model, 1);
+      WatchedPolicy first = new WatchedPolicy(model, 1);
       int[] prompt = {3, 4, 5, 6, 7, 8};
       SamplingOptions options = new SamplingOptions(20, 1, 1);
       SamplingRequest cancelled = new SamplingRequest(prompt, new long[] {1, 2, 3, 4}, options);
@@ -186,13 +160,13 @@ class ServingEngineTest {
         engine.offer(cancelled);
         engine.offer(kept);
         engine.step();
-        engine.use(new Closing(other, 2));
+        engine.use(new WatchedPolicy(other, 2));
         for (int i = 0; i < 4; i++) {
-          assertFalse(first.closed);
+          assertFalse(first.isClosed());
           assertTrue(engine.cancel(cancelled, i));
           assertFalse(engine.cancel(cancelled, i));
         }
-        assertTrue(first.closed);
+        assertTrue(first.isClosed());
         List<SampledResponse> rest = new ArrayList<>();
         while (!engine.isIdle()) {
           rest.addAll(engine.step());
