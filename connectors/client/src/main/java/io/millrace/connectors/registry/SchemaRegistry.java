@@ -197,7 +197,7 @@ public final class SchemaRegistry implements SchemaSource {
     JsonNode body =
         JsonNodeFactory.instance.objectNode().put("schema", SchemaFiles.selfContained(schema));
     String path = "/subjects/" + encode(subject);
-    // A client that may only read can ask for what is there already.
+    // A client without the right to write can still ask for the id of a registered schema.
     Answer answer = http.send(path, Optional.of(body));
     if (answer.isNotFound()) {
       answer = http.send(path + "/versions", Optional.of(body));

@@ -10,7 +10,7 @@ import java.time.Duration;
  * @param optIn whether only completions whose request has {@code "store": true} are recorded; else
  *     all but those with {@code "store": false}
  * @param source {@code source} of the records
- * @param instance name of this server among those that record at the same time
+ * @param instance name of this server; servers that record at the same time have different names
  * @param window how long a feedback id is known
  * @param timeout within which Kafka must have stored feedback
  */

@@ -99,7 +99,7 @@ final class RolloutRecorder implements AutoCloseable {
     return new Turn(Role.valueOf(message.role().name()), message.content());
   }
 
-  /** Whether a completion is among those that are sent; all its responses are, or none. */
+  /** Whether the share includes a completion. All its responses are sent, or none. */
   private boolean isShared(String id) {
     return (SamplingRequest.seed(0, id) >>> 11) * 0x1p-53 < settings.share();
   }

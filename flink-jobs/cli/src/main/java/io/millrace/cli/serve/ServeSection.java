@@ -135,8 +135,8 @@ public record ServeSection(
     @Option(
             value = "1",
             help =
-                "Name of this server among those that record at the same time; each needs its own,"
-                    + " and the same one after a restart.",
+                "Name of this server. Servers that record at the same time need different names,"
+                    + " and a server keeps its name after a restart.",
             required = true)
         String instance)
     implements ConfigSection {

@@ -12,8 +12,8 @@ import org.apache.avro.reflect.Nullable;
  * @param rewards of the K responses without a message, in the order in which they were sampled,
  *     {@code [K]}
  * @param usable whether each can win, {@code [K]}; null, as in states of earlier builds: all can
- * @param truncated of the K responses, those that were cut at the length limit
- * @param empty of the K responses, those without text
+ * @param truncated how many of the K responses were cut at the length limit
+ * @param empty how many of the K responses have no text
  * @param winner the best of all responses; null if none can win
  * @param guided responses under {@code preprompts}; null if there are none for this prompt
  */

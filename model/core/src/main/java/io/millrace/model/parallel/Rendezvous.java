@@ -234,7 +234,7 @@ public final class Rendezvous implements AutoCloseable {
     }
   }
 
-  /** Takes no more connections, and closes those that {@link #await} did not return. */
+  /** Stops taking connections, and closes every connection that {@link #await} has not returned. */
   @Override
   public synchronized void close() {
     closeServer();

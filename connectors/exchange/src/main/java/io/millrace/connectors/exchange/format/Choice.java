@@ -17,8 +17,8 @@ import java.util.Locale;
  * @param worse the other one
  * @param preferred the position of the chosen response; null if the file has no order: then a bit
  *     of the content decides, so that the position reveals nothing
- * @param key what tells this choice from others of the same content, such as the number of an
- *     annotation; empty if nothing does
+ * @param key distinguishes choices of the same content, such as the number of an annotation; empty
+ *     if the file has nothing of the kind
  */
 record Choice(
     Objective objective,

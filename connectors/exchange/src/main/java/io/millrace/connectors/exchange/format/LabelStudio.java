@@ -18,7 +18,7 @@ import java.util.List;
 final class LabelStudio implements Format {
   private static final int MOST_ANNOTATIONS = 1000;
 
-  /** Names of the two answers in the data, after those that the annotation itself names. */
+  /** Fields of the two answers in the data. The fields that the annotation names come first. */
   private static final List<List<String>> ANSWERS =
       List.of(
           List.of("answer1", "answer2"),
