@@ -8,8 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.millrace.serve.follow.ModelSource;
 import io.millrace.serve.http.HttpSettings;
 import io.millrace.serve.sampling.LaneSettings;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
 import java.io.OutputStream;
+import java.io.Serializable;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -95,6 +100,28 @@ class AccessTest {
       TimeUnit.MILLISECONDS.sleep(5);
     }
   }
+
+  @Test
+  void aServerLeavesJavaSerializationOfItsProcessAlone() throws Exception {
+    try (RunningServer server =
+        RunningServer.start(
+            settings(
+                RunningServer.http(List.of(), Duration.ofSeconds(5), Duration.ofSeconds(5)),
+                new LaneSettings(1, 1, 256, 200, 0)))) {
+      assertEquals(200, server.get("/health").statusCode());
+      Job before = new Job("a job");
+      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+      try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
+        out.writeObject(before);
+      }
+      try (ObjectInputStream in =
+          new ObjectInputStream(new ByteArrayInputStream(bytes.toByteArray()))) {
+        assertEquals(before, in.readObject());
+      }
+    }
+  }
+
+  private record Job(String name) implements Serializable {}
 
   @Test
   void aKeyIsNeededWhereThereAreKeys() throws Exception {

@@ -13,6 +13,7 @@ import io.helidon.webserver.http1.Http1ConnectionSelector;
 import io.millrace.serve.api.ApiException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 
@@ -24,6 +25,13 @@ public final class Listener {
 
   private static final int MAX_HEADERS = 16 * 1024;
   private static final int MAX_PROLOGUE = 4 * 1024;
+
+  /**
+   * Without these Helidon sets a filter for the whole process that refuses every class that Java
+   * serialization reads. Flink reads its jobs so, and may run in this process.
+   */
+  private static final List<String> FILTER_ACTIONS =
+      List.of("helidon.serialFilter.missing.action", "helidon.serialFilter.failure.action");
 
   private Listener() {}
 
@@ -52,6 +60,9 @@ public final class Listener {
       Connections connections,
       Consumer<String> refused,
       Consumer<HttpRouting.Builder> routes) {
+    FILTER_ACTIONS.stream()
+        .filter(action -> System.getProperty(action) == null)
+        .forEach(action -> System.setProperty(action, "ignore"));
     WebServerConfig.Builder config =
         WebServerConfig.builder()
             .host(settings.host())
