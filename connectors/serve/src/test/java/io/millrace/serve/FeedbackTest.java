@@ -324,6 +324,30 @@ class FeedbackTest {
   }
 
   @Test
+  void searchesForInventedResponsesDoNotHoldUpTheOthers() throws Exception {
+    String id = completion(server, ",\"seed\":78").path("id").asText();
+    await("the rollout", () -> !records(Topic.ROLLOUTS, r -> r.getPromptId().equals(id)).isEmpty());
+    String body = "{\"completion\":\"%s\",\"label\":\"up\"}";
+    try (RunningServer other = start("3", 1, false);
+        ExecutorService clients = Executors.newFixedThreadPool(64)) {
+      List<Future<Integer>> refused = new ArrayList<>();
+      for (int i = 0; i < 60; i++) {
+        long time = System.currentTimeMillis() - TimeUnit.HOURS.toMillis(i);
+        String invented = "chatcmpl-%012x%020x".formatted(time, i);
+        refused.add(
+            clients.submit(() -> other.post(FEEDBACK, body.formatted(invented)).statusCode()));
+      }
+      Future<JsonNode> stored =
+          clients.submit(() -> other.ok(FEEDBACK, body.formatted(id)).path("status"));
+      assertEquals("stored", stored.get(30, TimeUnit.SECONDS).asText());
+      for (Future<Integer> answer : refused) {
+        // 503 when there was no time to look for it.
+        assertTrue(List.of(404, 503).contains(answer.get(30, TimeUnit.SECONDS)));
+      }
+    }
+  }
+
+  @Test
   void consentAndShareDecideWhatIsRecorded() throws Exception {
     String unwanted = completion(server, ",\"store\":false").path("id").asText();
     String greedy = completion(server, ",\"temperature\":0").path("id").asText();

@@ -1,13 +1,8 @@
 package io.millrace.serve.feedback;
 
 import io.millrace.connectors.kafka.KafkaSettings;
-import io.millrace.connectors.kafka.RecordReader;
-import io.millrace.schemas.FinishReason;
-import io.millrace.schemas.Rollout;
-import io.millrace.schemas.Topic;
 import io.millrace.serve.completion.CompletionIds;
 import java.io.IOException;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Optional;
@@ -20,25 +15,18 @@ final class ServedResponses {
 
   private static final long MOST_CHARACTERS = 64L << 20;
 
-  /** Kafka stamps a record when it is sent, which may be before the clock of the id. */
-  private static final Duration SKEW = Duration.ofMinutes(1);
-
-  private static final Duration POLL = Duration.ofMillis(200);
-  private static final Duration LONGEST_SEARCH = Duration.ofSeconds(10);
-
-  private final KafkaSettings kafka;
   private final LinkedHashMap<String, ServedResponse> newest = new LinkedHashMap<>();
-  private final Object search = new Object();
+  private final ResponseSearch older;
   private long characters;
 
   ServedResponses(KafkaSettings kafka) {
-    this.kafka = kafka;
+    this.older = new ResponseSearch(kafka, this::add);
   }
 
   void add(ServedResponse response) {
     synchronized (newest) {
-      newest.put(response.id(), response);
-      characters += size(response);
+      ServedResponse before = newest.put(response.id(), response);
+      characters += size(response) - (before == null ? 0 : size(before));
       var eldest = newest.entrySet().iterator();
       while (characters > MOST_CHARACTERS) {
         characters -= size(eldest.next().getValue());
@@ -67,44 +55,6 @@ final class ServedResponses {
       }
     }
     Optional<Instant> time = CompletionIds.time(full);
-    return time.isEmpty() ? Optional.empty() : read(full, time.get());
-  }
-
-  private Optional<ServedResponse> read(String id, Instant time) throws IOException {
-    if (time.isAfter(Instant.now().plus(SKEW))) {
-      return Optional.empty();
-    }
-    // One search at a time: each reads a part of the topic.
-    synchronized (search) {
-      long end = System.nanoTime() + LONGEST_SEARCH.toNanos();
-      try (RecordReader<Rollout> reader =
-          RecordReader.fromTime(kafka, Topic.ROLLOUTS, time.minus(SKEW))) {
-        while (System.nanoTime() < end) {
-          Optional<RecordReader.Entry<Rollout>> entry = reader.next(POLL);
-          if (entry.isEmpty() && reader.remaining() == 0) {
-            return Optional.empty();
-          }
-          Optional<Rollout> found =
-              entry
-                  .flatMap(RecordReader.Entry::record)
-                  .filter(rollout -> rollout.getRolloutId().equals(id));
-          if (found.isPresent()) {
-            return found.map(ServedResponses::served);
-          }
-        }
-        throw new IOException(
-            "the response was not found in the topic %s within %d s"
-                .formatted(Topic.ROLLOUTS.name(), LONGEST_SEARCH.toSeconds()));
-      }
-    }
-  }
-
-  private static ServedResponse served(Rollout rollout) {
-    return new ServedResponse(
-        rollout.getRolloutId(),
-        rollout.getDialogue(),
-        rollout.getResponseText(),
-        rollout.getPolicyVersion(),
-        rollout.getFinishReason() == FinishReason.LENGTH);
+    return time.isEmpty() ? Optional.empty() : older.find(full, time.get());
   }
 }
