@@ -1,6 +1,8 @@
 package io.millrace.cli.job;
 
 import io.millrace.cli.option.UserException;
+import io.millrace.cli.people.PairsCommand;
+import io.millrace.cli.people.PeopleCommand;
 import io.millrace.world.HeldOutWriter;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -13,9 +15,10 @@ import picocli.CommandLine.Option;
 @Command(
     name = "evaluation",
     mixinStandardHelpOptions = true,
-    description = "Makes held-out data for the job evaluation.",
+    description =
+        "Makes held-out data for the job evaluation, and evaluates by people's comparisons.",
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = EvaluationCommand.Demo.class,
+    subcommands = {EvaluationCommand.Demo.class, PairsCommand.class, PeopleCommand.class},
     footer = {
       "",
       "Examples:",
