@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.millrace.serve.completion.Models;
 import io.millrace.serve.follow.ModelSource;
+import io.millrace.serve.http.HttpServer;
 import io.millrace.serve.http.HttpSettings;
+import io.millrace.serve.metrics.ServeMetrics;
 import io.millrace.serve.sampling.LaneSettings;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -34,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -150,6 +154,11 @@ class AccessTest {
                 .post("/v1/completions", body, r -> r.header("Authorization", "Bearer " + key))
                 .statusCode());
       }
+      String counted = "millrace_serve_requests_total{path=\"/v1/%s\",status=\"%d\"}";
+      assertEquals(1, server.metric(counted.formatted("models", 401)));
+      assertEquals(4, server.metric(counted.formatted("completions", 401)));
+      assertEquals(2, server.metric(counted.formatted("completions", 200)));
+      assertEquals(5, server.metric("millrace_serve_refused_total{code=\"invalid_api_key\"}"));
     }
   }
 
@@ -195,8 +204,8 @@ class AccessTest {
             List.of(),
             Optional.of(new HttpSettings.Tls(certificatePem, keyPem)),
             plain.maxRequestBytes(),
-            100,
-            plain.requestTimeout(),
+            4,
+            Duration.ofSeconds(1),
             plain.deadline(),
             plain.drain());
     KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
@@ -220,6 +229,7 @@ class AccessTest {
               BodyHandlers.ofString());
       assertEquals(200, response.statusCode(), response.body());
       assertTrue(RunningServer.events(response.body()).size() > 2);
+      clientsWithoutHandshakeGiveTheirPlacesBack(server, client);
     }
     Files.writeString(keyPem, "nonsense");
     IllegalArgumentException refused =
@@ -227,6 +237,76 @@ class AccessTest {
             IllegalArgumentException.class,
             () -> RunningServer.start(settings(tls, new LaneSettings(8, 64, 256, 200, 0))));
     assertTrue(refused.getMessage().contains(keyPem.toString()), refused.getMessage());
+  }
+
+  /** Three of four places are taken by clients that begin no handshake, or end none. */
+  private static void clientsWithoutHandshakeGiveTheirPlacesBack(
+      RunningServer server, HttpClient client) throws Exception {
+    List<Socket> silent = new ArrayList<>();
+    try {
+      for (int i = 0; i < 3; i++) {
+        Socket socket = new Socket("127.0.0.1", server.port());
+        silent.add(socket);
+        if (i > 0) {
+          socket.getOutputStream().write(new byte[] {0x16, 3, 1, 0, 50, 1});
+        }
+      }
+      HttpRequest metrics =
+          HttpRequest.newBuilder(URI.create(server.address() + "/metrics")).build();
+      // A connection in use, which is as old, stays.
+      await(
+          "the end of three connections",
+          () ->
+              client
+                  .send(metrics, BodyHandlers.ofString())
+                  .body()
+                  .contains("millrace_serve_connection_timeouts_total 3.0"));
+      for (Socket socket : silent) {
+        socket.setSoTimeout(10_000);
+        assertEquals(-1, socket.getInputStream().read());
+      }
+    } finally {
+      for (Socket socket : silent) {
+        socket.close();
+      }
+    }
+  }
+
+  /** Kafka may take longer to store feedback than a client has to send it. */
+  @Test
+  void feedbackMayTakeLongerThanItsRequest() throws Exception {
+    HttpSettings http =
+        RunningServer.http(List.of(), Duration.ofMillis(500), Duration.ofSeconds(30));
+    CountDownLatch never = new CountDownLatch(1);
+    try (HttpServer server =
+            new HttpServer(
+                http,
+                new Models(List.of(), Map.of(), () -> 0),
+                new ServeMetrics(),
+                () -> true,
+                () -> true,
+                _ -> {},
+                fields -> {
+                  try {
+                    // Longer than reading may take, and the next look for slow clients.
+                    assertFalse(never.await(2500, TimeUnit.MILLISECONDS));
+                  } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                  }
+                  return RunningServer.JSON
+                      .createObjectNode()
+                      .put("id", fields.requiredText("id", 9));
+                });
+        HttpClient client = HttpClient.newHttpClient()) {
+      HttpResponse<String> response =
+          client.send(
+              HttpRequest.newBuilder(URI.create(server.address() + "/v1/feedback"))
+                  .header("Content-Type", "application/json")
+                  .POST(BodyPublishers.ofString("{\"id\":\"x\"}"))
+                  .build(),
+              BodyHandlers.ofString());
+      assertEquals("{\"id\":\"x\"}", response.body().strip());
+    }
   }
 
   private static String pem(String type, byte[] content) {

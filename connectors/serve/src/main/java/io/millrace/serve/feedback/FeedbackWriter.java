@@ -6,6 +6,7 @@ import io.millrace.serve.metrics.ServeMetrics;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -177,6 +178,8 @@ final class FeedbackWriter implements AutoCloseable {
 
   private void store(List<Submission> batch) throws IOException {
     known.readOn();
+    Instant now = clock.instant();
+    known.ids().forgetBefore(now.minus(settings.window()));
     Map<String, Submission> fresh = new LinkedHashMap<>();
     List<Submission> same = new ArrayList<>();
     for (Submission submission : batch) {
@@ -187,10 +190,10 @@ final class FeedbackWriter implements AutoCloseable {
         submission.result().completeExceptionally(unavailable());
         continue;
       }
-      KnownFeedback.Known before = known.get(submission.id());
+      KnownIds.Known before = known.ids().get(submission.id());
       Submission inBatch = fresh.get(submission.id());
       if (inBatch != null) {
-        before = new KnownFeedback.Known(inBatch.revision(), inBatch.digests());
+        before = new KnownIds.Known(inBatch.revision(), inBatch.digests(), now);
       }
       if (before == null || submission.revision() > before.revision()) {
         if (inBatch != null) {
@@ -210,12 +213,12 @@ final class FeedbackWriter implements AutoCloseable {
       commit(fresh.values());
     }
     for (Submission submission : fresh.values()) {
-      known.add(submission.id(), submission.revision(), submission.digests());
+      known.ids().add(submission.id(), submission.revision(), submission.digests(), now);
       submission.entries().forEach(entry -> metrics.recorded(entry.topic().name()));
       submission.result().complete(true);
     }
     for (Submission submission : same) {
-      KnownFeedback.Known stored = known.get(submission.id());
+      KnownIds.Known stored = known.ids().get(submission.id());
       if (stored.revision() < submission.revision()) {
         requeue(submission);
       } else {
@@ -231,7 +234,7 @@ final class FeedbackWriter implements AutoCloseable {
     }
   }
 
-  private static ApiException conflict(KnownFeedback.Known before) {
+  private static ApiException conflict(KnownIds.Known before) {
     return ApiException.conflict(
         "feedback_id",
         "the feedback_id has other feedback with revision %d; send another id, or a higher revision"

@@ -6,10 +6,8 @@ import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
@@ -22,14 +20,7 @@ final class KnownFeedback implements AutoCloseable {
   static final String PREFIX = "serve/";
 
   private final List<Source<?>> sources;
-  private final Map<String, Known> known = new HashMap<>();
-
-  /**
-   * What is known of an id.
-   *
-   * @param digests digest of each record of the highest revision, by topic
-   */
-  record Known(int revision, Map<String, Long> digests) {}
+  private final KnownIds ids = new KnownIds();
 
   /** A topic, and how its records are named. */
   private record Source<T extends SpecificRecordBase>(Topic<T> topic, RecordReader<T> reader) {}
@@ -72,12 +63,13 @@ final class KnownFeedback implements AutoCloseable {
                     .filter(record -> source.topic().keyOf(record).startsWith(PREFIX))
                     .ifPresent(
                         record ->
-                            add(
+                            ids.add(
                                 source.topic().keyOf(record),
                                 revision(record),
                                 Map.of(
                                     source.topic().name(),
-                                    Submission.digest(source.topic(), record)))));
+                                    Submission.digest(source.topic(), record)),
+                                entry.timestamp())));
   }
 
   private static int revision(SpecificRecordBase record) {
@@ -85,24 +77,9 @@ final class KnownFeedback implements AutoCloseable {
     return revision == null ? 0 : (Integer) revision;
   }
 
-  /** Adds records that were stored. */
-  void add(String id, int revision, Map<String, Long> digests) {
-    known.merge(
-        id,
-        new Known(revision, digests),
-        (before, now) -> {
-          if (before.revision() != now.revision()) {
-            return before.revision() > now.revision() ? before : now;
-          }
-          Map<String, Long> both = new TreeMap<>(before.digests());
-          both.putAll(now.digests());
-          return new Known(now.revision(), both);
-        });
-  }
-
-  /** What is known of an id, or null. */
-  Known get(String id) {
-    return known.get(id);
+  /** The ids that the topics hold. */
+  KnownIds ids() {
+    return ids;
   }
 
   @Override

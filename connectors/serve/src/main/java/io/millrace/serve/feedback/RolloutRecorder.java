@@ -1,6 +1,5 @@
 package io.millrace.serve.feedback;
 
-import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.model.chat.Message;
 import io.millrace.model.sampling.SampledToken;
 import io.millrace.model.sampling.SamplingRequest;
@@ -19,8 +18,6 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -35,14 +32,17 @@ import org.slf4j.LoggerFactory;
 final class RolloutRecorder implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(RolloutRecorder.class);
-  private static final int MOST_WAITING = 10_000;
+
+  /** Kafka's producer has 32 MiB of its own. */
+  private static final long MOST_WAITING_BYTES = 64L << 20;
+
   private static final Duration CLOSING = Duration.ofSeconds(10);
 
   private final RecordSettings settings;
   private final ServedResponses responses;
   private final ServeMetrics metrics;
   private final SingleObject<Rollout> format = SingleObject.of(Rollout.class);
-  private final BlockingQueue<Rollout> waiting = new ArrayBlockingQueue<>(MOST_WAITING);
+  private final SendQueue waiting = new SendQueue(MOST_WAITING_BYTES);
   private final Producer<byte[], byte[]> producer;
   private final Thread thread = new Thread(this::run, "rollouts");
   private volatile boolean closed;
@@ -89,8 +89,8 @@ final class RolloutRecorder implements AutoCloseable {
         drop("temperature", 1);
       } else if (choice.finish() == Choice.Finish.STOP_TEXT) {
         drop("stop_text", 1);
-      } else if (!waiting.offer(rollout(completion, dialogue, choice, id))) {
-        drop("kafka", 1);
+      } else {
+        offer(rollout(completion, dialogue, choice, id));
       }
     }
   }
@@ -132,14 +132,29 @@ final class RolloutRecorder implements AutoCloseable {
         .build();
   }
 
+  /** Encodes a rollout: its bytes take a fraction of the memory of its objects. */
+  private void offer(Rollout rollout) {
+    List<String> problems = Validation.problems(rollout);
+    byte[] key = Topic.ROLLOUTS.keyBytes(rollout);
+    byte[] value = format.encode(rollout);
+    if (!problems.isEmpty() || !settings.kafka().fits(key, value)) {
+      LOG.warn(
+          "{} was not recorded: {}",
+          rollout.getRolloutId(),
+          problems.isEmpty() ? "it is larger than Kafka takes" : problems);
+      drop("invalid", 1);
+    } else if (!waiting.offer(new SendQueue.Item(rollout.getRolloutId(), key, value))) {
+      drop("kafka", 1);
+    }
+  }
+
   private void run() {
-    KafkaSettings kafka = settings.kafka();
-    String topic = kafka.nameOf(Topic.ROLLOUTS);
+    String topic = settings.kafka().nameOf(Topic.ROLLOUTS);
     try {
       while (!closed || !waiting.isEmpty()) {
-        Rollout rollout = waiting.poll(100, TimeUnit.MILLISECONDS);
-        if (rollout != null) {
-          send(topic, rollout);
+        SendQueue.Item item = waiting.poll(100, TimeUnit.MILLISECONDS);
+        if (item != null) {
+          send(topic, item);
         }
       }
     } catch (InterruptedException e) {
@@ -147,34 +162,26 @@ final class RolloutRecorder implements AutoCloseable {
     }
   }
 
-  private void send(String topic, Rollout rollout) {
-    List<String> problems = Validation.problems(rollout);
-    byte[] key = Topic.ROLLOUTS.keyBytes(rollout);
-    byte[] value = format.encode(rollout);
-    if (!problems.isEmpty() || !settings.kafka().fits(key, value)) {
-      LOG.warn("{} was not recorded: {}", rollout.getRolloutId(), problems);
-      drop("invalid", 1);
-      return;
-    }
+  private void send(String topic, SendQueue.Item item) {
     try {
       var _ =
           producer.send(
-              new ProducerRecord<>(topic, key, value),
+              new ProducerRecord<>(topic, item.key(), item.value()),
               (_, failure) -> {
                 if (failure == null) {
                   metrics.recorded(Topic.ROLLOUTS.name());
                 } else {
-                  lost(rollout, failure);
+                  lost(item, failure);
                 }
               });
     } catch (KafkaException | IllegalStateException e) {
-      lost(rollout, e);
+      lost(item, e);
     }
   }
 
-  private void lost(Rollout rollout, Exception failure) {
+  private void lost(SendQueue.Item item, Exception failure) {
     drop("kafka", 1);
-    LOG.warn("{} was not recorded: Kafka: {}", rollout.getRolloutId(), failure.getMessage());
+    LOG.warn("{} was not recorded: Kafka: {}", item.id(), failure.getMessage());
   }
 
   @Override

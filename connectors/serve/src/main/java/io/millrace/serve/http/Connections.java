@@ -2,10 +2,14 @@ package io.millrace.serve.http;
 
 import io.helidon.common.buffers.BufferData;
 import io.helidon.common.concurrency.limits.Limit;
+import io.helidon.common.socket.SocketOptions;
 import io.helidon.webserver.ConnectionContext;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.spi.ServerConnection;
 import io.helidon.webserver.spi.ServerConnectionSelector;
+import java.io.IOException;
+import java.net.SocketAddress;
+import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -33,6 +37,7 @@ public final class Connections implements ServerConnectionSelector, AutoCloseabl
   private final long requestNanos;
   private final long responseNanos;
   private final Map<String, Open> open = new ConcurrentHashMap<>();
+  private final Map<SocketAddress, Accepted> accepted = new ConcurrentHashMap<>();
   private final LongAdder timeouts = new LongAdder();
   private final ScheduledExecutorService watch =
       Executors.newSingleThreadScheduledExecutor(Thread.ofVirtual().name("connections").factory());
@@ -50,13 +55,30 @@ public final class Connections implements ServerConnectionSelector, AutoCloseabl
     var _ = watch.scheduleWithFixedDelay(this::look, LOOK_SECONDS, LOOK_SECONDS, TimeUnit.SECONDS);
   }
 
+  /** A connection whose TLS handshake is not complete, or which has sent nothing yet. */
+  private record Accepted(SocketChannel channel, long end) {}
+
+  /** Options that begin the watch with the TLS handshake. */
+  SocketOptions watch(SocketOptions options) {
+    return new WatchedOptions(options, this::accepted);
+  }
+
+  private void accepted(SocketChannel channel) {
+    try {
+      accepted.put(
+          channel.getRemoteAddress(), new Accepted(channel, System.nanoTime() + requestNanos));
+    } catch (IOException e) {
+      LOG.debug("A client has gone already: {}", e.getMessage());
+    }
+  }
+
   /** The connection of a request. */
   public Optional<Open> of(ServerRequest request) {
     return Optional.ofNullable(open.get(request.socketId()));
   }
 
   int count() {
-    return open.size();
+    return open.size() + accepted.size();
   }
 
   /** Connections that were closed for their slowness. */
@@ -66,12 +88,29 @@ public final class Connections implements ServerConnectionSelector, AutoCloseabl
 
   private void look() {
     long now = System.nanoTime();
+    for (Map.Entry<SocketAddress, Accepted> entry : accepted.entrySet()) {
+      Accepted connection = entry.getValue();
+      if (!connection.channel().isOpen()) {
+        accepted.remove(entry.getKey(), connection);
+      } else if (now - connection.end() > 0 && accepted.remove(entry.getKey(), connection)) {
+        timeouts.increment();
+        Thread.ofVirtual().name("close").start(() -> close(connection.channel()));
+      }
+    }
     for (Open connection : open.values()) {
       if (now - connection.end > 0 && connection.closing.compareAndSet(false, true)) {
         timeouts.increment();
         // Closing may fail, and with TLS it waits for a writer: neither must end the watch.
         Thread.ofVirtual().name("close").start(connection::closeSocket);
       }
+    }
+  }
+
+  private static void close(SocketChannel channel) {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      LOG.debug("A slow connection was closed already: {}", e.getMessage());
     }
   }
 
@@ -92,6 +131,7 @@ public final class Connections implements ServerConnectionSelector, AutoCloseabl
 
   @Override
   public ServerConnection connection(ConnectionContext context) {
+    accepted.remove(context.remotePeer().address());
     WatchedContext watched = new WatchedContext(context);
     Open connection = new Open(watched, http1.connection(watched));
     open.put(context.childSocketId(), connection);

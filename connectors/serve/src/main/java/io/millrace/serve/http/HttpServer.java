@@ -100,7 +100,7 @@ public final class HttpServer implements AutoCloseable {
         .post("/v1/completions", completions::text)
         .post(
             "/v1/feedback",
-            (request, response) -> Responses.json(response, 200, feedback.take(body.read(request))))
+            (request, response) -> Responses.json(response, 200, take(request, body)))
         .get(
             "/health",
             (_, response) -> Responses.state(response, healthy.getAsBoolean(), "ok", "failed"))
@@ -114,6 +114,13 @@ public final class HttpServer implements AutoCloseable {
               LOG.error("{} failed", request.path().path(), e);
               refuse(request, response, ApiException.failed("the server failed; see its log"));
             });
+  }
+
+  /** Kafka may take longer than the client had for its request. */
+  private ObjectNode take(ServerRequest request, RequestBody body) {
+    Fields fields = body.read(request);
+    connections.of(request).ifPresent(Connections.Open::responds);
+    return feedback.take(fields);
   }
 
   /** Counts, checks host and key, and watches the time. */
@@ -131,6 +138,9 @@ public final class HttpServer implements AutoCloseable {
         }
       }
       chain.proceed();
+    } catch (ApiException e) {
+      // Thrown here, not by a route: Helidon's own handling comes after this filter has counted.
+      refuse(request, response, e);
     } finally {
       metrics.answered(label(request), response.status().code());
       connections.of(request).ifPresent(Connections.Open::waits);

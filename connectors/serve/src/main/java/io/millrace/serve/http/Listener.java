@@ -1,5 +1,6 @@
 package io.millrace.serve.http;
 
+import io.helidon.common.socket.SocketOptions;
 import io.helidon.http.DirectHandler;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.ServerResponseHeaders;
@@ -74,7 +75,7 @@ public final class Listener {
             .useNio(false)
             .maxTcpConnections(settings.maxConnections())
             .shutdownGracePeriod(Duration.ofSeconds(1))
-            .connectionOptions(options -> options.tcpNoDelay(true))
+            .connectionOptions(connections.watch(SocketOptions.builder().tcpNoDelay(true).build()))
             .addConnectionSelector(connections)
             .directHandlers(directHandlers(refused))
             .routing(routes);
