@@ -90,11 +90,16 @@ public final class RecordDecoder<T extends SpecificRecordBase> {
     }
     Schema writer = registered.avro().get();
     requireName(id, writer);
+    if (!readers.containsKey(id) && SchemaDepth.isTooDeep(writer)) {
+      throw tooDeep(id, null);
+    }
     ByteBuffer body =
         ByteBuffer.wrap(value, CONFLUENT_HEADER_BYTES, value.length - CONFLUENT_HEADER_BYTES);
     BodyCheck.check(writer, body);
     try {
       return reader(id, registered, writer).decode(body);
+    } catch (StackOverflowError e) {
+      throw tooDeep(id, e);
     } catch (IOException | RuntimeException e) {
       throw WireFormatException.incompatibleSchema(
           "a %s written with schema id %d cannot be read with this build's schema: %s"
@@ -112,6 +117,13 @@ public final class RecordDecoder<T extends SpecificRecordBase> {
               .formatted(id, writer.getFullName(), schema.getFullName()),
           null);
     }
+  }
+
+  private static WireFormatException tooDeep(int id, Throwable cause) {
+    return WireFormatException.incompatibleSchema(
+        "schema id %d is nested deeper than %d levels; write with the schema of: millrace schemas --out DIR"
+            .formatted(id, SchemaDepth.MOST),
+        cause);
   }
 
   private RawMessageDecoder<T> reader(int id, SchemaSource.Registered registered, Schema writer) {

@@ -15,6 +15,8 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -251,6 +253,57 @@ class RecordDecoderTest {
               () -> assertThrows(WireFormatException.class, () -> prompts.decode(value)));
       assertTrue(e.getMessage().contains("more than"), e.getMessage());
     }
+  }
+
+  /** The body takes the null of the union, so that nothing but the schema itself is deep. */
+  @Test
+  void schemasOfTooManyLevelsAreRefused() throws IOException {
+    for (int levels : new int[] {900, 100_000}) {
+      Schema deep = Schema.create(Schema.Type.INT);
+      for (int i = 0; i < levels; i++) {
+        deep = Schema.createArray(deep);
+      }
+      refusedForItsDepth(deep);
+    }
+    Schema records = Schema.create(Schema.Type.INT);
+    for (int i = 0; i < 20_000; i++) {
+      records =
+          Schema.createRecord("R" + i, null, null, false, List.of(new Schema.Field("a", records)));
+    }
+    refusedForItsDepth(records);
+    // A few levels, and billions of ways through them.
+    Schema below = Schema.createRecord("W0", null, null, false, List.of());
+    for (int i = 1; i <= 40; i++) {
+      List<Schema.Field> fields = new ArrayList<>();
+      for (String name : List.of("a", "b", "c")) {
+        fields.add(new Schema.Field(name, below));
+      }
+      below = Schema.createRecord("W" + i, null, null, false, fields);
+    }
+    Schema wide = below;
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(20),
+        () -> assertEquals("p9", prompts.decode(withNull(wide)).getPromptId()));
+  }
+
+  private void refusedForItsDepth(Schema inner) {
+    WireFormatException e =
+        assertThrows(WireFormatException.class, () -> prompts.decode(withNull(inner)));
+    assertEquals("incompatible-schema", e.reason(), e.getMessage());
+    assertTrue(e.getMessage().contains("nested deeper than"), e.getMessage());
+  }
+
+  /** A prompt whose writer has a further field, which is null here and may be of another schema. */
+  private byte[] withNull(Schema inner) throws IOException {
+    List<Schema.Field> fields =
+        new ArrayList<>(
+            schema(Prompt.getClassSchema()).getFields().stream()
+                .map(field -> new Schema.Field(field, field.schema()))
+                .toList());
+    fields.add(new Schema.Field("x", Schema.createUnion(Schema.create(Schema.Type.NULL), inner)));
+    register(1, Schema.createRecord("Prompt", null, "io.millrace.schemas", false, fields));
+    byte[] prompt = body(Prompt.getClassSchema(), record(Prompt.getClassSchema()));
+    return framed(1, Arrays.copyOf(prompt, prompt.length + 1));
   }
 
   private static String prompt(String field) {
