@@ -231,6 +231,7 @@ public final class Validation {
     id(problems, "promptId", rollout.getPromptId());
     id(problems, "model", rollout.getModel());
     length(problems, "source", rollout.getSource(), MAX_ID_CHARACTERS);
+    length(problems, "engine", rollout.getEngine(), MAX_ID_CHARACTERS);
     dialogue(problems, rollout.getDialogue(), Role.USER);
     tokens(problems, "promptTokens", rollout.getPromptTokens());
     tokens(problems, "responseTokens", rollout.getResponseTokens());

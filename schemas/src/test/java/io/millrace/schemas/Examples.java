@@ -136,6 +136,7 @@ public final class Examples {
         .setTemperature(1.0f)
         .setTopP(0.9f)
         .setSeed(11)
+        .setEngine("vllm")
         .setSource("test")
         .setTime(TIME)
         .build();

@@ -24,6 +24,7 @@ import io.millrace.jobs.evaluation.EvaluationSection;
 import io.millrace.jobs.evaluation.GateSection;
 import io.millrace.jobs.evaluation.GateSection.PromoteWhen;
 import io.millrace.jobs.ppo.PpoSection;
+import io.millrace.jobs.ppo.RolloutLogProbs;
 import io.millrace.jobs.preference.PreferenceSection;
 import io.millrace.jobs.preference.PreferenceSection.LearnedObjective;
 import io.millrace.jobs.preference.PreferenceSections;
@@ -249,6 +250,8 @@ class ConfigTest {
             4,
             true,
             10.0,
+            RolloutLogProbs.RECOMPUTE,
+            0.1,
             0.0,
             0.0,
             0,

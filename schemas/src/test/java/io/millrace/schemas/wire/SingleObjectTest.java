@@ -133,6 +133,14 @@ class SingleObjectTest {
   }
 
   @Test
+  void readsRolloutsFromBeforeTheNameOfTheEngine() throws IOException {
+    String hex = Files.readString(GOLDEN.resolve("rollouts-89df67eeadb7dd30.hex")).strip();
+    Rollout read = SingleObject.of(Rollout.class).decode(HexFormat.of().parseHex(hex));
+    assertEquals("", read.getEngine());
+    assertEquals(Rollout.newBuilder(Examples.rollout()).setEngine("").build(), read);
+  }
+
+  @Test
   void readsRewardCheckpointsFromBeforeThoseThatJudge() throws IOException {
     String hex =
         Files.readString(GOLDEN.resolve("reward-checkpoints-5fdb4fed201e6d87.hex")).strip();

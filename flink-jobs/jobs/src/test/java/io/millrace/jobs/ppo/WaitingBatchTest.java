@@ -33,13 +33,8 @@ class WaitingBatchTest {
         2,
         new WaitingBatch.Drops() {
           @Override
-          public boolean isStale(ScoredRollout rollout) {
-            return rollout.policyVersion() == 0;
-          }
-
-          @Override
-          public void stale(ScoredRollout rollout) {
-            stale.add(id(rollout));
+          public boolean refuses(ScoredRollout rollout) {
+            return rollout.policyVersion() == 0 && stale.add(id(rollout));
           }
 
           @Override

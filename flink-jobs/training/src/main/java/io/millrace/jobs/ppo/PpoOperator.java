@@ -36,11 +36,14 @@ import io.millrace.schemas.state.StateWriter;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import org.apache.avro.reflect.AvroDefault;
@@ -75,6 +78,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient Drops stale;
   private transient Drops afterEarlyStop;
   private transient Drops alone;
+  private transient Drops mismatched;
+  private transient Drops ofAnotherSampler;
   private transient LogProbCheck logProbs;
 
   /** Whether the task has all input. */
@@ -91,6 +96,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private transient long heldOutRollouts;
   private transient long afterStop;
   private transient long droppedAlone;
+  private transient long droppedMismatched;
+  private transient long droppedOfAnotherSampler;
   private transient long stoppedUpdates;
   private transient volatile long version;
   private transient long publishedIteration;
@@ -137,6 +144,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     stale = new Drops("stale");
     afterEarlyStop = new Drops("after-stop");
     alone = new Drops("alone");
+    mismatched = new Drops("logprob-mismatch");
+    ofAnotherSampler = new Drops("other-sampler");
   }
 
   @Override
@@ -202,13 +211,12 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   /** What does not enter the batch. */
   private final class BatchDrops implements WaitingBatch.Drops {
     @Override
-    public boolean isStale(ScoredRollout rollout) {
-      return PpoOperator.this.isStale(rollout);
-    }
-
-    @Override
-    public void stale(ScoredRollout rollout) {
-      drop(rollout);
+    public boolean refuses(ScoredRollout rollout) {
+      if (isStale(rollout)) {
+        drop(rollout);
+        return true;
+      }
+      return isMismatched(rollout);
     }
 
     @Override
@@ -259,6 +267,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     if (trainer == null) {
       trainer = newTrainer(section().advantage().hasCritic() ? firstCritic() : null);
     }
+    if (refusesOtherSampler()) {
+      return true;
+    }
     OptionalLong exact = exactVersion();
     logProbMetrics =
         exact.isPresent()
@@ -296,6 +307,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
   private void take(ScoredRollout rollout) {
     consumed++;
     if (heldOut.contains(rollout.rollout().getDialogue())) {
+      if (isMismatched(rollout)) {
+        return;
+      }
       heldOutRollouts++;
       earlyStop.add(
           section()
@@ -364,6 +378,73 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
         || rollout.policyVersion() < policy.version();
   }
 
+  /** Drops a rollout whose engine recorded other log-probs than its policy version has. */
+  private boolean isMismatched(ScoredRollout rollout) {
+    double bound = section().maxLogProbMismatch();
+    double mean = LogProbMismatch.of(List.of(rollout)).mean();
+    if (bound == 0 || mean <= bound) {
+      return false;
+    }
+    droppedMismatched++;
+    mismatched.inc();
+    // The first, and then ever fewer lines: 1, 2, 4, 8.
+    if (Long.bitCount(droppedMismatched) == 1) {
+      LOG.warn(
+          "{} rollouts of other engines dropped so far because of their log-probs; those of {}, {}"
+              + " differ by {} nats per token from those of policy version {} at"
+              + " rollout.temperature {} (ppo.max-log-prob-mismatch {}). Is it the engine's own"
+              + " temperature, or are they log-probs before temperature?",
+          droppedMismatched,
+          rollout.rollout().getRolloutId(),
+          engine(rollout),
+          mean,
+          rollout.policyVersion(),
+          rollout.rollout().getTemperature(),
+          bound);
+    }
+    release(1);
+    return true;
+  }
+
+  private static String engine(ScoredRollout rollout) {
+    String name = rollout.rollout().getEngine();
+    return name.isEmpty() ? "whose engine is not recorded," : "of engine %s,".formatted(name);
+  }
+
+  /**
+   * Drops all rollouts of other engines from a full batch if another distribution than the policy
+   * sampled them, whatever log-probs they record.
+   */
+  private boolean refusesOtherSampler() {
+    double bound = section().maxLogProbMismatch();
+    LogProbMismatch mismatch = LogProbMismatch.of(batch.rollouts());
+    if (bound == 0 || !mismatch.isOfAnotherSampler(bound)) {
+      return false;
+    }
+    Set<ScoredRollout> refused = Collections.newSetFromMap(new IdentityHashMap<>());
+    batch.rollouts().stream().filter(ScoredRollout::isMeasured).forEach(refused::add);
+    ScoredRollout last = batch.rollouts().reversed().stream().filter(refused::contains).findFirst().orElseThrow();
+    int dropped = batch.removeIf(refused::contains, false);
+    for (int i = 0; i < dropped; i++) {
+      ofAnotherSampler.inc();
+    }
+    droppedOfAnotherSampler += dropped;
+    LOG.warn(
+        "{} rollouts of other engines dropped, the last one {}, {} because their tokens are not"
+            + " samples of the policy at rollout.temperature {}: they are {} nats per token likelier"
+            + " than its samples, {} standard errors. Is it the engine's own temperature, top-p or"
+            + " top-k? (ppo.max-log-prob-mismatch {})",
+        dropped,
+        last.rollout().getRolloutId(),
+        engine(last),
+        last.rollout().getTemperature(),
+        mismatch.surprisalGap(),
+        mismatch.surprisalDeviations(),
+        bound);
+    release(dropped);
+    return true;
+  }
+
   private void begin(List<PpoRollout> rollouts) throws IOException {
     if (lead != null) {
       lead.begin(trainer, rollouts);
@@ -401,6 +482,7 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     countStopped(iteration);
     lastMetrics.putAll(watch(iteration.metrics()));
     lastMetrics.putAll(logProbMetrics);
+    lastMetrics.putAll(LogProbMismatch.of(rollouts).metrics(rollouts.size()));
     // The policy has learned nothing yet while only the critic learns.
     if (trainer.iteration() > section().criticWarmup()) {
       earlyStop.evaluate();
@@ -473,6 +555,12 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     counts.put("after-stop", (double) afterStop);
     counts.put("updates/stopped_total", (double) stoppedUpdates);
     counts.put("version", (double) version);
+    if (droppedMismatched > 0) {
+      counts.put("dropped/logprob-mismatch", (double) droppedMismatched);
+    }
+    if (droppedOfAnotherSampler > 0) {
+      counts.put("dropped/other-sampler", (double) droppedOfAnotherSampler);
+    }
     if (batch.hasGroups()) {
       counts.put("dropped/alone", (double) droppedAlone);
       counts.put("groups/open", (double) batch.openGroups());
@@ -608,7 +696,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
       @Nullable @AvroDefault("null") LearnedRecords.State lineage,
       @AvroDefault("true") boolean hasCritic,
       @Nullable @AvroDefault("null") WaitingBatch.State groups,
-      @AvroDefault("0") long droppedAlone) {}
+      @AvroDefault("0") long droppedAlone,
+      @AvroDefault("0") long droppedMismatched,
+      @AvroDefault("0") long droppedOfAnotherSampler) {}
 
   @Override
   protected CopyBudget copies() {
@@ -639,7 +729,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
             lineage.state(),
             section().advantage().hasCritic(),
             batch.state(),
-            droppedAlone));
+            droppedAlone,
+            droppedMismatched,
+            droppedOfAnotherSampler));
     if (trainer != null && lead != null) {
       lead.write(trainer, out);
     } else if (trainer != null) {
@@ -677,6 +769,10 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     consumed = state.consumed();
     droppedAlone = state.droppedAlone();
     alone.restore(droppedAlone);
+    droppedMismatched = state.droppedMismatched();
+    mismatched.restore(droppedMismatched);
+    droppedOfAnotherSampler = state.droppedOfAnotherSampler();
+    ofAnotherSampler.restore(droppedOfAnotherSampler);
     learned = state.learned();
     droppedStale = state.droppedStale();
     stale.restore(droppedStale);

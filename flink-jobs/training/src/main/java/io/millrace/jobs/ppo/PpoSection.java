@@ -238,6 +238,24 @@ public record PpoSection(
             max = "1e6")
         double maxImportanceWeight,
     @Option(
+            value = "recompute",
+            help =
+                "Log-probs in rollouts of other engines: `recompute` computes them again with the"
+                    + " weights of the version that sampled, and compares; `trust` does not."
+                    + " `recompute` needs memory for one more policy in each scoring task, once"
+                    + " such a rollout comes.")
+        RolloutLogProbs rolloutLogProbs,
+    @Option(
+            value = "0.1",
+            help =
+                "Mean absolute difference, in nats per token, between recorded and recomputed"
+                    + " log-probs above which a rollout of another engine is dropped and counted."
+                    + " A batch whose samples show another temperature or top-p loses all of them."
+                    + " 0 drops none.",
+            min = "0",
+            max = "1e6")
+        double maxLogProbMismatch,
+    @Option(
             value = "0.0",
             help = "Weight of the policy's mean entropy, which the loss then rewards; 0: none.",
             min = "0",

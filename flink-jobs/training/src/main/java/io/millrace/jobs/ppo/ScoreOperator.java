@@ -97,7 +97,8 @@ public final class ScoreOperator extends BackgroundOperator<ScoredRollout>
             new RewardModels(backend, settings.checkpoints(), section().piecewiseReward()),
             reference,
             section().classifier(),
-            (float) settings.config().section(RolloutSection.class).temperature());
+            (float) settings.config().section(RolloutSection.class).temperature(),
+            Optional.of(new SamplerLogProbs(settings, backend, reference)));
     waiting = new ArrayList<>();
     latest = new LatestRewardModels();
     batches = new ConcurrentLinkedQueue<>();

@@ -21,6 +21,9 @@ import org.apache.avro.reflect.AvroDefault;
  * @param referenceLogProbs of the response tokens under π_0, in nats, {@code [r]}
  * @param helpfulnessHeads anchored score of each head of an ensemble; none for one head
  * @param safetyHeads likewise, of the safety reward model
+ * @param samplerLogProbs of the response tokens under the trainer's own weights of the version that
+ *     sampled it, in nats, {@code [r]}; none if they were not computed
+ * @param surprisalGap sum of H_t + log π_v(y_t) over the response under the same weights, in nats
  */
 public record ScoredRollout(
     Rollout rollout,
@@ -30,7 +33,9 @@ public record ScoredRollout(
     RewardModelPair rewardModels,
     float[] referenceLogProbs,
     @AvroDefault("[]") float[] helpfulnessHeads,
-    @AvroDefault("[]") float[] safetyHeads) {
+    @AvroDefault("[]") float[] safetyHeads,
+    @AvroDefault("[]") float[] samplerLogProbs,
+    @AvroDefault("0.0") double surprisalGap) {
 
   /** A rollout that reward models with one head scored. */
   public ScoredRollout(
@@ -48,7 +53,14 @@ public record ScoredRollout(
         rewardModels,
         referenceLogProbs,
         new float[0],
-        new float[0]);
+        new float[0],
+        new float[0],
+        0);
+  }
+
+  /** Whether the log-probs of its engine were compared with the trainer's own. */
+  boolean isMeasured() {
+    return samplerLogProbs.length > 0;
   }
 
   public String promptId() {
@@ -60,12 +72,14 @@ public record ScoredRollout(
   }
 
   /**
-   * Whether this deployment's own job {@code rollout} sampled a rollout: only it knows the seed.
+   * Whether this deployment's own job {@code rollout} sampled a rollout with its own engine: only
+   * it knows the seed, and it names no other engine.
    *
    * @param runSeed {@code model.seed}
    */
   static boolean isOwn(Rollout rollout, long runSeed) {
-    return rollout.getSeed() == SamplingRequest.seed(runSeed, rollout.getRolloutId());
+    return rollout.getEngine().isEmpty()
+        && rollout.getSeed() == SamplingRequest.seed(runSeed, rollout.getRolloutId());
   }
 
   /**

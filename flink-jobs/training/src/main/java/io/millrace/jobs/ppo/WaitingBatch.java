@@ -14,7 +14,7 @@ import org.slf4j.LoggerFactory;
  * is made of whole {@linkplain RolloutGroups groups}: of {@code ppo.batch-size} divided by the size
  * of a group, some of which may have fewer responses.
  *
- * <p>Each response is checked for staleness when it enters the batch, with its group. A group may
+ * <p>Each response is checked when it enters the batch, with its group: for staleness, say. A group may
  * have responses of several policy versions: each has its own importance weights, and is compared
  * with all others.
  */
@@ -32,11 +32,14 @@ final class WaitingBatch {
   private final List<Integer> groupSizes = new ArrayList<>();
   private long incomplete;
 
-  /** Which rollouts do not enter the batch, and what becomes of them. */
+  /** What does not enter the batch. */
   interface Drops {
-    boolean isStale(ScoredRollout rollout);
-
-    void stale(ScoredRollout rollout);
+    /**
+     * Drops a rollout that must not enter the batch.
+     *
+     * @return false for one that may
+     */
+    boolean refuses(ScoredRollout rollout);
 
     /** Drops a response that has no other to be compared with. */
     void alone(ScoredRollout rollout);
@@ -110,23 +113,17 @@ final class WaitingBatch {
   }
 
   private void enter(List<ScoredRollout> group) {
-    List<ScoredRollout> fresh = new ArrayList<>();
-    for (ScoredRollout rollout : group) {
-      if (drops.isStale(rollout)) {
-        drops.stale(rollout);
-      } else {
-        fresh.add(rollout);
-      }
-    }
+    List<ScoredRollout> accepted =
+        group.stream().filter(rollout -> !drops.refuses(rollout)).toList();
     if (open == null) {
-      rollouts.addAll(fresh);
-    } else if (fresh.size() == 1) {
-      drops.alone(fresh.getFirst());
-    } else if (!fresh.isEmpty()) {
-      rollouts.addAll(fresh);
-      groupSizes.add(fresh.size());
-      if (fresh.size() < samples) {
-        countIncomplete(fresh);
+      rollouts.addAll(accepted);
+    } else if (accepted.size() == 1) {
+      drops.alone(accepted.getFirst());
+    } else if (!accepted.isEmpty()) {
+      rollouts.addAll(accepted);
+      groupSizes.add(accepted.size());
+      if (accepted.size() < samples) {
+        countIncomplete(accepted);
       }
     }
   }
@@ -136,7 +133,7 @@ final class WaitingBatch {
    * from. A response that is then alone in its group is dropped.
    *
    * @param busy whether the batch is being learned from
-   * @return the number of withdrawn responses; the ones that they leave alone are dropped, not
+   * @return the number of removed responses; the ones that they leave alone are dropped, not
    *     counted here
    */
   int removeIf(Predicate<ScoredRollout> removed, boolean busy) {

@@ -249,7 +249,9 @@ class PpoOperatorTest {
                     one.rewardModels(),
                     one.referenceLogProbs(),
                     around(one.helpfulnessScore(), random.nextFloat()),
-                    around(one.safetyScore(), random.nextFloat())))
+                    around(one.safetyScore(), random.nextFloat()),
+                    new float[0],
+                    0))
         .toList();
   }
 
