@@ -193,9 +193,9 @@ class MetricsTest {
         // PPO starts from the weights that sampled the rollouts, so it compares log-probs.
         settings.add("model.initial=" + run.read(Topic.POLICY_CHECKPOINTS).getLast().getUri());
         // Once more without a critic: groups of responses have metrics of their own, and so do
-        // several updaters.
+        // several updaters. With another seed the rollouts are those of another engine.
         List<String> groups = new ArrayList<>(settings);
-        groups.addAll(List.of("ppo.advantage=rloo", "ppo.updaters=2"));
+        groups.addAll(List.of("ppo.advantage=rloo", "ppo.updaters=2", "model.seed=" + (SEED + 1)));
         var _ = run.run(job.graph(run.config(groups.toArray(new String[0])), true));
       }
       if (job == Job.PREFERENCE) {

@@ -77,7 +77,8 @@ class UpdatersTest {
           "ppo.learning-rate=1e-3",
           "ppo.critic-learning-rate=1e-3",
           "ppo.max-staleness=1000000",
-          "ppo.require-consistent=false");
+          "ppo.require-consistent=false",
+          "ppo.rollout-log-probs=trust");
 
   @RegisterExtension
   static final JobHarness HARNESS =
