@@ -4,7 +4,6 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import org.apache.avro.Schema;
 
 /**
@@ -20,7 +19,7 @@ final class SchemaDepth {
 
   /** Whether a schema has more levels than {@link #MOST}; a type within itself adds none. */
   static boolean isTooDeep(Schema root) {
-    Map<Schema, Integer> heights = new IdentityHashMap<>();
+    IdentityHashMap<Schema, Integer> heights = new IdentityHashMap<>();
     Deque<Schema> open = new ArrayDeque<>();
     open.push(root);
     while (!open.isEmpty()) {
