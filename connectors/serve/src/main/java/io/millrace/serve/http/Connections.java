@@ -88,15 +88,15 @@ public final class Connections implements ServerConnectionSelector, AutoCloseabl
 
   private void look() {
     long now = System.nanoTime();
-    for (Map.Entry<SocketAddress, Accepted> entry : accepted.entrySet()) {
-      Accepted connection = entry.getValue();
-      if (!connection.channel().isOpen()) {
-        accepted.remove(entry.getKey(), connection);
-      } else if (now - connection.end() > 0 && accepted.remove(entry.getKey(), connection)) {
-        timeouts.increment();
-        Thread.ofVirtual().name("close").start(() -> close(connection.channel()));
-      }
-    }
+    accepted.forEach(
+        (address, connection) -> {
+          if (!connection.channel().isOpen()) {
+            accepted.remove(address, connection);
+          } else if (now - connection.end() > 0 && accepted.remove(address, connection)) {
+            timeouts.increment();
+            Thread.ofVirtual().name("close").start(() -> close(connection.channel()));
+          }
+        });
     for (Open connection : open.values()) {
       if (now - connection.end > 0 && connection.closing.compareAndSet(false, true)) {
         timeouts.increment();

@@ -423,7 +423,8 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     }
     Set<ScoredRollout> refused = Collections.newSetFromMap(new IdentityHashMap<>());
     batch.rollouts().stream().filter(ScoredRollout::isMeasured).forEach(refused::add);
-    ScoredRollout last = batch.rollouts().reversed().stream().filter(refused::contains).findFirst().orElseThrow();
+    ScoredRollout last =
+        batch.rollouts().reversed().stream().filter(refused::contains).findFirst().orElseThrow();
     int dropped = batch.removeIf(refused::contains, false);
     for (int i = 0; i < dropped; i++) {
       ofAnotherSampler.inc();
@@ -431,9 +432,9 @@ public final class PpoOperator extends TrainingOperator<ScoredRollout, StagedChe
     droppedOfAnotherSampler += dropped;
     LOG.warn(
         "{} rollouts of other engines dropped, the last one {}, {} because their tokens are not"
-            + " samples of the policy at rollout.temperature {}: they are {} nats per token likelier"
-            + " than its samples, {} standard errors. Is it the engine's own temperature, top-p or"
-            + " top-k? (ppo.max-log-prob-mismatch {})",
+            + " samples of the policy at rollout.temperature {}: they are {} nats per token"
+            + " likelier than its samples, {} standard errors. Is it the engine's own temperature,"
+            + " top-p or top-k? (ppo.max-log-prob-mismatch {})",
         dropped,
         last.rollout().getRolloutId(),
         engine(last),

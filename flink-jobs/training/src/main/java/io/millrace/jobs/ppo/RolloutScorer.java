@@ -160,8 +160,7 @@ public final class RolloutScorer implements AutoCloseable {
   private void measure(LanguageModel model, List<Integer> members) {
     List<int[]> some = members.stream().map(sequences::get).toList();
     int[] prompts = members.stream().mapToInt(i -> promptLengths[i]).toArray();
-    LanguageModel.TokenLogProbs own =
-        model.infer(some, Targets.from(some, prompts), temperature);
+    LanguageModel.TokenLogProbs own = model.infer(some, Targets.from(some, prompts), temperature);
     int at = 0;
     for (int i : members) {
       int end = at + sequences.get(i).length - promptLengths[i];

@@ -14,9 +14,9 @@ import org.slf4j.LoggerFactory;
  * is made of whole {@linkplain RolloutGroups groups}: of {@code ppo.batch-size} divided by the size
  * of a group, some of which may have fewer responses.
  *
- * <p>Each response is checked when it enters the batch, with its group: for staleness, say. A group may
- * have responses of several policy versions: each has its own importance weights, and is compared
- * with all others.
+ * <p>Each response is checked when it enters the batch, with its group: for staleness, say. A group
+ * may have responses of several policy versions: each has its own importance weights, and is
+ * compared with all others.
  */
 final class WaitingBatch {
 
