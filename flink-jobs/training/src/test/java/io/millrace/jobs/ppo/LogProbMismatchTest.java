@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Against {@code tests/fixtures/logprob_mismatch.py}. */
 class LogProbMismatchTest {
 
-  private record Case(
+  record Case(
       String name,
       List<ScoredRollout> rollouts,
       Map<String, Double> metrics,
