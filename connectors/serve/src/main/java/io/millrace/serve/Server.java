@@ -3,6 +3,7 @@ package io.millrace.serve;
 import io.millrace.model.tensor.Backend;
 import io.millrace.serve.api.ApiException;
 import io.millrace.serve.completion.Models;
+import io.millrace.serve.feedback.RecordFormats;
 import io.millrace.serve.feedback.Recorder;
 import io.millrace.serve.follow.Follower;
 import io.millrace.serve.follow.ModelSource;
@@ -40,15 +41,21 @@ public final class Server implements AutoCloseable {
    * when they are announced.
    *
    * @param backends opens backends of one kind
-   * @throws IOException if a checkpoint cannot be read
+   * @throws IOException if a checkpoint cannot be read, or the schema registry does not answer
    */
   public static Server start(ServeSettings settings, Supplier<Backend> backends, ModelLoader loader)
       throws IOException {
     ServeMetrics metrics = new ServeMetrics();
+    Optional<RecordFormats> formats =
+        settings.record().isPresent()
+            ? Optional.of(new RecordFormats(settings.record().get().kafka()))
+            : Optional.empty();
     SamplingLoop loop = new SamplingLoop(backends, loader);
     Follower follower = new Follower(settings.cache(), metrics);
     Optional<Recorder> recorder =
-        settings.record().map(record -> new Recorder(record, metrics, Clock.systemUTC()));
+        settings
+            .record()
+            .map(record -> new Recorder(record, formats.orElseThrow(), metrics, Clock.systemUTC()));
     try {
       List<Lane> lanes = new ArrayList<>();
       settings.models().keySet().forEach(id -> lanes.add(loop.add(id, settings.lane())));

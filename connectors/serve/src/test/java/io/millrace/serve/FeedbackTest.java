@@ -8,6 +8,7 @@ import io.millrace.connectors.broker.EmbeddedBroker;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.TopicAdmin;
+import io.millrace.connectors.registry.WireSettings;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Feedback;
 import io.millrace.schemas.FinishReason;
@@ -70,6 +71,11 @@ class FeedbackTest {
 
   private static RunningServer start(String instance, double share, boolean optIn)
       throws Exception {
+    return start(kafka, instance, share, optIn);
+  }
+
+  private static RunningServer start(
+      KafkaSettings kafka, String instance, double share, boolean optIn) throws Exception {
     ServeSettings base =
         RunningServer.settings(
             directory, Map.of("policy", new ModelSource.Fixed(directory.resolve("v").toString())));
@@ -366,6 +372,34 @@ class FeedbackTest {
               Topic.ROLLOUTS,
               r -> List.of(silent, allowed, unwanted, greedy).contains(r.getPromptId())));
     }
+  }
+
+  @Test
+  void recordsHaveTheFormatsOfTheSettings() throws Exception {
+    WireSettings json =
+        WireSettings.of("", Map.of(), Map.of("rollouts", "json", "feedback", "json"));
+    try (RunningServer other = start(kafka.with(json), "4", 1, false)) {
+      String id = completion(other, "").path("id").asText();
+      String body = "{\"feedback_id\":\"json\",\"completion\":\"%s\",\"label\":\"up\"}";
+      assertEquals("stored", other.ok(FEEDBACK, body.formatted(id)).path("status").asText());
+      assertEquals("known", other.ok(FEEDBACK, body.formatted(id)).path("status").asText());
+      await(
+          "the rollout", () -> !records(Topic.ROLLOUTS, r -> r.getPromptId().equals(id)).isEmpty());
+      assertEquals('{', firstByte(Topic.ROLLOUTS, r -> r.getPromptId().equals(id)));
+      assertEquals('{', firstByte(Topic.FEEDBACK, f -> f.getFeedbackId().equals("serve/json")));
+    }
+  }
+
+  private static <T extends SpecificRecordBase> char firstByte(Topic<T> topic, Predicate<T> wanted)
+      throws IOException {
+    List<Character> found = new ArrayList<>();
+    try (RecordReader<T> reader = RecordReader.fromEarliest(kafka, topic)) {
+      reader.readToEnd(
+          entry ->
+              entry.record().filter(wanted).ifPresent(_ -> found.add((char) entry.value()[0])));
+    }
+    assertEquals(1, found.size());
+    return found.getFirst();
   }
 
   @Test

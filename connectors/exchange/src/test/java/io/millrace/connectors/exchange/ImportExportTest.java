@@ -421,8 +421,13 @@ class ImportExportTest {
     invalid.setDialogue(List.of());
     Judgment same = judgment("same", MAY);
     same.setResponseA(same.getResponseB());
+    // Jobs refuse this revision, and go on with revision 3.
+    Judgment badly = judgment("j0", MAY);
+    badly.setRevision(4);
+    badly.setDialogue(List.of());
     try (RecordWriter writer = new RecordWriter(kafka)) {
       writer.send(Topic.JUDGMENTS, revised);
+      writer.send(Topic.JUDGMENTS, badly);
       writer.send(Topic.JUDGMENTS, late);
       writer.send(Topic.JUDGMENTS, judgment("gone", MAY));
       writer.send(Topic.JUDGMENTS, invalid);
@@ -447,10 +452,10 @@ class ImportExportTest {
     Export.Report report = export(kafka, Topic.JUDGMENTS, Shape.JSONL, "out");
     assertEquals(
         Map.of(
-            "withdrawn", 3L, "revised", 1L, "invalid", 1L, "same-responses", 1L, "undecodable", 1L),
+            "withdrawn", 3L, "revised", 1L, "invalid", 2L, "same-responses", 1L, "undecodable", 1L),
         report.leftOut());
-    assertEquals(9, report.read());
-    assertEquals(2, problems.size(), problems.toString());
+    assertEquals(10, report.read());
+    assertEquals(3, problems.size(), problems.toString());
     CollectedRecords read = CollectedRecords.of(directory.resolve("out"));
     assertEquals(
         Set.of(revised, judgment("j2", MAY.plusSeconds(2 * 86_400))), new HashSet<>(read.records));

@@ -272,6 +272,19 @@ class ParquetTest {
     }
   }
 
+  @Test
+  void aFileWithFewerRowsThanItClaimsIsAnError() throws IOException {
+    Path file =
+        write(
+            UNCOMPRESSED,
+            0,
+            5,
+            List.of(group("schema", REQUIRED, 1), leaf("prompt", REQUIRED)),
+            List.of(Column.required("prompt", "p", "q", "r")));
+    String message = assertThrows(IOException.class, () -> CollectedRecords.of(file)).getMessage();
+    assertTrue(message.contains("it ends after 3 of 5 rows"), message);
+  }
+
   /** A damaged length or level can make the library wait for ever. */
   @Test
   void aDamagedPageEndsTheFileSoon() throws IOException {

@@ -41,6 +41,7 @@ final class FeedbackWriter implements AutoCloseable {
   private static final Duration RETRY = Duration.ofSeconds(1);
 
   private final RecordSettings settings;
+  private final RecordFormats formats;
   private final ServeMetrics metrics;
   private final Clock clock;
   private final BlockingQueue<Submission> waiting = new ArrayBlockingQueue<>(MOST_WAITING);
@@ -52,8 +53,10 @@ final class FeedbackWriter implements AutoCloseable {
   private Producer<byte[], byte[]> producer;
   private KnownFeedback known;
 
-  FeedbackWriter(RecordSettings settings, ServeMetrics metrics, Clock clock) {
+  FeedbackWriter(
+      RecordSettings settings, RecordFormats formats, ServeMetrics metrics, Clock clock) {
     this.settings = settings;
+    this.formats = formats;
     this.metrics = metrics;
     this.clock = clock;
     thread.setDaemon(true);
@@ -255,7 +258,8 @@ final class FeedbackWriter implements AutoCloseable {
   private void send(Topic<?> topic, Submission.Entry<?> entry) {
     var _ =
         producer.send(
-            new ProducerRecord<>(settings.kafka().nameOf(topic), entry.key(), entry.value()));
+            new ProducerRecord<>(
+                settings.kafka().nameOf(topic), entry.key(), entry.value(formats)));
   }
 
   @Override

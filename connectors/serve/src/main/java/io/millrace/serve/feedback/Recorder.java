@@ -19,17 +19,20 @@ import java.util.concurrent.TimeoutException;
 public final class Recorder implements AutoCloseable {
 
   private final RecordSettings settings;
+  private final RecordFormats formats;
   private final Clock clock;
   private final ServedResponses responses;
   private final RolloutRecorder rollouts;
   private final FeedbackWriter writer;
 
-  public Recorder(RecordSettings settings, ServeMetrics metrics, Clock clock) {
+  public Recorder(
+      RecordSettings settings, RecordFormats formats, ServeMetrics metrics, Clock clock) {
     this.settings = settings;
+    this.formats = formats;
     this.clock = clock;
     this.responses = new ServedResponses(settings.kafka());
-    this.rollouts = new RolloutRecorder(settings, responses, metrics);
-    this.writer = new FeedbackWriter(settings, metrics, clock);
+    this.rollouts = new RolloutRecorder(settings, formats, responses, metrics);
+    this.writer = new FeedbackWriter(settings, formats, metrics, clock);
   }
 
   /** Whether feedback can be stored. */
@@ -54,9 +57,9 @@ public final class Recorder implements AutoCloseable {
             fields, responses, KnownFeedback.PREFIX + id, settings.source(), clock.instant());
     List<Submission.Entry<?>> entries = request.entries();
     for (Submission.Entry<?> entry : entries) {
-      if (!settings.kafka().fits(entry.key(), entry.value())) {
-        throw ApiException.tooLarge(
-            settings.kafka().tooLarge(entry.topic(), entry.key(), entry.value()));
+      byte[] value = entry.value(formats);
+      if (!settings.kafka().fits(entry.key(), value)) {
+        throw ApiException.tooLarge(settings.kafka().tooLarge(entry.topic(), entry.key(), value));
       }
     }
     Submission submission =

@@ -9,7 +9,6 @@ import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Turn;
 import io.millrace.schemas.Validation;
-import io.millrace.schemas.wire.SingleObject;
 import io.millrace.serve.api.SamplingParameters;
 import io.millrace.serve.completion.Choice;
 import io.millrace.serve.completion.Completion;
@@ -41,14 +40,19 @@ final class RolloutRecorder implements AutoCloseable {
   private final RecordSettings settings;
   private final ServedResponses responses;
   private final ServeMetrics metrics;
-  private final SingleObject<Rollout> format = SingleObject.of(Rollout.class);
+  private final RecordFormats formats;
   private final SendQueue waiting = new SendQueue(MOST_WAITING_BYTES);
   private final Producer<byte[], byte[]> producer;
   private final Thread thread = new Thread(this::run, "rollouts");
   private volatile boolean closed;
 
-  RolloutRecorder(RecordSettings settings, ServedResponses responses, ServeMetrics metrics) {
+  RolloutRecorder(
+      RecordSettings settings,
+      RecordFormats formats,
+      ServedResponses responses,
+      ServeMetrics metrics) {
     this.settings = settings;
+    this.formats = formats;
     this.responses = responses;
     this.metrics = metrics;
     this.producer =
@@ -136,7 +140,7 @@ final class RolloutRecorder implements AutoCloseable {
   private void offer(Rollout rollout) {
     List<String> problems = Validation.problems(rollout);
     byte[] key = Topic.ROLLOUTS.keyBytes(rollout);
-    byte[] value = format.encode(rollout);
+    byte[] value = formats.encode(Topic.ROLLOUTS, rollout);
     if (!problems.isEmpty() || !settings.kafka().fits(key, value)) {
       LOG.warn(
           "{} was not recorded: {}",

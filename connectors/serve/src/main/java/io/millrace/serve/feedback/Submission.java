@@ -35,8 +35,8 @@ record Submission(
       return topic.keyBytes(record);
     }
 
-    byte[] value() {
-      return SingleObject.of(topic.type()).encode(record);
+    byte[] value(RecordFormats formats) {
+      return formats.encode(topic, record);
     }
 
     /** A hash of all but the time: the same feedback comes again at another time. */

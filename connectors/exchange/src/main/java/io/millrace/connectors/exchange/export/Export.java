@@ -33,7 +33,8 @@ import org.apache.avro.specific.SpecificRecordBase;
  *
  * <ul>
  *   <li>Withdrawn records are left out, and so are those whose key has a tombstone.
- *   <li>Of several revisions of a record the highest is written, and a repeated record once.
+ *   <li>Of several revisions of a record the highest valid one is written, and a repeated record
+ *       once.
  *   <li>Invalid records are left out, since no job uses them.
  * </ul>
  *
@@ -152,9 +153,10 @@ public final class Export<T extends SpecificRecordBase> {
     return new Report(read, written, leftOut);
   }
 
+  /** An unusable revision replaces nothing: jobs refuse it, and go on with the one before. */
   private void noteRevision(T record) {
     int revision = Provenance.revision(record);
-    if (revision > 0) {
+    if (revision > 0 && isUsable(record)) {
       revisions.merge(topic.keyOf(record), revision, Math::max);
     }
   }
@@ -220,6 +222,11 @@ public final class Export<T extends SpecificRecordBase> {
     }
     boolean repeated = seen.size() < MOST_IDS ? !seen.add(id) : seen.contains(id);
     return repeated ? Optional.of("duplicate") : Optional.empty();
+  }
+
+  private static boolean isUsable(SpecificRecordBase record) {
+    return Validation.problems(record).isEmpty()
+        && !(record instanceof Judgment judgment && Validation.isBetweenSameResponses(judgment));
   }
 
   private void leaveOut(String reason) {

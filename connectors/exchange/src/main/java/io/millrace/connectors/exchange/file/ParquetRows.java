@@ -67,6 +67,7 @@ final class ParquetRows implements Rows {
   private long size;
   private long read;
   private long number;
+  private RuntimeException failure;
   private boolean stuck;
 
   ParquetRows(Path file, Bounds bounds) throws IOException {
@@ -151,16 +152,24 @@ final class ParquetRows implements Rows {
     List<Row> some = new ArrayList<>();
     int length = 0;
     try {
-      while (some.size() < ROWS_AT_ONCE && length < TEXT_AT_ONCE && rows.hasNext()) {
+      while (failure == null
+          && some.size() < ROWS_AT_ONCE
+          && length < TEXT_AT_ONCE
+          && rows.hasNext()) {
         rows.next();
         String text = object(rows).toString();
         length += text.length();
         some.add(row(++read, text));
       }
     } catch (RuntimeException e) {
-      if (some.isEmpty()) {
-        throw e;
-      }
+      // The library may take a damaged page for the end the next time.
+      failure = e;
+    }
+    if (some.isEmpty() && failure != null) {
+      throw failure;
+    }
+    if (some.isEmpty() && read < size) {
+      throw new IllegalStateException("it ends after %d of %d rows".formatted(read, size));
     }
     return some;
   }
