@@ -50,6 +50,11 @@ final class ExampleQueue {
     return shuffle.take();
   }
 
+  /** Whether an example of a record is in the buffer. */
+  boolean waits(Provenance record) {
+    return shuffle.records().stream().anyMatch(example -> example.from().equals(record));
+  }
+
   /** Removes examples from the buffer and from those kept. */
   void removeIf(Predicate<Provenance> removed) {
     shuffle.removeIf(example -> removed.test(example.from()));

@@ -28,6 +28,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -35,6 +36,8 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Predicate;
+import org.apache.avro.reflect.AvroDefault;
+import org.apache.avro.reflect.Nullable;
 import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.metrics.Counter;
 import org.slf4j.Logger;
@@ -77,6 +80,10 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
 
   private transient ExampleQueue queue;
   private transient List<Example> batch;
+
+  /** Judgments of which one label was learned from, and the other waits. */
+  private transient Set<Provenance> partlyLearned;
+
   private transient LearnedRecords judgmentLineage;
   private transient LearnedRecords feedbackLineage;
   private transient long judgments;
@@ -130,6 +137,7 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     arrived = new ArrayList<>();
     queue = new ExampleQueue(section().shuffleBuffer(), passes, settings.config().model().seed());
     batch = new ArrayList<>();
+    partlyLearned = new LinkedHashSet<>();
     lastMetrics = new HashMap<>();
     drops = new TreeMap<>();
     drop(Topic.JUDGMENTS, STALE);
@@ -211,6 +219,7 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     arrived.removeIf(opinion -> counted.test(opinion.provenance()));
     batch.removeIf(example -> counted.test(example.from()));
     queue.removeIf(counted);
+    partlyLearned.removeIf(removed);
     return found.size();
   }
 
@@ -332,16 +341,25 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     arrived.clear();
   }
 
-  /** An example may have become stale while it waited. */
+  /**
+   * An example may have become stale while it waited. Its record counts as dropped once, if no
+   * label of it was learned from: in the first pass, with the last of its labels.
+   */
   private void toBatch(Example example) {
-    if (isStale(example.oldestVersion())) {
+    if (!isStale(example.oldestVersion())) {
+      batch.add(example);
+    } else if (queue.pass() == 0
+        && !partlyLearned.remove(example.from())
+        && !hasOtherLabel(example.from())) {
       droppedAsStale(
           example.feedback() ? Topic.FEEDBACK : Topic.JUDGMENTS,
           example.id(),
           example.oldestVersion());
-    } else {
-      batch.add(example);
     }
+  }
+
+  private boolean hasOtherLabel(Provenance record) {
+    return queue.waits(record) || batch.stream().anyMatch(example -> example.from().equals(record));
   }
 
   private void step() {
@@ -358,6 +376,10 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     learned += batch.size();
     for (Example example : batch) {
       (example.feedback() ? feedbackLineage : judgmentLineage).add(example.id());
+      partlyLearned.remove(example.from());
+      if (example.label() != null && queue.pass() == 0 && queue.waits(example.from())) {
+        partlyLearned.add(example.from());
+      }
     }
     lastMetrics = PreferenceMetrics.of(batch, step, section());
     lastMetrics.put("loss", step.loss());
@@ -459,7 +481,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
       Map<String, Long> dropped,
       long replaced,
       LearnedRecords.State judgmentLineage,
-      LearnedRecords.State feedbackLineage) {}
+      LearnedRecords.State feedbackLineage,
+      @Nullable @AvroDefault("null") List<Provenance> partlyLearned) {}
 
   @Override
   protected CopyBudget copies() {
@@ -486,7 +509,8 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
             dropped,
             replaced,
             judgmentLineage.state(),
-            feedbackLineage.state()));
+            feedbackLineage.state(),
+            List.copyOf(partlyLearned)));
     trainer.write(out);
   }
 
@@ -507,6 +531,9 @@ final class PreferenceOperator extends TrainingOperator<Opinion, StagedCheckpoin
     replaced = state.replaced();
     judgmentLineage.restore(state.judgmentLineage(), publishedAt > 0 ? version : 0, 0);
     feedbackLineage.restore(state.feedbackLineage(), publishedAt > 0 ? version : 0, 0);
+    if (state.partlyLearned() != null) {
+      partlyLearned.addAll(state.partlyLearned());
+    }
     state.dropped().forEach((name, count) -> drops.get(name).total.add(count));
     trainer.read(in);
   }

@@ -229,6 +229,32 @@ class PreferenceOperatorTest {
     }
   }
 
+  /** A judgment has two labels; it is dropped if none of them is learned from. */
+  @Test
+  void aStaleJudgmentCountsOnceWhateverItsLabelsAndPasses() throws Exception {
+    MillraceConfig config =
+        config(
+            "stale-labels",
+            "preference.loss=kto",
+            "preference.max-staleness=0",
+            "preference.shuffle-buffer=20",
+            "preference.epochs=3",
+            "preference.publish-every=4");
+    try (Run run = new Run(config, null)) {
+      List<Opinion> opinions = new ArrayList<>();
+      for (int i = 0; i < 12; i++) {
+        opinions.add(versioned(i, 0));
+      }
+      run.feed(opinions.subList(0, 9)).dieAfter(List.of());
+      run.feed(opinions.subList(9, 12)).end();
+      assertEquals(4, run.summary().get("learned"), "labels, before version 1");
+      long learnedFrom =
+          run.lineage.values().stream().mapToLong(part -> part.getIds().size()).sum();
+      assertTrue(learnedFrom >= 2 && learnedFrom <= 4, "judgments " + learnedFrom);
+      assertEquals(12 - learnedFrom, run.summary().get("dropped/stale"));
+    }
+  }
+
   @Test
   void onlineLearnsFromSamplesOfPoliciesAlone() throws Exception {
     MillraceConfig config =

@@ -38,11 +38,13 @@ import java.io.IOException;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -214,10 +216,21 @@ public final class RewardModelOperator extends TrainingOperator<Opinion, StagedC
 
   @Override
   protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
-    return super.removeWithdrawn(withdrawn)
-        + removeJudgments(withdrawn)
-        + labelled.removeIf(feedback -> withdrawn.test(Provenance.of(feedback)))
-        + anchors.removeIf(withdrawn);
+    // An anchor may be of a judgment that waits or is kept for replays, too.
+    Set<Provenance> found = new HashSet<>();
+    Predicate<Provenance> counted =
+        from -> {
+          boolean matches = withdrawn.test(from);
+          if (matches) {
+            found.add(from);
+          }
+          return matches;
+        };
+    super.removeWithdrawn(counted);
+    removeJudgments(counted);
+    labelled.removeIf(feedback -> counted.test(Provenance.of(feedback)));
+    anchors.removeIf(counted);
+    return found.size();
   }
 
   /** Removes judgments from all that the trainer keeps beside its inbox and the anchors. */

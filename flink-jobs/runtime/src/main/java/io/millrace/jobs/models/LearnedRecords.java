@@ -64,6 +64,11 @@ public final class LearnedRecords {
     }
   }
 
+  /** The model learned from a record whose id is not known, as in states of earlier builds. */
+  public void addUnknown() {
+    omitted++;
+  }
+
   /** Reward models of these versions scored what the model learned from. */
   public void scoredBy(long helpfulnessVersion, long safetyVersion) {
     helpfulness.add(helpfulnessVersion);

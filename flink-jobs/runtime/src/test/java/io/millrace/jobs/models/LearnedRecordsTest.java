@@ -54,6 +54,17 @@ class LearnedRecordsTest {
     assertEquals("policy/1/1", Topic.LINEAGE.keyOf(parts.get(1)));
   }
 
+  /** A demonstration may have the id "unknown". */
+  @Test
+  void aRecordOfUnknownIdIsNoOtherRecord() {
+    LearnedRecords records = new LearnedRecords("policy", Topic.DEMONSTRATIONS);
+    records.add("unknown");
+    records.addUnknown();
+    Lineage version = only(records.publish(1, TIME));
+    assertEquals(List.of("unknown"), version.getIds());
+    assertEquals(1, version.getOmitted());
+  }
+
   @Test
   void idsBeyondTheBoundAreCounted() {
     LearnedRecords records = new LearnedRecords("policy", Topic.PROMPTS, 2);

@@ -170,11 +170,16 @@ public final class RejectionSamplingOperator
     return candidates.provenance();
   }
 
-  /** A version that is being fine-tuned on a bag with withdrawn entries begins anew. */
+  /**
+   * A version begins anew if the bag without the withdrawn entries selects others than it is being
+   * fine-tuned on. A selected entry that leaves is such a case; so is one whose absence makes the
+   * top share smaller.
+   */
   @Override
   protected int removeWithdrawn(Predicate<Provenance> withdrawn) throws Exception {
+    List<Entry> selected = phase == Phase.LEARNING ? bag.select() : List.of();
     int removed = bag.removeIf(entry -> withdrawn.test(entry.provenance()));
-    if (removed > 0 && phase == Phase.LEARNING) {
+    if (removed > 0 && phase == Phase.LEARNING && !selected.equals(bag.select())) {
       LOG.info("Version {} is fine-tuned anew, without withdrawn responses", nextVersion());
       fineTuning.close();
       fineTuning = null;

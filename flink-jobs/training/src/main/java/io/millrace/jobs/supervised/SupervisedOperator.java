@@ -212,16 +212,23 @@ final class SupervisedOperator extends TrainingOperator<Demonstration, StagedChe
     packedFrom.add(from);
   }
 
+  /** Ids for people: one in parentheses is none. */
   private static List<String> ids(List<Provenance> from) {
     return from.stream()
-        .map(one -> one.ids().isEmpty() ? "unknown" : one.ids().getFirst())
+        .map(one -> one.ids().isEmpty() ? "(unknown)" : one.ids().getFirst())
         .toList();
   }
 
   private void step(SequencePacker.Batch batch) {
     SupervisedTrainer.Step step = trainer.step(batch.sequences());
     guard.check(step.loss(), step.update(), () -> ids(packedFrom));
-    ids(packedFrom).forEach(lineage::add);
+    for (Provenance from : packedFrom) {
+      if (from.ids().isEmpty()) {
+        lineage.addUnknown();
+      } else {
+        lineage.add(from.ids().getFirst());
+      }
+    }
     packedFrom.clear();
     if (!step.update().applied()) {
       skippedUpdates++;

@@ -12,6 +12,7 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.InitialModel;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.RewardModelPair;
+import io.millrace.jobs.ppo.PpoSection;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.testkit.OperatorRun;
 import io.millrace.jobs.testkit.OperatorStates;
@@ -390,6 +391,38 @@ class RejectionSamplingOperatorTest {
       assertEquals(List.of(1L), List.copyOf(run.published.keySet()));
       assertTrue(run.bag(1).stream().allMatch(entry -> entry.source().equals("even")));
       assertEquals(left.size(), run.figures("rejection-sampling").get(1L).get("bag/entries"));
+    }
+  }
+
+  /** It goes on where the withdrawn response is none that it learns from. */
+  @Test
+  void aVersionThatDoesNotLearnFromAWithdrawnResponseGoesOn() throws Exception {
+    List<Candidates> all = candidates(PER_VERSION);
+    String[] settings = {"rejection-sampling.epochs=100", "rejection-sampling.top-share=0.5"};
+    try (Run run = new Run(config("on", settings), null)) {
+      run.feed(all);
+      var _ = run.whileLearning();
+      List<RejectionBag.Entry> winners =
+          all.stream().filter(Candidates::hasWinner).map(Candidates::winner).toList();
+      RejectionBag bag =
+          new RejectionBag(
+              new RejectionBag.Settings(
+                  12, 0.5, false, run.config.section(PpoSection.class).piecewiseReward()));
+      winners.forEach(bag::add);
+      List<RejectionBag.Entry> selected = bag.select();
+      // Three of five ordinary prompts are as many as three of six.
+      String other =
+          winners.stream()
+              .filter(entry -> !entry.isSafety() && !selected.contains(entry))
+              .findFirst()
+              .orElseThrow()
+              .promptId();
+      run.withdraw(WithdrawnBy.ID, other);
+      assertFalse(run.stateText().contains("response " + other.substring(1)));
+      run.end();
+      double updates = run.figures("rejection-sampling").get(1L).get("updates");
+      assertEquals(updates, run.figures("rejection-sampling-update").size(), "no update twice");
+      assertTrue(run.bag(1).stream().noneMatch(entry -> entry.promptId().equals(other)));
     }
   }
 
