@@ -30,6 +30,7 @@ import io.millrace.cli.plan.PlanCommand;
 import io.millrace.cli.promotion.PromoteCommand;
 import io.millrace.cli.promotion.RollbackCommand;
 import io.millrace.cli.serve.ConsoleCommand;
+import io.millrace.cli.serve.NotifyCommand;
 import io.millrace.cli.serve.ServeCommand;
 import io.millrace.cli.topic.BrokerCommand;
 import io.millrace.cli.topic.ConsumeCommand;
@@ -100,6 +101,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       GenerateCommand.class,
       ChatCommand.class,
       ServeCommand.class,
+      NotifyCommand.class,
       ConsoleCommand.class,
       LogProbsCommand.class,
       CheckpointCommand.class,

@@ -180,7 +180,7 @@ public final class PolicyCheckpoints implements AutoCloseable {
   }
 
   /** The version that a verdict says to serve; empty when nothing was promoted yet. */
-  private static Optional<PolicyCheckpoint> served(Promotion promotion) {
+  public static Optional<PolicyCheckpoint> served(Promotion promotion) {
     return promotion.getVersion() == 0
         ? Optional.empty()
         : Optional.of(

@@ -6,7 +6,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** Consumers of bytes without a group: they commit nothing and create no topic. */
+/** Consumers of bytes that commit nothing by themselves and create no topic. */
 final class ByteConsumers {
   private ByteConsumers() {}
 

@@ -11,8 +11,10 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.function.Consumer;
@@ -20,14 +22,17 @@ import org.apache.avro.Schema;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * Reads the committed records of all partitions of one topic, without a consumer group. Partitions
- * that are added later are read too. A record that cannot be decoded becomes an entry with its
- * problem. A tombstone, which has no value, is passed over. For one thread.
+ * Reads the committed records of all partitions of one topic. Partitions that are added later are
+ * read too. A reader {@linkplain #fromCommitted with a consumer group} keeps its offsets in Kafka;
+ * it is not a member of the group, so that two readers of one group both get every record. A record
+ * that cannot be decoded becomes an entry with its problem. A tombstone, which has no value, is
+ * passed over. For one thread.
  *
  * @param <T> the record type
  */
@@ -51,20 +56,26 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
       boolean fromStart,
       Duration discovery)
       throws IOException {
+    this(settings, topic, writers, fromStart, discovery, Map.of());
+  }
+
+  private RecordReader(
+      KafkaSettings settings,
+      Topic<T> topic,
+      Collection<Schema> writers,
+      boolean fromStart,
+      Duration discovery,
+      Map<String, String> properties)
+      throws IOException {
     this.discovery = discovery;
     this.settings = settings;
     this.name = settings.nameOf(topic);
     this.format = settings.decoder(topic, writers);
-    this.consumer =
-        ByteConsumers.open(
-            settings,
-            IsolationLevel.READ_COMMITTED,
-            Map.of(
-                // The consumer answers partitionsFor from its metadata.
-                "metadata.max.age.ms",
-                Long.toString(discovery.toMillis()),
-                "default.api.timeout.ms",
-                "20000"));
+    Map<String, String> all = new HashMap<>(properties);
+    // The consumer answers partitionsFor from its metadata.
+    all.put("metadata.max.age.ms", Long.toString(discovery.toMillis()));
+    all.put("default.api.timeout.ms", "20000");
+    this.consumer = ByteConsumers.open(settings, IsolationLevel.READ_COMMITTED, all);
     try {
       this.partitions = new ArrayList<>(existing());
       if (partitions.isEmpty()) {
@@ -155,6 +166,58 @@ public final class RecordReader<T extends SpecificRecordBase> implements AutoClo
     } catch (KafkaException e) {
       reader.close();
       throw settings.failure("find the records of topic " + reader.name + " since " + time, e);
+    }
+  }
+
+  /**
+   * A reader that starts where a consumer group has committed last, or at the beginning of the
+   * topic.
+   */
+  public static <T extends SpecificRecordBase> RecordReader<T> fromCommitted(
+      KafkaSettings settings, Topic<T> topic, String group) throws IOException {
+    RecordReader<T> reader =
+        new RecordReader<>(settings, topic, List.of(), true, DISCOVERY, Map.of("group.id", group));
+    try {
+      reader
+          .committed()
+          .forEach((partition, committed) -> reader.consumer.seek(partition, committed.offset()));
+      return reader;
+    } catch (KafkaException e) {
+      reader.close();
+      throw settings.failure("read the offsets of consumer group " + group, e);
+    }
+  }
+
+  private Map<TopicPartition, OffsetAndMetadata> committed() {
+    Map<TopicPartition, OffsetAndMetadata> committed =
+        new HashMap<>(consumer.committed(new HashSet<>(partitions)));
+    committed.values().removeIf(Objects::isNull);
+    return committed;
+  }
+
+  /**
+   * Commits that an entry and all before it in its partition are done. For a reader {@linkplain
+   * #fromCommitted with a consumer group}.
+   *
+   * @param note stored beside the offset
+   */
+  public void commit(Entry<T> entry, String note) throws IOException {
+    try {
+      consumer.commitSync(
+          Map.of(
+              new TopicPartition(name, entry.partition()),
+              new OffsetAndMetadata(entry.offset() + 1, note)));
+    } catch (KafkaException e) {
+      throw settings.failure("commit an offset of topic " + name, e);
+    }
+  }
+
+  /** The notes of what is committed, one a partition. */
+  public List<String> committedNotes() throws IOException {
+    try {
+      return committed().values().stream().map(OffsetAndMetadata::metadata).toList();
+    } catch (KafkaException e) {
+      throw failure(e);
     }
   }
 

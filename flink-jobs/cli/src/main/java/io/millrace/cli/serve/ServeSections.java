@@ -6,12 +6,13 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.ConfigSections;
 import java.util.Map;
 
-/** Registers the section {@code serve}. */
+/** Registers the sections {@code serve} and {@code notify}. */
 public final class ServeSections implements ConfigSections {
 
   @Override
   public Map<String, Class<? extends ConfigSection>> sections() {
-    return ConfigSections.inOrder(entry("serve", ServeSection.class));
+    return ConfigSections.inOrder(
+        entry("serve", ServeSection.class), entry("notify", NotifySection.class));
   }
 
   @Override
