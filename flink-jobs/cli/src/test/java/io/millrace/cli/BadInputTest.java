@@ -49,6 +49,28 @@ class BadInputTest {
     assertFalse(outcome.error().contains("\tat "), what);
   }
 
+  @Test
+  void enginesAreNamedByKindAndAddress() {
+    assertRefused("notify.endpoints is empty; name the engines", "notify", "--once");
+    assertRefused(
+        "it must be vllm, vllm-sleep or sglang and an address",
+        "notify",
+        "--set",
+        "notify.endpoints.a=tgi http://gpu1:8000");
+    assertRefused(
+        "the environment variable 'MILLRACE_NO_SUCH_KEY', which is not set here",
+        "notify",
+        "--set",
+        "notify.endpoints.a=vllm http://gpu1:8000",
+        "--set",
+        "notify.api-keys.a=${env:MILLRACE_NO_SUCH_KEY}");
+    assertRefused(
+        "api-keys has the engine 'b', which endpoints has not",
+        "notify",
+        "--set",
+        "notify.api-keys.b=k");
+  }
+
   /** Every command as its words, such as "checkpoint inspect". */
   static Stream<String> commands() {
     return subcommands(Millrace.commandLine(), "").stream();

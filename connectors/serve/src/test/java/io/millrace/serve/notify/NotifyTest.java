@@ -175,11 +175,11 @@ class NotifyTest {
         List.of(endpoints),
         copies(),
         Optional.empty(),
-        Duration.ofMillis(500),
+        Duration.ofMillis(300),
         Duration.ofSeconds(20),
         2,
         Duration.ofMillis(20),
-        Duration.ofMillis(300));
+        Duration.ofMillis(200));
   }
 
   private Notifications follow(Endpoint... endpoints) throws IOException {
@@ -325,7 +325,7 @@ class NotifyTest {
         try (Notifications again = follow(endpoint(kind, engine))) {
           again.awaitUpToDate();
           // Longer than the time between two checks.
-          TimeUnit.MILLISECONDS.sleep(700);
+          TimeUnit.MILLISECONDS.sleep(400);
           assertEquals(calls, engine.calls());
           announce(3);
           awaitAnswers(3);
@@ -370,7 +370,7 @@ class NotifyTest {
   void failuresAreTriedAgainAndAnEngineMayTakeItsTime() throws Exception {
     try (FakeEngine engine = new FakeEngine(0).startedWith(link())) {
       engine.fail(2);
-      engine.slow(700);
+      engine.slow(350);
       announce(1);
       try (Notifications notifications = follow(endpoint(Kind.VLLM, engine))) {
         awaitAnswers(1);
