@@ -125,7 +125,7 @@ final class Notifier implements Runnable {
     }
     long begin = System.nanoTime();
     Outcome outcome = load(version, announcement);
-    if (outcome == Outcome.LEFT) {
+    if (outcome.equals(Outcome.LEFT)) {
       return;
     }
     if (outcome.has()) {
