@@ -69,7 +69,7 @@ public record Provenance(
               List.of(rollout.getRolloutId(), rollout.getPromptId()),
               "",
               rollout.getSource(),
-              millis(rollout.getTime()),
+              millis(rollout.getPromptTime() == null ? rollout.getTime() : rollout.getPromptTime()),
               0);
       default ->
           throw new IllegalArgumentException(

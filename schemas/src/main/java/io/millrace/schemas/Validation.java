@@ -189,10 +189,14 @@ public final class Validation {
   /** Topic records have a field {@code time}; 0 means that it is not known. */
   private static void time(List<String> problems, SpecificRecordBase record) {
     Schema.Field field = record.getSchema().getField("time");
-    if (field != null
-        && record.get(field.pos()) instanceof Instant time
-        && (time.isBefore(Instant.EPOCH) || time.isAfter(LATEST))) {
-      problems.add("time is %s; it must be from 1970 to %s".formatted(millis(time), LATEST));
+    if (field != null && record.get(field.pos()) instanceof Instant time) {
+      time(problems, "time", time);
+    }
+  }
+
+  private static void time(List<String> problems, String field, Instant time) {
+    if (time.isBefore(Instant.EPOCH) || time.isAfter(LATEST)) {
+      problems.add("%s is %s; it must be from 1970 to %s".formatted(field, millis(time), LATEST));
     }
   }
 
@@ -236,6 +240,9 @@ public final class Validation {
     tokens(problems, "promptTokens", rollout.getPromptTokens());
     tokens(problems, "responseTokens", rollout.getResponseTokens());
     notNegative(problems, "policyVersion", rollout.getPolicyVersion());
+    if (rollout.getPromptTime() != null) {
+      time(problems, "promptTime", rollout.getPromptTime());
+    }
     int responseTokens = rollout.getResponseTokens().size();
     List<Float> logProbs = rollout.getLogProbs();
     if (logProbs.size() != responseTokens) {

@@ -139,6 +139,7 @@ public final class Examples {
         .setEngine("vllm")
         .setSource("test")
         .setTime(TIME)
+        .setPromptTime(TIME.minusSeconds(60))
         .build();
   }
 

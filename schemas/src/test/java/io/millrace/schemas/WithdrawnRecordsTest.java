@@ -43,6 +43,22 @@ class WithdrawnRecordsTest {
     assertFalse(matches(other));
   }
 
+  /** It may be sampled long after its prompt was withdrawn. */
+  @Test
+  void aSourceMatchesRolloutsByTheTimeOfTheirPrompt() {
+    add(WithdrawnBy.SOURCE, "test", AT);
+    Rollout later = Examples.rollout();
+    later.setTime(AT.plusSeconds(1000));
+    later.setPromptTime(AT);
+    assertTrue(matches(later));
+    later.setPromptTime(Instant.EPOCH);
+    assertTrue(matches(later), "a prompt of unknown time");
+    later.setPromptTime(AT.plusMillis(1));
+    assertFalse(matches(later), "a later prompt");
+    later.setPromptTime(null);
+    assertFalse(matches(later), "without it, the rollout's own time counts");
+  }
+
   @Test
   void anAnnotatorMatchesJudgmentsUpToTheTimeOfTheWithdrawal() {
     add(WithdrawnBy.ANNOTATOR, "ann", AT);

@@ -133,11 +133,13 @@ class SingleObjectTest {
   }
 
   @Test
-  void readsRolloutsFromBeforeTheNameOfTheEngine() throws IOException {
+  void readsRolloutsFromBeforeTheirEngineAndTheTimeOfTheirPrompt() throws IOException {
     String hex = Files.readString(GOLDEN.resolve("rollouts-89df67eeadb7dd30.hex")).strip();
     Rollout read = SingleObject.of(Rollout.class).decode(HexFormat.of().parseHex(hex));
     assertEquals("", read.getEngine());
-    assertEquals(Rollout.newBuilder(Examples.rollout()).setEngine("").build(), read);
+    assertNull(read.getPromptTime());
+    assertEquals(
+        Rollout.newBuilder(Examples.rollout()).setEngine("").setPromptTime(null).build(), read);
   }
 
   @Test

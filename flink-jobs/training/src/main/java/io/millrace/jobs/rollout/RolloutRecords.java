@@ -42,6 +42,7 @@ final class RolloutRecords {
         .setSeed(response.request().seeds()[response.sample()])
         .setSource(prompt.getSource())
         .setTime(time)
+        .setPromptTime(prompt.getTime())
         .build();
   }
 

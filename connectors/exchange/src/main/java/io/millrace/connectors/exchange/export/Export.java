@@ -6,6 +6,7 @@ import io.millrace.connectors.kafka.RecordReader;
 import io.millrace.connectors.kafka.WithdrawalFeed;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Provenance;
+import io.millrace.schemas.Rollout;
 import io.millrace.schemas.Topic;
 import io.millrace.schemas.Validation;
 import io.millrace.schemas.Withdrawal;
@@ -200,8 +201,12 @@ public final class Export<T extends SpecificRecordBase> {
 
   private Optional<String> reasonAgainst(T record, RecordReader.Entry<T> entry, Receiver receiver) {
     Provenance provenance = Provenance.of(record);
-    Instant time =
-        provenance.time() == 0 ? entry.timestamp() : Instant.ofEpochMilli(provenance.time());
+    // A rollout is withdrawn with its prompt's time, and exported with its own.
+    Instant own =
+        record instanceof Rollout rollout
+            ? rollout.getTime()
+            : Instant.ofEpochMilli(provenance.time());
+    Instant time = own.equals(Instant.EPOCH) ? entry.timestamp() : own;
     if (time.isBefore(from) || !time.isBefore(to)) {
       return Optional.of("other-time");
     }
