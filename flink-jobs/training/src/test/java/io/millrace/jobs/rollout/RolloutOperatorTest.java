@@ -113,7 +113,7 @@ class RolloutOperatorTest {
         .setPromptId("p" + i)
         .setDialogue(List.of(new Turn(Role.USER, "Tell me of thing number " + i % 5)))
         .setIsSafety(i % 2 == 0)
-        .setTime(Instant.EPOCH)
+        .setTime(Instant.ofEpochMilli(1000 + i))
         .build();
   }
 
@@ -309,6 +309,10 @@ class RolloutOperatorTest {
   private static void assertSampledByVersionSeven(int prompts, List<Rollout> rollouts) {
     assertOnceEach(prompts, rollouts);
     rollouts.forEach(rollout -> assertEquals(7, rollout.getPolicyVersion()));
+    for (Rollout rollout : rollouts) {
+      int prompt = Integer.parseInt(rollout.getPromptId().substring(1));
+      assertEquals(Instant.ofEpochMilli(1000 + prompt), rollout.getPromptTime());
+    }
   }
 
   private static List<String> inFlight(GenericRecord state) {
