@@ -224,11 +224,13 @@ class AccessTest {
           client.send(
               HttpRequest.newBuilder(URI.create(server.address() + "/v1/completions"))
                   .header("Content-Type", "application/json")
-                  .POST(BodyPublishers.ofString(longRequest(2).replace("{", "{\"stream\":true,")))
+                  .POST(
+                      BodyPublishers.ofString(
+                          longRequest(2).replace("{", "{\"stream\":true,\"seed\":5,")))
                   .build(),
               BodyHandlers.ofString());
       assertEquals(200, response.statusCode(), response.body());
-      assertTrue(RunningServer.events(response.body()).size() > 2);
+      assertTrue(RunningServer.events(response.body()).size() > 2, response.body());
       clientsWithoutHandshakeGiveTheirPlacesBack(server, client);
     }
     Files.writeString(keyPem, "nonsense");
