@@ -125,7 +125,7 @@ final class Notifier implements Runnable {
     }
     long begin = System.nanoTime();
     Outcome outcome = load(version, announcement);
-    if (outcome.equals(Outcome.LEFT)) {
+    if (!outcome.has() && outcome.problem() == null) {
       return;
     }
     if (outcome.has()) {

@@ -173,16 +173,24 @@ final class UpdaterLead implements AutoCloseable {
    * the trainer stands still.
    */
   void write(PpoTrainer trainer, StateWriter out) throws IOException {
-    if (sharded && (started || restored != null)) {
-      start(trainer);
-      command(UpdaterCommand.STATE);
+    if (!sharded || (!started && restored == null)) {
+      trainer.write(out);
+      return;
     }
+    midway = true;
+    long before = ranks.exchangeNanos();
+    start(trainer);
+    command(UpdaterCommand.STATE);
     trainer.write(out);
+    midway = false;
+    // An iteration's exchanges are those of its steps.
+    exchangeNanosBefore += ranks.exchangeNanos() - before;
   }
 
   /**
-   * The metrics of an iteration that has ended: the share of its time that this updater spent in
-   * exchanges, waiting for the others included, and the bytes of all exchanges of this attempt.
+   * The metrics of an iteration that has ended: the share of its steps' time that this updater
+   * spent in exchanges, waiting for the others included, and the bytes of all exchanges of this
+   * attempt.
    */
   Map<String, Double> metrics() {
     double exchanges = ranks.exchangeNanos() - exchangeNanosBefore;

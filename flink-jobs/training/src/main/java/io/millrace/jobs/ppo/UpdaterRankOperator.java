@@ -14,8 +14,11 @@ import io.millrace.model.training.DivergedException;
 import io.millrace.schemas.state.StateReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
@@ -35,6 +38,9 @@ public final class UpdaterRankOperator extends AbstractStreamOperator<Void>
 
   private static final long serialVersionUID = 1;
 
+  /** How long the end of the input may take after the first updater has finished. */
+  private static final Duration END_OF_INPUT = Duration.ofSeconds(10);
+
   private final RuntimeSettings settings;
 
   private transient MailboxExecutor mailbox;
@@ -43,7 +49,7 @@ public final class UpdaterRankOperator extends AbstractStreamOperator<Void>
   private transient PolicyModel policy;
   private transient StarRanks ranks;
   private transient PpoTrainer trainer;
-  private transient volatile boolean inputEnded;
+  private transient CountDownLatch inputEnded;
   private transient volatile boolean closed;
 
   public UpdaterRankOperator(MillraceConfig config) {
@@ -57,6 +63,7 @@ public final class UpdaterRankOperator extends AbstractStreamOperator<Void>
   @Override
   public void open() throws Exception {
     super.open();
+    inputEnded = new CountDownLatch(1);
     mailbox =
         getContainingTask()
             .getMailboxExecutorFactory()
@@ -85,10 +92,20 @@ public final class UpdaterRankOperator extends AbstractStreamOperator<Void>
       follow(address);
     } catch (Throwable e) {
       // A closed operator interrupts this thread. A first updater that has finished may be gone
-      // before this one has found it.
-      if (!closed && !(inputEnded && ranks == null)) {
+      // before this one has found it or has its models; the end of its input is then on its way.
+      if (!closed && !(trainer == null && inputEnds())) {
         fail(e instanceof UncheckedIOException unchecked ? unchecked.getCause() : e);
       }
+    }
+  }
+
+  /** Whether the input ends, or the operator does, within a short time. */
+  private boolean inputEnds() {
+    try {
+      return inputEnded.await(END_OF_INPUT.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return closed;
     }
   }
 
@@ -167,7 +184,7 @@ public final class UpdaterRankOperator extends AbstractStreamOperator<Void>
    */
   @Override
   public void endInput() {
-    inputEnded = true;
+    inputEnded.countDown();
   }
 
   @Override
