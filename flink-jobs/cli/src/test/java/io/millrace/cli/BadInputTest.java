@@ -71,6 +71,16 @@ class BadInputTest {
         "notify.api-keys.b=k");
   }
 
+  @Test
+  void aPlanIsForSomeUpdaters() {
+    assertRefused("--updaters must be from 1 to 64, not 65", "plan", "--model=x", "--updaters=65");
+    assertRefused(
+        "--shard-optimizer needs --updaters of at least 2",
+        "plan",
+        "--model=x",
+        "--shard-optimizer");
+  }
+
   /** Every command as its words, such as "checkpoint inspect". */
   static Stream<String> commands() {
     return subcommands(Millrace.commandLine(), "").stream();

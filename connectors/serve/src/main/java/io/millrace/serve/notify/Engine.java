@@ -3,6 +3,9 @@ package io.millrace.serve.notify;
 /** The calls of one kind of engine that change its weights. */
 interface Engine {
 
+  /** Makes what an engine that does not run yet reads at its start. */
+  void prepare(EngineVersion version);
+
   /** Whether the endpoint answers requests with a version, as far as it says. */
   boolean has(EngineVersion version) throws EngineException, InterruptedException;
 

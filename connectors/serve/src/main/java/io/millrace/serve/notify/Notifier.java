@@ -123,6 +123,7 @@ final class Notifier implements Runnable {
       skip("unusable", label + ": " + e.getMessage());
       return;
     }
+    engine.prepare(version);
     long begin = System.nanoTime();
     Outcome outcome = load(version, announcement);
     if (!outcome.has() && outcome.problem() == null) {

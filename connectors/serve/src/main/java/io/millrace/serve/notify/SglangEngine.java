@@ -22,6 +22,9 @@ final class SglangEngine implements Engine {
   }
 
   @Override
+  public void prepare(EngineVersion version) {}
+
+  @Override
   public boolean has(EngineVersion version) throws EngineException, InterruptedException {
     if (version.adapter()) {
       return adapters.has(version);

@@ -34,6 +34,13 @@ final class VllmEngine implements Engine {
   }
 
   @Override
+  public void prepare(EngineVersion version) {
+    if (!version.adapter() && !Files.exists(link)) {
+      point(version.directory());
+    }
+  }
+
+  @Override
   public boolean has(EngineVersion version) throws EngineException, InterruptedException {
     if (version.adapter()) {
       return adapters.has(version);

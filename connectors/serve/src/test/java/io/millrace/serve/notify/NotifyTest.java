@@ -229,6 +229,21 @@ class NotifyTest {
     }
   }
 
+  /** vLLM does not start without the path that it is given. */
+  @Test
+  void vllmFindsItsLinkBeforeItRuns() throws Exception {
+    try (FakeEngine engine = new FakeEngine(0).startedWith(link())) {
+      engine.goDown();
+      announce(1);
+      try (Notifications _ = follow(endpoint(Kind.VLLM, engine))) {
+        await("the link", () -> Files.exists(link().resolve("millrace.json")));
+        engine.comeUp();
+        assertEquals(1, engine.weights());
+        awaitAnswers(1);
+      }
+    }
+  }
+
   @Test
   void vllmSleepsWhileWeightsChange() throws Exception {
     try (FakeEngine engine = new FakeEngine(0).startedWith(link())) {

@@ -35,11 +35,15 @@ import picocli.CommandLine.Option;
       "  millrace plan --model models/llama-8b --adapter-rank 16 --precision bfloat16",
       "  millrace plan --model models/llama-1b --batch 8192 --recompute",
       "  millrace plan --model models/llama-1b --advantage rloo",
+      "  millrace plan --model models/llama-1b --updaters 4 --shard-optimizer",
     })
 public final class PlanCommand implements Callable<Integer> {
 
   private static final int[] DEVICES = {16, 24, 48, 80, 141};
   private static final long GIB = 1L << 30;
+
+  /** As of ppo.updaters. */
+  private static final int MOST_UPDATERS = 64;
 
   /** A tenth of a device stays free for libraries and fragmentation. */
   private static final double USABLE = 0.9;
@@ -105,6 +109,18 @@ public final class PlanCommand implements Callable<Integer> {
               + " ${DEFAULT-VALUE}).")
   private AdvantageMethod advantage;
 
+  @Option(
+      names = "--updaters",
+      defaultValue = "1",
+      paramLabel = "N",
+      description = "ppo.updaters (default: ${DEFAULT-VALUE}).")
+  private int updaters;
+
+  @Option(
+      names = "--shard-optimizer",
+      description = "Each updater has the moments of a part of the weights, ppo.shard-optimizer.")
+  private boolean shardOptimizer;
+
   @Mixin private ConfigOptions options;
 
   @Override
@@ -113,6 +129,13 @@ public final class PlanCommand implements Callable<Integer> {
     require("--batch", batch, 1 << 20);
     require("--kv-tokens", kvTokens, 1 << 30);
     require("--copy-memory-mib", copyMemory, 1 << 20);
+    if (updaters < 1 || updaters > MOST_UPDATERS) {
+      throw new UserException(
+          "--updaters must be from 1 to %d, not %d".formatted(MOST_UPDATERS, updaters));
+    }
+    if (shardOptimizer && updaters == 1) {
+      throw new UserException("--shard-optimizer needs --updaters of at least 2, not 1");
+    }
     LlamaConfig config;
     try (LocalCheckpoint files = options.open(model)) {
       config = CheckpointOutline.read(files.directory()).config();
@@ -136,6 +159,13 @@ public final class PlanCommand implements Callable<Integer> {
       line(part.owner(), part.name(), part.bytes());
     }
     line("total", "", plan.total());
+    if (updaters > 1) {
+      System.out.printf(
+          Locale.ROOT,
+          "this is the first of %d updaters; each other one takes its own \"update\": %.3f GiB%n",
+          updaters,
+          (double) plan.total("update") / GIB);
+    }
     System.out.println();
     double critic =
         (double) plan(config, adapter, tokens, true).total()
@@ -166,7 +196,8 @@ public final class PlanCommand implements Callable<Integer> {
             recompute,
             kvTokens,
             (long) copyMemory << 20,
-            critic));
+            critic,
+            shardOptimizer ? updaters : 1));
   }
 
   private static void line(String owner, String name, long bytes) {

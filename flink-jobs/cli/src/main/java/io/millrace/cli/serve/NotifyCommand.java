@@ -6,6 +6,7 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.config.References;
 import io.millrace.jobs.runtime.FileSystems;
 import io.millrace.jobs.runtime.JobSettings;
+import io.millrace.schemas.Plural;
 import io.millrace.serve.notify.Notifications;
 import io.millrace.serve.notify.NotifySettings;
 import io.millrace.serve.notify.NotifySettings.Endpoint;
@@ -87,8 +88,11 @@ public final class NotifyCommand implements Callable<Integer> {
         .forEach(
             (name, summary) ->
                 System.out.println(
-                    "%s: %d versions loaded%s"
-                        .formatted(name, summary.loaded(), skipped(summary.skipped()))));
+                    "%s: %s loaded%s"
+                        .formatted(
+                            name,
+                            Plural.of(summary.loaded(), "version"),
+                            skipped(summary.skipped()))));
   }
 
   private static String skipped(Map<String, Long> skipped) {

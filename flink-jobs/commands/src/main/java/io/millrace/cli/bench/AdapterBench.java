@@ -173,7 +173,8 @@ final class AdapterBench {
                 memory.recompute(),
                 0,
                 0,
-                true))
+                true,
+                1))
         .total();
   }
 

@@ -3,9 +3,11 @@ package io.millrace.model.llama;
 import io.millrace.model.llama.LlamaConfig.ParameterSpec;
 import io.millrace.model.tensor.Precision;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.LongStream;
 
 /**
  * The memory that training and sampling take on a device, from the shapes of the tensors that the
@@ -38,6 +40,7 @@ public record MemoryPlan(List<Part> parts) {
    * @param copyBytes most memory for copies of weights and moments that are written while updates
    *     run
    * @param critic whether a critic is trained beside the policy
+   * @param momentRanks updaters that share the moments of AdamW; 1: each updater has all
    */
   public record Settings(
       Optional<AdapterConfig> adapter,
@@ -47,7 +50,8 @@ public record MemoryPlan(List<Part> parts) {
       boolean recompute,
       long kvTokens,
       long copyBytes,
-      boolean critic) {
+      boolean critic,
+      int momentRanks) {
 
     /** Checks the counts. */
     public Settings {
@@ -55,10 +59,11 @@ public record MemoryPlan(List<Part> parts) {
           || readTokens < 1
           || readTokens > partTokens
           || kvTokens < 0
-          || copyBytes < 0) {
+          || copyBytes < 0
+          || momentRanks < 1) {
         throw new IllegalArgumentException(
-            "a micro-batch of %d tokens of which %d are read, %d tokens in the KV cache, and %d bytes of copies"
-                .formatted(partTokens, readTokens, kvTokens, copyBytes));
+            "a micro-batch of %d tokens of which %d are read, %d tokens in the KV cache, %d bytes of copies, and moments of %d updaters"
+                .formatted(partTokens, readTokens, kvTokens, copyBytes, momentRanks));
       }
     }
   }
@@ -123,7 +128,11 @@ public record MemoryPlan(List<Part> parts) {
     long elements = sizes.elements(specs);
     parts.add(new Part("update", model + ": trained weights", sizes.weights(elements)));
     parts.add(new Part("update", model + ": gradients", elements * FLOAT));
-    parts.add(new Part("update", model + ": moments of AdamW", elements * 2 * FLOAT));
+    parts.add(
+        new Part(
+            "update",
+            model + ": moments of AdamW",
+            Math.ceilDiv(elements, sizes.settings.momentRanks()) * 2 * FLOAT));
   }
 
   /** Bytes of all parts. */
@@ -177,10 +186,11 @@ public record MemoryPlan(List<Part> parts) {
       long policy = FLOAT * elements(trained(config.parameters(), false));
       long critic = FLOAT * elements(trained(config.scalarParameters(), true));
       long bytes = 0;
-      long[] last =
-          settings.critic()
-              ? new long[] {critic, critic, critic, policy, policy, policy}
-              : new long[] {policy, policy, policy};
+      long[] last = settings.critic() ? new long[] {critic, policy} : new long[] {policy};
+      if (settings.momentRanks() == 1) {
+        // Moments of several updaters are written as they come.
+        last = Arrays.stream(last).flatMap(one -> LongStream.of(one, one, one)).toArray();
+      }
       for (long tensor : last) {
         if (bytes + tensor > settings.copyBytes()) {
           break;

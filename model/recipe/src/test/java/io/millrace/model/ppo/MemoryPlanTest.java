@@ -12,6 +12,8 @@ import io.millrace.model.llama.MemoryPlan;
 import io.millrace.model.llama.Parameters;
 import io.millrace.model.llama.ScalarModel;
 import io.millrace.model.llama.Weights;
+import io.millrace.model.parallel.Ranks;
+import io.millrace.model.parallel.StarRanks;
 import io.millrace.model.tensor.Backend;
 import io.millrace.model.tensor.Backends;
 import io.millrace.model.tensor.Precision;
@@ -69,7 +71,15 @@ class MemoryPlanTest {
         MemoryPlan.of(
                 CONFIG,
                 new MemoryPlan.Settings(
-                    adapter, Precision.FLOAT32, tokens, BATCH * RESPONSE, recompute, 0, 0, critic))
+                    adapter,
+                    Precision.FLOAT32,
+                    tokens,
+                    BATCH * RESPONSE,
+                    recompute,
+                    0,
+                    0,
+                    critic,
+                    1))
             .total("update");
     try (Backend backend = Backends.openDefault()) {
       // The backend's own scratch memory is not in the plan: it is allocated before.
@@ -102,7 +112,15 @@ class MemoryPlanTest {
           MemoryPlan.of(
                   CONFIG,
                   new MemoryPlan.Settings(
-                      Optional.empty(), Precision.FLOAT32, BATCH, BATCH, false, 0, budget, critic))
+                      Optional.empty(),
+                      Precision.FLOAT32,
+                      BATCH,
+                      BATCH,
+                      false,
+                      0,
+                      budget,
+                      critic,
+                      1))
               .total("write");
       long before = backend.bytes();
       try (CopyBudget copies = new CopyBudget(budget);
@@ -117,8 +135,51 @@ class MemoryPlanTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"2,true", "3,false"})
+  void momentsThatUpdatersShareTakeWhatThePlanSays(int updaters, boolean critic) {
+    long planned = updates(critic, 1) - updates(critic, updaters);
+    try (Backend backend = Backends.openDefault();
+        StarRanks ranks = new StarRanks(1, updaters)) {
+      long alone;
+      long before = backend.bytes();
+      try (PpoTrainer _ = trainer(backend, Optional.empty(), false, critic)) {
+        alone = backend.bytes() - before;
+      }
+      try (PpoTrainer _ = trainer(backend, Optional.empty(), false, critic, ranks)) {
+        double saved = alone - (backend.bytes() - before);
+        assertEquals(1, saved / planned, 1e-3, "saved %s, planned %d".formatted(saved, planned));
+      }
+    }
+  }
+
+  private static long updates(boolean critic, int momentRanks) {
+    return MemoryPlan.of(
+            CONFIG,
+            new MemoryPlan.Settings(
+                Optional.empty(),
+                Precision.FLOAT32,
+                BATCH,
+                BATCH,
+                false,
+                0,
+                0,
+                critic,
+                momentRanks))
+        .total("update");
+  }
+
   private static PpoTrainer trainer(
       Backend backend, Optional<AdapterConfig> adapter, boolean recompute, boolean withCritic) {
+    return trainer(backend, adapter, recompute, withCritic, Ranks.alone());
+  }
+
+  private static PpoTrainer trainer(
+      Backend backend,
+      Optional<AdapterConfig> adapter,
+      boolean recompute,
+      boolean withCritic,
+      Ranks ranks) {
     LanguageModel policy;
     ScalarModel critic;
     if (adapter.isEmpty()) {
@@ -167,7 +228,9 @@ class MemoryPlanTest {
             .learningRate(LearningRate.constant(1e-6))
             .criticLearningRate(LearningRate.constant(1e-6))
             .build(),
-        KlController.fixed(KlController.DEFAULT_BETA));
+        KlController.fixed(KlController.DEFAULT_BETA),
+        ranks,
+        true);
   }
 
   private static List<PpoRollout> rollouts() {
