@@ -4,16 +4,19 @@ import io.millrace.connectors.flink.decode.DeadLetters;
 import io.millrace.connectors.flink.decode.Decode;
 import io.millrace.connectors.flink.decode.LineFormat;
 import io.millrace.connectors.flink.decode.RecordCheck;
+import io.millrace.connectors.flink.decode.Refuse;
 import io.millrace.connectors.flink.sink.Encode;
 import io.millrace.connectors.flink.sink.Sinks;
 import io.millrace.connectors.flink.source.DemonstrationFile;
 import io.millrace.connectors.flink.source.Received;
 import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.schemas.DeadLetter;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Topic;
 import java.time.Clock;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
@@ -46,6 +49,40 @@ public final class Streams {
             topic, new LineFormat(), check, new DeadLetters(job, settings, Clock.systemUTC())));
   }
 
+  /**
+   * Writes the records that an operator refused to the topic dead-letters.
+   *
+   * @param refused each with the reason, for the count, and a message
+   * @param operator its uid
+   */
+  public static <T extends SpecificRecordBase> void refuse(
+      DataStream<Tuple3<T, String, String>> refused,
+      Topic<T> topic,
+      String operator,
+      DeadLetters letters) {
+    String name = topic.name() + "-of-" + operator;
+    writeDeadLetters(
+        refused
+            .process(new Refuse<>(topic, letters))
+            .returns(new AvroTypeInfo<>(DeadLetter.class))
+            .name("refuse " + name)
+            .uid("refuse-" + name),
+        name,
+        letters);
+  }
+
+  private static void writeDeadLetters(
+      DataStream<DeadLetter> records, String of, DeadLetters letters) {
+    records
+        .process(new Encode<>(Topic.DEAD_LETTERS, letters))
+        .returns(Encode.TYPE)
+        .name("encode dead letters of " + of)
+        .uid("encode-dead-letters-" + of)
+        .sinkTo(Sinks.atLeastOnce(Topic.DEAD_LETTERS, letters.kafka()))
+        .name("dead letters of " + of)
+        .uid("dead-letters-" + of);
+  }
+
   /** Decodes a stream and writes its dead letters. */
   static <T extends SpecificRecordBase> DataStream<T> decode(
       DataStream<Received> received, Topic<T> topic, Decode<T> decode) {
@@ -56,15 +93,7 @@ public final class Streams {
             .name("decode " + topic.name())
             .uid("decode-" + topic.name());
     DeadLetters letters = decode.deadLetters();
-    records
-        .getSideOutput(DeadLetters.TAG)
-        .process(new Encode<>(Topic.DEAD_LETTERS, letters))
-        .returns(Encode.TYPE)
-        .name("encode dead letters of " + topic.name())
-        .uid("encode-dead-letters-" + topic.name())
-        .sinkTo(Sinks.atLeastOnce(Topic.DEAD_LETTERS, letters.kafka()))
-        .name("dead letters of " + topic.name())
-        .uid("dead-letters-" + topic.name());
+    writeDeadLetters(records.getSideOutput(DeadLetters.TAG), topic.name(), letters);
     if (decode.withdraws()) {
       Decode.withdrawals(records)
           .process(new Encode<>(Topic.WITHDRAWALS, letters))

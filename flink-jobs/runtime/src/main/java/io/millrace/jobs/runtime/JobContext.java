@@ -5,6 +5,7 @@ import io.millrace.connectors.flink.Deduplicate;
 import io.millrace.connectors.flink.Streams;
 import io.millrace.connectors.flink.TopicInput;
 import io.millrace.connectors.flink.checkpoint.CheckpointSink;
+import io.millrace.connectors.flink.decode.DeadLetters;
 import io.millrace.connectors.flink.decode.RecordCheck;
 import io.millrace.connectors.flink.source.DemonstrationFile;
 import io.millrace.connectors.flink.source.Sources.Start;
@@ -13,7 +14,9 @@ import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.schemas.Demonstration;
 import io.millrace.schemas.Topic;
+import java.time.Clock;
 import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -97,6 +100,17 @@ public record JobContext(
   /** Writes a stream to its topic, exactly once. */
   public <T extends SpecificRecordBase> void write(DataStream<T> records, Topic<T> topic) {
     Streams.write(records, kafka(), topic, job);
+  }
+
+  /**
+   * Writes the records that an operator refused to the dead letters.
+   *
+   * @param refused each with the reason, for the count, and a message
+   * @param operator its uid
+   */
+  public <T extends SpecificRecordBase> void refuse(
+      DataStream<Tuple3<T, String, String>> refused, Topic<T> topic, String operator) {
+    Streams.refuse(refused, topic, operator, new DeadLetters(job, kafka(), Clock.systemUTC()));
   }
 
   /** Writes an operator's training metrics to their topic. */

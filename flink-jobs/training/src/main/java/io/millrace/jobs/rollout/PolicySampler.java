@@ -8,7 +8,6 @@ import io.millrace.jobs.models.LengthCheck;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.PolicyModel;
 import io.millrace.jobs.models.RuntimeSettings;
-import io.millrace.jobs.runtime.SharedState;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.chat.Message;
 import io.millrace.model.chat.Role;
@@ -34,7 +33,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
  * on; a background thread samples. The operator bounds the number of questions by the responses it
  * has in flight. The policy in use is shared state.
  */
-public final class PolicySampler implements SharedState, AutoCloseable {
+public final class PolicySampler implements RolloutSampler {
 
   private final Backend backend;
   private final CheckpointCache checkpoints;
@@ -145,7 +144,13 @@ public final class PolicySampler implements SharedState, AutoCloseable {
     questions.add(question);
   }
 
+  @Override
+  public void ask(SamplingRequest request) {
+    ask((_, _) -> List.of(request));
+  }
+
   /** Takes an announced policy. Responses that begin later come from it. */
+  @Override
   public void offer(ModelRef policy) {
     if (policy.replaces(latest)) {
       latest = policy;
@@ -163,6 +168,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
    * @param sampled takes what finished
    * @return false, having done nothing, where there is nothing to do
    */
+  @Override
   public boolean sample(List<SampledResponse> sampled) throws IOException {
     if (questions.isEmpty() && (engine == null || engine.isIdle())) {
       return false;
@@ -186,6 +192,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
    *
    * @return false, having done nothing, where the policy in use is the latest
    */
+  @Override
   public boolean follow() throws IOException {
     String before = loadedUri;
     usePolicy();
@@ -193,8 +200,20 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   }
 
   /** Directory of the policy with which responses begin; null before the first. */
+  @Override
   public String inUse() {
     return loadedUri;
+  }
+
+  @Override
+  public String engine() {
+    return "";
+  }
+
+  /** No request is refused: the length of prompts was checked. */
+  @Override
+  public Refused pollRefused() {
+    return null;
   }
 
   /** Whether new prompts wait for a policy that waits for those before them. */
@@ -233,7 +252,7 @@ public final class PolicySampler implements SharedState, AutoCloseable {
   }
 
   /** The policy in use. */
-  private record State(ModelRef policy) {}
+  record State(ModelRef policy) {}
 
   @Override
   public void write(StateWriter out) throws IOException {

@@ -12,6 +12,7 @@ import io.millrace.schemas.Topic;
 import java.util.List;
 import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 
 /** Prompts × the latest policy → rollouts. */
 public final class RolloutJob {
@@ -34,7 +35,7 @@ public final class RolloutJob {
     DataStream<PolicyCheckpoint> policies =
         context.read(Topic.POLICY_CHECKPOINTS, AnnouncementCheck.policies(context.config()));
 
-    DataStream<Rollout> rollouts =
+    SingleOutputStreamOperator<Rollout> rollouts =
         Edges.toAny(prompts)
             .connect(Edges.toAll(policies, context.parallelism(), Topic.POLICY_CHECKPOINTS.name()))
             .transform(
@@ -44,5 +45,8 @@ public final class RolloutJob {
             .uid("rollout");
 
     context.write(rollouts, Topic.ROLLOUTS);
+    if (context.section(RolloutSection.class).engine() == RolloutSection.Engine.OPENAI) {
+      context.refuse(rollouts.getSideOutput(RolloutOperator.REFUSED), Topic.PROMPTS, "rollout");
+    }
   }
 }

@@ -5,6 +5,8 @@ import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.models.Dialogues;
 import io.millrace.jobs.models.ModelRef;
 import io.millrace.jobs.models.RuntimeSettings;
+import io.millrace.jobs.rollout.engine.OpenAiClient;
+import io.millrace.jobs.rollout.engine.OpenAiEngine;
 import io.millrace.jobs.runtime.BackgroundOperator;
 import io.millrace.jobs.runtime.Closing;
 import io.millrace.jobs.runtime.Inlet;
@@ -13,6 +15,7 @@ import io.millrace.jobs.runtime.SourceHold;
 import io.millrace.jobs.runtime.SummaryAccumulator;
 import io.millrace.model.chat.ChatTemplate;
 import io.millrace.model.checkpoint.CheckpointOutline;
+import io.millrace.model.llama.LlamaConfig;
 import io.millrace.model.sampling.SampledResponse;
 import io.millrace.model.sampling.SamplingOptions;
 import io.millrace.model.sampling.SamplingRequest;
@@ -40,10 +43,14 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Predicate;
 import org.apache.avro.reflect.AvroDefault;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.formats.avro.typeutils.AvroTypeInfo;
 import org.apache.flink.metrics.Gauge;
 import org.apache.flink.streaming.api.operators.BoundedMultiInput;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.OutputTag;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -65,6 +72,11 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   private static final long serialVersionUID = 1;
   private static final Logger LOG = LoggerFactory.getLogger(RolloutOperator.class);
 
+  /** Prompts that the engine refused: with the reason, and its message. */
+  static final OutputTag<Tuple3<Prompt, String, String>> REFUSED =
+      new OutputTag<>(
+          "refused", Types.TUPLE(new AvroTypeInfo<>(Prompt.class), Types.STRING, Types.STRING));
+
   /** A prompt whose rollouts are not all emitted. */
   private record InFlight(Prompt prompt, BitSet emitted) {}
 
@@ -81,7 +93,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   private transient int responsesInFlight;
 
   // Shared with the sampling thread; bounded by the responses in flight.
-  private transient PolicySampler sampler; // Its policy is shared state.
+  private transient RolloutSampler sampler; // Its policy is shared state.
   private transient Queue<SampledResponse> outbox;
   private transient Map<SamplingRequest, Long> keys;
   private transient volatile boolean announcementsEnded;
@@ -114,21 +126,47 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   @Override
   public void openModels() throws IOException {
     backend = settings.backend();
-    String initialUri = settings.config().model().initial();
+    LlamaConfig shape;
     try (LocalCheckpoint initial = settings.describeInitial()) {
       tokenizer = Tokenizer.load(initial.directory());
       template = ChatTemplate.of(tokenizer);
-      stopTokens =
-          template.stopTokens(CheckpointOutline.read(initial.directory()).config().eosTokens());
+      shape = CheckpointOutline.read(initial.directory()).config();
+      stopTokens = template.stopTokens(shape.eosTokens());
     }
     inFlight = new TreeMap<>();
     queued = new ArrayDeque<>();
     pace = newPace().orElse(null);
-    sampler =
-        new PolicySampler(
-            backend, settings.checkpoints(), section(), capacity(), false, initialUri);
+    sampler = newSampler(shape.vocabSize());
     outbox = new ConcurrentLinkedQueue<>();
     keys = new ConcurrentHashMap<>();
+  }
+
+  private RolloutSampler newSampler(int vocabSize) throws IOException {
+    String initialUri = settings.config().model().initial();
+    if (section().engine() == RolloutSection.Engine.LOCAL) {
+      return new PolicySampler(
+          backend, settings.checkpoints(), section(), capacity(), false, initialUri);
+    }
+    OpenAiClient client = new OpenAiClient(section().openai(), System::nanoTime);
+    OpenAiEngine engine =
+        new OpenAiEngine(
+            client,
+            settings.config().model().name(),
+            section().openaiModel(),
+            tokenizer,
+            template,
+            stopTokens,
+            vocabSize,
+            System::nanoTime);
+    return new EngineSampler(engine, section(), options(), initialUri);
+  }
+
+  private SamplingOptions options() {
+    return new SamplingOptions(
+        section().maxTokens(),
+        (float) section().temperature(),
+        (float) section().topP(),
+        stopTokens);
   }
 
   private Optional<SamplingPace> newPace() {
@@ -241,6 +279,9 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
 
   /** Responses in flight that keep every place of the engine taken. */
   private int capacity() {
+    if (section().engine() == RolloutSection.Engine.OPENAI) {
+      return section().openaiConcurrency() * section().samplesPerPrompt();
+    }
     return 2 * section().batchSize() + section().samplesPerPrompt();
   }
 
@@ -262,12 +303,6 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
   /** Asks for the responses of a prompt that were not emitted yet. */
   private void submit(long key, InFlight taken) {
     int[] tokens = template.promptTokens(Dialogues.messages(taken.prompt().getDialogue()));
-    SamplingOptions options =
-        new SamplingOptions(
-            section().maxTokens(),
-            (float) section().temperature(),
-            (float) section().topP(),
-            stopTokens);
     long[] seeds = new long[section().samplesPerPrompt()];
     for (int sample = 0; sample < seeds.length; sample++) {
       seeds[sample] =
@@ -275,14 +310,14 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
               settings.config().model().seed(), RolloutRecords.id(taken.prompt(), sample));
     }
     responsesInFlight += seeds.length - taken.emitted().cardinality();
-    SamplingRequest request = new SamplingRequest(tokens, seeds, options);
+    SamplingRequest request = new SamplingRequest(tokens, seeds, options());
     keys.put(request, key);
-    sampler.ask((_, _) -> List.of(request));
+    sampler.ask(request);
   }
 
   /** One step of the engine, on the sampling thread. */
   @Override
-  protected boolean work() throws IOException {
+  protected boolean work() throws IOException, InterruptedException {
     if (bounded && !announcementsEnded) {
       return false;
     }
@@ -322,7 +357,24 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
         keys.remove(next.request());
       }
     }
+    RolloutSampler.Refused refused = sampler.pollRefused();
+    while (refused != null) {
+      refuse(refused);
+      refused = sampler.pollRefused();
+    }
     submitQueued();
+  }
+
+  /** Lets a prompt go that the engine does not take. */
+  private void refuse(RolloutSampler.Refused refused) {
+    Long key = keys.remove(refused.request());
+    if (key == null) {
+      // The prompt was withdrawn meanwhile.
+      return;
+    }
+    InFlight taken = inFlight.remove(key);
+    responsesInFlight -= refused.request().samples() - taken.emitted().cardinality();
+    emit(REFUSED, Tuple3.of(taken.prompt(), refused.reason(), refused.message()));
   }
 
   private Rollout rollout(Prompt prompt, SampledResponse response) {
@@ -331,6 +383,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
         response,
         settings.config().model().name(),
         section(),
+        sampler.engine(),
         template.responseText(response.tokens()),
         Instant.ofEpochMilli(getProcessingTimeService().getCurrentProcessingTime()));
   }

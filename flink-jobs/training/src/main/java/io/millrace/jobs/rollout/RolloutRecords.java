@@ -23,6 +23,7 @@ final class RolloutRecords {
       SampledResponse response,
       String model,
       RolloutSection section,
+      String engine,
       String text,
       Instant time) {
     return Rollout.newBuilder()
@@ -40,6 +41,7 @@ final class RolloutRecords {
         .setTemperature((float) section.temperature())
         .setTopP((float) section.topP())
         .setSeed(response.request().seeds()[response.sample()])
+        .setEngine(engine)
         .setSource(prompt.getSource())
         .setTime(time)
         .setPromptTime(prompt.getTime())

@@ -3,8 +3,13 @@ package io.millrace.jobs.rollout;
 import io.millrace.jobs.config.ConfigSection;
 import io.millrace.jobs.config.Option;
 import io.millrace.jobs.config.Require;
+import io.millrace.jobs.rollout.engine.OpenAiSettings;
 import io.millrace.model.sampling.EngineSettings;
 import io.millrace.model.sampling.SamplingOptions;
+import io.millrace.schemas.PlainFiles;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
 
 /** Sampling responses with the latest policy. */
 public record RolloutSection(
@@ -75,8 +80,101 @@ public record RolloutSection(
                     + " held.",
             min = "0",
             max = "1_000_000_000")
-        long newestVersion)
+        long newestVersion,
+    @Option(
+            value = "local",
+            help =
+                "What samples: `local`, this job; `openai`, the engine at `openai-url` "
+                    + "([engines.md](engines.md)). Other jobs that sample do so themselves.")
+        Engine engine,
+    @Option(
+            value = "",
+            help = "URL of the engine, such as `http://gpu1:8000`. It must take token ids.")
+        String openaiUrl,
+    @Option(
+            value = "",
+            help =
+                "Model to ask for. Empty: the newest version that the engine lists, such as"
+                    + " `policy-v12`, or else `model.name`.")
+        String openaiModel,
+    @Option(
+            value = "",
+            help = "File with the engine's API key; every task manager must see it.",
+            path = true,
+            local = true)
+        String openaiApiKeyFile,
+    @Option(
+            value = "32",
+            help = "Prompts that each subtask has in flight at the engine.",
+            min = "1",
+            max = "4096")
+        int openaiConcurrency,
+    @Option(
+            value = "5m",
+            help = "Time within which the engine answers a request.",
+            min = "100ms",
+            max = "1d")
+        Duration openaiTimeout,
+    @Option(
+            value = "8",
+            help =
+                "Retries of a request that fails while others succeed; then its prompt goes to"
+                    + " `dead-letters`.",
+            min = "0",
+            max = "1_000_000")
+        int openaiRetries,
+    @Option(
+            value = "500ms",
+            help = "Delay of the first retry; it doubles up to 30 seconds.",
+            min = "1ms",
+            max = "30s")
+        Duration openaiRetryDelay,
+    @Option(
+            value = "5",
+            help = "Failures in a row after which all prompts wait.",
+            min = "1",
+            max = "1_000_000")
+        int openaiFailures,
+    @Option(
+            value = "10s",
+            help = "How often one request is tried while prompts wait for the engine.",
+            min = "10ms",
+            max = "1h")
+        Duration openaiPause)
     implements ConfigSection {
+
+  /** What samples the rollouts. */
+  public enum Engine {
+    /** The job itself. */
+    LOCAL,
+    /** An endpoint of the OpenAI API. */
+    OPENAI
+  }
+
+  private static final int LARGEST_KEY_FILE = 1 << 12;
+
+  /** The settings of the engine's client, with the key from its file. */
+  OpenAiSettings openai() throws IOException {
+    return new OpenAiSettings(
+        OpenAiSettings.url(openaiUrl),
+        openaiApiKeyFile.isBlank() ? "" : key(),
+        openaiTimeout,
+        openaiRetries,
+        openaiRetryDelay,
+        openaiFailures,
+        openaiPause);
+  }
+
+  private String key() throws IOException {
+    String key = PlainFiles.readText(Path.of(openaiApiKeyFile), LARGEST_KEY_FILE).strip();
+    // The HTTP client's own message would quote it.
+    if (!key.matches("[\\x21-\\x7E]+")) {
+      throw new IOException(
+          "rollout.openai-api-key-file %s must hold one key without blanks"
+              .formatted(openaiApiKeyFile));
+    }
+    return key;
+  }
 
   /** Whether an announced policy version may sample. */
   public boolean follows(long version) {
@@ -97,5 +195,32 @@ public record RolloutSection(
         "batch-size %d × (max-prompt-tokens + max-tokens = %d) is too large; lower one of them"
             .formatted(batchSize, longest),
         () -> EngineSettings.of(batchSize, longest));
+    if (!openaiUrl.isBlank()) {
+      requireUrl(openaiUrl);
+    }
+    if (engine == Engine.OPENAI) {
+      if (openaiUrl.isBlank()) {
+        throw new IllegalArgumentException(
+            "openai-url is missing; with engine openai give the URL of the engine");
+      }
+      if (newestVersion > 0) {
+        throw new IllegalArgumentException(
+            "newest-version must be 0 with engine openai, not %d: the engine decides which version samples"
+                .formatted(newestVersion));
+      }
+      if (kvCacheTokens > 0) {
+        throw new IllegalArgumentException(
+            "kv-cache-tokens must be 0 with engine openai, not %d: set the engine's own memory"
+                .formatted(kvCacheTokens));
+      }
+    }
+  }
+
+  private static void requireUrl(String text) {
+    try {
+      var _ = OpenAiSettings.url(text);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("openai-url " + e.getMessage(), e);
+    }
   }
 }
