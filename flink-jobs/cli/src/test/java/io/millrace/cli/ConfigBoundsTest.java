@@ -70,6 +70,7 @@ class ConfigBoundsTest {
           Map.entry(
               "supervised.warmup-steps=999_999_999",
               List.of("supervised.schedule-steps=1000000000")),
+          Map.entry("rollout.engine=openai", List.of("rollout.openai-url=http://localhost:8000")),
           Map.entry("rollout.top-p=0.001", List.of("ppo.require-full-sampling=false")),
           Map.entry("preference.label-smoothing=0.2", List.of("preference.loss=dpo")),
           Map.entry(

@@ -695,6 +695,34 @@ class ConfigTest {
   }
 
   @Test
+  void whatAnotherEngineCannotHonourIsRefused() {
+    String[] engine = {"rollout.engine=openai", "rollout.openai-url=https://gpu1:8000/v1/"};
+    assertEquals("https://gpu1:8000/v1/", load(engine).section(RolloutSection.class).openaiUrl());
+    assertRefused("rollout.openai-url is missing", engine[0]);
+    for (String url :
+        List.of(
+            "gpu1:8000",
+            "ftp://gpu1",
+            "http://",
+            "http://me:s3cret@gpu1",
+            "http://gpu1/?key=s3cret",
+            "http://a b")) {
+      assertRefused(
+          "rollout.openai-url must be a URL such as http://gpu1:8000", "rollout.openai-url=" + url);
+    }
+    assertRefused(
+        "rollout.newest-version must be 0 with engine openai, not 3",
+        engine[0],
+        engine[1],
+        "rollout.newest-version=3");
+    assertRefused(
+        "rollout.kv-cache-tokens must be 0 with engine openai, not 5000",
+        engine[0],
+        engine[1],
+        "rollout.kv-cache-tokens=5000");
+  }
+
+  @Test
   void whatMeansNothingWithAMethodOfAdvantagesIsRefused() {
     String[] pairs = {"rollout.samples-per-prompt=2"};
     assertRefused(

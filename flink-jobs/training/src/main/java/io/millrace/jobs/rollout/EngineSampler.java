@@ -151,6 +151,11 @@ final class EngineSampler implements RolloutSampler {
   }
 
   @Override
+  public boolean isUnavailable() {
+    return engine.isWaiting();
+  }
+
+  @Override
   public Refused pollRefused() {
     return refused.poll();
   }

@@ -210,6 +210,11 @@ public final class PolicySampler implements RolloutSampler {
     return "";
   }
 
+  @Override
+  public boolean isUnavailable() {
+    return false;
+  }
+
   /** No request is refused: the length of prompts was checked. */
   @Override
   public Refused pollRefused() {

@@ -198,6 +198,8 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
     getMetricGroup().gauge("prompts_waiting_for_ppo", waiting);
     Gauge<Double> ahead = () -> pace == null ? 0 : pace.waiting();
     getMetricGroup().gauge("rollouts_ahead_of_ppo", ahead);
+    Gauge<Integer> unavailable = () -> sampler.isUnavailable() ? 1 : 0;
+    getMetricGroup().gauge("engine_unavailable", unavailable);
     queued.addAll(inFlight.keySet());
     submitQueued();
   }

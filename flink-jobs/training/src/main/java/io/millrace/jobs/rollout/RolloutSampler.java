@@ -40,6 +40,9 @@ interface RolloutSampler extends SharedState, AutoCloseable {
   /** Name of the engine in rollouts; empty for this process. */
   String engine();
 
+  /** Whether requests wait because the engine fails. */
+  boolean isUnavailable();
+
   /** A request that the sampler does not take; null if there is none. */
   Refused pollRefused();
 

@@ -260,7 +260,7 @@ class RolloutEngineTest {
           };
       run.feed(prompts(0, 4));
       run.awaitEmitted(2 * SAMPLES);
-      while (asked.get() < 20) {
+      while (asked.get() < 16) {
         Thread.onSpinWait();
       }
       state = run.snapshot();

@@ -247,7 +247,14 @@ public final class OpenAiClient implements AutoCloseable {
                   .formatted(call.refusals + 1, problem)));
       return;
     }
-    retry(call, retryAfter);
+    if (breaker.isOpen()) {
+      // The breaker's pause applies, which ends for all requests at once.
+      later(
+          settings.retryDelay().compareTo(retryAfter) > 0 ? settings.retryDelay() : retryAfter,
+          call);
+    } else {
+      retry(call, retryAfter);
+    }
   }
 
   private void retry(Call<?> call, Duration least) {
