@@ -20,6 +20,12 @@ public final class AnchoredScores {
   /** A side of the threshold with fewer anchors takes the slope of all of them. */
   private static final int LEAST_ON_A_SIDE = 8;
 
+  /**
+   * A side is at most this many times as steep as all anchors together. Otherwise some anchors
+   * right beside the threshold would throw every score of their side far away.
+   */
+  private static final double MOST_STEEPNESS = 4;
+
   private AnchoredScores() {}
 
   /** Mean of some scores. */
@@ -53,7 +59,7 @@ public final class AnchoredScores {
 
   /**
    * Safety: the threshold stays where it is, since labels put it there. The safe anchors lie 1
-   * above it in the mean, the unsafe ones 1 below.
+   * above it in the mean, the unsafe ones 1 below; nearer to it where a side would be too steep.
    *
    * @param scores of the anchors, {@code [anchors]}
    */
@@ -71,8 +77,12 @@ public final class AnchoredScores {
         scores.length,
         threshold,
         threshold,
-        slope(count[0] < LEAST_ON_A_SIDE ? all : distance[0] / count[0]),
-        slope(count[1] < LEAST_ON_A_SIDE ? all : distance[1] / count[1]));
+        slope(spread(distance[0], count[0], all)),
+        slope(spread(distance[1], count[1], all)));
+  }
+
+  private static double spread(double distance, int count, double all) {
+    return count < LEAST_ON_A_SIDE ? all : Math.max(distance / count, all / MOST_STEEPNESS);
   }
 
   /**

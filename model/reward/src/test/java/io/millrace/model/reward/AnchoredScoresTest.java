@@ -83,6 +83,20 @@ class AnchoredScoresTest {
     assertEquals(0.25, scale.above(), 1e-6);
   }
 
+  /** A run had slopes of 19.9 below the threshold and 0.27 above it, for one version. */
+  @Test
+  void aSideIsAtMostFourTimesAsSteepAsAll() {
+    float[] scores = new float[256];
+    Arrays.fill(scores, (float) Math.log(0.15 / 0.85) + 4);
+    for (int i = 0; i < 10; i++) {
+      scores[i] = (float) Math.log(0.15 / 0.85) - 0.05f;
+    }
+    ScoreScale scale = AnchoredScores.safety(scores, RULE);
+    double all = (246 * 4 + 10 * 0.05) / 256;
+    assertEquals(4 / all, scale.below(), 1e-5);
+    assertEquals(0.25, scale.above(), 1e-5);
+  }
+
   @Test
   void noScoreChangesItsSideOfTheThreshold() {
     for (double threshold : new double[] {0.15, 0.5, 0.3, 1e-3}) {
