@@ -153,6 +153,7 @@ public final class RolloutOperator extends BackgroundOperator<Rollout>
             client,
             settings.config().model().name(),
             section().openaiModel(),
+            initialUri.replaceAll(".*/(?=[^/])|/+$", ""),
             tokenizer,
             template,
             stopTokens,

@@ -56,6 +56,7 @@ public final class OpenAiEngine implements AutoCloseable {
   private final OpenAiClient client;
   private final String policy;
   private final String wantedModel;
+  private final String initial;
   private final Tokenizer tokenizer;
   private final ChatTemplate template;
   private final int[] stopTokens;
@@ -72,6 +73,7 @@ public final class OpenAiEngine implements AutoCloseable {
    * @param policy name of the policy
    * @param wantedModel the model to ask for; empty for the newest version of the policy that the
    *     engine lists, or the policy's name
+   * @param initial name of the directory of the initial policy
    * @param tokenizer of the policy
    * @param stopTokens that end a response
    * @param vocabSize of the policy
@@ -80,6 +82,7 @@ public final class OpenAiEngine implements AutoCloseable {
       OpenAiClient client,
       String policy,
       String wantedModel,
+      String initial,
       Tokenizer tokenizer,
       ChatTemplate template,
       int[] stopTokens,
@@ -88,6 +91,7 @@ public final class OpenAiEngine implements AutoCloseable {
     this.client = client;
     this.policy = policy;
     this.wantedModel = wantedModel;
+    this.initial = initial;
     this.tokenizer = tokenizer;
     this.template = template;
     this.stopTokens = stopTokens.clone();
@@ -117,20 +121,16 @@ public final class OpenAiEngine implements AutoCloseable {
                 sample(
                     new SamplingRequest(
                         template.promptTokens(dialogue), probe.seeds(), probe.options())))
-        .handle(
-            (_, problem) -> {
-              if (problem == null) {
-                LOG.info("{} at {} samples {} as model {}", name, client, policy, model);
-                return CompletableFuture.<Void>completedFuture(null);
-              }
+        .thenAccept(_ -> LOG.info("{} at {} samples {} as model {}", name, client, policy, model))
+        .exceptionallyCompose(
+            problem -> {
               // Whatever refuses the known text would refuse every prompt.
               Throwable cause = cause(problem);
-              return CompletableFuture.<Void>failedFuture(
+              return CompletableFuture.failedFuture(
                   cause instanceof EngineException e && e.isOfPrompt()
                       ? EngineException.unusable(e.getMessage())
                       : cause);
-            })
-        .thenCompose(checked -> checked);
+            });
   }
 
   private static Throwable cause(Throwable problem) {
@@ -175,23 +175,17 @@ public final class OpenAiEngine implements AutoCloseable {
               }
               return null;
             });
-    return asked
-        .handle(
-            (_, problem) -> {
-              if (problem != null
-                  && cause(problem) instanceof EngineException e
-                  && e.isOfPrompt()) {
-                LOG.warn(
-                    "The chat template of the engine cannot be compared with the policy's: {}."
-                        + " Rollouts do not need it, since prompts are sent as tokens",
-                    e.getMessage());
-                return CompletableFuture.<Void>completedFuture(null);
-              }
-              return problem == null
-                  ? CompletableFuture.<Void>completedFuture(null)
-                  : CompletableFuture.<Void>failedFuture(cause(problem));
-            })
-        .thenCompose(checked -> checked);
+    return asked.exceptionallyCompose(
+        problem -> {
+          if (cause(problem) instanceof EngineException e && e.isOfPrompt()) {
+            LOG.warn(
+                "The chat template of the engine cannot be compared with the policy's: {}."
+                    + " Rollouts do not need it, since prompts are sent as tokens",
+                e.getMessage());
+            return CompletableFuture.completedFuture(null);
+          }
+          return CompletableFuture.failedFuture(cause(problem));
+        });
   }
 
   private static EngineException differs(String what, int[] own, int[] tokens) {
@@ -422,8 +416,8 @@ public final class OpenAiEngine implements AutoCloseable {
         return version.getAsLong();
       }
     }
-    if (fingerprint.equals(policy)) {
-      // A directory that no trainer published.
+    if (fingerprint.equals(policy) || fingerprint.equals(initial)) {
+      // Our own server gives a directory that no trainer published its name, without a version.
       return 0;
     }
     throw EngineException.unusable(
