@@ -3,6 +3,7 @@ package io.millrace.console;
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.console.annotate.AnnotateSettings;
 import io.millrace.console.annotate.Annotation;
+import io.millrace.console.annotate.GoldTasks;
 import io.millrace.console.annotate.Pairs;
 import io.millrace.console.http.ConsoleServer;
 import io.millrace.console.http.People;
@@ -13,6 +14,8 @@ import io.millrace.console.tail.TopicTail;
 import io.millrace.console.talk.Talk;
 import io.millrace.console.watch.Watch;
 import io.millrace.jobs.Job;
+import io.millrace.jobs.models.RecordFile;
+import io.millrace.schemas.Judgment;
 import io.millrace.schemas.PlainFiles;
 import io.millrace.schemas.Topic;
 import io.millrace.serve.http.HttpSettings;
@@ -42,6 +45,7 @@ public final class Console implements AutoCloseable {
   private static final int MOST_CONNECTIONS = 2000;
   private static final int LOGINS_A_MINUTE = 20;
   private static final int TOKEN_BYTES = 32;
+  private static final int MOST_GOLD_TASKS = 10_000;
   private static final String GUIDELINES = "guidelines.txt";
 
   private final List<AutoCloseable> parts = new ArrayList<>();
@@ -75,6 +79,7 @@ public final class Console implements AutoCloseable {
                   new AnnotateSettings(section.lease(), section.overlap(), section.source()),
                   kafka,
                   pairs,
+                  gold(section),
                   clock,
                   new SecureRandom()));
       Watch watch =
@@ -172,6 +177,20 @@ public final class Console implements AutoCloseable {
       }
     }
     return accounts;
+  }
+
+  private static GoldTasks gold(ConsoleSection section) throws IOException {
+    if (section.goldFile().isEmpty()) {
+      return GoldTasks.none();
+    }
+    List<Judgment> judgments =
+        RecordFile.lines("console.gold-file", section.goldFile(), RecordFile::judgment);
+    if (judgments.size() > MOST_GOLD_TASKS) {
+      throw new IllegalArgumentException(
+          "console.gold-file %s has %d judgments, and all are kept in memory: keep at most %d"
+              .formatted(section.goldFile(), judgments.size(), MOST_GOLD_TASKS));
+    }
+    return new GoldTasks(judgments, section.goldShare());
   }
 
   private static String guidelines(ConsoleSection section) throws IOException {

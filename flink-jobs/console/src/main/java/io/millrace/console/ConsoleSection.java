@@ -87,6 +87,21 @@ public record ConsoleSection(
                     + " the environment variable `MILLRACE_SERVE_KEY` holds its API key. Empty: no"
                     + " such page.")
         String serveUrl,
+    @Option(
+            value = "",
+            help =
+                "File of judgments (JSON Lines) whose choice is known to be right, in the form of"
+                    + " `annotators.gold-tasks`. Annotators get their pairs as hidden gold tasks."
+                    + " Name the same file in `annotators.gold-tasks`; otherwise the reward model"
+                    + " learns from the answers. Empty: no gold tasks.",
+            path = true)
+        String goldFile,
+    @Option(
+            value = "0.1",
+            help = "Share of an annotator's tasks that are gold tasks.",
+            min = "0",
+            max = "1")
+        double goldShare,
     @Option(value = "console", help = "`source` of the records.", required = true) String source)
     implements ConfigSection {
 

@@ -15,14 +15,20 @@ import io.millrace.console.RunningConsole.Visitor;
 import io.millrace.schemas.Assignment;
 import io.millrace.schemas.AssignmentState;
 import io.millrace.schemas.Feedback;
+import io.millrace.schemas.JudgedResponse;
 import io.millrace.schemas.Judgment;
 import io.millrace.schemas.Label;
+import io.millrace.schemas.Objective;
 import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Rating;
+import io.millrace.schemas.Role;
 import io.millrace.schemas.Topic;
+import io.millrace.schemas.Turn;
 import io.millrace.schemas.Withdrawal;
+import io.millrace.schemas.wire.JsonLines;
 import java.io.IOException;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -279,6 +285,127 @@ class AnnotationTest {
     @Override
     public Clock withZone(java.time.ZoneId zone) {
       return this;
+    }
+  }
+
+  private static String choice(JsonNode task, String better) {
+    String side = task.path("left").asText().equals(better) ? "a" : "b";
+    assertEquals(better, task.path(side.equals("a") ? "left" : "right").asText());
+    return "\"preferred\":\"%s\",\"rating\":\"better\"".formatted(side);
+  }
+
+  private static JsonNode row(JsonNode overview, String annotator) {
+    for (JsonNode each : overview.path("annotators")) {
+      if (each.path("annotator").asText().equals(annotator)) {
+        return each;
+      }
+    }
+    throw new AssertionError(overview);
+  }
+
+  @Test
+  void goldTasksAreHiddenAndCounted() throws Exception {
+    List<Judgment> known = new ArrayList<>();
+    StringBuilder lines = new StringBuilder();
+    for (int i = 0; i < 3; i++) {
+      Judgment gold =
+          Judgment.newBuilder()
+              .setJudgmentId("known" + i)
+              .setObjective(Objective.HELPFULNESS)
+              .setDialogue(List.of(new Turn(Role.USER, "gold " + i)))
+              .setResponseA(new JudgedResponse("good " + i, "r" + i, 7L, null, false))
+              .setResponseB(new JudgedResponse("bad " + i, null, null, null, true))
+              .setPreferred(Preferred.A)
+              .setRating(Rating.BETTER)
+              .setAnnotator("expert")
+              .setSource("gold")
+              .setTime(Instant.EPOCH)
+              .build();
+      known.add(gold);
+      lines.append(JsonLines.write(gold)).append('\n');
+    }
+    Path file = Files.writeString(directory.resolve("gold.jsonl"), lines);
+    ConsoleSection section = RunningConsole.section(1, file.toString(), 1);
+    Rollouts.sendPairs(kafka, "p", 1);
+    JsonNode counts;
+    try (RunningConsole console = RunningConsole.start(kafka, section, Clock.systemUTC())) {
+      Visitor ann = console.visitor("ann");
+      String[] answers = {"good ", "bad ", ""};
+      for (String answer : answers) {
+        JsonNode task = ann.next();
+        assertEquals(
+            Set.of("task", "revision", "objective", "leased_until", "dialogue", "left", "right"),
+            names(task));
+        String prompt = task.path("dialogue").path(0).path("content").asText();
+        assertEquals("gold ", prompt.substring(0, 5), "all tasks until none is left");
+        assertEquals(task, ann.next(), "a reload gets the same task");
+        assertFalse(
+            ann.choose(
+                    task,
+                    answer.isEmpty()
+                        ? "\"both_bad\":true"
+                        : choice(task, answer + prompt.substring(5)))
+                .toString()
+                .contains("gold"));
+      }
+      assertTrue(
+          await(ann).path("dialogue").path(0).path("content").asText().startsWith("What is"));
+      assertNotNull(console.visitor("bob").next(), "another gets gold tasks too");
+      JsonNode progress = ann.get("/api/annotate/progress");
+      assertEquals(3, progress.path("judged").asInt());
+      assertEquals(0, progress.path("compared").asInt());
+      assertFalse(progress.toString().contains("gold"), progress.toString());
+      counts = row(console.visitor("rev").get("/api/annotate/overview"), "ann");
+      assertEquals(2, counts.path("gold_compared").asInt());
+      assertEquals(1, counts.path("gold_right").asInt());
+      assertEquals(1, counts.path("gold_other").asInt());
+    }
+    assertEquals(List.of(), Rollouts.read(kafka, Topic.FEEDBACK), "nothing to learn from");
+    assertEquals(2, judgments().size());
+    for (Judgment judgment : judgments()) {
+      Judgment gold =
+          known.stream()
+              .filter(each -> each.getDialogue().equals(judgment.getDialogue()))
+              .findFirst()
+              .orElseThrow();
+      assertEquals(
+          Set.of(gold.getResponseA(), gold.getResponseB()),
+          Set.of(judgment.getResponseA(), judgment.getResponseB()),
+          "the reward model knows the pair by its texts");
+      assertEquals(gold.getObjective(), judgment.getObjective());
+    }
+    try (RunningConsole console = RunningConsole.start(kafka, section, Clock.systemUTC())) {
+      assertEquals(
+          counts, row(console.visitor("rev").get("/api/annotate/overview"), "ann"), "restarted");
+    }
+  }
+
+  @Test
+  void agreementIsThatOfTheChoicesOfTheSameResponse() throws Exception {
+    Rollouts.sendPairs(kafka, "p", 3);
+    try (RunningConsole console =
+        RunningConsole.start(kafka, RunningConsole.section(2, "", 0), Clock.systemUTC())) {
+      for (String name : new String[] {"ann", "bob"}) {
+        Visitor visitor = console.visitor(name);
+        for (int i = 0; i < 3; i++) {
+          JsonNode task = await(visitor);
+          String prompt = task.path("dialogue").path(0).path("content").asText();
+          int number = prompt.charAt("What is p".length()) - '0';
+          // Both prefer A of pair 0, and B of pair 1; they disagree on pair 2.
+          boolean first = number == 0 || number == 2 && name.equals("ann");
+          visitor.choose(task, choice(task, (first ? "A " : "B ") + number));
+        }
+      }
+      for (JsonNode body :
+          List.of(
+              console.visitor("ann").get("/api/annotate/progress"),
+              console.visitor("rev").get("/api/annotate/overview"))) {
+        assertEquals(3, body.path("compared").asInt());
+        assertEquals(2, body.path("agreed").asInt());
+        // By hand: categories 1 and 6 of 8; ratings (1, 1), (6, 6), (1, 6).
+        assertEquals(4 / 9.0, body.path("alpha").asDouble(), 1e-9);
+        assertEquals(56 / 81.0, body.path("ac2").asDouble(), 1e-9);
+      }
     }
   }
 

@@ -40,6 +40,8 @@ class ConsoleSectionTest {
             20_000,
             "",
             "",
+            "",
+            0.1,
             "console"),
         load());
   }
@@ -49,6 +51,7 @@ class ConsoleSectionTest {
     for (String setting :
         new String[] {
           "console.overlap=0",
+          "console.gold-share=1.5",
           "console.lease=1s",
           "console.session=40d",
           "console.serve-url=file:/x",

@@ -199,6 +199,8 @@ class PeopleTest {
             10,
             "",
             "",
+            "",
+            0.1,
             "console");
     try (RunningConsole limited = RunningConsole.start(kafka, few, Clock.systemUTC())) {
       Visitor ann = limited.visitor("ann");
@@ -323,6 +325,8 @@ class PeopleTest {
             10,
             "",
             "",
+            "",
+            0.1,
             "console");
     IllegalArgumentException e =
         assertThrows(
@@ -350,6 +354,8 @@ class PeopleTest {
             10,
             "",
             "",
+            "",
+            0.1,
             "console");
     for (String line :
         new String[] {

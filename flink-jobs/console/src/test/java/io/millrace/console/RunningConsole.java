@@ -31,6 +31,10 @@ final class RunningConsole implements AutoCloseable {
   }
 
   static ConsoleSection section() {
+    return section(1, "", 0);
+  }
+
+  static ConsoleSection section(int overlap, String goldFile, double goldShare) {
     return new ConsoleSection(
         "127.0.0.1",
         0,
@@ -40,11 +44,13 @@ final class RunningConsole implements AutoCloseable {
         "",
         100_000,
         Duration.ofMinutes(10),
-        1,
+        overlap,
         Duration.ofDays(7),
         10_000,
         "",
         "",
+        goldFile,
+        goldShare,
         "console");
   }
 

@@ -26,6 +26,7 @@ public final class Annotation implements AutoCloseable {
 
   private final AnnotateSettings settings;
   private final Pairs pairs;
+  private final GoldTasks gold;
   private final Clock clock;
   private final RandomGenerator random;
   private final AssignmentLog log;
@@ -35,14 +36,16 @@ public final class Annotation implements AutoCloseable {
       AnnotateSettings settings,
       KafkaSettings kafka,
       Pairs pairs,
+      GoldTasks gold,
       Clock clock,
       RandomGenerator random) {
     this.settings = settings;
     this.pairs = pairs;
+    this.gold = gold;
     this.clock = clock;
     this.random = random;
     this.log = new AssignmentLog(kafka, settings.overlap());
-    this.json = new TaskJson();
+    this.json = new TaskJson(gold);
   }
 
   /** Whether Kafka takes choices. */
@@ -68,23 +71,22 @@ public final class Annotation implements AutoCloseable {
   private Change<Optional<ObjectNode>> lease(Assignments state, String annotator) {
     Instant now = now();
     for (Assignment own : state.of(annotator)) {
-      Optional<Pair> pair = pairs.find(own.getTaskId());
+      Optional<Pair> pair = find(own);
       if (own.getState() == AssignmentState.LEASED
           && pair.isPresent()
           && own.getLeasedUntil().isAfter(now)) {
         return Change.none(Optional.of(json.task(pair.get(), own)));
       }
     }
-    List<Pair> free =
-        pairs.byPriority().stream()
-            .filter(pair -> isNew(state, pair, annotator))
-            .filter(pair -> state.isFree(pair.id(), annotator, now))
-            .limit(CANDIDATES)
-            .toList();
-    if (free.isEmpty()) {
+    Optional<Pair> next =
+        gold.next(annotator, state.of(annotator).size(), each -> isNew(state, each, annotator));
+    if (next.isEmpty()) {
+      next = free(state, annotator, now);
+    }
+    if (next.isEmpty()) {
       return Change.none(Optional.of(json.noTask()));
     }
-    Pair pair = free.get(random.nextInt(free.size()));
+    Pair pair = next.get();
     boolean turned = random.nextBoolean();
     Assignment lease =
         Assignment.newBuilder()
@@ -101,6 +103,16 @@ public final class Annotation implements AutoCloseable {
         List.of(Choices.entry(lease)),
         after ->
             after.of(pair.id(), annotator).filter(lease::equals).map(own -> json.task(pair, own)));
+  }
+
+  private Optional<Pair> free(Assignments state, String annotator, Instant now) {
+    List<Pair> free =
+        pairs.byPriority().stream()
+            .filter(pair -> isNew(state, pair, annotator))
+            .filter(pair -> state.isFree(pair.id(), annotator, now))
+            .limit(CANDIDATES)
+            .toList();
+    return free.isEmpty() ? Optional.empty() : Optional.of(free.get(random.nextInt(free.size())));
   }
 
   /** A lease of one's own that ran out may be given again. */
@@ -127,7 +139,7 @@ public final class Annotation implements AutoCloseable {
             throw ApiException.conflict(
                 "task", "your lease ran out, and another annotator has the task now");
           }
-          Choices choices = new Choices(pair(task), before, settings.source(), now());
+          Choices choices = new Choices(pair(before), before, settings.source(), now());
           Assignment after = choices.assignment(choice);
           return new Change<>(
               choices.records(after), stored -> json.stored(after, stored.of(annotator), true));
@@ -203,12 +215,16 @@ public final class Annotation implements AutoCloseable {
   /** A task that the annotator has judged, with the choice, to be revised. */
   public ObjectNode revise(String annotator, Fields fields) {
     String task = task(fields);
-    return log.change(state -> Change.none(json.task(pair(task), own(state, task, annotator))));
+    return log.change(
+        state -> {
+          Assignment own = own(state, task, annotator);
+          return Change.none(json.task(pair(own), own));
+        });
   }
 
   /** What the annotator has done, the latest first. */
   public ObjectNode progress(String annotator) {
-    return log.change(state -> Change.none(json.progress(state.of(annotator), now())));
+    return log.change(state -> Change.none(json.progress(state, annotator, now())));
   }
 
   /** Counts over all annotators, and how far those agree who judged the same tasks. */
@@ -220,9 +236,12 @@ public final class Annotation implements AutoCloseable {
     return fields.requiredText("task", LONGEST_ID);
   }
 
-  private Pair pair(String task) {
-    return pairs
-        .find(task)
+  private Optional<Pair> find(Assignment own) {
+    return GoldTasks.isGold(own) ? gold.find(own) : pairs.find(own.getTaskId());
+  }
+
+  private Pair pair(Assignment own) {
+    return find(own)
         .orElseThrow(
             () ->
                 ApiException.notFound(

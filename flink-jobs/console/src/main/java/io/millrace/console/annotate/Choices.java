@@ -61,7 +61,8 @@ record Choices(Pair pair, Assignment before, String source, Instant now) {
     JudgedResponse right = pair.response(after.getRight()).judged(after.getUnsafeRight());
     if (after.getState() == AssignmentState.JUDGED) {
       records.add(new Entry<>(Topic.JUDGMENTS, judgment(after, left, right)));
-    } else {
+    } else if (!GoldTasks.isGold(after)) {
+      // Labels of a gold task's responses would be learned from.
       records.add(new Entry<>(Topic.FEEDBACK, bad(after, "left", left)));
       records.add(new Entry<>(Topic.FEEDBACK, bad(after, "right", right)));
     }
@@ -107,6 +108,9 @@ record Choices(Pair pair, Assignment before, String source, Instant now) {
   }
 
   private static List<Entry<?>> withdrawals(Assignment before, Instant now) {
+    if (GoldTasks.isGold(before) && before.getState() == AssignmentState.BOTH_BAD) {
+      return List.of();
+    }
     List<String> ids =
         before.getState() == AssignmentState.BOTH_BAD
             ? List.of(before.getJudgmentId() + "/left", before.getJudgmentId() + "/right")

@@ -19,7 +19,8 @@ record Pair(String id, Response first, Response second) {
     return new Pair(id(first.rolloutId() + "\n" + second.rolloutId()), first, second);
   }
 
-  private static String id(String text) {
+  /** A hash of a text, 32 hexadecimal digits. */
+  static String id(String text) {
     try {
       byte[] digest =
           MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));

@@ -7,28 +7,40 @@ import io.millrace.schemas.Turn;
 import java.time.Instant;
 import java.util.List;
 
-/** A response that can be judged: a rollout without its tokens. */
+/**
+ * A response that can be judged: a rollout without its tokens, or one of a gold task.
+ *
+ * @param rolloutId name in assignments
+ * @param judged the response without a safety label
+ */
 record Response(
-    String rolloutId,
-    List<Turn> dialogue,
-    boolean isSafety,
-    String text,
-    long version,
-    boolean truncated,
-    Instant time) {
+    String rolloutId, List<Turn> dialogue, boolean isSafety, JudgedResponse judged, Instant time) {
 
   static Response of(Rollout rollout) {
     return new Response(
         rollout.getRolloutId(),
         rollout.getDialogue(),
         rollout.getIsSafety(),
-        rollout.getResponseText(),
-        rollout.getPolicyVersion(),
-        rollout.getFinishReason() == FinishReason.LENGTH,
+        new JudgedResponse(
+            rollout.getResponseText(),
+            rollout.getRolloutId(),
+            rollout.getPolicyVersion(),
+            null,
+            rollout.getFinishReason() == FinishReason.LENGTH),
         rollout.getTime());
   }
 
+  long version() {
+    Long version = judged.getPolicyVersion();
+    return version == null ? 0 : version;
+  }
+
+  String text() {
+    return judged.getText();
+  }
+
+  /** The response in a judgment, with a safety label. */
   JudgedResponse judged(Boolean unsafe) {
-    return new JudgedResponse(text, rolloutId, version, unsafe, truncated);
+    return JudgedResponse.newBuilder(judged).setUnsafe(unsafe).build();
   }
 }

@@ -9,11 +9,13 @@ import io.millrace.schemas.Preferred;
 import io.millrace.schemas.Turn;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /** What the page shows of tasks. Models, versions and rollouts stay hidden. */
@@ -22,6 +24,12 @@ final class TaskJson {
   private static final Duration TOO_FAST = Duration.ofSeconds(3);
   private static final int RECENT = 20;
   private static final double ONE_SIDED = 0.9;
+
+  private final GoldTasks gold;
+
+  TaskJson(GoldTasks gold) {
+    this.gold = gold;
+  }
 
   private static ObjectNode object() {
     return JsonNodeFactory.instance.objectNode();
@@ -80,6 +88,11 @@ final class TaskJson {
     if (isJudged(own) && own.getRevision() == 0 && time(own).compareTo(TOO_FAST) < 0) {
       warnings.add("That was fast. Please read both responses before you choose.");
     }
+    oneSided(all).ifPresent(warnings::add);
+    return body;
+  }
+
+  private static Optional<String> oneSided(List<Assignment> all) {
     List<Assignment> recent =
         all.stream()
             .filter(each -> each.getState() == AssignmentState.JUDGED)
@@ -88,20 +101,21 @@ final class TaskJson {
             .toList();
     long left = recent.stream().filter(each -> each.getPreferred() == Preferred.A).count();
     double share = Math.max(left, recent.size() - left) / (double) RECENT;
-    if (recent.size() == RECENT && share >= ONE_SIDED) {
-      warnings.add(
-          "%d of your last %d choices are for the %s side."
-              .formatted(
-                  Math.max(left, RECENT - left), RECENT, left * 2 > RECENT ? "left" : "right"));
+    if (recent.size() < RECENT || share < ONE_SIDED) {
+      return Optional.empty();
     }
-    return body;
+    return Optional.of(
+        "%d of your last %d choices are for the %s side."
+            .formatted(
+                Math.max(left, RECENT - left), RECENT, left * 2 > RECENT ? "left" : "right"));
   }
 
   private static Duration time(Assignment own) {
     return Duration.between(own.getLeasedAt(), own.getTime());
   }
 
-  ObjectNode progress(Collection<Assignment> all, Instant now) {
+  ObjectNode progress(Assignments state, String annotator, Instant now) {
+    List<Assignment> all = state.of(annotator);
     ObjectNode body = object();
     body.put("judged", all.stream().filter(TaskJson::isJudged).count());
     body.put(
@@ -112,13 +126,9 @@ final class TaskJson {
             .count());
     body.put("skipped", count(all, AssignmentState.SKIPPED));
     body.put("withdrawn", count(all, AssignmentState.WITHDRAWN));
-    List<Long> seconds =
-        all.stream()
-            .filter(each -> isJudged(each) && each.getRevision() == 0)
-            .map(each -> time(each).toSeconds())
-            .sorted()
-            .toList();
-    body.put("median_seconds", seconds.isEmpty() ? 0 : seconds.get(seconds.size() / 2));
+    body.put("median_seconds", medianSeconds(all));
+    Agreement.of(state, annotator).write(body);
+    oneSided(all).ifPresent(warning -> body.putArray("warnings").add(warning));
     ArrayNode recent = body.putArray("recent");
     all.stream()
         .filter(each -> each.getState() != AssignmentState.LEASED)
@@ -134,33 +144,50 @@ final class TaskJson {
     return body;
   }
 
+  private static long medianSeconds(Collection<Assignment> all) {
+    List<Long> seconds =
+        all.stream()
+            .filter(each -> isJudged(each) && each.getRevision() == 0)
+            .map(each -> time(each).toSeconds())
+            .sorted()
+            .toList();
+    return seconds.isEmpty() ? 0 : seconds.get(seconds.size() / 2);
+  }
+
   private static long count(Collection<Assignment> all, AssignmentState state) {
     return all.stream().filter(each -> each.getState() == state).count();
   }
 
   ObjectNode overview(Assignments state, int pairs) {
     Map<AssignmentState, Long> states = new TreeMap<>();
-    long compared = 0;
-    long agreed = 0;
+    Map<String, List<Assignment>> people = new TreeMap<>();
     for (Map<String, Assignment> task : state.tasks()) {
-      task.values().forEach(each -> states.merge(each.getState(), 1L, Long::sum));
-      List<Assignment> judged =
-          task.values().stream().filter(e -> e.getState() == AssignmentState.JUDGED).toList();
-      for (int i = 0; i < judged.size(); i++) {
-        for (int j = i + 1; j < judged.size(); j++) {
-          compared++;
-          agreed += preferred(judged.get(i)).equals(preferred(judged.get(j))) ? 1 : 0;
-        }
+      for (Assignment each : task.values()) {
+        states.merge(each.getState(), 1L, Long::sum);
+        people.computeIfAbsent(each.getAnnotator(), _ -> new ArrayList<>()).add(each);
       }
     }
-    ObjectNode body = object().put("pairs", pairs).put("compared", compared).put("agreed", agreed);
+    ObjectNode body = object().put("pairs", pairs);
+    Agreement.of(state).write(body);
     ObjectNode counts = body.putObject("assignments");
     states.forEach((each, count) -> counts.put(lower(each), count));
+    ArrayNode annotators = body.putArray("annotators");
+    people.forEach((name, all) -> annotators.add(annotator(name, all)));
     return body;
   }
 
-  /** The rollout that was preferred: the sides differ between annotators. */
-  private static String preferred(Assignment judged) {
-    return judged.getPreferred() == Preferred.A ? judged.getLeft() : judged.getRight();
+  private ObjectNode annotator(String name, List<Assignment> all) {
+    List<Assignment> tests =
+        all.stream()
+            .filter(each -> GoldTasks.isGold(each) && each.getState() != AssignmentState.LEASED)
+            .toList();
+    List<Boolean> compared = tests.stream().flatMap(each -> gold.isRight(each).stream()).toList();
+    return object()
+        .put("annotator", name)
+        .put("judged", all.stream().filter(TaskJson::isJudged).count())
+        .put("median_seconds", medianSeconds(all))
+        .put("gold_compared", compared.size())
+        .put("gold_right", compared.stream().filter(right -> right).count())
+        .put("gold_other", tests.size() - compared.size());
   }
 }

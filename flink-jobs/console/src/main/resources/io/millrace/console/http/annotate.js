@@ -156,6 +156,13 @@ function side(title, text, letter, first, unsafe, safetyKey) {
       })));
 }
 
+function agreement() {
+  if (!progress.compared) return 'Nobody else has judged your tasks yet.';
+  const coefficients = [['α', progress.alpha], ['AC2', progress.ac2]]
+    .filter(([, value]) => value != null).map(([name, value]) => `, ${name} ${value.toFixed(2)}`).join('');
+  return `You agree with others in ${Math.round(100 * progress.agreed / progress.compared)} % of ${progress.compared} comparisons${coefficients}.`;
+}
+
 function history() {
   const rows = (progress.recent ?? []).map((each) => el('li', {},
     `${each.state.replace('_', ' ')}, ${new Date(each.time).toLocaleTimeString()} `,
@@ -166,6 +173,8 @@ function history() {
   return el('section', { class: 'panel', id: 'progress', 'aria-label': 'Your progress' },
     el('h2', {}, 'Your progress'),
     el('p', {}, `${progress.judged ?? 0} judged, ${progress.today ?? 0} within a day, ${progress.skipped ?? 0} skipped; ${progress.median_seconds ?? 0} s a task`),
+    el('p', {}, agreement()),
+    ...(progress.warnings ?? []).map((text) => el('p', {}, text)),
     el('details', {}, el('summary', {}, 'Latest tasks'), el('ul', {}, ...rows)));
 }
 

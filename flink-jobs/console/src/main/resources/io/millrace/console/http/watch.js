@@ -15,6 +15,7 @@ export function open(main) {
   const versions = el('tbody');
   const lag = el('tbody');
   const letters = el('tbody');
+  const annotators = el('tbody');
   const reasons = el('p', { class: 'soft' });
   const record = el('pre', { class: 'text panel', hidden: true, tabindex: '0', 'aria-label': 'Record of the dead letter' });
   const search = el('input', { id: 'search', placeholder: 'topic, job, reason or message' });
@@ -32,6 +33,7 @@ export function open(main) {
     grid,
     table('Versions', ['version', 'time', 'rollouts', 'verdict', 'by', 'reasons'], versions),
     table('Lag', ['consumer group', 'topic', 'records'], lag),
+    table('Annotators', ['name', 'judged', 'median seconds', 'gold tasks right', 'gold tasks both bad or skipped'], annotators),
     el('section', { class: 'panel', 'aria-label': 'Dead letters' }, el('h2', {}, 'Dead letters'),
       el('form', { class: 'row', onsubmit: (event) => { event.preventDefault(); find(); } },
         el('label', { for: 'search' }, 'Search'), search, el('button', {}, 'Search')),
@@ -129,7 +131,11 @@ export function open(main) {
   async function state() {
     const now = await get('/api/watch/state');
     const people = await get('/api/annotate/overview');
-    const agreement = people.compared ? `; annotators agree on ${Math.round(100 * people.agreed / people.compared)} % of ${people.compared} comparisons` : '';
+    annotators.replaceChildren(...people.annotators.map((each) => row(
+      each.annotator, String(each.judged), String(each.median_seconds), `${each.gold_right} of ${each.gold_compared}`, String(each.gold_other))));
+    const coefficients = [['α', people.alpha], ['AC2', people.ac2]]
+      .filter(([, value]) => value != null).map(([name, value]) => `, ${name} ${value.toFixed(2)}`).join('');
+    const agreement = people.compared ? `; annotators agree on ${Math.round(100 * people.agreed / people.compared)} % of ${people.compared} comparisons${coefficients}` : '';
     numbers.textContent = `Last minute: ${now.last_minute.judgments} judgments, ${now.last_minute.rollouts} rollouts. `
       + `${now.dead_letters} dead letters; ${people.pairs} pairs of responses${agreement}.`;
     alerts.replaceChildren(...now.alerts.map((text) => el('li', {}, text)));
