@@ -1,13 +1,20 @@
 package io.millrace.cli.job;
 
 import io.millrace.cli.option.UserException;
+import io.millrace.connectors.kafka.KafkaSettings;
+import io.millrace.console.Console;
+import io.millrace.console.ConsoleSection;
 import io.millrace.demo.loop.Progress;
 import io.millrace.demo.quickstart.Quickstart;
 import io.millrace.demo.quickstart.QuickstartSettings;
 import io.millrace.demo.quickstart.Reports;
+import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.world.Difficulty;
+import java.io.Closeable;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
@@ -119,6 +126,11 @@ public final class QuickstartCommand implements Callable<Integer> {
   @Option(names = "--keep-running", description = "Keep Kafka running at the end, until Ctrl-C.")
   private boolean keepRunning;
 
+  @Option(
+      names = "--no-console",
+      description = "Start no console (docs/console.md) beside the loop.")
+  private boolean noConsole;
+
   @Override
   public Integer call() throws Exception {
     if (iterations < 1) {
@@ -147,10 +159,14 @@ public final class QuickstartCommand implements Callable<Integer> {
             .failAtRollout(failAtRollout)
             .versionsBehind(versionsBehind)
             .world(difficulty)
-            .options(options)
+            .options(jobOptions())
             .build();
-    new Quickstart(settings, new Progress(System.out))
+    Progress progress = new Progress(System.out);
+    Quickstart.Neighbour neighbour =
+        noConsole ? (_, _) -> () -> {} : (config, kafka) -> console(config, kafka, progress);
+    new Quickstart(settings, progress)
         .run(
+            neighbour,
             (finished, bootstrapServers) -> {
               Path json = directory.resolve("report.json");
               Reports.write(finished, json);
@@ -164,6 +180,23 @@ public final class QuickstartCommand implements Callable<Integer> {
               }
             });
     return 0;
+  }
+
+  /** Several quickstarts may run on one machine: each console has a free port. */
+  private List<String> jobOptions() {
+    List<String> all = new ArrayList<>(List.of("console.port=0"));
+    all.addAll(options);
+    return all;
+  }
+
+  /** Starts a console, and prints its address. */
+  static Closeable console(MillraceConfig config, KafkaSettings kafka, Progress progress)
+      throws IOException {
+    Console console =
+        Console.start(
+            config.section(ConsoleSection.class), kafka, System.getenv(), Clock.systemUTC());
+    progress.line("console at " + console.address());
+    return console::close;
   }
 
   private Difficulty difficulty() {

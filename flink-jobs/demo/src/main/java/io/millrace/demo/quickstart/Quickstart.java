@@ -10,6 +10,7 @@ import io.millrace.jobs.config.ConfigLoader;
 import io.millrace.jobs.config.MillraceConfig;
 import io.millrace.jobs.runtime.JobSettings;
 import io.millrace.jobs.runtime.LocalCluster;
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,8 +53,19 @@ public final class Quickstart {
         throws IOException, InterruptedException;
   }
 
+  /** Starts something that runs beside the loop. */
+  public interface Neighbour {
+    /** Starts it, once Kafka runs and has its topics; the result is closed before Kafka stops. */
+    Closeable start(MillraceConfig config, KafkaSettings kafka) throws IOException;
+  }
+
   /** Runs the loop, hands over the report, and stops Kafka and Flink. */
   public void run(Aftermath aftermath) throws Exception {
+    run((_, _) -> () -> {}, aftermath);
+  }
+
+  /** Runs the loop with something beside it. */
+  public void run(Neighbour neighbour, Aftermath aftermath) throws Exception {
     long start = System.nanoTime();
     Files.createDirectories(settings.directory());
     try (EmbeddedBroker broker = EmbeddedBroker.start(settings.directory().resolve("kafka"), 0);
@@ -66,14 +78,16 @@ public final class Quickstart {
       progress.stage(
           "Kafka and Flink run; seed %d%s, data in %s"
               .formatted(settings.seed(), world(), settings.directory()));
-      QuickstartReport report;
-      try (MetricsFollower metrics = new MetricsFollower(kafka);
-          RecordWriter writer = new RecordWriter(kafka)) {
-        report =
-            new QuickstartLoop(settings, progress, cluster, kafka, metrics, writer)
-                .run(config, start);
+      try (Closeable _ = neighbour.start(config, kafka)) {
+        QuickstartReport report;
+        try (MetricsFollower metrics = new MetricsFollower(kafka);
+            RecordWriter writer = new RecordWriter(kafka)) {
+          report =
+              new QuickstartLoop(settings, progress, cluster, kafka, metrics, writer)
+                  .run(config, start);
+        }
+        aftermath.accept(report, broker.bootstrapServers());
       }
-      aftermath.accept(report, broker.bootstrapServers());
     }
   }
 
