@@ -216,6 +216,10 @@ class PeopleTest {
         attempts++;
       }
       assertTrue(attempts <= 20, "guesses before 429: " + attempts);
+      assertEquals(
+          429,
+          limited.send("POST", "/api/login", "no JSON", r -> r).statusCode(),
+          "the body is not read before the limit");
     }
   }
 

@@ -347,6 +347,16 @@ public final class TopicAdmin implements AutoCloseable {
     return describe().stream().filter(state -> state.topic().equals(topic)).findFirst();
   }
 
+  /** Kafka's id of a topic, which a topic that is made anew does not have. */
+  public String idOf(Topic<?> topic) throws IOException {
+    String name = settings.nameOf(topic);
+    return get(
+            admin.describeTopics(List.of(name)).topicNameValues().get(name),
+            "describe topic " + name)
+        .topicId()
+        .toString();
+  }
+
   /**
    * Sets the position of a consumer group without active consumers, such as that of a stopped job.
    *

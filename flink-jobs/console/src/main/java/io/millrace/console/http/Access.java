@@ -52,12 +52,16 @@ final class Access {
     this.secure = secure;
   }
 
-  /** Begins a session for a token. */
-  Session login(ServerRequest request, ServerResponse response, String token) {
+  /** Counts an attempt to sign in, before anything of its body is read. */
+  void requireAttempt(ServerRequest request) {
     requireSameSite(request);
     if (!logins.allow(request.remotePeer().host())) {
       throw ApiException.busy(RETRY, "too many attempts to sign in; wait a minute");
     }
+  }
+
+  /** Begins a session for a token. */
+  Session login(ServerRequest request, ServerResponse response, String token) {
     Optional<Account> account = accounts.withToken(token);
     if (account.isEmpty()) {
       LOG.warn("A wrong token came from {}", request.remotePeer().host());

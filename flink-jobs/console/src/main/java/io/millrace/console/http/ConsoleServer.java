@@ -201,6 +201,7 @@ public final class ConsoleServer implements AutoCloseable {
   }
 
   private void login(ServerRequest request, ServerResponse response) {
+    access.requireAttempt(request);
     String token = body.read(request).requiredText("token", LONGEST_TOKEN);
     Responses.json(response, 200, describe(access.login(request, response, token)));
   }

@@ -2,6 +2,7 @@ package io.millrace.console.tail;
 
 import io.millrace.connectors.kafka.KafkaSettings;
 import io.millrace.connectors.kafka.RecordReader;
+import io.millrace.connectors.kafka.TopicAdmin;
 import io.millrace.schemas.Topic;
 import java.io.IOException;
 import java.time.Duration;
@@ -15,7 +16,10 @@ import org.apache.avro.specific.SpecificRecordBase;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Follows a topic on a thread of its own, also while Kafka is away. Each record comes once. */
+/**
+ * Follows a topic on a thread of its own, also while Kafka is away. Each record comes once; those
+ * of a topic that was deleted and made anew are other records.
+ */
 public final class TopicTail<T extends SpecificRecordBase> implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(TopicTail.class);
@@ -27,6 +31,8 @@ public final class TopicTail<T extends SpecificRecordBase> implements AutoClosea
   private final Instant since;
   private final Consumer<RecordReader.Entry<T>> sink;
   private final Map<Integer, Long> seen = new HashMap<>();
+  private final Map<Integer, Long> seenByReader = new HashMap<>();
+  private String id = "";
   private final CountDownLatch closed = new CountDownLatch(1);
   private final CountDownLatch caughtUp = new CountDownLatch(1);
   private final Thread thread;
@@ -53,12 +59,16 @@ public final class TopicTail<T extends SpecificRecordBase> implements AutoClosea
     boolean failing = false;
     try {
       while (closed.getCount() > 0) {
-        try (RecordReader<T> reader = RecordReader.fromTime(kafka, topic, since)) {
-          long _ = reader.readToEnd(this::take);
-          caughtUp.countDown();
-          failing = false;
-          while (closed.getCount() > 0) {
-            reader.next(POLL).ifPresent(this::take);
+        try {
+          String before = topicId();
+          try (RecordReader<T> reader = RecordReader.fromTime(kafka, topic, since)) {
+            requireOneTopic(before);
+            long _ = reader.readToEnd(this::take);
+            caughtUp.countDown();
+            failing = false;
+            while (closed.getCount() > 0) {
+              reader.next(POLL).ifPresent(this::take);
+            }
           }
         } catch (IOException | RuntimeException e) {
           if (!failing && closed.getCount() > 0) {
@@ -73,7 +83,30 @@ public final class TopicTail<T extends SpecificRecordBase> implements AutoClosea
     }
   }
 
+  private String topicId() throws IOException {
+    try (TopicAdmin admin = new TopicAdmin(kafka)) {
+      return admin.idOf(topic);
+    }
+  }
+
+  /** Forgets the offsets of a topic that is there no more. */
+  private void requireOneTopic(String before) throws IOException {
+    if (!topicId().equals(before)) {
+      throw new IOException("it was made anew just now");
+    }
+    if (!id.equals(before)) {
+      seen.clear();
+      id = before;
+    }
+    seenByReader.clear();
+  }
+
   private void take(RecordReader.Entry<T> entry) {
+    Long last = seenByReader.put(entry.partition(), entry.offset());
+    if (last != null && last >= entry.offset()) {
+      throw new IllegalStateException(
+          "offset %d comes after offset %d".formatted(entry.offset(), last));
+    }
     if (seen.getOrDefault(entry.partition(), -1L) >= entry.offset()) {
       return;
     }

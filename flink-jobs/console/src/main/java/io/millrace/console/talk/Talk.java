@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.millrace.serve.api.ApiException;
 import io.millrace.serve.api.Fields;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -15,12 +14,17 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /** Passes chats and feedback on to a server, with the account's name. */
 public final class Talk implements AutoCloseable {
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Duration TIMEOUT = Duration.ofMinutes(2);
+  private static final Duration RETRY = Duration.ofSeconds(5);
   private static final int LARGEST = 4 << 20;
   private static final int MOST_TURNS = 200;
   private static final int LONGEST_ID = 528;
@@ -28,6 +32,7 @@ public final class Talk implements AutoCloseable {
 
   private final URI server;
   private final Optional<String> key;
+  private final Duration timeout;
   private final HttpClient client =
       HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
 
@@ -36,8 +41,16 @@ public final class Talk implements AutoCloseable {
    * @param key API key of the server
    */
   public Talk(URI server, Optional<String> key) {
+    this(server, key, TIMEOUT);
+  }
+
+  /**
+   * @param timeout for a whole answer
+   */
+  Talk(URI server, Optional<String> key, Duration timeout) {
     this.server = server;
     this.key = key;
+    this.timeout = timeout;
   }
 
   /** The models of the server. */
@@ -85,7 +98,7 @@ public final class Talk implements AutoCloseable {
   }
 
   private HttpRequest.Builder request(String path) {
-    HttpRequest.Builder request = HttpRequest.newBuilder(server.resolve(path)).timeout(TIMEOUT);
+    HttpRequest.Builder request = HttpRequest.newBuilder(server.resolve(path));
     key.ifPresent(each -> request.header("Authorization", "Bearer " + each));
     return request;
   }
@@ -99,39 +112,73 @@ public final class Talk implements AutoCloseable {
   }
 
   private ObjectNode send(HttpRequest request) {
+    CompletableFuture<HttpResponse<byte[]>> answer =
+        client.sendAsync(request, BodyHandlers.limiting(BodyHandlers.ofByteArray(), LARGEST));
     try {
-      HttpResponse<InputStream> response = client.send(request, BodyHandlers.ofInputStream());
-      byte[] content;
-      try (InputStream in = response.body()) {
-        content = in.readNBytes(LARGEST + 1);
+      HttpResponse<byte[]> response = answer.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+      Optional<ObjectNode> body = object(response.body());
+      if (response.statusCode() != 200) {
+        throw refusal(response, body);
       }
-      if (content.length <= LARGEST && JSON.readTree(content) instanceof ObjectNode object) {
-        if (response.statusCode() == 200) {
-          return object;
-        }
-        throw ApiException.badRequest(
-            "server_refused",
-            "the server answered %d: %s"
-                .formatted(response.statusCode(), object.path("error").path("message").asText("")));
-      }
-      throw unavailable("its answer is no JSON object");
-    } catch (IOException e) {
-      throw unavailable(e.getMessage());
+      return body.orElseThrow(() -> unavailable("its answer is no JSON object"));
+    } catch (TimeoutException e) {
+      throw ApiException.deadline(
+          "the server %s (console.serve-url) did not answer whole within %d s"
+              .formatted(server, Math.max(1, timeout.toSeconds())));
+    } catch (ExecutionException e) {
+      throw unavailable(String.valueOf(e.getCause().getMessage()));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw unavailable("the console stops");
+    } finally {
+      boolean _ = answer.cancel(true);
     }
+  }
+
+  private static Optional<ObjectNode> object(byte[] body) {
+    try {
+      return JSON.readTree(body) instanceof ObjectNode object
+          ? Optional.of(object)
+          : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** The status of the server where it says what the page can do; else 400. */
+  private static ApiException refusal(HttpResponse<byte[]> response, Optional<ObjectNode> body) {
+    int status = response.statusCode();
+    String reason = body.map(each -> each.path("error").path("message").asText("")).orElse("");
+    String message = "the server answered %d: %s".formatted(status, reason);
+    return switch (status) {
+      case 409 -> ApiException.conflict(null, message);
+      case 429 -> ApiException.busy(retryAfter(response), message);
+      case 502, 503 ->
+          ApiException.unavailable("server_unavailable", retryAfter(response), message);
+      case 408, 504 -> ApiException.deadline(message);
+      default -> ApiException.badRequest("server_refused", message);
+    };
+  }
+
+  private static Duration retryAfter(HttpResponse<byte[]> response) {
+    return response
+        .headers()
+        .firstValue("Retry-After")
+        .filter(value -> value.matches("\\d{1,5}"))
+        .map(value -> Duration.ofSeconds(Long.parseLong(value)))
+        .orElse(RETRY);
   }
 
   private ApiException unavailable(String problem) {
     return ApiException.unavailable(
         "server_unavailable",
-        Duration.ofSeconds(5),
+        RETRY,
         "the server %s (console.serve-url) does not answer: %s".formatted(server, problem));
   }
 
   @Override
   public void close() {
+    client.shutdownNow();
     client.close();
   }
 }
