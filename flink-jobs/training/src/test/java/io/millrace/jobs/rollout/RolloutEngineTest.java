@@ -42,11 +42,13 @@ import io.millrace.serve.follow.ModelSource;
 import io.millrace.serve.http.HttpSettings;
 import io.millrace.serve.sampling.LaneSettings;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -197,10 +199,7 @@ class RolloutEngineTest {
         PolicyModel model = PolicyModel.load(backend, policy.toString())) {
       int[] tokens =
           ChatTemplate.of(model.tokenizer()).promptTokens(Dialogues.messages(prompt.getDialogue()));
-      return request
-          .path("prompt")
-          .toString()
-          .equals(java.util.Arrays.toString(tokens).replace(" ", ""));
+      return request.path("prompt").toString().equals(Arrays.toString(tokens).replace(" ", ""));
     }
   }
 
@@ -283,7 +282,7 @@ class RolloutEngineTest {
                 ? new Answer(400, "{\"error\":{\"message\":\"too \\u0007 long\"}}", "")
                 : null;
           } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
           }
         };
     try (var run = run(null)) {
@@ -314,7 +313,7 @@ class RolloutEngineTest {
           try {
             return is(request, bad) ? new Answer(500, "{}", "") : null;
           } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
           }
         };
     try (var run = run(null, "rollout.openai-retries=1")) {

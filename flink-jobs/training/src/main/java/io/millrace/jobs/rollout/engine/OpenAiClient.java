@@ -61,13 +61,15 @@ public final class OpenAiClient implements AutoCloseable {
   }
 
   /**
-   * Reads an answer.
+   * Takes what is needed from an answer.
    *
    * @param <T> what it says
    */
   @FunctionalInterface
   interface Reading<T> {
     /**
+     * Reads an answer.
+     *
      * @throws EngineException if the answer cannot be used
      * @throws IOException if another request may have a better answer
      */
