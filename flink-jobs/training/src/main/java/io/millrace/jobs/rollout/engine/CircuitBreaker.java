@@ -48,23 +48,18 @@ final class CircuitBreaker {
 
   /** How long a request has to wait before it asks again; zero lets it through. */
   synchronized Duration await() {
-    switch (state) {
-      case CLOSED -> {
-        return Duration.ZERO;
-      }
-      case HALF_OPEN -> {
-        return PROBING;
-      }
+    return switch (state) {
+      case CLOSED -> Duration.ZERO;
+      case HALF_OPEN -> PROBING;
       case OPEN -> {
         Duration left = pause.minusNanos(nanoTime.getAsLong() - pausedAt);
         if (left.isPositive()) {
-          return left;
+          yield left;
         }
         state = State.HALF_OPEN;
-        return Duration.ZERO;
+        yield Duration.ZERO;
       }
-    }
-    throw new AssertionError(state);
+    };
   }
 
   /** A request got no answer, or one that says that the engine is not working. */
