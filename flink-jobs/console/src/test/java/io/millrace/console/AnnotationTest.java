@@ -392,7 +392,7 @@ class AnnotationTest {
           String prompt = task.path("dialogue").path(0).path("content").asText();
           int number = prompt.charAt("What is p".length()) - '0';
           // Both prefer A of pair 0, and B of pair 1; they disagree on pair 2.
-          boolean first = number == 0 || number == 2 && name.equals("ann");
+          boolean first = number == 0 || (number == 2 && name.equals("ann"));
           visitor.choose(task, choice(task, (first ? "A " : "B ") + number));
         }
       }
