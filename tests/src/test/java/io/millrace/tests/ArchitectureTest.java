@@ -42,6 +42,7 @@ class ArchitectureTest {
 
   /** The packages of connectors/client. */
   private static final String[] CLIENT = {
+    "io.millrace.connectors.http..",
     "io.millrace.connectors.kafka..",
     "io.millrace.connectors.registry..",
     "io.millrace.connectors.checkpoint.."

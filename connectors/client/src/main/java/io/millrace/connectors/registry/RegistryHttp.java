@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import io.millrace.connectors.http.BoundedBody;
+import io.millrace.connectors.http.Endpoints;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;
@@ -40,10 +42,6 @@ final class RegistryHttp {
   private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(5);
 
-  private static final int TIMEOUT = 408;
-  private static final int TOO_MANY_REQUESTS = 429;
-  private static final int SERVER_ERROR = 500;
-
   private final List<URI> addresses;
   private final Optional<String> authorization;
   private final HttpClient client;
@@ -58,12 +56,7 @@ final class RegistryHttp {
     this.addresses = addresses;
     this.patience = patience;
     this.authorization = authorization(properties);
-    HttpClient.Builder builder =
-        HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(REQUEST)
-            // An answer of another host could ask for the credentials.
-            .followRedirects(HttpClient.Redirect.NEVER);
+    HttpClient.Builder builder = Endpoints.client(REQUEST);
     Map<String, String> tls = new HashMap<>(properties);
     tls.keySet().removeIf(name -> !name.startsWith(RegistrySettings.TLS));
     if (!tls.isEmpty()) {
@@ -151,7 +144,7 @@ final class RegistryHttp {
       Throwable cause = null;
       try {
         Answer answer = once(URI.create(address + path), body);
-        if (!mayPass(answer.status())) {
+        if (!Endpoints.mayPass(answer.status())) {
           return answer;
         }
         problem = "HTTP %d %s".formatted(answer.status(), answer.message()).strip();
@@ -184,10 +177,6 @@ final class RegistryHttp {
       return e.getMessage();
     }
     return e instanceof ConnectException ? "nothing listens there" : e.getClass().getSimpleName();
-  }
-
-  private static boolean mayPass(int status) {
-    return status == TIMEOUT || status == TOO_MANY_REQUESTS || status >= SERVER_ERROR;
   }
 
   private Answer once(URI uri, Optional<JsonNode> body) throws IOException {

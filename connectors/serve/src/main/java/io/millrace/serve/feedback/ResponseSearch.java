@@ -30,7 +30,7 @@ final class ResponseSearch {
   /** Kafka stamps a record when it is sent, which may be before the clock of the id. */
   private static final Duration SKEW = Duration.ofMinutes(1);
 
-  /** A search is for ids of this time and the newest. */
+  /** One search is for responses that were made within this time. */
   private static final Duration RANGE = Duration.ofMinutes(10);
 
   private static final Duration POLL = Duration.ofMillis(50);
@@ -99,11 +99,15 @@ final class ResponseSearch {
             .formatted(Topic.ROLLOUTS.name(), LONGEST.toSeconds()));
   }
 
-  /** The newest of those that are waited for, and those of about its time. */
+  /** The newest wanted response, and the others that were made at most {@link #RANGE} before. */
   private List<Wanted> newest() {
     synchronized (waiting) {
+      // Those who gave up took theirs away, perhaps all.
       Instant newest =
-          waiting.values().stream().map(Wanted::time).max(Comparator.naturalOrder()).orElseThrow();
+          waiting.values().stream()
+              .map(Wanted::time)
+              .max(Comparator.naturalOrder())
+              .orElse(Instant.EPOCH);
       return waiting.values().stream()
           .filter(wanted -> wanted.time().isAfter(newest.minus(RANGE)))
           .toList();
@@ -111,6 +115,9 @@ final class ResponseSearch {
   }
 
   private void search(List<Wanted> group) {
+    if (group.isEmpty()) {
+      return;
+    }
     Map<String, Wanted> open = new HashMap<>();
     group.forEach(wanted -> open.put(wanted.id(), wanted));
     Instant first =

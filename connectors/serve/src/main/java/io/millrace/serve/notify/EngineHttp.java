@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.millrace.schemas.Printable;
+import io.millrace.connectors.http.Endpoints;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -42,13 +42,7 @@ final class EngineHttp implements AutoCloseable {
     this.key = key;
     this.requestTimeout = requestTimeout;
     this.loadTimeout = loadTimeout;
-    // A redirect would carry the key to another host.
-    this.http =
-        HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(requestTimeout)
-            .followRedirects(HttpClient.Redirect.NEVER)
-            .build();
+    this.http = Endpoints.client(requestTimeout).build();
   }
 
   static ObjectNode body() {
@@ -92,11 +86,11 @@ final class EngineHttp implements AutoCloseable {
     if (status / 100 == 2) {
       return json(response.body());
     }
-    boolean passes = status == 408 || status == 429 || status >= 500;
     throw new EngineException(
-        passes ? EngineException.Kind.FAILED : EngineException.Kind.REFUSED,
+        Endpoints.mayPass(status) ? EngineException.Kind.FAILED : EngineException.Kind.REFUSED,
         "%s answers %s with status %d: %s%s"
-            .formatted(address, path, status, shown(response.body()), hint(status)));
+            .formatted(
+                address, path, status, Endpoints.shown(response.body(), key, SHOWN), hint(status)));
   }
 
   private static String hint(int status) {
@@ -133,15 +127,6 @@ final class EngineHttp implements AutoCloseable {
     } catch (JsonProcessingException _) {
       return MissingNode.getInstance();
     }
-  }
-
-  /** The beginning of an answer, unless it repeats the key. */
-  private String shown(String body) {
-    if (!key.isEmpty() && body.contains(key)) {
-      return "(an answer that repeats the key)";
-    }
-    String line = Printable.line(body.replaceAll("\\s+", " ").strip());
-    return line.length() <= SHOWN ? line : line.substring(0, SHOWN) + "…";
   }
 
   /** The names of the models that {@code /v1/models} lists. */

@@ -12,8 +12,8 @@ import java.util.function.Function;
 import org.apache.avro.specific.SpecificRecordBase;
 
 /**
- * The announcements that an endpoint has not been told of yet. Offsets are committed in the
- * endpoint's consumer group, with the version that the endpoint has.
+ * Reads the versions that are announced and that an endpoint does not have. It commits offsets in
+ * the endpoint's consumer group, with the version that the endpoint has.
  *
  * @param <T> record of the topic that is followed
  */
@@ -102,7 +102,8 @@ final class VersionFeed<T extends SpecificRecordBase> implements AutoCloseable {
   }
 
   /**
-   * Announced versions that a later one replaced before the endpoint was told, since the last call.
+   * Counts the versions, since the last call, that a later one replaced before the endpoint could
+   * load them.
    */
   long takeOutdated() {
     long count = outdated;

@@ -1,2 +1,2 @@
-/** Tells engines of other projects, vLLM and SGLang, of new policy versions. */
+/** Has vLLM and SGLang load each new policy version. */
 package io.millrace.serve.notify;

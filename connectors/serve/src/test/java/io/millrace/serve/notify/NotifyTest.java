@@ -48,7 +48,7 @@ import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Engines that are told of new versions; each test has a model name and endpoints of its own. */
+/** Engines load new versions. Each test has its own model name and endpoints. */
 @Timeout(120)
 class NotifyTest {
 

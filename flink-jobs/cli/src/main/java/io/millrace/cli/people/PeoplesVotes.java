@@ -118,7 +118,7 @@ final class PeoplesVotes {
   }
 
   /**
-   * The result for some of the pairs, with those that nobody needs to judge.
+   * The result for some of the pairs. It includes pairs that need no judgment.
    *
    * @param least votes that a pair needs
    */

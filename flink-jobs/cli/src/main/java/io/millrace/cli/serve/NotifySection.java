@@ -5,7 +5,7 @@ import io.millrace.jobs.config.Option;
 import java.time.Duration;
 import java.util.Map;
 
-/** The engines that {@code millrace notify} tells of new versions. */
+/** The engines that load new versions, and how {@code millrace notify} reaches them. */
 public record NotifySection(
     @Option(
             value = "",

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.millrace.connectors.http.Endpoints;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -11,7 +12,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -146,9 +146,10 @@ final class ChatCompletionsClient implements AutoCloseable {
   private String answer(HttpRequest request) throws IOException, InterruptedException {
     HttpResponse<String> response = send(request);
     int status = response.statusCode();
-    if (status == 408 || status == 429 || status >= 500) {
+    if (Endpoints.mayPass(status)) {
       throw new TransientFailure(
-          "status %d: %s".formatted(status, shown(response.body())), retryAfter(response));
+          "status %d: %s".formatted(status, shown(response.body())),
+          Endpoints.retryAfter(response, MAX_RETRY_AFTER_SECONDS));
     }
     if (status != 200) {
       throw new IOException(
@@ -189,21 +190,8 @@ final class ChatCompletionsClient implements AutoCloseable {
     return content.asText();
   }
 
-  private static Duration retryAfter(HttpResponse<?> response) {
-    List<String> seconds = response.headers().allValues("Retry-After");
-    // The header may also be a date; then the configured delay applies.
-    return seconds.size() == 1 && seconds.getFirst().matches("\\d{1,9}")
-        ? Duration.ofSeconds(Math.min(MAX_RETRY_AFTER_SECONDS, Long.parseLong(seconds.getFirst())))
-        : Duration.ZERO;
-  }
-
-  /** The beginning of an answer, unless the answer repeats the key. */
   private String shown(String body) {
-    if (!settings.key().isEmpty() && body.contains(settings.key())) {
-      return "(an answer that repeats the key)";
-    }
-    String line = body.replaceAll("\\s+", " ").strip();
-    return line.length() <= SHOWN ? line : line.substring(0, SHOWN) + "…";
+    return Endpoints.shown(body, settings.key(), SHOWN);
   }
 
   @Override

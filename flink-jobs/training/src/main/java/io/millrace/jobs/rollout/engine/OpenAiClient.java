@@ -4,16 +4,16 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.millrace.schemas.Printable;
+import io.millrace.connectors.http.BoundedBody;
+import io.millrace.connectors.http.Endpoints;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
@@ -34,9 +34,6 @@ public final class OpenAiClient implements AutoCloseable {
   private static final long LONGEST_RETRY_AFTER_SECONDS = 300;
   private static final Duration LONGEST_DELAY = Duration.ofSeconds(30);
 
-  /** Message of the HTTP client's exception for a body above its limit. */
-  private static final String TOO_LARGE = "body exceeds capacity";
-
   private final OpenAiSettings settings;
   private final HttpClient http;
   private final CircuitBreaker breaker;
@@ -47,13 +44,7 @@ public final class OpenAiClient implements AutoCloseable {
     this.breaker =
         new CircuitBreaker(
             "engine " + settings, settings.mostFailures(), settings.pause(), nanoTime);
-    // A redirect would carry the key to another host.
-    this.http =
-        HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(settings.timeout())
-            .followRedirects(HttpClient.Redirect.NEVER)
-            .build();
+    this.http = Endpoints.client(settings.timeout()).build();
   }
 
   static ObjectNode body() {
@@ -141,9 +132,8 @@ public final class OpenAiClient implements AutoCloseable {
       later(wait, call);
       return;
     }
-    CompletableFuture<HttpResponse<byte[]>> sent =
-        http.sendAsync(
-            call.request, BodyHandlers.limiting(BodyHandlers.ofByteArray(), call.mostBytes));
+    CompletableFuture<HttpResponse<Optional<byte[]>>> sent =
+        http.sendAsync(call.request, _ -> new BoundedBody(call.mostBytes));
     // The request's own timeout ends with the headers.
     CompletableFuture<?> _ =
         sent.copy()
@@ -153,6 +143,8 @@ public final class OpenAiClient implements AutoCloseable {
                   sent.cancel(true);
                   if (problem != null) {
                     lost(call, problem instanceof CompletionException e ? e.getCause() : problem);
+                  } else if (response.body().isEmpty()) {
+                    tooLarge(call);
                   } else {
                     answered(call, response);
                   }
@@ -164,15 +156,15 @@ public final class OpenAiClient implements AutoCloseable {
         .execute(() -> attempt(call));
   }
 
+  private void tooLarge(Call<?> call) {
+    breaker.answered();
+    call.result.completeExceptionally(
+        EngineException.unusable(
+            "engine %s answers %s with more than %d bytes; no answer needs so many"
+                .formatted(settings, call.path, call.mostBytes)));
+  }
+
   private void lost(Call<?> call, Throwable problem) {
-    if (problem.getMessage() != null && problem.getMessage().contains(TOO_LARGE)) {
-      breaker.answered();
-      call.result.completeExceptionally(
-          EngineException.unusable(
-              "engine %s answers %s with more than %d bytes; no answer needs so many"
-                  .formatted(settings, call.path, call.mostBytes)));
-      return;
-    }
     String text =
         problem instanceof TimeoutException
             ? "no whole answer within %d ms (rollout.openai-timeout)"
@@ -181,7 +173,7 @@ public final class OpenAiClient implements AutoCloseable {
     failed(call, text, Duration.ZERO);
   }
 
-  private <T> void answered(Call<T> call, HttpResponse<byte[]> response) {
+  private <T> void answered(Call<T> call, HttpResponse<Optional<byte[]>> response) {
     int status = response.statusCode();
     switch (status) {
       case 429 -> {
@@ -208,9 +200,9 @@ public final class OpenAiClient implements AutoCloseable {
     }
   }
 
-  private <T> void read(Call<T> call, HttpResponse<byte[]> response) {
+  private <T> void read(Call<T> call, HttpResponse<Optional<byte[]>> response) {
     try {
-      call.result.complete(call.reading.read(JSON.readTree(response.body())));
+      call.result.complete(call.reading.read(JSON.readTree(response.body().orElseThrow())));
     } catch (JsonProcessingException _) {
       call.result.completeExceptionally(
           EngineException.unusable(
@@ -268,27 +260,17 @@ public final class OpenAiClient implements AutoCloseable {
   }
 
   private static Duration retryAfter(HttpResponse<?> response) {
-    List<String> seconds = response.headers().allValues("Retry-After");
-    // The header may also be a date; then the configured delay applies.
-    return seconds.size() == 1 && seconds.getFirst().matches("\\d{1,9}")
-        ? Duration.ofSeconds(
-            Math.min(LONGEST_RETRY_AFTER_SECONDS, Long.parseLong(seconds.getFirst())))
-        : Duration.ZERO;
+    return Endpoints.retryAfter(response, LONGEST_RETRY_AFTER_SECONDS);
   }
 
-  private String problem(Call<?> call, HttpResponse<byte[]> response) {
+  private String problem(Call<?> call, HttpResponse<Optional<byte[]>> response) {
     return "engine %s answers %s with status %d: %s"
         .formatted(settings, call.path, response.statusCode(), shown(response));
   }
 
-  /** The beginning of an answer, unless it repeats the key. */
-  private String shown(HttpResponse<byte[]> response) {
-    String body = new String(response.body(), StandardCharsets.UTF_8);
-    if (!settings.key().isEmpty() && body.contains(settings.key())) {
-      return "(an answer that repeats the key)";
-    }
-    String line = Printable.line(body.replaceAll("\\s+", " ").strip());
-    return line.length() <= SHOWN ? line : line.substring(0, SHOWN) + "…";
+  private String shown(HttpResponse<Optional<byte[]>> response) {
+    String body = new String(response.body().orElseThrow(), StandardCharsets.UTF_8);
+    return Endpoints.shown(body, settings.key(), SHOWN);
   }
 
   /** Whether requests wait because the engine fails. */

@@ -1,4 +1,4 @@
-package io.millrace.connectors.registry;
+package io.millrace.connectors.http;
 
 import java.io.ByteArrayOutputStream;
 import java.net.http.HttpResponse.BodySubscriber;
@@ -10,13 +10,16 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
 
 /** The body of an answer; empty if it is longer than a limit. */
-final class BoundedBody implements BodySubscriber<Optional<byte[]>> {
+public final class BoundedBody implements BodySubscriber<Optional<byte[]>> {
   private final int most;
   private final CompletableFuture<Optional<byte[]>> body = new CompletableFuture<>();
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
   private Flow.Subscription subscription;
 
-  BoundedBody(int most) {
+  /**
+   * @param most bytes
+   */
+  public BoundedBody(int most) {
     this.most = most;
   }
 

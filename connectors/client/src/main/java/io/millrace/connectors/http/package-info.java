@@ -1,0 +1,2 @@
+/** Requests to endpoints of others: what each client of one needs. */
+package io.millrace.connectors.http;
