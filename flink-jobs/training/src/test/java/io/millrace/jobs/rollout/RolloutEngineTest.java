@@ -407,8 +407,8 @@ class RolloutEngineTest {
     assertFails(
         "status 401: (an answer that repeats the key) (rollout.openai-api-key-file)",
         "rollout.openai-api-key-file=" + key);
-    proxy.faults = _ -> new Answer(200, "[" + " ".repeat(1 << 20) + "]", "");
-    assertFails("with more than 1048576 bytes; no answer needs so many");
+    proxy.faults = _ -> new Answer(200, "[" + " ".repeat(1 << 24) + "]", "");
+    assertFails("bytes; no answer needs so many");
   }
 
   @Test
